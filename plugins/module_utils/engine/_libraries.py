@@ -1,0 +1,32 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only place that imports third-party packages: guarded, so that a missing one is an error of the catalogue on use."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+from .errors import LibraryMissing
+
+
+def require(module: str, package: str) -> Any:
+    """Import ``module`` of the PyPI ``package``.
+
+    :raises LibraryMissing: when it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise LibraryMissing(package=package, interpreter=sys.executable) from None
+
+
+def aead() -> Any:
+    """``cryptography.hazmat.primitives.ciphers.aead``: AESGCM."""
+    return require("cryptography.hazmat.primitives.ciphers.aead", "cryptography")
+
+
+def zstandard() -> Any:
+    return require("zstandard", "zstandard")

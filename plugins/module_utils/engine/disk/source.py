@@ -1,0 +1,145 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What bytes are read from: a disk, a volume, an image file, or a window of one of them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from abc import ABC, abstractmethod
+from typing import Optional
+
+from ..errors import DiskAccessDenied, DiskEndReached, DiskNotFound, DiskUnreadable
+
+_BLKSSZGET = 0x1268  # linux/fs.h: logical sector size of a block device
+_DEFAULT_SECTOR_BYTES = 512
+
+
+class BlockSource(ABC):
+    """Random access to ``size_bytes`` bytes. Safe to use from several threads at once."""
+
+    path: str
+    size_bytes: int
+    sector_bytes: int
+
+    @abstractmethod
+    def read(self, offset_bytes: int, length_bytes: int) -> bytes:
+        """Return exactly ``length_bytes`` bytes from ``offset_bytes``.
+
+        :raises DiskEndReached: when the range is not inside the source.
+        :raises DiskUnreadable: when the device answers with an error or with fewer bytes.
+        """
+
+    def check_range(self, offset_bytes: int, length_bytes: int) -> None:
+        if offset_bytes < 0 or length_bytes < 0 or offset_bytes + length_bytes > self.size_bytes:
+            raise DiskEndReached(
+                path=self.path, size_bytes=self.size_bytes, offset_bytes=offset_bytes, length_bytes=length_bytes
+            )
+
+    def close(self) -> None:
+        """Release what is held; windows of another source hold nothing."""
+
+    def __enter__(self) -> BlockSource:
+        return self
+
+    def __exit__(self, *dummy: object) -> None:
+        self.close()
+
+
+class FileSource(BlockSource):
+    """A block device or a plain file, opened read-only.
+
+    Sector size: asked of a block device, otherwise 512 unless ``sector_bytes`` says what the image file was made with.
+    """
+
+    def __init__(self, path: str, sector_bytes: Optional[int] = None) -> None:
+        self.path = path
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+        except (FileNotFoundError, NotADirectoryError):
+            raise DiskNotFound(path=path) from None
+        except PermissionError as error:
+            raise DiskAccessDenied(path=path, reason=error.strerror) from None
+        except OSError as error:
+            raise DiskUnreadable(path=path, offset_bytes=0, length_bytes=0, reason=error.strerror) from error
+        self._lock = threading.Lock()
+        mode = os.fstat(self._descriptor).st_mode
+        if stat.S_ISDIR(mode) or stat.S_ISCHR(mode) or stat.S_ISFIFO(mode):
+            os.close(self._descriptor)
+            raise DiskNotFound(path=path)
+        self.is_device = stat.S_ISBLK(mode)
+        self.size_bytes = os.lseek(self._descriptor, 0, os.SEEK_END)
+        self.sector_bytes = sector_bytes or (self._device_sector_bytes() if self.is_device else _DEFAULT_SECTOR_BYTES)
+
+    def _device_sector_bytes(self) -> int:
+        import fcntl
+        import struct
+
+        return int(struct.unpack("I", fcntl.ioctl(self._descriptor, _BLKSSZGET, b"\0\0\0\0"))[0])
+
+    def read(self, offset_bytes: int, length_bytes: int) -> bytes:
+        self.check_range(offset_bytes, length_bytes)
+        parts = []
+        wanted = length_bytes
+        try:
+            while wanted:
+                part = self._read_some(offset_bytes + length_bytes - wanted, wanted)
+                if not part:
+                    break
+                if len(part) == length_bytes:
+                    return part
+                parts.append(part)
+                wanted -= len(part)
+        except OSError as error:
+            raise DiskUnreadable(
+                path=self.path, offset_bytes=offset_bytes, length_bytes=length_bytes, reason=error.strerror
+            ) from error
+        if wanted:
+            raise DiskUnreadable(
+                path=self.path, offset_bytes=offset_bytes, length_bytes=length_bytes, reason="it is shorter than before"
+            )
+        return b"".join(parts)
+
+    def _read_some(self, offset_bytes: int, length_bytes: int) -> bytes:
+        if hasattr(os, "pread"):
+            return os.pread(self._descriptor, length_bytes, offset_bytes)
+        with self._lock:  # Windows has no pread: seek and read must not be torn apart
+            os.lseek(self._descriptor, offset_bytes, os.SEEK_SET)
+            return os.read(self._descriptor, length_bytes)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class MemorySource(BlockSource):
+    """Bytes in memory: small structures, and tests."""
+
+    def __init__(self, data: bytes, sector_bytes: int = _DEFAULT_SECTOR_BYTES, path: str = "memory") -> None:
+        self.path = path
+        self._data = data
+        self.size_bytes = len(data)
+        self.sector_bytes = sector_bytes
+
+    def read(self, offset_bytes: int, length_bytes: int) -> bytes:
+        self.check_range(offset_bytes, length_bytes)
+        return self._data[offset_bytes : offset_bytes + length_bytes]
+
+
+class WindowSource(BlockSource):
+    """A range of another source, such as a partition of a disk. Does not own (close) the other."""
+
+    def __init__(self, source: BlockSource, start_bytes: int, length_bytes: int, path: Optional[str] = None) -> None:
+        source.check_range(start_bytes, length_bytes)
+        self.path = path or "%s at byte %d" % (source.path, start_bytes)
+        self._source = source
+        self._start_bytes = start_bytes
+        self.size_bytes = length_bytes
+        self.sector_bytes = source.sector_bytes
+
+    def read(self, offset_bytes: int, length_bytes: int) -> bytes:
+        self.check_range(offset_bytes, length_bytes)
+        return self._source.read(self._start_bytes + offset_bytes, length_bytes)

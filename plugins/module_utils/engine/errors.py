@@ -1,0 +1,339 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The catalogue of everything that can go wrong: one class per failure, with a code, a message and a hint.
+
+The message names the object, the hint says what to do now. Codes are promises to users: they are never reused.
+``docs/errors.md`` is generated from this file (``make docs``).
+
+Ranges: D disks, S storage, K keys and passwords, I images, R restore, J jobs and runs, N snapshots and volumes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Dict, Iterator, Type
+
+
+class EngineError(Exception):
+    """Base of all failures. Fields given to the constructor fill the message; no field may carry a secret."""
+
+    code: ClassVar[str] = "X000"
+    message: ClassVar[str] = "The engine failed: {reason}."
+    hint: ClassVar[str] = "This is a defect of the engine; please report it with the job's log."
+
+    def __init__(self, **fields: object) -> None:
+        self.fields: Dict[str, object] = fields
+        super().__init__(self.message.format(**fields))
+
+    def as_dict(self) -> Dict[str, str]:
+        """Return code, message and hint, as shown to users and written to status files."""
+        return {"code": self.code, "message": str(self), "hint": self.hint}
+
+
+def catalogue() -> Iterator[Type[EngineError]]:
+    """Yield every concrete failure (classes with a code of their own), sorted by code."""
+    found: Dict[str, Type[EngineError]] = {}
+    pending = [EngineError]
+    while pending:
+        current = pending.pop()
+        pending.extend(current.__subclasses__())
+        if "code" in vars(current):
+            if current.code in found:
+                raise AssertionError("error code %s is used twice" % current.code)
+            found[current.code] = current
+    for code in sorted(found):
+        yield found[code]
+
+
+class LibraryMissing(EngineError):
+    code = "X001"
+    message = "The Python package {package} is not installed for {interpreter}."
+    hint = "Install it for this interpreter, or use the bundled agent, which brings its own."
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# D: disks
+
+
+class DiskError(EngineError):
+    """Base of failures around a disk."""
+
+
+class DiskNotFound(DiskError):
+    code = "D100"
+    message = "There is no disk, volume or image file {path}."
+    hint = "Check imaging_drives against what device_info shows; name disks by serial or GUID so that names may move."
+
+
+class DiskUnreadable(DiskError):
+    code = "D101"
+    message = "Reading {length_bytes} bytes at byte {offset_bytes} of {path} failed: {reason}."
+    hint = "The disk may be failing: check its health and its cable, then run the image again."
+
+
+class DiskEndReached(DiskError):
+    code = "D102"
+    message = "{path} has {size_bytes} bytes; {length_bytes} bytes at byte {offset_bytes} reach past its end."
+    hint = "The partition table or file system claims more than the disk has: check it with its own tool."
+
+
+class DiskAccessDenied(DiskError):
+    code = "D103"
+    message = "Opening {path} was refused: {reason}."
+    hint = "Run the agent as root (Administrator), or as a user that may read this file."
+
+
+class PartitionTableInvalid(DiskError):
+    code = "D110"
+    message = "The partition table of {path} can't be used: {reason}."
+    hint = "The disk is imaged whole. Check the table with its own tool (sgdisk -v, fdisk -l)."
+
+
+class FileSystemInvalid(DiskError):
+    code = "D120"
+    message = "The {kind} file system of {path} can't be understood: {reason}."
+    hint = "The volume is imaged whole. Check it with its own tool (chkdsk, fsck)."
+
+
+class PatternInvalid(DiskError):
+    code = "D130"
+    message = "The exclusion {pattern!r} can't be used: {reason}."
+    hint = "Give a path or glob from the volume's root, such as C:\\Temp\\** or /var/cache/*."
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# N: volumes and snapshots
+
+
+class VolumeMounted(EngineError):
+    code = "N100"
+    message = "{path} is mounted at {mount_point} and can't be frozen here."
+    hint = "Unmount it, give it a snapshot (LVM), or set imaging_snapshot to preferred to accept an image of a live volume."
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# S: storage
+
+
+class StorageError(EngineError):
+    """Base of failures of a storage. ``retry`` says whether trying again may help (part of the storage contract)."""
+
+    retry: ClassVar[bool] = False
+
+
+class StorageUrlInvalid(StorageError):
+    code = "S100"
+    message = "{url} is not a storage: {reason}."
+    hint = "Give a directory, sftp://server:port/path or \\\\server\\share\\path as imaging_storage.url."
+
+
+class StorageUnreachable(StorageError):
+    code = "S101"
+    message = "The storage {storage} can't be reached: {reason}."
+    hint = "Check network, server name and port, then run again; what was sent already counts."
+    retry = True
+
+
+class StorageFailed(StorageError):
+    code = "S102"
+    message = "{operation} of {path} in the storage {storage} failed: {reason}."
+    hint = "Check the storage, then run again; what was sent already counts."
+    retry = True
+
+
+class StorageFull(StorageError):
+    code = "S103"
+    message = "The storage {storage} is full: writing {path} failed."
+    hint = "Make room or lower imaging_keep and run the rollover; earlier images are whole and what was sent counts."
+
+
+class StoragePermissionDenied(StorageError):
+    code = "S104"
+    message = "The storage {storage} does not permit {operation} of {path}."
+    hint = "Give the user of imaging_storage this permission (docs/security.md lists what is needed)."
+
+
+class StorageNotFound(StorageError):
+    code = "S105"
+    message = "There is no {path} in the storage {storage}."
+    hint = "Check the name; image_info lists what is there."
+
+
+class StorageExists(StorageError):
+    code = "S106"
+    message = "{path} is in the storage {storage} already."
+    hint = "Another run may be writing to the same device's directory; let it end."
+
+
+class StoragePathInvalid(StorageError):
+    code = "S107"
+    message = "{path!r} is not a path that a storage may hold: {reason}."
+    hint = "A name from outside was refused; if it came from an image, the image was tampered with."
+
+
+class StorageReadBackDiffers(StorageError):
+    code = "S108"
+    message = "{path} read back from the storage {storage} differs from what was written."
+    hint = "The storage or the way to it corrupts data: check memory, disks and network before trusting it."
+
+
+class LeaseHeld(StorageError):
+    code = "S120"
+    message = "Another run ({holder}) is writing to {device}."
+    hint = "Wait for it to end; a run that died is recognised by itself within {wait_seconds} seconds."
+
+
+class LeaseLost(StorageError):
+    code = "S121"
+    message = "This run's lease on {device} was taken over by {holder}."
+    hint = "This run was silent for too long and stopped without a commit; run it again."
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# K: keys and passwords
+
+
+class KeyError_(EngineError):
+    """Base of failures around passwords and keys."""
+
+
+class PasswordWrong(KeyError_):
+    code = "K100"
+    message = "The password opens none of the {slots} key slots of {device}."
+    hint = "Check imaging_password; to change the password give the old one as imaging_password_previous, to start over set imaging_new_key."
+
+
+class PasswordMissing(KeyError_):
+    code = "K101"
+    message = "The images of {device} are encrypted and no password was given."
+    hint = "Give imaging_password; to store an image in clear all the same set imaging_allow_clear."
+
+
+class PasswordUnused(KeyError_):
+    code = "K102"
+    message = "The images of {device} are not encrypted but a password was given."
+    hint = "Leave imaging_password out to read them."
+
+
+class KeySlotInvalid(KeyError_):
+    code = "K103"
+    message = "The key slot {path} can't be used: {reason}."
+    hint = "It is damaged or was tampered with; every image holds a copy in its own keys directory."
+
+
+class KeyMissing(KeyError_):
+    code = "K104"
+    message = "The password is right for {device}, but not for the key {key_id} that this image was made with."
+    hint = "Give the password that was used when this image was made."
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# I: images
+
+
+class ImageError(EngineError):
+    """Base of failures around an image."""
+
+
+class ImageNotFound(ImageError):
+    code = "I100"
+    message = "{device} has no image {image} in {storage}."
+    hint = "image_info lists the images that are there."
+
+
+class ImageDamaged(ImageError):
+    code = "I101"
+    message = "The image {image} is damaged: {reason}."
+    hint = "Take another image, or run a new image: it heals what is still on the device."
+
+
+class ImageFormatUnknown(ImageError):
+    code = "I102"
+    message = "{path} is of format version {version}, which this version does not read."
+    hint = "Update the collection."
+
+
+class ChunkMissing(ImageError):
+    code = "I103"
+    message = "Chunk {chunk} of the image {image} is in no pack of the storage."
+    hint = "Run a new image of the device: it sends again what is still on its disk."
+
+
+class DeviceMismatch(ImageError):
+    code = "I110"
+    message = "The directory {device} belongs to another machine ({reason})."
+    hint = "Give this device another name or alias, or set imaging_adopt if it replaces that machine."
+
+
+class DeviceNameInvalid(ImageError):
+    code = "I111"
+    message = "{device!r} can't be the name of a device's directory: {reason}."
+    hint = "Set imaging_device_name to letters, digits, dots, dashes and underscores."
+
+
+class DeviceNameCollision(ImageError):
+    code = "I112"
+    message = "{device} and the existing directory {other} are the same name to a Windows share."
+    hint = "Set imaging_device_name or imaging_device_alias so that the names differ in more than case."
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# R: restore
+
+
+class RestoreError(EngineError):
+    """Base of refusals and failures of a restore."""
+
+
+class RestoreTargetBusy(RestoreError):
+    code = "R100"
+    message = "{target} is in use: {reason}."
+    hint = (
+        "Unmount it and stop what uses it; the disk of the running system can only be restored from the rescue medium."
+    )
+
+
+class RestoreTargetTooSmall(RestoreError):
+    code = "R101"
+    message = "{target} has {target_bytes} bytes, but {disk} of the image needs {needed_bytes}."
+    hint = "Take a disk at least as large as the imaged one."
+
+
+class RestoreTargetHoldsData(RestoreError):
+    code = "R102"
+    message = "{target} holds data: {reason}."
+    hint = "Check that it is the right disk, then set imaging_restore_overwrite."
+
+
+class RestoreMapInvalid(RestoreError):
+    code = "R103"
+    message = "imaging_restore_map can't be used: {reason}."
+    hint = "Name for each imaged disk where it goes, such as {{disk0: /dev/sdb}}; image_info lists the disks."
+
+
+class RestoreSectorSizeDiffers(RestoreError):
+    code = "R104"
+    message = "{target} has sectors of {target_sector_bytes} bytes, {disk} of the image has {sector_bytes}."
+    hint = "The partition table would not fit: take a disk with the same sector size."
+
+
+class RestoreWriteFailed(RestoreError):
+    code = "R105"
+    message = "Writing {length_bytes} bytes at byte {offset_bytes} of {target} failed: {reason}."
+    hint = "Check the target disk; run the restore again with the same map to go on where it stopped."
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# J: jobs and runs
+
+
+class JobInvalid(EngineError):
+    code = "J100"
+    message = "The job can't be used: {reason}."
+    hint = "Correct the setting it names."
+
+
+class RunCancelled(EngineError):
+    code = "J101"
+    message = "The run was cancelled."
+    hint = "Nothing was harmed; what was sent already makes the next run shorter."

@@ -1,0 +1,192 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The contract of a storage: a tree of files that is published to atomically.
+
+Paths are relative to the storage's root: names joined by ``/``, checked by :func:`check_path`. What a caller may rely
+on, for every implementation (``tests/support/storage_conformance.py`` proves each sentence):
+
+* A file that :meth:`Storage.put` publishes is there whole or not at all, and after ``put`` has returned it survives a
+  loss of power. Until then its bytes live under a name that ends in ``PARTIAL_SUFFIX``, which :meth:`Storage.list`
+  shows, so that a sweep can remove the debris of a killed writer.
+* Errors are those of the catalogue. ``error.retry`` is true where the same call may succeed later and has done no
+  harm: every operation may be repeated after such an error, and a repeated ``put`` of the same bytes succeeds.
+* ``StorageNotFound`` and ``StorageExists`` are answers, never retried.
+* Names are compared as the server does; callers use names that differ in more than case.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from enum import Enum
+from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional
+
+from ..errors import StoragePathInvalid
+
+PARTIAL_SUFFIX = ".partial"
+READ_SIZE_BYTES = 1 << 20
+_MAX_PATH_LENGTH = 1024
+_MAX_NAME_LENGTH = 255
+_FORBIDDEN = frozenset('<>:"\\|?*')
+_RESERVED = frozenset(
+    ["con", "prn", "aux", "nul", "conin$", "conout$"]
+    + ["%s%d" % (stem, digit) for stem in ("com", "lpt") for digit in range(10)]
+)
+
+
+class EntryKind(Enum):
+    FILE = "file"
+    DIRECTORY = "directory"
+    OTHER = "other"  # links and special files: never followed, never ours
+
+
+class Entry(NamedTuple):
+    """One name in a directory of the storage."""
+
+    name: str
+    kind: EntryKind
+    size_bytes: int
+
+
+class Space(NamedTuple):
+    total_bytes: int
+    free_bytes: int
+
+
+# Called with the number of bytes about to be sent; may sleep (I/O limit) or raise (cancel).
+SendGate = Callable[[int], None]
+
+
+class Storage(ABC):
+    """A place for images. Methods may be called from several threads at once."""
+
+    description: str  # how messages name it; never holds a secret
+
+    @abstractmethod
+    def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+        """Publish ``data`` as the file ``path`` and return its size in bytes.
+
+        The directory must exist. The file appears whole, under its name, or not at all, and is durable on return.
+        ``gate`` is called before each piece is sent; pieces are cut to at most ``READ_SIZE_BYTES``.
+
+        :raises StorageExists: when ``path`` exists and ``replace`` is false (best effort against a racing writer).
+        :raises StorageNotFound: when the directory does not exist.
+        :raises StorageFull: when there is no room.
+        """
+
+    @abstractmethod
+    def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
+        """Yield the bytes of ``path`` from ``offset_bytes``, at most ``length_bytes``, in pieces of at most 1 MiB.
+
+        Ends early, without an error, at the end of the file: the caller checks how much came.
+
+        :raises StorageNotFound: when there is no such file (raised at the first piece at the latest).
+        """
+
+    @abstractmethod
+    def list(self, path: str) -> List[Entry]:
+        """Return the entries of the directory ``path`` ("" is the root), unsorted.
+
+        :raises StorageNotFound: when there is no such directory.
+        """
+
+    @abstractmethod
+    def stat(self, path: str) -> Entry:
+        """Return the entry ``path``.
+
+        :raises StorageNotFound: when there is none.
+        """
+
+    @abstractmethod
+    def rename(self, source: str, destination: str) -> None:
+        """Move a file or directory to a name that is free; atomic and durable.
+
+        :raises StorageNotFound: when ``source`` or the destination's directory does not exist.
+        :raises StorageExists: when ``destination`` exists (best effort against a racing writer).
+        """
+
+    @abstractmethod
+    def delete(self, path: str) -> None:
+        """Delete the file ``path``.
+
+        :raises StorageNotFound: when there is none.
+        """
+
+    @abstractmethod
+    def make_directory(self, path: str) -> None:
+        """Create the directory ``path`` and those above it; no error when it is there."""
+
+    @abstractmethod
+    def remove_directory(self, path: str) -> None:
+        """Remove the directory ``path``, which must be empty.
+
+        :raises StorageNotFound: when there is none.
+        :raises StorageFailed: when it is not empty.
+        """
+
+    @abstractmethod
+    def space(self) -> Optional[Space]:
+        """Return total and free bytes, or None where the server does not tell."""
+
+    def forget_cache(self, path: str) -> None:
+        """Make the next read of ``path`` come from the medium where that can be asked for (read-back after write)."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release connections. The storage can't be used afterwards."""
+
+    # -- what follows is the same for every storage -------------------------------------------------------------------
+
+    def get(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> bytes:
+        """Return what :meth:`read` yields, joined: for ranges whose length the caller has bounded."""
+        parts = list(self.read(path, offset_bytes, length_bytes))
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def exists(self, path: str) -> bool:
+        from ..errors import StorageNotFound
+
+        try:
+            self.stat(path)
+        except StorageNotFound:
+            return False
+        return True
+
+    def __enter__(self) -> Storage:
+        return self
+
+    def __exit__(self, *dummy: object) -> None:
+        self.close()
+
+
+def check_name(name: str) -> str:
+    """Return ``name`` if every storage can hold it as it is (SMB rules included).
+
+    :raises StoragePathInvalid: reserved device names, trailing dots or spaces, control characters, ``<>:"\\|?*/``.
+    """
+    reason = ""
+    if not name or len(name) > _MAX_NAME_LENGTH:
+        reason = "a name has 1 to %d characters" % _MAX_NAME_LENGTH
+    elif name in (".", ".."):
+        reason = "it leaves its directory"
+    elif any(character in _FORBIDDEN or character == "/" or ord(character) < 32 for character in name):
+        reason = "it holds a character that Windows shares refuse"
+    elif name[-1] in ". ":
+        reason = "it ends in a dot or a space"
+    elif name.split(".")[0].rstrip(" ").lower() in _RESERVED:
+        reason = "Windows reserves this name"
+    if reason:
+        raise StoragePathInvalid(path=name, reason=reason)
+    return name
+
+
+def check_path(path: str) -> str:
+    """Return ``path`` if it is relative and every name in it passes :func:`check_name`; "" (the root) passes.
+
+    :raises StoragePathInvalid: otherwise.
+    """
+    if len(path) > _MAX_PATH_LENGTH:
+        raise StoragePathInvalid(path=path[:80] + "...", reason="it is longer than %d characters" % _MAX_PATH_LENGTH)
+    if path:
+        for name in path.split("/"):
+            check_name(name)
+    return path
