@@ -193,35 +193,35 @@ class LeaseLost(StorageError):
 # K: keys and passwords
 
 
-class KeyError_(EngineError):
+class KeyProblem(EngineError):
     """Base of failures around passwords and keys."""
 
 
-class PasswordWrong(KeyError_):
+class PasswordWrong(KeyProblem):
     code = "K100"
     message = "The password opens none of the {slots} key slots of {device}."
     hint = "Check imaging_password; to change the password give the old one as imaging_password_previous, to start over set imaging_new_key."
 
 
-class PasswordMissing(KeyError_):
+class PasswordMissing(KeyProblem):
     code = "K101"
     message = "The images of {device} are encrypted and no password was given."
     hint = "Give imaging_password; to store an image in clear all the same set imaging_allow_clear."
 
 
-class PasswordUnused(KeyError_):
+class PasswordUnused(KeyProblem):
     code = "K102"
     message = "The images of {device} are not encrypted but a password was given."
     hint = "Leave imaging_password out to read them."
 
 
-class KeySlotInvalid(KeyError_):
+class KeySlotInvalid(KeyProblem):
     code = "K103"
     message = "The key slot {path} can't be used: {reason}."
     hint = "It is damaged or was tampered with; every image holds a copy in its own keys directory."
 
 
-class KeyMissing(KeyError_):
+class KeyMissing(KeyProblem):
     code = "K104"
     message = "The password is right for {device}, but not for the key {key_id} that this image was made with."
     hint = "Give the password that was used when this image was made."
