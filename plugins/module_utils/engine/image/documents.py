@@ -1,0 +1,73 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""JSON documents of the format: strict parsing of what a storage holds, and one canonical form for authentication."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, List, Tuple
+
+from . import format as fmt
+
+
+def canonical(document: Dict[str, Any]) -> bytes:
+    """The bytes that are authenticated: sorted keys, no spaces, ASCII."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def pretty(document: Dict[str, Any]) -> bytes:
+    """The bytes that are stored: the same content, for human eyes."""
+    return json.dumps(document, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False).encode() + b"\n"
+
+
+def parse(data: bytes) -> Dict[str, Any]:
+    """Parse an object; refuses duplicate keys, floats, non-ASCII bytes, deep nesting and more than 8 MiB.
+
+    :raises ValueError: with a reason for the user.
+    """
+    if len(data) > fmt.MAX_JSON_BYTES:
+        raise ValueError("it is larger than a document may be")
+    try:
+        document = json.loads(
+            data.decode("ascii"), object_pairs_hook=_unique, parse_float=_refuse, parse_constant=_refuse
+        )
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise ValueError("it is not ASCII") from None
+    if not isinstance(document, dict):
+        raise ValueError("it is not an object")
+    return document
+
+
+def text(document: Dict[str, Any], key: str, limit: int = 1024) -> str:
+    value = document.get(key)
+    if not isinstance(value, str) or len(value) > limit:
+        raise ValueError("%s is missing or malformed" % key)
+    return value
+
+
+def number(document: Dict[str, Any], key: str, limit: int = fmt.MAX_DISK_BYTES) -> int:
+    value = document.get(key)
+    if type(value) is not int or not 0 <= value <= limit:
+        raise ValueError("%s is missing or out of bounds" % key)
+    return value
+
+
+def digest(document: Dict[str, Any], key: str) -> str:
+    value = text(document, key, 64)
+    if len(value) != 64 or value != value.lower() or any(c not in "0123456789abcdef" for c in value):
+        raise ValueError("%s is not a SHA-256" % key)
+    return value
+
+
+def _unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("it says the same thing twice")
+    return result
+
+
+def _refuse(value: str) -> Any:
+    raise ValueError("it holds the number %s" % value[:20])

@@ -1,0 +1,80 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Constants of the image format, version 1: sizes, magics, bounds. ``docs/image-format.md`` explains each."""
+
+from __future__ import annotations
+
+FORMAT_VERSION = 1
+READABLE_VERSIONS = frozenset([1])
+
+CHUNK_BYTES = 64 * 1024
+SEGMENT_CHUNKS = 4096
+SEGMENT_BYTES = CHUNK_BYTES * SEGMENT_CHUNKS  # 256 MiB of disk
+
+ID_BYTES = 32
+HOLE_ID = b"\x00" * ID_BYTES  # not in use: a restore need not write it
+ZERO_ID = b"\xff" * ID_BYTES  # in use and all zero: nothing is stored
+
+KIND_CHUNK = 1
+KIND_SEGMENT = 2
+KIND_FILE = 3
+
+CODEC_RAW = 0
+CODEC_ZSTD = 1
+
+TAG_BYTES = 16
+SALT_BYTES = 32
+KEY_BYTES = 32
+
+PACK_MAGIC = b"PLANTOPS-PACK\x00\x00\x01"
+PACK_END_MAGIC = b"PLANTOPS-PACKEND"
+SEALED_MAGIC = b"PLANTOPS-FILE\x00\x00\x01"
+SEGMENT_MAGIC = b"PLOPSEG\x01"
+ROOT_MAGIC = b"PLOPROOT"
+
+# Upper bounds on reading: whatever comes from a storage is hostile.
+MAX_PACK_BYTES = 1 << 30
+MAX_PACK_BLOBS = 1 << 20
+MAX_BLOB_PLAIN_BYTES = 8 << 20
+MAX_SEALED_PLAIN_BYTES = 256 << 20
+MAX_JSON_BYTES = 8 << 20
+MAX_KEY_SLOT_BYTES = 16 << 10
+MAX_KEY_SLOTS = 32
+MAX_SUMS_BYTES = 256 << 20
+MAX_DISKS = 256
+MAX_DISK_BYTES = 1 << 60
+MAX_SCRYPT_MEMORY_BYTES = 256 << 20
+
+# A pack grows with the disk, so that the list of packs of a very large image stays small.
+PACK_TARGETS = ((256 << 30, 16 << 20), (1 << 40, 32 << 20), (1 << 62, 64 << 20))
+
+MANIFEST_NAME = "image.json"
+SUMS_NAME = "SHA256SUMS"
+DEVICE_ID_NAME = "device-id.json"
+DEVICE_INFORMATION_NAME = "device.json"
+LOG_NAME = "job.log"
+PACKS = "packs"
+KEYS = "keys"
+RECORDS = "records"
+TRASH = "trash"
+
+
+def pack_target_bytes(in_use_bytes: int) -> int:
+    """Return how large packs shall become for an image of ``in_use_bytes`` bytes."""
+    for limit, target in PACK_TARGETS:
+        if in_use_bytes <= limit:
+            return target
+    raise AssertionError("no disk is that large")
+
+
+def pack_path(device: str, name: str) -> str:
+    return "%s/%s/%s/%s" % (device, PACKS, name[:2], name)
+
+
+def index_name(disk: int) -> str:
+    return "disk%d.index" % disk
+
+
+def checkpoint_name(disk: int) -> str:
+    return "disk%d.checkpoint" % disk

@@ -1,0 +1,251 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The index of a disk: a root that lists segments, and segments that list chunks, each with where it is stored.
+
+A segment stands for 4096 chunks (256 MiB of disk). Its id is made of its chunk ids alone; where the chunks are stored
+are hints beside them, so that an unchanged segment is shared between images and a moved chunk changes no id.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from array import array
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from ..errors import ImageDamaged
+from . import format as fmt
+
+_SEGMENT_HEAD = struct.Struct(">8sII")  # magic, chunks, packs
+_ROOT_HEAD = struct.Struct(
+    ">8sHQIIIII"
+)  # magic, version, disk bytes, sector, chunk bytes, segment chunks, packs, segments
+_PACK = struct.Struct(">32sQQ")  # name, size, bytes of it that this disk needs
+_SEGMENT = struct.Struct(">32sIIII")  # id, pack, offset, stored length with codec in the top bit, plain length
+_RAW_BIT = 1 << 31
+
+
+class Place(NamedTuple):
+    """Where a blob is stored: the pack's name (hex), offset and stored length in it, and its codec."""
+
+    pack: str
+    offset: int
+    stored_bytes: int
+    codec: int
+
+
+class Segment:
+    """The chunks of 256 MiB of disk: ids in order, and a place for each id that is neither hole nor zero."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.ids = bytearray(fmt.HOLE_ID * count)
+        self._packs: List[str] = []
+        self._pack_numbers: Dict[str, int] = {}
+        self._pack = array("I", bytes(4 * count))
+        self._offset = array("I", bytes(4 * count))
+        self._length = array("I", bytes(4 * count))
+
+    def id_at(self, position: int) -> bytes:
+        start = position * fmt.ID_BYTES
+        return bytes(self.ids[start : start + fmt.ID_BYTES])
+
+    def set_id(self, position: int, chunk_id: bytes) -> None:
+        start = position * fmt.ID_BYTES
+        self.ids[start : start + fmt.ID_BYTES] = chunk_id
+
+    def set_place(self, position: int, place: Place) -> None:
+        number = self._pack_numbers.get(place.pack)
+        if number is None:
+            number = self._pack_numbers[place.pack] = len(self._packs)
+            self._packs.append(place.pack)
+        self._pack[position] = number
+        self._offset[position] = place.offset
+        self._length[position] = place.stored_bytes | (_RAW_BIT if place.codec == fmt.CODEC_RAW else 0)
+
+    def place_at(self, position: int) -> Place:
+        length = self._length[position]
+        codec = fmt.CODEC_RAW if length & _RAW_BIT else fmt.CODEC_ZSTD
+        return Place(self._packs[self._pack[position]], self._offset[position], length & ~_RAW_BIT, codec)
+
+    def stored(self) -> Iterator[Tuple[int, bytes, Place]]:
+        """Yield ``(position, id, place)`` of every chunk that is stored (neither hole nor zero)."""
+        ids = bytes(self.ids)
+        for position in range(self.count):
+            chunk_id = ids[position * fmt.ID_BYTES : (position + 1) * fmt.ID_BYTES]
+            if chunk_id not in (fmt.HOLE_ID, fmt.ZERO_ID):
+                yield position, chunk_id, self.place_at(position)
+
+    def is_hole(self) -> bool:
+        return not any(self.ids)
+
+    def encode(self) -> bytes:
+        used = {self._packs[self._pack[position]] for position, dummy, dummy_place in self.stored()}
+        names = [name for name in self._packs if name in used]
+        numbers = {name: number for number, name in enumerate(names)}
+        packs = array("I", [numbers.get(self._packs[n], 0) if self._packs else 0 for n in self._pack])
+        head = _SEGMENT_HEAD.pack(fmt.SEGMENT_MAGIC, self.count, len(names))
+        columns = b"".join(_big_endian(column) for column in (packs, self._offset, self._length))
+        return head + b"".join(bytes.fromhex(name) for name in names) + bytes(self.ids) + columns
+
+    @classmethod
+    def decode(cls, data: bytes, image: str) -> Segment:
+        """:raises ImageDamaged: when the bytes are not a segment of this format."""
+
+        def damaged(reason: str) -> ImageDamaged:
+            return ImageDamaged(image=image, reason="a segment of the index %s" % reason)
+
+        if len(data) < _SEGMENT_HEAD.size:
+            raise damaged("is too short")
+        magic, count, pack_count = _SEGMENT_HEAD.unpack_from(data)
+        if magic != fmt.SEGMENT_MAGIC or not 0 < count <= fmt.SEGMENT_CHUNKS or pack_count > count:
+            raise damaged("has a malformed head")
+        position = _SEGMENT_HEAD.size
+        if len(data) != position + pack_count * fmt.ID_BYTES + count * (fmt.ID_BYTES + 12):
+            raise damaged("has an impossible length")
+        segment = cls(count)
+        for dummy in range(pack_count):
+            name = data[position : position + fmt.ID_BYTES].hex()
+            segment._pack_numbers[name] = len(segment._packs)
+            segment._packs.append(name)
+            position += fmt.ID_BYTES
+        segment.ids = bytearray(data[position : position + count * fmt.ID_BYTES])
+        position += count * fmt.ID_BYTES
+        segment._pack, segment._offset, segment._length = (
+            _from_big_endian(data[position + 4 * count * column : position + 4 * count * (column + 1)])
+            for column in range(3)
+        )
+        if pack_count and max(segment._pack) >= pack_count:
+            raise damaged("names a pack that it does not list")
+        if not pack_count and any(True for dummy_chunk in segment._stored_ids()):
+            raise damaged("names no pack")
+        return segment
+
+    def _stored_ids(self) -> Iterator[int]:
+        ids = bytes(self.ids)
+        for position in range(self.count):
+            chunk_id = ids[position * fmt.ID_BYTES : (position + 1) * fmt.ID_BYTES]
+            if chunk_id not in (fmt.HOLE_ID, fmt.ZERO_ID):
+                yield position
+
+
+class SegmentReference(NamedTuple):
+    """An entry of the root. A segment that is all hole has the hole id and no place."""
+
+    segment_id: bytes
+    place: Optional[Place]
+    plain_bytes: int
+
+
+class PackNeed(NamedTuple):
+    """How much of a pack a disk's image needs."""
+
+    size_bytes: int
+    needed_bytes: int
+
+
+class Root:
+    """The root of a disk's index: geometry, segments in order, and the packs that are needed with how much of each."""
+
+    def __init__(self, size_bytes: int, sector_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self.sector_bytes = sector_bytes
+        self.segments: List[SegmentReference] = []
+        self.packs: Dict[str, PackNeed] = {}
+
+    @property
+    def segment_count(self) -> int:
+        return -(-self.size_bytes // fmt.SEGMENT_BYTES)
+
+    def chunks_of(self, number: int) -> int:
+        """How many chunks the segment ``number`` has (the last one may be short)."""
+        left = self.size_bytes - number * fmt.SEGMENT_BYTES
+        return min(fmt.SEGMENT_CHUNKS, -(-left // fmt.CHUNK_BYTES))
+
+    def encode(self) -> bytes:
+        numbers = {name: number for number, name in enumerate(self.packs)}
+        parts = [
+            _ROOT_HEAD.pack(
+                fmt.ROOT_MAGIC,
+                fmt.FORMAT_VERSION,
+                self.size_bytes,
+                self.sector_bytes,
+                fmt.CHUNK_BYTES,
+                fmt.SEGMENT_CHUNKS,
+                len(self.packs),
+                len(self.segments),
+            )
+        ]
+        parts += [_PACK.pack(bytes.fromhex(name), *need) for name, need in self.packs.items()]
+        for segment_id, place, plain_bytes in self.segments:
+            if place is None:
+                parts.append(_SEGMENT.pack(segment_id, 0, 0, 0, 0))
+            else:
+                length = place.stored_bytes | (_RAW_BIT if place.codec == fmt.CODEC_RAW else 0)
+                parts.append(_SEGMENT.pack(segment_id, numbers[place.pack], place.offset, length, plain_bytes))
+        return b"".join(parts)
+
+    @classmethod
+    def decode(cls, data: bytes, image: str, *, partial: bool = False) -> Root:
+        """Parse a root; ``partial`` accepts a checkpoint, which may list fewer segments than the disk has.
+
+        :raises ImageDamaged: when the bytes are not a root of this format.
+        """
+
+        def damaged(reason: str) -> ImageDamaged:
+            return ImageDamaged(image=image, reason="the root of the index %s" % reason)
+
+        if len(data) < _ROOT_HEAD.size:
+            raise damaged("is too short")
+        head = _ROOT_HEAD.unpack_from(data)
+        magic, version, size_bytes, sector_bytes, chunk_bytes, segment_chunks, pack_count, segment_count = head
+        if magic != fmt.ROOT_MAGIC or version not in fmt.READABLE_VERSIONS:
+            raise damaged("is of another format")
+        if (chunk_bytes, segment_chunks) != (fmt.CHUNK_BYTES, fmt.SEGMENT_CHUNKS):
+            raise damaged("has another chunk size")
+        if size_bytes > fmt.MAX_DISK_BYTES or sector_bytes not in (512, 1024, 2048, 4096):
+            raise damaged("has an impossible geometry")
+        root = cls(size_bytes, sector_bytes)
+        if segment_count > root.segment_count or (not partial and segment_count != root.segment_count):
+            raise damaged("has not as many segments as the disk")
+        if len(data) != _ROOT_HEAD.size + pack_count * _PACK.size + segment_count * _SEGMENT.size:
+            raise damaged("has an impossible length")
+        position = _ROOT_HEAD.size
+        names = []
+        for dummy in range(pack_count):
+            name, pack_bytes, needed_bytes = _PACK.unpack_from(data, position)
+            position += _PACK.size
+            if pack_bytes > fmt.MAX_PACK_BYTES:
+                raise damaged("lists an impossible pack")
+            names.append(name.hex())
+            root.packs[names[-1]] = PackNeed(pack_bytes, needed_bytes)
+        if len(root.packs) != pack_count:
+            raise damaged("lists a pack twice")
+        for dummy in range(segment_count):
+            segment_id, pack, offset, length, plain_bytes = _SEGMENT.unpack_from(data, position)
+            position += _SEGMENT.size
+            if segment_id == fmt.HOLE_ID:
+                root.segments.append(SegmentReference(segment_id, None, 0))
+                continue
+            if pack >= pack_count or plain_bytes > fmt.MAX_BLOB_PLAIN_BYTES:
+                raise damaged("has a segment out of bounds")
+            codec = fmt.CODEC_RAW if length & _RAW_BIT else fmt.CODEC_ZSTD
+            place = Place(names[pack], offset, length & ~_RAW_BIT, codec)
+            root.segments.append(SegmentReference(segment_id, place, plain_bytes))
+        return root
+
+
+def _big_endian(column: array[int]) -> bytes:
+    if sys.byteorder == "little":
+        column = array("I", column)
+        column.byteswap()
+    return column.tobytes()
+
+
+def _from_big_endian(data: bytes) -> array[int]:
+    column = array("I")
+    column.frombytes(data)
+    if sys.byteorder == "little":
+        column.byteswap()
+    return column

@@ -1,0 +1,132 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packs: files of many blobs, named by the SHA-256 of their bytes, each with a table of its blobs at the end.
+
+Layout: ``magic 16 | salt 32 | blobs ... | table | table offset u64 | entries u32 | SHA-256 of the table 32 | end magic 16``.
+A table entry: ``id 32 | offset u64 | stored length u32 | plain length u32 | kind u8 | codec u8``. All big-endian.
+The table is in clear: ids are keyed, and a host without the password can still tell what is where.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from typing import Iterable, List, NamedTuple, Optional
+
+from ..errors import ImageDamaged
+from ..storage.contract import Storage
+from . import format as fmt
+from .keys import MasterKey
+from .seal import FileCipher
+
+_ENTRY = struct.Struct(">32sQIIBB")
+_TRAILER = struct.Struct(">QI32s16s")
+HEADER_BYTES = len(fmt.PACK_MAGIC) + fmt.SALT_BYTES
+
+
+class BlobEntry(NamedTuple):
+    """Where a blob lies in its pack."""
+
+    blob_id: bytes
+    offset: int
+    stored_bytes: int
+    plain_bytes: int
+    kind: int
+    codec: int
+
+
+class PackBuilder:
+    """Collects sealed blobs until the pack is large enough."""
+
+    def __init__(self, key: Optional[MasterKey]) -> None:
+        salt = os.urandom(fmt.SALT_BYTES)
+        self._cipher = FileCipher(key, salt)
+        self._parts: List[bytes] = [fmt.PACK_MAGIC + salt]
+        self.size_bytes = HEADER_BYTES
+        self.entries: List[BlobEntry] = []
+
+    def add(self, kind: int, blob_id: bytes, plain_bytes: int, codec: int, data: bytes) -> BlobEntry:
+        """Seal and append a blob whose bytes are ``codec``-compressed already."""
+        sealed = self._cipher.seal(self.size_bytes, kind, codec, blob_id, plain_bytes, data)
+        entry = BlobEntry(blob_id, self.size_bytes, len(sealed), plain_bytes, kind, codec)
+        self._parts.append(sealed)
+        self.entries.append(entry)
+        self.size_bytes += len(sealed)
+        return entry
+
+    def finish(self) -> FinishedPack:
+        table = b"".join(_ENTRY.pack(*entry) for entry in self.entries)
+        trailer = _TRAILER.pack(self.size_bytes, len(self.entries), hashlib.sha256(table).digest(), fmt.PACK_END_MAGIC)
+        self._parts += [table, trailer]
+        digest = hashlib.sha256()
+        for part in self._parts:
+            digest.update(part)
+        size_bytes = self.size_bytes + len(table) + len(trailer)
+        return FinishedPack(digest.hexdigest(), size_bytes, self._parts, self.entries)
+
+
+class FinishedPack(NamedTuple):
+    """A pack ready to be stored; ``parts`` joined are its bytes."""
+
+    name: str
+    size_bytes: int
+    parts: List[bytes]
+    entries: List[BlobEntry]
+
+
+def read_salt(header: bytes, name: str) -> bytes:
+    """Return the salt of a pack from its first ``HEADER_BYTES`` bytes.
+
+    :raises ImageDamaged: when it is not a pack.
+    """
+    if len(header) != HEADER_BYTES or not header.startswith(fmt.PACK_MAGIC):
+        raise ImageDamaged(image=name, reason="the file is not a pack of a known version")
+    return header[len(fmt.PACK_MAGIC) :]
+
+
+def read_table(storage: Storage, path: str, size_bytes: int) -> List[BlobEntry]:
+    """Read and check the table of the pack ``path``, whose file has ``size_bytes`` bytes.
+
+    :raises ImageDamaged: when trailer or table are not what the format allows.
+    """
+    name = path.rsplit("/", 1)[-1]
+    if not HEADER_BYTES + _TRAILER.size <= size_bytes <= fmt.MAX_PACK_BYTES:
+        raise ImageDamaged(image=name, reason="the pack has an impossible size")
+    guess = min(size_bytes, 64 << 10)
+    tail = storage.get(path, size_bytes - guess, guess)
+    if len(tail) != guess:
+        raise ImageDamaged(image=name, reason="the pack is shorter than its directory says")
+    table_offset, count, digest, magic = _TRAILER.unpack(tail[-_TRAILER.size :])
+    table_bytes = count * _ENTRY.size
+    if magic != fmt.PACK_END_MAGIC or count > fmt.MAX_PACK_BLOBS:
+        raise ImageDamaged(image=name, reason="the pack has no table")
+    if table_offset < HEADER_BYTES or table_offset + table_bytes + _TRAILER.size != size_bytes:
+        raise ImageDamaged(image=name, reason="the table of the pack lies elsewhere")
+    if table_bytes + _TRAILER.size <= guess:
+        table = tail[-_TRAILER.size - table_bytes : -_TRAILER.size]
+    else:
+        table = storage.get(path, table_offset, table_bytes)
+    if hashlib.sha256(table).digest() != digest:
+        raise ImageDamaged(image=name, reason="the table of the pack is damaged")
+    return _checked(table, table_offset, name)
+
+
+def _checked(table: bytes, table_offset: int, name: str) -> List[BlobEntry]:
+    entries = [BlobEntry(*fields) for fields in _ENTRY.iter_unpack(table)]
+    position = HEADER_BYTES
+    for entry in entries:
+        if entry.offset != position or entry.plain_bytes > fmt.MAX_BLOB_PLAIN_BYTES:
+            raise ImageDamaged(image=name, reason="the table of the pack contradicts itself")
+        position += entry.stored_bytes
+    if position != table_offset:
+        raise ImageDamaged(image=name, reason="the table of the pack contradicts itself")
+    return entries
+
+
+def hash_pieces(pieces: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
