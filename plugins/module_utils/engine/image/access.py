@@ -1,0 +1,114 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which key a run writes with and a reader opens with: rule 6, a wrong password never starts a new key."""
+
+from __future__ import annotations
+
+from typing import List, NamedTuple, Optional
+
+from ..errors import (
+    EngineError,
+    ImageDamaged,
+    KeyMissing,
+    KeySlotInvalid,
+    PasswordMissing,
+    PasswordWrong,
+    StorageExists,
+)
+from . import format as fmt
+from .directory import DeviceDirectory
+from .keys import KeySlot, MasterKey, open_slots
+from .manifest import Manifest, authenticate
+
+
+class Passwords(NamedTuple):
+    """What the user gave. Never shown, never stored."""
+
+    password: Optional[str] = None
+    previous: Optional[str] = None
+    new_key: bool = False
+    allow_clear: bool = False
+
+    def __repr__(self) -> str:
+        return "Passwords(...)"
+
+
+def key_for_writing(directory: DeviceDirectory, images: List[Manifest], passwords: Passwords) -> Optional[MasterKey]:
+    """Return the key to write with (None: in clear), adding a slot where a new password or key was asked for.
+
+    :raises PasswordMissing, PasswordWrong: rule 6.
+    """
+    invalid: List[EngineError] = []
+    slots = _newest_key_first(directory.key_slots(invalid), images)
+    encrypted = bool(slots or invalid) or any(manifest.key_id for manifest in images)
+    if not passwords.password:
+        if encrypted and not passwords.allow_clear:
+            raise PasswordMissing(device=directory.device)
+        return None
+    if not encrypted:
+        return _start_key(directory, passwords.password)
+    key = open_slots(slots, passwords.password)
+    if key is not None:
+        return key
+    if passwords.previous:
+        key = open_slots(slots, passwords.previous)
+        if key is not None:
+            _store_slot(directory, key, passwords.password)
+            return key
+    if passwords.new_key:
+        return _start_key(directory, passwords.password)
+    if invalid and not slots:
+        raise invalid[0]
+    raise PasswordWrong(slots=len(slots), device=directory.device)
+
+
+def key_for_reading(directory: DeviceDirectory, manifest: Manifest, password: Optional[str]) -> Optional[MasterKey]:
+    """Return the key of an image and authenticate its manifest with it.
+
+    :raises PasswordMissing, PasswordWrong, KeyMissing: in this order of what is known.
+    """
+    data = directory.manifest_bytes(manifest.image)
+    if not manifest.key_id:
+        authenticate(data, manifest, None)
+        return None
+    if not password:
+        raise PasswordMissing(device=directory.device)
+    invalid: List[EngineError] = []
+    slots = directory.key_slots(invalid)
+    mine = [slot for slot in slots if slot.key_id == manifest.key_id]
+    key = open_slots(mine, password)
+    if key is None:
+        if open_slots([slot for slot in slots if slot.key_id != manifest.key_id], password):
+            raise KeyMissing(device=directory.device, key_id=manifest.key_id[:16])
+        if not mine:
+            raise invalid[0] if invalid else ImageDamaged(image=manifest.image, reason="its key slots are missing")
+        raise PasswordWrong(slots=len(mine), device=directory.device)
+    authenticate(data, manifest, key)
+    return key
+
+
+def store_slot_bytes(directory: DeviceDirectory, name: str, data: bytes) -> None:
+    try:
+        directory.storage.put(directory.path(fmt.KEYS, name), [data])
+    except StorageExists:
+        return  # slots are named by their bytes: the same one is there
+
+
+def _start_key(directory: DeviceDirectory, password: str) -> MasterKey:
+    key = MasterKey.new()
+    _store_slot(directory, key, password)
+    return key
+
+
+def _store_slot(directory: DeviceDirectory, key: MasterKey, password: str) -> None:
+    name, data = key.new_slot(password)
+    store_slot_bytes(directory, name, data)
+    stored = directory.storage.get(directory.path(fmt.KEYS, name), 0, fmt.MAX_KEY_SLOT_BYTES)
+    if stored != data:
+        raise KeySlotInvalid(path=name, reason="it was not stored as it was written")
+
+
+def _newest_key_first(slots: List[KeySlot], images: List[Manifest]) -> List[KeySlot]:
+    order = [manifest.key_id for manifest in reversed(images)]
+    return sorted(slots, key=lambda slot: order.index(slot.key_id) if slot.key_id in order else len(order))

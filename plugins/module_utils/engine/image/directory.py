@@ -1,0 +1,219 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A device's directory on a storage: which images, packs, keys, records and trash are there."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from typing import Any, Dict, List, NamedTuple, Optional, Set
+
+from ..errors import EngineError, ImageDamaged, ImageNotFound, StorageExists, StorageNotFound
+from ..storage.contract import PARTIAL_SUFFIX, EntryKind, Storage, check_name
+from . import documents, sums
+from . import format as fmt
+from .keys import KeySlot, parse_slot
+from .manifest import Manifest, decode
+
+IMAGE_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d")
+_PACK_NAME = re.compile(r"[0-9a-f]{64}")
+_TRASH_NAME = re.compile(r"([0-9a-f]{64})\.(\d{1,12}|bad)\.(\d{1,12})")
+_RECORD_NAME = re.compile(r"([a-z]{1,32})-([0-9a-f]{64})\.json")
+
+
+class TrashEntry(NamedTuple):
+    """A pack on its way out. ``sequence`` is that of the newest image when it left, None for a damaged pack."""
+
+    file_name: str
+    pack: str
+    sequence: Optional[int]
+    since_seconds: int
+    size_bytes: int
+
+
+class DeviceDirectory:
+    """Reads and changes one device's directory. Holds no state but its name: every call asks the storage."""
+
+    def __init__(self, storage: Storage, device: str) -> None:
+        self.storage = storage
+        self.device = check_name(device)
+
+    def path(self, *names: str) -> str:
+        return "/".join((self.device, *names))
+
+    def create(self) -> None:
+        for name in (fmt.PACKS, fmt.KEYS, fmt.RECORDS, fmt.TRASH):
+            self.storage.make_directory(self.path(name))
+
+    # -- images -------------------------------------------------------------------------------------------------------
+
+    def image_names(self) -> List[str]:
+        """Names of all image directories, complete or not, in order of name."""
+        return sorted(
+            entry.name
+            for entry in self._list(self.device)
+            if entry.kind is EntryKind.DIRECTORY and IMAGE_NAME.fullmatch(entry.name)
+        )
+
+    def images(self, unreadable: Optional[Dict[str, EngineError]] = None) -> List[Manifest]:
+        """Return the complete images in sequence order; manifests that can't be used go to ``unreadable``."""
+        found = []
+        for name in self.image_names():
+            try:
+                found.append(self.manifest(name))
+            except ImageNotFound:
+                continue
+            except EngineError as error:
+                if error.code == StorageNotFound.code:
+                    continue
+                if unreadable is None:
+                    raise
+                unreadable[name] = error
+        return sorted(found, key=lambda manifest: (manifest.sequence, manifest.image))
+
+    def manifest_bytes(self, image: str) -> bytes:
+        try:
+            return self.storage.get(self.path(image, fmt.MANIFEST_NAME), 0, fmt.MAX_JSON_BYTES + 1)
+        except StorageNotFound:
+            raise ImageNotFound(device=self.device, image=image, storage=self.storage.description) from None
+
+    def manifest(self, image: str) -> Manifest:
+        """:raises ImageNotFound: when the image is not there or not complete."""
+        if not IMAGE_NAME.fullmatch(image):
+            raise ImageNotFound(device=self.device, image=image, storage=self.storage.description)
+        manifest = decode(self.manifest_bytes(image), image)
+        if manifest.device != self.device:
+            raise ImageDamaged(image=image, reason="its manifest belongs to the device %s" % manifest.device)
+        return manifest
+
+    def find_image(self, wanted: str) -> Manifest:
+        """Return the image named ``wanted``, or the newest for ``latest``.
+
+        :raises ImageNotFound: when there is none.
+        """
+        if wanted != "latest":
+            return self.manifest(wanted)
+        images = self.images({})
+        if not images:
+            raise ImageNotFound(device=self.device, image="at all", storage=self.storage.description)
+        return images[-1]
+
+    def sums(self, image: str) -> sums.Sums:
+        """:raises ImageDamaged: when the list is missing or malformed."""
+        try:
+            data = self.storage.get(self.path(image, fmt.SUMS_NAME), 0, fmt.MAX_SUMS_BYTES + 1)
+        except StorageNotFound:
+            raise ImageDamaged(image=image, reason="its SHA256SUMS is missing") from None
+        return sums.decode(data, image)
+
+    # -- packs --------------------------------------------------------------------------------------------------------
+
+    def packs(self) -> Dict[str, int]:
+        """Return name and size of every pack in use. One listing per directory of two digits."""
+        found: Dict[str, int] = {}
+        for directory in self._list(self.path(fmt.PACKS)):
+            if directory.kind is not EntryKind.DIRECTORY or len(directory.name) != 2:
+                continue
+            for entry in self._list(self.path(fmt.PACKS, directory.name)):
+                if entry.kind is EntryKind.FILE and _PACK_NAME.fullmatch(entry.name):
+                    found[entry.name] = entry.size_bytes
+        return found
+
+    def partial_files(self) -> List[str]:
+        """Paths of what killed writers left below ``packs``."""
+        found = []
+        for directory in self._list(self.path(fmt.PACKS)):
+            for entry in self._list(self.path(fmt.PACKS, directory.name)):
+                if entry.name.endswith(PARTIAL_SUFFIX):
+                    found.append(self.path(fmt.PACKS, directory.name, entry.name))
+        return found
+
+    def trash(self) -> List[TrashEntry]:
+        found = []
+        for entry in self._list(self.path(fmt.TRASH)):
+            match = _TRASH_NAME.fullmatch(entry.name)
+            if match and entry.kind is EntryKind.FILE:
+                sequence = None if match.group(2) == "bad" else int(match.group(2))
+                found.append(TrashEntry(entry.name, match.group(1), sequence, int(match.group(3)), entry.size_bytes))
+        return found
+
+    def move_to_trash(self, pack: str, sequence: Optional[int], now_seconds: Optional[int] = None) -> None:
+        """Take a pack out of use; ``sequence`` None says that it is damaged."""
+        now = int(time.time()) if now_seconds is None else now_seconds
+        name = "%s.%s.%d" % (pack, "bad" if sequence is None else sequence, max(0, now))
+        try:
+            self.storage.rename(fmt.pack_path(self.device, pack), self.path(fmt.TRASH, name))
+        except StorageExists:
+            self.storage.delete(fmt.pack_path(self.device, pack))
+
+    def bring_back(self, pack: str) -> bool:
+        """Move a pack from the trash back into use; False when no whole copy of it is there."""
+        for entry in self.trash():
+            if entry.pack == pack and entry.sequence is not None:
+                self.storage.make_directory(self.path(fmt.PACKS, pack[:2]))
+                try:
+                    self.storage.rename(self.path(fmt.TRASH, entry.file_name), fmt.pack_path(self.device, pack))
+                except (StorageExists, StorageNotFound):
+                    return self.storage.exists(fmt.pack_path(self.device, pack))
+                return True
+        return False
+
+    # -- keys ---------------------------------------------------------------------------------------------------------
+
+    def key_slots(self, invalid: Optional[List[EngineError]] = None) -> List[KeySlot]:
+        """Return the device's key slots, those in the directories of its images included."""
+        names: Dict[str, str] = {}
+        for directory in [self.path(fmt.KEYS)] + [self.path(image, fmt.KEYS) for image in self.image_names()]:
+            for entry in self._list(directory):
+                if entry.kind is EntryKind.FILE and entry.name.endswith(".json"):
+                    names.setdefault(entry.name, directory)
+        slots = []
+        for name in sorted(names)[: fmt.MAX_KEY_SLOTS]:
+            try:
+                data = self.storage.get("%s/%s" % (names[name], name), 0, fmt.MAX_KEY_SLOT_BYTES + 1)
+                slots.append(parse_slot(name, data))
+            except EngineError as error:
+                if invalid is not None:
+                    invalid.append(error)
+        return slots
+
+    # -- records ------------------------------------------------------------------------------------------------------
+
+    def add_record(self, image: str, kind: str, facts: Dict[str, Any]) -> None:
+        """Add a fact about a committed image; its file is named by its own hash."""
+        data = documents.pretty(dict(facts, kind=kind, image=image))
+        name = "%s-%s.json" % (kind, hashlib.sha256(data).hexdigest())
+        self.storage.make_directory(self.path(fmt.RECORDS, image))
+        try:
+            self.storage.put(self.path(fmt.RECORDS, image, name), [data])
+        except StorageExists:
+            return  # the very same fact is there already
+
+    def records(self, image: str) -> List[Dict[str, Any]]:
+        """Return the whole, well-formed records of an image; a damaged record counts as absent."""
+        found = []
+        for entry in self._list(self.path(fmt.RECORDS, image)):
+            match = _RECORD_NAME.fullmatch(entry.name)
+            if not match or entry.kind is not EntryKind.FILE or entry.size_bytes > fmt.MAX_JSON_BYTES:
+                continue
+            data = self.storage.get(self.path(fmt.RECORDS, image, entry.name))
+            if hashlib.sha256(data).hexdigest() != match.group(2):
+                continue
+            try:
+                document = documents.parse(data)
+            except ValueError:
+                continue
+            if document.get("kind") == match.group(1):
+                found.append(document)
+        return found
+
+    def record_kinds(self, image: str) -> Set[str]:
+        return {str(record["kind"]) for record in self.records(image)}
+
+    def _list(self, path: str) -> List[Any]:
+        try:
+            return self.storage.list(path)
+        except StorageNotFound:
+            return []

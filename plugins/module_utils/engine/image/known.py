@@ -1,0 +1,85 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where chunks are stored already: a bounded table in flat arrays. A miss only costs bytes, never correctness."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Dict, List, Optional
+
+from . import format as fmt
+from .index import Place
+
+MAX_CHUNKS = 1 << 20  # 64 GiB of distinct chunks in some 70 MB of memory
+_FIRST_SLOTS = 1 << 12
+
+
+class KnownChunks:
+    """Maps chunk ids to places. One thread adds; others may look up at the same time."""
+
+    def __init__(self, limit: int = MAX_CHUNKS) -> None:
+        self._limit = limit
+        self._ids = bytearray()
+        self._pack = array("I")
+        self._offset = array("I")
+        self._length = array("I")
+        self._packs: List[str] = []
+        self._pack_numbers: Dict[str, int] = {}
+        self._slots = array("I", bytes(4 * _FIRST_SLOTS))  # entry number + 1, 0 = free
+
+    def __len__(self) -> int:
+        return len(self._pack)
+
+    def add(self, chunk_id: bytes, place: Place) -> None:
+        """Remember a place; when the table is full nothing is added."""
+        if len(self._pack) >= self._limit or self._find(chunk_id) is not None:
+            return
+        number = self._pack_numbers.get(place.pack)
+        if number is None:
+            number = self._pack_numbers[place.pack] = len(self._packs)
+            self._packs.append(place.pack)
+        self._ids += chunk_id
+        self._offset.append(place.offset)
+        self._length.append(place.stored_bytes | ((1 << 31) if place.codec == fmt.CODEC_RAW else 0))
+        self._pack.append(number)
+        if len(self._pack) * 3 > len(self._slots) * 2:
+            self._grow()
+        else:
+            self._insert(self._slots, chunk_id, len(self._pack))
+
+    def get(self, chunk_id: bytes) -> Optional[Place]:
+        entry = self._find(chunk_id)
+        if entry is None:
+            return None
+        length = self._length[entry]
+        codec = fmt.CODEC_RAW if length >> 31 else fmt.CODEC_ZSTD
+        return Place(self._packs[self._pack[entry]], self._offset[entry], length & 0x7FFFFFFF, codec)
+
+    def _find(self, chunk_id: bytes) -> Optional[int]:
+        slots = self._slots
+        mask = len(slots) - 1
+        slot = int.from_bytes(chunk_id[:8], "big") & mask
+        while True:
+            entry = slots[slot]
+            if entry == 0:
+                return None
+            start = (entry - 1) * fmt.ID_BYTES
+            if self._ids[start : start + fmt.ID_BYTES] == chunk_id:
+                return entry - 1
+            slot = (slot + 1) & mask
+
+    @staticmethod
+    def _insert(slots: array[int], chunk_id: bytes, entry: int) -> None:
+        mask = len(slots) - 1
+        slot = int.from_bytes(chunk_id[:8], "big") & mask
+        while slots[slot]:
+            slot = (slot + 1) & mask
+        slots[slot] = entry
+
+    def _grow(self) -> None:
+        slots = array("I", bytes(8 * len(self._slots)))
+        for entry in range(len(self._pack)):
+            start = entry * fmt.ID_BYTES
+            self._insert(slots, bytes(self._ids[start : start + fmt.ID_BYTES]), entry + 1)
+        self._slots = slots

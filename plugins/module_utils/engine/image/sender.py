@@ -1,0 +1,113 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sends finished packs from a thread of its own, and reads back and hashes what it wrote."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import Callable, Dict, List, Optional
+
+from ..errors import EngineError, RunCancelled, StorageExists, StorageReadBackDiffers
+from ..storage.contract import SendGate, Storage
+from . import format as fmt
+from .packs import FinishedPack, hash_pieces
+
+_TRIES = 5
+
+
+class PackSender:
+    """A bounded queue (one pack waits while one is sent) in front of a storage. The first failure ends it."""
+
+    def __init__(self, storage: Storage, device: str, gate: Optional[SendGate], sleep: Callable[[float], None]) -> None:
+        self._storage = storage
+        self._device = device
+        self._gate = gate
+        self._sleep = sleep
+        self._queue: queue.Queue[Optional[FinishedPack]] = queue.Queue(maxsize=1)
+        self._failure: Optional[BaseException] = None
+        self._directories: Dict[str, bool] = {}
+        self.sent: Dict[str, int] = {}
+        self._thread = threading.Thread(target=self._run, name="pack sender", daemon=True)
+        self._thread.start()
+
+    def send(self, pack: FinishedPack) -> None:
+        """Hand over a pack; waits while the queue is full. Raises what went wrong with an earlier one."""
+        while True:
+            self.check()
+            try:
+                self._queue.put(pack, timeout=0.2)
+                return
+            except queue.Full:
+                continue
+
+    def check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def finish(self) -> None:
+        """Wait until everything is stored and read back; raise what went wrong."""
+        while self._thread.is_alive():
+            try:
+                self._queue.put(None, timeout=0.2)
+                break
+            except queue.Full:
+                continue
+        self._thread.join()
+        self.check()
+
+    def abandon(self) -> None:
+        """End after the pack that is being sent, without raising."""
+        self._failure = self._failure or RunCancelled()
+        self._thread.join(timeout=60)
+
+    def _run(self) -> None:
+        try:
+            while self._failure is None:
+                try:
+                    pack = self._queue.get(timeout=0.2)
+                except queue.Empty:
+                    continue
+                if pack is None:
+                    return
+                self._store(pack)
+        except BaseException as error:  # handed to the thread that asks; nothing is lost
+            self._failure = error
+
+    def _store(self, pack: FinishedPack) -> None:
+        path = fmt.pack_path(self._device, pack.name)
+        directory = path.rsplit("/", 1)[0]
+        if directory not in self._directories:
+            self._storage.make_directory(directory)
+            self._directories[directory] = True
+        store_verified(self._storage, path, pack.parts, pack.name, self._gate, self._sleep)
+        self.sent[pack.name] = pack.size_bytes
+
+
+def store_verified(
+    storage: Storage,
+    path: str,
+    parts: List[bytes],
+    sha256: str,
+    gate: Optional[SendGate],
+    sleep: Callable[[float], None],
+) -> None:
+    """Store ``parts`` as ``path`` and prove it by reading back; retries what the contract says may be retried."""
+    for attempt in range(_TRIES):
+        try:
+            try:
+                storage.put(path, parts, gate=gate)
+            except StorageExists:
+                # Named by its content: a run that was killed stored the same bytes, or a part went wrong before.
+                if hash_pieces(storage.read(path)) == sha256:
+                    return
+                storage.put(path, parts, replace=True, gate=gate)
+            storage.forget_cache(path)
+            if hash_pieces(storage.read(path)) != sha256:
+                raise StorageReadBackDiffers(path=path, storage=storage.description)
+            return
+        except EngineError as error:
+            if not getattr(error, "retry", False) or attempt == _TRIES - 1:
+                raise
+            sleep(min(60.0, 0.5 * 4**attempt))
