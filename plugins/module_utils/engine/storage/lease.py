@@ -1,0 +1,187 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One writer per device: a lease that is renewed by a heartbeat and aged by the observer's own clock.
+
+No correctness rests on it: it keeps two runs from doing the same work. A lease that does not change for
+``ttl_seconds`` is dead, and so is one whose process is gone from this very machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from typing import Any, Callable, Dict, Optional
+
+from ..errors import EngineError, LeaseHeld, LeaseLost, StorageExists, StorageNotFound, StoragePermissionDenied
+from .contract import Storage
+
+LEASE_NAME = "lease.json"
+_MAX_BYTES = 4096
+
+
+class Lease:
+    """Held from :meth:`acquire` to :meth:`release`."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        device: str,
+        *,
+        ttl_seconds: float = 90.0,
+        heartbeat_seconds: float = 15.0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._storage = storage
+        self._device = device
+        self._path = "%s/%s" % (device, LEASE_NAME)
+        self._ttl_seconds = ttl_seconds
+        self._heartbeat_seconds = heartbeat_seconds
+        self._clock = clock
+        self._sleep = sleep
+        self._holder = secrets.token_hex(16)
+        self._counter = 0
+        self._last_beat = 0.0
+        self._stop = threading.Event()
+        self._thread: Optional[threading.Thread] = None
+
+    def acquire(self, wait_seconds: float = 120.0) -> None:
+        """Take the lease; waits for a foreign one to end or to die.
+
+        :raises LeaseHeld: when it is alive after ``wait_seconds``.
+        """
+        started = self._clock()
+        seen: Optional[bytes] = None
+        seen_since = started
+        while True:
+            content = self._read()
+            if content is None:
+                if self._create():
+                    break
+                continue
+            if content != seen:
+                seen, seen_since = content, self._clock()
+            if self._is_dead(content) or self._clock() - seen_since > self._ttl_seconds:
+                self._beat()
+                if self._holder_of(self._read() or b"") == self._holder:
+                    break
+                continue
+            if self._clock() - started > wait_seconds:
+                raise LeaseHeld(
+                    holder=self._describe(content), device=self._device, wait_seconds=int(self._ttl_seconds)
+                )
+            self._sleep(min(1.0, self._ttl_seconds / 10))
+        self._last_beat = self._clock()
+        self._thread = threading.Thread(target=self._run, name="lease heartbeat", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """:raises LeaseLost: when another run took over, or no heartbeat got through for longer than the lease lives."""
+        content = self._read()
+        holder = self._holder_of(content or b"")
+        if holder != self._holder:
+            raise LeaseLost(device=self._device, holder=self._describe(content or b""))
+        if self._clock() - self._last_beat > self._ttl_seconds:
+            self._beat()
+
+    def release(self) -> None:
+        """Give the lease back; where deleting is not permitted the file says that it is free."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._holder_of(self._read() or b"") != self._holder:
+            return
+        try:
+            self._storage.delete(self._path)
+        except StoragePermissionDenied:
+            self._storage.put(self._path, [self._content(released=True)], replace=True)
+        except StorageNotFound:
+            return
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._heartbeat_seconds):
+            try:
+                if self._holder_of(self._read() or b"") != self._holder:
+                    return  # taken over: check() will say so
+                self._beat()
+            except EngineError:
+                continue  # the storage is away; check() measures for how long
+
+    def _create(self) -> bool:
+        try:
+            self._storage.put(self._path, [self._content()])
+        except StorageExists:
+            return False
+        return True
+
+    def _beat(self) -> None:
+        self._counter += 1
+        self._storage.put(self._path, [self._content()], replace=True)
+        self._last_beat = self._clock()
+
+    def _content(self, released: bool = False) -> bytes:
+        return json.dumps(
+            {
+                "format": "plantops.imaging lease",
+                "holder": self._holder,
+                "host": socket.gethostname(),
+                "boot": _boot_id(),
+                "pid": os.getpid(),
+                "process": _process_start(os.getpid()),
+                "counter": self._counter,
+                "released": released,
+            },
+            sort_keys=True,
+        ).encode("ascii")
+
+    def _read(self) -> Optional[bytes]:
+        try:
+            return self._storage.get(self._path, 0, _MAX_BYTES)
+        except StorageNotFound:
+            return None
+
+    @staticmethod
+    def _parse(content: bytes) -> Dict[str, Any]:
+        try:
+            document = json.loads(content.decode("ascii"))
+        except (ValueError, RecursionError):
+            return {}  # not ours to understand: it ages like any foreign lease
+        return document if isinstance(document, dict) else {}
+
+    def _holder_of(self, content: bytes) -> str:
+        return str(self._parse(content).get("holder", ""))
+
+    def _describe(self, content: bytes) -> str:
+        document = self._parse(content)
+        return "process %s on %s" % (str(document.get("pid", "?"))[:10], str(document.get("host", "?"))[:64])
+
+    def _is_dead(self, content: bytes) -> bool:
+        document = self._parse(content)
+        if document.get("released") is True:
+            return True
+        boot, pid = document.get("boot"), document.get("pid")
+        if not boot or boot != _boot_id() or type(pid) is not int or not 0 < pid < 1 << 31:
+            return False
+        return document.get("process") != _process_start(pid)
+
+
+def _boot_id() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read(64).strip()
+    except OSError:
+        return ""
+
+
+def _process_start(pid: int) -> str:
+    """Start time of a process in clock ticks [proc(5) stat field 22]; "" when it is gone."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as file:
+            return file.read(4096).rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
