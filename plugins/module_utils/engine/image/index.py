@@ -77,8 +77,15 @@ class Segment:
             if chunk_id not in (fmt.HOLE_ID, fmt.ZERO_ID):
                 yield position, chunk_id, self.place_at(position)
 
-    def is_hole(self) -> bool:
-        return not any(self.ids)
+    def has_pack(self, name: str) -> bool:
+        return name in self._pack_numbers
+
+    def rename_pack(self, old: str, new: str) -> None:
+        """Let every place in the pack ``old`` be one in ``new``."""
+        number = self._pack_numbers.pop(old, None)
+        if number is not None:
+            self._packs[number] = new
+            self._pack_numbers[new] = number
 
     def encode(self) -> bytes:
         used = {self._packs[self._pack[position]] for position, dummy, dummy_place in self.stored()}

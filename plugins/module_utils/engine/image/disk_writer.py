@@ -1,0 +1,294 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images one disk: segment by segment, comparing with what the previous image holds at the same place."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, NamedTuple, Optional, Set, Tuple
+
+from ..disk.extents import ExtentSet
+from ..disk.source import BlockSource
+from ..errors import ChunkMissing, ImageDamaged
+from . import format as fmt
+from .index import PackNeed, Place, Root, Segment, SegmentReference
+from .pack_stream import UNNAMED, PackStream
+from .pipeline import ChunkWorker, WorkedChunk
+from .seal import Compressor
+from .segments import PackReader
+
+_CHECKPOINT_SEGMENTS = 16  # 4 GiB of disk between two checkpoints
+_MAX_PENDING_SEGMENTS = 64  # some 12 MB of memory
+
+
+class Previous(NamedTuple):
+    """An earlier index of the same disk, whole or left by an interrupted run."""
+
+    image: str
+    root: Root
+    usable: Set[str]  # the packs that the new image may rely on
+    complete: bool
+
+
+class DiskWriter:
+    """Builds the index of one disk, sending what is not stored yet.
+
+    A segment names the packs of its chunks, and a pack has its name only when it is full: so a segment waits in
+    ``_pending`` until its last pack is named, and goes into the pack after that one.
+    """
+
+    def __init__(
+        self,
+        stream: PackStream,
+        reader: PackReader,
+        source: BlockSource,
+        used: ExtentSet,
+        previous: List[Previous],
+        *,
+        level: int,
+        workers: int,
+        progress: Callable[[int], None],
+        checkpoint: Callable[[Root], None],
+    ) -> None:
+        self._stream = stream
+        self._reader = reader
+        self._used = used
+        self._previous = previous
+        self._worker = ChunkWorker(source, used, stream.key, level, workers)
+        self._compressor = Compressor(3)
+        self._progress = progress
+        self._checkpoint = checkpoint
+        self._done_bytes = 0
+        self._filling: Optional[Segment] = None
+        self._pending: List[Tuple[int, Segment]] = []
+        self._unnamed_references: List[int] = []
+        self._base = next((earlier for earlier in previous if earlier.complete), None)
+        self._sizes = stream.sizes
+        for earlier in previous:
+            self._sizes.update({name: need.size_bytes for name, need in earlier.root.packs.items()})
+        self._needed: Dict[str, int] = {}
+        self.root = Root(source.size_bytes, source.sector_bytes)
+        if self._base is not None:
+            self._needed = {name: need.needed_bytes for name, need in self._base.root.packs.items()}
+
+    def run(self) -> Root:
+        """Image the whole disk; its packs are cut, not yet all stored."""
+        self._stream.on_named = self._named
+        for number in range(self.root.segment_count):
+            self.root.segments.append(SegmentReference(fmt.HOLE_ID, None, 0))
+            self._image_segment(number)
+            self._report(number)
+            if number % _CHECKPOINT_SEGMENTS == _CHECKPOINT_SEGMENTS - 1 and self._pending:
+                self._settle()
+                self._stream.drain()
+                self._checkpoint(self._partial_root())
+        self._settle()
+        self._forget_missing_tail()
+        self._list_packs()
+        return self.root
+
+    def repair(self, lost: Set[str]) -> None:
+        """Make anew every segment that lies in, or refers to, a lost pack."""
+        self._stream.on_named = self._named
+        for number, reference in enumerate(list(self.root.segments)):
+            if reference.place is None:
+                continue
+            segment = None if reference.place.pack in lost else self._try_load(reference, number)
+            if segment is None or any(place.pack in lost for dummy, dummy_id, place in segment.stored()):
+                if segment is not None:
+                    self._count(segment, reference, -1)
+                count = self.root.chunks_of(number)
+                self._store(number, Segment(count), self._worker.in_use(number, count))
+        self._settle()
+        for name in lost:  # every reference to them has been replaced
+            self._needed.pop(name, None)
+        self._list_packs()
+
+    def close(self) -> None:
+        self._worker.close()
+
+    # -- one segment --------------------------------------------------------------------------------------------------
+
+    def _image_segment(self, number: int) -> None:
+        count = self.root.chunks_of(number)
+        positions = self._worker.in_use(number, count)
+        candidates = [
+            (earlier, earlier.root.segments[number])
+            for earlier in self._previous
+            if number < len(earlier.root.segments) and earlier.root.segments[number].place is not None
+        ]
+        if not positions or not candidates:
+            self._uncount_base(number)
+            if positions:
+                self._store(number, Segment(count), positions)
+            return
+        fresh = Segment(count)
+        for chunk in self._worker.identify(number, count):
+            fresh.set_id(chunk.position, chunk.chunk_id)
+        segment_id = self._reader.identifier.segment(bytes(fresh.ids))
+        for earlier, reference in candidates:
+            if reference.segment_id == segment_id and self._share(number, earlier, reference):
+                return
+        self._store_changed(number, fresh)
+
+    def _share(self, number: int, earlier: Previous, reference: SegmentReference) -> bool:
+        """Take over an unchanged segment by reference, without loading it where nothing speaks against it."""
+        if earlier.complete and len(earlier.usable) == len(earlier.root.packs):
+            self.root.segments[number] = reference
+            return True
+        segment = self._try_load(reference, number)
+        if segment is None or reference.place is None or reference.place.pack not in earlier.usable:
+            return False
+        if any(place.pack not in earlier.usable for dummy, dummy_id, place in segment.stored()):
+            return False
+        self._uncount_base(number)
+        self._count(segment, reference, 1)
+        self.root.segments[number] = reference
+        return True
+
+    def _store_changed(self, number: int, fresh: Segment) -> None:
+        """Take over what lies at the same place; what is new is read again and stored."""
+        old: List[Tuple[Segment, Set[str]]] = []
+        for earlier in self._previous:
+            if number < len(earlier.root.segments):
+                segment = self._try_load(earlier.root.segments[number], number)
+                if segment is not None and segment.count == fresh.count:
+                    old.append((segment, earlier.usable))
+        self._uncount_base(number)
+        missing = []
+        for position in range(fresh.count):
+            chunk_id = fresh.id_at(position)
+            if chunk_id in (fmt.HOLE_ID, fmt.ZERO_ID):
+                continue
+            place = _same_place(old, position, chunk_id)
+            if place is None:
+                missing.append(position)
+            else:
+                fresh.set_place(position, place)
+                self._stream.known.add(chunk_id, place)
+        for segment, usable in old:  # a file that moved inside the segment is found again
+            for dummy, chunk_id, place in segment.stored():
+                if place.pack in usable:
+                    self._stream.known.add(chunk_id, place)
+        self._store(number, fresh, missing)
+
+    def _store(self, number: int, fresh: Segment, positions: List[int]) -> None:
+        """Fill ``fresh`` at ``positions`` and queue it for the index."""
+        self._filling = fresh
+        for chunk in self._worker.prepare(number, positions, lambda position, chunk_id: self._stream.find(chunk_id)):
+            place = self._stream.find(chunk.chunk_id)
+            if place is None and chunk.data is None and chunk.chunk_id != fmt.ZERO_ID:
+                # A worker saw it in a pack that was cut since, and the table of known chunks is full: once more.
+                chunk = next(iter(self._worker.prepare(number, [chunk.position], lambda position, chunk_id: None)))
+            fresh.set_id(chunk.position, chunk.chunk_id)
+            if chunk.chunk_id == fmt.ZERO_ID:
+                continue
+            fresh.set_place(chunk.position, place or self._add(chunk))
+            if self._stream.is_full:
+                self._stream.cut()
+        self._filling = None
+        self._pending.append((number, fresh))
+        if len(self._pending) >= _MAX_PENDING_SEGMENTS:
+            self._settle()
+
+    def _add(self, chunk: WorkedChunk) -> Place:
+        if chunk.data is None:
+            raise AssertionError("a chunk was neither known nor compressed")
+        return self._stream.add(fmt.KIND_CHUNK, chunk.chunk_id, chunk.plain_bytes, chunk.codec, chunk.data)
+
+    # -- names come late ----------------------------------------------------------------------------------------------
+
+    def _named(self, pack: str) -> None:
+        for dummy, segment in self._pending:
+            segment.rename_pack(UNNAMED, pack)
+        if self._filling is not None:
+            self._filling.rename_pack(UNNAMED, pack)
+        for number in self._unnamed_references:
+            segment_id, place, plain_bytes = self.root.segments[number]
+            if place is not None:
+                named = place._replace(pack=pack)
+                self.root.segments[number] = SegmentReference(segment_id, named, plain_bytes)
+                self._needed[pack] = self._needed.get(pack, 0) + place.stored_bytes
+        self._unnamed_references = []
+
+    def _settle(self) -> None:
+        """Give every pending segment its place: name its packs, store it, name the pack that holds it."""
+        if not self._pending:
+            return
+        if any(segment.has_pack(UNNAMED) for dummy, segment in self._pending):
+            self._stream.cut()
+        pending, self._pending = self._pending, []
+        for number, segment in pending:
+            plain = segment.encode()
+            segment_id = self._reader.identifier.segment(bytes(segment.ids))
+            codec, packed = self._compressor.compress(plain)
+            place = self._stream.add(fmt.KIND_SEGMENT, segment_id, len(plain), codec, packed)
+            self.root.segments[number] = SegmentReference(segment_id, place, len(plain))
+            self._unnamed_references.append(number)
+            self._count(segment, None, 1)
+            if self._stream.is_full:
+                self._stream.cut()
+        self._stream.cut()
+
+    # -- how much of each pack is needed ------------------------------------------------------------------------------
+
+    def _count(self, segment: Segment, reference: Optional[SegmentReference], sign: int) -> None:
+        if reference is not None and reference.place is not None:
+            pack = reference.place.pack
+            self._needed[pack] = self._needed.get(pack, 0) + sign * reference.place.stored_bytes
+        for pack, offset, stored_bytes, dummy in {place for dummy_position, dummy_id, place in segment.stored()}:
+            self._needed[pack] = self._needed.get(pack, 0) + sign * stored_bytes
+
+    def _uncount_base(self, number: int) -> None:
+        """Take back what the previous image needs for a segment that the new one does not share."""
+        if self._base is None or number >= len(self._base.root.segments):
+            return
+        reference = self._base.root.segments[number]
+        if reference.place is None:
+            return
+        segment = self._try_load(reference, number)
+        if segment is not None:  # otherwise its packs stay listed: too many is safe
+            self._count(segment, reference, -1)
+
+    def _list_packs(self) -> None:
+        if any(needed < 0 for needed in self._needed.values()):
+            raise AssertionError("a pack is needed less than not at all")
+        self.root.packs = {
+            name: PackNeed(self._sizes[name], needed) for name, needed in sorted(self._needed.items()) if needed > 0
+        }
+
+    def _partial_root(self) -> Root:
+        """What is done so far, for a run that may have to go on after this one was killed."""
+        root = Root(self.root.size_bytes, self.root.sector_bytes)
+        root.segments = list(self.root.segments)
+        names = {name for name, needed in self._needed.items() if needed > 0}
+        root.packs = {name: PackNeed(self._sizes[name], max(0, self._needed[name])) for name in sorted(names)}
+        return root
+
+    def _forget_missing_tail(self) -> None:
+        """A base that is listed as longer than this disk would keep packs for nothing; sizes are equal, so never."""
+        if self._base is not None and len(self._base.root.segments) > len(self.root.segments):
+            raise AssertionError("the previous index is longer than the disk")
+
+    def _try_load(self, reference: SegmentReference, number: int) -> Optional[Segment]:
+        if reference.place is None:
+            return None
+        try:
+            return self._reader.segment(reference, self.root.chunks_of(number), "before")
+        except (ImageDamaged, ChunkMissing):
+            return None  # its chunks are sent again; verify reports the damage
+
+    def _report(self, number: int) -> None:
+        start = number * fmt.SEGMENT_BYTES
+        end = start + fmt.SEGMENT_BYTES
+        self._done_bytes += sum(extent.length_bytes for extent in self._used.clipped(start, end))
+        self._progress(self._done_bytes)
+
+
+def _same_place(old: List[Tuple[Segment, Set[str]]], position: int, chunk_id: bytes) -> Optional[Place]:
+    for segment, usable in old:
+        if segment.id_at(position) == chunk_id:
+            place = segment.place_at(position)
+            if place.pack in usable:
+                return place
+    return None

@@ -1,0 +1,256 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads an image back: the one class that verify, restore, copy and mount stand on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict, deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from ..disk.extents import Extent
+from ..errors import DiskEndReached, ImageDamaged, StorageNotFound
+from ..storage.contract import Storage
+from . import format as fmt
+from .access import key_for_reading
+from .directory import DeviceDirectory
+from .files import open_file
+from .index import Place, Root, Segment
+from .keys import MasterKey
+from .manifest import Manifest
+from .segments import PackReader
+
+_MAX_RUN_BYTES = 4 << 20  # blobs that lie side by side in a pack are fetched together, up to this much
+_CACHED_SEGMENTS = 4
+_CACHED_CHUNKS = 64
+
+
+class Piece(NamedTuple):
+    """Bytes of a disk, in order. ``data`` is None for a range that is in use and all zero."""
+
+    offset_bytes: int
+    length_bytes: int
+    data: Optional[bytes]
+
+
+class _Wanted(NamedTuple):
+    position: int
+    chunk_id: bytes
+    place: Place
+
+
+class ImageReader:
+    """An image opened for reading: manifest and key proved, its disks by number."""
+
+    def __init__(self, storage: Storage, device: str, image: str, password: Optional[str]) -> None:
+        """:raises EngineError: ``ImageNotFound``, ``Password*``, ``ImageDamaged``."""
+        self.storage = storage
+        self.directory = DeviceDirectory(storage, device)
+        self.manifest: Manifest = self.directory.find_image(image)
+        self.key: Optional[MasterKey] = key_for_reading(self.directory, self.manifest, password)
+        self.image = self.manifest.image
+
+    def disk(self, number: int) -> DiskReader:
+        entry = self.manifest.disks[number]
+        name = fmt.index_name(number)
+        data = self._file(name, entry.index_sha256)
+        root = Root.decode(open_file(self.key, self.image, name, data), self.image)
+        if (root.size_bytes, root.sector_bytes) != (entry.size_bytes, entry.sector_bytes):
+            raise ImageDamaged(image=self.image, reason="%s is of another disk" % name)
+        return DiskReader(self, root)
+
+    def disks(self) -> List[DiskReader]:
+        return [self.disk(number) for number in range(len(self.manifest.disks))]
+
+    def document(self, name: str) -> bytes:
+        """Return the plain bytes of ``device.json`` or ``job.log``."""
+        return open_file(self.key, self.image, name, self._file(name, self.manifest.files[name]))
+
+    def _file(self, name: str, sha256: str) -> bytes:
+        try:
+            data = self.storage.get(self.directory.path(self.image, name), 0, fmt.MAX_SEALED_PLAIN_BYTES)
+        except StorageNotFound:
+            raise ImageDamaged(image=self.image, reason="%s is missing" % name) from None
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise ImageDamaged(image=self.image, reason="%s is not what the manifest says" % name)
+        return data
+
+
+class DiskReader:
+    """One disk of an image. ``read`` for single ranges, ``stream`` for all of it at full speed."""
+
+    def __init__(self, image: ImageReader, root: Root) -> None:
+        self._image = image
+        self.root = root
+        self.size_bytes = root.size_bytes
+        self.sector_bytes = root.sector_bytes
+        self._packs = self._new_pack_reader()
+        self._segments: OrderedDict[int, Segment] = OrderedDict()
+        self._chunks: OrderedDict[Tuple[int, int], bytes] = OrderedDict()
+
+    def _new_pack_reader(self) -> PackReader:
+        return PackReader(self._image.storage, self._image.directory.device, self._image.key)
+
+    def segment(self, number: int) -> Segment:
+        cached = self._segments.get(number)
+        if cached is None:
+            reference = self.root.segments[number]
+            cached = self._packs.segment(reference, self.root.chunks_of(number), self._image.image)
+            self._segments[number] = cached
+            if len(self._segments) > _CACHED_SEGMENTS:
+                self._segments.popitem(last=False)
+        return cached
+
+    def extents(self) -> Iterator[Extent]:
+        """Yield what is in use, in whole chunks, joined and in order."""
+        start = end = 0
+        for number, reference in enumerate(self.root.segments):
+            if reference.place is None:
+                continue
+            segment = self.segment(number)
+            for position in range(segment.count):
+                if segment.id_at(position) == fmt.HOLE_ID:
+                    continue
+                offset, length = self._range(number, position)
+                if offset != end:
+                    if end > start:
+                        yield Extent(start, end - start)
+                    start = offset
+                end = offset + length
+        if end > start:
+            yield Extent(start, end - start)
+
+    def read(self, offset_bytes: int, length_bytes: int) -> bytes:
+        """Return a range; holes read as zeros.
+
+        :raises DiskEndReached: when the range is not inside the disk.
+        :raises ImageDamaged, ChunkMissing: when the image does not hold it any more.
+        """
+        if offset_bytes < 0 or length_bytes < 0 or offset_bytes + length_bytes > self.size_bytes:
+            raise DiskEndReached(
+                path=self._image.image,
+                size_bytes=self.size_bytes,
+                offset_bytes=offset_bytes,
+                length_bytes=length_bytes,
+            )
+        parts = []
+        position = offset_bytes
+        while position < offset_bytes + length_bytes:
+            number, inside = divmod(position, fmt.SEGMENT_BYTES)
+            chunk, start = divmod(inside, fmt.CHUNK_BYTES)
+            data = self._chunk(number, chunk)
+            part = data[start : start + offset_bytes + length_bytes - position]
+            parts.append(part)
+            position += len(part)
+        return b"".join(parts)
+
+    def stream(self, workers: int = 2) -> Iterator[Piece]:
+        """Yield everything in use in rising order, fetched ahead and decoded in ``workers`` threads.
+
+        Every byte is proved: authentic, decompressed, and hashed to its chunk's id.
+        """
+        executor = ThreadPoolExecutor(workers, thread_name_prefix="image reader")
+        waiting: Deque[Future[List[Piece]]] = deque()
+        try:
+            for number, reference in enumerate(self.root.segments):
+                if reference.place is None:
+                    continue
+                for task in self._tasks(self.segment(number)):
+                    waiting.append(executor.submit(self._decode, number, task))
+                    if len(waiting) >= workers * 3:
+                        yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+            executor.shutdown(wait=True)
+
+    def _tasks(self, segment: Segment) -> Iterator[List[Tuple[int, bytes, Optional[Place]]]]:
+        """Cut a segment into lists of neighbouring chunks, 2 MiB each."""
+        task: List[Tuple[int, bytes, Optional[Place]]] = []
+        for position in range(segment.count):
+            chunk_id = segment.id_at(position)
+            if chunk_id != fmt.HOLE_ID:
+                task.append((position, chunk_id, None if chunk_id == fmt.ZERO_ID else segment.place_at(position)))
+            if len(task) >= 32:
+                yield task
+                task = []
+        if task:
+            yield task
+
+    def _decode(self, number: int, task: List[Tuple[int, bytes, Optional[Place]]]) -> List[Piece]:
+        packs = self._new_pack_reader_for_thread()
+        image = self._image.image
+        decoded: Dict[int, bytes] = {}
+        wanted = sorted(
+            (_Wanted(position, chunk_id, place) for position, chunk_id, place in task if place is not None),
+            key=lambda item: (item.place.pack, item.place.offset),
+        )
+        for run in _runs(wanted):
+            first, last = run[0].place, run[-1].place
+            span = packs.fetch(first.pack, first.offset, last.offset + last.stored_bytes - first.offset, image)
+            for item in run:
+                start = item.place.offset - first.offset
+                blob = span[start : start + item.place.stored_bytes]
+                length = self._range(number, item.position)[1]
+                decoded[item.position] = self._prove(packs, item.place, item.chunk_id, length, blob)
+        return [
+            Piece(*self._range(number, position), decoded[position] if place is not None else None)
+            for position, dummy, place in task
+        ]
+
+    def _new_pack_reader_for_thread(self) -> PackReader:
+        import threading
+
+        local = self.__dict__.setdefault("_local", threading.local())
+        packs: Optional[PackReader] = getattr(local, "packs", None)
+        if packs is None:
+            packs = local.packs = self._new_pack_reader()
+        return packs
+
+    def _prove(self, packs: PackReader, place: Place, chunk_id: bytes, length: int, blob: bytes) -> bytes:
+        data = packs.open(place, fmt.KIND_CHUNK, chunk_id, length, blob, self._image.image)
+        if packs.identifier.chunk(data) != chunk_id:
+            raise ImageDamaged(
+                image=self._image.image,
+                reason="byte %d of the pack %s holds another chunk" % (place.offset, place.pack),
+            )
+        return data
+
+    def _chunk(self, number: int, position: int) -> bytes:
+        cached = self._chunks.get((number, position))
+        if cached is not None:
+            return cached
+        length = self._range(number, position)[1]
+        reference = self.root.segments[number]
+        chunk_id = fmt.HOLE_ID if reference.place is None else self.segment(number).id_at(position)
+        if chunk_id in (fmt.HOLE_ID, fmt.ZERO_ID):
+            return bytes(length)
+        place = self.segment(number).place_at(position)
+        blob = self._packs.fetch(place.pack, place.offset, place.stored_bytes, self._image.image)
+        data = self._prove(self._packs, place, chunk_id, length, blob)
+        self._chunks[(number, position)] = data
+        if len(self._chunks) > _CACHED_CHUNKS:
+            self._chunks.popitem(last=False)
+        return data
+
+    def _range(self, number: int, position: int) -> Tuple[int, int]:
+        offset = number * fmt.SEGMENT_BYTES + position * fmt.CHUNK_BYTES
+        return offset, min(fmt.CHUNK_BYTES, self.size_bytes - offset)
+
+
+def _runs(wanted: List[_Wanted]) -> Iterator[List[_Wanted]]:
+    run: List[_Wanted] = []
+    for item in wanted:
+        if run:
+            last, first = run[-1].place, run[0].place
+            adjacent = item.place.pack == last.pack and 0 <= item.place.offset - last.offset <= last.stored_bytes
+            if not adjacent or item.place.offset + item.place.stored_bytes - first.offset > _MAX_RUN_BYTES:
+                yield run
+                run = []
+        run.append(item)
+    if run:
+        yield run

@@ -1,0 +1,101 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Loads single blobs and segments from packs, looking into the trash where a pack is missing."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional
+
+from ..errors import ChunkMissing, ImageDamaged, StorageNotFound
+from ..storage.contract import Storage
+from . import format as fmt
+from .directory import DeviceDirectory
+from .index import Place, Segment, SegmentReference
+from .keys import MasterKey
+from .packs import HEADER_BYTES, read_salt
+from .seal import BlobDamaged, Decompressor, FileCipher, Identifier
+
+
+class PackReader:
+    """Opens blobs of a device's packs. Keeps the cipher of each pack; not safe to share between threads."""
+
+    def __init__(self, storage: Storage, device: str, key: Optional[MasterKey]) -> None:
+        self._storage = storage
+        self._directory = DeviceDirectory(storage, device)
+        self._key = key
+        self._ciphers: Dict[str, FileCipher] = {}
+        self._moved: Dict[str, List[str]] = {}
+        self._decompressor = Decompressor()
+        self.identifier = Identifier(key)
+
+    def fetch(self, pack: str, offset: int, length: int, image: str) -> bytes:
+        """Return a range of a pack, from the trash if it has been moved there.
+
+        :raises ChunkMissing: when the pack is gone or too short.
+        """
+        for path in self._paths(pack):
+            try:
+                data = self._storage.get(path, offset, length)
+            except StorageNotFound:
+                continue
+            if len(data) == length:
+                return data
+        for path in self._trashed(pack):
+            try:
+                data = self._storage.get(path, offset, length)
+            except StorageNotFound:
+                continue
+            if len(data) == length:
+                return data
+        raise ChunkMissing(chunk="in the pack %s" % pack[:16], image=image)
+
+    def open(self, place: Place, kind: int, blob_id: bytes, plain_bytes: int, data: bytes, image: str) -> bytes:
+        """Decrypt and decompress the bytes of a blob.
+
+        :raises ImageDamaged: when they are not what was stored.
+        """
+        try:
+            cipher = self._cipher(place.pack, image)
+            packed = cipher.open(place.offset, kind, place.codec, blob_id, plain_bytes, data)
+            return self._decompressor.decompress(place.codec, packed, plain_bytes)
+        except BlobDamaged as error:
+            raise ImageDamaged(
+                image=image, reason="byte %d of the pack %s: %s" % (place.offset, place.pack, error)
+            ) from None
+
+    def segment(self, reference: SegmentReference, chunk_count: int, image: str) -> Segment:
+        """Load and prove a segment of the index.
+
+        :raises ImageDamaged, ChunkMissing: when it is not the one that the root names.
+        """
+        if reference.place is None:
+            return Segment(chunk_count)
+        place = reference.place
+        data = self.fetch(place.pack, place.offset, place.stored_bytes, image)
+        plain = self.open(place, fmt.KIND_SEGMENT, reference.segment_id, reference.plain_bytes, data, image)
+        segment = Segment.decode(plain, image)
+        if segment.count != chunk_count or self.identifier.segment(bytes(segment.ids)) != reference.segment_id:
+            raise ImageDamaged(image=image, reason="a segment of the index is not the one that its root names")
+        return segment
+
+    def _cipher(self, pack: str, image: str) -> FileCipher:
+        cipher = self._ciphers.get(pack)
+        if cipher is None:
+            salt = b"" if self._key is None else read_salt(self.fetch(pack, 0, HEADER_BYTES, image), pack)
+            if len(self._ciphers) >= 4096:
+                self._ciphers.clear()
+            cipher = self._ciphers[pack] = FileCipher(self._key, salt)
+        return cipher
+
+    def _paths(self, pack: str) -> List[str]:
+        return [fmt.pack_path(self._directory.device, pack)]
+
+    def _trashed(self, pack: str) -> List[str]:
+        if pack not in self._moved:
+            self._moved[pack] = [
+                self._directory.path(fmt.TRASH, entry.file_name)
+                for entry in self._directory.trash()
+                if entry.pack == pack
+            ]
+        return self._moved[pack]

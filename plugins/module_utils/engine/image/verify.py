@@ -1,0 +1,178 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verifies an image: quick (names and sizes), storage (SHA-256, no password), full (the restore code into nowhere)."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
+
+from ..errors import EngineError, ImageDamaged, JobInvalid, StorageNotFound
+from ..storage.contract import Storage
+from . import format as fmt
+from .directory import DeviceDirectory
+from .manifest import Manifest, packs_digest
+from .packs import hash_pieces
+from .reader import ImageReader
+from .sums import Sums
+
+LEVELS = ("quick", "storage", "full")
+Progress = Callable[[str, int, int], None]
+
+
+class VerifyReport(NamedTuple):
+    """What was found. ``problems`` are sentences for the user; none means that the image is whole."""
+
+    image: str
+    level: str
+    problems: List[str]
+    bad_packs: List[str]
+    checked_bytes: int
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def as_dict(self) -> Dict[str, Any]:
+        return dict(self._asdict(), ok=self.ok)
+
+
+def verify_image(
+    storage: Storage,
+    device: str,
+    image: str,
+    level: str,
+    *,
+    password: Optional[str] = None,
+    progress: Progress = lambda phase, done, total: None,
+    record: bool = True,
+) -> VerifyReport:
+    """Verify ``image`` ("latest" or a name). A bad pack is taken out of use, so that the next run heals it.
+
+    :raises EngineError: when the image can't even be looked at (``ImageNotFound``, ``Password*``, storage failures).
+    """
+    if level not in LEVELS:
+        raise JobInvalid(reason="the verify level %r is not one of %s" % (level, ", ".join(LEVELS)))
+    directory = DeviceDirectory(storage, device)
+    manifest = directory.find_image(image)
+    check = _Check(directory, manifest, progress)
+    if level == "full":
+        check.contents(password)
+    if level in ("storage", "full"):
+        check.stored()
+    else:
+        check.names_and_sizes()
+    report = VerifyReport(manifest.image, level, check.problems, sorted(check.bad_packs), check.checked_bytes)
+    for pack in report.bad_packs:
+        _take_out_of_use(directory, pack)
+    if record:
+        facts = {"level": level, "ok": report.ok, "problems": report.problems[:20]}
+        directory.add_record(manifest.image, "verified", facts)
+    return report
+
+
+class _Check:
+    def __init__(self, directory: DeviceDirectory, manifest: Manifest, progress: Progress) -> None:
+        self.directory = directory
+        self.storage = directory.storage
+        self.manifest = manifest
+        self.progress = progress
+        self.problems: List[str] = []
+        self.bad_packs: List[str] = []
+        self.checked_bytes = 0
+
+    def sums(self) -> Optional[Sums]:
+        try:
+            listed = self.directory.sums(self.manifest.image)
+        except ImageDamaged as error:
+            self.problems.append(str(error))
+            return None
+        if len(listed.packs) != self.manifest.pack_count or packs_digest(listed.packs) != self.manifest.packs_sha256:
+            self.problems.append("SHA256SUMS lists other packs than the manifest.")
+        expected = {fmt.MANIFEST_NAME, fmt.DEVICE_INFORMATION_NAME, fmt.LOG_NAME}
+        expected |= {fmt.index_name(number) for number in range(len(self.manifest.disks))}
+        expected |= {"%s/%s" % (fmt.KEYS, slot) for slot in self.manifest.slots}
+        if set(listed.files) != expected:
+            self.problems.append("SHA256SUMS lists other files than the manifest.")
+        return listed
+
+    def names_and_sizes(self) -> None:
+        listed = self.sums()
+        if listed is None:
+            return
+        present = self.directory.packs()
+        size_bytes = 0
+        for pack in listed.packs:
+            if pack not in present:
+                self._missing(pack)
+            size_bytes += present.get(pack, 0)
+        if not self.problems and size_bytes != self.manifest.pack_bytes:
+            self.problems.append("The packs have %d bytes, not %d." % (size_bytes, self.manifest.pack_bytes))
+        for name in listed.files:
+            if not self.storage.exists(self.directory.path(self.manifest.image, name)):
+                self.problems.append("%s is missing." % name)
+
+    def stored(self) -> None:
+        """Hash every file and pack: what ``sha256sum -c SHA256SUMS`` does."""
+        listed = self.sums()
+        if listed is None:
+            return
+        for name, digest in sorted(listed.files.items()):
+            self._hash(self.directory.path(self.manifest.image, name), digest, name)
+        present = self.directory.packs()
+        for number, pack in enumerate(listed.packs):
+            self.progress("verifying", number, len(listed.packs))
+            if pack not in present:
+                self._missing(pack)
+            elif not self._hash(fmt.pack_path(self.directory.device, pack), pack, "The pack %s" % pack):
+                self.bad_packs.append(pack)
+
+    def contents(self, password: Optional[str]) -> None:
+        """Run the restore code into nowhere, disk by disk."""
+        reader = ImageReader(self.storage, self.directory.device, self.manifest.image, password)
+        total = self.manifest.in_use_bytes
+        for number in range(len(self.manifest.disks)):
+            try:
+                disk = reader.disk(number)
+                listed = set(disk.root.packs)
+                for piece in disk.stream():
+                    self.checked_bytes += piece.length_bytes
+                    self.progress("verifying", self.checked_bytes, total)
+                for segment_number, reference in enumerate(disk.root.segments):
+                    if reference.place is None:
+                        continue
+                    segment = disk.segment(segment_number)
+                    named = {place.pack for dummy, dummy_id, place in segment.stored()} | {reference.place.pack}
+                    if not named <= listed:
+                        self.problems.append("disk%d refers to packs that its index does not list." % number)
+                        break
+            except EngineError as error:
+                if getattr(error, "retry", False):
+                    raise
+                self.problems.append(str(error))
+        for name in self.manifest.files:
+            try:
+                reader.document(name)
+            except ImageDamaged as error:
+                self.problems.append(str(error))
+
+    def _missing(self, pack: str) -> None:
+        if self.directory.bring_back(pack):
+            return
+        self.problems.append("The pack %s is missing." % pack)
+
+    def _hash(self, path: str, digest: str, name: str) -> bool:
+        try:
+            if hash_pieces(self.storage.read(path)) == digest:
+                return True
+            self.problems.append("%s is damaged: its SHA-256 is wrong." % name)
+        except StorageNotFound:
+            self.problems.append("%s is missing." % name)
+        return False
+
+
+def _take_out_of_use(directory: DeviceDirectory, pack: str) -> None:
+    try:
+        directory.move_to_trash(pack, None)
+    except StorageNotFound:
+        return  # another verify was quicker

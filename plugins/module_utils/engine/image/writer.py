@@ -1,0 +1,393 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes an image: chunks into packs, then the index, then the manifest, which is the commit."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
+
+from ..disk.extents import ExtentSet
+from ..disk.source import BlockSource
+from ..errors import ImageDamaged, ImageNotFound, StorageFailed
+from ..storage.contract import SendGate, Storage
+from ..storage.lease import Lease
+from . import documents, sums
+from . import format as fmt
+from .access import Passwords, key_for_writing, store_slot_bytes
+from .directory import DeviceDirectory
+from .disk_writer import DiskWriter, Previous
+from .files import open_file, seal_file
+from .index import Root
+from .keys import MasterKey
+from .manifest import DiskEntry, Manifest, encode, packs_digest
+from .pack_stream import PackStream
+from .packs import hash_pieces, read_table
+from .segments import PackReader
+from .sender import store_verified
+
+_REPAIR_ROUNDS = 3
+
+
+class DiskInput(NamedTuple):
+    """A disk to be imaged: where its bytes come from and which of them are in use."""
+
+    source: BlockSource
+    used: ExtentSet
+    stable_id: str
+
+
+class ImageJob(NamedTuple):
+    """All that a run needs to know."""
+
+    device: str
+    timestamp: str
+    disks: List[DiskInput]
+    passwords: Passwords = Passwords()
+    snapshot: str = "offline"
+    device_information: Dict[str, Any] = {}
+    created: str = ""
+    warnings: List[str] = []
+    compression_level: int = 3
+    workers: int = 2
+    gate: Optional[SendGate] = None
+    progress: Callable[[str, int, int, int], None] = lambda phase, done, total, stored: None
+    lease_ttl_seconds: float = 90.0
+    sleep: Callable[[float], None] = time.sleep
+
+
+class ImageResult(NamedTuple):
+    """What a run did; sizes in bytes."""
+
+    image: str
+    sequence: int
+    in_use_bytes: int
+    stored_bytes: int
+    reused_bytes: int
+    new_packs: Dict[str, int]
+    seconds: float
+    warnings: List[str]
+    key_id: str
+
+
+def write_image(storage: Storage, job: ImageJob) -> ImageResult:
+    """Make one image of ``job.disks`` and return what was done.
+
+    The image exists when this returns; when it raises, nothing that was there before is harmed, and packs that were
+    sent make the next run shorter.
+
+    :raises EngineError: the catalogue; rule 6 before anything is written, ``LeaseHeld`` when another run is alive.
+    """
+    directory = DeviceDirectory(storage, job.device)
+    directory.create()
+    lease = Lease(storage, job.device, ttl_seconds=job.lease_ttl_seconds, heartbeat_seconds=job.lease_ttl_seconds / 6)
+    lease.acquire(wait_seconds=job.lease_ttl_seconds * 1.5)
+    try:
+        return _Run(directory, job, lease).run()
+    finally:
+        lease.release()
+
+
+class _Run:
+    def __init__(self, directory: DeviceDirectory, job: ImageJob, lease: Lease) -> None:
+        self.directory = directory
+        self.storage = directory.storage
+        self.job = job
+        self.lease = lease
+        self.started = time.monotonic()
+        self.warnings = list(job.warnings)
+        unreadable: Dict[str, Any] = {}
+        self.images = directory.images(unreadable)
+        self.warnings += ["The image %s can't be used: %s" % (name, error) for name, error in unreadable.items()]
+        self.key: Optional[MasterKey] = key_for_writing(directory, self.images, job.passwords)
+        self.key_id = self.key.key_id if self.key else ""
+        self.image = next_name(job.timestamp, directory.image_names())
+
+    def run(self) -> ImageResult:
+        self.storage.make_directory(self.directory.path(self.image))
+        present = self.directory.packs()
+        stream = PackStream(self.storage, self.job.device, self.key, self._pack_target(), self.job.gate, self.job.sleep)
+        writers: List[DiskWriter] = []
+        try:
+            self._load_leftovers(stream, present)
+            for number in range(len(self.job.disks)):
+                writers.append(self._disk_writer(stream, number, present))
+                writers[-1].run()
+            stream.drain()
+            self._repair(stream, writers)
+            return self._commit(stream, [writer.root for writer in writers])
+        finally:
+            for writer in writers:
+                writer.close()
+            stream.close()
+
+    def _pack_target(self) -> int:
+        return fmt.pack_target_bytes(sum(disk.used.total_bytes for disk in self.job.disks))
+
+    def _disk_writer(self, stream: PackStream, number: int, present: Dict[str, int]) -> DiskWriter:
+        disk = self.job.disks[number]
+        total = sum(other.used.total_bytes for other in self.job.disks)
+        before = sum(other.used.total_bytes for other in self.job.disks[:number])
+
+        def progress(done_bytes: int) -> None:
+            self.job.progress("reading", before + done_bytes, total, stream.stored_bytes)
+
+        return DiskWriter(
+            stream,
+            PackReader(self.storage, self.job.device, self.key),
+            disk.source,
+            disk.used,
+            self._previous(number, present),
+            level=self.job.compression_level,
+            workers=self.job.workers,
+            progress=progress,
+            checkpoint=lambda root: self._checkpoint(number, root),
+        )
+
+    # -- what is there already ----------------------------------------------------------------------------------------
+
+    def _previous(self, number: int, present: Dict[str, int]) -> List[Previous]:
+        """The newest image of the same disk and key, and what an interrupted run left."""
+        found = []
+        disk = self.job.disks[number]
+        complete = {manifest.image for manifest in self.images}
+        for name in reversed(self.directory.image_names()):
+            if name in complete or name == self.image:
+                continue
+            root = self._load_root(name, fmt.checkpoint_name(number), partial=True)
+            if root is not None and root.size_bytes == disk.source.size_bytes:
+                found.append(Previous(name, root, usable_packs(root, present), complete=False))
+                break
+        for manifest in reversed(self.images):
+            if manifest.key_id != self.key_id:
+                continue
+            for other, entry in enumerate(manifest.disks):
+                if entry.stable_id == disk.stable_id and entry.size_bytes == disk.source.size_bytes:
+                    root = self._load_root(manifest.image, fmt.index_name(other), partial=False)
+                    if root is not None:
+                        found.append(Previous(manifest.image, root, usable_packs(root, present), complete=True))
+                        return found
+        return found
+
+    def _load_root(self, image: str, name: str, *, partial: bool) -> Optional[Root]:
+        path = self.directory.path(image, name)
+        if not self.storage.exists(path):
+            return None
+        try:
+            data = self.storage.get(path, 0, fmt.MAX_SEALED_PLAIN_BYTES)
+            return Root.decode(open_file(self.key, image, name, data), image, partial=partial)
+        except ImageDamaged as error:
+            if not partial:
+                self.warnings.append("%s Its chunks are sent again." % error)
+            return None
+
+    def _load_leftovers(self, stream: PackStream, present: Dict[str, int]) -> None:
+        """Learn what is in packs that no image refers to: a killed run sent them."""
+        referred: Set[str] = set()
+        for manifest in self.images:
+            try:
+                referred.update(self.directory.sums(manifest.image).packs)
+            except ImageDamaged as error:
+                self.warnings.append(str(error))
+        for name, size_bytes in sorted(present.items()):
+            if name in referred:
+                continue
+            path = fmt.pack_path(self.job.device, name)
+            try:
+                # What a killed run left was perhaps never read back: prove it before anything relies on it.
+                if hash_pieces(self.storage.read(path)) != name:
+                    raise ImageDamaged(image=name, reason="its bytes do not match its name")
+                stream.learn(name, read_table(self.storage, path, size_bytes))
+                stream.sizes[name] = size_bytes
+            except ImageDamaged:
+                self.directory.move_to_trash(name, None)
+                present.pop(name)
+                self.warnings.append("A pack that an interrupted run left was damaged and is out of use.")
+
+    def _checkpoint(self, number: int, root: Root) -> None:
+        name = fmt.checkpoint_name(number)
+        data = seal_file(self.key, self.image, name, root.encode())
+        self.storage.put(self.directory.path(self.image, name), [data], replace=True)
+
+    # -- the commit ---------------------------------------------------------------------------------------------------
+
+    def _repair(self, stream: PackStream, writers: List[DiskWriter]) -> None:
+        """Rule 2: every pack referred to is there with the right size; what is missing is sent again."""
+        for dummy in range(_REPAIR_ROUNDS):
+            there = self.directory.packs()
+            lost = set()
+            for writer in writers:
+                for name, need in writer.root.packs.items():
+                    if there.get(name) != need.size_bytes and not self.directory.bring_back(name):
+                        lost.add(name)
+            if not lost:
+                return
+            self.warnings.append("%d packs vanished during the run; their chunks were sent again." % len(lost))
+            stream.lost |= lost
+            for writer in writers:
+                writer.repair(lost)
+            stream.drain()
+        raise StorageFailed(
+            storage=self.storage.description,
+            operation="checking",
+            path=self.directory.path(fmt.PACKS),
+            reason="packs vanish as fast as they are sent",
+        )
+
+    def _commit(self, stream: PackStream, roots: List[Root]) -> ImageResult:
+        self.job.progress("committing", 0, 0, stream.stored_bytes)
+        files: Dict[str, str] = {}
+        disks = []
+        for number, root in enumerate(roots):
+            name = fmt.index_name(number)
+            data = seal_file(self.key, self.image, name, root.encode())
+            files[name] = self._store(name, data)
+            disk = self.job.disks[number]
+            disks.append(
+                DiskEntry(
+                    "disk%d" % number,
+                    disk.stable_id,
+                    disk.source.size_bytes,
+                    disk.source.sector_bytes,
+                    disk.used.total_bytes,
+                    files[name],
+                    len(data),
+                )
+            )
+        packs: Dict[str, int] = {}
+        for root in roots:
+            packs.update({name: need.size_bytes for name, need in root.packs.items()})
+        files.update(self._store_documents())
+        slots = self._store_slots(files)
+        manifest = Manifest(
+            image=self.image,
+            device=self.job.device,
+            sequence=1 + max((known.sequence for known in self.images), default=0),
+            created=self.job.created,
+            snapshot=self.job.snapshot,
+            key_id=self.key_id,
+            slots=slots,
+            disks=disks,
+            files={name: files[name] for name in (fmt.DEVICE_INFORMATION_NAME, fmt.LOG_NAME)},
+            pack_count=len(packs),
+            pack_bytes=sum(packs.values()),
+            packs_sha256=packs_digest(list(packs)),
+            seconds=int(time.monotonic() - self.started),
+            warnings_count=len(self.warnings),
+        )
+        self._publish(encode(manifest, self.key), files, packs)
+        in_use = manifest.in_use_bytes
+        return ImageResult(
+            self.image,
+            manifest.sequence,
+            in_use,
+            stream.stored_bytes,
+            max(0, in_use - stream.new_plain_bytes),
+            dict(stream.sent),
+            time.monotonic() - self.started,
+            self.warnings,
+            self.key_id,
+        )
+
+    def _publish(self, manifest: bytes, files: Dict[str, str], packs: Dict[str, int]) -> None:
+        files[fmt.MANIFEST_NAME] = hashlib.sha256(manifest).hexdigest()
+        self._store(fmt.SUMS_NAME, sums.encode(files, list(packs)))
+        self.lease.check()
+        path = self.directory.path(self.image, fmt.MANIFEST_NAME)
+        try:
+            self.directory.manifest(self.image)
+        except ImageNotFound:
+            store_verified(self.storage, path, [manifest], files[fmt.MANIFEST_NAME], None, self.job.sleep)
+        else:
+            raise AssertionError("the image %s is there already" % self.image)
+        for number in range(len(self.job.disks)):
+            checkpoint = self.directory.path(self.image, fmt.checkpoint_name(number))
+            if self.storage.exists(checkpoint):
+                self.storage.delete(checkpoint)
+        # A sweep may have run between the check and the commit: bring back what it took.
+        there = self.directory.packs()
+        for name in packs:
+            if name not in there:
+                self.directory.bring_back(name)
+
+    def _store_documents(self) -> Dict[str, str]:
+        log = "".join(line + "\n" for line in self.warnings).encode("utf-8")
+        information = documents.pretty(dict(self.job.device_information))
+        contents = {fmt.DEVICE_INFORMATION_NAME: information, fmt.LOG_NAME: log}
+        return {
+            name: self._store(name, seal_file(self.key, self.image, name, plain)) for name, plain in contents.items()
+        }
+
+    def _store_slots(self, files: Dict[str, str]) -> List[str]:
+        if self.key is None:
+            return []
+        self.storage.make_directory(self.directory.path(self.image, fmt.KEYS))
+        names = []
+        for slot in self.directory.key_slots([]):
+            if slot.key_id != self.key_id:
+                continue
+            data = documents_of_slot(self.directory, slot.name)
+            store_slot_bytes(self.directory, slot.name, data)
+            relative = "%s/%s" % (fmt.KEYS, slot.name)
+            files[relative] = self._store(relative, data)
+            names.append(slot.name)
+        return names
+
+    def _store(self, name: str, data: bytes) -> str:
+        digest = hashlib.sha256(data).hexdigest()
+        store_verified(self.storage, self.directory.path(self.image, name), [data], digest, None, self.job.sleep)
+        return digest
+
+
+def documents_of_slot(directory: DeviceDirectory, name: str) -> bytes:
+    """The bytes of a key slot, from the device's keys or from an image's copy."""
+    for holder in [directory.path(fmt.KEYS)] + [directory.path(i, fmt.KEYS) for i in directory.image_names()]:
+        path = "%s/%s" % (holder, name)
+        if directory.storage.exists(path):
+            data = directory.storage.get(path, 0, fmt.MAX_KEY_SLOT_BYTES)
+            if hashlib.sha256(data).hexdigest() + ".json" == name:
+                return data
+    raise ImageDamaged(image=name, reason="the key slot vanished during the run")
+
+
+def usable_packs(root: Root, present: Dict[str, int]) -> Set[str]:
+    """The packs of ``root`` that a new image may rely on: there, whole in size, and not mostly dead.
+
+    A pack of which less than a quarter is needed is left behind, and so are the emptiest ones until what remains
+    wastes less than a fifth: so old packs die with their last image.
+    """
+    there = {name: need for name, need in root.packs.items() if present.get(name) == need.size_bytes}
+    usable = {name: need for name, need in there.items() if need.needed_bytes * 4 >= need.size_bytes}
+    total = sum(need.size_bytes for need in usable.values())
+    needed = sum(min(need.needed_bytes, need.size_bytes) for need in usable.values())
+    for name in sorted(usable, key=lambda pack: usable[pack].needed_bytes / max(1, usable[pack].size_bytes)):
+        if total - needed <= total // 5:
+            break
+        need = usable.pop(name)
+        total -= need.size_bytes
+        needed -= min(need.needed_bytes, need.size_bytes)
+    return set(usable)
+
+
+def next_name(wanted: str, existing: List[str]) -> str:
+    """A name for the new image: ``wanted``, or a second after the newest one where the clock lags behind it."""
+    from datetime import datetime, timedelta
+
+    pattern = "%Y-%m-%d_%H-%M-%S"
+    moment = datetime.strptime(wanted, pattern)
+    if existing and wanted <= existing[-1]:
+        try:
+            moment = datetime.strptime(existing[-1], pattern) + timedelta(seconds=1)
+        except (ValueError, OverflowError):
+            moment = datetime.strptime(wanted, pattern)
+    while moment.strftime(pattern) in existing:
+        moment += timedelta(seconds=1)
+    return moment.strftime(pattern)
+
+
+def process_threads() -> int:
+    """How many worker threads a device may spare: never more than two."""
+    return max(1, min(2, os.cpu_count() or 1))
