@@ -1,13 +1,13 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every file system parser answers: who it is, which bytes are in use, and where named files lie."""
+"""What every file system parser answers: who it is, and which bytes are in use."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum
-from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Callable, NamedTuple, Optional
 
 from ..extents import ExtentSet
 from ..source import BlockSource
@@ -27,32 +27,6 @@ class UsedMap(NamedTuple):
     extents: ExtentSet
     trusted: bool
     reason: str  # why it is not trusted, in a sentence for the user's log; "" when trusted
-
-
-class FoundFile(NamedTuple):
-    """A file whose content may be left out."""
-
-    path: str  # from the volume's root, "/" between the names, as stored on disk (case kept)
-    size_bytes: int
-    extents: ExtentSet  # the clusters of its content, its alternate streams included; nothing that other files share
-    links: Tuple[str, ...]  # every path of this file (hard links), this one included
-    skipped: str  # why its content stays all the same ("" when it may be left out), e.g. a hard link outside
-
-
-# A test on a path of ``FoundFile.path`` form. ``descend(directory)`` says whether anything below can match, so that a
-# walk can leave out whole trees.
-class PathTest(ABC):
-    """Which files are meant. Built from the user's patterns by ``disk/patterns.py``."""
-
-    ignore_case: bool
-
-    @abstractmethod
-    def matches(self, path: str) -> bool:
-        """Whether the file ``path`` (from the root, "/" between names, no leading slash) is meant."""
-
-    @abstractmethod
-    def descend(self, directory: str) -> bool:
-        """Whether a file below ``directory`` ("" is the root) could be meant."""
 
 
 class FileSystem(ABC):
@@ -83,18 +57,6 @@ class FileSystem(ABC):
         Never guesses: what is not understood, or not trusted in this ``state``, yields the whole volume with a reason.
         The extents lie inside the source.
         """
-
-    @abstractmethod
-    def find(self, test: PathTest) -> Iterator[FoundFile]:
-        """Yield the regular files that ``test`` matches, with the clusters of their content.
-
-        Only meaningful where the volume is offline or frozen. Directories, links and special files are never yielded;
-        file system metadata never lies in the extents.
-        """
-
-    def always_excluded(self) -> List[str]:
-        """Paths (from the root) whose content never needs to be kept, such as ``pagefile.sys``; none by default."""
-        return []
 
 
 def whole(source: BlockSource, reason: str) -> UsedMap:

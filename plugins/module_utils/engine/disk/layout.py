@@ -1,0 +1,137 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is on a disk: its partitions, and the bytes that hold the structures themselves."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, NamedTuple
+
+from ..errors import PartitionTableInvalid
+from .extents import ExtentSet
+from .gpt import Gpt, read_gpt
+from .mbr import Mbr, read_mbr
+from .source import BlockSource
+
+_EMBEDDING_BYTES = 1 << 20  # boot loaders live between the table and the first partition
+_EBR_GAP_SECTORS = 63
+_EXTENDED_TYPES = frozenset(["05", "0f", "85"])
+_ROLES = {
+    "c12a7328-f81f-11d2-ba4b-00a0c93ec93b": "efi",
+    "e3c9e316-0b5c-4db8-817d-f92df00215ae": "microsoft-reserved",
+    "de94bba4-06d1-4d40-a16a-bfd50179d6ac": "recovery",
+    "21686148-6449-6e6f-744e-656564454649": "bios-boot",
+    "ef": "efi",
+    "27": "recovery",
+}
+
+
+class Partition(NamedTuple):
+    """A partition; the whole disk stands as number 0 where there is no table."""
+
+    number: int
+    start_bytes: int
+    length_bytes: int
+    type_id: str
+    unique_id: str
+    name: str
+    role: str
+    bootable: bool
+
+
+class DiskLayout(NamedTuple):
+    """``structures`` are the bytes that every image of the disk holds, whatever was selected."""
+
+    scheme: str  # "gpt", "mbr", "none"
+    disk_id: str
+    size_bytes: int
+    sector_bytes: int
+    partitions: List[Partition]
+    structures: ExtentSet
+    warnings: List[str]
+
+    def as_dict(self) -> Dict[str, Any]:
+        return {
+            "scheme": self.scheme,
+            "disk_id": self.disk_id,
+            "size_bytes": self.size_bytes,
+            "sector_bytes": self.sector_bytes,
+            "partitions": [partition._asdict() for partition in self.partitions],
+        }
+
+
+def read_layout(source: BlockSource) -> DiskLayout:
+    """Read the partition table; one that can't be understood makes the disk one whole, with a warning."""
+    try:
+        gpt = read_gpt(source)
+        if gpt is not None:
+            return _from_gpt(source, gpt)
+        mbr = read_mbr(source)
+        if mbr is not None and mbr.partitions:
+            return _from_mbr(source, mbr)
+    except PartitionTableInvalid as error:
+        return _whole(source, [str(error)])
+    return _whole(source, [])
+
+
+def _whole(source: BlockSource, warnings: List[str]) -> DiskLayout:
+    everything = Partition(0, 0, source.size_bytes, "", "", "", "data", False)
+    return DiskLayout("none", "", source.size_bytes, source.sector_bytes, [everything], ExtentSet(), warnings)
+
+
+def _from_gpt(source: BlockSource, gpt: Gpt) -> DiskLayout:
+    sector = source.sector_bytes
+    partitions = [
+        Partition(
+            entry.number,
+            entry.start_lba * sector,
+            entry.sectors * sector,
+            entry.type_guid,
+            entry.unique_guid,
+            entry.name,
+            _ROLES.get(entry.type_guid, "data"),
+            bool(entry.attributes & 4),
+        )
+        for entry in gpt.partitions
+    ]
+    areas = [(lba * sector, count * sector) for lba, count in gpt.areas]
+    structures = _clip(source, ExtentSet([(0, sector), *areas]).union(_embedding(source, partitions)))
+    return DiskLayout("gpt", gpt.disk_guid, source.size_bytes, sector, partitions, structures, gpt.warnings)
+
+
+def _from_mbr(source: BlockSource, mbr: Mbr) -> DiskLayout:
+    sector = source.sector_bytes
+    partitions = []
+    for entry in mbr.partitions:
+        type_id = "%02x" % entry.type_code
+        role = "extended" if type_id in _EXTENDED_TYPES else _ROLES.get(type_id, "data")
+        unique = "%08x-%02x" % (mbr.signature, entry.number)
+        partitions.append(
+            Partition(
+                entry.number,
+                entry.start_lba * sector,
+                entry.sectors * sector,
+                type_id,
+                unique,
+                "",
+                role,
+                entry.bootable,
+            )
+        )
+    data = [partition for partition in partitions if partition.role != "extended"]
+    tables = ExtentSet((lba * sector, _EBR_GAP_SECTORS * sector) for lba in mbr.tables_lba if lba)
+    inside = ExtentSet((partition.start_bytes, partition.length_bytes) for partition in data)
+    structures = ExtentSet([(0, sector)]).union(tables.difference(inside)).union(_embedding(source, partitions))
+    warnings = [] if not mbr.is_protective else ["%s has a protective MBR but no GPT." % source.path]
+    disk_id = "%08x" % mbr.signature
+    clipped = _clip(source, structures)
+    return DiskLayout("mbr", disk_id, source.size_bytes, sector, partitions, clipped, warnings)
+
+
+def _embedding(source: BlockSource, partitions: List[Partition]) -> ExtentSet:
+    first = min((partition.start_bytes for partition in partitions), default=_EMBEDDING_BYTES)
+    return ExtentSet([(0, min(first, _EMBEDDING_BYTES, source.size_bytes))])
+
+
+def _clip(source: BlockSource, extents: ExtentSet) -> ExtentSet:
+    return extents.intersection(ExtentSet([(0, source.size_bytes)]))

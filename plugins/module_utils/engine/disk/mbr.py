@@ -1,0 +1,110 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Master boot records with extended and logical partitions."""
+
+from __future__ import annotations
+
+import struct
+from typing import List, NamedTuple, Optional, Tuple
+
+from ..errors import PartitionTableInvalid
+from .source import BlockSource
+
+_ENTRY = struct.Struct("<B3sB3sII")
+_EXTENDED = frozenset([0x05, 0x0F, 0x85])
+_MAX_LOGICAL = 128
+PROTECTIVE = 0xEE
+
+
+class MbrEntry(NamedTuple):
+    number: int
+    start_lba: int
+    sectors: int
+    type_code: int
+    bootable: bool
+
+
+class Mbr(NamedTuple):
+    """A parsed table; ``tables_lba`` are the sectors that hold it and its extended boot records."""
+
+    signature: int
+    partitions: List[MbrEntry]
+    tables_lba: List[int]
+    is_protective: bool
+
+
+def read_mbr(source: BlockSource) -> Optional[Mbr]:
+    """Return the master boot record, or None when sector 0 is not one (blank, or a file system's boot sector).
+
+    :raises PartitionTableInvalid: when it is one but its partitions reach past the disk or its chain is broken.
+    """
+    if source.size_bytes < max(512, source.sector_bytes):
+        return None
+    sector = source.read(0, 512)
+    if sector[510:] != b"\x55\xaa" or _is_boot_sector(sector):
+        return None
+    entries = _entries(sector)
+    if any(flag not in (0, 0x80) for flag, dummy, dummy_start, dummy_count in entries):
+        return None
+    used = [(number, entry) for number, entry in enumerate(entries, 1) if entry[1] != 0 and entry[3] != 0]
+    if not used:
+        return None
+    total = source.size_bytes // source.sector_bytes
+    partitions, tables = [], [0]
+    protective = any(entry[1] == PROTECTIVE for dummy, entry in used)
+    for number, (flag, type_code, start, count) in used:
+        if type_code == PROTECTIVE:
+            continue
+        _check(source, start, count, total)
+        partitions.append(MbrEntry(number, start, count, type_code, flag == 0x80))
+        if type_code in _EXTENDED:
+            _read_logical(source, start, count, total, partitions, tables)
+    return Mbr(struct.unpack("<I", sector[440:444])[0], partitions, tables, protective)
+
+
+def _read_logical(
+    source: BlockSource, base: int, length: int, total: int, partitions: List[MbrEntry], tables: List[int]
+) -> None:
+    position, seen = base, set()  # type: Tuple[int, Set[int]]
+    number = 5
+    while True:
+        if position in seen or len(seen) >= _MAX_LOGICAL:
+            raise PartitionTableInvalid(path=source.path, reason="its chain of logical partitions has a loop")
+        if not base <= position < base + length:
+            raise PartitionTableInvalid(path=source.path, reason="a logical partition lies outside the extended one")
+        seen.add(position)
+        sector = source.read(position * source.sector_bytes, 512)
+        if sector[510:] != b"\x55\xaa":
+            raise PartitionTableInvalid(path=source.path, reason="an extended boot record is missing")
+        tables.append(position)
+        entries = _entries(sector)
+        flag, type_code, start, count = entries[0]
+        if type_code and count:
+            _check(source, position + start, count, total)
+            partitions.append(MbrEntry(number, position + start, count, type_code, flag == 0x80))
+            number += 1
+        dummy_flag, next_type, next_start, next_count = entries[1]
+        if next_type not in _EXTENDED or not next_count:
+            return
+        position = base + next_start
+
+
+def _entries(sector: bytes) -> List[Tuple[int, int, int, int]]:
+    found = []
+    for start in range(446, 510, 16):
+        flag, dummy_first, type_code, dummy_last, lba, count = _ENTRY.unpack_from(sector, start)
+        found.append((flag, type_code, lba, count))
+    return found
+
+
+def _check(source: BlockSource, start: int, count: int, total: int) -> None:
+    if start == 0 or start + count > total:
+        raise PartitionTableInvalid(path=source.path, reason="a partition reaches past the end of the disk")
+
+
+def _is_boot_sector(sector: bytes) -> bool:
+    """A FAT, exFAT or NTFS boot sector ends in 55 AA as well."""
+    return sector[3:11] in (b"NTFS    ", b"EXFAT   ", b"-FVE-FS-") or (
+        sector[0] in (0xEB, 0xE9) and (sector[54:57] == b"FAT" or sector[82:85] == b"FAT")
+    )

@@ -1,0 +1,198 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rollover: the oldest images go, so that the configured number remains; their packs leave in two steps.
+
+Rules 3 and 4: at least one image stays, so do the last image of every key that the present password can't open, and
+pinned and archived ones. A pack goes to the trash when no complete image needs it, and for good by a later rollover, a
+day and one successful run after.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
+
+from ..errors import EngineError, JobInvalid, StorageError, StorageNotFound
+from ..storage.contract import PARTIAL_SUFFIX, EntryKind, Storage
+from . import format as fmt
+from .directory import DeviceDirectory
+from .manifest import Manifest
+
+TRASH_SECONDS = 24 * 3600
+
+
+class RolloverReport(NamedTuple):
+    """What was done, or with ``dry_run`` what would be; ``spared`` says why an old image stays."""
+
+    dry_run: bool
+    deleted: List[str]
+    spared: Dict[str, str]
+    trashed_packs: List[str]
+    purged_packs: List[str]
+    freed_bytes: int
+    warnings: List[str]
+
+    def as_dict(self) -> Dict[str, Any]:
+        return self._asdict()
+
+
+def plan_deletions(
+    images: List[Manifest], keep: int, protected: Dict[str, str], openable_key: Optional[str]
+) -> Dict[str, str]:
+    """Return for each image of ``images`` (in sequence order) "" when it goes, else why it stays.
+
+    :param protected: images that are pinned or archived, with the reason.
+    :param openable_key: the key id that the present password opens; None when that is not known.
+    """
+    if keep < 1:
+        raise JobInvalid(reason="imaging_keep must be at least 1, not %d" % keep)
+    verdicts = {}
+    newest_of_key = {manifest.key_id: manifest.image for manifest in images}
+    for age, manifest in enumerate(reversed(images)):
+        if age < keep:
+            verdicts[manifest.image] = "it is one of the newest %d" % keep
+        elif manifest.image in protected:
+            verdicts[manifest.image] = protected[manifest.image]
+        elif newest_of_key[manifest.key_id] == manifest.image and manifest.key_id != (openable_key or ""):
+            verdicts[manifest.image] = "it is the last image of a key that this password does not open"
+        else:
+            verdicts[manifest.image] = ""
+    return verdicts
+
+
+def roll_over(
+    storage: Storage,
+    device: str,
+    keep: int,
+    *,
+    openable_key: Optional[str],
+    dry_run: bool = False,
+    writer_active: bool = False,
+    now: Callable[[], float] = time.time,
+) -> RolloverReport:
+    """Delete what ``imaging_keep`` does not want any more. Called after a successful run, or by the operator.
+
+    An image is deleted manifest first: from that moment it does not exist, and what is left of it is swept later.
+    While a writer is active no pack is moved, except by that writer itself.
+    """
+    directory = DeviceDirectory(storage, device)
+    unreadable: Dict[str, EngineError] = {}
+    images = directory.images(unreadable)
+    warnings = ["The image %s can't be read and is left alone: %s" % item for item in unreadable.items()]
+    protected = _protected(directory, images)
+    verdicts = plan_deletions(images, keep, protected, openable_key)
+    doomed = [manifest for manifest in images if not verdicts[manifest.image]]
+    spared = {name: reason for name, reason in verdicts.items() if reason and not reason.startswith("it is one of")}
+    report = RolloverReport(dry_run, [manifest.image for manifest in doomed], spared, [], [], 0, warnings)
+    if not dry_run:
+        for manifest in doomed:
+            _delete_image(directory, manifest.image)
+    if writer_active or unreadable:
+        return report  # what an unreadable image needs is not known: nothing is swept
+    remaining = [manifest for manifest in images if verdicts[manifest.image]]
+    return _sweep(directory, remaining, report, int(now()))
+
+
+def _protected(directory: DeviceDirectory, images: List[Manifest]) -> Dict[str, str]:
+    protected = {}
+    for manifest in images:
+        state: Dict[str, int] = {}
+        for record in directory.records(manifest.image):
+            order = record.get("order")
+            state[record["kind"]] = max(state.get(record["kind"], 0), order if type(order) is int else 1)
+        if state.get("pinned", 0) > state.get("unpinned", 0):
+            protected[manifest.image] = "it is pinned"
+        elif "archived" in state:
+            protected[manifest.image] = "it is archived"
+    return protected
+
+
+def _delete_image(directory: DeviceDirectory, image: str) -> None:
+    storage = directory.storage
+    storage.delete(directory.path(image, fmt.MANIFEST_NAME))
+    remove_tree(storage, directory.path(image))
+    remove_tree(storage, directory.path(fmt.RECORDS, image))
+
+
+def remove_tree(storage: Storage, path: str) -> None:
+    """Remove a directory of ours with what is in it; links and foreign directories in it are left and stop it."""
+    try:
+        entries = storage.list(path)
+    except StorageNotFound:
+        return
+    for entry in entries:
+        if entry.kind is EntryKind.FILE:
+            storage.delete("%s/%s" % (path, entry.name))
+        elif entry.kind is EntryKind.DIRECTORY and entry.name == fmt.KEYS:
+            remove_tree(storage, "%s/%s" % (path, entry.name))
+    storage.remove_directory(path)
+
+
+def _sweep(
+    directory: DeviceDirectory, remaining: List[Manifest], report: RolloverReport, now_seconds: int
+) -> RolloverReport:
+    needed: Set[str] = set()
+    for manifest in remaining:
+        try:
+            needed.update(directory.sums(manifest.image).packs)
+        except StorageError:
+            raise
+        except EngineError as error:
+            report.warnings.append("Nothing was swept: %s" % error)
+            return report
+    newest = remaining[-1].sequence if remaining else 0
+    present = directory.packs()
+    freed = 0
+    for entry in directory.trash():
+        old = entry.since_seconds + TRASH_SECONDS <= now_seconds
+        if entry.sequence is None:
+            finished = entry.pack not in needed
+        else:
+            finished = entry.sequence < newest and entry.pack not in needed
+        if old and finished:
+            report.purged_packs.append(entry.pack)
+            freed += entry.size_bytes
+            if not report.dry_run:
+                directory.storage.delete(directory.path(fmt.TRASH, entry.file_name))
+    for pack in sorted(set(present) - needed):
+        report.trashed_packs.append(pack)
+        if not report.dry_run:
+            directory.move_to_trash(pack, newest, now_seconds)
+    if not report.dry_run:
+        _tidy(directory, {manifest.image for manifest in remaining})
+        _undo_if_needed(directory, report)
+    return report._replace(freed_bytes=freed)
+
+
+def _tidy(directory: DeviceDirectory, complete: Set[str]) -> None:
+    """Remove what killed runs left: directories without a manifest, records of images that are gone, partial files."""
+    storage = directory.storage
+    for name in directory.image_names():
+        if name not in complete and not storage.exists(directory.path(name, fmt.MANIFEST_NAME)):
+            remove_tree(storage, directory.path(name))
+    for path in directory.partial_files():
+        storage.delete(path)
+    for entry in storage.list(directory.device):
+        if entry.kind is EntryKind.FILE and entry.name.endswith(PARTIAL_SUFFIX):
+            storage.delete(directory.path(entry.name))
+    for entry in storage.list(directory.path(fmt.RECORDS)):
+        gone = entry.name not in complete and not storage.exists(directory.path(entry.name, fmt.MANIFEST_NAME))
+        if entry.kind is EntryKind.DIRECTORY and gone:
+            remove_tree(storage, directory.path(fmt.RECORDS, entry.name))
+
+
+def _undo_if_needed(directory: DeviceDirectory, report: RolloverReport) -> None:
+    """An image that was committed while we swept brings its packs back."""
+    for manifest in directory.images({}):
+        for pack in set(directory.sums(manifest.image).packs) & set(report.trashed_packs):
+            if directory.bring_back(pack):
+                report.trashed_packs.remove(pack)
+
+
+def pin(storage: Storage, device: str, image: str, pinned: bool) -> None:
+    """Pin or unpin an image: a pinned one is never rolled over."""
+    directory = DeviceDirectory(storage, device)
+    directory.manifest(image)
+    order = 1 + len([r for r in directory.records(image) if r["kind"] in ("pinned", "unpinned")])
+    directory.add_record(image, "pinned" if pinned else "unpinned", {"order": order})

@@ -1,0 +1,196 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restores an image: plan everything, verify the image, then write; partition tables and boot sectors come last."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, NamedTuple, Optional
+
+from ..disk.extents import ExtentSet
+from ..errors import (
+    ImageDamaged,
+    RestoreMapInvalid,
+    RestoreSectorSizeDiffers,
+    RestoreTargetBusy,
+    RestoreTargetHoldsData,
+    RestoreTargetTooSmall,
+)
+from ..image.format import CHUNK_BYTES
+from ..image.reader import DiskReader, ImageReader
+from ..image.verify import verify_image
+from ..storage.contract import Storage
+from .target import MARKER_BYTES, Target, marker
+
+_LAST_BYTES = 1 << 20  # at both ends of the disk lie its partition tables
+Progress = Callable[[str, int, int], None]
+
+
+class PlannedDisk(NamedTuple):
+    """One disk of a restore, checked."""
+
+    number: int
+    reader: DiskReader
+    target: Target
+    marker: bytes
+    resumes: bool
+    blank: bool
+
+
+class RestoredDisk(NamedTuple):
+    disk: str
+    target: str
+    written_bytes: int
+    kept_bytes: int  # already there from an interrupted restore
+
+
+def plan(reader: ImageReader, targets: Dict[str, str], overwrite: bool) -> List[PlannedDisk]:
+    """Check every disk and target. Nothing is written.
+
+    :raises RestoreError: the map names no such disk; a target is in use, too small, or holds data.
+    """
+    names = [disk.name for disk in reader.manifest.disks]
+    if not targets:
+        raise RestoreMapInvalid(reason="it is empty; the image holds %s" % ", ".join(names))
+    unknown = sorted(set(targets) - set(names))
+    if unknown:
+        raise RestoreMapInvalid(reason="the image has no %s, only %s" % (unknown[0], ", ".join(names)))
+    if len(set(targets.values())) != len(targets):
+        raise RestoreMapInvalid(reason="two disks go to the same target")
+    planned = []
+    for name, path in sorted(targets.items()):
+        planned.append(_plan_disk(reader, names.index(name), Target(path), overwrite))
+    return planned
+
+
+def sentences(planned: List[PlannedDisk], image: str) -> List[str]:
+    """The plan in words, for check mode and the log."""
+    return [
+        "disk%d of %s (%d bytes) goes to %s%s"
+        % (
+            disk.number,
+            image,
+            disk.reader.size_bytes,
+            disk.target.path,
+            ", going on with an interrupted restore" if disk.resumes else "",
+        )
+        for disk in planned
+    ]
+
+
+def restore(
+    storage: Storage,
+    device: str,
+    image: str,
+    targets: Dict[str, str],
+    *,
+    password: Optional[str] = None,
+    overwrite: bool = False,
+    progress: Progress = lambda phase, done, total: None,
+) -> List[RestoredDisk]:
+    """Restore disks of ``image`` onto ``targets`` (``{"disk0": "/dev/sdb"}``).
+
+    :raises EngineError: before the first byte is written for everything that can be known before: the plan, the
+        password, damage anywhere in what is stored.
+    """
+    reader = ImageReader(storage, device, image, password)
+    planned = plan(reader, targets, overwrite)
+    report = verify_image(storage, device, reader.image, "storage", progress=progress, record=False)
+    if not report.ok:
+        raise ImageDamaged(image=reader.image, reason=report.problems[0])
+    for disk in planned:
+        for number in range(disk.reader.root.segment_count):
+            disk.reader.segment(number)  # the whole index opens, or nothing is written
+    return [_write_disk(disk, progress) for disk in planned]
+
+
+def _plan_disk(reader: ImageReader, number: int, target: Target, overwrite: bool) -> PlannedDisk:
+    entry = reader.manifest.disks[number]
+    mark = marker(reader.image, reader.manifest.sequence, entry.name, reader.manifest.key_id)
+    uses = target.uses()
+    if uses:
+        raise RestoreTargetBusy(target=target.path, reason=uses[0])
+    too_small = target.exists and target.size_bytes < entry.size_bytes
+    if too_small and (target.is_device or target.size_bytes > 0):
+        raise RestoreTargetTooSmall(
+            target=target.path, target_bytes=target.size_bytes, disk=entry.name, needed_bytes=entry.size_bytes
+        )
+    if target.is_device and target.sector_bytes != entry.sector_bytes:
+        raise RestoreSectorSizeDiffers(
+            target=target.path,
+            target_sector_bytes=target.sector_bytes,
+            disk=entry.name,
+            sector_bytes=entry.sector_bytes,
+        )
+    resumes = target.marker() == mark
+    data = "" if resumes else target.data_found()
+    if data and not overwrite:
+        raise RestoreTargetHoldsData(target=target.path, reason=data)
+    # Only what nobody wrote to reads as zeros everywhere; a device that looks blank was merely sampled.
+    blank = not target.exists or (not target.is_device and target.size_bytes == 0)
+    return PlannedDisk(number, reader.disk(number), target, mark, resumes, blank)
+
+
+def _write_disk(disk: PlannedDisk, progress: Progress) -> RestoredDisk:
+    target, reader = disk.target, disk.reader
+    total = reader.size_bytes
+    target.open_for_writing(total)
+    try:
+        target.write(0, disk.marker)
+        target.sync()
+        last = _boot_areas(reader)
+        held: List[int] = []
+        written = kept = 0
+        for piece in reader.stream():
+            start, length = piece.offset_bytes, piece.length_bytes
+            if any(True for dummy in last.clipped(start, start + length)):
+                held.append(start)
+                continue
+            data = piece.data
+            if data is None:
+                if disk.blank:
+                    continue
+                data = bytes(length)
+            if disk.resumes and target.read(start, length) == data:
+                kept += length
+                continue
+            target.write(start, data)
+            written += length
+            progress("writing", start, total)
+        target.sync()
+        written += _write_last(disk, held)
+        target.sync()
+    finally:
+        target.close()
+    return RestoredDisk("disk%d" % disk.number, target.path, written, kept)
+
+
+def _boot_areas(reader: DiskReader) -> ExtentSet:
+    """What makes the disk a disk with volumes: both ends, and the first chunk of everything that follows a gap."""
+    size = reader.size_bytes
+    ends = ExtentSet([(0, min(_LAST_BYTES, size)), (max(0, size - _LAST_BYTES), min(_LAST_BYTES, size))])
+    starts = ExtentSet(
+        (extent.start_bytes, min(CHUNK_BYTES, extent.length_bytes))
+        for extent in reader.extents()
+        if extent.start_bytes % _LAST_BYTES == 0
+    )
+    return ends.union(starts)
+
+
+def _write_last(disk: PlannedDisk, held: List[int]) -> int:
+    """Write the chunks that were held back, from the end of the disk to its start; the first sector is the last."""
+    written = 0
+    first = b""
+    first_is_held = False
+    for start in sorted(held, reverse=True):
+        length = min(CHUNK_BYTES, disk.reader.size_bytes - start)
+        data = disk.reader.read(start, length)
+        if start == 0:
+            first, first_is_held = data[:MARKER_BYTES], True
+            disk.target.write(MARKER_BYTES, data[MARKER_BYTES:])
+        else:
+            disk.target.write(start, data)
+        written += length
+    disk.target.sync()
+    disk.target.write(0, first if first_is_held else bytes(MARKER_BYTES))
+    return written

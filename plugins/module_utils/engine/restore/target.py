@@ -1,0 +1,156 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is restored onto: a block device or a plain file, looked at before anything is written."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import List, Optional
+
+from ..disk.source import FileSource
+from ..errors import DiskNotFound, RestoreTargetBusy, RestoreWriteFailed
+
+_PROBE_BYTES = 1 << 20
+_MARKER = b"plantops.imaging restore in progress\n"
+MARKER_BYTES = 512
+
+
+def marker(image: str, sequence: int, disk: str, key_id: str) -> bytes:
+    """The first sector while a restore is under way: it says that what is here is ours, and of which image."""
+    text = _MARKER + ("%s %d %s %s\n" % (image, sequence, disk, key_id[:32])).encode("ascii")
+    return text.ljust(MARKER_BYTES, b"\0")
+
+
+class Target:
+    """A restore's target. Nothing is created or changed before :meth:`open_for_writing`."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._descriptor: Optional[int] = None
+        try:
+            mode = os.stat(path).st_mode
+        except FileNotFoundError:
+            if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+                raise DiskNotFound(path=path) from None
+            self.exists, self.is_device, self.size_bytes, self.sector_bytes = False, False, 0, 0
+            return
+        if not (stat.S_ISBLK(mode) or stat.S_ISREG(mode)):
+            raise DiskNotFound(path=path)
+        self.exists, self.is_device = True, stat.S_ISBLK(mode)
+        with FileSource(path) as source:
+            self.size_bytes, self.sector_bytes = source.size_bytes, source.sector_bytes
+
+    def uses(self) -> List[str]:
+        """Who uses the target at present: mounts, swap, loop devices. Empty when nobody does."""
+        if not self.exists:
+            return []
+        real = os.path.realpath(self.path)
+        names = {real} | set(_partitions_of(real)) | set(_loops_on(real))
+        found = []
+        for line in _lines("/proc/self/mounts"):
+            fields = line.split(" ")
+            if len(fields) > 1 and fields[0].startswith("/dev/") and os.path.realpath(fields[0]) in names:
+                found.append("%s is mounted at %s" % (fields[0], fields[1]))
+        for line in _lines("/proc/swaps")[1:]:
+            if os.path.realpath(line.split()[0]) in names:
+                found.append("%s is swap space" % line.split()[0])
+        for name in sorted(names):
+            holders = "/sys/class/block/%s/holders" % os.path.basename(name)
+            if name.startswith("/dev/") and os.path.isdir(holders) and os.listdir(holders):
+                found.append("%s is part of %s" % (name, ", ".join(sorted(os.listdir(holders)))))
+        if not found and not self.is_device and _loops_on(real):
+            found.append("it is attached as %s" % _loops_on(real)[0])
+        return found
+
+    def data_found(self) -> str:
+        """Say what on the target looks like data, "" when it is blank."""
+        if not self.exists or self.size_bytes == 0:
+            return ""
+        with FileSource(self.path) as source:
+            spots = [0, max(0, source.size_bytes - _PROBE_BYTES), source.size_bytes // 2]
+            for offset in spots:
+                if any(source.read(offset, min(_PROBE_BYTES, source.size_bytes - offset))):
+                    return "it is not blank (bytes other than zero after byte %d)" % offset
+        return ""
+
+    def marker(self) -> bytes:
+        """The marker of an interrupted restore, b"" when there is none."""
+        if not self.exists or self.size_bytes < MARKER_BYTES:
+            return b""
+        with FileSource(self.path) as source:
+            first = source.read(0, MARKER_BYTES)
+        return first if first.startswith(_MARKER) else b""
+
+    def open_for_writing(self, size_bytes: int) -> None:
+        """Open; a plain file is created or grown to ``size_bytes``, sparse.
+
+        :raises RestoreTargetBusy: when the kernel refuses exclusive use of the device.
+        """
+        flags = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+        try:
+            self._descriptor = os.open(self.path, flags | (os.O_EXCL if self.is_device else os.O_CREAT), 0o600)
+            if not self.is_device and os.fstat(self._descriptor).st_size < size_bytes:
+                os.ftruncate(self._descriptor, size_bytes)
+        except OSError as error:
+            if self._descriptor is not None:
+                self.close()
+            raise RestoreTargetBusy(target=self.path, reason=error.strerror) from error
+
+    def read(self, offset_bytes: int, length_bytes: int) -> bytes:
+        return os.pread(self._open(), length_bytes, offset_bytes)
+
+    def write(self, offset_bytes: int, data: bytes) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                written = os.pwrite(self._open(), view, offset_bytes)
+                view = view[written:]
+                offset_bytes += written
+        except OSError as error:
+            raise RestoreWriteFailed(
+                target=self.path, offset_bytes=offset_bytes, length_bytes=len(view), reason=error.strerror
+            ) from error
+
+    def sync(self) -> None:
+        try:
+            os.fsync(self._open())
+        except OSError as error:
+            raise RestoreWriteFailed(target=self.path, offset_bytes=0, length_bytes=0, reason=error.strerror) from error
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open(self) -> int:
+        if self._descriptor is None:
+            raise AssertionError("the target is not open")
+        return self._descriptor
+
+
+def _lines(path: str) -> List[str]:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().splitlines()
+    except OSError:
+        return []
+
+
+def _partitions_of(device: str) -> List[str]:
+    folder = "/sys/class/block/%s" % os.path.basename(device)
+    if not device.startswith("/dev/") or not os.path.isdir(folder):
+        return []
+    return ["/dev/%s" % name for name in os.listdir(folder) if os.path.exists(os.path.join(folder, name, "partition"))]
+
+
+def _loops_on(path: str) -> List[str]:
+    found = []
+    base = "/sys/class/block"
+    names = os.listdir(base) if os.path.isdir(base) else []
+    for name in sorted(names):
+        backing = _lines("%s/%s/loop/backing_file" % (base, name))
+        if backing and os.path.realpath(backing[0]) == path:
+            found.append("/dev/%s" % name)
+    return found
