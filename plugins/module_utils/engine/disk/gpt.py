@@ -135,4 +135,4 @@ def _parse(
             raise PartitionTableInvalid(
                 path=source.path, reason="partitions %d and %d overlap" % (before.number, after.number)
             )
-    return Gpt(str(uuid.UUID(bytes_le=bytes(header[9]))), partitions, areas, warnings)  # type: ignore[arg-type]
+    return Gpt(str(uuid.UUID(bytes_le=bytes(header[9]))), partitions, areas, warnings)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import struct
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Set, Tuple
 
 from ..errors import PartitionTableInvalid
 from .source import BlockSource
@@ -66,7 +66,8 @@ def read_mbr(source: BlockSource) -> Optional[Mbr]:
 def _read_logical(
     source: BlockSource, base: int, length: int, total: int, partitions: List[MbrEntry], tables: List[int]
 ) -> None:
-    position, seen = base, set()  # type: Tuple[int, Set[int]]
+    position = base
+    seen: Set[int] = set()
     number = 5
     while True:
         if position in seen or len(seen) >= _MAX_LOGICAL:

@@ -1,0 +1,61 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's command line: one job document on standard input, one JSON event a line on standard output.
+
+Secrets come with the job, never as an argument or in the environment. Exit status: 0 done, 1 a failure of the
+catalogue, 2 wrong use, 130 cancelled.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from typing import Any, Dict, List
+
+from ..errors import EngineError, RunCancelled
+from .jobs import run_job, to_line
+from .priority import lower_priority
+
+_MAX_JOB_CHARACTERS = 1 << 20
+_USAGE = "usage: python -m engine.agent.command < job.json (one job as JSON; see docs/architecture.md)\n"
+
+
+def main(arguments: List[str]) -> int:
+    """Run the job on standard input; return the exit status."""
+    if arguments:
+        sys.stderr.write(_USAGE)
+        return 2
+    lock = threading.Lock()
+
+    def emit(event: Dict[str, Any]) -> None:
+        with lock:
+            sys.stdout.write(to_line(event) + "\n")
+            sys.stdout.flush()
+
+    try:
+        job = json.loads(sys.stdin.read(_MAX_JOB_CHARACTERS))
+    except (ValueError, RecursionError):
+        job = None
+    if not isinstance(job, dict):
+        sys.stderr.write(_USAGE)
+        return 2
+    cancel = threading.Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: cancel.set())
+    signal.signal(signal.SIGINT, lambda number, frame: cancel.set())
+    lower_priority()
+    try:
+        emit(dict(run_job(job, emit, cancel.is_set), event="result"))
+    except RunCancelled as error:
+        emit(dict(error.as_dict(), event="error"))
+        return 130
+    except EngineError as error:
+        emit(dict(error.as_dict(), event="error"))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

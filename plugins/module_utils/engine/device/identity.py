@@ -1,0 +1,114 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which machine a device's directory belongs to (rule 7)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from ..errors import DeviceMismatch, DeviceNameCollision, DeviceNameInvalid, StorageNotFound, StoragePathInvalid
+from ..image import documents
+from ..image import format as fmt
+from ..storage.contract import EntryKind, Storage, check_name
+
+_FORMAT = "plantops.imaging device"
+_JUNK = re.compile(r"^(0+|f+|0*3000200.*|1234.*|)$")
+
+
+class MachineIdentity(NamedTuple):
+    """What tells one machine from another; "" where it is not known."""
+
+    smbios_uuid: str
+    machine_id: str
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self.smbios_uuid or self.machine_id)
+
+    def same_machine(self, other: MachineIdentity) -> bool:
+        """One known part that agrees is enough: a new system disk changes the machine id, not the SMBIOS UUID."""
+        if self.smbios_uuid and other.smbios_uuid:
+            return self.smbios_uuid == other.smbios_uuid
+        return bool(self.machine_id) and self.machine_id == other.machine_id
+
+
+def read_identity(root: str = "/") -> MachineIdentity:
+    """Read the identity of this machine (Linux); unreadable and dummy values count as unknown."""
+    smbios = _first_line(root + "sys/class/dmi/id/product_uuid").lower()
+    if _JUNK.match(smbios.replace("-", "")):
+        smbios = ""
+    return MachineIdentity(smbios, _first_line(root + "etc/machine-id").lower())
+
+
+def device_directory(alias: str, name: str) -> str:
+    """Return ``<alias>_<name>``, or ``name`` where there is no alias.
+
+    :raises DeviceNameInvalid: for ``localhost`` without an alias, and what a share can't hold.
+    """
+    if not alias and name.lower() in ("localhost", "127.0.0.1", "::1"):
+        raise DeviceNameInvalid(device=name, reason="every device is localhost to itself: set imaging_device_alias")
+    directory = unicodedata.normalize("NFC", "%s_%s" % (alias, name) if alias else name)
+    try:
+        check_name(directory)
+    except StoragePathInvalid as error:
+        raise DeviceNameInvalid(device=directory, reason=str(error.fields["reason"])) from None
+    if directory.startswith("."):
+        raise DeviceNameInvalid(device=directory, reason="it begins with a dot")
+    return directory
+
+
+def claim_directory(storage: Storage, device: str, identity: MachineIdentity, adopt: bool) -> None:
+    """Make the directory this machine's, or prove that it is.
+
+    :raises DeviceNameCollision: when another directory has the same name to a Windows share.
+    :raises DeviceMismatch: when it belongs to another machine and ``adopt`` is false.
+    """
+    for entry in storage.list(""):
+        same = unicodedata.normalize("NFC", entry.name).casefold() == device.casefold()
+        if entry.kind is EntryKind.DIRECTORY and same and entry.name != device:
+            raise DeviceNameCollision(device=device, other=entry.name)
+    stored = stored_identity(storage, device)
+    path = "%s/%s" % (device, fmt.DEVICE_ID_NAME)
+    if stored is not None and not stored.same_machine(identity):
+        if not adopt and (stored.is_known or identity.is_known):
+            raise DeviceMismatch(device=device, reason=_difference(stored, identity))
+    if stored != identity:
+        storage.make_directory(device)
+        document: Dict[str, Any] = {"format": _FORMAT, "version": fmt.FORMAT_VERSION, "device": device}
+        document.update(identity._asdict())
+        storage.put(path, [documents.pretty(document)], replace=True)
+
+
+def stored_identity(storage: Storage, device: str) -> Optional[MachineIdentity]:
+    """:raises DeviceMismatch: when the document is there but can't be used: it could be anybody's."""
+    try:
+        data = storage.get("%s/%s" % (device, fmt.DEVICE_ID_NAME), 0, 64 << 10)
+    except StorageNotFound:
+        return None
+    try:
+        document = documents.parse(data)
+        if document.get("format") != _FORMAT or document.get("device") != device:
+            raise ValueError("it is another document")
+        return MachineIdentity(documents.text(document, "smbios_uuid"), documents.text(document, "machine_id"))
+    except ValueError as error:
+        raise DeviceMismatch(device=device, reason="its device-id.json can't be used: %s" % error) from None
+
+
+def _difference(stored: MachineIdentity, present: MachineIdentity) -> str:
+    parts: List[str] = []
+    for name, label in (("smbios_uuid", "SMBIOS UUID"), ("machine_id", "machine id")):
+        before, now = getattr(stored, name), getattr(present, name)
+        if before != now:
+            parts.append("%s %s there, %s here" % (label, before or "unknown", now or "unknown"))
+    return ", ".join(parts) or "nothing is known of either"
+
+
+def _first_line(path: str) -> str:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.readline(128).strip()
+    except OSError:
+        return ""

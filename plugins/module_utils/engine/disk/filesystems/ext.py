@@ -1,0 +1,245 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ext2, ext3 and ext4: which blocks are in use, from the block bitmaps.
+
+Structures: Linux Documentation/filesystems/ext4 (super.rst, group_descr.rst, bitmaps.rst) and fs/ext4/ext4.h.
+"""
+
+from __future__ import annotations
+
+import struct
+import uuid
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from ...errors import FileSystemInvalid
+from ..bitmaps import set_runs
+from ..extents import ExtentSet
+from ..source import BlockSource
+from .contract import FileSystem, UsedMap, VolumeState, whole
+
+_MAGIC = 0xEF53
+_STATE_CLEAN, _STATE_ERROR = 1, 2
+_COMPAT_JOURNAL, _COMPAT_SPARSE_SUPER2 = 0x4, 0x200
+_INCOMPAT_RECOVER, _INCOMPAT_META_BG, _INCOMPAT_64BIT = 0x4, 0x10, 0x80
+_INCOMPAT_KNOWN = 0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x2000 | 0x4000 | 0x8000 | 0x10000 | 0x20000
+_RO_SPARSE_SUPER, _RO_BIGALLOC = 0x1, 0x200
+_RO_EXT4_ONLY = 0x8 | 0x10 | 0x20 | 0x40 | _RO_BIGALLOC | 0x400 | 0x1000 | 0x8000
+_BLOCK_UNINIT = 0x2
+_MAX_GROUPS = 1 << 23
+_READ_AHEAD_BYTES = 4 << 20
+
+
+class _Group(NamedTuple):
+    block_bitmap: int
+    inode_bitmap: int
+    inode_table: int
+    flags: int
+
+
+class Ext(FileSystem):
+    """A probed ext2, ext3 or ext4 volume."""
+
+    def __init__(self, source: BlockSource, superblock: bytes) -> None:
+        self.source = source
+        fields = struct.unpack_from("<IIIIIIIIIII", superblock, 0)
+        blocks_low, self._first_block, log_block, log_cluster = fields[1], fields[5], fields[6], fields[7]
+        self._blocks_per_group, self._clusters_per_group, self._inodes_per_group = fields[8], fields[9], fields[10]
+        self._first_block = int(fields[5])
+        self._blocks_per_group = int(fields[8])
+        self._state = struct.unpack_from("<H", superblock, 58)[0]
+        self._compat, self._incompat, self._ro_compat = struct.unpack_from("<III", superblock, 92)
+        inode_size = struct.unpack_from("<H", superblock, 88)[0] if fields[0] and superblock[76] else 128
+        self._reserved_gdt = struct.unpack_from("<H", superblock, 206)[0]
+        descriptor_bytes = struct.unpack_from("<H", superblock, 254)[0]
+        first_meta_bg = struct.unpack_from("<I", superblock, 260)[0]
+        blocks_high = struct.unpack_from("<I", superblock, 336)[0]
+        self._backup_groups = struct.unpack_from("<II", superblock, 588)
+        if log_block > 6 or log_cluster > 20:
+            raise self._invalid("its block size is impossible")
+        self.block_bytes = 1024 << log_block
+        bigalloc = bool(self._ro_compat & _RO_BIGALLOC)
+        self.cluster_bytes = 1024 << log_cluster if bigalloc else self.block_bytes
+        self._ratio = self.cluster_bytes // self.block_bytes
+        is_64bit = bool(self._incompat & _INCOMPAT_64BIT)
+        self.block_count = blocks_low | (blocks_high << 32 if is_64bit else 0)
+        self._descriptor_bytes = descriptor_bytes if is_64bit else 32
+        self._first_meta_bg = first_meta_bg if self._incompat & _INCOMPAT_META_BG else None
+        self._inode_blocks = -(-self._inodes_per_group * inode_size // self.block_bytes)
+        self._check_geometry(inode_size)
+        self.group_count = -(-(self.block_count - self._first_block) // self._blocks_per_group)
+        if not 0 < self.group_count <= _MAX_GROUPS:
+            raise self._invalid("it has an impossible number of groups")
+        self.uuid = str(uuid.UUID(bytes=superblock[104:120]))
+        self.label = superblock[120:136].split(b"\0")[0].decode("utf-8", "replace")
+        self.kind = self._kind()
+
+    @classmethod
+    def probe(cls, source: BlockSource) -> Optional[FileSystem]:
+        if source.size_bytes < 4096:
+            return None
+        superblock = source.read(1024, 1024)
+        if struct.unpack_from("<H", superblock, 56)[0] != _MAGIC:
+            return None
+        return cls(source, superblock)
+
+    def used(self, state: VolumeState) -> UsedMap:
+        """Trust the bitmaps of a volume that was unmounted cleanly.
+
+        One whose journal waits to be replayed is imaged whole: bitmaps on the disk may be older than the journal.
+        """
+        reason = self._why_untrusted(state)
+        if reason:
+            return whole(self.source, reason)
+        try:
+            groups = self._groups()
+            pairs = [(0, max(1024, self._first_block * self.block_bytes))]
+            pairs += self._bitmap_extents(groups)
+            used = ExtentSet.from_sorted(pairs).union(self._metadata(groups))
+        except FileSystemInvalid as error:
+            return whole(self.source, str(error))
+        volume = ExtentSet([(0, min(self.block_count * self.block_bytes, self.source.size_bytes))])
+        return UsedMap(used.intersection(volume), True, "")
+
+    def _why_untrusted(self, state: VolumeState) -> str:
+        unknown = self._incompat & ~_INCOMPAT_KNOWN
+        if unknown:
+            return "the %s volume uses features (%#x) that are not known" % (self.kind, unknown)
+        if state is VolumeState.LIVE:
+            return "the %s volume is mounted and changes while it is read" % self.kind
+        if self._incompat & _INCOMPAT_RECOVER:
+            return "the journal of the %s volume waits to be replayed" % self.kind
+        if self._state & _STATE_ERROR:
+            return "the %s volume is marked as having errors: run fsck" % self.kind
+        if not self._state & _STATE_CLEAN:
+            return "the %s volume was not unmounted cleanly" % self.kind
+        return ""
+
+    # -- groups -------------------------------------------------------------------------------------------------------
+
+    def _groups(self) -> List[_Group]:
+        per_block = self.block_bytes // self._descriptor_bytes
+        groups: List[_Group] = []
+        for number in range(0, self.group_count, per_block):
+            block = self._descriptor_block(number // per_block)
+            data = self.source.read(block * self.block_bytes, self.block_bytes)
+            for index in range(min(per_block, self.group_count - number)):
+                groups.append(self._parse_group(data, index * self._descriptor_bytes))
+        return groups
+
+    def _descriptor_block(self, index: int) -> int:
+        if self._first_meta_bg is None or index < self._first_meta_bg:
+            return self._first_block + 1 + index
+        group = index * (self.block_bytes // self._descriptor_bytes)
+        return self._group_start(group) + (1 if self._has_super(group) else 0)
+
+    def _parse_group(self, data: bytes, offset: int) -> _Group:
+        low = struct.unpack_from("<III", data, offset)
+        high = struct.unpack_from("<III", data, offset + 32) if self._descriptor_bytes >= 64 else (0, 0, 0)
+        flags = struct.unpack_from("<H", data, offset + 18)[0]
+        places = [part | (upper << 32) for part, upper in zip(low, high)]
+        if any(not 0 < place < self.block_count for place in places):
+            raise self._invalid("a group descriptor points outside the volume")
+        if places[2] + self._inode_blocks > self.block_count:
+            raise self._invalid("an inode table reaches past the volume")
+        return _Group(places[0], places[1], places[2], flags)
+
+    def _group_start(self, group: int) -> int:
+        return self._first_block + group * self._blocks_per_group
+
+    def _has_super(self, group: int) -> bool:
+        if group == 0:
+            return True
+        if self._compat & _COMPAT_SPARSE_SUPER2:
+            return group in self._backup_groups
+        if not self._ro_compat & _RO_SPARSE_SUPER or group == 1:
+            return True
+        return any(_is_power(group, base) for base in (3, 5, 7))
+
+    # -- extents ------------------------------------------------------------------------------------------------------
+
+    def _bitmap_extents(self, groups: List[_Group]) -> Iterator[Tuple[int, int]]:
+        ahead = _ReadAhead(self.source, self.block_bytes)
+        bitmap_bytes = -(-self._clusters_per_group // 8)
+        for number, group in enumerate(groups):
+            if group.flags & _BLOCK_UNINIT:
+                continue  # all it holds is metadata, which is added from the descriptors
+            start = self._group_start(number)
+            blocks = min(self._blocks_per_group, self.block_count - start)
+            bitmap = ahead.block(group.block_bitmap)[:bitmap_bytes]
+            for cluster, count in set_runs(bitmap, -(-blocks // self._ratio)):
+                first = start * self.block_bytes + cluster * self.cluster_bytes
+                yield first, count * self.cluster_bytes
+
+    def _metadata(self, groups: List[_Group]) -> ExtentSet:
+        """Superblocks, descriptors, bitmaps and inode tables of every group, whatever the bitmaps say."""
+        block = self.block_bytes
+        descriptors_per_block = block // self._descriptor_bytes
+        table_blocks = -(-self.group_count // descriptors_per_block)
+        if self._first_meta_bg is not None:
+            table_blocks = min(table_blocks, self._first_meta_bg)
+        extents = []
+        for number, group in enumerate(groups):
+            extents.append((group.block_bitmap * block, block))
+            extents.append((group.inode_bitmap * block, block))
+            extents.append((group.inode_table * block, self._inode_blocks * block))
+            start = self._group_start(number)
+            if self._has_super(number):
+                extents.append((start * block, (1 + table_blocks + self._reserved_gdt) * block))
+            in_meta = self._first_meta_bg is not None and number // descriptors_per_block >= self._first_meta_bg
+            if in_meta and number % descriptors_per_block in (0, 1, descriptors_per_block - 1):
+                extents.append(((start + (1 if self._has_super(number) else 0)) * block, block))
+        # A cluster is in use as a whole.
+        clusters = ExtentSet(extents).shifted(-self._first_block * block if self._ratio > 1 else 0)
+        aligned = clusters.aligned(self.cluster_bytes)
+        return aligned.shifted(self._first_block * block if self._ratio > 1 else 0)
+
+    def _check_geometry(self, inode_size: int) -> None:
+        if self._descriptor_bytes not in (32, 64, 128, 256, 512, 1024) or self._ratio < 1:
+            raise self._invalid("its group descriptors have an impossible size")
+        if not 0 < self._clusters_per_group <= self.block_bytes * 8 or not 0 < self._inodes_per_group <= 1 << 20:
+            raise self._invalid("its groups have an impossible size")
+        if self._blocks_per_group != self._clusters_per_group * self._ratio:
+            raise self._invalid("its groups contradict themselves")
+        if not 128 <= inode_size <= self.block_bytes or self._first_block > 1:
+            raise self._invalid("its inodes have an impossible size")
+        if not self._first_block < self.block_count <= self.source.size_bytes // self.block_bytes:
+            raise self._invalid("it is larger than its volume")
+
+    def _kind(self) -> str:
+        if self._incompat & (0x40 | 0x80 | 0x200) or self._ro_compat & _RO_EXT4_ONLY:
+            return "ext4"
+        return "ext3" if self._compat & _COMPAT_JOURNAL else "ext2"
+
+    def _invalid(self, reason: str) -> FileSystemInvalid:
+        return FileSystemInvalid(kind="ext", path=self.source.path, reason=reason)
+
+
+class _ReadAhead:
+    """Bitmaps of neighbouring groups lie side by side (flex_bg): read them together."""
+
+    def __init__(self, source: BlockSource, block_bytes: int) -> None:
+        self._source = source
+        self._block_bytes = block_bytes
+        self._cache: Dict[int, bytes] = {}
+        self._start = 0
+        self._data = b""
+        self._next = -1
+
+    def block(self, number: int) -> bytes:
+        offset = number * self._block_bytes
+        inside = offset - self._start
+        if not (inside >= 0 and inside + self._block_bytes <= len(self._data)):
+            # Read far ahead only where the last request was the block just before this one.
+            length = _READ_AHEAD_BYTES // 16 if number == self._next else self._block_bytes
+            length = min(length, self._source.size_bytes - offset)
+            self._start, self._data = offset, self._source.read(offset, length)
+            inside = 0
+        self._next = number + 1
+        return self._data[inside : inside + self._block_bytes]
+
+
+def _is_power(number: int, base: int) -> bool:
+    while number % base == 0 and number > 1:
+        number //= base
+    return number == 1

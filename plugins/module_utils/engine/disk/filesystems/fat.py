@@ -1,0 +1,156 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""FAT12, FAT16 and FAT32: which clusters are in use, from the file allocation tables.
+
+Structures: Microsoft, "FAT: General Overview of On-Disk Format" 1.03 (fatgen103), sections 3 to 6.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from array import array
+from typing import Iterator, List, Optional, Tuple
+
+from ...errors import FileSystemInvalid
+from ..extents import ExtentSet
+from ..source import BlockSource
+from .contract import FileSystem, UsedMap, VolumeState, whole
+
+_PIECE_BYTES = 3 << 20  # whole entries of 12, 16 and 32 bits
+_ZERO_RUN = re.compile(rb"\x00{64,}")
+
+
+class Fat(FileSystem):
+    """A probed FAT volume."""
+
+    def __init__(self, source: BlockSource, boot: bytes) -> None:
+        self.source = source
+        self._sector_bytes, per_cluster, reserved, fats, root_entries, total16 = struct.unpack_from("<HBHBHH", boot, 11)
+        fat16_sectors = struct.unpack_from("<H", boot, 22)[0]
+        total32, fat32_sectors = struct.unpack_from("<II", boot, 32)
+        total = total16 or total32
+        self._fat_sectors = fat16_sectors or fat32_sectors
+        self._check(per_cluster, reserved, fats, total)
+        self.cluster_bytes = per_cluster * self._sector_bytes
+        self._fats, self._reserved = fats, reserved
+        root_sectors = -(-root_entries * 32 // self._sector_bytes)
+        self._data_sector = reserved + fats * self._fat_sectors + root_sectors
+        if self._data_sector >= total:
+            raise self._invalid("it has no room for data")
+        self.cluster_count = (total - self._data_sector) // per_cluster
+        self._bits = 12 if self.cluster_count < 4085 else 16 if self.cluster_count < 65525 else 32
+        if not fat16_sectors:
+            self._bits = 32  # mkfs.fat makes FAT32 volumes smaller than the specification allows
+        self.kind = "fat%d" % self._bits
+        self._total_bytes = total * self._sector_bytes
+        if (self.cluster_count + 2) * self._bits > self._fat_sectors * self._sector_bytes * 8:
+            raise self._invalid("its allocation table is too short")
+        place = 67 if self._bits == 32 else 39
+        serial = struct.unpack_from("<I", boot, place)[0]
+        self.uuid = "%04X-%04X" % (serial >> 16, serial & 0xFFFF)
+        self.label = boot[place + 4 : place + 15].decode("ascii", "replace").strip()
+
+    @classmethod
+    def probe(cls, source: BlockSource) -> Optional[FileSystem]:
+        if source.size_bytes < 4096:
+            return None
+        boot = source.read(0, 512)
+        if boot[510:] != b"\x55\xaa" or boot[0] not in (0xEB, 0xE9):
+            return None
+        if boot[54:57] != b"FAT" and boot[82:87] != b"FAT32":
+            return None
+        return cls(source, boot)
+
+    def used(self, state: VolumeState) -> UsedMap:
+        """Trust the tables where the volume is offline or frozen, marked dirty or not: they are the truth of what is
+        allocated, there is no journal. Where the copies differ, what either calls used is kept.
+        """
+        if state is VolumeState.LIVE:
+            return whole(self.source, "the FAT volume is mounted and changes while it is read")
+        data_start = self._data_sector * self._sector_bytes
+        used = ExtentSet([(0, data_start)])
+        for copy in range(self._fats):
+            runs = self._table_runs(copy)
+            used = used.union(
+                ExtentSet.from_sorted(
+                    (data_start + (cluster - 2) * self.cluster_bytes, count * self.cluster_bytes)
+                    for cluster, count in runs
+                )
+            )
+        return UsedMap(used.intersection(ExtentSet([(0, self.source.size_bytes)])), True, "")
+
+    def _table_runs(self, copy: int) -> Iterator[Tuple[int, int]]:
+        """Yield ``(cluster, count)`` of entries that are neither free nor bad."""
+        start = (self._reserved + copy * self._fat_sectors) * self._sector_bytes
+        table_bytes = -(-(self.cluster_count + 2) * self._bits // 8)
+        for offset in range(0, table_bytes, _PIECE_BYTES):
+            piece = self.source.read(start + offset, min(_PIECE_BYTES, table_bytes - offset))
+            first = offset * 8 // self._bits
+            for cluster, count in self._runs_in(piece):
+                lowest = max(2, first + cluster)
+                highest = min(first + cluster + count, self.cluster_count + 2)
+                if lowest < highest:
+                    yield lowest, highest - lowest
+
+    def _runs_in(self, piece: bytes) -> Iterator[Tuple[int, int]]:
+        if self._bits == 12:
+            yield from _runs(_unpack12(piece), 0, 0xFF7, 0xFFF)
+            return
+        # Long free stretches are skipped by the regular expression engine; only what lies between is looked at.
+        width = self._bits // 8
+        position = 0
+        for match in _ZERO_RUN.finditer(piece):
+            begin = -(-match.start() // width) * width
+            end = match.end() - match.end() % width
+            yield from self._runs_between(piece, position, begin, width)
+            position = end
+        yield from self._runs_between(piece, position, len(piece) - len(piece) % width, width)
+
+    def _runs_between(self, piece: bytes, begin: int, end: int, width: int) -> Iterator[Tuple[int, int]]:
+        if begin >= end:
+            return
+        entries = array("H" if width == 2 else "I")
+        entries.frombytes(piece[begin:end])
+        if struct.pack("=H", 1) != struct.pack("<H", 1):
+            entries.byteswap()
+        bad, mask = (0xFFF7, 0xFFFF) if width == 2 else (0x0FFFFFF7, 0x0FFFFFFF)
+        yield from _runs(entries.tolist(), begin // width, bad, mask)
+
+    def _check(self, per_cluster: int, reserved: int, fats: int, total: int) -> None:
+        if self._sector_bytes not in (512, 1024, 2048, 4096):
+            raise self._invalid("its sector size is impossible")
+        if not per_cluster or per_cluster & (per_cluster - 1) or not reserved or not 1 <= fats <= 4:
+            raise self._invalid("its boot sector contradicts itself")
+        if not total or total * self._sector_bytes > self.source.size_bytes or not self._fat_sectors:
+            raise self._invalid("it is larger than its volume")
+        if (reserved + fats * self._fat_sectors) >= total:
+            raise self._invalid("its allocation tables reach past the volume")
+
+    def _invalid(self, reason: str) -> FileSystemInvalid:
+        return FileSystemInvalid(kind="FAT", path=self.source.path, reason=reason)
+
+
+def _runs(entries: List[int], first: int, bad: int, mask: int) -> Iterator[Tuple[int, int]]:
+    start = -1
+    for number, entry in enumerate(entries):
+        value = entry & mask
+        if value and value != bad:
+            if start < 0:
+                start = number
+        elif start >= 0:
+            yield first + start, number - start
+            start = -1
+    if start >= 0:
+        yield first + start, len(entries) - start
+
+
+def _unpack12(data: bytes) -> List[int]:
+    entries = []
+    for offset in range(0, len(data) - 1, 3):
+        group = data[offset : offset + 3]
+        entries.append(group[0] | (group[1] & 0x0F) << 8)
+        if len(group) == 3:
+            entries.append(group[1] >> 4 | group[2] << 4)
+    return entries
