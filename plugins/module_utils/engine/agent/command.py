@@ -29,11 +29,15 @@ def main(arguments: List[str]) -> int:
         sys.stderr.write(_USAGE)
         return 2
     lock = threading.Lock()
+    cancel = threading.Event()
 
     def emit(event: Dict[str, Any]) -> None:
         with lock:
-            sys.stdout.write(to_line(event) + "\n")
-            sys.stdout.flush()
+            try:
+                sys.stdout.write(to_line(event) + "\n")
+                sys.stdout.flush()
+            except BrokenPipeError:
+                cancel.set()  # nobody follows this run any more; it was asked to run attached
 
     try:
         job = json.loads(sys.stdin.read(_MAX_JOB_CHARACTERS))
@@ -42,7 +46,6 @@ def main(arguments: List[str]) -> int:
     if not isinstance(job, dict):
         sys.stderr.write(_USAGE)
         return 2
-    cancel = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: cancel.set())
     signal.signal(signal.SIGINT, lambda number, frame: cancel.set())
     lower_priority()

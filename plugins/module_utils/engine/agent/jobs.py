@@ -11,7 +11,7 @@ import re
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
-from ..device.identity import claim_directory, read_identity, stored_identity
+from ..device.identity import claim_directory, device_directory, read_identity, stored_identity
 from ..device.information import collect, compare, render
 from ..disk.filesystems.contract import VolumeState
 from ..disk.gpt import detect_sector_bytes
@@ -58,6 +58,7 @@ def run_job(job: Dict[str, Any], report: Report, cancelled: Callable[[], bool]) 
     device = job.get("device")
     if not isinstance(device, str) or not device:
         raise JobInvalid(reason="it names no device")
+    job = dict(job, device=device_directory(str(job.get("alias") or ""), device))
     with open_storage(_mapping(job, "storage")) as storage:
         return verb(storage, job, _Status(report, cancelled))
 
@@ -185,6 +186,7 @@ def _verify(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str,
         str(job.get("level") or "full"),
         password=_passwords(job).password,
         progress=lambda phase, done, total: status.progress(phase, done, total),
+        record=not job.get("check"),
     )
     return dict(report.as_dict(), changed=False)
 
@@ -192,7 +194,12 @@ def _verify(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str,
 def _list(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, Any]:
     directory = DeviceDirectory(storage, job["device"])
     unreadable: Dict[str, EngineError] = {}
-    images = [summary(directory, manifest.image) for manifest in directory.images(unreadable)]
+    wanted = str(job.get("image") or "all")
+    if wanted == "all":
+        names = [manifest.image for manifest in directory.images(unreadable)]
+    else:
+        names = [directory.find_image(wanted).image]
+    images = [summary(directory, name) for name in names]
     for name, error in unreadable.items():
         status.report({"event": "warning", "message": "The image %s can't be read: %s" % (name, error)})
     return {"changed": False, "images": images}

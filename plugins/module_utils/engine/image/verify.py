@@ -63,9 +63,9 @@ def verify_image(
     else:
         check.names_and_sizes()
     report = VerifyReport(manifest.image, level, check.problems, sorted(check.bad_packs), check.checked_bytes)
-    for pack in report.bad_packs:
-        _take_out_of_use(directory, pack)
     if record:
+        for pack in report.bad_packs:
+            _take_out_of_use(directory, pack)
         facts = {"level": level, "ok": report.ok, "problems": report.problems[:20]}
         directory.add_record(manifest.image, "verified", facts)
     return report

@@ -1,0 +1,27 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes an image of a device; the module of the same name documents it."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from ansible_collections.plantops.imaging.plugins.module_utils._arguments import IMAGE
+from ansible_collections.plantops.imaging.plugins.plugin_utils._engine_action import EngineAction
+
+
+class ActionModule(EngineAction):
+    """The verb ``image``."""
+
+    verb = "image"
+    spec = IMAGE
+
+    def finish(self, event: Dict[str, Any]) -> Dict[str, Any]:
+        """Show what changed on the device since the last image as Ansible's diff."""
+        comparison = event.pop("comparison", None)
+        if comparison and self._task.diff:
+            event["diff"] = dict(
+                comparison, before_header="device at the previous image", after_header="device at this image"
+            )
+        return event

@@ -1,0 +1,66 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options that every verb over a storage shares."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Documentation of the storage, the device's directory and the password."""
+
+    DOCUMENTATION = r"""
+options:
+  storage:
+    description:
+      - Where the images live.
+    type: dict
+    required: true
+    suboptions:
+      url:
+        description:
+          - A directory on the machine that does the work, C(sftp://server:port/path) for an SFTP server, or the UNC
+            path of a share on a Windows or Samba server.
+        type: str
+        required: true
+      username:
+        description: User on the server. C(domain\\user), C(computer\\user) and C(user@domain) are accepted.
+        type: str
+      password:
+        description: Password on the server.
+        type: str
+      private_key_file:
+        description: File with a private key for an SFTP server.
+        type: path
+      private_key:
+        description: Text of a private key for an SFTP server.
+        type: str
+      private_key_passphrase:
+        description: Passphrase of the private key.
+        type: str
+      host_key:
+        description: Fingerprint of the SFTP server's host key, as C(ssh-keygen -lf) shows it.
+        type: str
+      known_hosts_file:
+        description: File of known host keys, in the format of OpenSSH.
+        type: path
+      require_encryption:
+        description: Refuse a share that can't encrypt what is sent.
+        type: bool
+        default: false
+      time_limit_seconds:
+        description: How long one operation may be retried before the run gives up.
+        type: int
+        default: 3600
+  device_name:
+    description:
+      - Name of the device's directory on the storage.
+    type: str
+    required: true
+  device_alias:
+    description:
+      - Written in front of O(device_name), as C(<alias>_<device>).
+      - Needed when O(device_name=localhost), because every device is that to itself.
+    type: str
+    default: ""
+"""

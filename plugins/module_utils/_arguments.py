@@ -1,0 +1,127 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Argument specs that merge, and the way from arguments to a job of the engine. The last file that may import Ansible.
+
+This file is PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Dict, List
+
+from .engine.agent.jobs import run_job
+from .engine.errors import EngineError
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+STORAGE: Dict[str, Any] = {
+    "type": "dict",
+    "required": True,
+    "options": {
+        "url": {"type": "str", "required": True},
+        "username": {"type": "str"},
+        "password": {"type": "str", "no_log": True},
+        "private_key_file": {"type": "path"},
+        "private_key": {"type": "str", "no_log": True},
+        "private_key_passphrase": {"type": "str", "no_log": True},
+        "host_key": {"type": "str", "no_log": False},
+        "known_hosts_file": {"type": "path"},
+        "require_encryption": {"type": "bool", "default": False},
+        "time_limit_seconds": {"type": "int", "default": 3600},
+    },
+}
+DEVICE: Dict[str, Any] = {
+    "storage": STORAGE,
+    "device_name": {"type": "str", "required": True},
+    "device_alias": {"type": "str", "default": ""},
+    "password": {"type": "str", "no_log": True},
+}
+IMAGE: Dict[str, Any] = dict(
+    DEVICE,
+    drives={"type": "list", "elements": "str", "required": True},
+    exclude={"type": "list", "elements": "str", "default": []},
+    snapshot={"type": "str", "choices": ["required", "preferred", "none"], "default": "required"},
+    limit_io_rate={"type": "float", "default": 0},
+    limit_read_rate={"type": "str", "default": "auto"},
+    password_previous={"type": "str", "no_log": True},
+    new_key={"type": "bool", "default": False, "no_log": False},
+    allow_clear={"type": "bool", "default": False},
+    adopt={"type": "bool", "default": False},
+    keep={"type": "int", "default": 7},
+    compare={"type": "str", "choices": ["previous", "none"], "default": "previous"},
+    compression_level={"type": "int", "default": 3},
+)
+INFO: Dict[str, Any] = dict(DEVICE, image={"type": "str", "default": "all"})
+INFO.pop("password")
+VERIFY: Dict[str, Any] = dict(
+    DEVICE,
+    image={"type": "str", "default": "latest"},
+    level={"type": "str", "choices": ["quick", "storage", "full"], "default": "full"},
+)
+RESTORE: Dict[str, Any] = dict(
+    DEVICE,
+    image={"type": "str", "default": "latest"},
+    map={"type": "dict", "required": True},
+    overwrite={"type": "bool", "default": False},
+)
+
+_SECRETS = ("password", "password_previous")
+
+
+def job_of(verb: str, arguments: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
+    """Return the engine's job document for ``arguments`` as an argument spec left them.
+
+    Options that are not set stay out, so that the engine's defaults are the only ones.
+    """
+    job: Dict[str, Any] = {"verb": verb, "check": check_mode, "secrets": {}}
+    for name, value in arguments.items():
+        if value is None:
+            continue
+        if name in _SECRETS:
+            job["secrets"][name] = value
+        elif name == "storage":
+            job["storage"] = {key: setting for key, setting in value.items() if setting is not None}
+        else:
+            job[{"device_name": "device", "device_alias": "alias"}.get(name, name)] = value
+    return job
+
+
+def secrets_of(spec: Dict[str, Any], arguments: Dict[str, Any]) -> List[str]:
+    """Return the values that must never be shown, nested ones included."""
+    found: List[str] = []
+    for name, option in spec.items():
+        value = arguments.get(name)
+        if option.get("no_log") and value:
+            found.append(str(value))
+        elif isinstance(value, dict) and "options" in option:
+            found += secrets_of(option["options"], value)
+    return found
+
+
+def failure(error: Dict[str, Any]) -> Dict[str, Any]:
+    """Return what a failed task shows of an error of the catalogue: the sentence, what to do, the code."""
+    return {
+        "msg": "%s %s (%s)" % (error["message"], error["hint"], error["code"]),
+        "error_code": error["code"],
+        "hint": error["hint"],
+    }
+
+
+def run_verb(module: AnsibleModule, verb: str) -> None:
+    """Run an operator verb inside the module's process and leave through ``exit_json`` or ``fail_json``."""
+
+    def report(event: Dict[str, Any]) -> None:
+        if event.get("event") == "warning":
+            module.warn(str(event["message"]))
+
+    try:
+        result = run_job(job_of(verb, module.params, module.check_mode), report, lambda: False)
+    except EngineError as error:
+        module.fail_json(**failure(error.as_dict()))
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
+    if result.get("ok") is False:
+        module.fail_json(msg=" ".join(result["problems"]), **result)
+    module.exit_json(**result)

@@ -1,0 +1,201 @@
+#!/usr/bin/python
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image
+short_description: Make an image of a device's disks
+version_added: 0.1.0
+description:
+  - Images the blocks in use of disks, volumes or image files, compressed, deduplicated against the device's earlier
+    images and encrypted, straight to a storage.
+  - Every image is complete. What earlier images hold already is not sent again.
+  - A new image appears on the storage when everything it needs is there and was read back; until then, and when a run is
+    interrupted at any moment, the earlier images stay as they are.
+  - After success the oldest images are deleted so that O(keep) remain.
+extends_documentation_fragment:
+  - plantops.imaging.attributes
+  - plantops.imaging.storage
+  - plantops.imaging.password
+attributes:
+  check_mode:
+    support: full
+    details: Returns the disks and the bytes in use. Nothing is written.
+  diff_mode:
+    support: full
+    details: Shows what changed on the device since the previous image.
+  idempotent:
+    support: none
+    details: Every run makes an image.
+  action:
+    support: full
+options:
+  drives:
+    description:
+      - What to image. Paths of disks (C(/dev/sda)), of volumes or of disk image files, absolute.
+      - A disk is imaged with its partition tables and boot areas, so that a restored disk boots.
+    type: list
+    elements: str
+    required: true
+  exclude:
+    description:
+      - Files whose content is left out, as paths or globs from the volume's root. C(*) stays inside a folder, C(**) crosses.
+      - Only content is left out, only of volumes that are frozen or not mounted. The file itself is there after a restore
+        but its bytes are undefined.
+      - C(pagefile.sys), C(hiberfil.sys) and C(swapfile.sys) are always left out.
+    type: list
+    elements: str
+    default: []
+  snapshot:
+    description:
+      - What to do about volumes that are in use.
+      - V(required) fails when a mounted volume can't be frozen, before anything is written.
+      - V(preferred) and V(none) read such a volume while it changes, and say so in the image and in a warning.
+    type: str
+    choices: [required, preferred, none]
+    default: required
+  limit_io_rate:
+    description: Most megabytes (10^6 bytes) a second that are sent to the storage. V(0) means no limit.
+    type: float
+    default: 0
+  limit_read_rate:
+    description:
+      - Most megabytes (10^6 bytes) a second that are read from the device's disks, V(0) for no limit.
+      - V(auto) slows down when the disk answers more slowly than it did.
+    type: str
+    default: auto
+  password_previous:
+    description:
+      - Needed once to change the password. The new one becomes another slot of the same key, so older images open with
+        both and nothing is sent again.
+    type: str
+  new_key:
+    description: The explicit yes to start over with a new key when the present password opens none.
+    type: bool
+    default: false
+  allow_clear:
+    description: The explicit yes to store an image in clear where encrypted ones are.
+    type: bool
+    default: false
+  adopt:
+    description: The explicit yes to go on with a directory that belongs to another machine, such as a replaced PC.
+    type: bool
+    default: false
+  keep:
+    description: How many images remain, at least 1. Pinned and archived ones do not count and stay.
+    type: int
+    default: 7
+  compare:
+    description: Whether the device's information is compared with that of the previous image.
+    type: str
+    choices: [previous, none]
+    default: previous
+  compression_level:
+    description: Level of Zstandard compression, from 1 (fast) to 19.
+    type: int
+    default: 3
+notes:
+  - The engine needs the Python packages C(cryptography) and C(zstandard) on the machine that does the work.
+  - It runs with the lowest processor and disk priority.
+author:
+  - plantops.imaging contributors (@plantops)
+"""
+
+EXAMPLES = r"""
+- name: Make an encrypted image of the system disk
+  plantops.imaging.image:
+    storage:
+      url: /srv/images
+    device_name: "{{ inventory_hostname }}"
+    drives:
+      - /dev/sda
+    password: "{{ vault_imaging_password }}"
+    keep: 14
+
+- name: Show what would be imaged, and what changed on the device
+  plantops.imaging.image:
+    storage:
+      url: /srv/images
+    device_name: press-07
+    drives:
+      - /dev/sda
+    password: "{{ vault_imaging_password }}"
+  check_mode: true
+"""
+
+RETURN = r"""
+image:
+  description: Name of the new image, V(null) in check mode.
+  returned: success
+  type: str
+  sample: 2026-11-22_13-45-10
+device:
+  description: The device's directory on the storage.
+  returned: success
+  type: str
+  sample: line1_press-07
+sequence:
+  description: The image's number; the order of images is the order of these.
+  returned: when an image was made
+  type: int
+  sample: 12
+storage:
+  description: The storage, as messages name it.
+  returned: when an image was made
+  type: str
+  sample: /srv/images
+bytes_in_use:
+  description: Bytes in use on the imaged disks.
+  returned: success
+  type: int
+  sample: 4294967296
+bytes_stored:
+  description: Bytes that this run added to the storage in packs.
+  returned: when an image was made
+  type: int
+  sample: 31457280
+bytes_reused:
+  description: Bytes in use that earlier images hold already or that are zero.
+  returned: when an image was made
+  type: int
+  sample: 4263510016
+disks:
+  description: The imaged disks with their partitions and volumes.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - name: disk0
+      path: /dev/sda
+      stable_id: serial:S3Z8NB0K
+rollover:
+  description: What the rollover deleted.
+  returned: when an image was made
+  type: dict
+device_changes:
+  description: What changed on the device since the previous image.
+  returned: when an image was made
+  type: list
+  elements: dict
+  sample:
+    - path: memory_mib
+      before: "8192"
+      after: "4096"
+seconds:
+  description: How long it took.
+  returned: when an image was made
+  type: float
+  sample: 74.2
+error_code:
+  description: The code of the failure in the catalogue of errors.
+  returned: failure
+  type: str
+  sample: K100
+hint:
+  description: What to do about the failure.
+  returned: failure
+  type: str
+"""

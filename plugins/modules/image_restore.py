@@ -1,0 +1,109 @@
+#!/usr/bin/python
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_restore
+short_description: Restore an image onto disks
+version_added: 0.1.0
+description:
+  - Writes disks of an image onto disks of a device, or into sparse files.
+  - First everything is planned and the whole image is verified; only then the first byte is written.
+  - Partition tables and boot sectors are written last, so that a half-restored disk never looks like a whole one.
+  - An interrupted restore goes on where it stopped when it is run again with the same arguments.
+extends_documentation_fragment:
+  - plantops.imaging.attributes
+  - plantops.imaging.storage
+  - plantops.imaging.password
+attributes:
+  check_mode:
+    support: full
+    details: Returns the plan after checking targets, password and image. Nothing is written.
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details: A disk that holds data is only overwritten when O(overwrite=true), and then each time.
+  action:
+    support: full
+options:
+  image:
+    description: Which image to restore, V(latest) or its name.
+    type: str
+    default: latest
+  map:
+    description:
+      - Which imaged disk goes where. The keys are V(disk0), V(disk1) and so on, as M(plantops.imaging.image_info) lists
+        them; the values are paths of disks, or of files that are created or grown.
+    type: dict
+    required: true
+  overwrite:
+    description: The explicit yes for a target that holds data.
+    type: bool
+    default: false
+author:
+  - plantops.imaging contributors (@plantops)
+"""
+
+EXAMPLES = r"""
+- name: Put yesterday's image on the new disk
+  plantops.imaging.image_restore:
+    storage:
+      url: /srv/images
+    device_name: press-07
+    map:
+      disk0: /dev/sdb
+    password: "{{ vault_imaging_password }}"
+
+- name: Restore into a file, to look at it or to start it in a virtual machine
+  plantops.imaging.image_restore:
+    storage:
+      url: /srv/images
+    device_name: press-07
+    image: 2026-11-22_13-45-10
+    map:
+      disk0: /var/tmp/press-07.raw
+    password: "{{ vault_imaging_password }}"
+"""
+
+RETURN = r"""
+image:
+  description: The restored image.
+  returned: success
+  type: str
+  sample: 2026-11-22_13-45-10
+plan:
+  description: What goes where, in words.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - disk0 of 2026-11-22_13-45-10 (256060514304 bytes) goes to /dev/sdb
+disks:
+  description: What was written, by disk. Empty in check mode.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - disk: disk0
+      target: /dev/sdb
+      written_bytes: 4294967296
+      kept_bytes: 0
+seconds:
+  description: How long it took.
+  returned: when something was restored
+  type: float
+  sample: 61.5
+error_code:
+  description: The code of the failure in the catalogue of errors.
+  returned: failure
+  type: str
+  sample: R102
+hint:
+  description: What to do about the failure.
+  returned: failure
+  type: str
+"""

@@ -1,0 +1,116 @@
+#!/usr/bin/python
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_verify
+short_description: Verify an image on its storage
+version_added: 0.1.0
+description:
+  - Proves that an image can be restored, at one of three levels.
+  - A damaged pack is taken out of use, so that the next image of the device sends its content again.
+  - What was found is recorded beside the image.
+extends_documentation_fragment:
+  - plantops.imaging.attributes
+  - plantops.imaging.storage
+  - plantops.imaging.password
+attributes:
+  check_mode:
+    support: full
+    details: Verifies without recording the result and without moving damaged packs.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  image:
+    description: Which image to verify, V(latest) or its name.
+    type: str
+    default: latest
+  level:
+    description:
+      - V(quick) compares names and sizes.
+      - V(storage) hashes everything that is stored; it needs no password.
+      - V(full) does that and runs the restore without writing.
+    type: str
+    choices: [quick, storage, full]
+    default: full
+author:
+  - plantops.imaging contributors (@plantops)
+"""
+
+EXAMPLES = r"""
+- name: Prove that the newest image can be restored
+  plantops.imaging.image_verify:
+    storage:
+      url: /srv/images
+    device_name: press-07
+    password: "{{ vault_imaging_password }}"
+
+- name: Check the stored bytes where no password is at hand
+  plantops.imaging.image_verify:
+    storage:
+      url: /srv/images
+    device_name: press-07
+    level: storage
+"""
+
+RETURN = r"""
+image:
+  description: The verified image.
+  returned: always
+  type: str
+  sample: 2026-11-22_13-45-10
+level:
+  description: The level.
+  returned: always
+  type: str
+  sample: full
+ok:
+  description: Whether the image is whole.
+  returned: always
+  type: bool
+  sample: true
+problems:
+  description: What is wrong, in words.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+bad_packs:
+  description: Damaged packs that were taken out of use.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+checked_bytes:
+  description: Bytes of disk content that were read back, at level V(full).
+  returned: always
+  type: int
+  sample: 4294967296
+error_code:
+  description: The code of the failure in the catalogue of errors.
+  returned: failure
+  type: str
+  sample: K100
+hint:
+  description: What to do about the failure.
+  returned: failure
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.plantops.imaging.plugins.module_utils._arguments import VERIFY, run_verb
+
+
+def main() -> None:
+    """Run the module."""
+    run_verb(AnsibleModule(argument_spec=VERIFY, supports_check_mode=True), "verify")
+
+
+if __name__ == "__main__":
+    main()

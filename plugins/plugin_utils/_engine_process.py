@@ -1,0 +1,109 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the engine's command line as a process of this machine and follows its events.
+
+This file is PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from typing import Any, Callable, Dict, List, Optional
+
+from ansible.module_utils.common.text.converters import to_bytes, to_text
+
+_STOP_SECONDS = 60.0
+_MAX_LINE_BYTES = 8 << 20
+_KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV")
+
+
+class EngineProcess:
+    """One run of the engine. Secrets reach it on standard input; neither arguments nor environment hold any."""
+
+    def __init__(self, job: Dict[str, Any], secrets: List[str], prefix: Optional[List[str]] = None) -> None:
+        self._job = job
+        self._secrets = secrets
+        self._prefix = prefix or []
+
+    def run(self, on_event: Callable[[Dict[str, Any]], None]) -> Dict[str, Any]:
+        """Run to the end and return the closing event (``result`` or ``error``).
+
+        An exception of ``on_event`` and an interrupt of the play stop the process: the engine then cancels by itself.
+        """
+        with tempfile.TemporaryFile() as complaints:
+            process = subprocess.Popen(
+                [*self._prefix, sys.executable, "-m", "engine.agent.command"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                env=_environment(),
+                start_new_session=True,  # an interrupt at the terminal reaches the play, which then stops the run
+            )
+            try:
+                last = self._follow(process, on_event)
+                process.wait()
+            finally:
+                _stop(process)
+            if last is not None:
+                return last
+            complaints.seek(0)
+            text = to_text(complaints.read(64 << 10), errors="replace")
+            return self._died(process.returncode, text)
+
+    def _follow(
+        self, process: subprocess.Popen[bytes], on_event: Callable[[Dict[str, Any]], None]
+    ) -> Optional[Dict[str, Any]]:
+        if process.stdin is None or process.stdout is None:
+            raise AssertionError("the process has no pipes")
+        try:
+            process.stdin.write(to_bytes(json.dumps(self._job)))
+            process.stdin.close()
+        except BrokenPipeError:
+            return None
+        last = None
+        while True:
+            line = process.stdout.readline(_MAX_LINE_BYTES)
+            if not line:
+                return last
+            event = json.loads(line)
+            if event.get("event") in ("result", "error"):
+                last = event
+            else:
+                on_event(event)
+
+    def _died(self, status: int, complaints: str) -> Dict[str, Any]:
+        for secret in self._secrets:
+            complaints = complaints.replace(secret, "********")
+        tail = " ".join(complaints.split()[-60:])
+        how = "signal %d" % -status if status < 0 else "exit status %d" % status
+        return {
+            "event": "error",
+            "code": "J110",
+            "message": "The engine's process ended without a result (%s)%s." % (how, ": " + tail if tail else ""),
+            "hint": "Earlier images are whole and what was sent counts: run again; if it repeats, report it.",
+        }
+
+
+def _environment() -> Dict[str, str]:
+    from ansible_collections.plantops.imaging.plugins import module_utils
+
+    environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+    environment["PYTHONPATH"] = os.pathsep.join(module_utils.__path__)
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    return environment
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,63 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Progress of a run as lines for a log: one for every ten percent of a phase, with rate and estimate.
+
+This file is PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Tuple
+
+_STEP_PERCENT = 10
+
+
+class ProgressLines:
+    """Turns status events into few lines: what a log of hundreds of devices can bear."""
+
+    def __init__(self, device: str, verb: str, show: Callable[[str], None]) -> None:
+        self._device = device
+        self._verb = verb
+        self._show = show
+        self._shown: Tuple[str, int] = ("", 0)
+
+    def show(self, status: Dict[str, Any]) -> None:
+        """Show a line when the phase reached another ten percent."""
+        done, total = int(status.get("bytes_done") or 0), int(status.get("bytes_in_use") or 0)
+        phase = str(status.get("phase", ""))
+        if total <= 0:
+            return
+        step = min(100, done * 100 // total) // _STEP_PERCENT
+        last_phase, last_step = self._shown
+        if phase == last_phase and step <= last_step:
+            return
+        if step == 0:
+            return
+        self._shown = (phase, step)
+        parts = ["%s: %s, %s %d %%" % (self._device, self._verb, phase, step * _STEP_PERCENT)]
+        rate = int(status.get("rate_bytes_per_second") or 0)
+        if phase == "reading" and rate:
+            parts.append("of %s, %.0f MB/s, %s stored" % (size(total), rate / 1e6, size(status.get("bytes_stored") or 0)))
+        left = status.get("remaining_seconds")
+        if left and step < 100 // _STEP_PERCENT:
+            parts.append("about %s left" % duration(int(left)))
+        self._show(", ".join(parts))
+
+
+def size(size_bytes: int) -> str:
+    """Return a size for people: 512 MiB, 4.2 GiB."""
+    value = float(size_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            return "%.0f %s" % (value, unit) if value >= 10 or unit == "B" else "%.1f %s" % (value, unit)
+        value /= 1024
+    raise AssertionError("a size always has a unit")
+
+
+def duration(seconds: int) -> str:
+    """Return a duration for people: 40 s, 12 min, 3 h 5 min."""
+    if seconds < 100:
+        return "%d s" % seconds
+    minutes = (seconds + 30) // 60
+    return "%d min" % minutes if minutes < 100 else "%d h %d min" % divmod(minutes, 60)
