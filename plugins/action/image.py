@@ -9,6 +9,7 @@ from typing import Any, Dict
 
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import IMAGE
 from ansible_collections.plantops.imaging.plugins.plugin_utils._engine_action import EngineAction
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress import duration, size
 
 
 class ActionModule(EngineAction):
@@ -18,7 +19,17 @@ class ActionModule(EngineAction):
     spec = IMAGE
 
     def finish(self, event: Dict[str, Any]) -> Dict[str, Any]:
-        """Show what changed on the device since the last image as Ansible's diff."""
+        """Say what was done in a line, and show what changed on the device since the last image as Ansible's diff."""
+        if event.get("image"):
+            self.say(
+                "image %s made in %s: %s in use, %s sent, the rest known already or empty"
+                % (
+                    event["image"],
+                    duration(round(event["seconds"])),
+                    size(event["bytes_in_use"]),
+                    size(event["bytes_stored"]),
+                )
+            )
         comparison = event.pop("comparison", None)
         if comparison and self._task.diff:
             event["diff"] = dict(

@@ -43,7 +43,8 @@ class EngineAction(ActionBase):  # type: ignore[misc]
         job = job_of(self.verb, arguments, self._task.check_mode)
         job["timestamp"] = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         process = EngineProcess(job, secrets_of(self.spec, arguments), self._prefix())
-        lines = ProgressLines(str((task_vars or {}).get("inventory_hostname", "device")), self.verb, display.display)
+        self._host = str((task_vars or {}).get("inventory_hostname", "device"))
+        lines = ProgressLines(self._host, self.verb, display.display)
         event = process.run(lambda event: self._on_event(event, lines, result))
         if event.pop("event") == "error":
             result.update(failure(event), failed=True, changed=False)
@@ -52,6 +53,10 @@ class EngineAction(ActionBase):  # type: ignore[misc]
             result.setdefault("warnings", []).append(warning)
         result.update(self.finish(event))
         return result
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence about this device while the play goes on."""
+        display.display("%s: %s" % (self._host, sentence))
 
     def finish(self, event: Dict[str, Any]) -> Dict[str, Any]:
         """Turn the engine's result into the task's."""

@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes the documents that are made from the source: docs/errors.md. With --check it only says whether they are true."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "plugins" / "module_utils"))
+
+from engine.errors import catalogue  # noqa: E402  # the path is known only now
+
+TOPICS = {
+    "X": "The engine itself",
+    "D": "Disks",
+    "N": "Volumes and snapshots",
+    "S": "Storage",
+    "K": "Passwords and keys",
+    "I": "Images",
+    "R": "Restore",
+    "J": "Jobs and runs",
+    "A": "Agent",
+}
+
+
+def errors_page() -> str:
+    lines = [
+        "# Errors",
+        "",
+        "Every failure has a code. The message names the object; the hint says what to do. Codes are never reused.",
+        "This page is made from `plugins/module_utils/engine/errors.py` by `make docs`.",
+    ]
+    topic = ""
+    for error in catalogue():
+        if error.code[0] != topic:
+            topic = error.code[0]
+            lines += ["", "## %s: %s" % (topic, TOPICS[topic]), "", "| code | message | what to do |", "|---|---|---|"]
+        row = (error.code, error.message, error.hint.replace("{{", "{").replace("}}", "}"))
+        lines.append("| %s | %s | %s |" % tuple(cell.replace("|", "\\|").replace("\n", " ") for cell in row))
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    pages = {ROOT / "docs" / "errors.md": errors_page()}
+    stale = [path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    if "--check" in sys.argv[1:]:
+        for path in stale:
+            print("%s does not match the source: run make docs" % path.relative_to(ROOT))
+        return 1 if stale else 0
+    for path in stale:
+        path.write_text(pages[path], encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
