@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -29,9 +28,13 @@ DISK_MIB = 600
 
 
 def main() -> int:
-    missing = [tool for tool in ("sfdisk", "mkfs.fat", "mcopy", "mke2fs", "debugfs", "mkntfs", "ntfscp") if not which(tool)]
+    missing = [
+        tool for tool in ("sfdisk", "mkfs.fat", "mcopy", "mke2fs", "debugfs", "mkntfs", "ntfscp") if not which(tool)
+    ]
     if missing:
-        print("demo: these programs are missing: %s. Run make setup as root, or install bindep.txt." % ", ".join(missing))
+        print(
+            "demo: these programs are missing: %s. Run make setup as root, or install bindep.txt." % ", ".join(missing)
+        )
         return 1
     if DEMO.exists():
         shutil.rmtree(DEMO)
@@ -75,7 +78,8 @@ def make_files(folder: Path) -> Path:
 
 def build_disk(files: Path) -> None:
     script = "label: gpt\n" + "".join(
-        "start=%dMiB, size=%dMiB, type=%s, name=%s\n" % (start, size, kind, name) for name, kind, start, size in PARTITIONS
+        "start=%dMiB, size=%dMiB, type=%s, name=%s\n" % (start, size, kind, name)
+        for name, kind, start, size in PARTITIONS
     )
     with open(DISK, "wb") as disk:
         disk.truncate(DISK_MIB * MIB)
@@ -90,7 +94,9 @@ def build_disk(files: Path) -> None:
         elif name == "root":
             run(["mke2fs", "-q", "-F", "-t", "ext4", "-L", "root", "-d", str(files), str(volume)])
         else:
-            run(["mkntfs", "-F", "-Q", "-q", "-p", "0", "-H", "255", "-S", "63", "-s", "512", "-L", "data", str(volume)])
+            run(
+                ["mkntfs", "-F", "-Q", "-q", "-p", "0", "-H", "255", "-S", "63", "-s", "512", "-L", "data", str(volume)]
+            )
             for path in sorted(files.iterdir()):
                 run(["ntfscp", "-q", str(volume), str(path), path.name])
         put_volume(volume, start)
@@ -98,16 +104,23 @@ def build_disk(files: Path) -> None:
 
 
 def put_volume(volume: Path, start_mib: int) -> None:
-    run(
-        ["dd", "if=%s" % volume, "of=%s" % DISK, "bs=1M", "seek=%d" % start_mib, "conv=notrunc,sparse", "status=none"]
-    )
+    run(["dd", "if=%s" % volume, "of=%s" % DISK, "bs=1M", "seek=%d" % start_mib, "conv=notrunc,sparse", "status=none"])
 
 
 def take_volume(disk: Path, name: str) -> Path:
     start, size = next((start, size) for other, dummy, start, size in PARTITIONS if other == name)
     volume = DEMO / ("%s-%s.volume" % (disk.stem, name))
     run(
-        ["dd", "if=%s" % disk, "of=%s" % volume, "bs=1M", "skip=%d" % start, "count=%d" % size, "conv=sparse", "status=none"]
+        [
+            "dd",
+            "if=%s" % disk,
+            "of=%s" % volume,
+            "bs=1M",
+            "skip=%d" % start,
+            "count=%d" % size,
+            "conv=sparse",
+            "status=none",
+        ]
     )
     return volume
 

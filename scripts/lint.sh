@@ -20,7 +20,7 @@ antsibull-changelog lint
 step "collection documentation"
 antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all --disallow-unknown-collection-refs .
 step "documents made from the source"
-scripts/generate-docs.py --check
+python scripts/generate-docs.py --check
 step "ansible-lint (production profile)"
 ansible-lint --offline --profile production --strict
 scripts/sanity.sh

@@ -23,6 +23,12 @@ attributes:
     support: full
     membership:
       - plantops.imaging.imaging
+"""
+
+    ACTION = r"""
+options: {}
+attributes:
   action:
     description: Has an action plugin, so some of its work is done on the controller.
+    support: full
 """

@@ -18,6 +18,7 @@ description:
   - After success the oldest images are deleted so that O(keep) remain.
 extends_documentation_fragment:
   - plantops.imaging.attributes
+  - plantops.imaging.attributes.action
   - plantops.imaging.storage
   - plantops.imaging.password
 attributes:
@@ -30,8 +31,6 @@ attributes:
   idempotent:
     support: none
     details: Every run makes an image.
-  action:
-    support: full
 options:
   drives:
     description:

@@ -109,7 +109,6 @@ hint:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import INFO, run_verb
 
 

@@ -16,6 +16,7 @@ description:
   - An interrupted restore goes on where it stopped when it is run again with the same arguments.
 extends_documentation_fragment:
   - plantops.imaging.attributes
+  - plantops.imaging.attributes.action
   - plantops.imaging.storage
   - plantops.imaging.password
 attributes:
@@ -27,8 +28,6 @@ attributes:
   idempotent:
     support: none
     details: A disk that holds data is only overwritten when O(overwrite=true), and then each time.
-  action:
-    support: full
 options:
   image:
     description: Which image to restore, V(latest) or its name.

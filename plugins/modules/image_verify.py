@@ -103,7 +103,6 @@ hint:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import VERIFY, run_verb
 
 

@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Dict, List, Optional
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import failure, job_of, secrets_of
 
 from ._engine_process import EngineProcess

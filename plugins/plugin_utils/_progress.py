@@ -38,7 +38,9 @@ class ProgressLines:
         parts = ["%s: %s, %s %d %%" % (self._device, self._verb, phase, step * _STEP_PERCENT)]
         rate = int(status.get("rate_bytes_per_second") or 0)
         if phase == "reading" and rate:
-            parts.append("of %s, %.0f MB/s, %s stored" % (size(total), rate / 1e6, size(status.get("bytes_stored") or 0)))
+            parts.append(
+                "of %s, %.0f MB/s, %s stored" % (size(total), rate / 1e6, size(status.get("bytes_stored") or 0))
+            )
         left = status.get("remaining_seconds")
         if left and step < 100 // _STEP_PERCENT:
             parts.append("about %s left" % duration(int(left)))

@@ -171,7 +171,7 @@ def _restore(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str
         targets,
         password=password,
         overwrite=overwrite,
-        progress=lambda phase, position, total: status.progress(phase, position, total),
+        progress=status.progress,
     )
     disks = [disk._asdict() for disk in done]
     seconds = round(time.monotonic() - started, 1)
@@ -185,7 +185,7 @@ def _verify(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str,
         str(job.get("image") or "latest"),
         str(job.get("level") or "full"),
         password=_passwords(job).password,
-        progress=lambda phase, done, total: status.progress(phase, done, total),
+        progress=status.progress,
         record=not job.get("check"),
     )
     return dict(report.as_dict(), changed=False)

@@ -72,9 +72,9 @@ def claim_directory(storage: Storage, device: str, identity: MachineIdentity, ad
             raise DeviceNameCollision(device=device, other=entry.name)
     stored = stored_identity(storage, device)
     path = "%s/%s" % (device, fmt.DEVICE_ID_NAME)
-    if stored is not None and not stored.same_machine(identity):
-        if not adopt and (stored.is_known or identity.is_known):
-            raise DeviceMismatch(device=device, reason=_difference(stored, identity))
+    known = stored is not None and (stored.is_known or identity.is_known)
+    if stored is not None and known and not adopt and not stored.same_machine(identity):
+        raise DeviceMismatch(device=device, reason=_difference(stored, identity))
     if stored != identity:
         storage.make_directory(device)
         document: Dict[str, Any] = {"format": _FORMAT, "version": fmt.FORMAT_VERSION, "device": device}

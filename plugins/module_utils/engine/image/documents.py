@@ -50,7 +50,7 @@ def text(document: Dict[str, Any], key: str, limit: int = 1024) -> str:
 
 def number(document: Dict[str, Any], key: str, limit: int = fmt.MAX_DISK_BYTES) -> int:
     value = document.get(key)
-    if type(value) is not int or not 0 <= value <= limit:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= limit:
         raise ValueError("%s is missing or out of bounds" % key)
     return value
 

@@ -19,6 +19,7 @@ from typing import Any, Dict, Iterable, NamedTuple, Optional, Tuple
 
 from .._libraries import aead
 from ..errors import KeySlotInvalid
+from . import documents
 from . import format as fmt
 
 _SLOT_FORMAT = "plantops.imaging key slot"
@@ -128,10 +129,8 @@ def open_slots(slots: Iterable[KeySlot], password: str) -> Optional[MasterKey]:
 def _check_kdf(kdf: Any) -> None:
     if not isinstance(kdf, dict) or kdf.get("name") != "scrypt":
         raise ValueError("its key derivation is not known")
-    if not all(type(kdf.get(name)) is int and kdf[name] > 0 for name in ("n", "r", "p")):
-        raise ValueError("its scrypt parameters are malformed")
-    n, r, p = int(kdf["n"]), int(kdf["r"]), int(kdf["p"])
-    if n & (n - 1) or n < 2 or r > 64 or p > 16 or 128 * n * r > fmt.MAX_SCRYPT_MEMORY_BYTES:
+    n, r, p = (documents.number(kdf, name, fmt.MAX_SCRYPT_MEMORY_BYTES) for name in ("n", "r", "p"))
+    if not r or not p or n & (n - 1) or n < 2 or r > 64 or p > 16 or 128 * n * r > fmt.MAX_SCRYPT_MEMORY_BYTES:
         raise ValueError("its scrypt parameters are out of bounds")
     if len(bytes.fromhex(kdf["salt"])) != fmt.SALT_BYTES:
         raise ValueError("its salt is malformed")

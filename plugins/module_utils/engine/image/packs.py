@@ -98,14 +98,14 @@ def read_table(storage: Storage, path: str, size_bytes: int) -> List[BlobEntry]:
     tail = storage.get(path, size_bytes - guess, guess)
     if len(tail) != guess:
         raise ImageDamaged(image=name, reason="the pack is shorter than its directory says")
-    table_offset, count, digest, magic = _TRAILER.unpack(tail[-_TRAILER.size :])
+    table_offset, count, digest, magic = _TRAILER.unpack(tail[guess - _TRAILER.size :])
     table_bytes = count * _ENTRY.size
     if magic != fmt.PACK_END_MAGIC or count > fmt.MAX_PACK_BLOBS:
         raise ImageDamaged(image=name, reason="the pack has no table")
     if table_offset < HEADER_BYTES or table_offset + table_bytes + _TRAILER.size != size_bytes:
         raise ImageDamaged(image=name, reason="the table of the pack lies elsewhere")
     if table_bytes + _TRAILER.size <= guess:
-        table = tail[-_TRAILER.size - table_bytes : -_TRAILER.size]
+        table = tail[guess - _TRAILER.size - table_bytes : guess - _TRAILER.size]
     else:
         table = storage.get(path, table_offset, table_bytes)
     if hashlib.sha256(table).digest() != digest:

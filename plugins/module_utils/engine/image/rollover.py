@@ -100,7 +100,7 @@ def _protected(directory: DeviceDirectory, images: List[Manifest]) -> Dict[str, 
         state: Dict[str, int] = {}
         for record in directory.records(manifest.image):
             order = record.get("order")
-            state[record["kind"]] = max(state.get(record["kind"], 0), order if type(order) is int else 1)
+            state[record["kind"]] = max(state.get(record["kind"], 0), order if isinstance(order, int) else 1)
         if state.get("pinned", 0) > state.get("unpinned", 0):
             protected[manifest.image] = "it is pinned"
         elif "archived" in state:

@@ -165,7 +165,7 @@ class Lease:
         if document.get("released") is True:
             return True
         boot, pid = document.get("boot"), document.get("pid")
-        if not boot or boot != _boot_id() or type(pid) is not int or not 0 < pid < 1 << 31:
+        if not boot or boot != _boot_id() or not isinstance(pid, int) or not 0 < pid < 1 << 31:
             return False
         return document.get("process") != _process_start(pid)
 

@@ -43,10 +43,10 @@ class Ext(FileSystem):
     def __init__(self, source: BlockSource, superblock: bytes) -> None:
         self.source = source
         fields = struct.unpack_from("<IIIIIIIIIII", superblock, 0)
-        blocks_low, self._first_block, log_block, log_cluster = fields[1], fields[5], fields[6], fields[7]
-        self._blocks_per_group, self._clusters_per_group, self._inodes_per_group = fields[8], fields[9], fields[10]
-        self._first_block = int(fields[5])
-        self._blocks_per_group = int(fields[8])
+        blocks_low, log_block, log_cluster = fields[1], fields[6], fields[7]
+        self._first_block: int = fields[5]
+        self._blocks_per_group: int = fields[8]
+        self._clusters_per_group, self._inodes_per_group = fields[9], fields[10]
         self._state = struct.unpack_from("<H", superblock, 58)[0]
         self._compat, self._incompat, self._ro_compat = struct.unpack_from("<III", superblock, 92)
         inode_size = struct.unpack_from("<H", superblock, 88)[0] if fields[0] and superblock[76] else 128
