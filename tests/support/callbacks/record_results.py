@@ -35,7 +35,7 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_ok(self, result):
         self._record(result, "ok")
 
-    def v2_runner_on_failed(self, result, ignore_errors=False):
+    def v2_runner_on_failed(self, result, ignore_errors=False):  # noqa: ARG002
         self._record(result, "failed")
 
     def v2_runner_on_unreachable(self, result):

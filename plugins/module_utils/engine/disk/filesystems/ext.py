@@ -129,9 +129,9 @@ class Ext(FileSystem):
 
     def _descriptor_block(self, index: int) -> int:
         if self._first_meta_bg is None or index < self._first_meta_bg:
-            return self._first_block + 1 + index
+            return self._super_block(0) + 1 + index
         group = index * (self.block_bytes // self._descriptor_bytes)
-        return self._group_start(group) + (1 if self._has_super(group) else 0)
+        return self._super_block(group) + (1 if self._has_super(group) else 0)
 
     def _parse_group(self, data: bytes, offset: int) -> _Group:
         low = struct.unpack_from("<III", data, offset)
@@ -143,6 +143,11 @@ class Ext(FileSystem):
         if places[2] + self._inode_blocks > self.block_count:
             raise self._invalid("an inode table reaches past the volume")
         return _Group(places[0], places[1], places[2], flags)
+
+    def _super_block(self, group: int) -> int:
+        """Where a group's copy of the superblock is, if it has one: behind the boot block in a volume that starts at 0."""
+        start = self._group_start(group)
+        return start + 1 if start == 0 and self.block_bytes == 1024 else start
 
     def _group_start(self, group: int) -> int:
         return self._first_block + group * self._blocks_per_group
@@ -184,11 +189,12 @@ class Ext(FileSystem):
             extents.append((group.inode_bitmap * block, block))
             extents.append((group.inode_table * block, self._inode_blocks * block))
             start = self._group_start(number)
+            place = self._super_block(number)
             if self._has_super(number):
-                extents.append((start * block, (1 + table_blocks + self._reserved_gdt) * block))
+                extents.append((start * block, (place - start + 1 + table_blocks + self._reserved_gdt) * block))
             in_meta = self._first_meta_bg is not None and number // descriptors_per_block >= self._first_meta_bg
             if in_meta and number % descriptors_per_block in (0, 1, descriptors_per_block - 1):
-                extents.append(((start + (1 if self._has_super(number) else 0)) * block, block))
+                extents.append(((place + (1 if self._has_super(number) else 0)) * block, block))
         # A cluster is in use as a whole.
         clusters = ExtentSet(extents).shifted(-self._first_block * block if self._ratio > 1 else 0)
         aligned = clusters.aligned(self.cluster_bytes)
