@@ -7,11 +7,24 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 
 os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 os.environ.setdefault("LC_ALL", "C.UTF-8")
+
+
+@pytest.fixture
+def memory_path(tmp_path: Path):
+    """A directory in memory where the machine has one: thousands of syncs to a real disk would take minutes."""
+    if not os.path.isdir("/dev/shm"):
+        yield tmp_path
+        return
+    folder = tempfile.mkdtemp(dir="/dev/shm", prefix="plantops-test-")
+    yield Path(folder)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

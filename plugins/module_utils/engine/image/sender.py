@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from typing import Callable, Dict, List, Optional
@@ -60,6 +61,8 @@ class PackSender:
     def abandon(self) -> None:
         """End after the pack that is being sent, without raising."""
         self._failure = self._failure or RunCancelled()
+        with contextlib.suppress(queue.Full):  # a full queue wakes it as well
+            self._queue.put_nowait(None)
         self._thread.join(timeout=60)
 
     def _run(self) -> None:

@@ -1,0 +1,65 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs a piece of work in a child process that kills itself (SIGKILL) at a chosen moment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import traceback
+from typing import Callable, Optional
+
+from engine.storage.contract import Storage
+from support.storages import HookedStorage
+
+
+class Moments:
+    """Counts the moments of a run (around storage operations and fsyncs) and kills the process at one of them."""
+
+    def __init__(self, kill_at: Optional[int]) -> None:
+        self.count = 0
+        self._kill_at = kill_at
+
+    def step(self, *dummy: object) -> None:
+        self.count += 1
+        if self.count == self._kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_and_kill(storage: Storage, work: Callable[[Storage], object], kill_at: Optional[int]) -> Optional[int]:
+    """Run ``work`` in a child; kill it at moment ``kill_at``.
+
+    Return None when it was killed, else the number of moments that the whole work has.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.close(reading)
+            moments = Moments(kill_at)
+            sync = os.fsync
+
+            def watched_sync(descriptor: int) -> None:
+                moments.step()
+                sync(descriptor)
+                moments.step()
+
+            os.fsync = watched_sync
+            work(HookedStorage(storage, moments.step))
+            os.write(writing, b"%d" % moments.count)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    os.close(writing)
+    answer = os.read(reading, 32)
+    os.close(reading)
+    dummy_pid, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return None
+    assert os.WEXITSTATUS(status) == 0, "the child failed by itself; its traceback is above"
+    return int(answer)

@@ -1,0 +1,225 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Storages for tests: one in memory, one that calls a hook around every operation, one that counts."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
+
+from engine.errors import StorageExists, StorageFailed, StorageNotFound
+from engine.storage.contract import (
+    PARTIAL_SUFFIX,
+    READ_SIZE_BYTES,
+    Entry,
+    EntryKind,
+    SendGate,
+    Space,
+    Storage,
+    check_path,
+)
+
+Hook = Callable[[str, str, str], None]
+
+
+class MemoryStorage(Storage):
+    """The contract over dictionaries; an independent second implementation for the conformance suite."""
+
+    description = "memory"
+
+    def __init__(self) -> None:
+        self.files: Dict[str, bytes] = {}
+        self.directories = {""}
+        self._lock = threading.RLock()
+
+    def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+        self._need_parent(path)
+        with self._lock:
+            if path in self.files and not replace:
+                raise StorageExists(path=path, storage=self.description)
+        parts = []
+        for piece in data:
+            for start in range(0, len(piece), READ_SIZE_BYTES):
+                part = bytes(piece[start : start + READ_SIZE_BYTES])
+                if gate is not None:
+                    gate(len(part))
+                parts.append(part)
+        with self._lock:
+            if path in self.files and not replace:
+                raise StorageExists(path=path, storage=self.description)
+            self.files[path] = b"".join(parts)
+            return len(self.files[path])
+
+    def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
+        check_path(path)
+        if path not in self.files:
+            raise StorageNotFound(path=path, storage=self.description)
+        data = self.files[path][offset_bytes:]
+        if length_bytes is not None:
+            data = data[:length_bytes]
+        for start in range(0, len(data), READ_SIZE_BYTES):
+            yield data[start : start + READ_SIZE_BYTES]
+
+    def list(self, path: str) -> List[Entry]:
+        check_path(path)
+        if path not in self.directories:
+            raise StorageNotFound(path=path, storage=self.description)
+        with self._lock:
+            inside = [(name, Entry(_last(name), EntryKind.FILE, len(data))) for name, data in self.files.items()]
+            inside += [(name, Entry(_last(name), EntryKind.DIRECTORY, 0)) for name in self.directories if name]
+        return [entry for name, entry in inside if _parent(name) == path]
+
+    def stat(self, path: str) -> Entry:
+        check_path(path)
+        if path in self.files:
+            return Entry(_last(path), EntryKind.FILE, len(self.files[path]))
+        if path in self.directories:
+            return Entry(_last(path), EntryKind.DIRECTORY, 0)
+        raise StorageNotFound(path=path, storage=self.description)
+
+    def rename(self, source: str, destination: str) -> None:
+        check_path(source)
+        self._need_parent(destination)
+        with self._lock:
+            if destination in self.files or destination in self.directories:
+                raise StorageExists(path=destination, storage=self.description)
+            if source in self.files:
+                self.files[destination] = self.files.pop(source)
+            elif source in self.directories:
+                self._move_directory(source, destination)
+            else:
+                raise StorageNotFound(path=source, storage=self.description)
+
+    def _move_directory(self, source: str, destination: str) -> None:
+        def moved(name: str) -> str:
+            return destination + name[len(source) :] if name == source or name.startswith(source + "/") else name
+
+        self.directories = {moved(name) for name in self.directories}
+        self.files = {moved(name): data for name, data in self.files.items()}
+
+    def delete(self, path: str) -> None:
+        check_path(path)
+        with self._lock:
+            if self.files.pop(path, None) is None:
+                raise StorageNotFound(path=path, storage=self.description)
+
+    def make_directory(self, path: str) -> None:
+        check_path(path)
+        with self._lock:
+            while path:
+                if path in self.files:
+                    raise StorageExists(path=path, storage=self.description)
+                self.directories.add(path)
+                path = _parent(path)
+
+    def remove_directory(self, path: str) -> None:
+        if self.list(path):
+            raise StorageFailed(storage=self.description, operation="removing", path=path, reason="it is not empty")
+        self.directories.remove(path)
+
+    def space(self) -> Optional[Space]:
+        return None
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _need_parent(self, path: str) -> None:
+        check_path(path)
+        if _parent(path) not in self.directories:
+            raise StorageNotFound(path=path, storage=self.description)
+
+
+class HookedStorage(Storage):
+    """Calls ``hook(moment, operation, path)`` before and after every operation and in the middle of every put.
+
+    The hook may raise an error of the catalogue, or kill the process.
+    """
+
+    def __init__(self, inner: Storage, hook: Hook) -> None:
+        self.inner = inner
+        self.hook = hook
+        self.description = inner.description
+
+    def _around(self, operation: str, path: str, call: Callable[[], Any]) -> Any:
+        self.hook("before", operation, path)
+        result = call()
+        self.hook("after", operation, path)
+        return result
+
+    def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+        def pieces() -> Iterator[bytes]:
+            for piece in data:
+                half = len(piece) // 2
+                yield piece[:half]
+                self.hook("during", "put", path)
+                yield piece[half:]
+
+        return self._around("put", path, lambda: self.inner.put(path, pieces(), replace=replace, gate=gate))
+
+    def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
+        self.hook("before", "read", path)
+        yield from self.inner.read(path, offset_bytes, length_bytes)
+
+    def list(self, path: str) -> List[Entry]:
+        return self._around("list", path, lambda: self.inner.list(path))
+
+    def stat(self, path: str) -> Entry:
+        return self._around("stat", path, lambda: self.inner.stat(path))
+
+    def rename(self, source: str, destination: str) -> None:
+        self._around("rename", source, lambda: self.inner.rename(source, destination))
+
+    def delete(self, path: str) -> None:
+        self._around("delete", path, lambda: self.inner.delete(path))
+
+    def make_directory(self, path: str) -> None:
+        self._around("make_directory", path, lambda: self.inner.make_directory(path))
+
+    def remove_directory(self, path: str) -> None:
+        self._around("remove_directory", path, lambda: self.inner.remove_directory(path))
+
+    def space(self) -> Optional[Space]:
+        return self.inner.space()
+
+    def forget_cache(self, path: str) -> None:
+        self.inner.forget_cache(path)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+class CountingStorage(HookedStorage):
+    """Counts round trips by operation, and the bytes that were sent and fetched."""
+
+    def __init__(self, inner: Storage) -> None:
+        super().__init__(inner, self._count)
+        self.operations: Dict[str, int] = {}
+        self.sent_bytes = 0
+        self.fetched_bytes = 0
+
+    def _count(self, moment: str, operation: str, dummy_path: str) -> None:
+        if moment == "before":
+            self.operations[operation] = self.operations.get(operation, 0) + 1
+
+    def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+        size_bytes = super().put(path, data, replace=replace, gate=gate)
+        self.sent_bytes += size_bytes
+        return size_bytes
+
+    def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
+        for piece in super().read(path, offset_bytes, length_bytes):
+            self.fetched_bytes += len(piece)
+            yield piece
+
+
+def is_partial(path: str) -> bool:
+    return path.endswith(PARTIAL_SUFFIX)
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _last(path: str) -> str:
+    return path.rpartition("/")[2]
