@@ -170,6 +170,12 @@ disks:
     - name: disk0
       path: /dev/sda
       stable_id: serial:S3Z8NB0K
+healed_packs:
+  description: Damaged packs of earlier images that are whole again.
+  returned: when an image was made
+  type: list
+  elements: str
+  sample: []
 rollover:
   description: What the rollover deleted.
   returned: when an image was made

@@ -21,11 +21,13 @@ from .access import Passwords, key_for_writing, store_slot_bytes
 from .directory import DeviceDirectory
 from .disk_writer import DiskWriter, Previous
 from .files import open_file, seal_file
+from .heal import Healer
 from .index import Root
 from .keys import MasterKey
 from .manifest import DiskEntry, Manifest, encode, packs_digest
 from .pack_stream import PackStream
 from .packs import hash_pieces, read_table
+from .scrub import BUDGET_BYTES, scrub
 from .segments import PackReader
 from .sender import store_verified
 
@@ -56,6 +58,7 @@ class ImageJob(NamedTuple):
     gate: Optional[SendGate] = None
     progress: Callable[[str, int, int, int], None] = lambda phase, done, total, stored: None
     lease_ttl_seconds: float = 90.0
+    scrub_bytes: int = BUDGET_BYTES
     sleep: Callable[[float], None] = time.sleep
 
 
@@ -71,6 +74,7 @@ class ImageResult(NamedTuple):
     seconds: float
     warnings: List[str]
     key_id: str
+    healed_packs: List[str]
 
 
 def write_image(storage: Storage, job: ImageJob) -> ImageResult:
@@ -109,6 +113,8 @@ class _Run:
     def run(self) -> ImageResult:
         self.storage.make_directory(self.directory.path(self.image))
         present = self.directory.packs()
+        for pack in scrub(self.directory, present, self._sequence(), self.job.gate, self.job.scrub_bytes):
+            self.warnings.append("The pack %s was damaged and is out of use; its chunks are sent again." % pack)
         stream = PackStream(self.storage, self.job.device, self.key, self._pack_target(), self.job.gate, self.job.sleep)
         writers: List[DiskWriter] = []
         try:
@@ -118,11 +124,15 @@ class _Run:
                 writers[-1].run()
             stream.drain()
             self._repair(stream, writers)
-            return self._commit(stream, [writer.root for writer in writers])
+            result = self._commit(stream, [writer.root for writer in writers])
+            return result._replace(healed_packs=self._heal(stream))
         finally:
             for writer in writers:
                 writer.close()
             stream.close()
+
+    def _sequence(self) -> int:
+        return 1 + max((known.sequence for known in self.images), default=0)
 
     def _pack_target(self) -> int:
         return fmt.pack_target_bytes(sum(disk.used.total_bytes for disk in self.job.disks))
@@ -265,7 +275,7 @@ class _Run:
         manifest = Manifest(
             image=self.image,
             device=self.job.device,
-            sequence=1 + max((known.sequence for known in self.images), default=0),
+            sequence=self._sequence(),
             created=self.job.created,
             snapshot=self.job.snapshot,
             key_id=self.key_id,
@@ -290,7 +300,26 @@ class _Run:
             time.monotonic() - self.started,
             self.warnings,
             self.key_id,
+            [],
         )
+
+    def _heal(self, stream: PackStream) -> List[str]:
+        """Rule 9: after the commit, make damaged packs whole from what was sent again, and say which images gained."""
+        healer = Healer(self.directory, self.key, stream.find, self.job.compression_level, self.job.sleep)
+        healed = healer.heal()
+        present = self.directory.packs() if healed else {}
+        for manifest in self.images:
+            needed = self._packs_of(manifest.image) if healed else set()
+            if needed & set(healed) and needed <= set(present):
+                self.directory.add_record(manifest.image, "healed", {"packs": healed, "by": self.image})
+                self.warnings.append("The image %s was damaged and is whole again." % manifest.image)
+        return healed
+
+    def _packs_of(self, image: str) -> Set[str]:
+        try:
+            return set(self.directory.sums(image).packs)
+        except ImageDamaged:
+            return set()
 
     def _publish(self, manifest: bytes, files: Dict[str, str], packs: Dict[str, int]) -> None:
         files[fmt.MANIFEST_NAME] = hashlib.sha256(manifest).hexdigest()

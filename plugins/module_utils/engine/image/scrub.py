@@ -1,0 +1,53 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hashes a share of the older packs in each run, so that damage is found while the disk still holds what heals it."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional
+
+from ..errors import StorageNotFound
+from ..storage.contract import SendGate
+from . import format as fmt
+from .directory import DeviceDirectory
+from .packs import hash_pieces
+
+RUNS_FOR_ALL = 30  # every pack is read once in about a month of daily images, if the budget allows
+BUDGET_BYTES = 256 << 20
+
+
+def scrub(
+    directory: DeviceDirectory,
+    present: Dict[str, int],
+    turn: int,
+    gate: Optional[SendGate],
+    budget_bytes: int = BUDGET_BYTES,
+) -> List[str]:
+    """Hash the packs whose turn it is; return those that are damaged, which are out of use then.
+
+    :param present: name and size of every pack; a damaged one is removed from it.
+    :param turn: the number of this run; the share moves on with it.
+    :param gate: what is fetched counts against the same limit as what is sent.
+    """
+    if not present or budget_bytes <= 0:
+        return []
+    names = sorted(present)
+    share = -(-len(names) // RUNS_FOR_ALL)
+    start = turn * share % len(names)
+    damaged = []
+    for name in (names[start:] + names[:start])[:share]:
+        if present[name] > budget_bytes:
+            break
+        budget_bytes -= present[name]
+        if gate is not None:
+            gate(present[name])
+        try:
+            whole = hash_pieces(directory.storage.read(fmt.pack_path(directory.device, name))) == name
+        except StorageNotFound:
+            continue  # moved since it was listed
+        if not whole:
+            directory.move_to_trash(name, None)
+            present.pop(name)
+            damaged.append(name)
+    return damaged

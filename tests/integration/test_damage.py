@@ -1,0 +1,183 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A flipped bit in any stored file: full finds it, storage finds it without the password, restore writes nothing."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+from typing import List
+
+import pytest
+from engine.errors import EngineError
+from engine.image import format as fmt
+from engine.image.access import Passwords
+from engine.image.directory import DeviceDirectory
+from engine.image.packs import read_table
+from engine.image.verify import verify_image
+from engine.restore.restore import restore
+from engine.storage.directory import DirectoryStorage
+from support.small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
+
+PASSWORD = "a password for this test"
+FLIPS_PER_FILE = 6
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch)
+
+
+def flip(path: Path, position: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[position // 8] ^= 1 << position % 8
+    path.write_bytes(data)
+
+
+def found_by(storage: DirectoryStorage, image: str, level: str, password: str) -> bool:
+    try:
+        return not verify_image(storage, DEVICE, image, level, password=password, record=False).ok
+    except EngineError:
+        return True
+
+
+def stored_files(root: Path, image: str) -> List[Path]:
+    files = [path for path in (root / DEVICE / image).rglob("*") if path.is_file()]
+    return sorted(files + [path for path in (root / DEVICE / "packs").rglob("*") if path.is_file()])
+
+
+@pytest.mark.parametrize("password", ["", PASSWORD], ids=["clear", "encrypted"])
+def test_flipped_bit_is_found_everywhere(password: str, memory_path: Path) -> None:
+    base = memory_path / "base"
+    storage = DirectoryStorage(str(base))
+    disk = SmallDisk()
+    image = run_image(storage, disk, Passwords(password=password)).image
+    names = {path.name for path in stored_files(base, image)}
+    assert {"image.json", "SHA256SUMS", "disk0.index", "device.json", "job.log"} <= names
+    chance = random.Random(11)
+    flips = 0
+    for path in stored_files(base, image):
+        size = path.stat().st_size
+        whole = path.read_bytes()
+        positions = (
+            {0, size * 8 - 1} | {chance.randrange(size * 8) for dummy in range(FLIPS_PER_FILE)} if size else set()
+        )
+        for position in sorted(positions):
+            flip(path, position)
+            where = "%s bit %d" % (path.relative_to(base), position)
+            assert found_by(storage, image, "full", password), where
+            assert found_by(storage, image, "storage", ""), where
+            target = memory_path / "target"
+            with pytest.raises(EngineError):
+                restore(storage, DEVICE, image, {"disk0": str(target)}, password=password)
+            assert not target.exists(), where
+            path.write_bytes(whole)
+            flips += 1
+    assert flips > 60
+    assert not found_by(storage, image, "full", password)
+
+
+def test_missing_and_truncated_files_are_found_by_quick(memory_path: Path) -> None:
+    base = memory_path / "base"
+    storage = DirectoryStorage(str(base))
+    image = run_image(storage, SmallDisk(), Passwords(password=PASSWORD)).image
+    for path in stored_files(base, image):
+        if path.name == "image.json":
+            continue  # without its manifest there is no image
+        whole = path.read_bytes()
+        path.unlink()
+        assert found_by(storage, image, "quick", ""), path
+        path.write_bytes(whole)
+        if "packs" in path.parts:
+            path.write_bytes(whole[:-1])
+            assert found_by(storage, image, "quick", ""), path
+            path.write_bytes(whole)
+
+
+def damage(base: Path, storage: DirectoryStorage, kind: int) -> str:
+    """Flip a bit inside a blob of ``kind`` in some pack; return the pack's name."""
+    for name, size_bytes in sorted(DeviceDirectory(storage, DEVICE).packs().items()):
+        for entry in read_table(storage, fmt.pack_path(DEVICE, name), size_bytes):
+            if entry.kind == kind:
+                flip(base / DEVICE / "packs" / name[:2] / name, (entry.offset + entry.stored_bytes // 2) * 8)
+                return name
+    raise AssertionError("no pack holds such a blob")
+
+
+@pytest.mark.parametrize("password", ["", PASSWORD], ids=["clear", "encrypted"])
+def test_next_run_heals_a_damaged_pack_for_all_images(password: str, memory_path: Path) -> None:
+    """The content is still on the disk: the pack comes back byte for byte, so older images are whole again."""
+    base = memory_path / "base"
+    storage = DirectoryStorage(str(base))
+    disk = SmallDisk()
+    first = run_image(storage, disk, Passwords(password=password))
+    expected = disk.expected()
+    pack = damage(base, storage, fmt.KIND_CHUNK)
+    report = verify_image(storage, DEVICE, first.image, "storage")
+    assert report.bad_packs == [pack]
+    assert not (base / DEVICE / "packs" / pack[:2] / pack).exists()
+    disk.write(39)
+    second = run_image(storage, disk, Passwords(password=password))
+    assert second.healed_packs == [pack]
+    assert any(first.image in sentence for sentence in second.warnings)
+    for image, data in ((first.image, expected), (second.image, disk.expected())):
+        assert verify_image(storage, DEVICE, image, "full", password=password).ok
+        assert read_image(storage, image, password) == data
+
+
+def test_content_that_is_gone_from_the_disk_is_not_healed_but_the_next_image_is_whole(memory_path: Path) -> None:
+    base = memory_path / "base"
+    storage = DirectoryStorage(str(base))
+    disk = SmallDisk()
+    first = run_image(storage, disk, Passwords(password=PASSWORD))
+    damage(base, storage, fmt.KIND_CHUNK)
+    verify_image(storage, DEVICE, first.image, "storage")
+    disk.write(*range(40))
+    second = run_image(storage, disk, Passwords(password=PASSWORD))
+    assert second.healed_packs == []
+    assert verify_image(storage, DEVICE, second.image, "full", password=PASSWORD).ok
+    assert not verify_image(storage, DEVICE, first.image, "quick").ok
+
+
+def test_damaged_index_segment_does_not_stop_the_next_run(memory_path: Path) -> None:
+    base = memory_path / "base"
+    storage = DirectoryStorage(str(base))
+    disk = SmallDisk()
+    first = run_image(storage, disk, Passwords(password=PASSWORD))
+    damage(base, storage, fmt.KIND_SEGMENT)
+    verify_image(storage, DEVICE, first.image, "storage")
+    disk.write(3)
+    second = run_image(storage, disk, Passwords(password=PASSWORD))
+    assert verify_image(storage, DEVICE, second.image, "full", password=PASSWORD).ok
+    assert read_image(storage, second.image, PASSWORD) == disk.expected()
+
+
+def test_every_run_hashes_a_share_of_the_older_packs(memory_path: Path) -> None:
+    """Damage that nobody looked for is found by the runs themselves within a few of them, and healed."""
+    base = memory_path / "base"
+    storage = DirectoryStorage(str(base))
+    disk = SmallDisk()
+    run_image(storage, disk, Passwords(password=PASSWORD))
+    pack = damage(base, storage, fmt.KIND_CHUNK)
+    for dummy in range(40):
+        result = run_image(storage, disk, Passwords(password=PASSWORD))
+        if pack in result.healed_packs:
+            break
+    else:
+        pytest.fail("forty runs did not find the damaged pack")
+    for manifest in DeviceDirectory(storage, DEVICE).images():
+        assert verify_image(storage, DEVICE, manifest.image, "full", password=PASSWORD).ok
+
+
+def test_whole_image_directory_lost_is_said_and_others_stay(memory_path: Path) -> None:
+    base = memory_path / "base"
+    storage = DirectoryStorage(str(base))
+    disk = SmallDisk()
+    first = run_image(storage, disk, Passwords(password=PASSWORD))
+    disk.write(5)
+    second = run_image(storage, disk, Passwords(password=PASSWORD))
+    shutil.rmtree(base / DEVICE / second.image)
+    assert [manifest.image for manifest in DeviceDirectory(storage, DEVICE).images()] == [first.image]
+    assert verify_image(storage, DEVICE, "latest", "full", password=PASSWORD).ok
