@@ -9,7 +9,7 @@ import json
 import os
 import re
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from ..device.identity import claim_directory, device_directory, read_identity, stored_identity
 from ..device.information import collect, compare, render
@@ -19,14 +19,14 @@ from ..disk.layout import DiskLayout, Partition, read_layout
 from ..disk.mounts import Use, uses_of
 from ..disk.source import BlockSource, FileSource
 from ..disk.used import DiskPlan, plan_disk
-from ..errors import DiskNotFound, EngineError, ImageNotFound, JobInvalid, VolumeMounted
+from ..errors import DiskNotFound, EngineError, ImageNotFound, JobInvalid, StoragePermissionDenied, VolumeMounted
 from ..image import documents
 from ..image import format as fmt
 from ..image.access import Passwords
 from ..image.directory import DeviceDirectory
 from ..image.rates import AdaptiveRate, PacedSource, TokenBucket
 from ..image.reader import ImageReader
-from ..image.rollover import roll_over
+from ..image.rollover import RolloverReport, roll_over
 from ..image.verify import verify_image
 from ..image.writer import DiskInput, ImageJob, process_threads, write_image
 from ..restore.restore import plan, restore, sentences
@@ -134,7 +134,7 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
     finally:
         for disk in opened:
             disk.source.close()
-    rollover = roll_over(storage, device, keep, openable_key=result.key_id)
+    rollover, rollover_warnings = _roll_over(storage, device, keep, result.key_id)
     changes = compare(before, information) if before is not None else []
     return {
         "changed": True,
@@ -147,12 +147,21 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
         "bytes_reused": result.reused_bytes,
         "disks": summary,
         "healed_packs": result.healed_packs,
-        "rollover": rollover.as_dict(),
-        "warnings": result.warnings + rollover.warnings,
+        "rollover": rollover.as_dict() if rollover else None,
+        "warnings": result.warnings + rollover_warnings,
         "comparison": None if before is None else {"before": render(before), "after": render(information)},
         "device_changes": [change._asdict() for change in changes],
         "seconds": round(time.monotonic() - started, 1),
     }
+
+
+def _roll_over(storage: Storage, device: str, keep: int, key_id: str) -> Tuple[Optional[RolloverReport], List[str]]:
+    """Roll over after success. A device that may not delete leaves it to the operator; the image is made all the same."""
+    try:
+        report = roll_over(storage, device, keep, openable_key=key_id)
+    except StoragePermissionDenied as error:
+        return None, ["The image is made, but old ones were not rolled over: %s Let the operator do it." % error]
+    return report, report.warnings
 
 
 def _restore(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional
 
-from ..errors import StorageNotFound
+from ..errors import StorageNotFound, StoragePermissionDenied
 from ..storage.contract import SendGate
 from . import format as fmt
 from .directory import DeviceDirectory
@@ -47,7 +47,12 @@ def scrub(
         except StorageNotFound:
             continue  # moved since it was listed
         if not whole:
-            directory.move_to_trash(name, None)
+            try:
+                directory.move_to_trash(name, None)
+            except StoragePermissionDenied:
+                damaged.append(name)  # a device that may not rename leaves it to the operator's verify
+                present.pop(name)
+                continue
             present.pop(name)
             damaged.append(name)
     return damaged
