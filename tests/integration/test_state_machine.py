@@ -9,6 +9,7 @@ nothing half-made that is listed; and after a sweep with old trash it holds less
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Dict, Optional, Set
 
@@ -342,5 +343,5 @@ def test_model() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(3000)
 def test_model_at_length() -> None:
-    machine = settings(max_examples=1500, stateful_step_count=40, database=None, **RELAXED)
+    machine = settings(max_examples=int(os.environ.get("MODEL_STORIES", "1500")), stateful_step_count=40, database=None, **RELAXED)
     run_state_machine_as_test(ImagingMachine, settings=machine)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, ClassVar, Iterator, NamedTuple, Optional, Tuple
 
 from ..extents import ExtentSet
 from ..source import BlockSource
@@ -29,6 +29,67 @@ class UsedMap(NamedTuple):
     reason: str  # why it is not trusted, in a sentence for the user's log; "" when trusted
 
 
+class Entry(NamedTuple):
+    """A name in a folder. ``node`` is opaque; the same node in two places is the same file (a hard link)."""
+
+    name: str
+    node: int
+    is_folder: bool
+
+
+class FileContent(NamedTuple):
+    """Where a file's bytes are: everything that is allocated to it, alternate streams and preallocation included.
+
+    ``extents`` are bytes of the volume, in whole clusters that no other file uses; empty when the file's bytes lie
+    inside metadata (resident, inline). ``links`` is how many names the file has.
+    """
+
+    extents: ExtentSet
+    links: int
+
+
+class FileTree(ABC):
+    """The folders and files of a volume, as far as leaving out files needs them.
+
+    Nodes come from :meth:`root` and :meth:`children` only. Everything read is hostile: bounds first, bounded time and
+    memory, ``FileSystemInvalid`` for what contradicts itself. All calls on one tree together read no more than a small
+    multiple of the volume; a tree that would read more raises ``FileSystemInvalid``. The walk visits a folder once, so
+    a tree need not look for cycles itself.
+    """
+
+    case_sensitive: bool
+
+    @abstractmethod
+    def root(self) -> int:
+        """The node of the root folder."""
+
+    @abstractmethod
+    def children(self, node: int) -> Iterator[Entry]:
+        """Yield the names in a folder but "." and "..", each name of a file once (no second, short name for it).
+
+        What is neither a plain file nor a folder (links, devices, reparse points that lead elsewhere) comes as a file
+        whose :meth:`content` is None; folders reached through links are not followed.
+        """
+
+    @abstractmethod
+    def content(self, node: int) -> Optional[FileContent]:
+        """Where a file's bytes are; None for what is never left out (the file system's own files, links, devices)."""
+
+    def protected(self) -> ExtentSet:
+        """Bytes that are never left out whatever a file claims: the file system's own structures, boot areas."""
+        return ExtentSet()
+
+
+# Left out of every volume that Windows may have used: memory written to the disk, useless or harmful on a restored
+# machine, and the difference areas of shadow copies (the registry's FilesNotToBackup names the same).
+WINDOWS_LEFT_OUT = (
+    "\\pagefile.sys",
+    "\\hiberfil.sys",
+    "\\swapfile.sys",
+    "\\System Volume Information\\*{3808876b-c176-4e48-b7ae-04046e6cc752}",
+)
+
+
 class FileSystem(ABC):
     """A recognised file system on a volume. Constructing one reads only its superblock.
 
@@ -41,6 +102,7 @@ class FileSystem(ABC):
     uuid: str  # as blkid shows it, "" when there is none
     cluster_bytes: int
     source: BlockSource
+    always_left_out: ClassVar[Tuple[str, ...]] = ()  # patterns of files whose content no image of such a volume holds
 
     @classmethod
     @abstractmethod
@@ -57,6 +119,13 @@ class FileSystem(ABC):
         Never guesses: what is not understood, or not trusted in this ``state``, yields the whole volume with a reason.
         The extents lie inside the source.
         """
+
+    def tree(self) -> Optional[FileTree]:
+        """The volume's folders and files, None where they are not understood: then no file is left out.
+
+        Asked for only where :meth:`used` gave a trusted map and the volume is frozen or offline.
+        """
+        return None
 
 
 def whole(source: BlockSource, reason: str) -> UsedMap:
