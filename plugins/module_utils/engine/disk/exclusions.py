@@ -1,0 +1,181 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Leaving out the content of files: which files of a volume the patterns match, and which bytes that saves.
+
+The clusters of a file that is left out become holes of the image, like free space. Metadata still names the file, so
+the restored volume has it with its size and undefined content. Everything in doubt is kept: a file with a name that no
+pattern matches (a hard link elsewhere), the file system's own files, a volume whose folders contradict themselves.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import Dict, Iterable, List, NamedTuple, Sequence, Set, Tuple
+
+from ..errors import FileSystemInvalid
+from .extents import ExtentSet
+from .filesystems.contract import FileContent, FileTree
+from .patterns import Segment, fold
+
+_MAX_FOLDERS = 2_000_000
+_MAX_NAMES = 50_000_000
+_MAX_LINKED_FILES = 1_000_000
+_MAX_PIECES = 20_000_000
+
+_State = Tuple[int, int]  # pattern, segment that the next name must match
+
+
+class Matched(NamedTuple):
+    """What one pattern did on one volume."""
+
+    files: int
+    saved_bytes: int
+    folders: int  # folders that the pattern names exactly: their files were not asked for
+    kept_links: int  # files that stay because they have another name that no pattern matches
+
+
+class Exclusion(NamedTuple):
+    """The outcome for one volume: the bytes to keep, one :class:`Matched` for each pattern, warnings."""
+
+    kept: ExtentSet
+    matched: List[Matched]
+    warnings: List[str]
+
+
+def leave_out(used: ExtentSet, tree: FileTree, patterns: Sequence[Sequence[Segment]]) -> Exclusion:
+    """Return ``used`` without the content of the files that ``patterns`` match.
+
+    :param used: the trusted map of a volume that is frozen or offline.
+    :param patterns: for each pattern its segments below this volume's root (see :meth:`Pattern.below`).
+    :return: where a folder can't be read, everything is kept, with a warning.
+    """
+    nothing = [Matched(0, 0, 0, 0) for dummy in patterns]
+    if not any(patterns):
+        return Exclusion(used, nothing, [])
+    walk = _Walk(tree, patterns)
+    try:
+        walk.run()
+        protected = tree.protected()
+    except FileSystemInvalid as error:
+        return Exclusion(used, nothing, ["No file is left out: %s" % error])
+    kept, matched = used, []
+    for number in range(len(patterns)):
+        found = walk.found[number]
+        rest = kept.difference(found.extents().difference(protected))
+        saved = kept.total_bytes - rest.total_bytes
+        matched.append(Matched(found.files, saved, found.folders, found.kept_links))
+        kept = rest
+    return Exclusion(kept, matched, walk.warnings)
+
+
+class _Found:
+    """What one pattern matched so far; extents in a flat array, because a million files may match."""
+
+    def __init__(self) -> None:
+        self.files = 0
+        self.folders = 0
+        self.kept_links = 0
+        self._pieces = array("Q")
+
+    def add(self, content: FileContent) -> int:
+        self.files += 1
+        for extent in content.extents:
+            self._pieces.append(extent.start_bytes)
+            self._pieces.append(extent.length_bytes)
+        return len(content.extents)
+
+    def extents(self) -> ExtentSet:
+        return ExtentSet(zip(self._pieces[::2], self._pieces[1::2]))
+
+
+class _Linked(NamedTuple):
+    """A file with several names of which some matched."""
+
+    content: FileContent
+    pattern: int
+    names: int
+
+
+class _Walk:
+    """Visits the folders that a pattern can reach, each once."""
+
+    def __init__(self, tree: FileTree, patterns: Sequence[Sequence[Segment]]) -> None:
+        self._tree = tree
+        self._fold = not tree.case_sensitive
+        self._patterns = patterns
+        self._linked: Dict[int, _Linked] = {}
+        self._names = 0
+        self._pieces = 0
+        self.found = [_Found() for dummy in patterns]
+        self.warnings: List[str] = []
+
+    def run(self) -> None:
+        root = self._tree.root()
+        start = frozenset((number, 0) for number, segments in enumerate(self._patterns) if segments)
+        pending = [(root, start)]
+        visited: Set[int] = {root}
+        while pending:
+            folder, states = pending.pop()
+            for entry in self._tree.children(folder):
+                self._names += 1
+                if self._names > _MAX_NAMES or len(visited) > _MAX_FOLDERS or self._pieces > _MAX_PIECES:
+                    self.warnings.append("The volume has too many files: not all that match were left out.")
+                    self._settle_links()
+                    return
+                following, accepted = self._step(states, entry.name)
+                if entry.is_folder:
+                    self._note_folders(accepted)
+                    if following and entry.node not in visited:
+                        visited.add(entry.node)
+                        pending.append((entry.node, frozenset(following)))
+                elif accepted:
+                    self._take(entry.node, min(accepted))
+        self._settle_links()
+
+    def _note_folders(self, accepted: Set[int]) -> None:
+        for number in accepted:
+            if self._patterns[number][-1].is_plain:
+                self.found[number].folders += 1
+
+    def _step(self, states: Iterable[_State], name: str) -> Tuple[Set[_State], Set[int]]:
+        """The states after ``name``, and the patterns that end with it."""
+        following: Set[_State] = set()
+        accepted: Set[int] = set()
+        folded = fold(name) if self._fold else name
+        for number, place in states:
+            segments = self._patterns[number]
+            while segments[place].crosses:
+                following.add((number, place))
+                place += 1
+                if place == len(segments):
+                    accepted.add(number)
+                    break
+            else:
+                if segments[place].matches(folded):
+                    if place + 1 == len(segments):
+                        accepted.add(number)
+                    else:
+                        following.add((number, place + 1))
+        return following, accepted
+
+    def _take(self, node: int, number: int) -> None:
+        linked = self._linked.get(node)
+        if linked is not None:
+            self._linked[node] = linked._replace(names=linked.names + 1, pattern=min(number, linked.pattern))
+            return
+        content = self._tree.content(node)
+        if content is None:
+            return
+        if content.links <= 1:
+            self._pieces += self.found[number].add(content)
+        elif len(self._linked) < _MAX_LINKED_FILES:
+            self._pieces += len(content.extents)
+            self._linked[node] = _Linked(content, number, 1)
+
+    def _settle_links(self) -> None:
+        for content, number, names in self._linked.values():
+            if names >= content.links:
+                self.found[number].add(content)
+            else:
+                self.found[number].kept_links += 1
