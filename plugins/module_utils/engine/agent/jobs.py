@@ -13,10 +13,12 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from ..device.identity import claim_directory, device_directory, read_identity, stored_identity
 from ..device.information import collect, compare, render
+from ..disk import exclusions
 from ..disk.filesystems.contract import VolumeState
 from ..disk.gpt import detect_sector_bytes
 from ..disk.layout import DiskLayout, Partition, read_layout
 from ..disk.mounts import Use, uses_of
+from ..disk.patterns import Pattern
 from ..disk.source import BlockSource, FileSource
 from ..disk.used import DiskPlan, plan_disk
 from ..errors import DiskNotFound, EngineError, ImageNotFound, JobInvalid, StoragePermissionDenied, VolumeMounted
@@ -33,6 +35,7 @@ from ..restore.restore import plan, restore, sentences
 from ..storage.contract import Storage
 from ..storage.open import open_storage
 
+_MAX_PATTERNS = 1000
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d")
 Report = Callable[[Dict[str, Any]], None]
 
@@ -98,17 +101,23 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
     if not _TIMESTAMP.fullmatch(timestamp):
         raise JobInvalid(reason="the timestamp %r is malformed" % timestamp)
     device = job["device"]
-    if job.get("exclude"):
-        raise JobInvalid(reason="this version can't leave out files yet: remove imaging_exclude")
     keep = _number(job, "keep", 7, 1)
     opened = _open_disks(job)
     try:
-        warnings = [warning for disk in opened for warning in disk.plan.warnings]
+        left_out = exclusions.totals(one for disk in opened for one in disk.plan.left_out)
+        warnings = [warning for disk in opened for warning in disk.plan.warnings] + exclusions.remarks(left_out)
         information = collect([_describe(number, disk) for number, disk in enumerate(opened)])
         summary = [dict(_describe(number, disk), path=disk.path) for number, disk in enumerate(opened)]
         if job.get("check"):
             in_use = sum(disk.plan.used.total_bytes for disk in opened)
-            return {"changed": True, "image": None, "bytes_in_use": in_use, "disks": summary, "warnings": warnings}
+            return {
+                "changed": True,
+                "image": None,
+                "bytes_in_use": in_use,
+                "disks": summary,
+                "left_out": [one.as_dict() for one in left_out],
+                "warnings": warnings,
+            }
         claim_directory(storage, device, read_identity(), bool(job.get("adopt")))
         passwords = _passwords(job)
         before = _previous_information(storage, device, passwords.password) if job.get("compare") != "none" else None
@@ -124,6 +133,7 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
                 device_information=information,
                 created=timestamp,
                 warnings=warnings,
+                notes=exclusions.notes(left_out),
                 compression_level=_number(job, "compression_level", 3, 1),
                 workers=process_threads(),
                 gate=bucket.take,
@@ -146,6 +156,7 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
         "bytes_stored": result.stored_bytes,
         "bytes_reused": result.reused_bytes,
         "disks": summary,
+        "left_out": [one.as_dict() for one in left_out],
         "healed_packs": result.healed_packs,
         "rollover": rollover.as_dict() if rollover else None,
         "warnings": result.warnings + rollover_warnings,
@@ -246,6 +257,7 @@ def _open_disks(job: Dict[str, Any]) -> List[OpenedDisk]:
     snapshot = job.get("snapshot") or "required"
     if snapshot not in ("required", "preferred", "none"):
         raise JobInvalid(reason="imaging_snapshot is %r" % snapshot)
+    patterns = _patterns(job)
     opened: List[OpenedDisk] = []
     seen: Set[str] = set()
     try:
@@ -255,7 +267,7 @@ def _open_disks(job: Dict[str, Any]) -> List[OpenedDisk]:
                 raise DiskNotFound(path=drive)
             if path not in seen:
                 seen.add(path)
-                opened.append(_open_disk(path, snapshot))
+                opened.append(_open_disk(path, snapshot, patterns))
     except BaseException:
         for disk in opened:
             disk.source.close()
@@ -263,7 +275,7 @@ def _open_disks(job: Dict[str, Any]) -> List[OpenedDisk]:
     return opened
 
 
-def _open_disk(path: str, snapshot: str) -> OpenedDisk:
+def _open_disk(path: str, snapshot: str, patterns: List[Pattern]) -> OpenedDisk:
     source = FileSource(path)
     try:
         if not source.is_device:
@@ -272,7 +284,7 @@ def _open_disk(path: str, snapshot: str) -> OpenedDisk:
         uses = [use for use in uses_of(path) if not use.read_only]
         if uses and snapshot == "required":
             raise VolumeMounted(path=path, mount_point=uses[0].mount_point)
-        planned = plan_disk(source, layout, lambda partition: _state(partition, uses))
+        planned = plan_disk(source, layout, lambda partition: _state(partition, uses), exclude=patterns)
         if uses:
             planned.warnings.append("%s is in use at %s and was read live." % (path, uses[0].mount_point))
         return OpenedDisk(path, source, layout, planned, stable_id(path, layout), bool(uses))
@@ -308,7 +320,11 @@ def _describe(number: int, disk: OpenedDisk) -> Dict[str, Any]:
         "stable_id": disk.stable_id,
         "layout": disk.layout.as_dict(),
         "volumes": [
-            {key: value for key, value in volume.as_dict().items() if key not in ("in_use_bytes", "reason", "trusted")}
+            {
+                key: value
+                for key, value in volume.as_dict().items()
+                if key not in ("in_use_bytes", "left_out_bytes", "reason", "trusted")
+            }
             for volume in disk.plan.volumes
         ],
     }
@@ -347,6 +363,14 @@ def _passwords(job: Dict[str, Any]) -> Passwords:
         new_key=bool(job.get("new_key")),
         allow_clear=bool(job.get("allow_clear")),
     )
+
+
+def _patterns(job: Dict[str, Any]) -> List[Pattern]:
+    """:raises PatternInvalid: before anything is read, when a pattern is no path below a volume's root."""
+    given = job.get("exclude") or []
+    if not isinstance(given, list) or len(given) > _MAX_PATTERNS:
+        raise JobInvalid(reason="imaging_exclude must be a list of at most %d patterns" % _MAX_PATTERNS)
+    return [Pattern.parse(text) for text in given]
 
 
 def _mapping(job: Dict[str, Any], key: str) -> Dict[str, Any]:

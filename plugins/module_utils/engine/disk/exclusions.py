@@ -11,7 +11,7 @@ pattern matches (a hard link elsewhere), the file system's own files, a volume w
 from __future__ import annotations
 
 from array import array
-from typing import Dict, Iterable, List, NamedTuple, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Sequence, Set, Tuple
 
 from ..errors import FileSystemInvalid
 from .extents import ExtentSet
@@ -41,6 +41,71 @@ class Exclusion(NamedTuple):
     kept: ExtentSet
     matched: List[Matched]
     warnings: List[str]
+
+
+class LeftOut(NamedTuple):
+    """What a pattern did on one volume, or (see :func:`totals`) on all volumes of a run."""
+
+    pattern: str
+    automatic: bool = False  # one of those that every image leaves out
+    files: int = 0
+    saved_bytes: int = 0
+    folders: int = 0
+    kept_links: int = 0
+
+    def as_dict(self) -> Dict[str, Any]:
+        return {
+            "pattern": self.pattern,
+            "automatic": self.automatic,
+            "files": self.files,
+            "saved_bytes": self.saved_bytes,
+        }
+
+
+def totals(found: Iterable[LeftOut]) -> List[LeftOut]:
+    """Add up over volumes and disks, in the order in which patterns come first; automatic ones only where they matched."""
+    sums: Dict[Tuple[str, bool], LeftOut] = {}
+    for one in found:
+        before = sums.get((one.pattern, one.automatic), LeftOut(one.pattern, one.automatic))
+        sums[one.pattern, one.automatic] = LeftOut(
+            one.pattern,
+            one.automatic,
+            before.files + one.files,
+            before.saved_bytes + one.saved_bytes,
+            before.folders + one.folders,
+            before.kept_links + one.kept_links,
+        )
+    return [one for one in sums.values() if one.files or not one.automatic]
+
+
+def notes(found: Iterable[LeftOut]) -> List[str]:
+    """A line for the log of a run for each pattern that matched."""
+    return [
+        "Left out by %s: %d files, %d bytes." % (one.pattern, one.files, one.saved_bytes) for one in found if one.files
+    ]
+
+
+def remarks(found: Iterable[LeftOut]) -> List[str]:
+    """What a user must be told of the patterns of a run: those that match nothing, and files that stay."""
+    lines = []
+    for one in found:
+        if one.kept_links and not one.automatic:
+            lines.append(
+                "%d files that the exclusion %s matches stay in the image: they have another name that is not excluded."
+                % (one.kept_links, one.pattern)
+            )
+        elif not one.files and not one.automatic:
+            lines.append("The exclusion %s matches no file%s." % (one.pattern, _why_nothing(one)))
+    return lines
+
+
+def _why_nothing(one: LeftOut) -> str:
+    separator = "\\" if "\\" in one.pattern else "/"
+    if one.folders:
+        return " but a folder: write %s%s** to leave out what is in it" % (one.pattern, separator)
+    if one.pattern[1:2] == ":":
+        return " (in image files no drive letters are known: write %s there)" % one.pattern[2:]
+    return ""
 
 
 def leave_out(used: ExtentSet, tree: FileTree, patterns: Sequence[Sequence[Segment]]) -> Exclusion:

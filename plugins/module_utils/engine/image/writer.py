@@ -53,6 +53,7 @@ class ImageJob(NamedTuple):
     device_information: Dict[str, Any] = {}
     created: str = ""
     warnings: List[str] = []
+    notes: List[str] = []  # lines for the job's log
     compression_level: int = 3
     workers: int = 2
     gate: Optional[SendGate] = None
@@ -346,7 +347,7 @@ class _Run:
                 self.directory.bring_back(name)
 
     def _store_documents(self) -> Dict[str, str]:
-        log = "".join(line + "\n" for line in self.warnings).encode("utf-8")
+        log = "".join(line + "\n" for line in [*self.job.notes, *self.warnings]).encode("utf-8")
         information = documents.pretty(dict(self.job.device_information))
         contents = {fmt.DEVICE_INFORMATION_NAME: information, fmt.LOG_NAME: log}
         return {
