@@ -170,6 +170,16 @@ disks:
     - name: disk0
       path: /dev/sda
       stable_id: serial:S3Z8NB0K
+left_out:
+  description: What each exclusion left out.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - pattern: \\pagefile.sys
+      automatic: true
+      files: 1
+      saved_bytes: 4294967296
 healed_packs:
   description: Damaged packs of earlier images that are whole again.
   returned: when an image was made

@@ -16,7 +16,7 @@ from ...errors import FileSystemInvalid
 from ..bitmaps import set_runs
 from ..extents import ExtentSet
 from ..source import BlockSource
-from .contract import FileSystem, UsedMap, VolumeState, whole
+from .contract import FileSystem, FileTree, UsedMap, VolumeState, whole
 
 _MAGIC = 0xEF53
 _STATE_CLEAN, _STATE_ERROR = 1, 2
@@ -50,6 +50,9 @@ class Ext(FileSystem):
         self._state = struct.unpack_from("<H", superblock, 58)[0]
         self._compat, self._incompat, self._ro_compat = struct.unpack_from("<III", superblock, 92)
         inode_size = struct.unpack_from("<H", superblock, 88)[0] if fields[0] and superblock[76] else 128
+        self._inode_bytes: int = inode_size
+        self._group_table: Optional[List[_Group]] = None
+        self.first_inode: int = struct.unpack_from("<I", superblock, 84)[0] if fields[0] and superblock[76] else 11
         self._reserved_gdt = struct.unpack_from("<H", superblock, 206)[0]
         descriptor_bytes = struct.unpack_from("<H", superblock, 254)[0]
         first_meta_bg = struct.unpack_from("<I", superblock, 260)[0]
@@ -114,6 +117,24 @@ class Ext(FileSystem):
         if not self._state & _STATE_CLEAN:
             return "the %s volume was not unmounted cleanly" % self.kind
         return ""
+
+    def tree(self) -> Optional[FileTree]:
+        from .ext_tree import ExtTree
+
+        return ExtTree(self)
+
+    def inode(self, number: int) -> bytes:
+        """Return the first 128 bytes or more of an inode.
+
+        :raises FileSystemInvalid: when there is no such inode.
+        """
+        group, index = divmod(number - 1, self._inodes_per_group)
+        if number < 1 or group >= self.group_count:
+            raise self._invalid("there is no inode %d" % number)
+        if self._group_table is None:
+            self._group_table = self._groups()
+        place = self._group_table[group].inode_table * self.block_bytes + index * self._inode_bytes
+        return self.source.read(place, self._inode_bytes)
 
     # -- groups -------------------------------------------------------------------------------------------------------
 

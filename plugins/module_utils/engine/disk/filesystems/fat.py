@@ -16,14 +16,17 @@ from typing import Iterator, List, Optional, Tuple
 from ...errors import FileSystemInvalid
 from ..extents import ExtentSet
 from ..source import BlockSource
-from .contract import FileSystem, UsedMap, VolumeState, whole
+from .contract import WINDOWS_LEFT_OUT, FileSystem, FileTree, UsedMap, VolumeState, whole
 
 _PIECE_BYTES = 3 << 20  # whole entries of 12, 16 and 32 bits
+_PAGE_BYTES = 64 << 10  # of the table, kept while a chain is followed
 _ZERO_RUN = re.compile(rb"\x00{64,}")
 
 
 class Fat(FileSystem):
     """A probed FAT volume."""
+
+    always_left_out = WINDOWS_LEFT_OUT
 
     def __init__(self, source: BlockSource, boot: bytes) -> None:
         self.source = source
@@ -40,14 +43,16 @@ class Fat(FileSystem):
         if self._data_sector >= total:
             raise self._invalid("it has no room for data")
         self.cluster_count = (total - self._data_sector) // per_cluster
-        self._bits = 12 if self.cluster_count < 4085 else 16 if self.cluster_count < 65525 else 32
+        self.bits = 12 if self.cluster_count < 4085 else 16 if self.cluster_count < 65525 else 32
         if not fat16_sectors:
-            self._bits = 32  # mkfs.fat makes FAT32 volumes smaller than the specification allows
-        self.kind = "fat%d" % self._bits
+            self.bits = 32  # mkfs.fat makes FAT32 volumes smaller than the specification allows
+        self.kind = "fat%d" % self.bits
+        self.root_cluster = struct.unpack_from("<I", boot, 44)[0] if self.bits == 32 else 0
+        self._page_start, self._page = -1, b""
         self._total_bytes = total * self._sector_bytes
-        if (self.cluster_count + 2) * self._bits > self._fat_sectors * self._sector_bytes * 8:
+        if (self.cluster_count + 2) * self.bits > self._fat_sectors * self._sector_bytes * 8:
             raise self._invalid("its allocation table is too short")
-        place = 67 if self._bits == 32 else 39
+        place = 67 if self.bits == 32 else 39
         serial = struct.unpack_from("<I", boot, place)[0]
         self.uuid = "%04X-%04X" % (serial >> 16, serial & 0xFFFF)
         self.label = boot[place + 4 : place + 15].decode("ascii", "replace").strip()
@@ -81,13 +86,46 @@ class Fat(FileSystem):
             )
         return UsedMap(used.intersection(ExtentSet([(0, self.source.size_bytes)])), True, "")
 
+    def tree(self) -> Optional[FileTree]:
+        from .fat_tree import FatTree
+
+        return FatTree(self)
+
+    @property
+    def root_folder(self) -> Tuple[int, int]:
+        """Start and length in bytes of the root folder of FAT12 and FAT16."""
+        start = (self._reserved + self._fats * self._fat_sectors) * self._sector_bytes
+        return start, self._data_sector * self._sector_bytes - start
+
+    def cluster_range(self, cluster: int, count: int) -> Tuple[int, int]:
+        """Start and length in bytes of ``count`` clusters."""
+        start = self._data_sector * self._sector_bytes + (cluster - 2) * self.cluster_bytes
+        return start, count * self.cluster_bytes
+
+    def next_cluster(self, cluster: int) -> Optional[int]:
+        """Return the cluster that follows in its chain, None at its end."""
+        place = self._reserved * self._sector_bytes + cluster * self.bits // 8
+        page = place - place % _PAGE_BYTES
+        if page != self._page_start:
+            length = min(_PAGE_BYTES + 4, self.source.size_bytes - page)
+            self._page_start, self._page = page, self.source.read(page, length)
+        inside = place - page
+        if self.bits == 12:
+            pair = int(struct.unpack_from("<H", self._page, inside)[0])
+            value, end = (pair >> 4 if cluster & 1 else pair & 0xFFF), 0xFF8
+        elif self.bits == 16:
+            value, end = int(struct.unpack_from("<H", self._page, inside)[0]), 0xFFF8
+        else:
+            value, end = int(struct.unpack_from("<I", self._page, inside)[0]) & 0x0FFFFFFF, 0x0FFFFFF8
+        return None if value >= end else value
+
     def _table_runs(self, copy: int) -> Iterator[Tuple[int, int]]:
         """Yield ``(cluster, count)`` of entries that are neither free nor bad."""
         start = (self._reserved + copy * self._fat_sectors) * self._sector_bytes
-        table_bytes = -(-(self.cluster_count + 2) * self._bits // 8)
+        table_bytes = -(-(self.cluster_count + 2) * self.bits // 8)
         for offset in range(0, table_bytes, _PIECE_BYTES):
             piece = self.source.read(start + offset, min(_PIECE_BYTES, table_bytes - offset))
-            first = offset * 8 // self._bits
+            first = offset * 8 // self.bits
             for cluster, count in self._runs_in(piece):
                 lowest = max(2, first + cluster)
                 highest = min(first + cluster + count, self.cluster_count + 2)
@@ -95,11 +133,11 @@ class Fat(FileSystem):
                     yield lowest, highest - lowest
 
     def _runs_in(self, piece: bytes) -> Iterator[Tuple[int, int]]:
-        if self._bits == 12:
+        if self.bits == 12:
             yield from _runs(_unpack12(piece), 0, 0xFF7, 0xFFF)
             return
         # Long free stretches are skipped by the regular expression engine; only what lies between is looked at.
-        width = self._bits // 8
+        width = self.bits // 8
         position = 0
         for match in _ZERO_RUN.finditer(piece):
             begin = -(-match.start() // width) * width

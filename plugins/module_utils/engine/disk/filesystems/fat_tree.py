@@ -1,0 +1,108 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Folders and files of a FAT volume. A file is known by its first cluster; one without content has none.
+
+Structures: Microsoft, "FAT: General Overview of On-Disk Format" 1.03, sections 6 (directories) and 7 (long names).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Iterator, List, Optional, Set, Tuple
+
+from ...errors import FileSystemInvalid
+from ..extents import ExtentSet
+from .contract import Entry, FileContent, FileTree
+from .fat import Fat
+
+_ROOT = 0  # FAT12 and FAT16 have a root folder outside the clusters
+_LONG_NAME, _VOLUME_ID, _FOLDER = 0x0F, 0x08, 0x10
+_DELETED, _END = 0xE5, 0x00
+_MAX_FOLDER_CLUSTERS = 1 << 16
+
+
+class FatTree(FileTree):
+    """The tree of a probed volume."""
+
+    case_sensitive = False
+
+    def __init__(self, volume: Fat) -> None:
+        self._volume = volume
+
+    def root(self) -> int:
+        return _ROOT
+
+    def children(self, node: int) -> Iterator[Entry]:
+        long_name: List[Tuple[int, str]] = []
+        for data in self._folder_pieces(node):
+            for position in range(0, len(data) - 31, 32):
+                entry = data[position : position + 32]
+                if entry[0] == _END:
+                    return
+                if entry[0] == _DELETED:
+                    long_name = []
+                elif entry[11] & 0x3F == _LONG_NAME:
+                    text = (entry[1:11] + entry[14:26] + entry[28:32]).decode("utf-16-le", "surrogatepass")
+                    long_name.append((entry[0] & 0x1F, text))
+                else:
+                    name = _join(long_name) or _short_name(entry)
+                    long_name = []
+                    high, low = struct.unpack_from("<H", entry, 20)[0], struct.unpack_from("<H", entry, 26)[0]
+                    first = low | (high << 16 if self._volume.bits == 32 else 0)
+                    if not entry[11] & _VOLUME_ID and name not in (".", "..") and first >= 2:
+                        yield Entry(name, first, bool(entry[11] & _FOLDER))
+
+    def _folder_pieces(self, folder: int) -> Iterator[bytes]:
+        volume = self._volume
+        if folder == _ROOT and volume.bits != 32:
+            start, length = volume.root_folder
+            yield volume.source.read(start, length)
+            return
+        first = volume.root_cluster if folder == _ROOT else folder
+        for number, (cluster, count) in enumerate(self._chain(first)):
+            if number > _MAX_FOLDER_CLUSTERS or count > _MAX_FOLDER_CLUSTERS:
+                raise self._invalid("a folder is too long")
+            yield volume.source.read(*volume.cluster_range(cluster, count))
+
+    def content(self, node: int) -> Optional[FileContent]:
+        ranges = [self._volume.cluster_range(cluster, count) for cluster, count in self._chain(node)]
+        return FileContent(ExtentSet(ranges), 1)
+
+    def _chain(self, first: int) -> Iterator[Tuple[int, int]]:
+        """Yield the runs of a chain.
+
+        :raises FileSystemInvalid: when it leaves the volume, or bites its own tail.
+        """
+        volume = self._volume
+        start, count, seen = first, 1, 1
+        cluster = first
+        visited: Set[int] = set()
+        while True:
+            if not 2 <= cluster < volume.cluster_count + 2 or seen > volume.cluster_count or start in visited:
+                raise self._invalid("a chain of clusters leads nowhere")
+            following = volume.next_cluster(cluster)
+            if following == cluster + 1:
+                count += 1
+            else:
+                yield start, count
+                visited.add(start)
+                if following is None:
+                    return
+                start, count = following, 1
+            cluster = following
+            seen += 1
+
+    def _invalid(self, reason: str) -> FileSystemInvalid:
+        return FileSystemInvalid(kind="FAT", path=self._volume.source.path, reason=reason)
+
+
+def _join(parts: List[Tuple[int, str]]) -> str:
+    text = "".join(part for dummy, part in sorted(parts))
+    return text.split("\0")[0]
+
+
+def _short_name(entry: bytes) -> str:
+    stem = entry[:8].decode("cp437").rstrip(" ")
+    extension = entry[8:11].decode("cp437").rstrip(" ")
+    return "%s.%s" % (stem, extension) if extension else stem
