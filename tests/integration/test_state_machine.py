@@ -28,6 +28,7 @@ from support.small_runs import DEVICE, SmallDisk, make_small, read_image, run_im
 from support.storages import HookedStorage, MemoryStorage
 
 DAY = 24 * 3600
+PACK_BYTES = 4 * fmt.CHUNK_BYTES
 OVERHEAD_BYTES = 200_000  # manifests, indexes, keys, documents: not packs
 
 
@@ -244,8 +245,9 @@ class ImagingMachine(RuleBasedStateMachine):
     def key_of(self, image: str) -> str:
         return self.directory.manifest(image).key_id
 
-    def sequence_of(self, image: str) -> int:
-        return self.directory.manifest(image).sequence
+    def sequence_of(self, image: str) -> tuple:
+        """Two writers that commit at the same moment get the same number; then the name decides."""
+        return self.directory.manifest(image).sequence, image
 
     def is_kept(self, image: str) -> bool:
         return image in self.pinned
@@ -308,7 +310,8 @@ class ImagingMachine(RuleBasedStateMachine):
         # A run after the clock ran on empties the trash of everything that was in it before.
         assert all(entry.since_seconds >= self.now - 2 * DAY for entry in self.directory.trash())
         live = self.live_bytes()
-        assert sum(packs.values()) <= 1.3 * live + OVERHEAD_BYTES
+        # Each image may rely on a pack that is partly dead; on a disk of eight packs that is not a small share.
+        assert sum(packs.values()) <= 1.3 * live + len(self.images) * PACK_BYTES + OVERHEAD_BYTES
 
     def live_bytes(self) -> int:
         """Bytes of the blobs that some image refers to."""
@@ -343,5 +346,7 @@ def test_model() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(3000)
 def test_model_at_length() -> None:
-    machine = settings(max_examples=int(os.environ.get("MODEL_STORIES", "1500")), stateful_step_count=40, database=None, **RELAXED)
+    machine = settings(
+        max_examples=int(os.environ.get("MODEL_STORIES", "1500")), stateful_step_count=40, database=None, **RELAXED
+    )
     run_state_machine_as_test(ImagingMachine, settings=machine)
