@@ -1,0 +1,166 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""NTFS: folders and files, as far as leaving out files needs them.
+
+Structures: "NTFS Documentation" of the Linux-NTFS project, "Concept - Index" and "$FILE_NAME"; ntfs-3g,
+include/ntfs-3g/layout.h (INDEX_ROOT, INDEX_BLOCK, INDEX_ENTRY, FILE_NAME_ATTR).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Iterator, List, Optional
+
+from ..extents import ExtentSet
+from .contract import Entry, FileContent, FileTree
+from .ntfs_attributes import (
+    BITMAP,
+    DATA,
+    FILE_NAME,
+    INDEX_ALLOCATION,
+    INDEX_ROOT,
+    IS_FOLDER,
+    REFERENCE_MASK,
+    Attribute,
+    Malformed,
+    Record,
+    RunList,
+    unprotect,
+)
+from .ntfs_table import SYSTEM_RECORDS, FileTable
+
+ROOT = 5
+_INDEX = "$I30"
+_DOS_NAME = 2  # the namespace of short names that stand beside long ones
+_FOLDER, _REPARSE = 0x10000000, 0x400
+_LAST = 0x0002
+_MAX_BITMAP_BYTES = 4 << 20
+
+
+class NtfsTree(FileTree):
+    """The tree of a volume. A node is a file reference: number of its record and, above, its sequence number."""
+
+    case_sensitive = False
+
+    def __init__(self, table: FileTable) -> None:
+        self._table = table
+
+    def root(self) -> int:
+        return ROOT
+
+    def children(self, node: int) -> Iterator[Entry]:
+        record = self._file(node)
+        if record is None or not record.flags & IS_FOLDER:
+            return
+        root = self._table.joined(record.attributes, INDEX_ROOT, "a folder", _INDEX).content
+        if root is None or len(root) < 32:
+            raise self._table.invalid("a folder's index is malformed")
+        yield from self._entries(root[16:])
+        block_bytes = struct.unpack_from("<I", root, 8)[0]
+        for block in self._blocks(record, block_bytes):
+            yield from self._entries(block[24:])
+
+    def content(self, node: int) -> Optional[FileContent]:
+        record = self._file(node)
+        if record is None or record.flags & IS_FOLDER or node & REFERENCE_MASK < SYSTEM_RECORDS:
+            return None
+        streams = [attribute for attribute in record.attributes if attribute.kind == DATA]
+        spaces = [
+            (attribute.content or b"")[65:66] == bytes([_DOS_NAME])
+            for attribute in record.attributes
+            if attribute.kind == FILE_NAME
+        ]
+        # The header counts short names too; where the two disagree the file keeps the larger number of names.
+        links = max(spaces.count(False), record.links - spaces.count(True))
+        return FileContent(self._table.extents(streams), links)
+
+    def protected(self) -> ExtentSet:
+        """The file system's own files, its boot area and its copy at the end."""
+        used = ExtentSet([(0, 8192)])
+        for number in range(min(SYSTEM_RECORDS, self._table.record_count)):
+            if self._table.is_in_use(number):
+                used = used.union(self._table.extents(self._table.attributes(number)))
+        return used
+
+    def _file(self, node: int) -> Optional[Record]:
+        """The record of a reference; None when it is a newer file's: then the name is a leftover."""
+        record = self._table.file(node & REFERENCE_MASK)
+        sequence = node >> 48
+        return None if sequence and record.sequence != sequence else record
+
+    def _blocks(self, record: Record, block_bytes: int) -> Iterator[bytes]:
+        """Yield the index blocks in use, without their protection, in the order of the disk."""
+        if not any(attribute.kind == INDEX_ALLOCATION for attribute in record.attributes):
+            return
+        if block_bytes not in (512, 1024, 2048, 4096, 8192, 16384, 32768, 65536):
+            raise self._table.invalid("a folder's index blocks have an impossible size")
+        allocation = self._table.joined(record.attributes, INDEX_ALLOCATION, "a folder", _INDEX)
+        bitmap = self._table.joined(record.attributes, BITMAP, "a folder", _INDEX)
+        if bitmap.size_bytes > _MAX_BITMAP_BYTES:
+            raise self._table.invalid("a folder is too large")
+        bits = b"".join(self._table.pieces(bitmap, bitmap.size_bytes))
+        count = min(allocation.size_bytes // block_bytes, len(bits) * 8)
+        runs = _run_list(allocation)
+        for number in range(count):
+            if not bits[number >> 3] >> (number & 7) & 1:
+                continue
+            block = self._table.read_runs(runs, number * block_bytes, block_bytes)
+            if block[:4] != b"INDX":
+                raise self._table.invalid("a block of a folder is damaged")
+            try:
+                yield unprotect(block)
+            except Malformed as error:
+                raise self._table.invalid("a block of a folder %s" % error) from None
+
+    def _entries(self, node: bytes) -> Iterator[Entry]:
+        """Yield the entries of an index node, which begins with its header (INDEX_HEADER)."""
+        position, end = struct.unpack_from("<II", node, 0)
+        if not 16 <= position <= end <= len(node):
+            raise self._table.invalid("a folder's index is malformed")
+        while position + 16 <= end:
+            reference, length, key_length, flags = struct.unpack_from("<QHHH", node, position)
+            if flags & _LAST:
+                return
+            if length < 16 + key_length or position + length > end or key_length < 66:
+                raise self._table.invalid("an entry of a folder is malformed")
+            key = node[position + 16 : position + 16 + key_length]
+            position += length
+            attributes, name_length, space = struct.unpack_from("<I", key, 56)[0], key[64], key[65]
+            number = reference & REFERENCE_MASK
+            if space == _DOS_NAME or number < SYSTEM_RECORDS:
+                continue
+            if 66 + 2 * name_length > key_length:
+                raise self._table.invalid("a name in a folder is malformed")
+            name = key[66 : 66 + 2 * name_length].decode("utf-16-le", "surrogatepass")
+            # A junction or a link leads elsewhere: its content is None, because its record is a folder's.
+            is_folder = bool(attributes & _FOLDER) and not attributes & _REPARSE
+            yield Entry(name, reference, is_folder)
+
+
+def _run_list(attribute: Attribute) -> RunList:
+    return RunList(attribute.runs)  # joined already: there is no gap
+
+
+def hibernation(table: FileTable) -> str:
+    """Why ``hiberfil.sys`` says that a system sleeps on this volume, "" when it does not.
+
+    Windows writes HIBR when it hibernates (a fast start counts), RSTR while it wakes, and WAKE or zeros afterwards.
+
+    :raises FileSystemInvalid: when the root folder can't be understood.
+    """
+    tree = NtfsTree(table)
+    for entry in tree.children(ROOT):
+        if entry.name.upper() != "HIBERFIL.SYS" or entry.is_folder:
+            continue
+        head = _beginning(table, table.attributes(entry.node & REFERENCE_MASK))
+        if head.upper() in (b"HIBR", b"RSTR"):
+            return "Windows is hibernated on the NTFS volume (or shut down with fast startup)"
+    return ""
+
+
+def _beginning(table: FileTable, attributes: List[Attribute]) -> bytes:
+    content = table.joined(attributes, DATA, "hiberfil.sys")
+    if content.size_bytes < 4 or content.initialized_bytes < 4:
+        return b""
+    return b"".join(table.pieces(content, 4))
