@@ -13,6 +13,7 @@ from ..errors import ChunkMissing, ImageDamaged
 from . import format as fmt
 from .index import PackNeed, Place, Root, Segment, SegmentReference
 from .pack_stream import UNNAMED, PackStream
+from .packs import ENTRY_BYTES
 from .pipeline import ChunkWorker, WorkedChunk
 from .seal import Compressor
 from .segments import PackReader
@@ -208,7 +209,7 @@ class DiskWriter:
             if place is not None:
                 named = place._replace(pack=pack)
                 self.root.segments[number] = SegmentReference(segment_id, named, plain_bytes)
-                self._needed[pack] = self._needed.get(pack, 0) + place.stored_bytes
+                self._needed[pack] = self._needed.get(pack, 0) + place.stored_bytes + ENTRY_BYTES
         self._unnamed_references = []
 
     def _settle(self) -> None:
@@ -235,9 +236,9 @@ class DiskWriter:
     def _count(self, segment: Segment, reference: Optional[SegmentReference], sign: int) -> None:
         if reference is not None and reference.place is not None:
             pack = reference.place.pack
-            self._needed[pack] = self._needed.get(pack, 0) + sign * reference.place.stored_bytes
+            self._needed[pack] = self._needed.get(pack, 0) + sign * (reference.place.stored_bytes + ENTRY_BYTES)
         for pack, offset, stored_bytes, dummy in {place for dummy_position, dummy_id, place in segment.stored()}:
-            self._needed[pack] = self._needed.get(pack, 0) + sign * stored_bytes
+            self._needed[pack] = self._needed.get(pack, 0) + sign * (stored_bytes + ENTRY_BYTES)
 
     def _uncount_base(self, number: int) -> None:
         """Take back what the previous image needs for a segment that the new one does not share."""

@@ -23,6 +23,7 @@ from .seal import FileCipher
 
 _ENTRY = struct.Struct(">32sQIIBB")
 _TRAILER = struct.Struct(">QI32s16s")
+ENTRY_BYTES = _ENTRY.size  # what a blob takes in the table
 HEADER_BYTES = len(fmt.PACK_MAGIC) + fmt.SALT_BYTES
 
 

@@ -1,0 +1,42 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`make bench`: measures and prints tables. Arguments choose: peers, limits, scale; none means all."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent / "plugins" / "module_utils")]
+
+import limits  # noqa: E402  # the path is known only now
+import peers  # noqa: E402
+import scale  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="*", choices=["peers", "io-rate", "latency", "scale", []])
+    parser.add_argument("--folder", type=Path, default=Path("/var/tmp/plantops-bench"))
+    parser.add_argument("--gib", type=float, default=4.0, help="bytes in use of the volume for peers")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tib", type=float, default=2.0, help="size of the simulated disk")
+    options = parser.parse_args()
+    os.environ["PATH"] = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    parts = {
+        "io-rate": lambda: limits.io_rate(options.folder),
+        "latency": lambda: limits.foreground_latency(options.folder),
+        "scale": lambda: scale.main(options.folder, options.tib),
+        "peers": lambda: peers.main(options.folder, options.gib, options.rounds),
+    }
+    for name in options.what or parts:
+        text = parts[name]()
+        print("\n## %s\n\n%s" % (name, text), flush=True)
+
+
+if __name__ == "__main__":
+    main()
