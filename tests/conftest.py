@@ -27,7 +27,7 @@ def memory_path(tmp_path: Path):
     shutil.rmtree(folder)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def need():
     """Return a function that fails the test when one of the named programs is missing."""
 

@@ -85,7 +85,7 @@ def foreground_latency(folder: Path) -> str:
         stop = threading.Event()
         times: List[float] = []
 
-        def loop(stop: threading.Event = stop, times: List[float] = times) -> None:
+        def loop(stop: threading.Event, times: List[float]) -> None:
             descriptor = os.open(str(folder / "foreground"), os.O_WRONLY | os.O_CREAT)
             number = 0
             while not stop.is_set():
@@ -97,7 +97,7 @@ def foreground_latency(folder: Path) -> str:
                 time.sleep(0.005)
             os.close(descriptor)
 
-        thread = threading.Thread(target=loop)
+        thread = threading.Thread(target=loop, args=(stop, times))
         thread.start()
         if more:
             job = {

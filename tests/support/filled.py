@@ -87,7 +87,7 @@ def contents(folder: Path) -> Dict[str, str]:
     found: Dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if name.split("/")[0] == "lost+found":
+        if name.split("/", maxsplit=1)[0] == "lost+found":
             continue
         if path.is_symlink():
             found[name] = "link to " + os.readlink(str(path))

@@ -99,7 +99,7 @@ class FatTree(FileTree):
 
 def _join(parts: List[Tuple[int, str]]) -> str:
     text = "".join(part for dummy, part in sorted(parts))
-    return text.split("\0")[0]
+    return text.split("\0", maxsplit=1)[0]
 
 
 def _short_name(entry: bytes) -> str:
