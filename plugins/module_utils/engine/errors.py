@@ -27,7 +27,7 @@ class EngineError(Exception):
 
     def as_dict(self) -> Dict[str, str]:
         """Return code, message and hint, as shown to users and written to status files."""
-        return {"code": self.code, "message": str(self), "hint": self.hint}
+        return {"code": self.code, "message": str(self), "hint": self.hint.format(**self.fields)}
 
 
 def catalogue() -> Iterator[Type[EngineError]]:
@@ -177,6 +177,30 @@ class StorageReadBackDiffers(StorageError):
     hint = "The storage or the way to it corrupts data: check memory, disks and network before trusting it."
 
 
+class StorageHostKeyUnknown(StorageError):
+    code = "S109"
+    message = "The SFTP server {server} shows the host key {fingerprint}, which nothing here says is right."
+    hint = "Compare it with the server's own (ssh-keygen -lf on its public host key) and give it as imaging_storage.host_key."
+
+
+class StorageHostKeyChanged(StorageError):
+    code = "S110"
+    message = "The SFTP server {server} shows the host key {fingerprint}, not the one that imaging_storage expects."
+    hint = "It was installed anew, or another machine answers in its place: find out which before you change host_key."
+
+
+class StorageLoginFailed(StorageError):
+    code = "S111"
+    message = "The storage {storage} refused the login of {username}: {reason}."
+    hint = "Check username and password or key of imaging_storage; the server's log says more."
+
+
+class StorageCredentialInvalid(StorageError):
+    code = "S112"
+    message = "{setting} of imaging_storage can't be used: {reason}."
+    hint = "Correct this setting; nothing was sent to the server with it."
+
+
 class LeaseHeld(StorageError):
     code = "S120"
     message = "Another run ({holder}) is writing to {device}."
@@ -211,8 +235,8 @@ class PasswordMissing(KeyProblem):
 
 class PasswordUnused(KeyProblem):
     code = "K102"
-    message = "The images of {device} are not encrypted but a password was given."
-    hint = "Leave imaging_password out to read them."
+    message = "The image {image} of {device} is not encrypted, though a password was given."
+    hint = "If it was made before there was a password, leave imaging_password out to read it; if not, it is not yours."
 
 
 class KeySlotInvalid(KeyProblem):

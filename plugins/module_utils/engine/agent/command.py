@@ -13,6 +13,7 @@ import json
 import signal
 import sys
 import threading
+import traceback
 from typing import Any, Dict, List
 
 from ..errors import EngineError, RunCancelled
@@ -56,6 +57,10 @@ def main(arguments: List[str]) -> int:
         return 130
     except EngineError as error:
         emit(dict(error.as_dict(), event="error"))
+        return 1
+    except Exception as error:  # a defect of ours: reported under its code, with the place on the error output
+        traceback.print_exc()
+        emit(dict(EngineError(reason="%s: %s" % (type(error).__name__, error)).as_dict(), event="error"))
         return 1
     return 0
 

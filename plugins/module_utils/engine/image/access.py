@@ -13,6 +13,7 @@ from ..errors import (
     KeyMissing,
     KeySlotInvalid,
     PasswordMissing,
+    PasswordUnused,
     PasswordWrong,
     StorageExists,
 )
@@ -66,10 +67,12 @@ def key_for_writing(directory: DeviceDirectory, images: List[Manifest], password
 def key_for_reading(directory: DeviceDirectory, manifest: Manifest, password: Optional[str]) -> Optional[MasterKey]:
     """Return the key of an image and authenticate its manifest with it.
 
-    :raises PasswordMissing, PasswordWrong, KeyMissing: in this order of what is known.
+    :raises PasswordUnused, PasswordMissing, PasswordWrong, KeyMissing: in this order of what is known.
     """
     data = directory.manifest_bytes(manifest.image)
     if not manifest.key_id:
+        if password:  # else whoever can write to the storage could put a clear image of his own in place of ours
+            raise PasswordUnused(device=directory.device, image=manifest.image)
         authenticate(data, manifest, None)
         return None
     if not password:
