@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
 
-from engine.errors import StorageExists, StorageFailed, StorageNotFound
+from engine.errors import EngineError, StorageExists, StorageFailed, StorageNotFound
 from engine.storage.contract import (
     PARTIAL_SUFFIX,
     READ_SIZE_BYTES,
@@ -31,6 +32,7 @@ class MemoryStorage(Storage):
     def __init__(self) -> None:
         self.files: Dict[str, bytes] = {}
         self.directories = {""}
+        self._numbers = itertools.count()
         self._lock = threading.RLock()
 
     def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
@@ -38,18 +40,31 @@ class MemoryStorage(Storage):
         with self._lock:
             if path in self.files and not replace:
                 raise StorageExists(path=path, storage=self.description)
+        partial = "%s.%d%s" % (path, next(self._numbers), PARTIAL_SUFFIX)
         parts = []
-        for piece in data:
-            for start in range(0, len(piece), READ_SIZE_BYTES):
-                part = bytes(piece[start : start + READ_SIZE_BYTES])
-                if gate is not None:
-                    gate(len(part))
-                parts.append(part)
+        self.files[partial] = b""
+        try:
+            for piece in data:
+                for start in range(0, len(piece), READ_SIZE_BYTES):
+                    part = bytes(piece[start : start + READ_SIZE_BYTES])
+                    if gate is not None:
+                        gate(len(part))
+                    parts.append(part)
+            return self._publish(partial, path, b"".join(parts), replace)
+        except EngineError:  # anything else stands for a kill, which leaves what was written
+            self.files.pop(partial, None)
+            raise
+
+    def _publish(self, partial: str, path: str, content: bytes, replace: bool) -> int:
         with self._lock:
+            self._need_parent(path)
+            if partial not in self.files:
+                raise StorageNotFound(path=path, storage=self.description)
             if path in self.files and not replace:
                 raise StorageExists(path=path, storage=self.description)
-            self.files[path] = b"".join(parts)
-            return len(self.files[path])
+            del self.files[partial]
+            self.files[path] = content
+            return len(content)
 
     def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
         check_path(path)
@@ -104,9 +119,13 @@ class MemoryStorage(Storage):
             if self.files.pop(path, None) is None:
                 raise StorageNotFound(path=path, storage=self.description)
 
-    def make_directory(self, path: str) -> None:
+    def make_directory(self, path: str, *, exclusive: bool = False) -> None:
         check_path(path)
         with self._lock:
+            if exclusive:
+                self._need_parent(path)
+                if path in self.directories:
+                    raise StorageExists(path=path, storage=self.description)
             while path:
                 if path in self.files:
                     raise StorageExists(path=path, storage=self.description)
@@ -173,8 +192,8 @@ class HookedStorage(Storage):
     def delete(self, path: str) -> None:
         self._around("delete", path, lambda: self.inner.delete(path))
 
-    def make_directory(self, path: str) -> None:
-        self._around("make_directory", path, lambda: self.inner.make_directory(path))
+    def make_directory(self, path: str, *, exclusive: bool = False) -> None:
+        self._around("make_directory", path, lambda: self.inner.make_directory(path, exclusive=exclusive))
 
     def remove_directory(self, path: str) -> None:
         self._around("remove_directory", path, lambda: self.inner.remove_directory(path))

@@ -30,3 +30,13 @@ def aead() -> Any:
 
 def zstandard() -> Any:
     return require("zstandard", "zstandard")
+
+
+def paramiko() -> Any:
+    """SSH: ``Transport`` and keys."""
+    return require("paramiko", "paramiko")
+
+
+def smbprotocol(module: str) -> Any:
+    """A module of smbprotocol: ``connection``, ``session``, ``tree``, ``open``, ``exceptions``."""
+    return require("smbprotocol." + module, "smbprotocol")

@@ -213,6 +213,55 @@ class LeaseLost(StorageError):
     hint = "This run was silent for too long and stopped without a commit; run it again."
 
 
+class StorageServerNotFound(StorageError):
+    code = "S122"
+    message = "There is no server {server} that the storage {storage} could be on: {reason}."
+    hint = "Check the server's name and the name service of this host, then run again."
+    retry = True
+
+
+class StorageShareNotFound(StorageError):
+    code = "S123"
+    message = "The server {server} has no share {share}."
+    hint = "Check the share's name in imaging_storage.url; smbclient -L lists the shares of a server."
+
+
+class StorageAccountBlocked(StorageError):
+    code = "S124"
+    message = "The storage {storage} does not let {username} in: {reason}."
+    hint = "Have the account unlocked, enabled or given a new password by whoever runs the server."
+
+
+class StorageGuestRefused(StorageError):
+    code = "S125"
+    message = "The server made {username} a guest of the storage {storage}, which is refused: a guest's data is not signed."
+    hint = "Give a user that the server knows, and forbid guests there (Samba: map to guest = never)."
+
+
+class StorageProtectionRefused(StorageError):
+    code = "S126"
+    message = "The storage {storage} can't be used safely: {reason}."
+    hint = "Allow SMB 3 with signing and encryption on the server; without it others could read or change what is sent."
+
+
+class StoragePathTooLong(StorageError):
+    code = "S127"
+    message = "The path {path} is too long for the storage {storage}."
+    hint = "Use a shorter path in imaging_storage.url or a shorter device name."
+
+
+class StorageQuotaReached(StorageFull):
+    code = "S128"
+    message = "The quota of {username} in the storage {storage} is used up: writing {path} failed."
+    hint = "Have the quota raised, or lower imaging_keep and run the rollover; what was sent counts."
+
+
+class StorageAnswerInvalid(StorageError):
+    code = "S129"
+    message = "The storage {storage} answered what no honest server would: {reason}."
+    hint = "Find out whether another machine answers in its place; nothing of this answer was used."
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # K: keys and passwords
 

@@ -17,9 +17,10 @@ from . import format as fmt
 from .keys import KeySlot, parse_slot
 from .manifest import Manifest, decode
 
-IMAGE_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d")
+IMAGE_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", re.ASCII)
 _PACK_NAME = re.compile(r"[0-9a-f]{64}")
-_TRASH_NAME = re.compile(r"([0-9a-f]{64})\.(\d{1,12}|bad)\.(\d{1,12})")
+_TRASH_NAME = re.compile(r"([0-9a-f]{64})\.(\d{1,12}|bad)\.(\d{1,12})", re.ASCII)
+_LEFTOVER_NAME = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)\.(\d{1,12})")
 _RECORD_NAME = re.compile(r"([a-z]{1,32})-([0-9a-f]{64})\.json")
 
 
@@ -31,6 +32,14 @@ class TrashEntry(NamedTuple):
     sequence: Optional[int]
     since_seconds: int
     size_bytes: int
+
+
+class Leftover(NamedTuple):
+    """A directory in the trash: what a run that did not finish left, or so it seemed."""
+
+    file_name: str
+    image: str
+    since_seconds: int
 
 
 class DeviceDirectory:
@@ -122,13 +131,17 @@ class DeviceDirectory:
         return found
 
     def partial_files(self) -> List[str]:
-        """Paths of what killed writers left below ``packs``."""
-        found = []
-        for directory in self._list(self.path(fmt.PACKS)):
-            for entry in self._list(self.path(fmt.PACKS, directory.name)):
-                if entry.name.endswith(PARTIAL_SUFFIX):
-                    found.append(self.path(fmt.PACKS, directory.name, entry.name))
-        return found
+        """Paths of what killed writers left at the top, among keys, packs and records."""
+        folders = [self.device, self.path(fmt.KEYS)]
+        for room in (fmt.PACKS, fmt.RECORDS):
+            entries = self._list(self.path(room))
+            folders += [self.path(room, entry.name) for entry in entries if entry.kind is EntryKind.DIRECTORY]
+        return [
+            "%s/%s" % (folder, entry.name)
+            for folder in folders
+            for entry in self._list(folder)
+            if entry.kind is EntryKind.FILE and entry.name.endswith(PARTIAL_SUFFIX)
+        ]
 
     def trash(self) -> List[TrashEntry]:
         found = []
@@ -138,6 +151,15 @@ class DeviceDirectory:
                 sequence = None if match.group(2) == "bad" else int(match.group(2))
                 found.append(TrashEntry(entry.name, match.group(1), sequence, int(match.group(3)), entry.size_bytes))
         return found
+
+    def leftovers(self) -> List[Leftover]:
+        """What was taken for the debris of killed runs, oldest name first."""
+        found = []
+        for entry in self._list(self.path(fmt.TRASH)):
+            match = _LEFTOVER_NAME.fullmatch(entry.name)
+            if match and entry.kind is EntryKind.DIRECTORY:
+                found.append(Leftover(entry.name, match.group(1), int(match.group(2))))
+        return sorted(found)
 
     def move_to_trash(self, pack: str, sequence: Optional[int], now_seconds: Optional[int] = None) -> None:
         """Take a pack out of use; ``sequence`` None says that it is damaged."""
@@ -198,7 +220,7 @@ class DeviceDirectory:
             match = _RECORD_NAME.fullmatch(entry.name)
             if not match or entry.kind is not EntryKind.FILE or entry.size_bytes > fmt.MAX_JSON_BYTES:
                 continue
-            data = self.storage.get(self.path(fmt.RECORDS, image, entry.name))
+            data = self.storage.get(self.path(fmt.RECORDS, image, entry.name), 0, fmt.MAX_JSON_BYTES + 1)
             if hashlib.sha256(data).hexdigest() != match.group(2):
                 continue
             try:

@@ -10,6 +10,8 @@ from typing import Any, Dict, List, Tuple
 
 from . import format as fmt
 
+_MAX_DIGITS = 40  # Python 3.8 needs minutes for a number of some megabytes
+
 
 def canonical(document: Dict[str, Any]) -> bytes:
     """The bytes that are authenticated: sorted keys, no spaces, ASCII."""
@@ -22,7 +24,7 @@ def pretty(document: Dict[str, Any]) -> bytes:
 
 
 def parse(data: bytes) -> Dict[str, Any]:
-    """Parse an object; refuses duplicate keys, floats, non-ASCII bytes, deep nesting and more than 8 MiB.
+    """Parse an object; refuses duplicate keys, floats, endless numbers, non-ASCII bytes, deep nesting and more than 8 MiB.
 
     :raises ValueError: with a reason for the user.
     """
@@ -30,7 +32,11 @@ def parse(data: bytes) -> Dict[str, Any]:
         raise ValueError("it is larger than a document may be")
     try:
         document = json.loads(
-            data.decode("ascii"), object_pairs_hook=_unique, parse_float=_refuse, parse_constant=_refuse
+            data.decode("ascii"),
+            object_pairs_hook=_unique,
+            parse_float=_refuse,
+            parse_constant=_refuse,
+            parse_int=_integer,
         )
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
@@ -67,6 +73,12 @@ def _unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
     if len(result) != len(pairs):
         raise ValueError("it says the same thing twice")
     return result
+
+
+def _integer(value: str) -> int:
+    if len(value) > _MAX_DIGITS:
+        raise ValueError("it holds a number of %d digits" % len(value))
+    return int(value)
 
 
 def _refuse(value: str) -> Any:

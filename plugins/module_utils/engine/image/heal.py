@@ -22,7 +22,7 @@ from .keys import MasterKey
 from .packs import HEADER_BYTES, BlobEntry, read_salt, read_table
 from .seal import BlobDamaged, Compressor, Decompressor, FileCipher
 from .segments import PackReader
-from .sender import store_verified
+from .sender import store_pack
 
 _MAX_PACK_BYTES = 256 << 20  # it is held in memory
 _LEVELS = (3, 1, 2, 4, 5, 6, 9)  # tried besides the run's own
@@ -64,7 +64,7 @@ class Healer:
         storage = self._directory.storage
         path = self._directory.path(fmt.TRASH, entry.file_name)
         table = read_table(storage, path, entry.size_bytes)
-        data = bytearray(storage.get(path))
+        data = bytearray(storage.get(path, 0, entry.size_bytes))
         cipher = FileCipher(self._key, read_salt(bytes(data[:HEADER_BYTES]), entry.pack))
         for blob in table:
             end = blob.offset + blob.stored_bytes
@@ -77,7 +77,7 @@ class Healer:
             return False
         storage.make_directory(self._directory.path(fmt.PACKS, entry.pack[:2]))
         target = fmt.pack_path(self._directory.device, entry.pack)
-        store_verified(storage, target, [bytes(data)], entry.pack, None, self._sleep)
+        store_pack(storage, target, [bytes(data)], entry.pack, None, self._sleep)
         try:
             storage.delete(path)
         except StoragePermissionDenied:

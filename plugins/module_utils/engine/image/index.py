@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
+from operator import add
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..errors import ImageDamaged
@@ -127,7 +128,14 @@ class Segment:
             raise damaged("names a pack that it does not list")
         if not pack_count and any(True for dummy_chunk in segment._stored_ids()):
             raise damaged("names no pack")
+        if not segment._places_in_bounds():
+            raise damaged("has a place out of bounds")
         return segment
+
+    def _places_in_bounds(self) -> bool:
+        lengths = [length & ~_RAW_BIT for length in self._length]
+        ends = map(add, self._offset, lengths)
+        return max(lengths) <= fmt.CHUNK_BYTES + fmt.TAG_BYTES and max(ends) <= fmt.MAX_PACK_BYTES
 
     def _stored_ids(self) -> Iterator[int]:
         ids = bytes(self.ids)
@@ -239,6 +247,9 @@ class Root:
                 raise damaged("has a segment out of bounds")
             codec = fmt.CODEC_RAW if length & _RAW_BIT else fmt.CODEC_ZSTD
             place = Place(names[pack], offset, length & ~_RAW_BIT, codec)
+            longest = fmt.MAX_BLOB_PLAIN_BYTES + fmt.TAG_BYTES
+            if place.stored_bytes > longest or offset + place.stored_bytes > fmt.MAX_PACK_BYTES:
+                raise damaged("has a segment out of bounds")
             root.segments.append(SegmentReference(segment_id, place, plain_bytes))
         return root
 

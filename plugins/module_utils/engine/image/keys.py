@@ -23,6 +23,8 @@ from . import documents
 from . import format as fmt
 
 _SLOT_FORMAT = "plantops.imaging key slot"
+_SLOT_FIELDS = frozenset(["format", "version", "key_id", "kdf", "sealed"])
+_KDF_FIELDS = frozenset(["name", "n", "r", "p", "salt"])
 _DEFAULT_N, _DEFAULT_R, _DEFAULT_P = 1 << 16, 8, 1  # 64 MiB, some 0.2 s: fits an industrial PC with 1 GiB
 _NONCE = b"\0" * 12  # the wrapping key comes from a fresh salt and seals one message
 
@@ -102,17 +104,18 @@ def parse_slot(name: str, data: bytes) -> KeySlot:
             raise ValueError("it is too large")
         if hashlib.sha256(data).hexdigest() + ".json" != name:
             raise ValueError("its bytes do not match its name")
-        header = json.loads(data.decode("ascii"))
-        if not isinstance(header, dict) or header.get("format") != _SLOT_FORMAT:
+        header = documents.parse(data)
+        if header.get("format") != _SLOT_FORMAT:
             raise ValueError("it is not a key slot")
         if header.get("version") not in fmt.READABLE_VERSIONS:
             raise ValueError("its format version is not known")
+        if set(header) != _SLOT_FIELDS:
+            raise ValueError("it has other fields than a key slot")
         _check_kdf(header.get("kdf"))
-        if not isinstance(header.get("key_id"), str) or len(bytes.fromhex(header["key_id"])) != fmt.ID_BYTES:
-            raise ValueError("its key id is malformed")
+        documents.digest(header, "key_id")
         if len(bytes.fromhex(header["sealed"])) != fmt.KEY_BYTES + fmt.TAG_BYTES:
             raise ValueError("its sealed key is malformed")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise KeySlotInvalid(path=name, reason=str(error)) from None
     return KeySlot(name, header["key_id"], header)
 
@@ -127,11 +130,13 @@ def open_slots(slots: Iterable[KeySlot], password: str) -> Optional[MasterKey]:
 
 
 def _check_kdf(kdf: Any) -> None:
-    if not isinstance(kdf, dict) or kdf.get("name") != "scrypt":
+    if not isinstance(kdf, dict) or set(kdf) != _KDF_FIELDS or kdf["name"] != "scrypt":
         raise ValueError("its key derivation is not known")
     n, r, p = (documents.number(kdf, name, fmt.MAX_SCRYPT_MEMORY_BYTES) for name in ("n", "r", "p"))
     if not r or not p or n & (n - 1) or n < 2 or r > 64 or p > 16 or 128 * n * r > fmt.MAX_SCRYPT_MEMORY_BYTES:
         raise ValueError("its scrypt parameters are out of bounds")
+    if n >= 1 << (16 * r):  # RFC 7914 section 2; OpenSSL refuses it, too
+        raise ValueError("its scrypt parameters contradict each other")
     if len(bytes.fromhex(kdf["salt"])) != fmt.SALT_BYTES:
         raise ValueError("its salt is malformed")
 

@@ -104,6 +104,9 @@ def decode(data: bytes, image: str) -> Manifest:
         manifest = _parse(document)
         if manifest.image != image:
             raise ValueError("it belongs to the image %s" % manifest.image)
+        sums = (document.get("size_bytes"), document.get("in_use_bytes"))
+        if sums != (manifest.size_bytes, manifest.in_use_bytes):
+            raise ValueError("its sums do not add up")
         if not manifest.key_id and document.get("authentication") != _mac(_body(document), None):
             raise ValueError("its checksum is wrong")
     except (ValueError, TypeError, AttributeError, KeyError) as error:
@@ -112,11 +115,14 @@ def decode(data: bytes, image: str) -> Manifest:
 
 
 def authenticate(data: bytes, manifest: Manifest, key: Optional[MasterKey]) -> None:
-    """Prove that the manifest was made by a holder of the key.
+    """Prove that ``manifest`` is what ``data`` says, and that a holder of the key made it.
 
     :raises PasswordMissing, KeyMissing: when the image needs a key, or another one.
     :raises ImageDamaged: when it was changed.
     """
+    # The bytes may have been fetched a second time: a storage must not get one parsed and another one proved.
+    if decode(data, manifest.image) != manifest:
+        raise ImageDamaged(image=manifest.image, reason="its manifest changed while it was read")
     if not manifest.key_id:
         return
     if key is None:
@@ -146,12 +152,13 @@ def _parse(document: Dict[str, Any]) -> Manifest:
     if not isinstance(disks, list) or not 0 < len(disks) <= fmt.MAX_DISKS:
         raise ValueError("it lists no disks, or too many")
     files = document["files"]
-    for name in files:
-        if name not in (fmt.DEVICE_INFORMATION_NAME, fmt.LOG_NAME):
-            raise ValueError("it names the unknown file %r" % name[:40])
+    if set(files) != {fmt.DEVICE_INFORMATION_NAME, fmt.LOG_NAME}:
+        raise ValueError("it names other files than an image has")
     slots = document["slots"]
     if not isinstance(slots, list) or len(slots) > fmt.MAX_KEY_SLOTS:
         raise ValueError("it has too many key slots")
+    if any(not slot.endswith(".json") for slot in slots):
+        raise ValueError("a key slot has an impossible name")
     key_id = documents.text(document, "key_id", 64)
     if key_id:
         documents.digest(document, "key_id")

@@ -120,6 +120,8 @@ def _checked(table: bytes, table_offset: int, name: str) -> List[BlobEntry]:
     for entry in entries:
         if entry.offset != position or entry.plain_bytes > fmt.MAX_BLOB_PLAIN_BYTES:
             raise ImageDamaged(image=name, reason="the table of the pack contradicts itself")
+        if entry.kind not in (fmt.KIND_CHUNK, fmt.KIND_SEGMENT) or entry.codec not in (fmt.CODEC_RAW, fmt.CODEC_ZSTD):
+            raise ImageDamaged(image=name, reason="the table of the pack holds an unknown kind or codec")
         position += entry.stored_bytes
     if position != table_offset:
         raise ImageDamaged(image=name, reason="the table of the pack contradicts itself")

@@ -13,8 +13,8 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
-from ..errors import EngineError, JobInvalid, StorageError, StorageNotFound
-from ..storage.contract import PARTIAL_SUFFIX, EntryKind, Storage
+from ..errors import EngineError, JobInvalid, StorageError, StorageExists, StorageNotFound
+from ..storage.contract import EntryKind, Storage
 from . import format as fmt
 from .directory import DeviceDirectory
 from .manifest import Manifest
@@ -160,26 +160,58 @@ def _sweep(
         if not report.dry_run:
             directory.move_to_trash(pack, newest, now_seconds)
     if not report.dry_run:
-        _tidy(directory, {manifest.image for manifest in remaining})
+        _tidy(directory, {manifest.image for manifest in remaining}, now_seconds)
         _undo_if_needed(directory, report)
     return report._replace(freed_bytes=freed)
 
 
-def _tidy(directory: DeviceDirectory, complete: Set[str]) -> None:
+def _tidy(directory: DeviceDirectory, complete: Set[str], now_seconds: int) -> None:
     """Remove what killed runs left: directories without a manifest, records of images that are gone, partial files."""
     storage = directory.storage
+    _tidy_leftovers(directory, now_seconds)
     for name in directory.image_names():
         if name not in complete and not storage.exists(directory.path(name, fmt.MANIFEST_NAME)):
-            remove_tree(storage, directory.path(name))
+            _put_aside(directory, name, now_seconds)
     for path in directory.partial_files():
-        storage.delete(path)
-    for entry in storage.list(directory.device):
-        if entry.kind is EntryKind.FILE and entry.name.endswith(PARTIAL_SUFFIX):
-            storage.delete(directory.path(entry.name))
+        _delete_if_there(storage, path)
     for entry in storage.list(directory.path(fmt.RECORDS)):
         gone = entry.name not in complete and not storage.exists(directory.path(entry.name, fmt.MANIFEST_NAME))
         if entry.kind is EntryKind.DIRECTORY and gone:
             remove_tree(storage, directory.path(fmt.RECORDS, entry.name))
+
+
+def _put_aside(directory: DeviceDirectory, image: str, now_seconds: int) -> None:
+    """Move a directory without a manifest to the trash, as a whole: a run that works in it notices and starts anew."""
+    aside = directory.path(fmt.TRASH, "%s.%d" % (image, max(0, now_seconds)))
+    try:
+        directory.storage.rename(directory.path(image), aside)
+    except (StorageExists, StorageNotFound):
+        return  # another sweep was quicker
+    _restore_if_complete(directory, aside, image)
+
+
+def _restore_if_complete(directory: DeviceDirectory, aside: str, image: str) -> bool:
+    """An image that was committed in the very moment when it was put aside comes back."""
+    if not directory.storage.exists("%s/%s" % (aside, fmt.MANIFEST_NAME)):
+        return False
+    directory.storage.rename(aside, directory.path(image))
+    return True
+
+
+def _tidy_leftovers(directory: DeviceDirectory, now_seconds: int) -> None:
+    for leftover in directory.leftovers():
+        aside = directory.path(fmt.TRASH, leftover.file_name)
+        if _restore_if_complete(directory, aside, leftover.image):
+            continue
+        if leftover.since_seconds + TRASH_SECONDS <= now_seconds:
+            remove_tree(directory.storage, aside)
+
+
+def _delete_if_there(storage: Storage, path: str) -> None:
+    try:
+        storage.delete(path)
+    except StorageNotFound:
+        return  # its writer has finished meanwhile
 
 
 def _undo_if_needed(directory: DeviceDirectory, report: RolloverReport) -> None:

@@ -10,7 +10,7 @@ import queue
 import threading
 from typing import Callable, Dict, List, Optional
 
-from ..errors import EngineError, RunCancelled, StorageExists, StorageReadBackDiffers
+from ..errors import EngineError, RunCancelled, StorageExists, StorageNotFound, StorageReadBackDiffers
 from ..storage.contract import SendGate, Storage
 from . import format as fmt
 from .packs import FinishedPack, hash_pieces
@@ -84,8 +84,25 @@ class PackSender:
         if directory not in self._directories:
             self._storage.make_directory(directory)
             self._directories[directory] = True
-        store_verified(self._storage, path, pack.parts, pack.name, self._gate, self._sleep)
+        store_pack(self._storage, path, pack.parts, pack.name, self._gate, self._sleep)
         self.sent[pack.name] = pack.size_bytes
+
+
+def store_pack(
+    storage: Storage,
+    path: str,
+    parts: List[bytes],
+    sha256: str,
+    gate: Optional[SendGate],
+    sleep: Callable[[float], None],
+) -> None:
+    """Like :func:`store_verified`; a sweep on another host may take a file that is half written, then it goes again."""
+    for dummy in range(_TRIES - 1):
+        try:
+            return store_verified(storage, path, parts, sha256, gate, sleep)
+        except StorageNotFound:
+            storage.make_directory(path.rpartition("/")[0])
+    return store_verified(storage, path, parts, sha256, gate, sleep)
 
 
 def store_verified(
@@ -95,8 +112,14 @@ def store_verified(
     sha256: str,
     gate: Optional[SendGate],
     sleep: Callable[[float], None],
+    *,
+    replace: bool = True,
 ) -> None:
-    """Store ``parts`` as ``path`` and prove it by reading back; retries what the contract says may be retried."""
+    """Store ``parts`` as ``path`` and prove it by reading back; retries what the contract says may be retried.
+
+    :param replace: whether other bytes of this name give way, which is right where the name is that of the content.
+    :raises StorageExists: when other bytes have the name and ``replace`` is false.
+    """
     for attempt in range(_TRIES):
         try:
             try:
@@ -105,6 +128,8 @@ def store_verified(
                 # Named by its content: a run that was killed stored the same bytes, or a part went wrong before.
                 if hash_pieces(storage.read(path)) == sha256:
                     return
+                if not replace:
+                    raise
                 storage.put(path, parts, replace=True, gate=gate)
             storage.forget_cache(path)
             if hash_pieces(storage.read(path)) != sha256:

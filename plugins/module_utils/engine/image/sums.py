@@ -12,7 +12,7 @@ from ..errors import ImageDamaged
 from . import format as fmt
 
 _LINE = re.compile(
-    r"([0-9a-f]{64})  (?:\.\./packs/([0-9a-f]{2})/([0-9a-f]{64})|(keys/[0-9a-f]{64}\.json|[a-z0-9.]{1,64}))"
+    r"([0-9a-f]{64})  (?:\.\./packs/([0-9a-f]{2})/([0-9a-f]{64})|(keys/[0-9a-f]{64}\.json|[a-z0-9][a-z0-9.]{0,63}))"
 )
 
 
@@ -35,7 +35,7 @@ def decode(data: bytes, image: str) -> Sums:
     if len(data) > fmt.MAX_SUMS_BYTES:
         raise ImageDamaged(image=image, reason="its SHA256SUMS is too large")
     result = Sums({}, [])
-    for line in data.decode("ascii", "replace").splitlines():
+    for line in data.decode("ascii", "replace").split("\n")[:-1]:
         match = _LINE.fullmatch(line)
         if match is None or (match.group(3) and not match.group(1) == match.group(3)):
             raise ImageDamaged(image=image, reason="its SHA256SUMS holds a line of another form")
@@ -44,7 +44,11 @@ def decode(data: bytes, image: str) -> Sums:
                 raise ImageDamaged(image=image, reason="its SHA256SUMS names a pack at a wrong place")
             result.packs.append(match.group(3))
         else:
+            if match.group(4) in result.files:
+                raise ImageDamaged(image=image, reason="its SHA256SUMS names a file twice")
             result.files[match.group(4)] = match.group(1)
+    if len(set(result.packs)) != len(result.packs):
+        raise ImageDamaged(image=image, reason="its SHA256SUMS names a pack twice")
     if not data.endswith(b"\n"):
         raise ImageDamaged(image=image, reason="its SHA256SUMS is cut off")
     return result

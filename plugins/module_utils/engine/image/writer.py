@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
 from ..disk.extents import ExtentSet
 from ..disk.source import BlockSource
-from ..errors import ImageDamaged, ImageNotFound, StorageFailed, StoragePermissionDenied
+from ..errors import ImageDamaged, PasswordMissing, StorageFailed, StorageNotFound, StoragePermissionDenied
 from ..storage.contract import SendGate, Storage
 from ..storage.lease import Lease
 from . import documents, sums
@@ -21,6 +21,7 @@ from .access import Passwords, key_for_writing, store_slot_bytes
 from .directory import DeviceDirectory
 from .disk_writer import DiskWriter, Previous
 from .files import open_file, seal_file
+from .folder import FolderLost, ImageFolder
 from .heal import Healer
 from .index import Root
 from .keys import MasterKey
@@ -29,9 +30,9 @@ from .pack_stream import PackStream
 from .packs import hash_pieces, read_table
 from .scrub import BUDGET_BYTES, scrub
 from .segments import PackReader
-from .sender import store_verified
 
 _REPAIR_ROUNDS = 3
+_COMMIT_ROUNDS = 3
 
 
 class DiskInput(NamedTuple):
@@ -109,10 +110,14 @@ class _Run:
         self.warnings += ["The image %s can't be used: %s" % (name, error) for name, error in unreadable.items()]
         self.key: Optional[MasterKey] = key_for_writing(directory, self.images, job.passwords)
         self.key_id = self.key.key_id if self.key else ""
-        self.image = next_name(job.timestamp, directory.image_names())
+        self.folder = ImageFolder(directory, job.timestamp, job.sleep)
+
+    @property
+    def image(self) -> str:
+        return self.folder.name
 
     def run(self) -> ImageResult:
-        self.storage.make_directory(self.directory.path(self.image))
+        self.folder.claim()
         present = self.directory.packs()
         for pack in scrub(self.directory, present, self._sequence(), self.job.gate, self.job.scrub_bytes):
             self.warnings.append("The pack %s was damaged and is out of use; its chunks are sent again." % pack)
@@ -125,7 +130,7 @@ class _Run:
                 writers[-1].run()
             stream.drain()
             self._repair(stream, writers)
-            result = self._commit(stream, [writer.root for writer in writers])
+            result = self._commit_in_own_folder(stream, [writer.root for writer in writers])
             return result._replace(healed_packs=self._heal(stream))
         finally:
             for writer in writers:
@@ -190,7 +195,7 @@ class _Run:
         try:
             data = self.storage.get(path, 0, fmt.MAX_SEALED_PLAIN_BYTES)
             return Root.decode(open_file(self.key, image, name, data), image, partial=partial)
-        except ImageDamaged as error:
+        except (ImageDamaged, PasswordMissing) as error:
             if not partial:
                 self.warnings.append("%s Its chunks are sent again." % error)
             return None
@@ -220,8 +225,7 @@ class _Run:
 
     def _checkpoint(self, number: int, root: Root) -> None:
         name = fmt.checkpoint_name(number)
-        data = seal_file(self.key, self.image, name, root.encode())
-        self.storage.put(self.directory.path(self.image, name), [data], replace=True)
+        self.folder.store_checkpoint(name, lambda image: seal_file(self.key, image, name, root.encode()))
 
     # -- the commit ---------------------------------------------------------------------------------------------------
 
@@ -248,6 +252,15 @@ class _Run:
             reason="packs vanish as fast as they are sent",
         )
 
+    def _commit_in_own_folder(self, stream: PackStream, roots: List[Root]) -> ImageResult:
+        for dummy in range(_COMMIT_ROUNDS):
+            try:
+                return self._commit(stream, roots)
+            except FolderLost:
+                self.warnings.append("The directory %s was taken away during the run; another was made." % self.image)
+                self.folder.claim()
+        return self._commit(stream, roots)
+
     def _commit(self, stream: PackStream, roots: List[Root]) -> ImageResult:
         self.job.progress("committing", 0, 0, stream.stored_bytes)
         files: Dict[str, str] = {}
@@ -255,7 +268,7 @@ class _Run:
         for number, root in enumerate(roots):
             name = fmt.index_name(number)
             data = seal_file(self.key, self.image, name, root.encode())
-            files[name] = self._store(name, data)
+            files[name] = self.folder.store(name, data)
             disk = self.job.disks[number]
             disks.append(
                 DiskEntry(
@@ -324,20 +337,15 @@ class _Run:
 
     def _publish(self, manifest: bytes, files: Dict[str, str], packs: Dict[str, int]) -> None:
         files[fmt.MANIFEST_NAME] = hashlib.sha256(manifest).hexdigest()
-        self._store(fmt.SUMS_NAME, sums.encode(files, list(packs)))
+        self.folder.store(fmt.SUMS_NAME, sums.encode(files, list(packs)))
         self.lease.check()
-        path = self.directory.path(self.image, fmt.MANIFEST_NAME)
-        try:
-            self.directory.manifest(self.image)
-        except ImageNotFound:
-            store_verified(self.storage, path, [manifest], files[fmt.MANIFEST_NAME], None, self.job.sleep)
-        else:
-            raise AssertionError("the image %s is there already" % self.image)
+        self.folder.store(fmt.MANIFEST_NAME, manifest)
         for number in range(len(self.job.disks)):
             checkpoint = self.directory.path(self.image, fmt.checkpoint_name(number))
             try:
-                if self.storage.exists(checkpoint):
-                    self.storage.delete(checkpoint)
+                self.storage.delete(checkpoint)
+            except StorageNotFound:
+                continue
             except StoragePermissionDenied:
                 break  # it goes with its image
         # A sweep may have run between the check and the commit: bring back what it took.
@@ -351,13 +359,14 @@ class _Run:
         information = documents.pretty(dict(self.job.device_information))
         contents = {fmt.DEVICE_INFORMATION_NAME: information, fmt.LOG_NAME: log}
         return {
-            name: self._store(name, seal_file(self.key, self.image, name, plain)) for name, plain in contents.items()
+            name: self.folder.store(name, seal_file(self.key, self.image, name, plain))
+            for name, plain in contents.items()
         }
 
     def _store_slots(self, files: Dict[str, str]) -> List[str]:
         if self.key is None:
             return []
-        self.storage.make_directory(self.directory.path(self.image, fmt.KEYS))
+        self.folder.make_directory(fmt.KEYS)
         names = []
         for slot in self.directory.key_slots([]):
             if slot.key_id != self.key_id:
@@ -365,14 +374,9 @@ class _Run:
             data = documents_of_slot(self.directory, slot.name)
             store_slot_bytes(self.directory, slot.name, data)
             relative = "%s/%s" % (fmt.KEYS, slot.name)
-            files[relative] = self._store(relative, data)
+            files[relative] = self.folder.store(relative, data)
             names.append(slot.name)
         return names
-
-    def _store(self, name: str, data: bytes) -> str:
-        digest = hashlib.sha256(data).hexdigest()
-        store_verified(self.storage, self.directory.path(self.image, name), [data], digest, None, self.job.sleep)
-        return digest
 
 
 def documents_of_slot(directory: DeviceDirectory, name: str) -> bytes:
@@ -403,22 +407,6 @@ def usable_packs(root: Root, present: Dict[str, int]) -> Set[str]:
         total -= need.size_bytes
         needed -= min(need.needed_bytes, need.size_bytes)
     return set(usable)
-
-
-def next_name(wanted: str, existing: List[str]) -> str:
-    """A name for the new image: ``wanted``, or a second after the newest one where the clock lags behind it."""
-    from datetime import datetime, timedelta
-
-    pattern = "%Y-%m-%d_%H-%M-%S"
-    moment = datetime.strptime(wanted, pattern)
-    if existing and wanted <= existing[-1]:
-        try:
-            moment = datetime.strptime(existing[-1], pattern) + timedelta(seconds=1)
-        except (ValueError, OverflowError):
-            moment = datetime.strptime(wanted, pattern)
-    while moment.strftime(pattern) in existing:
-        moment += timedelta(seconds=1)
-    return moment.strftime(pattern)
 
 
 def process_threads() -> int:

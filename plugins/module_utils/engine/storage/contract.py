@@ -113,8 +113,14 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    def make_directory(self, path: str) -> None:
-        """Create the directory ``path`` and those above it; no error when it is there."""
+    def make_directory(self, path: str, *, exclusive: bool = False) -> None:
+        """Create the directory ``path`` and those above it; no error when it is there.
+
+        ``exclusive`` creates just this one, for one caller only: of several that try, on any host, one succeeds.
+
+        :raises StorageExists: when ``exclusive`` and something has this name.
+        :raises StorageNotFound: when ``exclusive`` and the directory above is missing.
+        """
 
     @abstractmethod
     def remove_directory(self, path: str) -> None:

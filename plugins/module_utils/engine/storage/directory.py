@@ -184,10 +184,13 @@ class DirectoryStorage(Storage):
         except OSError as error:
             self._fail(error, "deleting", path)
 
-    def make_directory(self, path: str) -> None:
+    def make_directory(self, path: str, *, exclusive: bool = False) -> None:
         target = self._local(path)
         try:
-            os.makedirs(target, _DIRECTORY_MODE, exist_ok=True)
+            if exclusive:
+                os.mkdir(target, _DIRECTORY_MODE)
+            else:
+                os.makedirs(target, _DIRECTORY_MODE, exist_ok=True)
             self._sync_directory(os.path.dirname(target))
         except OSError as error:
             self._fail(error, "making the directory", path)

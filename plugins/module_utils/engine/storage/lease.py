@@ -63,6 +63,8 @@ class Lease:
             if content is None:
                 if self._create():
                     break
+                if self._clock() - started > wait_seconds:
+                    raise StorageNotFound(storage=self._storage.description, path=self._path)
                 continue
             if content != seen:
                 seen, seen_since = content, self._clock()
@@ -115,13 +117,16 @@ class Lease:
     def _create(self) -> bool:
         try:
             self._storage.put(self._path, [self._content()])
-        except StorageExists:
-            return False
+        except (StorageExists, StorageNotFound):
+            return False  # taken, or a sweep took the half-written file
         return True
 
     def _beat(self) -> None:
         self._counter += 1
-        self._storage.put(self._path, [self._content()], replace=True)
+        try:
+            self._storage.put(self._path, [self._content()], replace=True)
+        except StorageNotFound:  # a sweep took the half-written file
+            self._storage.put(self._path, [self._content()], replace=True)
         self._last_beat = self._clock()
 
     def _content(self, released: bool = False) -> bytes:

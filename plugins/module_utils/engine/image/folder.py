@@ -1,0 +1,108 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The directory of the image that a run makes: claimed for this run alone, filled, published by its manifest.
+
+Two things may happen to it while the run works: a sweep on another host takes it for the debris of a killed run and
+moves it away as a whole, or this run sleeps so long that another one takes the same name. Either way a later file of
+ours finds no directory, or a file that is not ours. Then everything is stored again under a name of our own: a manifest
+is only ever published next to files that all come from this run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Callable, List
+
+from ..errors import StorageExists, StorageFailed, StorageNotFound
+from ..storage.contract import Storage
+from .directory import DeviceDirectory
+from .sender import store_verified
+
+_CLAIMS = 20
+_NAME_PATTERN = "%Y-%m-%d_%H-%M-%S"
+
+
+class FolderLost(Exception):
+    """The directory is not this run's any more. Never leaves the writer."""
+
+
+class ImageFolder:
+    """A claimed directory; ``name`` is the image's name."""
+
+    def __init__(self, directory: DeviceDirectory, wanted: str, sleep: Callable[[float], None]) -> None:
+        self._directory = directory
+        self._storage: Storage = directory.storage
+        self._wanted = wanted
+        self._sleep = sleep
+        self.name = ""
+
+    def claim(self) -> None:
+        """Take a name that nobody has; never below the newest one.
+
+        :raises StorageFailed: when others take every name as fast as we choose it.
+        """
+        for dummy in range(_CLAIMS):
+            # Names of directories in the trash stay taken: a run that still works in one finds no other in its place.
+            taken = [leftover.image for leftover in self._directory.leftovers()]
+            name = next_name(self._wanted, sorted([*self._directory.image_names(), *taken]))
+            try:
+                self._storage.make_directory(self._directory.path(name), exclusive=True)
+            except StorageExists:
+                continue
+            self.name = name
+            return
+        raise StorageFailed(
+            storage=self._storage.description,
+            operation="making a directory for the image in",
+            path=self._directory.device,
+            reason="others take each name first",
+        )
+
+    def path(self, *names: str) -> str:
+        return self._directory.path(self.name, *names)
+
+    def make_directory(self, name: str) -> None:
+        try:
+            self._storage.make_directory(self.path(name), exclusive=True)
+        except StorageExists:
+            return  # ours from before, or another run's: the files in it tell
+        except StorageNotFound as error:
+            raise FolderLost from error
+
+    def store(self, name: str, data: bytes) -> str:
+        """Store a file, prove it by reading back, and return its SHA-256.
+
+        :raises FolderLost: when the directory was taken away, or holds another run's file of this name.
+        """
+        digest = hashlib.sha256(data).hexdigest()
+        try:
+            store_verified(self._storage, self.path(name), [data], digest, None, self._sleep, replace=False)
+        except (StorageExists, StorageNotFound) as error:
+            raise FolderLost from error
+        return digest
+
+    def store_checkpoint(self, name: str, seal: Callable[[str], bytes]) -> None:
+        """Store what a later run may go on from; a directory that was swept is claimed anew.
+
+        :param seal: makes the bytes for an image of the given name.
+        """
+        try:
+            self._storage.put(self.path(name), [seal(self.name)], replace=True)
+        except StorageNotFound:
+            self.claim()
+            self._storage.put(self.path(name), [seal(self.name)], replace=True)
+
+
+def next_name(wanted: str, existing: List[str]) -> str:
+    """A name for the new image: ``wanted``, or a second after the newest one where the clock lags behind it."""
+    moment = datetime.strptime(wanted, _NAME_PATTERN)
+    if existing and wanted <= existing[-1]:
+        try:
+            moment = datetime.strptime(existing[-1], _NAME_PATTERN) + timedelta(seconds=1)
+        except (ValueError, OverflowError):
+            moment = datetime.strptime(wanted, _NAME_PATTERN)
+    while moment.strftime(_NAME_PATTERN) in existing:
+        moment += timedelta(seconds=1)
+    return moment.strftime(_NAME_PATTERN)
