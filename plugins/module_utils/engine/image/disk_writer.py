@@ -68,6 +68,7 @@ class DiskWriter:
         for earlier in previous:
             self._sizes.update({name: need.size_bytes for name, need in earlier.root.packs.items()})
         self._needed: Dict[str, int] = {}
+        self._in_doubt = False
         self.root = Root(source.size_bytes, source.sector_bytes)
         if self._base is not None:
             self._needed = {name: need.needed_bytes for name, need in self._base.root.packs.items()}
@@ -85,6 +86,7 @@ class DiskWriter:
                 self._checkpoint(self._partial_root())
         self._settle()
         self._forget_missing_tail()
+        self._recount_if_in_doubt()
         self._list_packs()
         return self.root
 
@@ -98,11 +100,14 @@ class DiskWriter:
             if segment is None or any(place.pack in lost for dummy, dummy_id, place in segment.stored()):
                 if segment is not None:
                     self._count(segment, reference, -1)
+                else:
+                    self._in_doubt = True
                 count = self.root.chunks_of(number)
                 self._store(number, Segment(count), self._worker.in_use(number, count))
         self._settle()
         for name in lost:  # every reference to them has been replaced
             self._needed.pop(name, None)
+        self._recount_if_in_doubt()
         self._list_packs()
 
     def close(self) -> None:
@@ -248,8 +253,29 @@ class DiskWriter:
         if reference.place is None:
             return
         segment = self._try_load(reference, number)
-        if segment is not None:  # otherwise its packs stay listed: too many is safe
+        if segment is not None:
             self._count(segment, reference, -1)
+        else:
+            self._in_doubt = True
+
+    def _recount_if_in_doubt(self) -> None:
+        """Where a segment of the previous image is lost nobody knows what it needed: read what the new one needs.
+
+        Without this its packs would stay listed, and stored, in every image to come.
+        """
+        if not self._in_doubt:
+            return
+        self._stream.drain()
+        listed, self._needed = self._needed, {}
+        for number, reference in enumerate(self.root.segments):
+            if reference.place is None:
+                continue
+            segment = self._try_load(reference, number)
+            if segment is None:
+                self._needed = listed  # too many is safe; the next run asks again
+                return
+            self._count(segment, reference, 1)
+        self._in_doubt = False
 
     def _list_packs(self) -> None:
         if any(needed < 0 for needed in self._needed.values()):
