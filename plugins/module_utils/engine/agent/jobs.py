@@ -62,7 +62,8 @@ def run_job(job: Dict[str, Any], report: Report, cancelled: Callable[[], bool]) 
     if not isinstance(device, str) or not device:
         raise JobInvalid(reason="it names no device")
     job = dict(job, device=device_directory(str(job.get("alias") or ""), device))
-    with open_storage(_mapping(job, "storage")) as storage:
+    settings = _mapping(job, "storage")
+    with open_storage(settings, lambda text: report({"event": "warning", "message": text}), cancelled) as storage:
         return verb(storage, job, _Status(report, cancelled))
 
 

@@ -6,15 +6,25 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 from ..errors import StorageUrlInvalid
 from .contract import Storage
 from .directory import DirectoryStorage
+from .retry import RetryingStorage
+from .sftp import SftpStorage
+
+_TIME_LIMIT_SECONDS = 3600
 
 
-def open_storage(settings: Mapping[str, Any]) -> Storage:
-    """Open the storage that ``settings["url"]`` names.
+def open_storage(
+    settings: Mapping[str, Any],
+    warn: Callable[[str], None] = lambda sentence: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Storage:
+    """Open the storage that ``settings["url"]`` names. A server is connected to with the first call.
+
+    ``warn`` is told what the user should know; ``cancelled`` ends a wait for a server that is away.
 
     :raises StorageUrlInvalid: when it is none, or of a kind that this version does not have.
     """
@@ -26,9 +36,17 @@ def open_storage(settings: Mapping[str, Any]) -> Storage:
         raise StorageUrlInvalid(
             url="%s://..." % scheme, reason="user and password belong in imaging_storage.username and .password"
         )
+    if scheme == "sftp":
+        return RetryingStorage(SftpStorage(settings, warn), _limit_seconds(settings), cancelled)
     if scheme or url.startswith("\\\\"):
         kind = scheme or "UNC share"
         raise StorageUrlInvalid(url=url, reason="this version has no storage of the kind %s yet" % kind)
     if not os.path.isabs(url):
         raise StorageUrlInvalid(url=url or "(nothing)", reason="it is no absolute path of a directory")
     return DirectoryStorage(url)
+
+
+def _limit_seconds(settings: Mapping[str, Any]) -> float:
+    """How long one operation may be repeated before the run gives up."""
+    given = settings.get("time_limit_seconds")
+    return float(given) if isinstance(given, (int, float)) else _TIME_LIMIT_SECONDS

@@ -1,0 +1,213 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A storage around another one that repeats what may be repeated, until a total time is over."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import threading
+import time
+from typing import Callable, Iterable, Iterator, List, Optional, TypeVar
+
+from ..errors import (
+    RunCancelled,
+    StorageError,
+    StorageExists,
+    StorageFailed,
+    StorageNotFound,
+)
+from .contract import Entry, SendGate, Space, Storage
+
+_FIRST_WAIT_SECONDS = 0.5
+_LONGEST_WAIT_SECONDS = 30.0
+_SLICE_SECONDS = 0.2
+# A server that answers, but with a failure, is asked a few times; one that does not answer, until the time is over.
+_TRIES_AFTER_ANSWERS = 4
+
+Answer = TypeVar("Answer")
+
+
+class RetryingStorage(Storage):
+    """Repeats calls that failed with ``error.retry``, waiting longer and longer, with jitter.
+
+    It gives up when one call has been tried for ``limit_seconds``, or when nothing at all got through for as long:
+    several threads then give up together. The error is the last one.
+
+    A repeated call may meet its own earlier success, whose answer was lost: a ``put`` then reads back and compares, a
+    ``delete`` finds nothing to delete, a ``rename`` finds its work done. All three succeed.
+
+    ``put`` repeats only data that can be walked again (a list, a tuple, an object whose ``__iter__`` starts anew). An
+    iterator can't be: its first failure is raised and the caller decides. The engine gives lists. An exclusive
+    ``make_directory`` that met its own success raises ``StorageExists``: whose directory it is can't be told.
+    """
+
+    def __init__(
+        self,
+        inner: Storage,
+        limit_seconds: float,
+        cancelled: Callable[[], bool] = lambda: False,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.inner = inner
+        self.description = inner.description
+        self._limit_seconds = limit_seconds
+        self._cancelled = cancelled
+        self._sleep = sleep
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._down_since: Optional[float] = None
+
+    def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+        patience = _Patience(self)
+        while True:
+            try:
+                return self._succeeded(self.inner.put(path, data, replace=replace, gate=gate))
+            except StorageExists:
+                if patience.failures and not replace:
+                    size_bytes = self._stored(path, data)
+                    if size_bytes is not None:
+                        return size_bytes
+                raise
+            except StorageError as error:
+                if iter(data) is data:
+                    raise
+                patience.bear(error)
+
+    def _stored(self, path: str, data: Iterable[bytes]) -> Optional[int]:
+        """Return the size of ``data`` if ``path`` holds just that, else None."""
+        ours, theirs = hashlib.sha256(), hashlib.sha256()
+        size_bytes = 0
+        for piece in data:
+            ours.update(piece)
+            size_bytes += len(piece)
+        for piece in self.read(path, 0, size_bytes + 1):
+            theirs.update(piece)
+        return size_bytes if ours.digest() == theirs.digest() else None
+
+    def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
+        patience = _Patience(self)
+        done = 0
+        while True:
+            left = None if length_bytes is None else length_bytes - done
+            try:
+                for piece in self.inner.read(path, offset_bytes + done, left):
+                    done += len(piece)
+                    patience = _Patience(self)
+                    self._succeeded(None)
+                    yield piece
+                return
+            except StorageError as error:
+                patience.bear(error)
+
+    def list(self, path: str) -> List[Entry]:
+        return self._repeat(lambda: self.inner.list(path))
+
+    def stat(self, path: str) -> Entry:
+        return self._repeat(lambda: self.inner.stat(path))
+
+    def rename(self, source: str, destination: str) -> None:
+        patience = _Patience(self)
+        while True:
+            try:
+                return self._succeeded(self.inner.rename(source, destination))
+            except (StorageExists, StorageNotFound):
+                if patience.failures and not self.exists(source) and self.exists(destination):
+                    return None
+                raise
+            except StorageError as error:
+                patience.bear(error)
+
+    def delete(self, path: str) -> None:
+        patience = _Patience(self)
+        while True:
+            try:
+                return self._succeeded(self.inner.delete(path))
+            except StorageNotFound:
+                if patience.failures:
+                    return None
+                raise
+            except StorageError as error:
+                patience.bear(error)
+
+    def make_directory(self, path: str, *, exclusive: bool = False) -> None:
+        self._repeat(lambda: self.inner.make_directory(path, exclusive=exclusive))
+
+    def remove_directory(self, path: str) -> None:
+        patience = _Patience(self)
+        while True:
+            try:
+                return self._succeeded(self.inner.remove_directory(path))
+            except StorageFailed:
+                raise  # it is not empty, and waiting does not empty it
+            except StorageNotFound:
+                if patience.failures:
+                    return None
+                raise
+            except StorageError as error:
+                patience.bear(error)
+
+    def space(self) -> Optional[Space]:
+        return self._repeat(self.inner.space)
+
+    def forget_cache(self, path: str) -> None:
+        self._repeat(lambda: self.inner.forget_cache(path))
+
+    def close(self) -> None:
+        self.inner.close()
+
+    def _repeat(self, call: Callable[[], Answer]) -> Answer:
+        patience = _Patience(self)
+        while True:
+            try:
+                return self._succeeded(call())
+            except StorageError as error:
+                patience.bear(error)
+
+    def _succeeded(self, answer: Answer) -> Answer:
+        with self._lock:
+            self._down_since = None
+        return answer
+
+    def wait(self, error: StorageError, since: float, seconds: float) -> None:
+        """Wait before the next try; raise ``error`` when the time is over."""
+        now = self._clock()
+        with self._lock:
+            self._down_since = now if self._down_since is None else self._down_since
+            started = min(self._down_since, since)
+        if now + seconds - started > self._limit_seconds:
+            raise error
+        while seconds > 0:
+            if self._cancelled():
+                raise RunCancelled()
+            part = min(seconds, _SLICE_SECONDS)
+            self._sleep(part)
+            seconds -= part
+
+    def now(self) -> float:
+        return self._clock()
+
+
+class _Patience:
+    """What one call has borne so far."""
+
+    def __init__(self, storage: RetryingStorage) -> None:
+        self._storage = storage
+        self._since = 0.0
+        self.failures = 0
+        self._answers = 0
+
+    def bear(self, error: StorageError) -> None:
+        """Wait for the next try, or raise ``error`` when there is to be none."""
+        if not error.retry:
+            raise error
+        if not self.failures:
+            self._since = self._storage.now()
+        self.failures += 1
+        self._answers += isinstance(error, StorageFailed)
+        if self._answers >= _TRIES_AFTER_ANSWERS:
+            raise error
+        longest = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2.0 ** min(self.failures, 10))
+        self._storage.wait(error, self._since, longest * random.uniform(0.5, 1.0))

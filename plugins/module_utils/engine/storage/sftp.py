@@ -1,0 +1,354 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A storage in a directory of an SFTP server; any server that speaks version 3, extensions only where offered."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from typing import Any, Callable, Iterable, Iterator, List, Mapping, NoReturn, Optional, Tuple
+
+from ..errors import (
+    StorageExists,
+    StorageFailed,
+    StorageNotFound,
+    StoragePermissionDenied,
+    StorageUnreachable,
+    StorageUrlInvalid,
+)
+from . import sftp_packets as wire
+from .contract import PARTIAL_SUFFIX, Entry, EntryKind, SendGate, Space, Storage, check_path
+from .sftp_calls import SftpCalls, remote_name
+from .sftp_connect import SftpConnector, describe, parse_url
+from .sftp_packets import Attributes, PacketInvalid
+from .sftp_session import SessionLost
+from .sftp_transfer import receive, send
+
+TIMEOUT_SECONDS = 60.0
+_FILE_MODE = 0o600
+_DIRECTORY_MODE = 0o700
+_MAX_ENTRIES = 200_000
+_MAX_LISTING_SECONDS = 600.0
+_LISTINGS_IN_FLIGHT = 4
+_KINDS = {b"-": EntryKind.FILE, b"d": EntryKind.DIRECTORY}
+
+
+class SftpStorage(Storage):
+    """The contract over SFTP. Links below the root are never followed.
+
+    Connects with the first call, and again with the first call after the connection was lost: a call that meets a lost
+    connection raises ``StorageUnreachable`` and may be repeated. Durable means what the server can do:
+    ``fsync@openssh.com`` where it is offered, else what its close does; SFTP has no way to sync a directory.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        warn: Callable[[str], None] = lambda sentence: None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        address = parse_url(str(settings.get("url") or ""))
+        self.description, self._root = describe(address)
+        self._connector = SftpConnector(address, settings, warn, timeout_seconds)
+        self._lock = threading.Lock()
+        self._current: Optional[SftpCalls] = None
+        self._debris: List[str] = []
+        self._is_closed = False
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+        target = self._remote(path)
+        calls = self._calls()
+        there = self._walk(calls, path)
+        if there is not None and (not replace or there.is_directory):
+            raise StorageExists(path=path, storage=self.description)
+        self._sweep(calls)
+        temporary = "%s.%s%s" % (target, secrets.token_hex(4), PARTIAL_SUFFIX)
+        try:
+            size_bytes = self._write(calls, path, temporary, data, gate)
+            self._publish(calls, path, temporary, target, replace)
+        except BaseException:
+            self._drop(calls, temporary)
+            raise
+        return size_bytes
+
+    def _write(
+        self, calls: SftpCalls, path: str, temporary: str, data: Iterable[bytes], gate: Optional[SendGate]
+    ) -> int:
+        flags = wire.OPEN_WRITE | wire.OPEN_CREATE | wire.OPEN_EXCLUSIVE
+        handle = calls.open("writing", path, temporary, flags, wire.mode_only(_FILE_MODE))
+        try:
+            size_bytes = self._send(calls, handle, data, gate, path)
+            if "fsync@openssh.com" in calls.session.extensions:
+                fsync = wire.string(b"fsync@openssh.com") + wire.string(handle)
+                calls.done(calls.call(wire.EXTENDED, fsync), "writing", path)
+        except BaseException:
+            calls.forget(wire.CLOSE, wire.string(handle))
+            raise
+        # A server over NFS or a quota may say only now that what it took has found no room.
+        calls.done(calls.call(wire.CLOSE, wire.string(handle)), "writing", path)
+        return size_bytes
+
+    @staticmethod
+    def _send(calls: SftpCalls, handle: bytes, data: Iterable[bytes], gate: Optional[SendGate], path: str) -> int:
+        try:
+            size_bytes = send(calls.session, handle, data, gate, lambda reply: calls.done(reply, "writing", path))
+        except (SessionLost, PacketInvalid) as error:
+            calls.lost(error)
+        return size_bytes
+
+    def _publish(self, calls: SftpCalls, path: str, temporary: str, target: str, replace: bool) -> None:
+        names = remote_name(temporary) + remote_name(target)
+        if replace and "posix-rename@openssh.com" in calls.session.extensions:
+            rename = wire.string(b"posix-rename@openssh.com") + names
+            calls.done(calls.call(wire.EXTENDED, rename), "writing", path)
+            return
+        # The plain rename does not replace (draft, section 6.5); OpenSSH links and unlinks, so that no rival is lost.
+        reply = calls.call(wire.RENAME, names)
+        if reply.kind == wire.STATUS and calls.status(reply)[0] != wire.OK and calls.has(target):
+            if not replace:
+                raise StorageExists(path=path, storage=self.description)
+            # Version 3 has no rename that replaces. Between these two calls the name is free: whoever looks then finds
+            # nothing and may ask again; the new bytes are whole and durable already, so that nothing is lost.
+            calls.done(calls.call(wire.REMOVE, remote_name(target)), "replacing", path)
+            reply = calls.call(wire.RENAME, names)
+        calls.done(reply, "writing", path)
+
+    def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
+        target = self._remote(path)
+        calls = self._calls()
+        there = self._walk(calls, path)
+        # Opening anything but a file (a FIFO) could hold the server, and a link could lead anywhere.
+        if there is None or not (there.is_file or there.mode is None):
+            raise StorageNotFound(path=path, storage=self.description)
+        if length_bytes is not None and length_bytes <= 0:
+            return
+        handle = calls.open("reading", path, target, wire.OPEN_READ, wire.number(0))
+        try:
+            left = length_bytes
+            if there.size_bytes is not None:
+                rest = max(0, there.size_bytes - offset_bytes)
+                left = rest if left is None else min(left, rest)
+            yield from receive(
+                calls.session, handle, offset_bytes, left, lambda reply: calls.done(reply, "reading", path)
+            )
+        except (SessionLost, PacketInvalid) as error:
+            calls.lost(error)
+        finally:
+            calls.forget(wire.CLOSE, wire.string(handle))
+
+    def delete(self, path: str) -> None:
+        calls = self._calls()
+        there = self._walk(calls, path)
+        if there is None:
+            raise StorageNotFound(path=path, storage=self.description)
+        calls.done(calls.call(wire.REMOVE, remote_name(self._remote(path))), "deleting", path)
+
+    def rename(self, source: str, destination: str) -> None:
+        old, new = self._remote(source), self._remote(destination)
+        calls = self._calls()
+        if self._walk(calls, destination) is not None:
+            raise StorageExists(path=destination, storage=self.description)
+        if self._walk(calls, source) is None:
+            raise StorageNotFound(path=source, storage=self.description)
+        reply = calls.call(wire.RENAME, remote_name(old) + remote_name(new))
+        code = calls.status(reply)[0]
+        if code != wire.OK and code not in (wire.NO_SUCH_FILE, wire.PERMISSION_DENIED) and calls.has(new):
+            raise StorageExists(path=destination, storage=self.description)
+        calls.done(reply, "renaming", source)
+
+    # -- directories --------------------------------------------------------------------------------------------------
+
+    def list(self, path: str) -> List[Entry]:
+        calls = self._calls()
+        there = self._walk(calls, path) if path else Attributes(None, 0o040000)
+        if there is None or not there.is_directory:
+            raise StorageNotFound(path=path, storage=self.description)
+        reply = calls.call(wire.OPENDIR, remote_name(self._remote(path)))
+        handle = calls.handle(reply, "listing", path)
+        try:
+            return self._entries(calls, handle, path)
+        except (SessionLost, PacketInvalid) as error:
+            calls.lost(error)
+        finally:
+            calls.forget(wire.CLOSE, wire.string(handle))
+
+    def _entries(self, calls: SftpCalls, handle: bytes, path: str) -> List[Entry]:
+        entries: List[Entry] = []
+        deadline = time.monotonic() + _MAX_LISTING_SECONDS
+        pending: List[int] = []
+        try:
+            while True:
+                while len(pending) < _LISTINGS_IN_FLIGHT:
+                    pending.append(calls.session.request(wire.READDIR, wire.string(handle)))
+                reply = calls.session.wait(pending.pop(0))
+                if reply.kind == wire.STATUS and calls.status(reply)[0] == wire.EOF:
+                    return entries
+                if reply.kind != wire.NAME:
+                    calls.done(reply, "listing", path)
+                    raise PacketInvalid("it answered a listing with nothing")
+                names = reply.names()
+                if not names:
+                    raise PacketInvalid("it answered a listing with nothing")
+                entries += [entry for entry in map(_entry, names) if entry is not None]
+                if len(entries) > _MAX_ENTRIES or time.monotonic() > deadline:
+                    reason = "the server lists without an end"
+                    raise StorageFailed(operation="listing", path=path, storage=self.description, reason=reason)
+        finally:
+            calls.session.abandon(pending)
+
+    def stat(self, path: str) -> Entry:
+        calls = self._calls()
+        there = self._walk(calls, path) if path else Attributes(None, 0o040000)
+        if there is None:
+            raise StorageNotFound(path=path, storage=self.description)
+        return _describe(path.rsplit("/", 1)[-1], there)
+
+    def make_directory(self, path: str, *, exclusive: bool = False) -> None:
+        self._remote(path)
+        calls = self._calls()
+        if exclusive:
+            self._make_exclusive(calls, path)
+            return
+        names = path.split("/") if path else []
+        there = calls.look([self._remote("/".join(names[: depth + 1])) for depth in range(len(names))])
+        for depth in range(len(names)):
+            here = "/".join(names[: depth + 1])
+            found = there[depth]
+            if found is None:
+                self._make(calls, self._remote(here), here)
+            elif found.is_link:
+                self._refuse_link(names[depth], path)
+            elif not found.is_directory:
+                raise StorageExists(path=here, storage=self.description)
+
+    def _make_exclusive(self, calls: SftpCalls, path: str) -> None:
+        there = self._walk(calls, path)
+        if there is None:
+            reply = calls.call(wire.MKDIR, remote_name(self._remote(path)) + wire.mode_only(_DIRECTORY_MODE))
+            if calls.status(reply)[0] == wire.OK:
+                return
+            if not calls.has(self._remote(path)):
+                calls.done(reply, "making the directory", path)
+        raise StorageExists(path=path, storage=self.description)
+
+    def _make(self, calls: SftpCalls, remote: str, path: str) -> None:
+        reply = calls.call(wire.MKDIR, remote_name(remote) + wire.mode_only(_DIRECTORY_MODE))
+        if calls.status(reply)[0] != wire.OK:
+            there = calls.look([remote])[0]
+            if there is not None and there.is_directory:
+                return  # another writer made it since
+            calls.done(reply, "making the directory", path)
+
+    def remove_directory(self, path: str) -> None:
+        calls = self._calls()
+        there = self._walk(calls, path)
+        if there is None:
+            raise StorageNotFound(path=path, storage=self.description)
+        calls.done(calls.call(wire.RMDIR, remote_name(self._remote(path))), "removing the directory", path)
+
+    def space(self) -> Optional[Space]:
+        calls = self._calls()
+        try:
+            there = calls.space()
+        except (SessionLost, PacketInvalid) as error:
+            calls.lost(error)
+        return there.space if there is not None else None
+
+    def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
+            if self._current is not None:
+                self._current.session.close()
+
+    # -- the session --------------------------------------------------------------------------------------------------
+
+    def _calls(self) -> SftpCalls:
+        with self._lock:
+            if self._is_closed:
+                raise StorageUnreachable(storage=self.description, reason="it was closed")
+            if self._current is None or not self._current.session.is_alive:
+                self._current = None
+                calls = SftpCalls(self._connector.connect(), self.description, self._root)
+                try:
+                    self._ensure_root(calls)
+                except BaseException:
+                    calls.session.close()
+                    raise
+                self._current = calls
+            return self._current
+
+    def _ensure_root(self, calls: SftpCalls) -> None:
+        """The root may be reached over links: it is the user's word, not the server's."""
+        reply = calls.call(wire.STAT, remote_name(self._root))
+        if reply.kind == wire.ATTRS:
+            if not calls.parsed(reply.attributes).is_directory:
+                raise StorageUrlInvalid(url=self.description, reason="it is not a directory")
+        elif calls.status(reply)[0] in (wire.NO_SUCH_FILE, wire.NO_SUCH_PATH):
+            self._make(calls, self._root, "")
+        else:
+            calls.done(reply, "opening", self._root)
+
+    # -- names --------------------------------------------------------------------------------------------------------
+
+    def _remote(self, path: str) -> str:
+        check_path(path)
+        return self._root if not path else "%s/%s" % (self._root.rstrip("/"), path)
+
+    def _walk(self, calls: SftpCalls, path: str) -> Optional[Attributes]:
+        """Return what ``path`` is, None where it is not there.
+
+        :raises StorageNotFound: when its directory does not exist.
+        :raises StoragePermissionDenied: when a directory above is a link.
+        """
+        check_path(path)
+        names = path.split("/")
+        there = calls.look([self._remote("/".join(names[: depth + 1])) for depth in range(len(names))])
+        for name, found in zip(names[:-1], there):
+            if found is None or not (found.is_directory or found.is_link):
+                raise StorageNotFound(path=path, storage=self.description)
+            if found.is_link:
+                self._refuse_link(name, path)
+        return there[-1]
+
+    def _refuse_link(self, name: str, path: str) -> NoReturn:
+        operation = "following the link %s" % name
+        raise StoragePermissionDenied(storage=self.description, operation=operation, path=path)
+
+    def _drop(self, calls: SftpCalls, temporary: str) -> None:
+        if calls.session.is_alive:
+            calls.forget(wire.REMOVE, remote_name(temporary))
+        else:
+            with self._lock:
+                self._debris.append(temporary)
+
+    def _sweep(self, calls: SftpCalls) -> None:
+        """Delete what this storage left when its connection was lost; a name that is gone does no harm."""
+        with self._lock:
+            debris, self._debris = self._debris, []
+        for temporary in debris:
+            calls.forget(wire.REMOVE, remote_name(temporary))
+
+
+def _describe(name: str, found: Attributes) -> Entry:
+    if found.is_file:
+        return Entry(name, EntryKind.FILE, found.size_bytes or 0)
+    return Entry(name, EntryKind.DIRECTORY if found.is_directory else EntryKind.OTHER, 0)
+
+
+def _entry(named: Tuple[bytes, bytes, Attributes]) -> Optional[Entry]:
+    """Return the entry of a listing, None for a name that no caller can use: a hostile one, or one not in UTF-8."""
+    raw, line, found = named
+    try:
+        name = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    if not name or name in (".", "..") or "/" in name or "\0" in name:
+        return None
+    if found.mode is None:
+        kind = _KINDS.get(line[:1], EntryKind.OTHER)
+        return Entry(name, kind, found.size_bytes or 0 if kind is EntryKind.FILE else 0)
+    return _describe(name, found)
