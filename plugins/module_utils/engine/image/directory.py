@@ -20,7 +20,7 @@ from .manifest import Manifest, decode
 IMAGE_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", re.ASCII)
 _PACK_NAME = re.compile(r"[0-9a-f]{64}")
 _TRASH_NAME = re.compile(r"([0-9a-f]{64})\.(\d{1,12}|bad)\.(\d{1,12})", re.ASCII)
-_LEFTOVER_NAME = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)\.(\d{1,12})")
+_LEFTOVER_NAME = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)\.(\d{1,12})", re.ASCII)
 _RECORD_NAME = re.compile(r"([a-z]{1,32})-([0-9a-f]{64})\.json")
 
 

@@ -10,6 +10,8 @@ from typing import Any, Dict, List, Tuple
 
 from . import format as fmt
 
+_MAX_DEPTH = 64  # what can be read can be written again, however deep the caller stands
+
 _MAX_DIGITS = 40  # Python 3.8 needs minutes for a number of some megabytes
 
 
@@ -44,6 +46,8 @@ def parse(data: bytes) -> Dict[str, Any]:
         raise ValueError("it is not ASCII") from None
     if not isinstance(document, dict):
         raise ValueError("it is not an object")
+    if _depth(document) > _MAX_DEPTH:
+        raise ValueError("it is nested too deeply")
     return document
 
 
@@ -79,6 +83,18 @@ def _integer(value: str) -> int:
     if len(value) > _MAX_DIGITS:
         raise ValueError("it holds a number of %d digits" % len(value))
     return int(value)
+
+
+def _depth(document: Any) -> int:
+    """How deep lists and objects are nested, found without recursion."""
+    level, depth = [document], 0
+    while level:
+        depth += 1
+        inside: List[Any] = []
+        for value in level:
+            inside += value.values() if isinstance(value, dict) else value
+        level = [value for value in inside if isinstance(value, (dict, list))]
+    return depth
 
 
 def _refuse(value: str) -> Any:

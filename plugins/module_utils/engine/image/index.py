@@ -247,8 +247,7 @@ class Root:
                 raise damaged("has a segment out of bounds")
             codec = fmt.CODEC_RAW if length & _RAW_BIT else fmt.CODEC_ZSTD
             place = Place(names[pack], offset, length & ~_RAW_BIT, codec)
-            longest = fmt.MAX_BLOB_PLAIN_BYTES + fmt.TAG_BYTES
-            if place.stored_bytes > longest or offset + place.stored_bytes > fmt.MAX_PACK_BYTES:
+            if place.stored_bytes > fmt.MAX_BLOB_STORED_BYTES or offset + place.stored_bytes > fmt.MAX_PACK_BYTES:
                 raise damaged("has a segment out of bounds")
             root.segments.append(SegmentReference(segment_id, place, plain_bytes))
         return root

@@ -133,7 +133,7 @@ def _check_kdf(kdf: Any) -> None:
     if not isinstance(kdf, dict) or set(kdf) != _KDF_FIELDS or kdf["name"] != "scrypt":
         raise ValueError("its key derivation is not known")
     n, r, p = (documents.number(kdf, name, fmt.MAX_SCRYPT_MEMORY_BYTES) for name in ("n", "r", "p"))
-    if not r or not p or n & (n - 1) or n < 2 or r > 64 or p > 16 or 128 * n * r > fmt.MAX_SCRYPT_MEMORY_BYTES:
+    if not r or not p or n & (n - 1) or n < 2 or r > 64 or p > 16 or 128 * n * r * p > fmt.MAX_SCRYPT_MEMORY_BYTES:
         raise ValueError("its scrypt parameters are out of bounds")
     if n >= 1 << (16 * r):  # RFC 7914 section 2; OpenSSL refuses it, too
         raise ValueError("its scrypt parameters contradict each other")

@@ -118,7 +118,7 @@ def _checked(table: bytes, table_offset: int, name: str) -> List[BlobEntry]:
     entries = [BlobEntry(*fields) for fields in _ENTRY.iter_unpack(table)]
     position = HEADER_BYTES
     for entry in entries:
-        if entry.offset != position or entry.plain_bytes > fmt.MAX_BLOB_PLAIN_BYTES:
+        if entry.offset != position or _is_too_long(entry):
             raise ImageDamaged(image=name, reason="the table of the pack contradicts itself")
         if entry.kind not in (fmt.KIND_CHUNK, fmt.KIND_SEGMENT) or entry.codec not in (fmt.CODEC_RAW, fmt.CODEC_ZSTD):
             raise ImageDamaged(image=name, reason="the table of the pack holds an unknown kind or codec")
@@ -126,6 +126,10 @@ def _checked(table: bytes, table_offset: int, name: str) -> List[BlobEntry]:
     if position != table_offset:
         raise ImageDamaged(image=name, reason="the table of the pack contradicts itself")
     return entries
+
+
+def _is_too_long(entry: BlobEntry) -> bool:
+    return entry.plain_bytes > fmt.MAX_BLOB_PLAIN_BYTES or entry.stored_bytes > fmt.MAX_BLOB_STORED_BYTES
 
 
 def hash_pieces(pieces: Iterable[bytes]) -> str:

@@ -123,6 +123,7 @@ def test_tables_of_packs_are_read_back(key: Optional[MasterKey], blobs: int) -> 
         (b"i" * 32, 48, 0xFFFFFFFF, 10, 1, 0),
         (b"i" * 32, 1 << 63, 10, 10, 1, 0),
         (b"i" * 32, 48, 10, fmt.MAX_BLOB_PLAIN_BYTES + 1, 1, 0),
+        (b"i" * 32, 48, 10, fmt.MAX_BLOB_PLAIN_BYTES + fmt.TAG_BYTES + 1, 1, 0),
         (b"i" * 32, 48, 10, 10, 0, 0),
         (b"i" * 32, 48, 10, 10, fmt.KIND_FILE, 0),
         (b"i" * 32, 48, 10, 10, 1, 2),
@@ -255,7 +256,7 @@ def test_hostile_segments_are_refused_or_in_bounds(changes: List[Tuple[int, byte
 def test_a_chunk_out_of_bounds_is_refused(place: Place) -> None:
     segment = small_segment()
     segment.set_place(2, place)
-    with pytest.raises(ImageDamaged, match="bounds"):
+    with pytest.raises(ImageDamaged):
         Segment.decode(segment.encode(), IMAGE)
 
 
@@ -311,7 +312,7 @@ def test_hostile_roots_are_refused_or_in_bounds(changes: List[Tuple[int, bytes]]
     ],
 )
 def test_a_segment_out_of_bounds_is_refused(place: Place) -> None:
-    with pytest.raises(ImageDamaged, match="bounds"):
+    with pytest.raises(ImageDamaged):
         Root.decode(small_root(place).encode(), IMAGE)
 
 

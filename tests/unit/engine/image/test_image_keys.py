@@ -62,6 +62,7 @@ def test_a_slot_opens_with_its_password_alone(password: str, other: str) -> None
         {"r": 65},
         {"p": 0},
         {"p": 17},
+        {"n": 1 << 18, "p": 2},
         {"n": 1 << 16, "r": 1},  # RFC 7914: n < 2^(16 r)
         {"name": "pbkdf2"},
         {"salt": "00"},

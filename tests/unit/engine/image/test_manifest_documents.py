@@ -201,6 +201,7 @@ def test_an_encrypted_checkpoint_does_not_stop_a_clear_run(monkeypatch: Any) -> 
         b'{"a": "\xc3\xa4"}',
         b'{"a": ' + b"1" * 41 + b"}",
         b'{"a": ' + b"9" * (4 << 20) + b"}",
+        b'{"a": ' + b"[" * 64 + b"]" * 64 + b"}",
         b'{"a": ' + b"[" * 100000 + b"]" * 100000 + b"}",
         b" " * (fmt.MAX_JSON_BYTES + 1),
     ],
