@@ -13,6 +13,7 @@ from .contract import Storage
 from .directory import DirectoryStorage
 from .retry import RetryingStorage
 from .sftp import SftpStorage
+from .smb import SmbStorage
 
 _TIME_LIMIT_SECONDS = 3600
 
@@ -38,9 +39,10 @@ def open_storage(
         )
     if scheme == "sftp":
         return RetryingStorage(SftpStorage(settings, warn), _limit_seconds(settings), cancelled)
-    if scheme or url.startswith("\\\\"):
-        kind = scheme or "UNC share"
-        raise StorageUrlInvalid(url=url, reason="this version has no storage of the kind %s yet" % kind)
+    if url.startswith("\\\\"):
+        return RetryingStorage(SmbStorage(settings), _limit_seconds(settings), cancelled)
+    if scheme:
+        raise StorageUrlInvalid(url=url, reason="this version has no storage of the kind %s" % scheme)
     if not os.path.isabs(url):
         raise StorageUrlInvalid(url=url or "(nothing)", reason="it is no absolute path of a directory")
     return DirectoryStorage(url)

@@ -1,0 +1,267 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A storage on a Windows share: SMB 2 and 3, signed always, encrypted where the server can."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+import time
+from typing import Any, Iterable, Iterator, List, Mapping, NoReturn, Optional, Tuple
+
+from ..errors import StorageExists, StorageFailed, StorageNotFound, StorageUnreachable
+from . import smb_link as link_of
+from .contract import PARTIAL_SUFFIX, Entry, EntryKind, SendGate, Space, Storage, check_path
+from .smb_errors import (
+    ABSENT,
+    ACCESS_DENIED,
+    FILE_IS_A_DIRECTORY,
+    NAME_COLLISION,
+    NOT_A_DIRECTORY,
+    PATH_NOT_FOUND,
+    SHARING_VIOLATION,
+    from_status,
+)
+from .smb_link import Handle, LinkLost, Refused, SmbLink
+from .smb_login import SmbConnector, parse_unc
+from .smb_transfer import pull, push
+
+_TIMEOUT_SECONDS = 60.0
+# A reader that has the old file open makes Windows refuse to replace it [MS-FSA 2.1.5.15.11]; readers of leases are quick.
+_REPLACE_TRIES = 10
+_REPLACE_WAIT_SECONDS = 0.1
+
+
+class SmbStorage(Storage):
+    """The contract over ``\\\\server\\share\\path``. Connects with the first call, and again after a lost link.
+
+    Settings: ``url``, ``username`` (``domain\\user``, ``computer\\user`` or ``user@domain``), ``password`` (without one
+    Kerberos is tried), ``port`` (445), ``encrypt`` (``required`` refuses a server that can't), ``timeout_seconds`` of
+    each request (60).
+    """
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        unc = parse_unc(str(settings.get("url") or ""))
+        self._connector = SmbConnector(unc, settings, float(settings.get("timeout_seconds") or _TIMEOUT_SECONDS))
+        self._place = self._connector.place
+        self.description = self._place.storage
+        self._root = "\\".join(unc.names)
+        self._lock = threading.Lock()
+        self._link: Optional[SmbLink] = None
+        self._root_made = False
+        self._closed = False
+
+    def _connected(self) -> SmbLink:
+        with self._lock:
+            if self._closed:
+                raise StorageFailed(storage=self.description, operation="use", path="it", reason="it is closed")
+            if self._link is None or self._link.dead:
+                self._link = None
+                link = self._connector.connect()
+                try:
+                    self._make_root(link)
+                except BaseException:
+                    link.kill()
+                    raise
+                self._link = link
+            return self._link
+
+    def _make_root(self, link: SmbLink) -> None:
+        if self._root_made or not self._root:
+            return
+        with self._errors("opening", ""):
+            try:
+                _make_tree(link, self._root)
+            except Refused as refused:
+                if refused.status != ACCESS_DENIED:
+                    raise
+                # Opening and making in one is too much to ask for on a share that only lets us read.
+                link.close(link.open(self._root, link_of.READ, link_of.OPEN, link_of.ONLY_DIRECTORY))
+        self._root_made = True
+
+    @contextlib.contextmanager
+    def _errors(self, operation: str, path: str) -> Iterator[None]:
+        try:
+            yield
+        except LinkLost as lost:
+            raise StorageUnreachable(storage=self.description, reason=str(lost)) from lost
+        except Refused as refused:
+            raise from_status(self._place, operation, path, refused.status) from None
+
+    @contextlib.contextmanager
+    def _opened(
+        self, path: str, access: int, disposition: int = link_of.OPEN, options: int = 0
+    ) -> Iterator[Tuple[SmbLink, Handle]]:
+        """Open for the length of a block; the server must also have closed it well."""
+        link = self._connected()
+        handle = link.open(self._local(path), access, disposition, options)
+        try:
+            yield link, handle
+        except BaseException:
+            link.close_quietly(handle)
+            raise
+        link.close(handle)
+
+    def _local(self, path: str) -> str:
+        inside = check_path(path).replace("/", "\\")
+        return "\\".join(part for part in (self._root, inside) if part)
+
+    def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+        target = self._local(path)
+        with self._errors("writing", path):
+            link = self._connected()
+            if not replace and self._is_there(link, target):
+                raise StorageExists(path=path, storage=self.description)
+            temporary = "%s.%s%s" % (target, secrets.token_hex(4), PARTIAL_SUFFIX)
+            access = link_of.WRITE | link_of.DELETE
+            handle = link.open(temporary, access, link_of.CREATE, link_of.ONLY_FILE)
+            try:
+                size_bytes = push(link, handle, data, gate)
+                link.flush(handle)
+                self._publish(link, handle, target, replace)
+                link.flush(handle)  # the name too
+            except BaseException:
+                self._drop(link, handle)
+                raise
+            link.close(handle)
+        return size_bytes
+
+    @staticmethod
+    def _is_there(link: SmbLink, target: str) -> bool:
+        try:
+            link.close(link.open(target, 0))
+        except Refused as refused:
+            if refused.status in ABSENT:
+                return False
+            raise
+        return True
+
+    @staticmethod
+    def _publish(link: SmbLink, handle: Handle, target: str, replace: bool) -> None:
+        for tries_left in range(_REPLACE_TRIES if replace else 1, 0, -1):
+            try:
+                return link.rename(handle, target, replace)
+            except Refused as refused:
+                if refused.status not in (ACCESS_DENIED, SHARING_VIOLATION) or tries_left == 1:
+                    raise
+            time.sleep(_REPLACE_WAIT_SECONDS)
+        return None
+
+    @staticmethod
+    def _drop(link: SmbLink, handle: Handle) -> None:
+        """Leave no debris where the link still works; elsewhere the sweep finds it by its suffix."""
+        with contextlib.suppress(LinkLost, Refused):
+            link.delete_on_close(handle)
+        link.close_quietly(handle)
+
+    def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
+        with self._errors("reading", path):
+            link = self._connected()
+            handle = self._open_file(link, path)
+        pieces = pull(link, handle, offset_bytes, length_bytes)
+        try:
+            while True:
+                with self._errors("reading", path):
+                    piece = next(pieces, None)
+                if piece is None:
+                    return
+                yield piece
+        finally:
+            pieces.close()
+            link.close_quietly(handle)
+
+    def _open_file(self, link: SmbLink, path: str) -> Handle:
+        try:
+            handle = link.open(self._local(path), link_of.READ, link_of.OPEN, link_of.ONLY_FILE)
+        except Refused as refused:
+            if refused.status != FILE_IS_A_DIRECTORY:
+                raise
+            self._absent(path)
+        if handle.kind is not EntryKind.FILE:
+            link.close_quietly(handle)
+            self._absent(path)
+        return handle
+
+    def _absent(self, path: str) -> NoReturn:
+        raise StorageNotFound(path=path, storage=self.description)
+
+    def list(self, path: str) -> List[Entry]:
+        with self._errors("listing", path):
+            with self._opened(path, link_of.READ, options=link_of.ONLY_DIRECTORY) as (link, handle):
+                if handle.kind is not EntryKind.DIRECTORY:
+                    self._absent(path)
+                return link.entries(handle)
+
+    def stat(self, path: str) -> Entry:
+        with self._errors("looking at", path), self._opened(path, 0) as (dummy, handle):
+            return Entry(path.rsplit("/", 1)[-1], handle.kind, handle.size_bytes)
+
+    def rename(self, source: str, destination: str) -> None:
+        old, new = self._local(source), self._local(destination)
+        with self._errors("renaming", source):
+            link = self._connected()
+            handle = link.open(old, link_of.WRITE | link_of.DELETE)
+            try:
+                self._rename(link, handle, new, destination)
+                if handle.kind is EntryKind.FILE:
+                    link.flush(handle)
+            finally:
+                link.close_quietly(handle)
+
+    def _rename(self, link: SmbLink, handle: Handle, new: str, destination: str) -> None:
+        try:
+            link.rename(handle, new, False)
+        except Refused as refused:
+            if refused.status in (NAME_COLLISION, PATH_NOT_FOUND, NOT_A_DIRECTORY):
+                raise from_status(self._place, "renaming", destination, refused.status) from None
+            raise
+
+    def delete(self, path: str) -> None:
+        options = link_of.ONLY_FILE | link_of.DELETE_ON_CLOSE
+        with self._errors("deleting", path), self._opened(path, link_of.DELETE, options=options):
+            return
+
+    def make_directory(self, path: str, *, exclusive: bool = False) -> None:
+        target = self._local(path)
+        with self._errors("making the directory", path):
+            link = self._connected()
+            try:
+                if exclusive:
+                    link.close(link.open(target, 0, link_of.CREATE, link_of.ONLY_DIRECTORY))
+                elif target:
+                    _make_tree(link, target)
+            except Refused as refused:
+                if refused.status != NOT_A_DIRECTORY:
+                    raise
+                raise StorageExists(path=path, storage=self.description) from None
+
+    def remove_directory(self, path: str) -> None:
+        options = link_of.ONLY_DIRECTORY
+        with self._errors("removing the directory", path):
+            with self._opened(path, link_of.DELETE, options=options) as (link, handle):
+                link.delete_on_close(handle)
+
+    def space(self) -> Optional[Space]:
+        with self._errors("asking for the space", ""), self._opened("", link_of.READ) as (link, handle):
+            return link.space(handle)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            link, self._link = self._link, None
+        if link is not None:
+            link.log_off()
+
+
+def _make_tree(link: SmbLink, target: str) -> None:
+    """Open or make a directory; those above it only where they are missing."""
+    try:
+        link.close(link.open(target, 0, link_of.OPEN_OR_CREATE, link_of.ONLY_DIRECTORY))
+    except Refused as refused:
+        above = target.rpartition("\\")[0]
+        if refused.status != PATH_NOT_FOUND or not above:
+            raise
+        _make_tree(link, above)
+        link.close(link.open(target, 0, link_of.OPEN_OR_CREATE, link_of.ONLY_DIRECTORY))

@@ -1,0 +1,121 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the status of an SMB answer [MS-ERREF 2.3.1] to an error of the catalogue."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..errors import (
+    StorageAccountBlocked,
+    StorageError,
+    StorageExists,
+    StorageFailed,
+    StorageFull,
+    StorageLoginFailed,
+    StorageNotFound,
+    StoragePathTooLong,
+    StoragePermissionDenied,
+    StorageQuotaReached,
+    StorageShareNotFound,
+)
+
+ACCESS_DENIED = 0xC0000022
+BAD_NETWORK_NAME = 0xC00000CC
+DELETE_PENDING = 0xC0000056
+END_OF_FILE = 0xC0000011
+FILE_IS_A_DIRECTORY = 0xC00000BA
+NO_MORE_FILES = 0x80000006
+NO_SUCH_FILE = 0xC000000F
+NOT_A_DIRECTORY = 0xC0000103
+PATH_NOT_FOUND = 0xC000003A
+SHARING_VIOLATION = 0xC0000043
+NAME_COLLISION = 0xC0000035
+# The session or the share is gone: connect and log in again. USER_SESSION_DELETED, NETWORK_SESSION_EXPIRED,
+# NETWORK_NAME_DELETED, CONNECTION_DISCONNECTED, FILE_CLOSED (its server restarted), INVALID_HANDLE.
+LINK_GONE = frozenset([0xC0000203, 0xC000035C, 0xC00000C9, 0xC000020C, 0xC0000128, 0xC0000008])
+ABSENT = frozenset([0xC0000034, PATH_NOT_FOUND, NO_SUCH_FILE, 0xC0000225, DELETE_PENDING])
+_DENIED = frozenset([ACCESS_DENIED, 0xC0000061, 0xC0000121, 0xC00000A2, 0xC000019B])
+_FULL = frozenset([0xC000007F, 0xC00002CF])
+_QUOTA = frozenset([0xC0000044, 0xC0000802])
+_TOO_LONG = frozenset([0xC0000106, 0xC0000095])
+_NAME_INVALID = frozenset([0xC0000033, 0xC000003B, 0xC0000039])
+_ON_A_LINK = frozenset([0x8000002D, 0xC0000280, 0xC000050B])
+_WRONG_LOGIN = frozenset([0xC000006D, 0xC000006A, 0xC0000064])
+_BLOCKED = {
+    0xC000006E: "the account is restricted, for instance to passwords that are not empty",
+    0xC000006F: "the account may not log in at this time of day",
+    0xC0000070: "the account may not log in from this host",
+    0xC0000071: "its password has expired",
+    0xC0000072: "the account is disabled",
+    0xC0000193: "the account has expired",
+    0xC0000224: "its password must be changed first",
+    0xC0000234: "the account is locked after too many failures",
+    0xC000015B: "the account may not log in over the network",
+}
+_WORDS = {
+    0xC0000101: "the directory is not empty",
+    FILE_IS_A_DIRECTORY: "it is a directory",
+    SHARING_VIOLATION: "another program has it open",
+    0xC00000D0: "the server takes no more connections",
+    0xC000009A: "the server is short of memory",
+    0xC0000205: "the server is short of memory",
+    0xC0000257: "it lies on another server of this DFS name space; give that server's share",
+}
+
+
+class Place(NamedTuple):
+    """What messages name: never the password."""
+
+    storage: str
+    server: str
+    share: str
+    username: str
+
+
+def from_status(place: Place, operation: str, path: str, status: int) -> StorageError:
+    """Return the error for an answer to ``operation`` of ``path``."""
+    storage, shown = place.storage, path or "the directory"
+    if status in ABSENT:
+        return StorageNotFound(path=shown, storage=storage)
+    if status == NAME_COLLISION:
+        return StorageExists(path=shown, storage=storage)
+    if status in _DENIED:
+        return StoragePermissionDenied(storage=storage, operation=operation, path=shown)
+    if status in _ON_A_LINK:
+        return StoragePermissionDenied(storage=storage, operation="following a link on the way to", path=shown)
+    if status in _FULL:
+        return StorageFull(storage=storage, path=shown)
+    if status in _QUOTA:
+        return StorageQuotaReached(storage=storage, path=shown, username=place.username)
+    if status in _TOO_LONG or (status in _NAME_INVALID and len(path) > 200):
+        return StoragePathTooLong(storage=storage, path=shown)
+    if status == NOT_A_DIRECTORY:
+        return StorageNotFound(path=shown, storage=storage)
+    return StorageFailed(operation=operation, path=shown, storage=storage, reason=_words(status))
+
+
+def from_login(place: Place, status: int) -> StorageError:
+    """Return the error for the answer to a login."""
+    if status in _WRONG_LOGIN:
+        reason = "user name or password is wrong"
+        return StorageLoginFailed(storage=place.storage, username=place.username, reason=reason)
+    if status in _BLOCKED:
+        return StorageAccountBlocked(storage=place.storage, username=place.username, reason=_BLOCKED[status])
+    if status in _DENIED:
+        reason = "the server does not let this user in, or demands an encryption that was not agreed on"
+        return StorageLoginFailed(storage=place.storage, username=place.username, reason=reason)
+    return StorageFailed(operation="opening", path=place.share, storage=place.storage, reason=_words(status))
+
+
+def from_share(place: Place, status: int) -> StorageError:
+    """Return the error for the answer to connecting to the share."""
+    if status == BAD_NETWORK_NAME:
+        return StorageShareNotFound(server=place.server, share=place.share)
+    return from_status(place, "opening", "the share " + place.share, status)
+
+
+def _words(status: int) -> str:
+    known = _WORDS.get(status)
+    return "%s (status 0x%08X)" % (known, status) if known else "the server answers with status 0x%08X" % status
