@@ -146,10 +146,10 @@ def _sweep(
     freed = 0
     for entry in directory.trash():
         old = entry.since_seconds + TRASH_SECONDS <= now_seconds
-        if entry.sequence is None:
-            finished = entry.pack not in needed
-        else:
-            finished = entry.sequence < newest and entry.pack not in needed
+        # Needed and in use as well: it was sent again while this copy was on its way out.
+        finished = entry.pack not in needed or present.get(entry.pack) == entry.size_bytes
+        if entry.sequence is not None:
+            finished = finished and entry.sequence < newest
         if old and finished:
             report.purged_packs.append(entry.pack)
             freed += entry.size_bytes
