@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 PASSPHRASE = "a passphrase with spaces"
 
@@ -75,15 +75,14 @@ class SftpServer:
         if os.geteuid() == 0:
             os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # sshd's privilege separation wants it
         program = shutil.which("sshd") or "/usr/sbin/sshd"
-        log = open(self.folder / "sshd.log", "ab")
-        self._process = subprocess.Popen(
-            [program, "-D", "-e", "-f", str(self.folder / "sshd_config")],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        log.close()
+        with open(self.folder / "sshd.log", "ab") as log:
+            self._process = subprocess.Popen(
+                [program, "-D", "-e", "-f", str(self.folder / "sshd_config")],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -113,7 +112,7 @@ class SftpServer:
         self.kill()
 
 
-def _descendants(pid: int) -> "list[int]":
+def _descendants(pid: int) -> List[int]:
     try:
         with open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii") as file:
             children = [int(word) for word in file.read().split()]

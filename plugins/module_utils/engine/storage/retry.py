@@ -59,6 +59,7 @@ class RetryingStorage(Storage):
         self._clock = clock
         self._lock = threading.Lock()
         self._down_since: Optional[float] = None
+        self._is_closed = False
 
     def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
         patience = _Patience(self)
@@ -156,6 +157,7 @@ class RetryingStorage(Storage):
         self._repeat(lambda: self.inner.forget_cache(path))
 
     def close(self) -> None:
+        self._is_closed = True
         self.inner.close()
 
     def _repeat(self, call: Callable[[], Answer]) -> Answer:
@@ -177,7 +179,7 @@ class RetryingStorage(Storage):
         with self._lock:
             self._down_since = now if self._down_since is None else self._down_since
             started = min(self._down_since, since)
-        if now + seconds - started > self._limit_seconds:
+        if self._is_closed or now + seconds - started > self._limit_seconds:
             raise error
         while seconds > 0:
             if self._cancelled():

@@ -1,0 +1,65 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every storage there is, for suites that run over all of them.
+
+A factory takes a directory, starts what it needs there, and yields a function that opens the storage: each call gives
+a new ``Storage`` over the same root, as another process would have it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Callable, ContextManager, Dict, Iterator
+
+from engine.storage.contract import Storage
+from engine.storage.directory import DirectoryStorage
+from engine.storage.retry import RetryingStorage
+from engine.storage.sftp import SftpStorage
+
+from .sftp_server import SftpServer
+from .sftp_stub import plain_server
+from .storages import MemoryStorage
+
+Open = Callable[[], Storage]
+Factory = Callable[[Path], ContextManager[Open]]
+
+
+@contextlib.contextmanager
+def memory(dummy_folder: Path) -> Iterator[Open]:
+    storage = MemoryStorage()
+    yield lambda: storage
+
+
+@contextlib.contextmanager
+def directory(folder: Path) -> Iterator[Open]:
+    yield lambda: DirectoryStorage(str(folder / "storage"))
+
+
+@contextlib.contextmanager
+def sftp(folder: Path) -> Iterator[Open]:
+    with SftpServer(folder) as server, contextlib.ExitStack() as opened:
+        yield lambda: opened.enter_context(SftpStorage(server.settings()))
+
+
+@contextlib.contextmanager
+def sftp_without_extensions(folder: Path) -> Iterator[Open]:
+    (folder / "images").mkdir()
+    with plain_server(folder / "images") as server, contextlib.ExitStack() as opened:
+        yield lambda: opened.enter_context(SftpStorage(server.settings()))
+
+
+@contextlib.contextmanager
+def sftp_with_retries(folder: Path) -> Iterator[Open]:
+    with SftpServer(folder) as server, contextlib.ExitStack() as opened:
+        yield lambda: opened.enter_context(RetryingStorage(SftpStorage(server.settings()), 60.0))
+
+
+FACTORIES: Dict[str, Factory] = {
+    "memory": memory,
+    "directory": directory,
+    "sftp": sftp,
+    "sftp_without_extensions": sftp_without_extensions,
+    "sftp_with_retries": sftp_with_retries,
+}
