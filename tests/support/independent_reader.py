@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import zstandard
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -74,10 +75,9 @@ class IndependentReader:
             sealed = bytes.fromhex(slot.pop("sealed"))
             try:
                 return AESGCM(wrapping).decrypt(bytes(12), sealed, json.dumps(slot, sort_keys=True).encode("ascii"))
-            except Exception as error:  # InvalidTag: another password
-                last = error
-                continue
-        raise Refused("no slot opens: %s" % last)
+            except InvalidTag:
+                continue  # another password's slot
+        raise Refused("no slot opens")
 
     # -- section 9 ----------------------------------------------------------------------------------------------------
 
