@@ -159,10 +159,12 @@ class Lease:
         return document if isinstance(document, dict) else {}
 
     def _holder_of(self, content: bytes) -> str:
-        return str(self._parse(content).get("holder", ""))
+        holder = self._parse(content).get("holder")
+        return holder if isinstance(holder, str) else ""
 
     def _describe(self, content: bytes) -> str:
-        document = self._parse(content)
+        # Only what can't be nested is shown: a list as deep as it could be read may be too deep to be written.
+        document = {name: value for name, value in self._parse(content).items() if isinstance(value, (str, int))}
         return "process %s on %s" % (str(document.get("pid", "?"))[:10], str(document.get("host", "?"))[:64])
 
     def _is_dead(self, content: bytes) -> bool:

@@ -22,7 +22,7 @@ _EXTENTS, _INLINE_DATA, _ENCRYPTED = 0x80000, 0x10000000, 0x800
 _EXTENT_MAGIC = 0xF30A
 _MAX_DEPTH = 6
 _MAX_FOLDER_BYTES = 1 << 30
-_MAX_RUNS = 1 << 24
+_MAX_RUNS = 1 << 21
 Runs = List[Tuple[int, int]]  # (first block, blocks)
 
 
@@ -34,12 +34,13 @@ class ExtTree(FileTree):
     def __init__(self, volume: Ext) -> None:
         self._volume = volume
         self._block_bytes = volume.block_bytes
+        self._budget_bytes = 4 * volume.source.size_bytes + (64 << 20)
 
     def root(self) -> int:
         return _ROOT_INODE
 
     def children(self, node: int) -> Iterator[Entry]:
-        inode = self._volume.inode(node)
+        inode = self._inode(node)
         mode, flags = struct.unpack_from("<H", inode, 0)[0], struct.unpack_from("<I", inode, 32)[0]
         if mode & 0xF000 != _FOLDER:
             raise self._invalid("inode %d is no folder" % node)
@@ -55,7 +56,7 @@ class ExtTree(FileTree):
         left = -(-size // self._block_bytes)
         for first, blocks in self._runs(inode, flags)[0]:
             for block in range(first, first + min(blocks, left)):
-                yield from self._entries(self._volume.source.read(block * self._block_bytes, self._block_bytes))
+                yield from self._entries(self._block(block))
             left -= min(blocks, left)
 
     def _entries(self, data: bytes) -> Iterator[Entry]:
@@ -71,11 +72,11 @@ class ExtTree(FileTree):
                 continue  # unused, a checksum, or itself
             is_folder = kind == 2
             if kind == 0:  # a volume without types in its folders
-                is_folder = struct.unpack_from("<H", self._volume.inode(child), 0)[0] & 0xF000 == _FOLDER
+                is_folder = struct.unpack_from("<H", self._inode(child), 0)[0] & 0xF000 == _FOLDER
             yield Entry(name.decode("utf-8", "surrogateescape"), child, is_folder)
 
     def content(self, node: int) -> Optional[FileContent]:
-        inode = self._volume.inode(node)
+        inode = self._inode(node)
         mode, links = struct.unpack_from("<H", inode, 0)[0], struct.unpack_from("<H", inode, 26)[0]
         flags = struct.unpack_from("<I", inode, 32)[0]
         if mode & 0xF000 != _FILE or node < self._volume.first_inode:
@@ -111,7 +112,7 @@ class ExtTree(FileTree):
                 if block in maps:
                     raise self._invalid("an extent tree bites its own tail")
                 maps.add(block)
-                child = self._volume.source.read(block * self._block_bytes, self._block_bytes)
+                child = self._block(block)
                 if struct.unpack_from("<H", child, 6)[0] != depth - 1:
                     raise self._invalid("an extent tree is malformed")
                 self._extents(child, level + 1, runs, maps)
@@ -133,12 +134,26 @@ class ExtTree(FileTree):
             else:
                 runs.append((block, 1))
             return
-        if block in maps or len(maps) > _MAX_RUNS:
+        if block in maps or max(len(maps), len(runs)) > _MAX_RUNS:
             raise self._invalid("a block map bites its own tail")
         maps.add(block)
-        data = self._volume.source.read(block * self._block_bytes, self._block_bytes)
+        data = self._block(block)
         for (pointer,) in struct.iter_unpack("<I", data):
             self._indirect(pointer, level - 1, runs, maps)
+
+    def _block(self, number: int) -> bytes:
+        self._spend(self._block_bytes)
+        return self._volume.source.read(number * self._block_bytes, self._block_bytes)
+
+    def _inode(self, number: int) -> bytes:
+        inode = self._volume.inode(number)
+        self._spend(len(inode))
+        return inode
+
+    def _spend(self, length_bytes: int) -> None:
+        self._budget_bytes -= length_bytes
+        if self._budget_bytes < 0:
+            raise self._invalid("its structures lead in circles")
 
     def _checked(self, block: int, count: int) -> int:
         if block == 0 or block + count > self._volume.block_count:

@@ -19,7 +19,7 @@ from .fat import Fat
 _ROOT = 0  # FAT12 and FAT16 have a root folder outside the clusters
 _LONG_NAME, _VOLUME_ID, _FOLDER = 0x0F, 0x08, 0x10
 _DELETED, _END = 0xE5, 0x00
-_MAX_FOLDER_CLUSTERS = 1 << 16
+_MAX_FOLDER_BYTES = 4 << 20  # twice what the specification allows
 
 
 class FatTree(FileTree):
@@ -29,6 +29,7 @@ class FatTree(FileTree):
 
     def __init__(self, volume: Fat) -> None:
         self._volume = volume
+        self._budget_clusters = 4 * volume.cluster_count + (1 << 20)
 
     def root(self) -> int:
         return _ROOT
@@ -60,10 +61,13 @@ class FatTree(FileTree):
             yield volume.source.read(start, length)
             return
         first = volume.root_cluster if folder == _ROOT else folder
-        for number, (cluster, count) in enumerate(self._chain(first)):
-            if number > _MAX_FOLDER_CLUSTERS or count > _MAX_FOLDER_CLUSTERS:
+        left = _MAX_FOLDER_BYTES
+        for cluster, count in self._chain(first):
+            start, length = volume.cluster_range(cluster, count)
+            left -= length
+            if left < 0:
                 raise self._invalid("a folder is too long")
-            yield volume.source.read(*volume.cluster_range(cluster, count))
+            yield volume.source.read(start, length)
 
     def content(self, node: int) -> Optional[FileContent]:
         ranges = [self._volume.cluster_range(cluster, count) for cluster, count in self._chain(node)]
@@ -81,6 +85,9 @@ class FatTree(FileTree):
         while True:
             if not 2 <= cluster < volume.cluster_count + 2 or seen > volume.cluster_count or start in visited:
                 raise self._invalid("a chain of clusters leads nowhere")
+            self._budget_clusters -= 1
+            if self._budget_clusters < 0:
+                raise self._invalid("many files claim the same clusters")
             following = volume.next_cluster(cluster)
             if following == cluster + 1:
                 count += 1

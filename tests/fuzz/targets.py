@@ -1,0 +1,269 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is fuzzed: each target takes bytes, feeds a parser or reader, and lets through only what breaks the rules.
+
+The rules: errors of the catalogue only, extents inside the volume, and (watched by whoever runs a target) bounded time
+and memory. A reader that documents ``ValueError`` or ``BlobDamaged`` may raise those.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import struct
+from functools import partial
+from typing import Callable, Dict, Iterator, List, Optional
+
+from engine.device.identity import stored_identity
+from engine.disk.exclusions import leave_out
+from engine.disk.extents import ExtentSet
+from engine.disk.filesystems.contract import FileSystem, VolumeState
+from engine.disk.filesystems.registry import PROBES
+from engine.disk.layout import read_layout
+from engine.disk.patterns import Pattern
+from engine.disk.source import BlockSource, MemorySource
+from engine.disk.used import plan_disk
+from engine.errors import EngineError, StorageNotFound
+from engine.image import documents, manifest, packs, sums
+from engine.image import format as fmt
+from engine.image.directory import DeviceDirectory
+from engine.image.index import Place, Root, Segment, SegmentReference
+from engine.image.keys import MasterKey, parse_slot
+from engine.image.seal import BlobDamaged, Decompressor, FileCipher
+from engine.image.segments import PackReader
+from engine.storage.contract import Entry, EntryKind, Storage
+from engine.storage.lease import Lease
+from fuzz.volumes import names, patched
+
+Target = Callable[[bytes], None]
+IMAGE = "2026-11-24_05-30-00"
+DEVICE = "pc"
+KEY = MasterKey(bytes(range(32)))
+_FAMILIES = ("ntfs", "ext", "fat", "swap", "xfs", "exfat")
+
+
+class BrokenRule(AssertionError):
+    """The engine accepted what it must not, such as extents outside the volume."""
+
+
+class Files(Storage):
+    """A storage that can only be read: names and their bytes."""
+
+    description = "memory"
+
+    def __init__(self, files: Dict[str, bytes]) -> None:
+        self.files = files
+
+    def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
+        if path not in self.files:
+            raise StorageNotFound(path=path, storage=self.description)
+        data = self.files[path][offset_bytes:]
+        yield data if length_bytes is None else data[:length_bytes]
+
+    def list(self, path: str) -> List[Entry]:
+        found = []
+        for name, data in self.files.items():
+            folder, dummy, last = name.rpartition("/")
+            if folder == path:
+                found.append(Entry(last, EntryKind.FILE, len(data)))
+        return found
+
+    def _refuse(self, *dummy: object, **dummy_more: object) -> None:
+        raise BrokenRule("a reader writes to the storage")
+
+    put = stat = rename = delete = make_directory = remove_directory = space = _refuse  # type: ignore[assignment]
+
+
+Files.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]
+
+
+def _inside(extents: ExtentSet, source: BlockSource) -> None:
+    if extents.end_bytes > source.size_bytes or any(extent.start_bytes < 0 for extent in extents):
+        raise BrokenRule("extents lie outside the volume")
+
+
+# -- disks ------------------------------------------------------------------------------------------------------------
+
+
+def file_system(family: str, data: bytes) -> None:
+    """Every probe of the registry sees every volume, not only the one that it was made for."""
+    volume, dummy_flags = patched(family, data)
+    source = MemorySource(volume)
+    for probe in PROBES:
+        with contextlib.suppress(EngineError):
+            found = probe(source)
+            if found is not None:
+                for state in VolumeState:
+                    _read_volume(found, source, state)
+
+
+def _read_volume(found: FileSystem, source: BlockSource, state: VolumeState) -> None:
+    with contextlib.suppress(EngineError):
+        used = found.used(state)
+        _inside(used.extents, source)
+        tree = found.tree() if used.trusted and state is not VolumeState.LIVE else None
+        if tree is None:
+            return
+        pattern = Pattern.parse("/**").below((), tree.case_sensitive)
+        outcome = leave_out(used.extents, tree, [pattern])
+        _inside(tree.protected(), source)
+        if outcome.kept.difference(used.extents):
+            raise BrokenRule("more is kept than was in use")
+
+
+def disk(family: str, data: bytes) -> None:
+    """A whole disk, as plain file of 512 and of 4096-byte sectors: layout, then the plan of all volumes."""
+    content, flags = patched(family, data)
+    source = MemorySource(content, 4096 if flags & 2 else 512)
+    layout = read_layout(source)
+    _inside(layout.structures, source)
+    for partition in layout.partitions:
+        if partition.start_bytes < 0 or partition.start_bytes + partition.length_bytes > source.size_bytes:
+            raise BrokenRule("a partition lies outside the disk")
+    with contextlib.suppress(EngineError):
+        plan = plan_disk(source, layout, lambda partition: VolumeState.OFFLINE)
+        _inside(plan.used, source)
+
+
+# -- images -----------------------------------------------------------------------------------------------------------
+
+
+def pack(data: bytes) -> None:
+    """As it is, and with a table and digest that fit."""
+    _pack(data)
+    if len(data) > packs.HEADER_BYTES + 64:
+        offset, count = struct.unpack_from(">QI", data, len(data) - 60)
+        count = (len(data) - 60 - min(offset, len(data) - 60)) // packs.ENTRY_BYTES
+        start = len(data) - 60 - count * packs.ENTRY_BYTES
+        table = data[start : len(data) - 60]
+        trailer = struct.pack(">QI32s16s", start, count, hashlib.sha256(table).digest(), fmt.PACK_END_MAGIC)
+        _pack(data[:start] + table + trailer)
+
+
+def _pack(data: bytes) -> None:
+    name = hashlib.sha256(data).hexdigest()
+    path = fmt.pack_path(DEVICE, name)
+    storage = Files({path: data})
+    with contextlib.suppress(EngineError):
+        packs.read_salt(data[: packs.HEADER_BYTES], name)
+    with contextlib.suppress(EngineError):
+        for entry in packs.read_table(storage, path, len(data))[:64]:
+            place = Place(name, entry.offset, entry.stored_bytes, entry.codec)
+            for key in (None, KEY):
+                reader = PackReader(storage, DEVICE, key)
+                with contextlib.suppress(EngineError):
+                    sealed = reader.fetch(name, entry.offset, entry.stored_bytes, IMAGE)
+                    reader.open(place, entry.kind, entry.blob_id, entry.plain_bytes, sealed, IMAGE)
+
+
+def seal(data: bytes) -> None:
+    head = data[:8].ljust(8, b"\0")
+    codec, dummy_kind, plain_bytes = struct.unpack_from("<BBI", head)
+    with contextlib.suppress(BlobDamaged):
+        Decompressor().decompress(codec % 3, data[8:], plain_bytes % (fmt.MAX_BLOB_PLAIN_BYTES + 1))
+    with contextlib.suppress(BlobDamaged):
+        FileCipher(KEY, bytes(32)).open(0, fmt.KIND_CHUNK, codec, bytes(32), plain_bytes, data[8:])
+
+
+def segment(data: bytes) -> None:
+    with contextlib.suppress(EngineError):
+        for dummy_position, dummy_id, place in Segment.decode(data, IMAGE).stored():
+            _plausible(place)
+
+
+def root(data: bytes) -> None:
+    for is_partial in (False, True):
+        with contextlib.suppress(EngineError):
+            decoded = Root.decode(data, IMAGE, partial=is_partial)
+            for reference in decoded.segments:
+                if reference.place is not None:
+                    _plausible(reference.place)
+            _load(decoded.segments[:4])
+
+
+def _load(references: List[SegmentReference]) -> None:
+    reader = PackReader(Files({}), DEVICE, None)
+    for reference in references:
+        with contextlib.suppress(EngineError):
+            reader.segment(reference, 1, IMAGE)
+
+
+def _plausible(place: Place) -> None:
+    if place.stored_bytes > fmt.MAX_BLOB_PLAIN_BYTES + fmt.TAG_BYTES:
+        raise BrokenRule("a blob may ask for %d bytes of memory" % place.stored_bytes)
+
+
+def image_manifest(data: bytes) -> None:
+    """As it is, and with the checksum of an image in clear that fits."""
+    _manifest(data)
+    with contextlib.suppress(ValueError, RecursionError, TypeError):
+        document = json.loads(data)
+        body = (
+            {name: value for name, value in document.items() if name != "authentication"}
+            if isinstance(document, dict)
+            else {}
+        )
+        body["authentication"] = hashlib.sha256(documents.canonical(body)).hexdigest()
+        _manifest(documents.pretty(body))
+
+
+def _manifest(data: bytes) -> None:
+    with contextlib.suppress(EngineError):
+        decoded = manifest.decode(data, IMAGE)
+        for key in (None, KEY):
+            with contextlib.suppress(EngineError):
+                manifest.authenticate(data, decoded, key)
+
+
+def slot(data: bytes) -> None:
+    with contextlib.suppress(EngineError):
+        parse_slot(hashlib.sha256(data).hexdigest() + ".json", data).open("secret")
+
+
+def sha256sums(data: bytes) -> None:
+    with contextlib.suppress(EngineError):
+        sums.decode(data, IMAGE)
+
+
+def document(data: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        documents.canonical(documents.parse(data))
+
+
+def record(data: bytes) -> None:
+    name = "pinned-%s.json" % hashlib.sha256(data).hexdigest()
+    directory = DeviceDirectory(Files({"%s/%s/%s/%s" % (DEVICE, fmt.RECORDS, IMAGE, name): data}), DEVICE)
+    with contextlib.suppress(EngineError):
+        directory.record_kinds(IMAGE)
+
+
+def device_id(data: bytes) -> None:
+    with contextlib.suppress(EngineError):
+        stored_identity(Files({"%s/%s" % (DEVICE, fmt.DEVICE_ID_NAME): data}), DEVICE)
+
+
+def lease(data: bytes) -> None:
+    held = Lease(Files({"%s/lease.json" % DEVICE: data}), DEVICE, clock=lambda: 0.0)
+    held._is_dead(data[:4096])
+    with contextlib.suppress(EngineError):
+        held.check()
+
+
+TARGETS: Dict[str, Target] = {
+    **{family: partial(file_system, family) for family in _FAMILIES if names(family)},
+    "mbr": partial(disk, "mbr"),
+    "gpt": partial(disk, "gpt"),
+    "pack": pack,
+    "seal": seal,
+    "segment": segment,
+    "root": root,
+    "manifest": image_manifest,
+    "slot": slot,
+    "sums": sha256sums,
+    "document": document,
+    "record": record,
+    "device_id": device_id,
+    "lease": lease,
+}
