@@ -141,7 +141,14 @@ def small_documents() -> None:
         slots = ["cd" * 32 + ".json"] if key else []
         one = manifest.Manifest(
             *(IMAGE, DEVICE, 3, "2026-11-24T05:30:00Z", "offline", key.key_id if key else "", slots, [disk]),
-            *({fmt.LOG_NAME: "ef" * 32}, 1, 1000, manifest.packs_digest(["ab" * 32]), 5, 0),
+            *(
+                {fmt.DEVICE_INFORMATION_NAME: "ab" * 32, fmt.LOG_NAME: "ef" * 32},
+                1,
+                1000,
+                manifest.packs_digest(["ab" * 32]),
+                5,
+                0,
+            ),
         )
         _seed("manifest", name, manifest.encode(one, key))
     _seed("slot", "small", KEY.new_slot("secret", n=16)[1])
