@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import errno
+import importlib
 import os
 import stat
 from typing import List, Optional
@@ -91,12 +93,25 @@ class Target:
         flags = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         try:
             self._descriptor = os.open(self.path, flags | (os.O_EXCL if self.is_device else os.O_CREAT), 0o600)
-            if not self.is_device and os.fstat(self._descriptor).st_size < size_bytes:
-                os.ftruncate(self._descriptor, size_bytes)
+            if not self.is_device:
+                self._lock_file(self._descriptor)
+                if os.fstat(self._descriptor).st_size < size_bytes:
+                    os.ftruncate(self._descriptor, size_bytes)
         except OSError as error:
             if self._descriptor is not None:
                 self.close()
             raise RestoreTargetBusy(target=self.path, reason=error.strerror) from error
+
+    def _lock_file(self, descriptor: int) -> None:
+        """What exclusive opening is for a device: two restores at once into one file would mix two disks."""
+        try:
+            fcntl = importlib.import_module("fcntl")
+        except ImportError:
+            return  # Windows, where a plain file is opened without sharing its lock anyway
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OSError(errno.EBUSY, "another restore writes to it") from None
 
     def read(self, offset_bytes: int, length_bytes: int) -> bytes:
         return os.pread(self._open(), length_bytes, offset_bytes)
