@@ -57,8 +57,10 @@ class SambaServer:
         share_options: Optional[Mapping[str, str]] = None,
         share: str = SHARE,
         root: Optional[Path] = None,
+        below: str = "plant",
     ) -> None:
         self.folder = folder
+        self.below = below
         self.share = share
         self.root = root or folder / "root"
         self.port = _free_port()
@@ -100,7 +102,7 @@ class SambaServer:
     def settings(self) -> Dict[str, Any]:
         """What ``imaging_storage`` needs to be for this server."""
         return {
-            "url": "\\\\127.0.0.1\\%s\\plant" % self.share,
+            "url": "\\\\127.0.0.1\\%s\\%s" % (self.share, self.below),
             "port": self.port,
             "username": "PLANT\\" + USER,
             "password": PASSWORD,

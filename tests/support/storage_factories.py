@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Callable, ContextManager, Dict, Iterator
+from typing import Any, Callable, ContextManager, Dict, Iterator
 
 from engine.storage.contract import Storage
 from engine.storage.directory import DirectoryStorage
 from engine.storage.retry import RetryingStorage
 from engine.storage.sftp import SftpStorage
+from engine.storage.smb import SmbStorage
 
+from .samba_server import ODD_SHARE, samba
 from .sftp_server import SftpServer
 from .sftp_stub import plain_server
 from .storages import MemoryStorage
@@ -56,10 +58,32 @@ def sftp_with_retries(folder: Path) -> Iterator[Open]:
         yield lambda: opened.enter_context(RetryingStorage(SftpStorage(server.settings()), 60.0))
 
 
+def smb(**server: Any) -> Factory:
+    """A factory for a share; ``server`` is what ``SambaServer`` is to be told."""
+
+    @contextlib.contextmanager
+    def factory(folder: Path) -> Iterator[Open]:
+        with samba(folder, **server) as running, contextlib.ExitStack() as opened:
+            yield lambda: opened.enter_context(SmbStorage(running.settings))
+
+    return factory
+
+
+@contextlib.contextmanager
+def smb_with_retries(folder: Path) -> Iterator[Open]:
+    with samba(folder) as server, contextlib.ExitStack() as opened:
+        yield lambda: opened.enter_context(RetryingStorage(SmbStorage(server.settings), 60.0))
+
+
 FACTORIES: Dict[str, Factory] = {
     "memory": memory,
     "directory": directory,
     "sftp": sftp,
     "sftp_without_extensions": sftp_without_extensions,
     "sftp_with_retries": sftp_with_retries,
+    "smb": smb(),
+    "smb_encrypted": smb(options={"smb encrypt": "required"}),
+    "smb_2": smb(options={"server max protocol": "SMB2_10"}),
+    "smb_odd_path": smb(share=ODD_SHARE, below="Sicherung größe 2\\ab cd"),
+    "smb_with_retries": smb_with_retries,
 }

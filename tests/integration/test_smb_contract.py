@@ -1,0 +1,125 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a storage promises, held by a share of Samba in several shapes."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from pathlib import Path
+from typing import Any, Iterator, List
+
+import pytest
+from engine.errors import EngineError
+from engine.storage.contract import EntryKind, Storage
+from integration.test_sftp_contract import (  # noqa: F401  (the same promises, over another protocol)
+    test_a_closed_storage_says_so,
+    test_a_put_that_fails_leaves_nothing_under_the_name,
+    test_a_reader_may_stop_and_several_may_be_open_in_one_thread,
+    test_directories,
+    test_existing_files_are_replaced_only_when_asked,
+    test_one_of_many_gets_an_exclusive_directory,
+    test_paths_that_leave_the_root_are_refused,
+    test_ranges,
+    test_threads_share_one_storage,
+    test_what_is_not_there,
+)
+from support.storage_factories import FACTORIES, Open
+
+MIB = 1 << 20
+
+
+@pytest.fixture(params=["smb", "smb_encrypted", "smb_2", "smb_odd_path"])
+def opener(request: Any, tmp_path: Path) -> Iterator[Open]:
+    with FACTORIES[request.param](tmp_path) as opener:
+        yield opener
+
+
+@pytest.fixture
+def storage(opener: Open) -> Storage:
+    return opener()
+
+
+def on_disk(tmp_path: Path) -> Path:
+    """Where the share keeps the storage's root."""
+    found = [Path(folder) for folder, folders, files in os.walk(tmp_path / "root") if files or not folders]
+    return found[0]
+
+
+def test_what_is_put_is_on_the_disk_bit_for_bit(storage: Storage, opener: Open, tmp_path: Path) -> None:
+    data = random.Random(1).randbytes(3 * MIB + 17)
+    gated: List[int] = []
+    assert storage.put("file", [data[:5], b"", data[5:]], gate=gated.append) == len(data)
+    assert sum(gated) == len(data)
+    assert max(gated) <= MIB
+    assert os.listdir(on_disk(tmp_path)) == ["file"]
+    assert (on_disk(tmp_path) / "file").read_bytes() == data
+    assert opener().get("file") == data
+    space, disk = storage.space(), os.statvfs(tmp_path)
+    assert space is not None
+    assert space.total_bytes == disk.f_blocks * disk.f_frsize
+    assert 0 < space.free_bytes <= space.total_bytes
+
+
+def test_names_in_another_case_are_the_same_file(storage: Storage) -> None:
+    storage.make_directory("Line 3")
+    storage.put("Line 3/File", [b"x"])
+    assert storage.get("LINE 3/fiLE") == b"x"
+    assert storage.exists("line 3")
+
+
+def test_long_paths_and_names_beyond_ascii(storage: Storage) -> None:
+    path = "/".join(["Prüfstand 日本 %d" % number + "x" * 60 for number in range(10)])
+    assert len(path) > 700
+    storage.make_directory(path)
+    storage.put(path + "/Datei", [b"x"])
+    assert storage.get(path + "/Datei") == b"x"
+    storage.rename(path + "/Datei", "oben")
+    assert [entry.name for entry in storage.list(path)] == []
+
+
+def test_long_listings(storage: Storage) -> None:
+    names = {"%05d-%s" % (number, "n" * 90) for number in range(700)}  # more than fits into one answer
+
+    def work(mine: List[str]) -> None:
+        for name in mine:
+            storage.make_directory(name)
+
+    ordered = sorted(names)
+    threads = [threading.Thread(target=work, args=(ordered[start::4],)) for start in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    entries = storage.list("")
+    assert {entry.name for entry in entries} == names
+    assert {entry.kind for entry in entries} == {EntryKind.DIRECTORY}
+
+
+def test_links_do_not_lead_out_of_the_share(storage: Storage, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_bytes(b"secret")
+    storage.put("file", [b"x"])
+    os.symlink(outside, on_disk(tmp_path) / "link")
+    os.symlink(outside / "secret", on_disk(tmp_path) / "leads-out")
+    for call in (
+        lambda: storage.get("link/secret"),
+        lambda: storage.get("leads-out"),
+        lambda: storage.put("link/new", [b"x"]),
+        lambda: storage.delete("link/secret"),
+        lambda: storage.make_directory("link/new"),
+        lambda: storage.rename("file", "link/new"),
+    ):
+        with pytest.raises(EngineError):
+            call()
+    assert os.listdir(outside) == ["secret"]
+    assert (outside / "secret").read_bytes() == b"secret"
+
+
+def test_special_files_do_not_hold_the_reader(storage: Storage, tmp_path: Path) -> None:
+    storage.put("file", [b"x"])
+    os.mkfifo(on_disk(tmp_path) / "pipe")
+    assert storage.get("pipe") == b""  # Samba shows it as an empty file
