@@ -180,6 +180,7 @@ class SftpStorage(Storage):
         entries: List[Entry] = []
         deadline = time.monotonic() + _MAX_LISTING_SECONDS
         pending: List[int] = []
+        listed = 0
         try:
             while True:
                 while len(pending) < _LISTINGS_IN_FLIGHT:
@@ -194,7 +195,8 @@ class SftpStorage(Storage):
                 if not names:
                     raise PacketInvalid("it answered a listing with nothing")
                 entries += [entry for entry in map(_entry, names) if entry is not None]
-                if len(entries) > _MAX_ENTRIES or time.monotonic() > deadline:
+                listed += len(names)
+                if listed > _MAX_ENTRIES or time.monotonic() > deadline:
                     reason = "the server lists without an end"
                     raise StorageFailed(operation="listing", path=path, storage=self.description, reason=reason)
         finally:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import socket
 import threading
 import time
@@ -28,7 +29,6 @@ from .sftp_session import SessionLost, SftpSession
 _PORT = 22
 _KEEPALIVE_SECONDS = 15
 _CONNECT_SECONDS = 30.0
-_SOCKET_BUFFER_BYTES = 4 << 20
 # What the server may send before we take it from the channel; requests in flight bound what it has reason to send.
 _WINDOW_BYTES = 32 << 20
 _PACKET_BYTES = 32 << 10
@@ -120,6 +120,10 @@ class SftpConnector:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         except (OSError, UnicodeError) as error:
             raise self._unreachable(getattr(error, "strerror", None) or str(error)) from None
+        # Without a handler Python would print what paramiko logs, tracebacks and a hostile server's words included.
+        logger = logging.getLogger("paramiko")
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
         return paramiko().Transport(_PatientSocket(connection, self._timeout_seconds))
 
     def _log_in(self, transport: Any, types: Optional[List[str]]) -> SftpSession:
@@ -128,13 +132,14 @@ class SftpConnector:
         _prefer(transport, types)
         try:
             transport.start_client(timeout=_CONNECT_SECONDS)
+            key = transport.get_remote_server_key()  # start_client returns without a word when its time is over
         except (ssh_error, EOFError, OSError) as error:
             if type(error).__name__ == "IncompatiblePeer" and types is not None:
                 if self._shown:
                     self._host_keys.refuse(self._shown)
                 raise StorageHostKeyChanged(server=self._address.server, fingerprint="of another type") from None
             raise self._unreachable(_reason(error)) from None
-        self._check_host_key(transport)
+        self._check_host_key(transport, key)
         try:
             self._authenticate(transport)
             channel = transport.open_session(_WINDOW_BYTES, _PACKET_BYTES, timeout=_CONNECT_SECONDS)
@@ -151,8 +156,7 @@ class SftpConnector:
                 ) from None
             raise self._unreachable(_reason(error)) from None
 
-    def _check_host_key(self, transport: Any) -> None:
-        key = transport.get_remote_server_key()
+    def _check_host_key(self, transport: Any, key: Any) -> None:
         if self._host_keys.is_known(key.asbytes()):
             return
         self._shown = self._shown or key.asbytes()
