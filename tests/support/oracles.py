@@ -111,3 +111,44 @@ def dumpe2fs(volume: Path) -> Pairs:
         position = end
     used.append((position, blocks - position))
     return merge(used, block_bytes)
+
+
+def xfs_db(volume: Path) -> Pairs:
+    """Blocks that are in no free-space tree, as xfs_db prints these trees. (Its freesp also calls the AGFL free.)"""
+    text = run("xfs_db", "-r", "-f", "-c", "sb 0", "-c", "p blocksize dblocks agblocks agcount", volume)
+    block_bytes, blocks, per_group, groups = (int(value) for value in re.findall(r"= (\d+)$", text, re.M))
+    used, position = [], 0
+    for group in range(groups):
+        text = run("xfs_db", "-r", "-f", "-c", "agf %d" % group, "-c", "addr bnoroot", "-c", "btdump", volume)
+        for found in re.findall(r"\d+:\[(\d+),(\d+)\]", text):
+            first, count = group * per_group + int(found[0]), int(found[1])
+            used.append((position, first - position))
+            position = first + count
+    used.append((position, blocks - position))
+    return merge(used, block_bytes)
+
+
+def xfs_free_list_bytes(volume: Path) -> int:
+    """How many bytes the allocation groups keep in their free lists (AGFL): in no tree, and nobody else's."""
+    text = run("xfs_db", "-r", "-f", "-c", "sb 0", "-c", "p blocksize agcount", volume)
+    block_bytes, groups = (int(value) for value in re.findall(r"= (\d+)$", text, re.M))
+    commands = [word for group in range(groups) for word in ("-c", "agf %d" % group, "-c", "p flcount")]
+    return sum(map(int, re.findall(r"= (\d+)$", run("xfs_db", "-r", "-f", *commands, volume), re.M))) * block_bytes
+
+
+def exfat_bitmap(volume: Path) -> Pairs:
+    """All before the clusters, and what the bitmap calls used, bit by bit; dump.exfat says where these are."""
+    text = run("dump.exfat", volume)
+
+    def number(name: str) -> int:
+        return int(re.search(r"^%s:\s*(\d+)" % re.escape(name), text, re.M).group(1))  # type: ignore[union-attr]
+
+    sector = 1 << number("Sector Size Bits")
+    cluster = 1 << number("Sector per Cluster bits")
+    heap, clusters = number("Cluster Heap Offset (sector offset)"), number("Cluster Count")
+    with open(volume, "rb") as file:
+        file.seek((heap + (number("Bitmap start cluster") - 2) * cluster) * sector)
+        bitmap = file.read(number("Bitmap size"))
+    bits = [unit for unit in range(clusters) if bitmap[unit >> 3] >> (unit & 7) & 1]
+    assert len(bits) == number("Total Clusters") - number("Free Clusters")
+    return merge([(0, heap), *((heap + unit * cluster, cluster) for unit in bits)], sector)

@@ -10,12 +10,14 @@ from typing import List, Optional, Tuple
 from ...errors import FileSystemInvalid
 from ..source import BlockSource
 from .contract import FileSystem, Probe
+from .exfat import Exfat
 from .ext import Ext
 from .fat import Fat
 from .ntfs import Ntfs
 from .swap import Swap
+from .xfs import Xfs
 
-PROBES: Tuple[Probe, ...] = (Ntfs.probe, Ext.probe, Swap.probe, Fat.probe)
+PROBES: Tuple[Probe, ...] = (Ntfs.probe, Ext.probe, Swap.probe, Fat.probe, Exfat.probe, Xfs.probe)
 
 
 def detect(source: BlockSource) -> Optional[FileSystem]:

@@ -1,0 +1,146 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Folders and files of an exFAT volume. A node packs where content is: first cluster, clusters, and whether it has a chain.
+
+Structures: Microsoft, "exFAT file system specification", sections 6.3 (entry sets), 7.4 (file), 7.6 (stream
+extension) and 7.7 (file name).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Iterator, List, Optional, Tuple
+
+from ..extents import ExtentSet
+from .contract import Entry, FileContent, FileTree
+from .exfat import Exfat
+
+_FILE, _STREAM, _NAME = 0x85, 0xC0, 0xC1
+_IN_USE, _SECONDARY = 0x80, 0x40
+_ALLOCATION_POSSIBLE, _NO_FAT_CHAIN = 0x1, 0x2
+_FOLDER = 0x10
+_END = 0x00
+_MAX_FOLDER_BYTES = 256 << 20
+_PAGE_BYTES = 64 << 10
+_MAX_FOLDERS = 2_000_000
+_MAX_PIECES = 20_000_000
+
+
+class ExfatTree(FileTree):
+    """The tree of a probed volume."""
+
+    case_sensitive = False
+
+    def __init__(self, volume: Exfat) -> None:
+        self._volume = volume
+        # Following a chain reads a page of the table for each step at worst; each step is charged one entry.
+        self._budget = 4 * volume.source.size_bytes + (64 << 20)
+
+    def root(self) -> int:
+        return _node(self._volume.root_cluster, 0, False)
+
+    def children(self, node: int) -> Iterator[Entry]:
+        group: List[bytes] = []
+        missing = 0
+        for entry in self._folder_entries(node):
+            if entry[0] == _FILE:
+                group, missing = [entry], entry[1]
+            elif missing and entry[0] & _SECONDARY and entry[0] & _IN_USE:
+                group.append(entry)
+                missing -= 1
+                if not missing:
+                    yield self._parse(group)
+                    group = []
+            else:
+                group, missing = [], 0
+
+    def content(self, node: int) -> Optional[FileContent]:
+        return FileContent(ExtentSet(self._ranges(node)), 1)
+
+    def protected(self) -> ExtentSet:
+        return self._volume.structures()
+
+    def everything(self) -> ExtentSet:
+        """Every byte that a file or folder reaches.
+
+        :raises FileSystemInvalid: when the folders contradict themselves.
+        """
+        pending, visited = [self.root()], {self.root()}
+        pieces: List[Tuple[int, int]] = []
+        while pending:
+            folder = pending.pop()
+            pieces += self._ranges(folder)
+            for entry in self.children(folder):
+                if not entry.is_folder:
+                    pieces += self._ranges(entry.node)
+                elif entry.node not in visited:
+                    visited.add(entry.node)
+                    pending.append(entry.node)
+                if len(visited) > _MAX_FOLDERS or len(pieces) > _MAX_PIECES:
+                    raise self._volume.invalid("it has too many files to be checked")
+        return ExtentSet(pieces)
+
+    def _parse(self, group: List[bytes]) -> Entry:
+        total = 0
+        for number, entry in enumerate(group):
+            for place, value in enumerate(entry):
+                if number or place not in (2, 3):
+                    total = ((total & 1) << 15) + (total >> 1) + value & 0xFFFF
+        if total != struct.unpack_from("<H", group[0], 2)[0]:
+            raise self._volume.invalid("the checksum of a folder's entry is wrong")
+        stream = group[1]
+        if stream[0] != _STREAM:
+            raise self._volume.invalid("a file has no stream")
+        text = b""
+        for entry in group[2:]:
+            if entry[0] == _NAME:
+                text += entry[2:32]
+            elif entry[1] & _ALLOCATION_POSSIBLE:
+                raise self._volume.invalid("a file has content of a vendor's own kind")
+        name = text[: 2 * stream[3]].decode("utf-16-le", "surrogatepass")
+        first, length = struct.unpack_from("<IQ", stream, 20)
+        clusters = -(-length // self._volume.cluster_bytes)
+        if clusters > self._volume.cluster_count or (clusters and not stream[1] & _ALLOCATION_POSSIBLE):
+            raise self._volume.invalid("a file is larger than the volume")
+        chained = not stream[1] & _NO_FAT_CHAIN
+        is_folder = bool(struct.unpack_from("<H", group[0], 4)[0] & _FOLDER)
+        return Entry(name, _node(first, clusters, not chained), is_folder)
+
+    def _folder_entries(self, node: int) -> Iterator[bytes]:
+        done = 0
+        for start, length in self._ranges(node):
+            for offset in range(0, length, _PAGE_BYTES):
+                data = self._read(start + offset, min(_PAGE_BYTES, length - offset))
+                done += len(data)
+                if done > max(_MAX_FOLDER_BYTES, self._volume.cluster_bytes):
+                    raise self._volume.invalid("a folder is too long")
+                for place in range(0, len(data), 32):
+                    if data[place] == _END:
+                        return
+                    yield data[place : place + 32]
+
+    def _ranges(self, node: int) -> List[Tuple[int, int]]:
+        first, clusters, contiguous = node & 0xFFFFFFFF, node >> 32 & 0xFFFFFFFF, node >> 64
+        if first == 0 or (contiguous and not clusters):
+            return []
+        if contiguous:
+            return [self._volume.cluster_range(first, clusters)]
+        ranges = []
+        for run in self._volume.chain(first):
+            self._charge(4 * run[1] + 512)
+            ranges.append(self._volume.cluster_range(*run))
+        return ranges
+
+    def _read(self, start: int, length: int) -> bytes:
+        self._charge(length)
+        return self._volume.source.read(start, length)
+
+    def _charge(self, length: int) -> None:
+        self._budget -= length
+        if self._budget < 0:
+            raise self._volume.invalid("its folders lead in circles")
+
+
+def _node(first: int, clusters: int, contiguous: bool) -> int:
+    return first | clusters << 32 | int(contiguous) << 64

@@ -1,0 +1,254 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""exFAT: used-block maps against dump.exfat and partclone, restored volumes, left-out files, dirty and damaged ones."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import struct
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+from engine.disk.extents import ExtentSet
+from engine.disk.filesystems.contract import UsedMap, VolumeState
+from engine.disk.filesystems.registry import detect
+from engine.disk.source import FileSource, MemorySource
+from engine.errors import DiskError, FileSystemInvalid
+from support import oracles
+from support.filled import MIB, churn, contents, empty, make_tree, run
+from support.imaging import image, restore
+
+MATRIX = {
+    "defaults": (96, ()),
+    "cluster-512": (64, ("-c", "512")),
+    "cluster-1k": (64, ("-c", "1K")),
+    "cluster-8k": (96, ("-c", "8K")),
+    "cluster-64k": (128, ("-c", "64K")),
+    "cluster-1m": (900, ("-c", "1M")),
+    "cluster-32m": (3000, ("-c", "32M")),
+    "boundary-4m": (96, ("-b", "4M")),
+    "packed-bitmap": (96, ("--pack-bitmap",)),
+}
+FEW_FILES = {"cluster-1m": 20, "cluster-32m": 2}
+
+
+@contextlib.contextmanager
+def mounted(volume: Path, folder: Path, *, read_only: bool = False, sector_bytes: int = 512) -> Iterator[Path]:
+    """Mount an exFAT volume through exfat-fuse."""
+    folder.mkdir(parents=True, exist_ok=True)
+    loop = run("losetup", "-f", "--show", "-b", str(sector_bytes), volume).strip()
+    try:
+        run("mount.exfat-fuse", "-o", "ro" if read_only else "rw", loop, folder)
+        try:
+            yield folder
+        finally:
+            os.sync()
+            run("umount", folder)
+    finally:
+        run("losetup", "-d", loop)
+
+
+def make_exfat(volume: Path, work: Path, size_mib: int, *options: str, files: int = 300) -> Path:
+    run("mkfs.exfat", "-L", "Fräse 7", *options, empty(volume, size_mib * MIB))
+    with mounted(volume, work / "mnt") as folder:
+        if files < 50:  # clusters so large that few files fill the volume
+            for number in range(files):
+                (folder / ("großes Bild %d.bin" % number)).write_bytes(random.Random(number).randbytes(MIB + number))
+        else:
+            tree = make_tree(folder / "tree", files=files, links=False)
+            churn(tree)
+    return volume
+
+
+def ask(volume: Path, state: VolumeState = VolumeState.OFFLINE) -> UsedMap:
+    with FileSource(str(volume)) as source:
+        found = detect(source)
+        assert found is not None
+        assert found.kind == "exfat"
+        return found.used(state)
+
+
+def only_used(volume: Path) -> Path:
+    """A copy of what the map calls used; what it leaves out holds 0xDD, as a new disk may hold anything."""
+    answer = ask(volume)
+    assert answer.trusted, answer.reason
+    copy = volume.with_suffix(".restored")
+    with open(volume, "rb") as source, open(copy, "wb") as target:
+        for dummy in range(volume.stat().st_size // MIB):
+            target.write(b"\xdd" * MIB)
+        for start, length in answer.extents:
+            source.seek(start)
+            target.seek(start)
+            target.write(source.read(length))
+    return copy
+
+
+def patch(volume: Path, offset: int, data: bytes) -> None:
+    with open(volume, "r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+def bitmap_place(volume: Path) -> int:
+    """Where the allocation bitmap begins: mkfs.exfat puts it into the first cluster."""
+    with open(volume, "rb") as file:
+        boot = file.read(512)
+    return struct.unpack_from("<I", boot, 88)[0] << boot[108]
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("name", sorted(MATRIX))
+def test_equals_dump_exfat_and_partclone_and_restores(name: str, tmp_path: Path, need) -> None:
+    need("mkfs.exfat", "mount.exfat-fuse", "dump.exfat", "fsck.exfat", "partclone.exfat", "losetup")
+    size_mib, options = MATRIX[name]
+    volume = make_exfat(tmp_path / "volume", tmp_path, size_mib, *options, files=FEW_FILES.get(name, 300))
+    run("fsck.exfat", "-n", volume)
+    ours = ask(volume).extents
+    assert list(ours) == oracles.exfat_bitmap(volume)
+    assert list(ExtentSet(oracles.partclone("exfat", volume, tmp_path)).difference(ours)) == []
+    restored = only_used(volume)
+    run("fsck.exfat", "-n", restored)
+    with mounted(volume, tmp_path / "a", read_only=True) as folder:
+        before = contents(folder)
+    with mounted(restored, tmp_path / "b", read_only=True) as folder:
+        assert contents(folder) == before
+
+
+@pytest.mark.root
+def test_sectors_of_4096_bytes(tmp_path: Path, need) -> None:
+    need("mkfs.exfat", "fsck.exfat", "losetup")
+    volume = empty(tmp_path / "volume", 96 * MIB)
+    loop = run("losetup", "-f", "--show", "-b", "4096", volume).strip()
+    try:
+        run("mkfs.exfat", loop)
+    finally:
+        run("losetup", "-d", loop)
+    with open(volume, "rb") as file:
+        assert file.read(109)[108] == 12
+    with mounted(volume, tmp_path / "mnt", sector_bytes=4096) as folder:
+        make_tree(folder / "tree", files=100, links=False)
+    assert list(ask(volume).extents) == oracles.exfat_bitmap(volume)
+    restored = only_used(volume)
+    run("fsck.exfat", "-n", restored)
+    with mounted(volume, tmp_path / "a", read_only=True, sector_bytes=4096) as folder:
+        before = contents(folder)
+    with mounted(restored, tmp_path / "b", read_only=True, sector_bytes=4096) as folder:
+        assert contents(folder) == before
+
+
+@pytest.mark.root
+def test_dirty_is_trusted_only_where_files_and_bitmap_agree(tmp_path: Path, need) -> None:
+    need("mkfs.exfat", "mount.exfat-fuse")
+    volume = make_exfat(tmp_path / "volume", tmp_path, 64, files=100)
+    clean = ask(volume).extents
+    for state in (VolumeState.OFFLINE, VolumeState.FROZEN):
+        patch(volume, 106, b"\x02\x00")
+        assert ask(volume, state) == UsedMap(clean, True, "")
+    assert "changes while it is read" in ask(volume, VolumeState.LIVE).reason
+    patch(volume, bitmap_place(volume) + 100, bytes(50))
+    answer = ask(volume)
+    assert not answer.trusted
+    assert "marked dirty" in answer.reason
+    assert list(answer.extents) == [(0, volume.stat().st_size)]
+
+
+@pytest.mark.root
+def test_left_out_files(tmp_path: Path, need) -> None:
+    need("mkfs.exfat", "mount.exfat-fuse", "fsck.exfat")
+    mark = b"CONTENT-THAT-NOBODY-NEEDS-AFTER-A-RESTORE "
+    volume = make_exfat(tmp_path / "volume", tmp_path, 96, files=100)
+    with mounted(volume, tmp_path / "mnt") as folder:
+        logs = folder / "Protokolle der Förderbänder" / "日本語"
+        logs.mkdir(parents=True)
+        for number in range(300):
+            (logs / ("a rather long name of a log %03d.LOG" % number)).write_bytes(mark * 300)
+        (logs / "kept.txt").write_bytes(b"stays" * 5000)
+        (folder / "pagefile.sys").write_bytes(mark * 9000)
+    storage = tmp_path / "storage"
+    storage.mkdir()
+    pattern = "\\protokolle der FÖRDERBÄNDER\\**\\*.log"
+    made = image(storage, volume, exclude=[pattern], secrets={})
+    found = {entry["pattern"]: entry for entry in made["left_out"]}
+    assert found[pattern]["files"] == 300
+    assert found["\\pagefile.sys"]["files"] == 1
+    restored = tmp_path / "restored"
+    restore(storage, restored, secrets={})
+    run("fsck.exfat", "-n", restored)
+    with mounted(volume, tmp_path / "a", read_only=True) as folder:
+        before = contents(folder)
+    with mounted(restored, tmp_path / "b", read_only=True) as folder:
+        after = contents(folder)
+    different = {name for name in before if before[name] != after.get(name)}
+    assert different == {name for name in before if name.endswith((".LOG", "pagefile.sys"))}
+    assert b"CONTENT-THAT-NOBODY-NEEDS" not in restored.read_bytes()
+
+
+@pytest.mark.root
+def test_damaged_boot_region_is_refused(tmp_path: Path, need) -> None:
+    need("mkfs.exfat")
+    volume = empty(tmp_path / "volume", 64 * MIB)
+    run("mkfs.exfat", volume)
+    patch(volume, 112, b"\x63")  # how full it is: not in the checksum, and not looked at
+    assert ask(volume).trusted
+    patch(volume, 200, b"\x01")
+    with pytest.raises(FileSystemInvalid, match="checksum"):
+        ask(volume)
+
+
+class Damaged(MemorySource):
+    """Counts what is read, and shares the bytes that a test changes."""
+
+    def __init__(self, data: bytearray) -> None:
+        super().__init__(b"")
+        self._damaged = data
+        self.size_bytes = len(data)
+        self.bytes_read = 0
+
+    def read(self, offset_bytes: int, length_bytes: int) -> bytes:
+        self.check_range(offset_bytes, length_bytes)
+        self.bytes_read += length_bytes
+        return bytes(self._damaged[offset_bytes : offset_bytes + length_bytes])
+
+
+def sealed(data: bytearray) -> None:
+    """Make the boot region's checksum right again, so that it does not hide the parser from the damage."""
+    total = 0
+    for place in range(11 * 512):
+        if place not in (106, 107, 112):
+            total = ((total & 1) << 31) + (total >> 1) + data[place] & 0xFFFFFFFF
+    data[11 * 512 : 12 * 512] = struct.pack("<I", total) * 128
+
+
+@pytest.mark.root
+def test_damage_ends_in_the_catalogue(tmp_path: Path, need) -> None:
+    need("mkfs.exfat", "mount.exfat-fuse")
+    volume = make_exfat(tmp_path / "volume", tmp_path, 24, files=60)
+    data = bytearray(volume.read_bytes())
+    data[106] |= 2  # dirty: then the whole tree is looked at
+    fat = struct.unpack_from("<I", data, 80)[0] * 512
+    heap = bitmap_place(volume)
+    chance = random.Random(11)
+    refused = 0
+    for turn in range(400):
+        places = ((64, 48), (fat, 20_000), (heap, 60_000), (heap, 2_000_000))
+        start, length = places[turn % 4]
+        place = start + chance.randrange(length)
+        before = data[place]
+        data[place] ^= 1 << chance.randrange(8)
+        sealed(data)
+        source = Damaged(data)
+        try:
+            found = detect(source)
+            if found is not None:
+                answer = found.used(VolumeState.OFFLINE)
+                assert answer.extents.end_bytes <= len(data)
+                refused += not answer.trusted
+        except DiskError:
+            refused += 1
+        assert source.bytes_read < 40 * len(data)
+        data[place] = before
+    assert refused

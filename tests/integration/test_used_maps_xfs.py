@@ -1,0 +1,387 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""XFS: used-block maps against xfs_db, restored volumes, left-out files, logs that wait, damaged metadata."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import struct
+from pathlib import Path
+from typing import Dict, Iterator, List
+
+import pytest
+from engine.disk.extents import ExtentSet
+from engine.disk.filesystems.contract import UsedMap, VolumeState
+from engine.disk.filesystems.registry import detect
+from engine.disk.filesystems.xfs_btree import crc32c
+from engine.disk.source import FileSource, MemorySource
+from engine.errors import DiskError
+from support import oracles
+from support.filled import MIB, check_volume, churn, contents, empty, make_tree, mounted, run
+from support.imaging import image, restore
+
+SIZE_BYTES = 128 * MIB
+# mkfs.xfs makes volumes and logs as small as tests need them only for the file system's own tests, known by these.
+SMALL = {**os.environ, "TEST_DIR": "/", "TEST_DEV": "/", "QA_CHECK_FS": "/"}
+MATRIX = {
+    "defaults": (),
+    "block-1k": ("-b", "size=1024"),
+    "block-2k": ("-b", "size=2048"),
+    "block-4k-sector-4k": ("-b", "size=4096", "-s", "size=4096"),
+    "block-1k-folders-8k": ("-b", "size=1024", "-n", "size=8192"),
+    "no-reflink": ("-m", "reflink=0"),
+    "rmapbt": ("-m", "rmapbt=1"),
+    "no-finobt": ("-m", "finobt=0,inobtcount=0"),
+    "two-groups": ("-d", "agcount=2"),
+    "eight-groups": ("-d", "agcount=8"),
+    "no-sparse-inodes": ("-i", "sparse=0"),
+    "no-bigtime": ("-m", "bigtime=0"),
+    "large-counts": ("-i", "nrext64=1"),
+    "inodes-2k": ("-i", "size=2048"),
+    "striped-log": ("-d", "su=64k,sw=2", "-l", "su=64k"),
+}
+# Kernels may no longer mount these: mkfs.xfs itself fills them.
+UNMOUNTABLE = {
+    "v4": ("-m", "crc=0"),
+    "v4-block-512": ("-m", "crc=0", "-b", "size=512"),
+    "v4-no-types": ("-m", "crc=0", "-n", "ftype=0"),
+    "caseless": ("-n", "version=ci"),
+}
+
+
+def make_xfs(volume: Path, work: Path, *options: str, files: int = 500, many_names: int = 0) -> Path:
+    run("mkfs.xfs", "-q", "-f", *options, empty(volume, SIZE_BYTES), env=SMALL)
+    with mounted(volume, work / "mnt", "xfs") as folder:
+        make_tree(folder, files=files)
+        os.symlink("large.bin", str(folder / "a link"))
+        many = folder / "many names"
+        many.mkdir()
+        for number in range(many_names):
+            (many / ("recipe-of-the-line-number-%05d" % number)).write_bytes(b"x" * (number % 3))
+        churn(folder)
+    return volume
+
+
+def make_from_prototype(volume: Path, work: Path, *options: str) -> Dict[str, str]:
+    """Let mkfs.xfs copy a tree; return the contents. Its prototype files know no spaces in names."""
+    tree = work / "tree"
+    for number in range(400):
+        folder = tree / ("line%d" % (number % 7)) / "Förderband"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ("recipe-%03d.txt" % number)).write_bytes(b"%06d;" % number * (number * 13))
+    lines: List[str] = []
+    describe(tree, lines)
+    prototype = work / "prototype"
+    prototype.write_text("\n".join(["none", "0 0", "d--755 0 0", *lines, "$", ""]), encoding="utf-8")
+    run("mkfs.xfs", "-q", "-f", *options, "-p", prototype, empty(volume, SIZE_BYTES), env=SMALL)
+    return contents(tree)
+
+
+def describe(folder: Path, lines: List[str]) -> None:
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            lines.append("%s d--755 0 0" % path.name)
+            describe(path, lines)
+            lines.append("$")
+        else:
+            lines.append("%s ---644 0 0 %s" % (path.name, path))
+
+
+def read_through_tree(volume: Path) -> Dict[str, str]:
+    """The contents of a volume without holes, read by our own tree."""
+    found: Dict[str, str] = {}
+    with FileSource(str(volume)) as source:
+        file_system = detect(source)
+        assert file_system is not None
+        tree = file_system.tree()
+        assert tree is not None
+        pending = [("", tree.root())]
+        while pending:
+            above, folder = pending.pop()
+            for entry in tree.children(folder):
+                if entry.is_folder:
+                    found[above + entry.name] = "directory"
+                    pending.append((above + entry.name + "/", entry.node))
+                    continue
+                content = tree.content(entry.node)
+                assert content is not None
+                data = b"".join(source.read(*extent) for extent in content.extents)
+                text = data[: int(entry.name[7:10]) * 13 * 7]
+                found[above + entry.name] = hashlib.sha256(text).hexdigest()
+    return found
+
+
+def ask(volume: Path, state: VolumeState = VolumeState.OFFLINE) -> UsedMap:
+    with FileSource(str(volume)) as source:
+        found = detect(source)
+        assert found is not None
+        assert found.kind == "xfs"
+        return found.used(state)
+
+
+def only_used(volume: Path) -> Path:
+    """A copy of what the map calls used; what it leaves out holds 0xDD, as a new disk may hold anything."""
+    answer = ask(volume)
+    assert answer.trusted, answer.reason
+    copy = volume.with_suffix(".restored")
+    with open(volume, "rb") as source, open(copy, "wb") as target:
+        for dummy in range(volume.stat().st_size // MIB):
+            target.write(b"\xdd" * MIB)
+        for start, length in answer.extents:
+            source.seek(start)
+            target.seek(start)
+            target.write(source.read(length))
+    return copy
+
+
+def assert_whole(volume: Path, words: str, state: VolumeState = VolumeState.OFFLINE) -> None:
+    answer = ask(volume, state)
+    assert not answer.trusted
+    assert words in answer.reason
+    assert list(answer.extents) == [(0, volume.stat().st_size)]
+
+
+def assert_map_is_right(volume: Path, work: Path) -> None:
+    check_volume("xfs", volume)
+    answer = ask(volume)
+    assert answer.trusted, answer.reason
+    assert list(answer.extents) == oracles.xfs_db(volume)
+    restored = only_used(volume)
+    check_volume("xfs", restored)
+    with mounted(volume, work / "a", "xfs", read_only=True, options=["norecovery"]) as folder:
+        before = contents(folder)
+    with mounted(restored, work / "b", "xfs", read_only=True, options=["norecovery"]) as folder:
+        assert contents(folder) == before
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("name", sorted(MATRIX))
+def test_equals_xfs_db_and_restores(name: str, tmp_path: Path, need) -> None:
+    need("mkfs.xfs", "xfs_db", "xfs_repair", "losetup")
+    assert_map_is_right(make_xfs(tmp_path / "volume", tmp_path, *MATRIX[name]), tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(UNMOUNTABLE))
+def test_volumes_that_no_kernel_mounts(name: str, tmp_path: Path, need) -> None:
+    need("mkfs.xfs", "xfs_db", "xfs_repair")
+    volume = tmp_path / "volume"
+    before = make_from_prototype(volume, tmp_path, *UNMOUNTABLE[name])
+    check_volume("xfs", volume)
+    answer = ask(volume)
+    assert answer.trusted, answer.reason
+    assert list(answer.extents) == oracles.xfs_db(volume)
+    restored = only_used(volume)
+    check_volume("xfs", restored)
+    assert read_through_tree(restored) == before
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("name", ["defaults", "block-1k", "no-reflink", "rmapbt"])
+def test_holds_what_partclone_saves(name: str, tmp_path: Path, need) -> None:
+    need("partclone.xfs")
+    volume = make_xfs(tmp_path / "volume", tmp_path, *MATRIX[name])
+    theirs, ours = ExtentSet(oracles.partclone("xfs", volume, tmp_path)), ask(volume).extents
+    assert list(theirs.difference(ours)) == []
+    # partclone also leaves out the groups' free lists; these hold a few blocks each, and are in no tree.
+    assert ours.difference(theirs).total_bytes == oracles.xfs_free_list_bytes(volume)
+
+
+def fill_up(folder: Path) -> None:
+    for number in range(100_000):
+        (folder / ("filler-%05d" % number)).write_bytes(b"f" * (150_000 if number % 2 else 1000))
+
+
+@pytest.mark.root
+def test_nearly_full_and_fragmented(tmp_path: Path, need) -> None:
+    need("mkfs.xfs", "xfs_db", "xfs_repair")
+    volume = make_xfs(tmp_path / "volume", tmp_path, "-b", "size=1024", files=100)
+    with mounted(volume, tmp_path / "mnt", "xfs") as folder:
+        with pytest.raises(OSError, match="No space left"):
+            fill_up(folder)
+        for number in range(0, 1500, 2):
+            (folder / ("filler-%05d" % number)).unlink(missing_ok=True)
+    assert_map_is_right(volume, tmp_path)
+
+
+@pytest.mark.root
+def test_log_that_went_round(tmp_path: Path, need) -> None:
+    """Enough changes to write the smallest log several times over."""
+    need("mkfs.xfs", "xfs_db", "xfs_repair")
+    volume = empty(tmp_path / "volume", SIZE_BYTES)
+    run("mkfs.xfs", "-q", "-f", "-b", "size=1024", volume, env=SMALL)
+    for turn in range(3):
+        with mounted(volume, tmp_path / "mnt", "xfs") as folder:
+            for number in range(6000):
+                (folder / ("%d-%d" % (turn, number))).write_bytes(b"x" * 10)
+            for number in range(0, 6000, 2):
+                (folder / ("%d-%d" % (turn, number))).unlink()
+        assert ask(volume).trusted
+    assert_map_is_right(volume, tmp_path)
+
+
+@pytest.mark.root
+def test_logs_that_wait(tmp_path: Path, need) -> None:
+    need("mkfs.xfs", "xfs_freeze")
+    volume = make_xfs(tmp_path / "volume", tmp_path, files=100)
+    running, frozen = tmp_path / "running", tmp_path / "frozen"
+    with mounted(volume, tmp_path / "mnt", "xfs") as folder:
+        (folder / "new file").write_bytes(b"not there before" * 1000)
+        os.sync()
+        shutil.copy(str(volume), str(running))
+        run("xfs_freeze", "-f", folder)
+        try:
+            shutil.copy(str(volume), str(frozen))
+        finally:
+            run("xfs_freeze", "-u", folder)
+    for copy in (running, frozen):
+        assert_whole(copy, "waits to be replayed")
+        assert_whole(copy, "waits to be replayed", VolumeState.FROZEN)
+    assert ask(volume).trusted
+    assert ask(volume, VolumeState.FROZEN).trusted
+    assert_whole(volume, "changes while it is read", VolumeState.LIVE)
+
+
+@pytest.mark.root
+def test_volumes_that_are_not_understood(tmp_path: Path, need) -> None:
+    need("mkfs.xfs")
+    log = empty(tmp_path / "log", 64 * MIB)
+    outside = empty(tmp_path / "outside", SIZE_BYTES)
+    run("mkfs.xfs", "-q", "-f", "-l", "logdev=%s,size=60m" % log, outside, env=SMALL)
+    assert_whole(outside, "log on another device")
+    realtime = empty(tmp_path / "realtime", SIZE_BYTES)
+    run(
+        "mkfs.xfs",
+        "-q",
+        "-f",
+        "-r",
+        "rtdev=%s" % empty(tmp_path / "rt", 64 * MIB),
+        "-m",
+        "reflink=0",
+        realtime,
+        env=SMALL,
+    )
+    assert_whole(realtime, "realtime")
+    for place, bits, words in ((216, 1 << 20, "not known"), (212, 1 << 20, "not known"), (216, 0x10, "repair")):
+        volume = empty(tmp_path / "volume", SIZE_BYTES)
+        run("mkfs.xfs", "-q", "-f", volume, env=SMALL)
+        with open(volume, "r+b") as file:
+            data = bytearray(file.read(512))
+            struct.pack_into(">I", data, place, struct.unpack_from(">I", data, place)[0] | bits)
+            data[224:228] = bytes(4)
+            struct.pack_into("<I", data, 224, crc32c(bytes(data)))
+            file.seek(0)
+            file.write(data)
+        assert_whole(volume, words)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("name", ["defaults", "block-1k", "block-1k-folders-8k", "no-reflink"])
+def test_left_out_files(name: str, tmp_path: Path, need) -> None:
+    need("mkfs.xfs", "xfs_repair", "cp")
+    mark = b"CONTENT-THAT-NOBODY-NEEDS-AFTER-A-RESTORE "
+    volume = make_xfs(tmp_path / "volume", tmp_path, *MATRIX[name], files=100, many_names=3000)
+    with mounted(volume, tmp_path / "mnt", "xfs") as folder:
+        cache = folder / "var" / "cache" / "Förderband"
+        cache.mkdir(parents=True)
+        for number in range(900):
+            (cache / ("object-%03d.tmp" % number)).write_bytes(mark * (1 + number % 7 * 200))
+        (cache / "kept.db").write_bytes(b"this one stays" * 1000)
+        os.link(str(cache / "object-001.tmp"), str(folder / "another name"))
+        with open(cache / "torn.tmp", "wb") as torn:
+            for number in range(400):  # every second block, so that its extents need a tree of their own
+                torn.seek(number * 16384)
+                torn.write(mark * 20)
+        run("cp", "--reflink=auto", cache / "object-006.tmp", folder / "shared content")
+    storage = tmp_path / "storage"
+    storage.mkdir()
+    made = image(storage, volume, exclude=["/var/cache/**/*.tmp"], secrets={})
+    found = {entry["pattern"]: entry for entry in made["left_out"]}["/var/cache/**/*.tmp"]
+    assert found["saved_bytes"] > 10 * MIB
+    reflinked = name != "no-reflink"
+    # 900 objects and the torn file, without the one that has another name and the one whose content is shared
+    assert found["files"] == 900 - (1 if reflinked else 0)
+    restored = tmp_path / "restored"
+    restore(storage, restored, secrets={})
+    check_volume("xfs", restored)
+    with mounted(volume, tmp_path / "a", "xfs", read_only=True) as folder:
+        before = contents(folder)
+    with mounted(restored, tmp_path / "b", "xfs", read_only=True) as folder:
+        after = contents(folder)
+    kept = {"object-001.tmp"} | ({"object-006.tmp"} if reflinked else set())
+    different = {path for path in before if before[path] != after.get(path)}
+    assert different == {path for path in before if path.endswith(".tmp") and path.split("/")[-1] not in kept}
+
+
+def _metadata_places(volume: Path, chance: random.Random) -> Iterator[int]:
+    """Places worth damaging: superblock, groups' headers, trees, the log's beginning, inodes and folders near them."""
+    with FileSource(str(volume)) as source:
+        found = detect(source)
+        assert found is not None
+        group_bytes = found.group_blocks * found.block_bytes  # type: ignore[attr-defined]
+    for dummy in range(300):
+        yield chance.choice((0, group_bytes, 2 * group_bytes)) + chance.randrange(chance.choice((512, 4096, 600_000)))
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("name", ["block-1k", "v4", "defaults"])
+def test_damage_ends_in_the_catalogue(name: str, tmp_path: Path, need) -> None:
+    """With v4 no checksum hides the parser from the damage."""
+    need("mkfs.xfs")
+    volume = tmp_path / "volume"
+    if name in UNMOUNTABLE:
+        make_from_prototype(volume, tmp_path, *UNMOUNTABLE[name])
+    else:
+        make_xfs(volume, tmp_path, *MATRIX[name], files=60)
+    chance = random.Random(7)
+    data = bytearray(volume.read_bytes())
+    refused = 0
+    for place in _metadata_places(volume, chance):
+        before = data[place]
+        data[place] ^= 1 << chance.randrange(8)
+        source = Damaged(data)
+        try:
+            found = detect(source)
+            if found is not None:
+                answer = found.used(VolumeState.OFFLINE)
+                assert answer.extents.end_bytes <= len(data)
+                assert answer.trusted or answer.reason
+                walk(found)
+        except DiskError:
+            refused += 1
+        assert source.bytes_read < 40 * len(data)
+        data[place] = before
+    assert refused
+
+
+class Damaged(MemorySource):
+    """Counts what is read, and shares the bytes that a test changes."""
+
+    def __init__(self, data: bytearray) -> None:
+        super().__init__(b"")
+        self._damaged = data
+        self.size_bytes = len(data)
+        self.bytes_read = 0
+
+    def read(self, offset_bytes: int, length_bytes: int) -> bytes:
+        self.check_range(offset_bytes, length_bytes)
+        self.bytes_read += length_bytes
+        return bytes(self._damaged[offset_bytes : offset_bytes + length_bytes])
+
+
+def walk(found) -> None:
+    tree = found.tree()
+    if tree is None:
+        return
+    pending, visited = [tree.root()], {tree.root()}
+    while pending:
+        for entry in tree.children(pending.pop()):
+            if not entry.is_folder:
+                tree.content(entry.node)
+            elif entry.node not in visited:
+                visited.add(entry.node)
+                pending.append(entry.node)
+    tree.protected()
