@@ -43,6 +43,7 @@ _GLOBAL = """
   printcap name = /dev/null
   disable spoolss = yes
   map to guest = never
+  username map = {folder}/users.map
   unix charset = UTF-8
 """
 
@@ -71,6 +72,8 @@ class SambaServer:
             (folder / name).mkdir(parents=True, exist_ok=True)
         self._open_to_all(folder / "root")
         self.config = folder / "smb.conf"
+        self.user_map = folder / "users.map"
+        self.user_map.touch()
         self.write_config()
         for user in (USER, OTHER_USER):
             self.set_password(user, PASSWORD)
@@ -93,6 +96,10 @@ class SambaServer:
     def edit_user(self, user: str, *arguments: str) -> None:
         """Change an account with pdbedit, for instance ``-c [D]`` to disable it."""
         self._run(["pdbedit", "-s", str(self.config), "-u", user, "-r", *arguments], b"")
+
+    def map_user(self, sent: str, user: str) -> None:
+        """Let who calls himself ``sent`` be ``user``."""
+        self.user_map.write_text("%s = %s\n" % (user, sent), encoding="utf-8")
 
     @staticmethod
     def _run(command: Any, given: bytes) -> None:

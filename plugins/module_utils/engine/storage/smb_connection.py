@@ -12,6 +12,7 @@ import uuid
 from typing import Any
 
 from .._libraries import smbprotocol
+from .smb_errors import LINK_GONE
 from .smb_transport import SmbTransport
 
 PENDING = 0x103
@@ -110,6 +111,8 @@ def _guarded_class() -> Any:
             session = self.session_table.get(session_id)
             status, command = header["status"].get_value(), header["command"].get_value()
             if not force and session is not None and status != PENDING and command != _SESSION_SETUP:
+                if status in LINK_GONE:
+                    raise ConnectionError("the session has ended")  # who has forgotten a session can't sign for it
                 if session.encrypt_data:
                     raise AnswerUnprotected("an answer of an encrypted session came in the clear")
                 if not int(header["flags"].get_value()) & _SIGNED:

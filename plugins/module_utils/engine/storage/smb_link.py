@@ -9,8 +9,9 @@ import struct
 from typing import Any, Callable, List, NamedTuple, Optional, Tuple
 
 from .._libraries import smbprotocol
-from ..errors import StorageAnswerInvalid
+from ..errors import StorageAnswerInvalid, StorageProtectionRefused
 from .contract import Entry, EntryKind, Space
+from .smb_connection import AnswerUnprotected
 from .smb_errors import LINK_GONE, NO_MORE_FILES, NO_SUCH_FILE
 
 READ, WRITE, READ_ATTRIBUTES, DELETE, SYNCHRONIZE = 1, 2, 0x80, 0x10000, 0x100000
@@ -82,6 +83,9 @@ class SmbLink:
                 self.kill()
                 raise LinkLost("the session has ended (status 0x%08X)" % error.status) from None
             raise Refused(error.status) from None
+        except AnswerUnprotected as error:
+            self.kill()
+            raise StorageProtectionRefused(storage=self._description, reason=str(error)) from None
         except Exception as error:  # whatever a server can make the library raise while it parses
             self.kill()
             raise LinkLost(str(error)[:200] or type(error).__name__) from error

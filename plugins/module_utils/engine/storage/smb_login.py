@@ -126,8 +126,8 @@ class SmbConnector:
         )
         try:
             session.connect()
-        except exceptions.SMBAuthenticationError as error:
-            reason = "no way to log in was agreed on" if self._password else "no password, and no Kerberos ticket"
+        except (exceptions.SMBAuthenticationError, ImportError) as error:  # of the gssapi package, where it is missing
+            reason = "no way to log in was agreed on" if self._password else "no password, and Kerberos does not work"
             raise StorageLoginFailed(storage=place.storage, username=place.username, reason=reason) from error
         except exceptions.SMBResponseException as error:
             raise from_login(place, error.status) from None

@@ -1,0 +1,205 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A hostile SMB server: answers that lie about their length, listings without an end, names that lead elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+from typing import Any, Iterator, List
+
+import pytest
+from engine.errors import StorageAnswerInvalid
+from engine.storage.contract import Entry, EntryKind
+from engine.storage.smb_connection import AnswerUnprotected, _guarded_class
+from engine.storage.smb_errors import NO_MORE_FILES, Place, from_login, from_share, from_status
+from engine.storage.smb_link import Handle, Refused, SmbLink
+from engine.storage.smb_transfer import pull, push
+from engine.storage.smb_transport import SmbTransport
+
+MIB = 1 << 20
+
+
+class Answers(SmbLink):
+    """A link whose server gives these bodies, one after the other, and then no more files."""
+
+    def __init__(self, *bodies: bytes, endless: bool = False) -> None:
+        self.dead = False
+        self.max_read_bytes = self.max_write_bytes = MIB
+        self._description = "\\\\server\\share"
+        self.bodies = list(bodies)
+        self.endless = endless
+        self.sent = 0
+
+    def send(self, dummy_message: Any) -> Any:
+        self.sent += 1
+        return self.sent
+
+    def answer(self, dummy_request: Any, timeout_seconds: Any = None) -> bytes:  # noqa: ARG002
+        if self.endless:
+            return self.bodies[0]
+        if not self.bodies:
+            raise Refused(NO_MORE_FILES)
+        return self.bodies.pop(0)
+
+
+class NoOpen:
+    """Stands for an open file of the library."""
+
+    file_id = b"\0" * 16
+
+    def __getattr__(self, dummy_name: str) -> Any:
+        return lambda *dummy, **dummy_named: (None, None)
+
+
+def handle(size_bytes: int = 0) -> Handle:
+    return Handle(NoOpen(), EntryKind.FILE, size_bytes)
+
+
+def entry(name: str, attributes: int = 0x20, size_bytes: int = 5, following: int = 0) -> bytes:
+    encoded = name.encode("utf-16-le")
+    return struct.pack("<II32xQQIII", following, 0, size_bytes, 0, attributes, len(encoded), 0) + encoded
+
+
+def listing(*entries: bytes) -> bytes:
+    content = b""
+    for number, one in enumerate(entries):
+        last = number == len(entries) - 1
+        content += (b"\0" * 4 if last else struct.pack("<I", len(one))) + one[4:]
+    return struct.pack("<HHI", 9, 72, len(content)) + content
+
+
+def test_an_honest_listing() -> None:
+    link = Answers(listing(entry("."), entry(".."), entry("a")), listing(entry("d", 0x10), entry("l", 0x410)))
+    assert link.entries(handle()) == [
+        Entry("a", EntryKind.FILE, 5),
+        Entry("d", EntryKind.DIRECTORY, 0),
+        Entry("l", EntryKind.OTHER, 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        listing(entry("..\\x")),
+        listing(entry("a/b")),
+        listing(entry("")),
+        listing(entry("a\0b")),
+        listing(entry("a", size_bytes=(1 << 64) - 1)),
+        struct.pack("<HHI", 9, 72, 10) + entry("a"),
+        struct.pack("<HHI", 9, 72, 1 << 31) + entry("a"),
+        struct.pack("<HHI", 9, 0, 20) + entry("a"),
+        struct.pack("<HHI", 9, 72, 70) + entry("a", following=1),
+        struct.pack("<HHI", 9, 72, 70) + entry("a", following=1 << 31),
+        struct.pack("<HHI", 9, 72, 60) + entry("abc"),
+        b"",
+    ],
+)
+def test_listings_that_lie(body: bytes) -> None:
+    with pytest.raises(StorageAnswerInvalid):
+        Answers(body).entries(handle())
+
+
+@pytest.mark.parametrize("names", [(".", ".."), ("a", "b", "c") * 500])
+def test_listings_without_an_end(names: Any) -> None:
+    with pytest.raises(StorageAnswerInvalid):
+        Answers(listing(*[entry(name) for name in names]), endless=True).entries(handle())
+
+
+def test_reads_bring_at_most_what_was_asked() -> None:
+    def read(length: int, start: int = 80) -> bytes:
+        return struct.pack("<HBxIII", 17, start, length, 0, 0) + b"x" * 100
+
+    assert list(pull(Answers(read(10)), handle(10), 0, None)) == [b"x" * 10]
+    for body in (read(11), read(1 << 31), read(10, 200), read(10, 3), b"\0"):
+        with pytest.raises(StorageAnswerInvalid):
+            list(pull(Answers(body), handle(10), 0, None))
+
+
+def test_writes_take_at_most_what_was_sent() -> None:
+    def taken(length: int) -> bytes:
+        return struct.pack("<HHIIHH", 17, 0, length, 0, 0, 0)
+
+    link = Answers(taken(4), taken(6))
+    assert push(link, handle(), [b"x" * 10], None) == 10
+    assert link.sent == 2
+    for length in (0, 11, 1 << 31):
+        with pytest.raises(StorageAnswerInvalid):
+            push(Answers(taken(length)), handle(), [b"x" * 10], None)
+
+
+@contextlib.contextmanager
+def transport(answer: bytes) -> Iterator[SmbTransport]:
+    def serve() -> None:
+        client, dummy = listener.accept()
+        clients.append(client)
+        client.sendall(answer)
+
+    clients: List[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        link = SmbTransport("127.0.0.1", listener.getsockname()[1], 0.3)
+        link.connect()
+        thread.join()
+        yield link
+        link.close()
+        assert link.recv(1) == b""
+        for client in clients:
+            client.close()
+
+
+def test_packets() -> None:
+    with transport(b"\0\0\0\5hello") as link:
+        assert link.recv(1) == b"hello"
+        with pytest.raises(TimeoutError):
+            link.recv(0.1)
+    with transport(b"\xff\xff\xff\xff") as link, pytest.raises(ConnectionError):
+        link.recv(1)
+    with transport(b"\0\0\1\0cut off") as link:
+        assert link.recv(1) == b""
+        assert not link.connected
+    with transport(b"") as link, pytest.raises(OSError):
+        link.send(b"x" * (15 * MIB))  # nobody takes it
+
+
+class Header(dict):
+    """What the library knows of an answer, as far as a guard looks at it."""
+
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        return type(
+            "Field", (), {"get_value": lambda dummy: value, "has_flag": lambda dummy, flag: bool(value & flag)}
+        )()
+
+
+@pytest.mark.parametrize("encrypt", [False, True])
+def test_answers_without_protection_are_refused(encrypt: bool) -> None:
+    connection = _guarded_class()("guid", "server", 445)
+    connection.session_table[7] = type("Session", (), {"encrypt_data": encrypt, "signing_key": b"k" * 16})()
+    answer = Header(message_id=1, flags=1, status=0, command=9)
+    with pytest.raises(AnswerUnprotected):
+        connection.verify_signature(answer, 7)
+    connection.verify_signature(Header(message_id=1, flags=1, status=0x103, command=9), 7)
+    with pytest.raises(ConnectionError):
+        connection.verify_signature(Header(message_id=1, flags=1, status=0xC0000203, command=9), 7)
+
+
+def test_every_status_is_a_sentence() -> None:
+    place = Place("\\\\server\\share", "server", "share", "user")
+    statuses = [0xC0000022, 0xC000007F, 0xC0000044, 0xC0000106, 0xC0000034, 0xC0000035, 0xC0000103, 0xC0000257]
+    statuses += [0xC000006D, 0xC0000234, 0xC0000193, 0xC0000224, 0xC00000CC, 0x8000002D, 0xDEADBEEF, 0xC0000043]
+    codes = {
+        make(status).code
+        for status in statuses
+        for make in (
+            lambda status: from_status(place, "reading", "path", status),
+            lambda status: from_login(place, status),
+            lambda status: from_share(place, status),
+        )
+    }
+    assert codes == {"S102", "S103", "S104", "S105", "S106", "S111", "S123", "S124", "S127", "S128"}
+    assert from_status(place, "reading", "x" * 300, 0xC0000033).code == "S127"
