@@ -19,8 +19,9 @@ options:
     suboptions:
       url:
         description:
-          - A directory on the machine that does the work, C(sftp://server:port/path) for an SFTP server, or the UNC
-            path of a share on a Windows or Samba server.
+          - A directory on the machine that does the work, C(sftp://server:port/path) for an SFTP server
+            (C(sftp://server/~/path) from the user's home directory), or the UNC path of a share on a Windows or Samba
+            server.
         type: str
         required: true
       username:
@@ -30,7 +31,7 @@ options:
         description: Password on the server.
         type: str
       private_key_file:
-        description: File with a private key for an SFTP server.
+        description: File with a private key for an SFTP server, on the machine that does the work.
         type: path
       private_key:
         description: Text of a private key for an SFTP server.
@@ -39,7 +40,12 @@ options:
         description: Passphrase of the private key.
         type: str
       host_key:
-        description: Fingerprint of the SFTP server's host key, as C(ssh-keygen -lf) shows it.
+        description:
+          - The host key of the SFTP server, as a fingerprint (C(SHA256:...), what C(ssh-keygen -lf) shows), a line of a
+            known_hosts or public key file, or the path of a known_hosts file.
+          - V(accept-new) takes the key that the server shows first, holds to it for the run, and warns with its
+            fingerprint.
+          - A server whose key is not known is refused; the message names the key's fingerprint.
         type: str
       known_hosts_file:
         description: File of known host keys, in the format of OpenSSH.

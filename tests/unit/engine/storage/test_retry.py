@@ -1,0 +1,167 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is repeated, what never is, and what a repeated call makes of its own earlier success."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterator, List
+
+import pytest
+from engine.errors import (
+    EngineError,
+    RunCancelled,
+    StorageExists,
+    StorageFailed,
+    StorageFull,
+    StorageNotFound,
+    StorageUnreachable,
+)
+from engine.storage.retry import RetryingStorage
+from support.storages import HookedStorage, MemoryStorage
+
+AWAY = StorageUnreachable(storage="s", reason="away")
+FAILED = StorageFailed(storage="s", operation="o", path="p", reason="r")
+FULL = StorageFull(storage="s", path="p")
+
+
+class Troubled:
+    """A storage that fails at given moments, and its clock, which only its waits move."""
+
+    def __init__(self, limit_seconds: float = 1000.0, cancelled: Callable[[], bool] = lambda: False) -> None:
+        self.memory = MemoryStorage()
+        self.plan: List[Any] = []
+        self.waits: List[float] = []
+        self.now = 0.0
+        inner = HookedStorage(self.memory, self._hook)
+        self.storage = RetryingStorage(inner, limit_seconds, cancelled, self._sleep, lambda: self.now)
+
+    def fail(self, moment: str, error: EngineError, times: int = 1) -> None:
+        self.plan += [(moment, error)] * times
+
+    def _hook(self, moment: str, dummy_operation: str, dummy_path: str) -> None:
+        if self.plan and self.plan[0][0] == moment:
+            raise self.plan.pop(0)[1]
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.waits.append(seconds)
+
+
+@pytest.mark.parametrize("moment", ["before", "during", "after"])
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_put_is_repeated_and_finds_its_own_success(moment: str, replace: bool) -> None:
+    troubled = Troubled()
+    troubled.fail(moment, AWAY, 2 if moment != "after" else 1)
+    assert troubled.storage.put("file", [b"ab", b"cd"], replace=replace) == 4
+    assert troubled.memory.files == {"file": b"abcd"}
+    assert troubled.plan == []
+
+
+def test_a_rivals_file_is_not_taken_for_ones_own() -> None:
+    troubled = Troubled()
+    troubled.fail("before", AWAY)
+    troubled.memory.files["file"] = b"abcX"
+    with pytest.raises(StorageExists):
+        troubled.storage.put("file", [b"ab", b"cd"])
+    troubled.memory.files["file"] = b"abcd"
+    with pytest.raises(StorageExists):  # without a failure before, the same bytes are another's as well
+        troubled.storage.put("file", [b"ab", b"cd"])
+
+
+def test_data_that_can_not_be_walked_again_is_not_repeated() -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"ab"
+        yield b"cd"
+
+    troubled = Troubled()
+    troubled.fail("during", AWAY)
+    with pytest.raises(StorageUnreachable):
+        troubled.storage.put("file", pieces())
+    assert troubled.memory.files == {}
+    assert troubled.waits == []
+
+
+def test_lost_answers_of_delete_and_rename() -> None:
+    troubled = Troubled()
+    troubled.memory.files.update({"a": b"1", "b": b"2"})
+    troubled.fail("after", AWAY)
+    troubled.storage.delete("a")
+    troubled.fail("after", AWAY)
+    troubled.storage.rename("b", "c")
+    troubled.storage.make_directory("d")
+    troubled.fail("after", AWAY)
+    troubled.storage.remove_directory("d")
+    assert troubled.memory.files == {"c": b"2"}
+    assert troubled.memory.directories == {""}
+    for call in (lambda: troubled.storage.delete("a"), lambda: troubled.storage.rename("b", "e")):
+        with pytest.raises(StorageNotFound):
+            call()
+
+
+def test_a_read_goes_on_where_it_was() -> None:
+    data = bytes(range(256)) * 20_000
+    troubled = Troubled()
+    troubled.memory.files["file"] = data
+    reader = troubled.storage.read("file", 5, len(data) - 10)
+    parts = [next(iter(reader))]
+    troubled.fail("before", AWAY, 3)
+    parts += list(reader)
+    assert b"".join(parts) == data[5:-5]
+
+
+@pytest.mark.parametrize("error", [FULL, StorageNotFound(storage="s", path="p"), StorageExists(storage="s", path="p")])
+def test_answers_are_not_repeated(error: EngineError) -> None:
+    troubled = Troubled()
+    troubled.fail("before", error)
+    with pytest.raises(type(error)):
+        troubled.storage.list("")
+    assert troubled.waits == []
+
+
+def test_a_server_that_answers_with_failures_is_asked_a_few_times() -> None:
+    troubled = Troubled()
+    troubled.fail("before", FAILED, 3)
+    assert troubled.storage.list("") == []
+    troubled.fail("before", FAILED, 4)
+    with pytest.raises(StorageFailed):
+        troubled.storage.list("")
+    troubled.storage.make_directory("d/e")
+    troubled.waits.clear()
+    with pytest.raises(StorageFailed):
+        troubled.storage.remove_directory("d")
+    assert troubled.waits == []
+
+
+def test_waits_grow_and_end_with_the_limit() -> None:
+    troubled = Troubled(600.0)
+    troubled.fail("before", AWAY, 10_000)
+    with pytest.raises(StorageUnreachable):
+        troubled.storage.list("")
+    assert 500 < troubled.now <= 600
+    with pytest.raises(StorageUnreachable):  # nothing got through for so long: the next call does not start over
+        troubled.storage.stat("x")
+    assert troubled.now <= 600
+    troubled.plan.clear()
+    troubled.storage.list("")
+    troubled.fail("before", AWAY, 5)
+    assert troubled.storage.list("") == []
+
+
+def test_a_cancelled_run_does_not_wait() -> None:
+    cancelled = [False]
+    troubled = Troubled(cancelled=lambda: cancelled[0])
+    troubled.fail("before", AWAY, 100)
+    cancelled[0] = True
+    with pytest.raises(RunCancelled):
+        troubled.storage.list("")
+    assert troubled.waits == []
+
+
+def test_a_closed_storage_is_not_waited_for() -> None:
+    troubled = Troubled()
+    troubled.storage.close()
+    troubled.fail("before", AWAY, 100)
+    with pytest.raises(StorageUnreachable):
+        troubled.storage.list("")
+    assert troubled.waits == []
