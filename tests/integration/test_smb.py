@@ -106,7 +106,7 @@ def test_paths_that_leave_the_share() -> None:
 def test_encryption_demanded_but_not_offered(tmp_path: Path) -> None:
     for number, options in enumerate([{"smb encrypt": "off"}, {"server max protocol": "SMB2_10"}]):
         with samba(tmp_path / str(number), options=options) as server:
-            assert "encrypt" in fails({**server.settings, "encrypt": "required"}, StorageProtectionRefused)
+            assert "encrypt" in fails({**server.settings, "require_encryption": True}, StorageProtectionRefused)
             with SmbStorage(server.settings) as storage:
                 assert storage.list("") == []
 

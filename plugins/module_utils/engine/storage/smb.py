@@ -38,7 +38,7 @@ class SmbStorage(Storage):
     """The contract over ``\\\\server\\share\\path``. Connects with the first call, and again after a lost link.
 
     Settings: ``url``, ``username`` (``domain\\user``, ``computer\\user`` or ``user@domain``), ``password`` (without one
-    Kerberos is tried), ``port`` (445), ``encrypt`` (``required`` refuses a server that can't), ``timeout_seconds`` of
+    Kerberos is tried), ``port`` (445), ``require_encryption`` (refuses a server that can't), ``timeout_seconds`` of
     each request (60).
     """
 

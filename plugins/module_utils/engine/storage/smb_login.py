@@ -64,7 +64,7 @@ class SmbConnector:
         self._port = int(settings.get("port") or _PORT)
         self._timeout_seconds = timeout_seconds
         self._password = str(settings.get("password") or "")
-        self._must_encrypt = str(settings.get("encrypt") or "").lower() in ("required", "true", "yes")
+        self._must_encrypt = bool(settings.get("require_encryption"))
         username = str(settings.get("username") or "")
         if not username:
             raise StorageCredentialInvalid(setting="username", reason="a share needs one: guests are never used")
@@ -111,7 +111,9 @@ class SmbConnector:
 
     def _check_protection(self, connection: Any) -> None:
         if self._must_encrypt and not connection.supports_encryption:
-            reason = "imaging_storage.encrypt demands encryption, which the server does not offer (SMB 0x%04X)"
+            reason = (
+                "imaging_storage.require_encryption demands encryption, which the server does not offer (SMB 0x%04X)"
+            )
             raise StorageProtectionRefused(storage=self.place.storage, reason=reason % connection.dialect)
 
     def _log_in(self, connection: Any) -> Any:

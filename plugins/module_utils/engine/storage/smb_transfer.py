@@ -54,6 +54,9 @@ def _cut(data: Iterable[bytes], piece_bytes: int) -> Iterator[bytes]:
     """Yield ``data`` in pieces of just ``piece_bytes``, but for the last: small requests cost as much as large ones."""
     gathered = bytearray()
     for part in data:
+        if not gathered and len(part) == piece_bytes:
+            yield part
+            continue
         view = memoryview(part)
         while len(view):
             if not gathered and len(view) >= piece_bytes:
