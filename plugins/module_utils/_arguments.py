@@ -60,6 +60,7 @@ VERIFY: Dict[str, Any] = dict(
     image={"type": "str", "default": "latest"},
     level={"type": "str", "choices": ["quick", "storage", "full"], "default": "full"},
 )
+ROLLOVER: Dict[str, Any] = dict(DEVICE, keep={"type": "int", "default": 7})
 RESTORE: Dict[str, Any] = dict(
     DEVICE,
     image={"type": "str", "default": "latest"},

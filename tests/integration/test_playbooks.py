@@ -235,3 +235,30 @@ def wait_until(condition, seconds: float) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+def test_the_operator_rolls_over_what_devices_may_not(site: Site) -> None:
+    names = []
+    for number in range(3):
+        with open(site.folder / "disk.raw", "r+b") as disk:
+            disk.seek(7 * MIB)
+            disk.write(b"%d" % number)
+        names.append(site.play("image").result("Make an image")["image"])
+    asked = site.play("rollover", "--check", "--diff", "-e", "imaging_keep=1")
+    assert asked.status == 0, asked.output
+    plan = asked.result("Delete the oldest images")
+    assert plan["deleted"] == names[:2]
+    assert plan["dry_run"] is True
+    assert "-" + names[0] in asked.output
+    assert all((site.device / name / "image.json").exists() for name in names)
+
+    done = site.play("rollover", "-e", "imaging_keep=1").result("Delete the oldest images")
+    assert done["deleted"] == names[:2]
+    assert done["images"] == names[2:]
+    assert [path.parent.name for path in site.device.glob("*/image.json")] == names[2:]
+    again = site.play("rollover", "-e", "imaging_keep=1").result("Delete the oldest images")
+    assert again["changed"] is False
+    assert site.play("verify").status == 0
+    refused = site.play("rollover", "-e", "imaging_keep=0")
+    assert refused.status != 0
+    assert "imaging_keep must be at least 1, not 0" in refused.output

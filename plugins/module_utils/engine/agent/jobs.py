@@ -24,18 +24,16 @@ from ..disk.used import DiskPlan, plan_disk
 from ..errors import DiskNotFound, EngineError, ImageNotFound, JobInvalid, StoragePermissionDenied, VolumeMounted
 from ..image import documents
 from ..image import format as fmt
-from ..image.access import Passwords
-from ..image.directory import DeviceDirectory
 from ..image.rates import AdaptiveRate, PacedSource, TokenBucket
 from ..image.reader import ImageReader
 from ..image.rollover import RolloverReport, roll_over
-from ..image.verify import verify_image
 from ..image.writer import DiskInput, ImageJob, process_threads, write_image
 from ..restore.restore import plan, restore, sentences
 from ..storage.contract import Storage
 from ..storage.open import open_storage
+from . import operator_verbs
+from .settings import mapping_of, number_of, passwords_of, patterns_of
 
-_MAX_PATTERNS = 1000
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d")
 Report = Callable[[Dict[str, Any]], None]
 
@@ -54,15 +52,14 @@ def run_job(job: Dict[str, Any], report: Report, cancelled: Callable[[], bool]) 
 
     :raises EngineError: what went wrong, from the catalogue.
     """
-    verbs = {"image": _image, "restore": _restore, "verify": _verify, "list": _list}
-    verb = verbs.get(str(job.get("verb")))
+    verb = _VERBS.get(str(job.get("verb")))
     if verb is None:
-        raise JobInvalid(reason="the verb %r is not one of %s" % (job.get("verb"), ", ".join(sorted(verbs))))
+        raise JobInvalid(reason="the verb %r is not one of %s" % (job.get("verb"), ", ".join(sorted(_VERBS))))
     device = job.get("device")
     if not isinstance(device, str) or not device:
         raise JobInvalid(reason="it names no device")
     job = dict(job, device=device_directory(str(job.get("alias") or ""), device))
-    settings = _mapping(job, "storage")
+    settings = mapping_of(job, "storage")
     with open_storage(settings, lambda text: report({"event": "warning", "message": text}), cancelled) as storage:
         return verb(storage, job, _Status(report, cancelled))
 
@@ -102,7 +99,7 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
     if not _TIMESTAMP.fullmatch(timestamp):
         raise JobInvalid(reason="the timestamp %r is malformed" % timestamp)
     device = job["device"]
-    keep = _number(job, "keep", 7, 1)
+    keep = number_of(job, "keep", 7, 1)
     opened = _open_disks(job)
     try:
         left_out = exclusions.totals(one for disk in opened for one in disk.plan.left_out)
@@ -120,9 +117,9 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
                 "warnings": warnings,
             }
         claim_directory(storage, device, read_identity(), bool(job.get("adopt")))
-        passwords = _passwords(job)
+        passwords = passwords_of(job)
         before = _previous_information(storage, device, passwords.password) if job.get("compare") != "none" else None
-        bucket = TokenBucket(float(_number(job, "limit_io_rate", 0, 0)) * 1e6, cancelled=status.cancelled)
+        bucket = TokenBucket(float(number_of(job, "limit_io_rate", 0, 0)) * 1e6, cancelled=status.cancelled)
         result = write_image(
             storage,
             ImageJob(
@@ -135,11 +132,11 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
                 created=timestamp,
                 warnings=warnings,
                 notes=exclusions.notes(left_out),
-                compression_level=_number(job, "compression_level", 3, 1),
+                compression_level=number_of(job, "compression_level", 3, 1, 19),
                 workers=process_threads(),
                 gate=bucket.take,
                 progress=status.progress,
-                lease_ttl_seconds=float(_number(job, "lease_ttl_seconds", 90, 1)),
+                lease_ttl_seconds=float(number_of(job, "lease_ttl_seconds", 90, 1)),
             ),
         )
     finally:
@@ -178,8 +175,8 @@ def _roll_over(storage: Storage, device: str, keep: int, key_id: str) -> Tuple[O
 
 def _restore(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, Any]:
     started = time.monotonic()
-    targets = {str(name): str(path) for name, path in _mapping(job, "map").items()}
-    password = _passwords(job).password
+    targets = {str(name): str(path) for name, path in mapping_of(job, "map").items()}
+    password = passwords_of(job).password
     overwrite = bool(job.get("overwrite"))
     image = str(job.get("image") or "latest")
     reader = ImageReader(storage, job["device"], image, password)
@@ -200,52 +197,6 @@ def _restore(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str
     return {"changed": True, "image": reader.image, "plan": words, "disks": disks, "seconds": seconds}
 
 
-def _verify(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, Any]:
-    report = verify_image(
-        storage,
-        job["device"],
-        str(job.get("image") or "latest"),
-        str(job.get("level") or "full"),
-        password=_passwords(job).password,
-        progress=status.progress,
-        record=not job.get("check"),
-    )
-    return dict(report.as_dict(), changed=False)
-
-
-def _list(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, Any]:
-    directory = DeviceDirectory(storage, job["device"])
-    unreadable: Dict[str, EngineError] = {}
-    wanted = str(job.get("image") or "all")
-    if wanted == "all":
-        names = [manifest.image for manifest in directory.images(unreadable)]
-    else:
-        names = [directory.find_image(wanted).image]
-    images = [summary(directory, name) for name in names]
-    for name, error in unreadable.items():
-        status.report({"event": "warning", "message": "The image %s can't be read: %s" % (name, error)})
-    return {"changed": False, "images": images}
-
-
-def summary(directory: DeviceDirectory, image: str) -> Dict[str, Any]:
-    """What ``image_info`` tells of an image: facts of its manifest and its records."""
-    manifest = directory.manifest(image)
-    records = directory.records(image)
-    verified = [record for record in records if record["kind"] == "verified"]
-    return {
-        "image": manifest.image,
-        "sequence": manifest.sequence,
-        "created": manifest.created,
-        "snapshot": manifest.snapshot,
-        "encrypted": bool(manifest.key_id),
-        "size_bytes": manifest.size_bytes,
-        "in_use_bytes": manifest.in_use_bytes,
-        "pack_bytes": manifest.pack_bytes,
-        "disks": [disk._asdict() for disk in manifest.disks],
-        "verified": [{"level": record.get("level"), "ok": record.get("ok")} for record in verified],
-    }
-
-
 # -- disks ------------------------------------------------------------------------------------------------------------
 
 
@@ -258,7 +209,7 @@ def _open_disks(job: Dict[str, Any]) -> List[OpenedDisk]:
     snapshot = job.get("snapshot") or "required"
     if snapshot not in ("required", "preferred", "none"):
         raise JobInvalid(reason="imaging_snapshot is %r" % snapshot)
-    patterns = _patterns(job)
+    patterns = patterns_of(job)
     opened: List[OpenedDisk] = []
     seen: Set[str] = set()
     try:
@@ -335,11 +286,8 @@ def _paced(source: BlockSource, job: Dict[str, Any], status: _Status) -> PacedSo
     limit = job.get("limit_read_rate", "auto")
     if limit == "auto":
         return PacedSource(source, adaptive=AdaptiveRate(cancelled=status.cancelled))
-    rate = float(_number(job, "limit_read_rate", 0, 0)) * 1e6
+    rate = float(number_of(job, "limit_read_rate", 0, 0)) * 1e6
     return PacedSource(source, bucket=TokenBucket(rate, cancelled=status.cancelled))
-
-
-# -- settings ---------------------------------------------------------------------------------------------------------
 
 
 def _previous_information(storage: Storage, device: str, password: Optional[str]) -> Optional[Dict[str, Any]]:
@@ -354,45 +302,18 @@ def _previous_information(storage: Storage, device: str, password: Optional[str]
         return None  # rule 6 and damage are reported by the run itself; a comparison is not worth failing for
 
 
-def _passwords(job: Dict[str, Any]) -> Passwords:
-    secrets = job.get("secrets") or {}
-    if not isinstance(secrets, dict):
-        raise JobInvalid(reason="secrets is no mapping")
-    return Passwords(
-        password=secrets.get("password") or None,
-        previous=secrets.get("password_previous") or None,
-        new_key=bool(job.get("new_key")),
-        allow_clear=bool(job.get("allow_clear")),
-    )
-
-
-def _patterns(job: Dict[str, Any]) -> List[Pattern]:
-    """:raises PatternInvalid: before anything is read, when a pattern is no path below a volume's root."""
-    given = job.get("exclude") or []
-    if not isinstance(given, list) or len(given) > _MAX_PATTERNS:
-        raise JobInvalid(reason="imaging_exclude must be a list of at most %d patterns" % _MAX_PATTERNS)
-    return [Pattern.parse(text) for text in given]
-
-
-def _mapping(job: Dict[str, Any], key: str) -> Dict[str, Any]:
-    value = job.get(key)
-    if not isinstance(value, dict):
-        raise JobInvalid(reason="%s is missing or no mapping" % key)
-    return value
-
-
-def _number(job: Dict[str, Any], key: str, default: int, least: int) -> int:
-    value = job.get(key)
-    if value is None:
-        return default
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        raise JobInvalid(reason="imaging_%s is %r, not a number" % (key, value)) from None
-    if number < least:
-        raise JobInvalid(reason="imaging_%s must be at least %d, not %d" % (key, least, number))
-    return number
-
-
 def to_line(event: Dict[str, Any]) -> str:
     return json.dumps(event, sort_keys=True)
+
+
+def _for_operator(verb: Callable[..., Dict[str, Any]]) -> Callable[..., Dict[str, Any]]:
+    return lambda storage, job, status: verb(storage, job, status.report, status.progress)
+
+
+_VERBS: Dict[str, Callable[..., Dict[str, Any]]] = {
+    "image": _image,
+    "restore": _restore,
+    "verify": _for_operator(operator_verbs.verify),
+    "list": _for_operator(operator_verbs.list_images),
+    "rollover": _for_operator(operator_verbs.rollover),
+}

@@ -1,0 +1,102 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verbs that need a storage and no device: verify, list, rollover."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Optional
+
+from ..device.identity import stored_identity
+from ..errors import EngineError, ImageNotFound
+from ..image.directory import DeviceDirectory
+from ..image.keys import open_slots
+from ..image.rollover import roll_over
+from ..image.verify import verify_image
+from ..storage.contract import Storage
+from .settings import number_of, passwords_of
+
+Report = Callable[[Dict[str, Any]], None]
+Progress = Callable[..., None]
+
+
+def verify(storage: Storage, job: Dict[str, Any], dummy_report: Report, progress: Progress) -> Dict[str, Any]:
+    found = verify_image(
+        storage,
+        job["device"],
+        str(job.get("image") or "latest"),
+        str(job.get("level") or "full"),
+        password=passwords_of(job).password,
+        progress=progress,
+        record=not job.get("check"),
+    )
+    return dict(found.as_dict(), changed=False)
+
+
+def list_images(storage: Storage, job: Dict[str, Any], report: Report, dummy_progress: Progress) -> Dict[str, Any]:
+    directory = DeviceDirectory(storage, job["device"])
+    unreadable: Dict[str, EngineError] = {}
+    wanted = str(job.get("image") or "all")
+    if wanted == "all":
+        names = [manifest.image for manifest in directory.images(unreadable)]
+    else:
+        names = [directory.find_image(wanted).image]
+    images = [summary(directory, name) for name in names]
+    for name, error in unreadable.items():
+        report({"event": "warning", "message": "The image %s can't be read: %s" % (name, error)})
+    return {"changed": False, "images": images}
+
+
+def summary(directory: DeviceDirectory, image: str) -> Dict[str, Any]:
+    """What ``image_info`` tells of an image: facts of its manifest and its records."""
+    manifest = directory.manifest(image)
+    records = directory.records(image)
+    verified = [record for record in records if record["kind"] == "verified"]
+    return {
+        "image": manifest.image,
+        "sequence": manifest.sequence,
+        "created": manifest.created,
+        "snapshot": manifest.snapshot,
+        "encrypted": bool(manifest.key_id),
+        "size_bytes": manifest.size_bytes,
+        "in_use_bytes": manifest.in_use_bytes,
+        "pack_bytes": manifest.pack_bytes,
+        "disks": [disk._asdict() for disk in manifest.disks],
+        "verified": [{"level": record.get("level"), "ok": record.get("ok")} for record in verified],
+    }
+
+
+def rollover(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_progress: Progress) -> Dict[str, Any]:
+    """Delete what ``imaging_keep`` does not want any more; in check mode only say what.
+
+    :raises ImageNotFound: when the device has no directory that is ours.
+    """
+    device, keep = job["device"], number_of(job, "keep", 7, 1)
+    directory = DeviceDirectory(storage, device)
+    if stored_identity(storage, device) is None:
+        raise ImageNotFound(device=device, image="at all", storage=storage.description)
+    before = [manifest.image for manifest in directory.images({})]
+    report = roll_over(
+        storage,
+        device,
+        keep,
+        openable_key=_openable_key(directory, passwords_of(job).password),
+        dry_run=bool(job.get("check")),
+    )
+    after = [image for image in before if image not in report.deleted]
+    changed = bool(report.deleted or report.trashed_packs or report.purged_packs)
+    return dict(
+        report.as_dict(),
+        changed=changed,
+        images=after,
+        diff={"before": "".join(image + "\n" for image in before), "after": "".join(image + "\n" for image in after)},
+    )
+
+
+def _openable_key(directory: DeviceDirectory, password: Optional[str]) -> Optional[str]:
+    """The id of the key that the password opens, None when it opens none: then the last image of every key stays."""
+    if not password:
+        return None
+    invalid: List[EngineError] = []
+    key = open_slots(directory.key_slots(invalid), password)
+    return key.key_id if key is not None else None

@@ -1,0 +1,56 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Settings of a job, checked as they are taken out of its document."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+from ..disk.patterns import Pattern
+from ..errors import JobInvalid
+from ..image.access import Passwords
+
+_MAX_PATTERNS = 1000
+
+
+def passwords_of(job: Dict[str, Any]) -> Passwords:
+    secrets = job.get("secrets") or {}
+    if not isinstance(secrets, dict):
+        raise JobInvalid(reason="secrets is no mapping")
+    return Passwords(
+        password=secrets.get("password") or None,
+        previous=secrets.get("password_previous") or None,
+        new_key=bool(job.get("new_key")),
+        allow_clear=bool(job.get("allow_clear")),
+    )
+
+
+def patterns_of(job: Dict[str, Any]) -> List[Pattern]:
+    """:raises PatternInvalid: before anything is read, when a pattern is no path below a volume's root."""
+    given = job.get("exclude") or []
+    if not isinstance(given, list) or len(given) > _MAX_PATTERNS:
+        raise JobInvalid(reason="imaging_exclude must be a list of at most %d patterns" % _MAX_PATTERNS)
+    return [Pattern.parse(text) for text in given]
+
+
+def mapping_of(job: Dict[str, Any], key: str) -> Dict[str, Any]:
+    value = job.get(key)
+    if not isinstance(value, dict):
+        raise JobInvalid(reason="%s is missing or no mapping" % key)
+    return value
+
+
+def number_of(job: Dict[str, Any], key: str, default: int, least: int, most: Optional[int] = None) -> int:
+    value = job.get(key)
+    if value is None:
+        return default
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        raise JobInvalid(reason="imaging_%s is %r, not a number" % (key, value)) from None
+    if number < least:
+        raise JobInvalid(reason="imaging_%s must be at least %d, not %d" % (key, least, number))
+    if most is not None and number > most:
+        raise JobInvalid(reason="imaging_%s must be at most %d, not %d" % (key, most, number))
+    return number

@@ -1,0 +1,121 @@
+#!/usr/bin/python
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_rollover
+short_description: Delete the oldest images of a device
+version_added: 0.1.0
+description:
+  - Deletes the oldest images, so that O(keep) remain. Only complete images count, in the order in which they were made.
+  - Pinned and archived images stay, and so does the last image of every key that O(password) does not open.
+  - What only deleted images need goes to the trash at once, and for good by a later run, at least a day after.
+  - M(plantops.imaging.image) does this after each successful run; this module is for storages on which devices may not delete.
+extends_documentation_fragment:
+  - plantops.imaging.attributes
+  - plantops.imaging.storage
+  - plantops.imaging.password
+attributes:
+  check_mode:
+    support: full
+    details: Says what would be deleted, and deletes nothing.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  keep:
+    description: How many images remain, at least 1.
+    type: int
+    default: 7
+author:
+  - plantops.imaging contributors (@plantops)
+"""
+
+EXAMPLES = r"""
+- name: See what a rollover would delete
+  plantops.imaging.image_rollover:
+    storage:
+      url: /srv/images
+    device_name: press-07
+    keep: 14
+  check_mode: true
+  diff: true
+
+- name: Keep two weeks of images
+  plantops.imaging.image_rollover:
+    storage:
+      url: sftp://images.example.com/plant-1
+      username: operator
+      private_key_file: /etc/imaging/operator_ed25519
+      host_key: SHA256:AAAAbbbbCCCCddddEEEEffffGGGGhhhhIIIIjjjjKKK
+    device_name: press-07
+    keep: 14
+    password: "{{ vault_imaging_password }}"
+"""
+
+RETURN = r"""
+images:
+  description: The images that remain, oldest first.
+  returned: success
+  type: list
+  elements: str
+  sample: [2026-11-22_13-45-10]
+deleted:
+  description: The images that were deleted.
+  returned: success
+  type: list
+  elements: str
+  sample: [2026-11-15_13-45-10]
+spared:
+  description: Older images that stay, each with the reason.
+  returned: success
+  type: dict
+  sample: {"2026-10-01_13-45-10": "it is pinned"}
+dry_run:
+  description: Whether nothing was deleted because of check mode.
+  returned: success
+  type: bool
+  sample: false
+trashed_packs:
+  description: Packs that no image needs any more and that went to the trash.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+purged_packs:
+  description: Packs that left the trash for good.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+freed_bytes:
+  description: Bytes that came free.
+  returned: success
+  type: int
+  sample: 16777216
+error_code:
+  description: The code of the failure in the catalogue of errors.
+  returned: failure
+  type: str
+  sample: K100
+hint:
+  description: What to do about the failure.
+  returned: failure
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.plantops.imaging.plugins.module_utils._arguments import ROLLOVER, run_verb
+
+
+def main() -> None:
+    """Run the module."""
+    run_verb(AnsibleModule(argument_spec=ROLLOVER, supports_check_mode=True), "rollover")
+
+
+if __name__ == "__main__":
+    main()
