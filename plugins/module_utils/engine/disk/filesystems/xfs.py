@@ -87,7 +87,8 @@ class Xfs(FileSystem):
     def used(self, state: VolumeState) -> UsedMap:
         """Trust the free-space trees of a volume whose log holds nothing that waits to be replayed.
 
-        A freeze leaves the log dirty on purpose, so that a snapshot is recovered; such a volume is imaged whole.
+        A freeze leaves the log dirty on purpose, so that a snapshot is recovered, but with nothing in it than the
+        superblock: the trees are whole then too.
         """
         reason = self._why_untrusted(state)
         if reason:
@@ -152,7 +153,7 @@ class Xfs(FileSystem):
             length // _LOG_SECTOR_BYTES,
             lambda first, count: self.source.read(start + first * _LOG_SECTOR_BYTES, count * _LOG_SECTOR_BYTES),
         )
-        return "" if log.is_clean() else "the log of the XFS volume waits to be replayed"
+        return "" if log.changes_nothing() else "the log of the XFS volume waits to be replayed"
 
     # -- groups -------------------------------------------------------------------------------------------------------
 

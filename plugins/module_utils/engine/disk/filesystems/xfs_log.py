@@ -10,12 +10,18 @@ fs/xfs/xfs_log_recover.c (xlog_find_head, xlog_check_unmount_rec).
 from __future__ import annotations
 
 import struct
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, Iterator, NamedTuple, Optional, Tuple
 
 _SECTOR_BYTES = 512  # the log counts in basic blocks, whatever the disk's sectors
 _MAGIC = 0xFEEDBABE
 _UNMOUNT = 0x20
 _VERSION_2 = 2
+_START, _COMMIT = 0x1, 0x2
+_LITTLE_ENDIAN = 1  # what wrote the log; the items in it are in that machine's order
+_TRANSACTION = b"NART"
+_BUFFER_ITEM = 0x123C
+_SUPERBLOCK = 0  # where the superblock lies, in basic blocks of the volume
+_MAX_WAITING_RECORDS = 64
 _CYCLE_BYTES = 32 << 10  # that the cycle table of one header block covers
 _MAX_RECORD_BYTES = 256 << 10
 _MAX_UNFINISHED = (8 * _MAX_RECORD_BYTES) // _SECTOR_BYTES  # eight buffers may be in flight, in any order
@@ -26,6 +32,9 @@ class _Record(NamedTuple):
     blocks: int
     header_blocks: int
     operations: int
+    cycle: int
+    tail_cycle: int  # with ``tail_block``: everything before has reached its place on the volume
+    tail_block: int
 
 
 class Log:
@@ -35,10 +44,12 @@ class Log:
         self._count = count
         self._read = read
 
-    def is_clean(self) -> bool:
-        """Whether the newest record says that the volume was unmounted, and nothing was written after it.
+    def changes_nothing(self) -> bool:
+        """Whether a replay would leave the volume as it is, but for the superblock's counters.
 
-        In doubt the answer is no: reading a volume whole is never wrong.
+        So it is after an unmount, and while the volume is frozen: a freeze writes everything to its place and then logs
+        the superblock once more (fs/xfs/xfs_super.c, xfs_fs_freeze). In doubt the answer is no: reading a volume whole
+        is never wrong.
         """
         first, last = self._cycle(0), self._cycle(self._count - 1)
         if not first or last not in (first, first - 1):
@@ -47,12 +58,30 @@ class Log:
         if not self._is_settled(head, first):
             return False
         record = self._last_record(head)
-        if record is None or record.operations != 1:
+        if record is None or (record.block + record.blocks) % self._count != head % self._count:
             return False
-        if (record.block + record.blocks) % self._count != head % self._count:
-            return False
+        return self._is_unmount(record) or self._only_superblock(record, head)
+
+    def _is_unmount(self, record: _Record) -> bool:
         operation = self._read((record.block + record.header_blocks) % self._count, 1)
-        return bool(operation[9] & _UNMOUNT)
+        return record.operations == 1 and bool(operation[9] & _UNMOUNT)
+
+    def _only_superblock(self, newest: _Record, head: int) -> bool:
+        """Look at every record from the tail to the head; one that goes round the log's end counts as doubt."""
+        place, cycle = newest.tail_block, newest.tail_cycle
+        for dummy in range(_MAX_WAITING_RECORDS):
+            if cycle != newest.cycle or not 0 <= place <= newest.block:
+                return False
+            data = self._read(place, 1)
+            record = _parse(data, 0, place) if struct.unpack_from(">I", data, 0)[0] == _MAGIC else None
+            if record is None or record.cycle != newest.cycle or place + record.blocks > head:
+                return False
+            if not _touches_only_superblock(record, self._read(place, record.blocks)):
+                return False
+            place += record.blocks
+            if place == head:
+                return True
+        return False
 
     def _first_older(self, newest: int) -> int:
         """The first sector of the cycle before; sectors of a cycle are written in rising order."""
@@ -99,4 +128,47 @@ def _parse(data: bytes, place: int, number: int) -> Optional[_Record]:
     if length > _MAX_RECORD_BYTES or size > _MAX_RECORD_BYTES:
         return None
     header_blocks = max(1, -(-size // _CYCLE_BYTES)) if version & _VERSION_2 else 1
-    return _Record(number, header_blocks + -(-length // _SECTOR_BYTES), header_blocks, operations)
+    cycle = struct.unpack_from(">I", data, place + 4)[0]
+    tail_cycle, tail_block = struct.unpack_from(">II", data, place + 24)
+    blocks = header_blocks + -(-length // _SECTOR_BYTES)
+    return _Record(number, blocks, header_blocks, operations, cycle, tail_cycle, tail_block)
+
+
+def _touches_only_superblock(record: _Record, data: bytes) -> bool:
+    pending = 0  # regions of the superblock's item that are still to come
+    done = 0
+    for flags, region in _operations(record, data):
+        done += 1
+        if flags & ~(_START | _COMMIT):
+            return False  # cut in two, or something else altogether
+        if pending:
+            pending -= 1
+        elif region and region[:4] != _TRANSACTION:
+            if len(region) < 16:
+                return False
+            kind, regions, dummy_flags, dummy_length, block = struct.unpack_from("<HHHHq", region, 0)
+            if kind != _BUFFER_ITEM or block != _SUPERBLOCK or not regions:
+                return False
+            pending = regions - 1
+    return not pending and 0 < done == record.operations
+
+
+def _operations(record: _Record, data: bytes) -> Iterator[Tuple[int, bytes]]:
+    """Yield flags and bytes of each operation; nothing of a record that is not understood."""
+    content = bytearray(data[record.header_blocks * _SECTOR_BYTES :])
+    if struct.unpack_from(">I", data, 300)[0] != _LITTLE_ENDIAN or len(content) > record.header_blocks * _CYCLE_BYTES:
+        return
+    for number in range(len(content) // _SECTOR_BYTES):  # the cycle took the place of each sector's first bytes
+        table, index = divmod(number, _CYCLE_BYTES // _SECTOR_BYTES)
+        kept = (table * _SECTOR_BYTES + 4 if table else 44) + 4 * index
+        content[number * _SECTOR_BYTES : number * _SECTOR_BYTES + 4] = data[kept : kept + 4]
+    place = 0
+    for dummy in range(record.operations):
+        if place + 12 > len(content):
+            return
+        length, dummy_client, flags = struct.unpack_from(">IBB", content, place + 4)
+        place += 12
+        if place + length > len(content):
+            return
+        yield flags, bytes(content[place : place + length])
+        place += length
