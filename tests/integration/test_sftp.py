@@ -247,6 +247,28 @@ def test_retries_carry_calls_over_cuts(server: SftpServer) -> None:
             assert [entry.size_bytes for entry in storage.list("")] == [8 * MIB] * 4
 
 
+def test_keys_are_renewed_while_bytes_flow(tmp_path: Path) -> None:
+    server = SftpServer(tmp_path)
+    config = tmp_path / "sshd_config"
+    config.write_text("RekeyLimit 2M\n" + config.read_text(encoding="utf-8"), encoding="utf-8")
+    data = [os.urandom(MIB) for dummy in range(12)]
+    wrong: List[int] = []
+
+    def work(number: int) -> None:
+        storage.put("file-%d" % number, data)
+        if storage.get("file-%d" % number) != b"".join(data):
+            wrong.append(number)
+
+    with server, SftpStorage(server.settings(), timeout_seconds=30.0) as storage:
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [entry.size_bytes for entry in storage.list("")] == [12 * MIB] * 2
+    assert wrong == []
+
+
 def test_retries_end_with_the_time_limit(server: SftpServer) -> None:
     waited: List[float] = []
     with Proxy(server.port) as proxy:

@@ -4,7 +4,9 @@
 """One SFTP session: requests of any number of threads in flight at once, answers matched by their number.
 
 There is no thread of its own: whoever waits for an answer reads, and hands over what belongs to others. Nothing waits
-for ever: sending, a packet that has begun, and an answer each have ``timeout_seconds``; after that the session is lost.
+for ever: the session is lost when a send, a packet that has begun, or the server as a whole makes no headway for
+``timeout_seconds``, and when one request takes ten times as long. (On a slow line an answer may have to queue behind the
+megabytes of another thread; that alone is no failure.)
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ _RECEIVE_BYTES = 4 << 20
 _DEFAULT_PIECE_BYTES = 32768  # what every server must take (draft, section 3)
 _MAX_PIECE_BYTES = 255 << 10
 _MAX_EXTENSIONS = 64
+_PATIENCE = 10
 
 
 class SessionLost(Exception):
@@ -45,6 +48,7 @@ class SftpSession:
         self._answers: Dict[int, Reply] = {}
         self._buffer = bytearray()
         self._lost = ""
+        self._last_answer = 0.0
         self.extensions: Dict[str, bytes] = {}
         self.read_piece_bytes = _DEFAULT_PIECE_BYTES
         self.write_piece_bytes = _DEFAULT_PIECE_BYTES
@@ -101,19 +105,24 @@ class SftpSession:
 
     def wait(self, request: int) -> Reply:
         """Return the answer to ``request``."""
-        deadline = time.monotonic() + self._timeout_seconds
+        started = time.monotonic()
         while True:
             with self._condition:
                 while True:
                     if request in self._answers:
                         return self._answers.pop(request)
                     self._check()
-                    if time.monotonic() > deadline:
+                    deadline = min(
+                        max(started, self._last_answer) + self._timeout_seconds,
+                        started + _PATIENCE * self._timeout_seconds,
+                    )
+                    left = deadline - time.monotonic()
+                    if left < 0:
                         raise self.lose("it gave no answer for %d seconds" % self._timeout_seconds)
                     if not self._is_reading:
                         self._is_reading = True
                         break
-                    self._condition.wait(max(0.0, deadline - time.monotonic()) + 0.01)
+                    self._condition.wait(left + 0.01)
             self._read_one()
 
     def abandon(self, requests: Iterable[int]) -> None:
@@ -152,6 +161,7 @@ class SftpSession:
                 if number not in self._expected:
                     raise self.lose("it answered what nobody asked")
                 self._expected.remove(number)
+                self._last_answer = time.monotonic()
                 if number in self._abandoned:
                     self._abandoned.remove(number)
                 else:
@@ -165,7 +175,10 @@ class SftpSession:
         def send() -> None:
             left = memoryview(data)
             with self._sending:
+                deadline = time.monotonic() + _PATIENCE * self._timeout_seconds
                 while left:
+                    if time.monotonic() > deadline:
+                        raise TimeoutError
                     sent = self._channel.send(bytes(left) if len(left) < len(data) else data)
                     if not sent:
                         raise EOFError
