@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`make bench`: measures and prints tables. Arguments choose: peers, io-rate, latency, scale, storages; none means all."""
+"""`make bench`: measures and prints tables. Arguments choose: peers, io-rate, latency, scale, storages, smb; none means all."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent / "plugins" 
 import limits  # noqa: E402  # the path is known only now
 import peers  # noqa: E402
 import scale  # noqa: E402
+import smb  # noqa: E402
 import storages  # noqa: E402
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", choices=["peers", "io-rate", "latency", "scale", "storages", []])
+    parser.add_argument("what", nargs="*", choices=["peers", "io-rate", "latency", "scale", "storages", "smb", []])
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp/plantops-bench"))
     parser.add_argument("--gib", type=float, default=4.0, help="bytes in use of the volume for peers")
     parser.add_argument("--rounds", type=int, default=3)
@@ -33,6 +34,7 @@ def main() -> None:
         "latency": lambda: limits.foreground_latency(options.folder),
         "scale": lambda: scale.main(options.folder, options.tib),
         "storages": lambda: storages.main(options.folder, 256, options.rounds),
+        "smb": lambda: smb.main(options.folder, 256, options.rounds),
         "peers": lambda: peers.main(options.folder, options.gib, options.rounds),
     }
     for name in options.what or parts:
