@@ -17,7 +17,15 @@ import threading
 import time
 from typing import Any, Callable, Dict, Optional
 
-from ..errors import EngineError, LeaseHeld, LeaseLost, StorageExists, StorageNotFound, StoragePermissionDenied
+from ..errors import (
+    EngineError,
+    LeaseHeld,
+    LeaseLost,
+    StorageError,
+    StorageExists,
+    StorageNotFound,
+    StoragePermissionDenied,
+)
 from .contract import Storage
 
 LEASE_NAME = "lease.json"
@@ -57,7 +65,7 @@ class Lease:
         """
         started = self._clock()
         seen: Optional[bytes] = None
-        seen_since = started
+        seen_since = looked = started
         while True:
             content = self._read()
             if content is None:
@@ -65,10 +73,14 @@ class Lease:
                     break
                 if self._clock() - started > wait_seconds:
                     raise StorageNotFound(storage=self._storage.description, path=self._path)
+                self._pause()
                 continue
-            if content != seen:
-                seen, seen_since = content, self._clock()
-            if self._is_dead(content) or self._clock() - seen_since > self._ttl_seconds:
+            now = self._clock()
+            # While the storage was away or this machine slept, the holder could not be seen: that is no sign of death.
+            if content != seen or now - looked > self._ttl_seconds / 2:
+                seen, seen_since = content, now
+            looked = now
+            if self._is_dead(content) or now - seen_since > self._ttl_seconds:
                 self._beat()
                 if self._holder_of(self._read() or b"") == self._holder:
                     break
@@ -77,13 +89,19 @@ class Lease:
                 raise LeaseHeld(
                     holder=self._describe(content), device=self._device, wait_seconds=int(self._ttl_seconds)
                 )
-            self._sleep(min(1.0, self._ttl_seconds / 10))
+            self._pause()
         self._last_beat = self._clock()
         self._thread = threading.Thread(target=self._run, name="lease heartbeat", daemon=True)
         self._thread.start()
 
+    def _pause(self) -> None:
+        self._sleep(min(1.0, self._ttl_seconds / 10))
+
     def check(self) -> None:
-        """:raises LeaseLost: when another run took over, or no heartbeat got through for longer than the lease lives."""
+        """Prove that the lease is ours; one that has grown old unnoticed is renewed.
+
+        :raises LeaseLost: when another run took over.
+        """
         content = self._read()
         holder = self._holder_of(content or b"")
         if holder != self._holder:
@@ -92,18 +110,25 @@ class Lease:
             self._beat()
 
     def release(self) -> None:
-        """Give the lease back; where deleting is not permitted the file says that it is free."""
+        """Give the lease back; where deleting is not permitted the file says that it is free.
+
+        What goes wrong here is not raised: an image may be committed, and a lease that nobody renews ends by itself.
+        """
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
+        try:
+            self._give_back()
+        except StorageError:
+            return
+
+    def _give_back(self) -> None:
         if self._holder_of(self._read() or b"") != self._holder:
             return
         try:
             self._storage.delete(self._path)
         except StoragePermissionDenied:
             self._storage.put(self._path, [self._content(released=True)], replace=True)
-        except StorageNotFound:
-            return
 
     def _run(self) -> None:
         while not self._stop.wait(self._heartbeat_seconds):
@@ -137,6 +162,7 @@ class Lease:
                 "host": socket.gethostname(),
                 "boot": _boot_id(),
                 "pid": os.getpid(),
+                "pid_namespace": _pid_namespace(),
                 "process": _process_start(os.getpid()),
                 "counter": self._counter,
                 "released": released,
@@ -165,7 +191,8 @@ class Lease:
     def _describe(self, content: bytes) -> str:
         # Only what can't be nested is shown: a list as deep as it could be read may be too deep to be written.
         document = {name: value for name, value in self._parse(content).items() if isinstance(value, (str, int))}
-        return "process %s on %s" % (str(document.get("pid", "?"))[:10], str(document.get("host", "?"))[:64])
+        text = "process %s on %s" % (str(document.get("pid", "?"))[:10], str(document.get("host", "?"))[:64])
+        return "".join(character if character.isprintable() else "?" for character in text)
 
     def _is_dead(self, content: bytes) -> bool:
         document = self._parse(content)
@@ -174,7 +201,17 @@ class Lease:
         boot, pid = document.get("boot"), document.get("pid")
         if not boot or boot != _boot_id() or not isinstance(pid, int) or not 0 < pid < 1 << 31:
             return False
+        if document.get("pid_namespace", _pid_namespace()) != _pid_namespace():
+            return False  # a container on the same kernel: its numbers mean nothing here
         return document.get("process") != _process_start(pid)
+
+
+def _pid_namespace() -> str:
+    """Where process numbers are counted [pid_namespaces(7)]; "" where there is no such thing."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
 
 
 def _boot_id() -> str:
