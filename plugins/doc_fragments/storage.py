@@ -24,6 +24,9 @@ options:
             server.
         type: str
         required: true
+      port:
+        description: TCP port of a share's server, where it is not 445. The port of an SFTP server is part of its URL.
+        type: int
       username:
         description: User on the server. C(domain\\user), C(computer\\user) and C(user@domain) are accepted.
         type: str

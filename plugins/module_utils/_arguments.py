@@ -21,6 +21,7 @@ STORAGE: Dict[str, Any] = {
     "required": True,
     "options": {
         "url": {"type": "str", "required": True},
+        "port": {"type": "int"},
         "username": {"type": "str"},
         "password": {"type": "str", "no_log": True},
         "private_key_file": {"type": "path"},
