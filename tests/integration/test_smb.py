@@ -165,6 +165,16 @@ def test_a_full_disk_leaves_no_debris(tmp_path: Path) -> None:
             assert storage.put("third", [b"x" * MIB]) == MIB
 
 
+def test_a_dfs_root_and_a_link_to_another_server(tmp_path: Path) -> None:
+    with samba(tmp_path, share_options={"msdfs root": "yes"}) as server, SmbStorage(server.settings) as storage:
+        storage.put("file", [b"x"])
+        assert storage.get("file") == b"x"
+        os.symlink("msdfs:other\\share", server.root / "plant" / "elsewhere")
+        with pytest.raises(EngineError) as caught:
+            storage.get("elsewhere/file")
+        assert caught.value.code in ("S102", "S105")  # Samba says either, by version
+
+
 def test_a_server_that_restarts(server: SambaServer) -> None:
     with SmbStorage(server.settings) as storage:
         storage.put("file", [b"x" * 3 * MIB])

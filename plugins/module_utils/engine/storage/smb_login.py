@@ -153,6 +153,8 @@ class SmbConnector:
             raise from_share(self.place, error.status) from None
         except Exception as error:
             raise self._failed(error, "opening the share") from error
+        # In a DFS root our paths are plain; only one that leads to another server is answered with an error.
+        tree.is_dfs_share = False
         return tree
 
     def _failed(self, error: Exception, operation: str) -> Exception:
