@@ -234,7 +234,9 @@ class StorageAccountBlocked(StorageError):
 
 class StorageGuestRefused(StorageError):
     code = "S125"
-    message = "The server made {username} a guest of the storage {storage}, which is refused: a guest's data is not signed."
+    message = (
+        "The server made {username} a guest of the storage {storage}, which is refused: a guest's data is not signed."
+    )
     hint = "Give a user that the server knows, and forbid guests there (Samba: map to guest = never)."
 
 
