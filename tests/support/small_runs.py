@@ -37,7 +37,7 @@ class SmallDisk:
 
     def __init__(self, chunks: int = 40, seed: int = 1) -> None:
         self._chance = random.Random(seed)
-        self.data = bytearray(self._chance.randbytes(chunks * CHUNK))
+        self.data = bytearray(self._bytes(chunks * CHUNK))
         self.data[3 * CHUNK : 5 * CHUNK] = bytes(2 * CHUNK)
         self.used: Set[int] = set(range(chunks)) - {7, 8, 9}
 
@@ -45,10 +45,13 @@ class SmallDisk:
     def chunks(self) -> int:
         return len(self.data) // CHUNK
 
+    def _bytes(self, count: int) -> bytes:
+        return self._chance.getrandbits(8 * count).to_bytes(count, "little")  # randbytes is not in Python 3.8
+
     def write(self, *numbers: int) -> None:
         """Rewrite chunks with new content that does not compress."""
         for number in numbers:
-            self.data[number * CHUNK : (number + 1) * CHUNK] = self._chance.randbytes(CHUNK)
+            self.data[number * CHUNK : (number + 1) * CHUNK] = self._bytes(CHUNK)
             self.used.add(number)
 
     def extents(self) -> ExtentSet:
