@@ -10,6 +10,7 @@ key per purpose. Without a password there is no master key: ids are plain SHA-25
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import json
@@ -141,7 +142,10 @@ def _check_kdf(kdf: Any) -> None:
         raise ValueError("its salt is malformed")
 
 
+@functools.lru_cache(maxsize=2 * fmt.MAX_KEY_SLOTS)
 def _derive(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
+    # Remembered, because a job opens images more than once (compare, plan, write) and each derivation costs a small
+    # device 64 MiB and a second. A process runs one job: it forgets this with the password itself.
     # One password typed on two keyboards must give the same bytes: NFC, then UTF-8.
     secret = unicodedata.normalize("NFC", password).encode("utf-8")
     return hashlib.scrypt(secret, salt=salt, n=n, r=r, p=p, maxmem=fmt.MAX_SCRYPT_MEMORY_BYTES * 2, dklen=32)
