@@ -43,7 +43,8 @@ def scrub(
         if gate is not None:
             gate(present[name])
         try:
-            whole = hash_pieces(directory.storage.read(fmt.pack_path(directory.device, name))) == name
+            path = fmt.pack_path(directory.device, name)
+            whole = hash_pieces(directory.storage.read(path, 0, present[name] + 1)) == name
         except StorageNotFound:
             continue  # moved since it was listed
         if not whole:

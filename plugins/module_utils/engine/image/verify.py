@@ -163,7 +163,7 @@ class _Check:
 
     def _hash(self, path: str, digest: str, name: str) -> bool:
         try:
-            if hash_pieces(self.storage.read(path)) == digest:
+            if hash_pieces(self.storage.read(path, 0, fmt.MAX_PACK_BYTES + 1)) == digest:
                 return True
             self.problems.append("%s is damaged: its SHA-256 is wrong." % name)
         except StorageNotFound:

@@ -214,7 +214,7 @@ class _Run:
             path = fmt.pack_path(self.job.device, name)
             try:
                 # What a killed run left was perhaps never read back: prove it before anything relies on it.
-                if hash_pieces(self.storage.read(path)) != name:
+                if hash_pieces(self.storage.read(path, 0, size_bytes + 1)) != name:
                     raise ImageDamaged(image=name, reason="its bytes do not match its name")
                 stream.learn(name, read_table(self.storage, path, size_bytes))
                 stream.sizes[name] = size_bytes
