@@ -140,14 +140,13 @@ def empty(stub: Stub, body: bytes) -> Answer:
 @pytest.mark.parametrize("kind", [wire.STAT, wire.LSTAT, wire.OPEN, wire.READ, wire.OPENDIR, wire.READDIR, wire.MKDIR])
 def test_no_answer_hangs_or_breaks_the_client(against: Any, kind: int, manner: Handler) -> None:
     handlers: Dict[int, Handler] = {kind: manner}
-    call: Callable[[SftpStorage], Any] = lambda storage: storage.get("file")  # noqa: E731
-    if kind in (wire.OPENDIR, wire.READDIR):
-        call = lambda storage: storage.list("")  # noqa: E731
     if kind == wire.MKDIR:
         handlers[wire.LSTAT] = lambda stub, body: status(wire.NO_SUCH_FILE)
-        call = lambda storage: storage.make_directory("new")  # noqa: E731
+    storage: SftpStorage = against(handlers)
+    calls = {wire.OPENDIR: ("list", ""), wire.READDIR: ("list", ""), wire.MKDIR: ("make_directory", "new")}
+    name, path = calls.get(kind, ("get", "file"))
     with pytest.raises(StorageUnreachable) as raised:
-        call(against(handlers))
+        getattr(storage, name)(path)
     assert raised.value.retry
 
 

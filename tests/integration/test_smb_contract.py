@@ -14,18 +14,6 @@ from typing import Any, Iterator, List
 import pytest
 from engine.errors import EngineError
 from engine.storage.contract import EntryKind, Storage
-from integration.test_sftp_contract import (  # noqa: F401  (the same promises, over another protocol)
-    test_a_closed_storage_says_so,
-    test_a_put_that_fails_leaves_nothing_under_the_name,
-    test_a_reader_may_stop_and_several_may_be_open_in_one_thread,
-    test_directories,
-    test_existing_files_are_replaced_only_when_asked,
-    test_one_of_many_gets_an_exclusive_directory,
-    test_paths_that_leave_the_root_are_refused,
-    test_ranges,
-    test_threads_share_one_storage,
-    test_what_is_not_there,
-)
 from support.storage_factories import FACTORIES, Open
 
 MIB = 1 << 20

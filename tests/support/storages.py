@@ -9,7 +9,7 @@ import itertools
 import threading
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
 
-from engine.errors import EngineError, StorageExists, StorageFailed, StorageNotFound
+from engine.errors import StorageExists, StorageFailed, StorageNotFound
 from engine.storage.contract import (
     PARTIAL_SUFFIX,
     READ_SIZE_BYTES,
@@ -51,7 +51,7 @@ class MemoryStorage(Storage):
                         gate(len(part))
                     parts.append(part)
             return self._publish(partial, path, b"".join(parts), replace)
-        except EngineError:  # anything else stands for a kill, which leaves what was written
+        except Exception:  # a BaseException stands for a kill, which leaves what was written
             self.files.pop(partial, None)
             raise
 
