@@ -14,9 +14,9 @@ import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
 from ..errors import EngineError, JobInvalid, StorageError, StorageExists, StorageNotFound
-from ..storage.contract import EntryKind, Storage
+from ..storage.contract import Entry, EntryKind, Storage
 from . import format as fmt
-from .directory import DeviceDirectory
+from .directory import IMAGE_NAME, DeviceDirectory
 from .manifest import Manifest
 
 TRASH_SECONDS = 24 * 3600
@@ -54,7 +54,7 @@ def plan_deletions(
             verdicts[manifest.image] = "it is one of the newest %d" % keep
         elif manifest.image in protected:
             verdicts[manifest.image] = protected[manifest.image]
-        elif newest_of_key[manifest.key_id] == manifest.image and manifest.key_id != (openable_key or ""):
+        elif manifest.key_id not in ("", openable_key) and newest_of_key[manifest.key_id] == manifest.image:
             verdicts[manifest.image] = "it is the last image of a key that this password does not open"
         else:
             verdicts[manifest.image] = ""
@@ -87,7 +87,7 @@ def roll_over(
     report = RolloverReport(dry_run, [manifest.image for manifest in doomed], spared, [], [], 0, warnings)
     if not dry_run:
         for manifest in doomed:
-            _delete_image(directory, manifest.image)
+            _delete_image(directory, manifest.image, warnings)
     if writer_active or unreadable:
         return report  # what an unreadable image needs is not known: nothing is swept
     remaining = [manifest for manifest in images if verdicts[manifest.image]]
@@ -108,25 +108,43 @@ def _protected(directory: DeviceDirectory, images: List[Manifest]) -> Dict[str, 
     return protected
 
 
-def _delete_image(directory: DeviceDirectory, image: str) -> None:
+def _delete_image(directory: DeviceDirectory, image: str, warnings: List[str]) -> None:
     storage = directory.storage
-    storage.delete(directory.path(image, fmt.MANIFEST_NAME))
-    remove_tree(storage, directory.path(image))
-    remove_tree(storage, directory.path(fmt.RECORDS, image))
+    _delete_if_there(storage, directory.path(image, fmt.MANIFEST_NAME))
+    _remove_or_warn(storage, directory.path(image), warnings)
+    _remove_or_warn(storage, directory.path(fmt.RECORDS, image), warnings)
 
 
-def remove_tree(storage: Storage, path: str) -> None:
-    """Remove a directory of ours with what is in it; links and foreign directories in it are left and stop it."""
-    try:
-        entries = storage.list(path)
-    except StorageNotFound:
-        return
-    for entry in entries:
+def _remove_or_warn(storage: Storage, path: str, warnings: List[str]) -> None:
+    if not remove_tree(storage, path):
+        warnings.append("%s holds a directory or a link that is not ours, and was left there." % path)
+
+
+def remove_tree(storage: Storage, path: str) -> bool:
+    """Remove a directory of ours with the files in it; False when links or foreign directories in it hold it there."""
+    foreign = False
+    for entry in _entries(storage, path):
+        inside = "%s/%s" % (path, entry.name)
         if entry.kind is EntryKind.FILE:
-            storage.delete("%s/%s" % (path, entry.name))
+            _delete_if_there(storage, inside)
         elif entry.kind is EntryKind.DIRECTORY and entry.name == fmt.KEYS:
-            remove_tree(storage, "%s/%s" % (path, entry.name))
-    storage.remove_directory(path)
+            foreign = not remove_tree(storage, inside) or foreign
+        else:
+            foreign = True
+    if foreign:
+        return False
+    try:
+        storage.remove_directory(path)
+    except StorageNotFound:
+        return True  # another sweep was quicker
+    return True
+
+
+def _entries(storage: Storage, path: str) -> List[Entry]:
+    try:
+        return storage.list(path)
+    except StorageNotFound:
+        return []
 
 
 def _sweep(
@@ -154,30 +172,38 @@ def _sweep(
             report.purged_packs.append(entry.pack)
             freed += entry.size_bytes
             if not report.dry_run:
-                directory.storage.delete(directory.path(fmt.TRASH, entry.file_name))
+                _delete_if_there(directory.storage, directory.path(fmt.TRASH, entry.file_name))
     for pack in sorted(set(present) - needed):
         report.trashed_packs.append(pack)
         if not report.dry_run:
-            directory.move_to_trash(pack, newest, now_seconds)
+            _move_to_trash_if_there(directory, pack, newest, now_seconds)
     if not report.dry_run:
-        _tidy(directory, {manifest.image for manifest in remaining}, now_seconds)
+        _tidy(directory, {manifest.image for manifest in remaining}, now_seconds, report.warnings)
         _undo_if_needed(directory, report)
     return report._replace(freed_bytes=freed)
 
 
-def _tidy(directory: DeviceDirectory, complete: Set[str], now_seconds: int) -> None:
+def _move_to_trash_if_there(directory: DeviceDirectory, pack: str, newest: int, now_seconds: int) -> None:
+    try:
+        directory.move_to_trash(pack, newest, now_seconds)
+    except StorageNotFound:
+        return  # another sweep was quicker
+
+
+def _tidy(directory: DeviceDirectory, complete: Set[str], now_seconds: int, warnings: List[str]) -> None:
     """Remove what killed runs left: directories without a manifest, records of images that are gone, partial files."""
     storage = directory.storage
-    _tidy_leftovers(directory, now_seconds)
+    _tidy_leftovers(directory, now_seconds, warnings)
     for name in directory.image_names():
         if name not in complete and not storage.exists(directory.path(name, fmt.MANIFEST_NAME)):
             _put_aside(directory, name, now_seconds)
     for path in directory.partial_files():
         _delete_if_there(storage, path)
-    for entry in storage.list(directory.path(fmt.RECORDS)):
-        gone = entry.name not in complete and not storage.exists(directory.path(entry.name, fmt.MANIFEST_NAME))
-        if entry.kind is EntryKind.DIRECTORY and gone:
-            remove_tree(storage, directory.path(fmt.RECORDS, entry.name))
+    for entry in _entries(storage, directory.path(fmt.RECORDS)):
+        if entry.kind is not EntryKind.DIRECTORY or not IMAGE_NAME.fullmatch(entry.name) or entry.name in complete:
+            continue
+        if not storage.exists(directory.path(entry.name, fmt.MANIFEST_NAME)):
+            _remove_or_warn(storage, directory.path(fmt.RECORDS, entry.name), warnings)
 
 
 def _put_aside(directory: DeviceDirectory, image: str, now_seconds: int) -> None:
@@ -194,24 +220,27 @@ def _restore_if_complete(directory: DeviceDirectory, aside: str, image: str) -> 
     """An image that was committed in the very moment when it was put aside comes back."""
     if not directory.storage.exists("%s/%s" % (aside, fmt.MANIFEST_NAME)):
         return False
-    directory.storage.rename(aside, directory.path(image))
+    try:
+        directory.storage.rename(aside, directory.path(image))
+    except StorageNotFound:
+        return True  # another sweep was quicker
     return True
 
 
-def _tidy_leftovers(directory: DeviceDirectory, now_seconds: int) -> None:
+def _tidy_leftovers(directory: DeviceDirectory, now_seconds: int, warnings: List[str]) -> None:
     for leftover in directory.leftovers():
         aside = directory.path(fmt.TRASH, leftover.file_name)
         if _restore_if_complete(directory, aside, leftover.image):
             continue
         if leftover.since_seconds + TRASH_SECONDS <= now_seconds:
-            remove_tree(directory.storage, aside)
+            _remove_or_warn(directory.storage, aside, warnings)
 
 
 def _delete_if_there(storage: Storage, path: str) -> None:
     try:
         storage.delete(path)
     except StorageNotFound:
-        return  # its writer has finished meanwhile
+        return  # its writer has finished, or another sweep was quicker
 
 
 def _undo_if_needed(directory: DeviceDirectory, report: RolloverReport) -> None:
