@@ -44,6 +44,17 @@ class RestoredDisk(NamedTuple):
     kept_bytes: int  # already there from an interrupted restore
 
 
+class _Body(NamedTuple):
+    held: List[int]  # where the chunks start that wait for the end
+    written_bytes: int
+    kept_bytes: int
+
+
+class _Ends(NamedTuple):
+    first_sector: bytes
+    written_bytes: int
+
+
 def plan(reader: ImageReader, targets: Dict[str, str], overwrite: bool) -> List[PlannedDisk]:
     """Check every disk and target. Nothing is written.
 
@@ -55,12 +66,10 @@ def plan(reader: ImageReader, targets: Dict[str, str], overwrite: bool) -> List[
     unknown = sorted(set(targets) - set(names))
     if unknown:
         raise RestoreMapInvalid(reason="the image has no %s, only %s" % (unknown[0], ", ".join(names)))
-    if len(set(targets.values())) != len(targets):
+    opened = {name: Target(path) for name, path in sorted(targets.items())}
+    if len({target.identity for target in opened.values()}) != len(opened):
         raise RestoreMapInvalid(reason="two disks go to the same target")
-    planned = []
-    for name, path in sorted(targets.items()):
-        planned.append(_plan_disk(reader, names.index(name), Target(path), overwrite))
-    return planned
+    return [_plan_disk(reader, names.index(name), target, overwrite) for name, target in opened.items()]
 
 
 def sentences(planned: List[PlannedDisk], image: str) -> List[str]:
@@ -101,7 +110,7 @@ def restore(
     for disk in planned:
         for number in range(disk.reader.root.segment_count):
             disk.reader.segment(number)  # the whole index opens, or nothing is written
-    return [_write_disk(disk, progress) for disk in planned]
+    return _write_disks(planned, progress)
 
 
 def _plan_disk(reader: ImageReader, number: int, target: Target, overwrite: bool) -> PlannedDisk:
@@ -131,38 +140,52 @@ def _plan_disk(reader: ImageReader, number: int, target: Target, overwrite: bool
     return PlannedDisk(number, reader.disk(number), target, mark, resumes, blank)
 
 
-def _write_disk(disk: PlannedDisk, progress: Progress) -> RestoredDisk:
-    target, reader = disk.target, disk.reader
-    total = reader.size_bytes
-    target.open_for_writing(total)
+def _write_disks(planned: List[PlannedDisk], progress: Progress) -> List[RestoredDisk]:
     try:
-        target.write(0, disk.marker)
-        target.sync()
-        last = _boot_areas(reader)
-        held: List[int] = []
-        written = kept = 0
-        for piece in reader.stream():
-            start, length = piece.offset_bytes, piece.length_bytes
-            if any(True for dummy in last.clipped(start, start + length)):
-                held.append(start)
-                continue
-            data = piece.data
-            if data is None:
-                if disk.blank:
-                    continue
-                data = bytes(length)
-            if disk.resumes and target.read(start, length) == data:
-                kept += length
-                continue
-            target.write(start, data)
-            written += length
-            progress("writing", start, total)
-        target.sync()
-        written += _write_last(disk, held)
-        target.sync()
+        for disk in planned:
+            disk.target.open_for_writing(disk.reader.size_bytes)
+        # Every disk keeps its marker until all are written: so a restore of several disks goes on with each of them.
+        bodies = [_write_body(disk, progress) for disk in planned]
+        last = [_write_last(disk, body.held) for disk, body in zip(planned, bodies)]
+        for disk, ends in zip(planned, last):
+            disk.target.write(0, ends.first_sector)
+        for disk in planned:
+            disk.target.sync()
     finally:
-        target.close()
-    return RestoredDisk("disk%d" % disk.number, target.path, written, kept)
+        for disk in planned:
+            disk.target.close()
+    return [
+        RestoredDisk("disk%d" % disk.number, disk.target.path, body.written_bytes + ends.written_bytes, body.kept_bytes)
+        for disk, body, ends in zip(planned, bodies, last)
+    ]
+
+
+def _write_body(disk: PlannedDisk, progress: Progress) -> _Body:
+    """Write everything but the boot areas, behind the marker."""
+    target, reader = disk.target, disk.reader
+    target.write(0, disk.marker)
+    target.sync()
+    last = _boot_areas(reader)
+    held: List[int] = []
+    written = kept = 0
+    for piece in reader.stream():
+        start, length = piece.offset_bytes, piece.length_bytes
+        if any(True for dummy in last.clipped(start, start + length)):
+            held.append(start)
+            continue
+        data = piece.data
+        if data is None:
+            if disk.blank:
+                continue
+            data = bytes(length)
+        if disk.resumes and target.read(start, length) == data:
+            kept += length
+            continue
+        target.write(start, data)
+        written += length
+        progress("writing", start, reader.size_bytes)
+    target.sync()
+    return _Body(held, written, kept)
 
 
 def _boot_areas(reader: DiskReader) -> ExtentSet:
@@ -177,20 +200,18 @@ def _boot_areas(reader: DiskReader) -> ExtentSet:
     return ends.union(starts)
 
 
-def _write_last(disk: PlannedDisk, held: List[int]) -> int:
-    """Write the chunks that were held back, from the end of the disk to its start; the first sector is the last."""
+def _write_last(disk: PlannedDisk, held: List[int]) -> _Ends:
+    """Write the chunks that were held back, from the end of the disk to its start, all but the first sector."""
     written = 0
-    first = b""
-    first_is_held = False
+    first = bytes(MARKER_BYTES)
     for start in sorted(held, reverse=True):
         length = min(CHUNK_BYTES, disk.reader.size_bytes - start)
         data = disk.reader.read(start, length)
         if start == 0:
-            first, first_is_held = data[:MARKER_BYTES], True
+            first = data[:MARKER_BYTES]
             disk.target.write(MARKER_BYTES, data[MARKER_BYTES:])
         else:
             disk.target.write(start, data)
         written += length
     disk.target.sync()
-    disk.target.write(0, first if first_is_held else bytes(MARKER_BYTES))
-    return written
+    return _Ends(first, written)

@@ -9,7 +9,7 @@ import errno
 import importlib
 import os
 import stat
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from ..disk.source import FileSource
 from ..errors import DiskNotFound, RestoreTargetBusy, RestoreWriteFailed
@@ -31,8 +31,11 @@ class Target:
     def __init__(self, path: str) -> None:
         self.path = path
         self._descriptor: Optional[int] = None
+        # One disk has many names (/dev/sdb, /dev/disk/by-id/...): what it is counts, not what it is called.
+        self.identity: Tuple[object, ...] = (os.path.realpath(path),)
         try:
-            mode = os.stat(path).st_mode
+            status = os.stat(path)
+            mode = status.st_mode
         except FileNotFoundError:
             if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
                 raise DiskNotFound(path=path) from None
@@ -41,6 +44,7 @@ class Target:
         if not (stat.S_ISBLK(mode) or stat.S_ISREG(mode)):
             raise DiskNotFound(path=path)
         self.exists, self.is_device = True, stat.S_ISBLK(mode)
+        self.identity = (status.st_rdev,) if self.is_device else (status.st_dev, status.st_ino)
         with FileSource(path) as source:
             self.size_bytes, self.sector_bytes = source.size_bytes, source.sector_bytes
 
@@ -62,7 +66,7 @@ class Target:
             holders = "/sys/class/block/%s/holders" % os.path.basename(name)
             if name.startswith("/dev/") and os.path.isdir(holders) and os.listdir(holders):
                 found.append("%s is part of %s" % (name, ", ".join(sorted(os.listdir(holders)))))
-        if not found and not self.is_device and _loops_on(real):
+        if not found and _loops_on(real):
             found.append("it is attached as %s" % _loops_on(real)[0])
         return found
 

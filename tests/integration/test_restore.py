@@ -1,0 +1,274 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rule 10: plan and verify before the first byte, refuse the wrong disk, tables last, go on after a kill."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Tuple
+
+import pytest
+from engine.errors import EngineError
+from engine.image import format as fmt
+from engine.image.reader import ImageReader
+from engine.restore.restore import plan, restore, sentences
+from engine.restore.target import MARKER_BYTES, Target
+from engine.storage.directory import DirectoryStorage
+from support.filled import MIB, empty, run
+from support.restoring import MARK, damageable, flip_byte, image_two, partitioned, refused, same_in_use
+from support.small_runs import CHUNK, DEVICE, SmallDisk, make_small, run_image
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch)
+
+
+@pytest.fixture
+def storage(memory_path: Path) -> DirectoryStorage:
+    return DirectoryStorage(str(memory_path / "storage"))
+
+
+# -- the plan ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("position", [0, 511, 512, 5 * MIB, 10 * MIB - 1], ids=str)
+def test_target_that_holds_data_takes_a_yes(position: int, storage: DirectoryStorage, memory_path: Path) -> None:
+    disk = partitioned()
+    image = run_image(storage, disk).image
+    target = empty(memory_path / "target", len(disk.data))
+    with open(target, "r+b") as file:
+        file.seek(position)
+        file.write(b"x")
+    error = refused("R102", partial(restore, storage, DEVICE, image, {"disk0": str(target)}), target)
+    assert str(target) in str(error)
+    restore(storage, DEVICE, image, {"disk0": str(target)}, overwrite=True)
+    same_in_use(disk, target.read_bytes())
+
+
+def test_target_too_small_is_refused_even_with_a_yes(storage: DirectoryStorage, memory_path: Path) -> None:
+    disk = partitioned()
+    image = run_image(storage, disk).image
+    target = empty(memory_path / "target", len(disk.data) - 512)
+    for overwrite in (False, True):
+        error = refused(
+            "R101", partial(restore, storage, DEVICE, image, {"disk0": str(target)}, overwrite=overwrite), target
+        )
+        assert str(len(disk.data)) in str(error)
+
+
+def test_larger_target_keeps_its_size_and_its_end(storage: DirectoryStorage, memory_path: Path) -> None:
+    disk = partitioned()
+    image = run_image(storage, disk).image
+    target = empty(memory_path / "target", len(disk.data) + 3 * MIB)
+    restore(storage, DEVICE, image, {"disk0": str(target)})
+    assert target.read_bytes() == disk.expected() + bytes(3 * MIB)
+
+
+def test_maps_that_cannot_be_meant(storage: DirectoryStorage, memory_path: Path) -> None:
+    made = image_two(storage)
+    target, other = empty(memory_path / "target", 10 * MIB), memory_path / "other"
+    link, hard = memory_path / "link", memory_path / "hard"
+    link.symlink_to(target)
+    os.link(target, hard)
+    absent = memory_path / "absent"
+    to_absent = memory_path / "to-absent"
+    to_absent.symlink_to(absent)
+    maps: List[Tuple[str, Dict[str, Path]]] = [
+        ("it is empty", {}),
+        ("the image has no disk2, only disk0, disk1", {"disk0": target, "disk2": other}),
+        ("the image has no Disk0", {"Disk0": target}),
+        ("the image has no ../disk0", {"../disk0": target}),
+        ("same target", {"disk0": target, "disk1": target}),
+        ("same target", {"disk0": target, "disk1": memory_path / "storage" / ".." / "target"}),
+        ("same target", {"disk0": target, "disk1": link}),
+        ("same target", {"disk0": target, "disk1": hard}),
+        ("same target", {"disk0": absent, "disk1": to_absent}),
+    ]
+    for reason, targets in maps:
+        named = {name: str(path) for name, path in targets.items()}
+        for overwrite in (False, True):
+            error = refused(
+                "R103",
+                partial(restore, storage, DEVICE, made.image, named, overwrite=overwrite),
+                target,
+                other,
+                absent,
+            )
+            assert reason in str(error)
+    for path in (memory_path, memory_path / "nowhere" / "target", Path("/dev/null")):
+        refused("D100", partial(restore, storage, DEVICE, made.image, {"disk0": str(path)}, overwrite=True))
+
+
+def test_one_wrong_target_leaves_all_of_them_alone(storage: DirectoryStorage, memory_path: Path) -> None:
+    made = image_two(storage)
+    good, wrong = empty(memory_path / "good", 10 * MIB), empty(memory_path / "wrong", 512)
+    targets = {"disk0": str(good), "disk1": str(wrong)}
+    refused("R101", partial(restore, storage, DEVICE, made.image, targets), good, wrong)
+    wrong.write_bytes(b"data" * MIB)
+    refused("R102", partial(restore, storage, DEVICE, made.image, targets), good, wrong)
+    holder = Target(str(wrong))
+    holder.open_for_writing(MIB)
+    refused("R100", partial(restore, storage, DEVICE, made.image, targets, overwrite=True), good, wrong)
+    holder.close()
+    restore(storage, DEVICE, made.image, targets, overwrite=True)
+    assert good.read_bytes() == made.disks[0].expected()
+    same_in_use(made.disks[1], wrong.read_bytes())
+
+
+def test_check_says_what_would_happen_and_does_nothing(storage: DirectoryStorage, memory_path: Path) -> None:
+    made = image_two(storage)
+    target = memory_path / "target"
+    planned = plan(ImageReader(storage, DEVICE, "latest", None), {"disk1": str(target)}, False)
+    assert sentences(planned, made.image) == [
+        "disk1 of %s (%d bytes) goes to %s" % (made.image, 40 * CHUNK, target),
+    ]
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("kind", [fmt.KIND_CHUNK, fmt.KIND_SEGMENT, "image.json", "disk1.index", "SHA256SUMS", "gone"])
+def test_damage_is_found_before_the_first_byte(kind: object, storage: DirectoryStorage, memory_path: Path) -> None:
+    """The damage is in the last disk of two, and both targets hold what nobody may lose."""
+    made = image_two(storage)
+    root = Path(storage.description) / DEVICE
+    targets = [memory_path / "one", memory_path / "two"]
+    for target in targets:
+        target.write_bytes(b"what was there " * MIB)
+    named = {"disk%d" % number: str(path) for number, path in enumerate(targets)}
+    for path, position in damageable(storage, made, kind):
+        whole = flip_byte(path, position)
+        if kind == "gone":
+            path.unlink()
+        with pytest.raises(EngineError) as caught:
+            restore(storage, DEVICE, made.image, named, overwrite=True)
+        assert caught.value.code.startswith("I"), path.relative_to(root)
+        assert [target.read_bytes() for target in targets] == [b"what was there " * MIB] * 2
+        path.write_bytes(whole)
+    restore(storage, DEVICE, made.image, named, overwrite=True)
+    for disk, target in zip(made.disks, targets):
+        same_in_use(disk, target.read_bytes())
+
+
+# -- devices ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def attach(need: Callable[..., None]) -> Iterator[Callable[..., str]]:
+    """Return a function that attaches a file (or a device) as a loop device."""
+    need("losetup", "mount", "umount", "mke2fs")
+    loops: List[str] = []
+
+    def attached(path: object, *options: object) -> str:
+        loops.append(run("losetup", "-f", "--show", *options, path).strip())
+        return loops[-1]
+
+    yield attached
+    for loop in reversed(loops):
+        run("losetup", "-d", loop)
+
+
+@pytest.mark.root
+def test_device_in_use_is_refused(storage: DirectoryStorage, tmp_path: Path, attach: Callable[..., str]) -> None:
+    disk = partitioned()
+    image = run_image(storage, disk).image
+    file = empty(tmp_path / "file", len(disk.data))
+    run("mke2fs", "-q", "-F", file)
+    loop = attach(file)
+
+    def restoring(target: object) -> Callable[[], object]:
+        return partial(restore, storage, DEVICE, image, {"disk0": str(target)}, overwrite=True)
+
+    assert "attached as %s" % loop in str(refused("R100", restoring(file), file))
+    folder = tmp_path / "mnt"
+    folder.mkdir()
+    run("mount", "-o", "ro", loop, folder)
+    try:
+        for target in (file, loop):
+            assert "%s is mounted at %s" % (loop, folder) in str(refused("R100", restoring(target), file))
+        (tmp_path / "link").symlink_to(loop)
+        refused("R100", restoring(tmp_path / "link"), file)
+    finally:
+        run("umount", folder)
+    holder = os.open(loop, os.O_RDONLY | os.O_EXCL)
+    try:
+        refused("R100", restoring(loop), file)
+    finally:
+        os.close(holder)
+    restoring(loop)()
+    same_in_use(disk, file.read_bytes())
+    assert "attached as %s" % attach(loop) in str(refused("R100", restoring(loop), file))
+
+
+@pytest.mark.root
+def test_device_that_does_not_fit_is_refused(
+    storage: DirectoryStorage, tmp_path: Path, attach: Callable[..., str]
+) -> None:
+    made = image_two(storage)
+    file, short = empty(tmp_path / "file", 10 * MIB), empty(tmp_path / "short", 10 * MIB - 512)
+    loop, link = attach(file, "-b", "4096"), tmp_path / "by-id"
+    link.symlink_to(loop)
+    cases: List[Tuple[str, Dict[str, object]]] = [
+        ("R104", {"disk0": loop}),
+        ("R101", {"disk0": attach(short)}),
+        ("R103", {"disk0": loop, "disk1": link}),
+    ]
+    for code, targets in cases:
+        named = {name: str(path) for name, path in targets.items()}
+        refused(code, partial(restore, storage, DEVICE, made.image, named, overwrite=True), file, short)
+
+
+# -- the order of writing ---------------------------------------------------------------------------------------------
+
+
+def test_tables_and_boot_sectors_come_last(
+    storage: DirectoryStorage, memory_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = image_two(storage)
+    events: List[Tuple[str, int, int]] = []
+    write, sync = Target.write, Target.sync
+
+    def watched_write(target: Target, offset_bytes: int, data: bytes) -> None:
+        events.append((Path(target.path).name, offset_bytes, len(data)))
+        write(target, offset_bytes, data)
+        if offset_bytes:
+            assert target.read(0, len(MARK)) == MARK  # up to the very last write the disk says what it is
+
+    def watched_sync(target: Target) -> None:
+        events.append((Path(target.path).name, -1, 0))
+        sync(target)
+
+    monkeypatch.setattr(Target, "write", watched_write)
+    monkeypatch.setattr(Target, "sync", watched_sync)
+    targets = {"disk%d" % number: str(memory_path / ("disk%d" % number)) for number in (0, 1)}
+    done = restore(storage, DEVICE, made.image, targets)
+    assert [Path(disk.target).read_bytes() for disk in done] == [disk.expected() for disk in made.disks]
+    chunks = [(offset // CHUNK, length) for name, offset, length in events if name == "disk0" and length]
+    body = [number for number in sorted(made.disks[0].used) if number not in (0, 1, 32, 64, 159)]
+    assert [number for number, dummy in chunks] == [0, *body, 159, 64, 32, 1, 0, 0]
+    assert [length for dummy, length in chunks[-2:]] == [CHUNK - MARKER_BYTES, MARKER_BYTES]
+    firsts = [number for number, event in enumerate(events) if event[1:] == (0, MARKER_BYTES)]
+    # Both disks get their marker, then all else and a sync of each, and at the very end both first sectors.
+    assert [events[number][0] for number in firsts] == ["disk0", "disk1", "disk0", "disk1"]
+    assert firsts[2:] == [len(events) - 4, len(events) - 3]
+    assert events[firsts[2] - 1] == ("disk1", -1, 0)
+    assert ("disk0", -1, 0) in events[firsts[1] : firsts[2]]
+    assert events[-2:] == [("disk0", -1, 0), ("disk1", -1, 0)]
+
+
+def test_new_file_keeps_its_holes(storage: DirectoryStorage, memory_path: Path) -> None:
+    disk = SmallDisk(chunks=32)
+    disk.data.extend(bytes(64 * MIB))
+    disk.used |= set(range(100, 600))  # in use and all zero
+    disk.write(700)
+    image = run_image(storage, disk).image
+    for size in (None, 0):
+        target = memory_path / "target"
+        if size is not None:
+            target.write_bytes(b"")
+        restore(storage, DEVICE, image, {"disk0": str(target)})
+        assert target.read_bytes() == disk.expected()
+        assert 28 * CHUNK <= target.stat().st_blocks * 512 <= 36 * CHUNK
+        target.unlink()
