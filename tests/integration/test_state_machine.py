@@ -25,15 +25,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from support.small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
-from support.storages import HookedStorage, MemoryStorage
+from support.storages import HookedStorage, Killed, MemoryStorage
 
 DAY = 24 * 3600
 PACK_BYTES = 4 * fmt.CHUNK_BYTES
 OVERHEAD_BYTES = 200_000  # manifests, indexes, keys, documents: not packs
-
-
-class Killed(BaseException):
-    """What a kill looks like from inside: nothing cleans up after it."""
 
 
 class KillableStorage(HookedStorage):
