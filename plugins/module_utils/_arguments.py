@@ -62,6 +62,7 @@ VERIFY: Dict[str, Any] = dict(
     level={"type": "str", "choices": ["quick", "storage", "full"], "default": "full"},
 )
 ROLLOVER: Dict[str, Any] = dict(DEVICE, keep={"type": "int", "default": 7})
+STORAGE_CHECK: Dict[str, Any] = dict(DEVICE)
 RESTORE: Dict[str, Any] = dict(
     DEVICE,
     image={"type": "str", "default": "latest"},

@@ -315,5 +315,6 @@ _VERBS: Dict[str, Callable[..., Dict[str, Any]]] = {
     "restore": _restore,
     "verify": _for_operator(operator_verbs.verify),
     "list": _for_operator(operator_verbs.list_images),
+    "check": _for_operator(operator_verbs.check),
     "rollover": _for_operator(operator_verbs.rollover),
 }

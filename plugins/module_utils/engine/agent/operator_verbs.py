@@ -1,18 +1,19 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verbs that need a storage and no device: verify, list, rollover."""
+"""The verbs that need a storage and no device: verify, list, rollover, check."""
 
 from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Optional
 
 from ..device.identity import stored_identity
-from ..errors import EngineError, ImageNotFound
+from ..errors import EngineError, ImageNotFound, PasswordWrong
 from ..image.directory import DeviceDirectory
 from ..image.keys import open_slots
 from ..image.rollover import roll_over
 from ..image.verify import verify_image
+from ..storage.check import check_storage
 from ..storage.contract import Storage
 from .settings import number_of, passwords_of
 
@@ -100,3 +101,38 @@ def _openable_key(directory: DeviceDirectory, password: Optional[str]) -> Option
     invalid: List[EngineError] = []
     key = open_slots(directory.key_slots(invalid), password)
     return key.key_id if key is not None else None
+
+
+def check(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_progress: Progress) -> Dict[str, Any]:
+    """Try what a run needs of the storage; in check mode only look.
+
+    :raises StorageError: what does not work. :raises PasswordWrong: when a password is given that opens no key.
+    """
+    device, password = job["device"], passwords_of(job).password
+    directory = DeviceDirectory(storage, device)
+    slots = directory.key_slots([])
+    if password and slots and open_slots(slots, password) is None:
+        raise PasswordWrong(slots=len(slots), device=device)
+    answer: Dict[str, Any] = {
+        "changed": False,
+        "storage": storage.description,
+        "images": len(directory.images({})),
+        "has_key": bool(slots),
+    }
+    if job.get("check"):
+        space = storage.space()
+    else:
+        found = check_storage(storage, device)
+        space = found.space
+        answer.update(
+            may_delete=found.may_delete,
+            may_replace=found.may_replace,
+            round_trip_milliseconds=round(found.round_trip_seconds * 1000, 1),
+            write_mb_per_second=round(found.write_bytes_per_second / 1e6, 1),
+            warnings=["%s can't be deleted with this account and stays." % found.left_behind]
+            if found.left_behind
+            else [],
+        )
+    return dict(
+        answer, free_bytes=space.free_bytes if space else None, total_bytes=space.total_bytes if space else None
+    )
