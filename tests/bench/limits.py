@@ -43,7 +43,7 @@ def io_rate(folder: Path) -> str:
         disk.write_bytes(os.urandom(limit * 12 * 1_000_000))
         TimedStorage.pieces = []
         original = jobs.open_storage
-        jobs.open_storage = lambda settings: TimedStorage(settings["url"])  # type: ignore[assignment]
+        jobs.open_storage = lambda settings, *dummy, **dummy_named: TimedStorage(settings["url"])  # type: ignore[assignment]
         try:
             job = {
                 "verb": "image",
