@@ -30,7 +30,7 @@ _ABSENT = frozenset([errno.ENOENT, errno.ENOTDIR])
 
 
 class DirectoryStorage(Storage):
-    """The contract over a directory. Links below the root are never followed by their last name."""
+    """The contract over a directory. Links below the root are never followed."""
 
     def __init__(self, root: str) -> None:
         if not os.path.isabs(root):
@@ -149,6 +149,8 @@ class DirectoryStorage(Storage):
     def list(self, path: str) -> List[Entry]:
         target = self._local(path)
         entries = []
+        if path and os.path.islink(target):
+            raise StorageNotFound(storage=self.description, path=path)
         try:
             with os.scandir(target) as found:
                 for item in found:
@@ -186,6 +188,8 @@ class DirectoryStorage(Storage):
 
     def make_directory(self, path: str, *, exclusive: bool = False) -> None:
         target = self._local(path)
+        if path and os.path.islink(target):
+            raise StorageExists(storage=self.description, path=path)
         try:
             if exclusive:
                 os.mkdir(target, _DIRECTORY_MODE)
@@ -206,7 +210,10 @@ class DirectoryStorage(Storage):
     def space(self) -> Optional[Space]:
         import shutil
 
-        usage = shutil.disk_usage(self._root)
+        try:
+            usage = shutil.disk_usage(self._root)
+        except OSError as error:
+            self._fail(error, "looking at", "")
         return Space(usage.total, usage.free)
 
     def forget_cache(self, path: str) -> None:

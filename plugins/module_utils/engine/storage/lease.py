@@ -72,7 +72,8 @@ class Lease:
                 if self._create():
                     break
                 if self._clock() - started > wait_seconds:
-                    raise StorageNotFound(storage=self._storage.description, path=self._path)
+                    self._storage.put(self._path, [self._content()])  # raises what stands in the way
+                    break
                 self._pause()
                 continue
             now = self._clock()
