@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import os
+import stat
 from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Tuple
 
 import pytest
-from engine.errors import EngineError
+from engine.errors import EngineError, ImageDamaged
 from engine.image import format as fmt
-from engine.image.reader import ImageReader
+from engine.image.reader import DiskReader, ImageReader
 from engine.restore.restore import plan, restore, sentences
 from engine.restore.target import MARKER_BYTES, Target
 from engine.storage.directory import DirectoryStorage
@@ -35,7 +36,7 @@ def storage(memory_path: Path) -> DirectoryStorage:
 # -- the plan ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("position", [0, 511, 512, 5 * MIB, 10 * MIB - 1], ids=str)
+@pytest.mark.parametrize("position", [0, 511, 512, MIB + 1024, 5 * MIB, 10 * MIB - 1], ids=str)
 def test_target_that_holds_data_takes_a_yes(position: int, storage: DirectoryStorage, memory_path: Path) -> None:
     disk = partitioned()
     image = run_image(storage, disk).image
@@ -152,6 +153,24 @@ def test_damage_is_found_before_the_first_byte(kind: object, storage: DirectoryS
         same_in_use(disk, target.read_bytes())
 
 
+def test_index_that_does_not_open_is_found_before_the_first_byte(
+    storage: DirectoryStorage, memory_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What hashes well and is wrong all the same, as a defect of a writer would leave it: in the very last segment."""
+    image = run_image(storage, partitioned()).image
+    whole = DiskReader.segment
+
+    def broken(reader: DiskReader, number: int) -> object:
+        if number == reader.root.segment_count - 1:
+            raise ImageDamaged(image=image, reason="its last segment is another one")
+        return whole(reader, number)
+
+    monkeypatch.setattr(DiskReader, "segment", broken)
+    target = memory_path / "target"
+    refused("I101", partial(restore, storage, DEVICE, image, {"disk0": str(target)}), target)
+    assert not target.exists()
+
+
 # -- devices ----------------------------------------------------------------------------------------------------------
 
 
@@ -208,12 +227,17 @@ def test_device_that_does_not_fit_is_refused(
 ) -> None:
     made = image_two(storage)
     file, short = empty(tmp_path / "file", 10 * MIB), empty(tmp_path / "short", 10 * MIB - 512)
+    wide = empty(tmp_path / "wide", 10 * MIB)
     loop, link = attach(file, "-b", "4096"), tmp_path / "by-id"
     link.symlink_to(loop)
+    node = tmp_path / "node"
+    os.mknod(node, 0o600 | stat.S_IFBLK, os.stat(loop).st_rdev)
     cases: List[Tuple[str, Dict[str, object]]] = [
         ("R104", {"disk0": loop}),
         ("R101", {"disk0": attach(short)}),
         ("R103", {"disk0": loop, "disk1": link}),
+        ("R103", {"disk0": loop, "disk1": node}),
+        ("D103", {"disk0": attach(wide, "-r")}),  # write-protected
     ]
     for code, targets in cases:
         named = {name: str(path) for name, path in targets.items()}

@@ -8,16 +8,19 @@ from __future__ import annotations
 import random
 from functools import partial
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Callable, Dict, List, Optional
 
 import pytest
+from engine.errors import RestoreWriteFailed
 from engine.image import format as fmt
 from engine.image.reader import ImageReader
 from engine.restore.restore import plan, restore, sentences
 from engine.restore.target import MARKER_BYTES, Target
 from engine.storage.contract import Storage
 from engine.storage.directory import DirectoryStorage
+from support.filled import MIB, run
 from support.killing import run_and_kill
+from support.refusing import check_sentence
 from support.restoring import MARK, Made, damageable, flip_byte, image_two, partitioned, refused
 from support.small_runs import DEVICE, make_small, run_image
 from support.storages import HookedStorage
@@ -136,3 +139,29 @@ def test_damage_that_comes_between_stops_the_second_half(storage: DirectoryStora
     done = restore(storage, DEVICE, made.image, targets)
     assert sum(disk.kept_bytes for disk in done) > 0
     assert [Path(disk.target).read_bytes() for disk in done] == [disk.expected() for disk in made.disks]
+
+
+@pytest.mark.root
+def test_target_that_fills_up_goes_on_when_there_is_room(
+    storage: DirectoryStorage, tmp_path: Path, need: Callable[..., None]
+) -> None:
+    need("mount", "umount")
+    disk = partitioned()
+    image = run_image(storage, disk).image
+    small = tmp_path / "small"
+    small.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=2m", "none", small)
+    try:
+        target = small / "target"
+        restoring = partial(restore, storage, DEVICE, image, {"disk0": str(target)})
+        with pytest.raises(RestoreWriteFailed, match="No space left") as caught:
+            restoring()
+        assert caught.value.code == "R105"
+        check_sentence(caught.value)
+        assert target.read_bytes().startswith(MARK)
+        run("mount", "-o", "remount,size=20m", small)
+        (done,) = restoring()
+        assert done.kept_bytes >= MIB
+        assert target.read_bytes() == disk.expected()
+    finally:
+        run("umount", small)

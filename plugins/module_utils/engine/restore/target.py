@@ -12,11 +12,15 @@ import stat
 from typing import List, Optional, Tuple
 
 from ..disk.source import FileSource
-from ..errors import DiskNotFound, RestoreTargetBusy, RestoreWriteFailed
+from ..errors import DiskAccessDenied, DiskNotFound, RestoreTargetBusy, RestoreWriteFailed
 
-_PROBE_BYTES = 1 << 20
+_PROBE_BYTES = 4 << 20  # at both ends: a disk whose table was lost still has its first volume at 1 MiB
+_SAMPLES, _SAMPLE_BYTES = 64, 64 << 10  # in between: a second on a slow disk
 _MARKER = b"plantops.imaging restore in progress\n"
 MARKER_BYTES = 512
+_BLKROGET = 0x125E  # linux/fs.h: not zero when a block device is read-only
+_DENIED = frozenset([errno.EACCES, errno.EPERM, errno.EROFS])
+_NO_ROOM = frozenset([errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)])
 
 
 def marker(image: str, sequence: int, disk: str, key_id: str) -> bytes:
@@ -75,9 +79,13 @@ class Target:
         if not self.exists or self.size_bytes == 0:
             return ""
         with FileSource(self.path) as source:
-            spots = [0, max(0, source.size_bytes - _PROBE_BYTES), source.size_bytes // 2]
-            for offset in spots:
-                if any(source.read(offset, min(_PROBE_BYTES, source.size_bytes - offset))):
+            size = source.size_bytes
+            spots = [(0, _PROBE_BYTES), (max(0, size - _PROBE_BYTES), _PROBE_BYTES)]
+            step = size // _SAMPLES // _SAMPLE_BYTES * _SAMPLE_BYTES  # a raw disk of Windows is read in whole sectors
+            spots += [(step * number, _SAMPLE_BYTES) for number in range(1, _SAMPLES) if step]
+            for offset, length in spots:
+                data = source.read(offset, min(length, size - offset))
+                if data.count(0) != len(data):
                     return "it is not blank (bytes other than zero after byte %d)" % offset
         return ""
 
@@ -93,18 +101,37 @@ class Target:
         """Open; a plain file is created or grown to ``size_bytes``, sparse.
 
         :raises RestoreTargetBusy: when the kernel refuses exclusive use of the device.
+        :raises DiskAccessDenied: when it is read-only, or not ours to write to.
+        :raises RestoreWriteFailed: when there is no room for a file of that size.
         """
         flags = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         try:
             self._descriptor = os.open(self.path, flags | (os.O_EXCL if self.is_device else os.O_CREAT), 0o600)
-            if not self.is_device:
+            if self.is_device:
+                self._refuse_read_only(self._descriptor)
+            else:
                 self._lock_file(self._descriptor)
                 if os.fstat(self._descriptor).st_size < size_bytes:
                     os.ftruncate(self._descriptor, size_bytes)
         except OSError as error:
             if self._descriptor is not None:
                 self.close()
+            if error.errno in _DENIED:
+                raise DiskAccessDenied(path=self.path, reason=error.strerror) from error
+            if error.errno in _NO_ROOM:
+                raise RestoreWriteFailed(
+                    target=self.path, offset_bytes=0, length_bytes=size_bytes, reason=error.strerror
+                ) from error
             raise RestoreTargetBusy(target=self.path, reason=error.strerror) from error
+
+    def _refuse_read_only(self, descriptor: int) -> None:
+        """Linux opens a write-protected device for writing and fails at the first write, which may be too late."""
+        try:
+            fcntl = importlib.import_module("fcntl")
+        except ImportError:
+            return  # Windows refuses at opening
+        if any(fcntl.ioctl(descriptor, _BLKROGET, bytes(4))):
+            raise OSError(errno.EROFS, "it is write-protected")
 
     def _lock_file(self, descriptor: int) -> None:
         """What exclusive opening is for a device: two restores at once into one file would mix two disks."""
