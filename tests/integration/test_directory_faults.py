@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import pytest
-from engine.errors import EngineError, StorageExists, StorageFull, StoragePermissionDenied
+from engine.errors import EngineError, StorageExists, StorageFull, StoragePathInvalid, StoragePermissionDenied
 from engine.storage.contract import PARTIAL_SUFFIX
 from engine.storage.directory import DirectoryStorage
 from engine.storage.lease import Lease
@@ -335,6 +335,41 @@ def test_a_root_that_vanished_is_an_error_of_the_catalogue(tmp_path: Path) -> No
     ):
         with pytest.raises(EngineError):
             call()
+
+
+def test_a_name_that_the_file_system_can_not_hold(tmp_path: Path) -> None:
+    storage = DirectoryStorage(str(tmp_path / "storage"))
+    name = "ü" * 200
+    for call in (lambda: storage.put(name, [b"x"]), lambda: storage.make_directory(name), lambda: storage.get(name)):
+        with pytest.raises(StoragePathInvalid, match="too long"):
+            call()
+
+
+def test_what_is_put_or_moved_is_synced_before_it_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file before it gets its name, its directory after that: without both a loss of power could take it."""
+    storage = DirectoryStorage(str(tmp_path / "storage"))
+    storage.make_directory("a")
+    storage.make_directory("b")
+    synced: List[str] = []
+    original = os.fsync
+
+    def watched(descriptor: int) -> None:
+        path = os.readlink("/proc/self/fd/%d" % descriptor)
+        named = os.path.exists(tmp_path / "storage" / "a" / "file")
+        synced.append("%s %s" % (os.path.basename(path).split(".")[-1], "named" if named else "not named"))
+        original(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    storage.put("a/file", [b"x"])
+    assert synced == ["partial not named", "a named"]
+    storage.put("a/file", [b"y"], replace=True)
+    assert synced[2:] == ["partial named", "a named"]
+    storage.rename("a/file", "b/file")
+    assert sorted(synced[4:]) == ["a not named", "b not named"]
+    storage.delete("b/file")
+    storage.make_directory("b/new")
+    storage.remove_directory("b/new")
+    assert synced[6:] == ["b not named"] * 3
 
 
 @pytest.mark.parametrize("operation", ["write", "fsync"])

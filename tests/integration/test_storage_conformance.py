@@ -12,13 +12,14 @@ from typing import Any, Iterator, List
 
 import pytest
 from engine.errors import (
+    RunCancelled,
     StorageError,
     StorageExists,
     StorageFailed,
     StorageNotFound,
     StoragePathInvalid,
 )
-from engine.storage.contract import PARTIAL_SUFFIX, Storage
+from engine.storage.contract import PARTIAL_SUFFIX, READ_SIZE_BYTES, Entry, EntryKind, Storage
 from support.storage_factories import FACTORIES, Open
 
 MIB = 1 << 20
@@ -182,3 +183,142 @@ def test_a_closed_storage_says_so(storage: Storage) -> None:
     storage.close()
     with pytest.raises(StorageError):
         storage.list("")
+
+
+def test_sizes_pieces_and_entries(storage: Storage, opener: Open) -> None:
+    data = random.Random(4).randbytes(2 * MIB + 5)
+    sent: List[int] = []
+    assert storage.put("file", [data[:7], b"", data[7:]], gate=sent.append) == len(data)
+    assert sum(sent) == len(data)
+    assert max(sent) <= READ_SIZE_BYTES
+    assert storage.put("empty", []) == 0
+    storage.make_directory("folder/inside")
+    other = opener()
+    assert sorted(other.list("")) == [
+        Entry("empty", EntryKind.FILE, 0),
+        Entry("file", EntryKind.FILE, len(data)),
+        Entry("folder", EntryKind.DIRECTORY, 0),
+    ]
+    assert other.stat("file") == Entry("file", EntryKind.FILE, len(data))
+    assert other.stat("folder/inside") == Entry("inside", EntryKind.DIRECTORY, 0)
+    assert (other.exists("folder"), other.exists("file"), other.exists("nothing")) == (True, True, False)
+    assert other.list("folder/inside") == []
+    assert other.get("empty") == b""
+    assert other.get("file", len(data)) == b""
+    other.forget_cache("file")
+    assert other.get("file") == data
+    space = other.space()
+    assert space is None or 0 < space.free_bytes <= space.total_bytes
+
+
+def test_a_run_that_is_cancelled_leaves_nothing(storage: Storage) -> None:
+    def cancel(dummy_size_bytes: int) -> None:
+        if len(asked) == 2:
+            raise RunCancelled
+        asked.append(dummy_size_bytes)
+
+    asked: List[int] = []
+    with pytest.raises(RunCancelled):
+        storage.put("file", [b"x" * 3 * MIB], gate=cancel)
+    storage.put("old", [b"old"])
+    with pytest.raises(RunCancelled):
+        storage.put("old", [b"x" * 3 * MIB], gate=cancel, replace=True)
+    assert names(storage) == ["old"]
+    assert storage.get("old") == b"old"
+    assert storage.put("file", [b"again"]) == 5
+
+
+# Some of these answers may be tried again by the contract, so that a storage with retries takes seconds for each.
+@pytest.mark.parametrize("opener", [name for name in sorted(FACTORIES) if "retries" not in name], indirect=True)
+def test_a_name_of_another_kind_is_taken(storage: Storage) -> None:
+    storage.make_directory("folder/inside")
+    storage.put("file", [b"x"])
+    for taken in ("file", "folder"):
+        with pytest.raises(StorageExists):
+            storage.make_directory(taken, exclusive=True)
+        with pytest.raises(StorageExists):
+            storage.put(taken, [b"y"])
+    for call in (
+        lambda: storage.put("folder", [b"y"], replace=True),
+        lambda: storage.delete("folder"),
+        lambda: storage.delete("folder/inside"),
+        lambda: storage.remove_directory("file"),
+    ):
+        with pytest.raises(StorageError):
+            call()
+    assert names(storage) == ["file", "folder"]
+    assert names(storage, "folder") == ["inside"]
+    assert storage.get("file") == b"x"
+
+
+def test_what_is_renamed_keeps_what_is_in_it(storage: Storage) -> None:
+    storage.make_directory("a/b")
+    storage.make_directory("a/bc")
+    storage.put("a/b/file", [b"x"])
+    storage.put("other", [b"y"])
+    storage.rename("a/b", "c")
+    assert storage.get("c/file") == b"x"
+    assert names(storage, "a") == ["bc"]
+    storage.rename("c/file", "a/bc/moved")
+    assert storage.get("a/bc/moved") == b"x"
+    for taken in ("a/bc/moved", "a", "c"):
+        with pytest.raises(StorageExists):
+            storage.rename("other", taken)
+        if taken != "a":
+            with pytest.raises(StorageExists):
+                storage.rename("a", taken)
+    assert storage.get("a/bc/moved") == b"x"
+    assert storage.get("other") == b"y"
+
+
+def test_a_reader_sees_the_old_file_or_the_new_one(storage: Storage, opener: Open) -> None:
+    contents = [bytes([number]) * (MIB // 4) for number in range(6)]
+    storage.put("file", [contents[0]])
+    done = threading.Event()
+    torn: List[int] = []
+    seen: List[bytes] = []
+
+    def read(other: Storage) -> None:
+        while not done.is_set():
+            try:
+                data = other.get("file")
+            except StorageNotFound:
+                torn.append(-1)
+                continue
+            seen.append(data[:1])
+            if data not in contents:
+                torn.append(len(data))
+
+    reader = threading.Thread(target=read, args=(opener(),))
+    reader.start()
+    try:
+        for turn in range(12):
+            storage.put("file", [contents[turn % 6]], replace=True)
+    finally:
+        done.set()
+        reader.join()
+    assert torn == []
+    assert seen
+
+
+def test_of_writers_that_race_for_a_name_each_file_is_whole(opener: Open) -> None:
+    """Who finds the name taken is told so; what is there is all of one writer's and of no other's."""
+    won: List[int] = []
+
+    def work(number: int) -> None:
+        try:
+            storages[number].put("file", [bytes([number]) * MIB])
+            won.append(number)
+        except StorageExists:
+            return
+
+    storages = [opener() for dummy in range(4)]
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert won
+    data = storages[0].get("file")
+    assert data in [bytes([number]) * MIB for number in won]
+    assert names(storages[0]) == ["file"]

@@ -42,7 +42,7 @@ class MemoryStorage(Storage):
     def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
         self._need_parent(path)
         with self._lock:
-            if path in self.files and not replace:
+            if path in self.directories or (path in self.files and not replace):
                 raise StorageExists(path=path, storage=self.description)
         partial = "%s.%d%s" % (path, next(self._numbers), PARTIAL_SUFFIX)
         parts = []
@@ -66,7 +66,7 @@ class MemoryStorage(Storage):
             self._need_parent(path)
             if partial not in self.files:
                 raise StorageNotFound(path=path, storage=self.description)
-            if path in self.files and not replace:
+            if path in self.directories or (path in self.files and not replace):
                 raise StorageExists(path=path, storage=self.description)
             del self.files[partial]
             self.files[path] = content

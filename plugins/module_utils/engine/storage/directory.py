@@ -16,6 +16,7 @@ from ..errors import (
     StorageFailed,
     StorageFull,
     StorageNotFound,
+    StoragePathInvalid,
     StoragePermissionDenied,
     StorageUrlInvalid,
 )
@@ -249,6 +250,8 @@ class DirectoryStorage(Storage):
             raise StoragePermissionDenied(storage=self.description, operation=operation, path=path) from error
         if error.errno in _ABSENT or error.errno == errno.ELOOP:
             raise StorageNotFound(storage=self.description, path=path) from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise StoragePathInvalid(path=path, reason="it is too long for the file system") from error
         if error.errno == errno.EEXIST:
             raise StorageExists(storage=self.description, path=path) from error
         raise StorageFailed(storage=self.description, operation=operation, path=path, reason=error.strerror) from error
