@@ -36,7 +36,7 @@ def storage(memory_path: Path) -> DirectoryStorage:
 # -- the plan ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("position", [0, 511, 512, MIB + 1024, 5 * MIB, 10 * MIB - 1], ids=str)
+@pytest.mark.parametrize("position", [0, 511, 512, MIB + 100_000, 5 * MIB, 10 * MIB - 1], ids=str)
 def test_target_that_holds_data_takes_a_yes(position: int, storage: DirectoryStorage, memory_path: Path) -> None:
     disk = partitioned()
     image = run_image(storage, disk).image
