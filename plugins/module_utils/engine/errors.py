@@ -302,6 +302,12 @@ class KeyMissing(KeyProblem):
     hint = "Give the password that was used when this image was made."
 
 
+class KeySlotsFull(KeyProblem):
+    code = "K105"
+    message = "{device} has {slots} key slots, as many as it may have; no password can be added."
+    hint = "Go on with a password that opens one of them, or start another directory with imaging_device_alias."
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # I: images
 

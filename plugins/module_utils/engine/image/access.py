@@ -12,6 +12,7 @@ from ..errors import (
     ImageDamaged,
     KeyMissing,
     KeySlotInvalid,
+    KeySlotsFull,
     PasswordMissing,
     PasswordUnused,
     PasswordWrong,
@@ -39,6 +40,7 @@ def key_for_writing(directory: DeviceDirectory, images: List[Manifest], password
     """Return the key to write with (None: in clear), adding a slot where a new password or key was asked for.
 
     :raises PasswordMissing, PasswordWrong: rule 6.
+    :raises KeySlotsFull: when one slot more would be one that no reader looks at.
     """
     invalid: List[EngineError] = []
     slots = _newest_key_first(directory.key_slots(invalid), images)
@@ -55,9 +57,11 @@ def key_for_writing(directory: DeviceDirectory, images: List[Manifest], password
     if passwords.previous:
         key = open_slots(slots, passwords.previous)
         if key is not None:
+            _check_room(directory, slots, invalid)
             _store_slot(directory, key, passwords.password)
             return key
     if passwords.new_key:
+        _check_room(directory, slots, invalid)
         return _start_key(directory, passwords.password)
     if invalid and not slots:
         raise invalid[0]
@@ -96,6 +100,11 @@ def store_slot_bytes(directory: DeviceDirectory, name: str, data: bytes) -> None
         directory.storage.put(directory.path(fmt.KEYS, name), [data])
     except StorageExists:
         return  # slots are named by their bytes: the same one is there
+
+
+def _check_room(directory: DeviceDirectory, slots: List[KeySlot], invalid: List[EngineError]) -> None:
+    if len(slots) + len(invalid) >= fmt.MAX_KEY_SLOTS:
+        raise KeySlotsFull(device=directory.device, slots=fmt.MAX_KEY_SLOTS)
 
 
 def _start_key(directory: DeviceDirectory, password: str) -> MasterKey:

@@ -1,0 +1,32 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A device has a bounded number of key slots, and a password that could not be read again is not taken."""
+
+from __future__ import annotations
+
+import pytest
+from engine.errors import KeySlotsFull
+from engine.image import format as fmt
+from engine.image.access import Passwords
+from engine.image.directory import DeviceDirectory
+from support.small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
+from support.storages import MemoryStorage
+
+
+def test_a_password_beyond_the_last_slot_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers look at 32 slots, first by name: one more would lock out a password at random."""
+    make_small(monkeypatch)
+    storage, disk = MemoryStorage(), SmallDisk(chunks=4)
+    run_image(storage, disk, Passwords("0"))
+    for number in range(1, fmt.MAX_KEY_SLOTS):
+        made = run_image(storage, disk, Passwords(str(number), previous=str(number - 1)))
+    before = {path: data for path, data in storage.files.items() if "lease" not in path}
+    for given in (Passwords("one more", previous="0"), Passwords("one more", new_key=True)):
+        with pytest.raises(KeySlotsFull, match="pc has 32 key slots") as caught:
+            run_image(storage, disk, given)
+        assert caught.value.code == "K105"
+    assert {path: data for path, data in storage.files.items() if "lease" not in path} == before
+    assert len(DeviceDirectory(storage, DEVICE).key_slots()) == fmt.MAX_KEY_SLOTS
+    for number in range(fmt.MAX_KEY_SLOTS):
+        assert read_image(storage, made.image, str(number)) == disk.expected()
