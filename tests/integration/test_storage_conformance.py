@@ -321,4 +321,5 @@ def test_of_writers_that_race_for_a_name_each_file_is_whole(opener: Open) -> Non
     assert won
     data = storages[0].get("file")
     assert data in [bytes([number]) * MIB for number in won]
-    assert names(storages[0]) == ["file"]
+    # What the others had begun may still be on its way out: it counts for nothing, whoever looks.
+    assert [name for name in names(storages[0]) if not name.endswith(PARTIAL_SUFFIX)] == ["file"]
