@@ -1,0 +1,60 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plant with images in memory whose disks share nothing, so that every image has packs of its own."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Set
+
+from engine.image.access import Passwords
+from engine.image.directory import DeviceDirectory
+from engine.image.rollover import RolloverReport, roll_over
+from engine.image.verify import verify_image
+
+from .small_runs import DEVICE, SmallDisk, read_image, run_image
+from .storages import MemoryStorage
+
+DAY = 24 * 3600
+NOW = 1_800_000_000
+
+
+class Plant:
+    """``names`` are its images in the order in which they were made, ``expected`` what each holds."""
+
+    def __init__(self, images: int = 0) -> None:
+        self.storage = MemoryStorage()
+        self.disk = SmallDisk(24)
+        self.names: List[str] = []
+        self.expected: Dict[str, bytes] = {}
+        for dummy in range(images):
+            self.make()
+
+    @property
+    def directory(self) -> DeviceDirectory:
+        return DeviceDirectory(self.storage, DEVICE)
+
+    def make(self, **passwords: Any) -> str:
+        self.disk.write(*range(self.disk.chunks))
+        name = run_image(self.storage, self.disk, Passwords(**passwords)).image
+        self.names.append(name)
+        self.expected[name] = self.disk.expected()
+        return name
+
+    def roll(self, keep: int, now: float = NOW, key: Optional[str] = "", **more: Any) -> RolloverReport:
+        return roll_over(self.storage, DEVICE, keep, openable_key=key, now=lambda: now, **more)
+
+    def listed(self) -> List[str]:
+        return [manifest.image for manifest in self.directory.images()]
+
+    def packs_of(self, image: str) -> Set[str]:
+        return set(self.directory.sums(image).packs)
+
+    def trashed(self) -> Set[str]:
+        return {entry.pack for entry in self.directory.trash()}
+
+    def check(self, *images: str, password: Optional[str] = None) -> None:
+        for image in images:
+            report = verify_image(self.storage, DEVICE, image, "full", password=password, record=False)
+            assert report.ok, report.problems
+            assert read_image(self.storage, image, password) == self.expected[image]
