@@ -343,6 +343,6 @@ def test_model() -> None:
 @pytest.mark.timeout(3000)
 def test_model_at_length() -> None:
     machine = settings(
-        max_examples=int(os.environ.get("MODEL_STORIES", "1500")), stateful_step_count=40, database=None, **RELAXED
+        max_examples=int(os.environ.get("MODEL_STORIES", "500")), stateful_step_count=40, database=None, **RELAXED
     )
     run_state_machine_as_test(ImagingMachine, settings=machine)
