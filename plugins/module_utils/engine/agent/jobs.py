@@ -165,11 +165,13 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
 
 
 def _roll_over(storage: Storage, device: str, keep: int, key_id: str) -> Tuple[Optional[RolloverReport], List[str]]:
-    """Roll over after success. A device that may not delete leaves it to the operator; the image is made all the same."""
+    """Roll over after success. Whatever stops it (a device that may not delete, a lost link), the image is made."""
     try:
         report = roll_over(storage, device, keep, openable_key=key_id)
-    except StoragePermissionDenied as error:
-        return None, ["The image is made, but old ones were not rolled over: %s Let the operator do it." % error]
+    except EngineError as error:
+        return None, [
+            "The image is made, but old ones were not rolled over: %s Let the operator do it, or the next run." % error
+        ]
     return report, report.warnings
 
 

@@ -43,13 +43,15 @@ class ImageFolder:
 
         :raises StorageFailed: when others take every name as fast as we choose it.
         """
+        refused: List[str] = []
         for dummy in range(_CLAIMS):
             # Names of directories in the trash stay taken: a run that still works in one finds no other in its place.
             taken = [leftover.image for leftover in self._directory.leftovers()]
-            name = next_name(self._wanted, sorted([*self._directory.image_names(), *taken]))
+            name = next_name(self._wanted, sorted([*self._directory.image_names(), *taken, *refused]))
             try:
                 self._storage.make_directory(self._directory.path(name), exclusive=True)
             except StorageExists:
+                refused.append(name)  # another run's directory, or a file of somebody's
                 continue
             self.name = name
             return

@@ -68,13 +68,12 @@ def roll_over(
     *,
     openable_key: Optional[str],
     dry_run: bool = False,
-    writer_active: bool = False,
     now: Callable[[], float] = time.time,
 ) -> RolloverReport:
     """Delete what ``imaging_keep`` does not want any more. Called after a successful run, or by the operator.
 
     An image is deleted manifest first: from that moment it does not exist, and what is left of it is swept later.
-    While a writer is active no pack is moved, except by that writer itself.
+    A run that is at work meanwhile brings back what it needs.
     """
     directory = DeviceDirectory(storage, device)
     unreadable: Dict[str, EngineError] = {}
@@ -88,7 +87,7 @@ def roll_over(
     if not dry_run:
         for manifest in doomed:
             _delete_image(directory, manifest.image, warnings)
-    if writer_active or unreadable:
+    if unreadable:
         return report  # what an unreadable image needs is not known: nothing is swept
     remaining = [manifest for manifest in images if verdicts[manifest.image]]
     return _sweep(directory, remaining, report, int(now()))

@@ -1,0 +1,71 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An image's directory belongs to one run: names that are taken, directories that go, files of others."""
+
+from __future__ import annotations
+
+import pytest
+from engine.image.directory import DeviceDirectory
+from engine.image.folder import FolderLost, ImageFolder, next_name
+from support.storages import MemoryStorage
+
+WANTED = "2026-11-24_07-00-00"
+
+
+@pytest.fixture
+def directory() -> DeviceDirectory:
+    directory = DeviceDirectory(MemoryStorage(), "pc")
+    directory.create()
+    return directory
+
+
+def folder(directory: DeviceDirectory) -> ImageFolder:
+    return ImageFolder(directory, WANTED, lambda seconds: None)
+
+
+def test_each_run_gets_a_directory_of_its_own(directory: DeviceDirectory) -> None:
+    first, second = folder(directory), folder(directory)
+    first.claim()
+    second.claim()
+    assert [first.name, second.name] == [WANTED, "2026-11-24_07-00-01"]
+
+
+def test_names_of_files_and_of_what_is_in_the_trash_stay_taken(directory: DeviceDirectory) -> None:
+    directory.storage.put(directory.path(WANTED), [b"a file of somebody's"])
+    directory.storage.make_directory(directory.path("trash", "2026-11-24_07-00-01.1800000000"))
+    mine = folder(directory)
+    mine.claim()
+    assert mine.name == "2026-11-24_07-00-02"
+
+
+def test_a_file_of_another_run_or_a_directory_that_went_is_noticed(directory: DeviceDirectory) -> None:
+    mine = folder(directory)
+    mine.claim()
+    mine.store("disk0.index", b"ours")
+    mine.store("disk0.index", b"ours")  # repeated after a lost answer
+    with pytest.raises(FolderLost):
+        mine.store("disk0.index", b"theirs")
+    assert directory.storage.get(mine.path("disk0.index")) == b"ours"
+    directory.storage.rename(directory.path(mine.name), directory.path("trash", mine.name + ".1800000000"))
+    with pytest.raises(FolderLost):
+        mine.store("job.log", b"log")
+    with pytest.raises(FolderLost):
+        mine.make_directory("keys")
+    mine.store_checkpoint("disk0.checkpoint", lambda image: image.encode("ascii"))
+    assert mine.name > WANTED
+    assert directory.storage.get(mine.path("disk0.checkpoint")) == mine.name.encode("ascii")
+
+
+@pytest.mark.parametrize(
+    ("existing", "expected"),
+    [
+        ([], WANTED),
+        (["2026-11-23_23-59-59"], WANTED),
+        ([WANTED], "2026-11-24_07-00-01"),
+        (["2031-01-01_00-00-00"], "2031-01-01_00-00-01"),
+        (["2031-99-99_00-00-00"], WANTED),
+    ],
+)
+def test_names_never_go_back(existing: list, expected: str) -> None:
+    assert next_name(WANTED, existing) == expected
