@@ -21,7 +21,7 @@ from ..disk.mounts import Use, uses_of
 from ..disk.patterns import Pattern
 from ..disk.source import BlockSource, FileSource
 from ..disk.used import DiskPlan, plan_disk
-from ..errors import DiskNotFound, EngineError, ImageNotFound, JobInvalid, StoragePermissionDenied, VolumeMounted
+from ..errors import DiskNotFound, EngineError, ImageNotFound, JobInvalid, VolumeMounted
 from ..image import documents
 from ..image import format as fmt
 from ..image.rates import AdaptiveRate, PacedSource, TokenBucket
