@@ -106,7 +106,7 @@ def restore(
     planned = plan(reader, targets, overwrite)
     report = verify_image(storage, device, reader.image, "storage", progress=progress, record=False)
     if not report.ok:
-        raise ImageDamaged(image=reader.image, reason=report.problems[0])
+        raise ImageDamaged(image=reader.image, reason=report.problems[0].rstrip("."))
     for disk in planned:
         for number in range(disk.reader.root.segment_count):
             disk.reader.segment(number)  # the whole index opens, or nothing is written
