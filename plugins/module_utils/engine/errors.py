@@ -6,10 +6,9 @@
 The message names the object, the hint says what to do now. Codes are promises to users: they are never reused.
 ``docs/errors.md`` is generated from this file (``make docs``).
 
-Ranges: D disks, S storage, K keys and passwords, I images, R restore, J jobs and runs, N snapshots and volumes.
+Ranges: D disks, S storage, K keys and passwords, I images, R restore, J jobs and runs, N snapshots and volumes, A agent.
+This file also runs on Python 3.6, with the installer that says there what is too old.
 """
-
-from __future__ import annotations
 
 from typing import ClassVar, Dict, Iterator, Type
 
@@ -83,6 +82,24 @@ class DiskAccessDenied(DiskError):
     hint = "Run the agent as root (Administrator), or as a user that may read this file."
 
 
+class DriveUnknown(DiskError):
+    code = "D104"
+    message = "imaging_drives names {drive}, which is nothing that can be imaged here: {reason}; the disks are {disks}."
+    hint = "Choose from these; device_info shows them with serial numbers, GUIDs and mount points."
+
+
+class DriveAmbiguous(DiskError):
+    code = "D105"
+    message = "imaging_drives names {drive}, which is the id of more than one disk: {disks}."
+    hint = "Name the disk by another id that only one of them has, or by its path."
+
+
+class NoDriveChosen(DiskError):
+    code = "D106"
+    message = "imaging_drives is {drives}, and no disk of this device is part of that; the disks are {disks}."
+    hint = "Name the disks in imaging_drives: by serial number, WWN, GUID, path or mount point."
+
+
 class PartitionTableInvalid(DiskError):
     code = "D110"
     message = "The partition table of {path} can't be used: {reason}."
@@ -107,8 +124,25 @@ class PatternInvalid(DiskError):
 
 class VolumeMounted(EngineError):
     code = "N100"
-    message = "{path} is mounted at {mount_point} and can't be frozen here."
-    hint = "Unmount it, give it a snapshot (LVM), or set imaging_snapshot to preferred to accept an image of a live volume."
+    message = "{path} is in use at {mount_point} and can't be frozen: {reason}."
+    hint = (
+        "Unmount it or mount it read-only for the run, keep free extents in its volume group (LVM), start the rescue medium, "
+        "or set imaging_snapshot to preferred to accept an image of a live volume."
+    )
+
+
+class SnapshotFailed(EngineError):
+    code = "N101"
+    message = "The snapshot of {volume} could not be made: {reason}."
+    hint = "Nothing was imaged and no snapshot is left. Check the volume with its own tools (lvs, vgs), then run again."
+
+
+class SnapshotOverflowed(EngineError):
+    code = "N102"
+    message = (
+        "The snapshot of {volume} ran full while the image was made: it had room for {size_bytes} bytes of changes."
+    )
+    hint = "Keep more free extents in the volume group {group}, or make the image when less is written; what was sent counts."
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -185,8 +219,8 @@ class StorageHostKeyUnknown(StorageError):
 
 class StorageHostKeyChanged(StorageError):
     code = "S110"
-    message = "The SFTP server {server} shows the host key {fingerprint}, not the one that imaging_storage expects."
-    hint = "It was installed anew, or another machine answers in its place: find out which before you change host_key."
+    message = "The SFTP server {server} shows the host key {fingerprint}, but imaging_storage expects {expected}."
+    hint = "It was installed anew, or another machine answers in its place: find out which before you change host_key or the recorded file."
 
 
 class StorageLoginFailed(StorageError):
@@ -262,6 +296,12 @@ class StorageAnswerInvalid(StorageError):
     code = "S129"
     message = "The storage {storage} answered what no honest server would: {reason}."
     hint = "Find out whether another machine answers in its place; nothing of this answer was used."
+
+
+class StorageSpaceTooSmall(StorageError):
+    code = "S130"
+    message = "The storage {storage} has {free} free, but the first image of {device} takes at least {needed}."
+    hint = "Make room there or name another storage; nothing was read from the device and nothing sent."
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -418,3 +458,216 @@ class RunCancelled(EngineError):
     code = "J101"
     message = "The run was cancelled."
     hint = "Nothing was harmed; what was sent already makes the next run shorter."
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A: the agent; from 200 its bundles and installation
+
+
+class BundleError(EngineError):
+    """Base of failures around the making of a bundle."""
+
+
+class BundlePlatformUnknown(BundleError):
+    code = "A200"
+    message = "There is no bundle of the agent for {platform}."
+    hint = "Install a CPython of 3.8 to 3.14 on the device and name it in ansible_python_interpreter; there are bundles for {known}."
+
+
+class BundleWheelMissing(BundleError):
+    code = "A201"
+    message = "The package {wheel} of the agent could not be fetched: {reason}."
+    hint = "Let this machine reach its package index, or name a folder that holds the wheels as wheel_folder."
+
+
+class BundleWheelDamaged(BundleError):
+    code = "A202"
+    message = "{path} is not the file that the lock of the agent's packages names: its SHA-256 is {sha256}."
+    hint = "Delete it and take it from a source that you trust."
+
+
+class BundleInvalid(BundleError):
+    code = "A203"
+    message = "{path} can't be used as a bundle of the agent: {reason}."
+    hint = "Build it again with agent_bundle, or carry it over again."
+
+
+class BundleFailed(BundleError):
+    code = "A204"
+    message = "Making the bundle {path} failed: {reason}."
+    hint = "Check the destination and its free space."
+
+
+class InstallationError(EngineError):
+    """Base of failures of an installation on a device. What was installed before stays as it is."""
+
+
+class InstallationPythonUnfit(InstallationError):
+    code = "A210"
+    message = "{interpreter} is {found}; the agent needs CPython {needed} or newer."
+    hint = "Install a newer Python on the device, or name another one in ansible_python_interpreter."
+
+
+class InstallationPlatformDiffers(InstallationError):
+    code = "A211"
+    message = "This bundle is for {wanted}, but this is {found}."
+    hint = "Build a bundle for {found} (module agent_bundle), or run it with the Python that it was built for."
+
+
+class InstallationLibraryTooOld(InstallationError):
+    code = "A212"
+    message = "The C library is {library} {found}; the agent needs {needed} or newer."
+    hint = "Image this device from the rescue medium, or update its operating system."
+
+
+class InstallationUnsafe(InstallationError):
+    code = "A213"
+    message = "The agent's folder {base} can't be trusted: {path} {reason}."
+    hint = "Someone else could change what runs there. Find out who made it, correct it, or take another base folder."
+
+
+class InstallationPartInvalid(InstallationError):
+    code = "A214"
+    message = "The part {part} of the agent can't be used: {reason}."
+    hint = "It was damaged on its way or is not ours: send it again, or build the bundle again."
+
+
+class InstallationBroken(InstallationError):
+    code = "A215"
+    message = "The new installation {installation} does not work on this device and was not activated: {reason}."
+    hint = "What was installed before is still used. Please report this with the device's Python and C library."
+
+
+class InstallationFull(InstallationError):
+    code = "A216"
+    message = "There is not enough room in {base} for the agent."
+    hint = "It needs about 70 MB for each of its two installations; what was installed before is still used."
+
+
+class InstallationRunLives(InstallationError):
+    code = "A217"
+    message = "A run lives on this device, so the agent in {base} can't be removed."
+    hint = "Wait for its end or cancel it, then remove the agent again."
+
+
+class InstallationBusy(InstallationError):
+    code = "A218"
+    message = "Another installation or removal is at work in {base}."
+    hint = "Let it end, then run this again."
+
+
+class InstallationFailed(InstallationError):
+    code = "A219"
+    message = "Changing {path} failed: {reason}."
+    hint = "Check this file system and the permissions of the user that the agent runs as; what was installed before is still used."
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A: from 300 its spool and its runs
+
+
+class AgentError(EngineError):
+    """Base of failures of the agent on a device."""
+
+
+class AgentPathUnsafe(AgentError):
+    code = "A300"
+    message = "{path} can't be used by the agent: {reason}."
+    hint = "Find out who made it, take it away or give it to the agent's user (chown, chmod go-w), then run again."
+
+
+class AgentFileFailed(AgentError):
+    code = "A301"
+    message = "{operation} {path} on the device failed: {reason}."
+    hint = "Check the file system that holds it and its free space, then run again."
+
+
+class RunIdInvalid(AgentError):
+    code = "A310"
+    message = "{run!r} can't be the id of a run."
+    hint = "Use 1 to 64 lower-case letters, digits and dashes that begin with a letter or a digit."
+
+
+class RunUnknown(AgentError):
+    code = "A311"
+    message = "This device knows no run {run}."
+    hint = (
+        "It was forgotten, belongs to another user's agent, or was never started: the verb runs lists those it knows."
+    )
+
+
+class RunLives(AgentError):
+    code = "A312"
+    message = "The run {run} was not started: the run {other} is at work on this device."
+    hint = "Follow {other} to its end or cancel it; a device works on one run at a time."
+
+
+class RunNotReady(AgentError):
+    code = "A313"
+    message = "The run {run} did not get ready within {seconds} seconds."
+    hint = "The device may be very busy: ask again with the same id; engine.log in the run's folder has what a defect said."
+
+
+class RunNotEnded(AgentError):
+    code = "A314"
+    message = "The run {run} has not ended and can't be forgotten."
+    hint = "Cancel it, and wait until its status says how it ended."
+
+
+class RunLost(AgentError):
+    code = "A315"
+    message = "The run {run} ended without a last word: {reason}."
+    hint = "Earlier images are whole and what was sent counts: start a new run."
+
+
+class SecretsRefused(AgentError):
+    code = "A316"
+    message = "The sealed secrets for the run {run} can't be used: {reason}."
+    hint = "Start a new run; secrets are sealed to the key and the nonce that the run has published."
+
+
+class SecretsLate(AgentError):
+    code = "A317"
+    message = "The run {run} waited {seconds} seconds for its secrets and gave up."
+    hint = "Start a new run: nothing was read and nothing was stored."
+
+
+class JobHoldsSecrets(AgentError):
+    code = "A318"
+    message = "The job of the run {run} holds {names} in clear."
+    hint = "Take it out: secrets reach a run sealed, by the verb deliver, and never a file of the device."
+
+
+# The controller's side of the agent; raised in plugins/plugin_utils.
+
+
+class DeviceLinkLost(AgentError):
+    code = "A400"
+    message = "The connection to {device} was lost and did not come back within {seconds} seconds: {reason}."
+    hint = "A run under way goes on without it: run the playbook again when the device can be reached, and it is followed to its end."
+
+
+class ConnectionUnfit(AgentError):
+    code = "A401"
+    message = "{device} is reached over {transport}, which can't carry the agent: {reason}."
+    hint = "This version images Linux devices over ssh or local connections with a POSIX shell."
+
+
+class PythonNotFound(AgentError):
+    code = "A402"
+    message = "There is no Python 3.8 or newer on {device}; looked for {names}."
+    hint = "Install Python there, or name the interpreter with ansible_python_interpreter."
+
+
+class AgentAnswerInvalid(AgentError):
+    code = "A403"
+    message = (
+        "The agent on {device} answered {command} with exit status {status} and no answer that can be used: {words}."
+    )
+    hint = "Install it anew: run the playbook agent with imaging_agent_state absent, then with latest."
+
+
+class AgentMissing(AgentError):
+    code = "A404"
+    message = "{device} has no agent, so there is no run {run} to ask for."
+    hint = "Make a new image; the handle was given by another device, or the agent was removed since."

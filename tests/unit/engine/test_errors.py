@@ -46,7 +46,10 @@ def raised_with() -> Dict[str, Set[str]]:
     """For each error class the keyword names of every call in the engine that makes one."""
     found: Dict[str, Set[str]] = {}
     names = {error.__name__ for error in ERRORS}
-    for path in (ROOT / "plugins" / "module_utils" / "engine").rglob("*.py"):
+    for path in [
+        *(ROOT / "plugins" / "module_utils" / "engine").rglob("*.py"),
+        *(ROOT / "plugins" / "plugin_utils").glob("*.py"),
+    ]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
                 given = {keyword.arg or "**" for keyword in node.keywords}

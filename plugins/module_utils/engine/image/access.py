@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional
+from enum import Enum
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from ..errors import (
     EngineError,
     ImageDamaged,
     KeyMissing,
+    KeyProblem,
     KeySlotInvalid,
     KeySlotsFull,
     PasswordMissing,
@@ -42,27 +44,57 @@ def key_for_writing(directory: DeviceDirectory, images: List[Manifest], password
     :raises PasswordMissing, PasswordWrong: rule 6.
     :raises KeySlotsFull: when one slot more would be one that no reader looks at.
     """
+    way, key = _way_in(directory, images, passwords, directory.key_slots)
+    if way is _Way.NEW_KEY:
+        return _start_key(directory, passwords.password or "")
+    if way is _Way.NEW_SLOT and key is not None:
+        _store_slot(directory, key, passwords.password or "")
+    return key
+
+
+def prove_passwords(directory: DeviceDirectory, images: List[Manifest], passwords: Passwords) -> None:
+    """Raise what :func:`key_for_writing` would raise, and change nothing.
+
+    The device's own slots answer nearly always; only where they don't are the copies in all its images read.
+    """
+    try:
+        _way_in(directory, images, passwords, directory.own_key_slots)
+    except KeyProblem:
+        _way_in(directory, images, passwords, directory.key_slots)
+
+
+class _Way(Enum):
+    AS_IT_IS = "nothing has to be stored"
+    NEW_SLOT = "the new password becomes a slot of the key"
+    NEW_KEY = "a key is started"
+
+
+def _way_in(
+    directory: DeviceDirectory,
+    images: List[Manifest],
+    passwords: Passwords,
+    read_slots: Callable[[List[EngineError]], List[KeySlot]],
+) -> Tuple[_Way, Optional[MasterKey]]:
     invalid: List[EngineError] = []
-    slots = _newest_key_first(directory.key_slots(invalid), images)
+    slots = _newest_key_first(read_slots(invalid), images)
     encrypted = bool(slots or invalid) or any(manifest.key_id for manifest in images)
     if not passwords.password:
         if encrypted and not passwords.allow_clear:
             raise PasswordMissing(device=directory.device)
-        return None
+        return _Way.AS_IT_IS, None
     if not encrypted:
-        return _start_key(directory, passwords.password)
+        return _Way.NEW_KEY, None
     key = open_slots(slots, passwords.password)
     if key is not None:
-        return key
+        return _Way.AS_IT_IS, key
     if passwords.previous:
         key = open_slots(slots, passwords.previous)
         if key is not None:
             _check_room(directory, slots, invalid)
-            _store_slot(directory, key, passwords.password)
-            return key
+            return _Way.NEW_SLOT, key
     if passwords.new_key:
         _check_room(directory, slots, invalid)
-        return _start_key(directory, passwords.password)
+        return _Way.NEW_KEY, None
     if invalid and not slots:
         raise invalid[0]
     raise PasswordWrong(slots=len(slots), device=directory.device)

@@ -10,8 +10,16 @@ import re
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Set
 
-from ..errors import EngineError, ImageDamaged, ImageNotFound, StorageExists, StorageNotFound
-from ..storage.contract import PARTIAL_SUFFIX, EntryKind, Storage, check_name
+from ..errors import (
+    EngineError,
+    ImageDamaged,
+    ImageNotFound,
+    StorageExists,
+    StorageNotFound,
+    StoragePermissionDenied,
+)
+from ..storage.contract import PARTIAL_SUFFIX, Entry, EntryKind, Storage, check_name
+from ..storage.together import together
 from . import documents, sums
 from . import format as fmt
 from .keys import KeySlot, parse_slot
@@ -68,19 +76,20 @@ class DeviceDirectory:
 
     def images(self, unreadable: Optional[Dict[str, EngineError]] = None) -> List[Manifest]:
         """Return the complete images in sequence order; manifests that can't be used go to ``unreadable``."""
-        found = []
-        for name in self.image_names():
+
+        def read(name: str) -> Optional[Manifest]:
             try:
-                found.append(self.manifest(name))
-            except ImageNotFound:
-                continue
+                return self.manifest(name)
+            except (ImageNotFound, StorageNotFound):
+                return None
             except EngineError as error:
-                if error.code == StorageNotFound.code:
-                    continue
                 if unreadable is None:
                     raise
                 unreadable[name] = error
-        return sorted(found, key=lambda manifest: (manifest.sequence, manifest.image))
+                return None
+
+        found = together(self.storage, read, self.image_names())
+        return sorted((one for one in found if one), key=lambda manifest: (manifest.sequence, manifest.image))
 
     def manifest_bytes(self, image: str) -> bytes:
         try:
@@ -122,24 +131,24 @@ class DeviceDirectory:
     def packs(self) -> Dict[str, int]:
         """Return name and size of every pack in use. One listing per directory of two digits."""
         found: Dict[str, int] = {}
-        for directory in self._list(self.path(fmt.PACKS)):
-            if directory.kind is not EntryKind.DIRECTORY or len(directory.name) != 2:
-                continue
-            for entry in self._list(self.path(fmt.PACKS, directory.name)):
-                if entry.kind is EntryKind.FILE and _PACK_NAME.fullmatch(entry.name):
+        rooms = self._rooms(fmt.PACKS)
+        for room, entries in zip(rooms, self._lists(rooms)):
+            for entry in entries:
+                if (
+                    entry.kind is EntryKind.FILE
+                    and _PACK_NAME.fullmatch(entry.name)
+                    and room.endswith("/" + entry.name[:2])
+                ):
                     found[entry.name] = entry.size_bytes
         return found
 
     def partial_files(self) -> List[str]:
         """Paths of what killed writers left at the top, among keys, packs and records."""
-        folders = [self.device, self.path(fmt.KEYS)]
-        for room in (fmt.PACKS, fmt.RECORDS):
-            entries = self._list(self.path(room))
-            folders += [self.path(room, entry.name) for entry in entries if entry.kind is EntryKind.DIRECTORY]
+        folders = [self.device, self.path(fmt.KEYS), *self._rooms(fmt.PACKS), *self._rooms(fmt.RECORDS)]
         return [
             "%s/%s" % (folder, entry.name)
-            for folder in folders
-            for entry in self._list(folder)
+            for folder, entries in zip(folders, self._lists(folders))
+            for entry in entries
             if entry.kind is EntryKind.FILE and entry.name.endswith(PARTIAL_SUFFIX)
         ]
 
@@ -179,6 +188,8 @@ class DeviceDirectory:
                     self.storage.rename(self.path(fmt.TRASH, entry.file_name), fmt.pack_path(self.device, pack))
                 except (StorageExists, StorageNotFound):
                     return self.storage.exists(fmt.pack_path(self.device, pack))
+                except StoragePermissionDenied:
+                    return False  # an account that may only create sends its chunks again
                 return True
         return False
 
@@ -186,11 +197,19 @@ class DeviceDirectory:
 
     def key_slots(self, invalid: Optional[List[EngineError]] = None) -> List[KeySlot]:
         """Return the device's key slots, those in the directories of its images included."""
+        copies = [self.path(image, fmt.KEYS) for image in self.image_names()]
+        return self._slots_in([self.path(fmt.KEYS), *copies], invalid)
+
+    def own_key_slots(self, invalid: Optional[List[EngineError]] = None) -> List[KeySlot]:
+        """Return the key slots of the device's own directory: one listing, however many images there are."""
+        return self._slots_in([self.path(fmt.KEYS)], invalid)
+
+    def _slots_in(self, folders: List[str], invalid: Optional[List[EngineError]]) -> List[KeySlot]:
         names: Dict[str, str] = {}
-        for directory in [self.path(fmt.KEYS)] + [self.path(image, fmt.KEYS) for image in self.image_names()]:
-            for entry in self._list(directory):
+        for folder, entries in zip(folders, self._lists(folders)):
+            for entry in entries:
                 if entry.kind is EntryKind.FILE and entry.name.endswith(".json"):
-                    names.setdefault(entry.name, directory)
+                    names.setdefault(entry.name, folder)
         slots = []
         for name in sorted(names)[: fmt.MAX_KEY_SLOTS]:
             try:
@@ -231,10 +250,23 @@ class DeviceDirectory:
                 found.append(document)
         return found
 
+    def records_of(self, images: List[str]) -> List[List[Dict[str, Any]]]:
+        """The records of each of ``images``; only of those that have any is the directory listed."""
+        there = {entry.name for entry in self._list(self.path(fmt.RECORDS)) if entry.kind is EntryKind.DIRECTORY}
+        return together(self.storage, lambda image: self.records(image) if image in there else [], images)
+
     def record_kinds(self, image: str) -> Set[str]:
         return {str(record["kind"]) for record in self.records(image)}
 
-    def _list(self, path: str) -> List[Any]:
+    def _rooms(self, name: str) -> List[str]:
+        """The paths of the directories inside ``name``."""
+        entries = self._list(self.path(name))
+        return [self.path(name, entry.name) for entry in entries if entry.kind is EntryKind.DIRECTORY]
+
+    def _lists(self, paths: List[str]) -> List[List[Entry]]:
+        return together(self.storage, self._list, paths)
+
+    def _list(self, path: str) -> List[Entry]:
         try:
             return self.storage.list(path)
         except StorageNotFound:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ..disk.extents import ExtentSet
 from ..disk.source import BlockSource
@@ -69,6 +69,7 @@ class DiskWriter:
             self._sizes.update({name: need.size_bytes for name, need in earlier.root.packs.items()})
         self._needed: Dict[str, int] = {}
         self._in_doubt = False
+        self._ahead: Dict[int, Iterator[WorkedChunk]] = {}
         self.root = Root(source.size_bytes, source.sector_bytes)
         if self._base is not None:
             self._needed = {name: need.needed_bytes for name, need in self._base.root.packs.items()}
@@ -97,7 +98,7 @@ class DiskWriter:
             if reference.place is None:
                 continue
             segment = None if reference.place.pack in lost else self._try_load(reference, number)
-            if segment is None or any(place.pack in lost for dummy, dummy_id, place in segment.stored()):
+            if segment is None or not lost.isdisjoint(segment.packs_named()):
                 if segment is not None:
                     self._count(segment, reference, -1)
                 else:
@@ -118,24 +119,35 @@ class DiskWriter:
     def _image_segment(self, number: int) -> None:
         count = self.root.chunks_of(number)
         positions = self._worker.in_use(number, count)
-        candidates = [
-            (earlier, earlier.root.segments[number])
-            for earlier in self._previous
-            if number < len(earlier.root.segments) and earlier.root.segments[number].place is not None
-        ]
+        candidates = self._candidates(number)
         if not positions or not candidates:
             self._uncount_base(number)
             if positions:
                 self._store(number, Segment(count), positions)
             return
         fresh = Segment(count)
-        for chunk in self._worker.identify(number, count):
+        for chunk in self._identified(number):
             fresh.set_id(chunk.position, chunk.chunk_id)
         segment_id = self._reader.identifier.segment(bytes(fresh.ids))
         for earlier, reference in candidates:
             if reference.segment_id == segment_id and self._share(number, earlier, reference):
                 return
         self._store_changed(number, fresh)
+
+    def _candidates(self, number: int) -> List[Tuple[Previous, SegmentReference]]:
+        return [
+            (earlier, earlier.root.segments[number])
+            for earlier in self._previous
+            if number < len(earlier.root.segments) and earlier.root.segments[number].place is not None
+        ]
+
+    def _identified(self, number: int) -> Iterator[WorkedChunk]:
+        """The ids of a segment. At the end the next one is begun, so that the workers have something to do meanwhile."""
+        ahead = self._ahead.pop(number, None)
+        yield from self._worker.identify(number, self.root.chunks_of(number)) if ahead is None else ahead
+        following = number + 1
+        if following < self.root.segment_count and self._candidates(following):
+            self._ahead[following] = self._worker.identify(following, self.root.chunks_of(following))
 
     def _share(self, number: int, earlier: Previous, reference: SegmentReference) -> bool:
         """Take over an unchanged segment by reference, without loading it where nothing speaks against it."""
@@ -145,7 +157,7 @@ class DiskWriter:
         segment = self._try_load(reference, number)
         if segment is None or reference.place is None or reference.place.pack not in earlier.usable:
             return False
-        if any(place.pack not in earlier.usable for dummy, dummy_id, place in segment.stored()):
+        if not segment.packs_named() <= earlier.usable:
             return False
         self._uncount_base(number)
         self._count(segment, reference, 1)
@@ -161,22 +173,10 @@ class DiskWriter:
                 if segment is not None and segment.count == fresh.count:
                     old.append((segment, earlier.usable))
         self._uncount_base(number)
-        missing = []
-        for position in range(fresh.count):
-            chunk_id = fresh.id_at(position)
-            if chunk_id in (fmt.HOLE_ID, fmt.ZERO_ID):
-                continue
-            place = _same_place(old, position, chunk_id)
-            if place is None:
-                missing.append(position)
-            else:
-                fresh.set_place(position, place)
-                self._stream.known.add(chunk_id, place)
-        for segment, usable in old:  # a file that moved inside the segment is found again
-            for dummy, chunk_id, place in segment.stored():
-                if place.pack in usable:
-                    self._stream.known.add(chunk_id, place)
-        self._store(number, fresh, missing)
+        for segment, usable in old:
+            fresh.take_places(segment, usable)
+            self._stream.learn_segment(segment, usable)  # a file that moved is found again
+        self._store(number, fresh, fresh.without_place())
 
     def _store(self, number: int, fresh: Segment, positions: List[int]) -> None:
         """Fill ``fresh`` at ``positions`` and queue it for the index."""
@@ -242,8 +242,8 @@ class DiskWriter:
         if reference is not None and reference.place is not None:
             pack = reference.place.pack
             self._needed[pack] = self._needed.get(pack, 0) + sign * (reference.place.stored_bytes + ENTRY_BYTES)
-        for pack, offset, stored_bytes, dummy in {place for dummy_position, dummy_id, place in segment.stored()}:
-            self._needed[pack] = self._needed.get(pack, 0) + sign * (stored_bytes + ENTRY_BYTES)
+        for pack, needed in segment.stored_bytes_by_pack(ENTRY_BYTES).items():
+            self._needed[pack] = self._needed.get(pack, 0) + sign * needed
 
     def _uncount_base(self, number: int) -> None:
         """Take back what the previous image needs for a segment that the new one does not share."""
@@ -310,12 +310,3 @@ class DiskWriter:
         end = start + fmt.SEGMENT_BYTES
         self._done_bytes += sum(extent.length_bytes for extent in self._used.clipped(start, end))
         self._progress(self._done_bytes)
-
-
-def _same_place(old: List[Tuple[Segment, Set[str]]], position: int, chunk_id: bytes) -> Optional[Place]:
-    for segment, usable in old:
-        if segment.id_at(position) == chunk_id:
-            place = segment.place_at(position)
-            if place.pack in usable:
-                return place
-    return None

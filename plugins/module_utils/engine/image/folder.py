@@ -15,7 +15,7 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Callable, List
 
-from ..errors import StorageExists, StorageFailed, StorageNotFound
+from ..errors import StorageExists, StorageFailed, StorageNotFound, StoragePermissionDenied
 from ..storage.contract import Storage
 from .directory import DeviceDirectory
 from .sender import store_verified
@@ -92,6 +92,8 @@ class ImageFolder:
         """
         try:
             self._storage.put(self.path(name), [seal(self.name)], replace=True)
+        except StoragePermissionDenied:
+            return  # an account that may only create keeps its first one; packs of a killed run are found without it
         except StorageNotFound:
             self.claim()
             self._storage.put(self.path(name), [seal(self.name)], replace=True)

@@ -13,7 +13,7 @@ import struct
 import sys
 from array import array
 from operator import add
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ..errors import ImageDamaged
 from . import format as fmt
@@ -25,6 +25,7 @@ _ROOT_HEAD = struct.Struct(
 _PACK = struct.Struct(">32sQQ")  # name, size, bytes of it that this disk needs
 _SEGMENT = struct.Struct(">32sIIII")  # id, pack, offset, stored length with codec in the top bit, plain length
 _RAW_BIT = 1 << 31
+_PLACELESS = frozenset([fmt.HOLE_ID, fmt.ZERO_ID])
 
 
 class Place(NamedTuple):
@@ -56,12 +57,15 @@ class Segment:
         start = position * fmt.ID_BYTES
         self.ids[start : start + fmt.ID_BYTES] = chunk_id
 
-    def set_place(self, position: int, place: Place) -> None:
-        number = self._pack_numbers.get(place.pack)
+    def _number_of(self, pack: str) -> int:
+        number = self._pack_numbers.get(pack)
         if number is None:
-            number = self._pack_numbers[place.pack] = len(self._packs)
-            self._packs.append(place.pack)
-        self._pack[position] = number
+            number = self._pack_numbers[pack] = len(self._packs)
+            self._packs.append(pack)
+        return number
+
+    def set_place(self, position: int, place: Place) -> None:
+        self._pack[position] = self._number_of(place.pack)
         self._offset[position] = place.offset
         self._length[position] = place.stored_bytes | (_RAW_BIT if place.codec == fmt.CODEC_RAW else 0)
 
@@ -70,13 +74,46 @@ class Segment:
         codec = fmt.CODEC_RAW if length & _RAW_BIT else fmt.CODEC_ZSTD
         return Place(self._packs[self._pack[position]], self._offset[position], length & ~_RAW_BIT, codec)
 
-    def stored(self) -> Iterator[Tuple[int, bytes, Place]]:
-        """Yield ``(position, id, place)`` of every chunk that is stored (neither hole nor zero)."""
+    def stored_positions(self) -> List[int]:
+        """The positions of the chunks that are stored (neither hole nor zero)."""
         ids = bytes(self.ids)
-        for position in range(self.count):
-            chunk_id = ids[position * fmt.ID_BYTES : (position + 1) * fmt.ID_BYTES]
-            if chunk_id not in (fmt.HOLE_ID, fmt.ZERO_ID):
-                yield position, chunk_id, self.place_at(position)
+        starts = range(0, len(ids), fmt.ID_BYTES)
+        return [start // fmt.ID_BYTES for start in starts if ids[start : start + fmt.ID_BYTES] not in _PLACELESS]
+
+    def stored(self) -> Iterator[Tuple[int, bytes, Place]]:
+        """Yield ``(position, id, place)`` of every chunk that is stored."""
+        for position in self.stored_positions():
+            yield position, self.id_at(position), self.place_at(position)
+
+    def take_places(self, old: Segment, usable: Set[str]) -> None:
+        """Take the places of those chunks that ``old`` holds at the same position, in a usable pack."""
+        numbers = {number: self._number_of(name) for number, name in enumerate(old._packs) if name in usable}
+        ids, old_ids = bytes(self.ids), bytes(old.ids)
+        for position in self.without_place():
+            start = position * fmt.ID_BYTES
+            number = numbers.get(old._pack[position])
+            if number is not None and ids[start : start + fmt.ID_BYTES] == old_ids[start : start + fmt.ID_BYTES]:
+                self._pack[position] = number
+                self._offset[position] = old._offset[position]
+                self._length[position] = old._length[position]
+
+    def without_place(self) -> List[int]:
+        """The positions of the chunks that are to be stored and have no place yet."""
+        return [position for position in self.stored_positions() if not self._length[position]]
+
+    def packs_named(self) -> Set[str]:
+        """The packs that its chunks lie in."""
+        return {self._packs[number] for number in {self._pack[position] for position in self.stored_positions()}}
+
+    def stored_bytes_by_pack(self, more_bytes: int) -> Dict[str, int]:
+        """How much of each pack its chunks need, each place once, with ``more_bytes`` for each."""
+        positions = self.stored_positions()
+        places = {(self._pack[n], self._offset[n], self._length[n]) for n in positions}
+        result: Dict[str, int] = {}
+        for number, dummy_offset, length in places:
+            name = self._packs[number]
+            result[name] = result.get(name, 0) + (length & ~_RAW_BIT) + more_bytes
+        return result
 
     def has_pack(self, name: str) -> bool:
         return name in self._pack_numbers
@@ -89,7 +126,7 @@ class Segment:
             self._pack_numbers[new] = number
 
     def encode(self) -> bytes:
-        used = {self._packs[self._pack[position]] for position, dummy, dummy_place in self.stored()}
+        used = self.packs_named()
         names = [name for name in self._packs if name in used]
         numbers = {name: number for number, name in enumerate(names)}
         packs = array("I", [numbers.get(self._packs[n], 0) if self._packs else 0 for n in self._pack])
@@ -126,7 +163,7 @@ class Segment:
         )
         if pack_count and max(segment._pack) >= pack_count:
             raise damaged("names a pack that it does not list")
-        if not pack_count and any(True for dummy_chunk in segment._stored_ids()):
+        if not pack_count and segment.stored_positions():
             raise damaged("names no pack")
         if not segment._places_in_bounds():
             raise damaged("has a place out of bounds")
@@ -136,13 +173,6 @@ class Segment:
         lengths = [length & ~_RAW_BIT for length in self._length]
         ends = map(add, self._offset, lengths)
         return max(lengths) <= fmt.CHUNK_BYTES + fmt.TAG_BYTES and max(ends) <= fmt.MAX_PACK_BYTES
-
-    def _stored_ids(self) -> Iterator[int]:
-        ids = bytes(self.ids)
-        for position in range(self.count):
-            chunk_id = ids[position * fmt.ID_BYTES : (position + 1) * fmt.ID_BYTES]
-            if chunk_id not in (fmt.HOLE_ID, fmt.ZERO_ID):
-                yield position
 
 
 class SegmentReference(NamedTuple):

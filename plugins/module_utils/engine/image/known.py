@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from array import array
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 from . import format as fmt
 from .index import Place
@@ -33,7 +33,10 @@ class KnownChunks:
 
     def add(self, chunk_id: bytes, place: Place) -> None:
         """Remember a place; when the table is full nothing is added."""
-        if len(self._pack) >= self._limit or self._find(chunk_id) is not None:
+        if len(self._pack) >= self._limit:
+            return
+        slot, entry = self._look_up(chunk_id)
+        if entry is not None:
             return
         number = self._pack_numbers.get(place.pack)
         if number is None:
@@ -43,43 +46,37 @@ class KnownChunks:
         self._offset.append(place.offset)
         self._length.append(place.stored_bytes | ((1 << 31) if place.codec == fmt.CODEC_RAW else 0))
         self._pack.append(number)
+        self._slots[slot] = len(self._pack)
         if len(self._pack) * 3 > len(self._slots) * 2:
             self._grow()
-        else:
-            self._insert(self._slots, chunk_id, len(self._pack))
 
     def get(self, chunk_id: bytes) -> Optional[Place]:
-        entry = self._find(chunk_id)
+        dummy_slot, entry = self._look_up(chunk_id)
         if entry is None:
             return None
         length = self._length[entry]
         codec = fmt.CODEC_RAW if length >> 31 else fmt.CODEC_ZSTD
         return Place(self._packs[self._pack[entry]], self._offset[entry], length & 0x7FFFFFFF, codec)
 
-    def _find(self, chunk_id: bytes) -> Optional[int]:
-        slots = self._slots
-        mask = len(slots) - 1
-        slot = int.from_bytes(chunk_id[:8], "big") & mask
-        while True:
-            entry = slots[slot]
-            if entry == 0:
-                return None
-            start = (entry - 1) * fmt.ID_BYTES
-            if self._ids[start : start + fmt.ID_BYTES] == chunk_id:
-                return entry - 1
-            slot = (slot + 1) & mask
-
-    @staticmethod
-    def _insert(slots: array[int], chunk_id: bytes, entry: int) -> None:
+    def _look_up(self, chunk_id: bytes) -> Tuple[int, Optional[int]]:
+        """Return the slot where the id is, or would be, and its entry."""
+        slots, ids = self._slots, self._ids
         mask = len(slots) - 1
         slot = int.from_bytes(chunk_id[:8], "big") & mask
         while slots[slot]:
+            start = (slots[slot] - 1) * fmt.ID_BYTES
+            if ids[start : start + fmt.ID_BYTES] == chunk_id:
+                return slot, slots[slot] - 1
             slot = (slot + 1) & mask
-        slots[slot] = entry
+        return slot, None
 
     def _grow(self) -> None:
         slots = array("I", bytes(8 * len(self._slots)))
+        mask = len(slots) - 1
         for entry in range(len(self._pack)):
             start = entry * fmt.ID_BYTES
-            self._insert(slots, bytes(self._ids[start : start + fmt.ID_BYTES]), entry + 1)
+            slot = int.from_bytes(self._ids[start : start + 8], "big") & mask
+            while slots[slot]:
+                slot = (slot + 1) & mask
+            slots[slot] = entry + 1
         self._slots = slots

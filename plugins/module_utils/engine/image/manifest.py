@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
 from ..errors import ImageDamaged, ImageFormatUnknown, KeyMissing, PasswordMissing
 from . import documents
@@ -19,6 +19,7 @@ from . import format as fmt
 from .keys import MasterKey
 
 _FORMAT = "plantops.imaging image"
+MAX_LISTED_CHANGES = 512  # names of packs, 64 bytes each, in a file that every listing reads
 _SNAPSHOTS = frozenset(["vss", "vss-crash", "lvm", "frozen", "stable", "offline", "live"])
 
 
@@ -32,6 +33,14 @@ class DiskEntry(NamedTuple):
     in_use_bytes: int
     index_sha256: str
     index_bytes: int
+
+
+class PackChanges(NamedTuple):
+    """How the packs that an image needs differ from those of the earlier image ``since``; names in order."""
+
+    since: str
+    added: List[str]
+    dropped: List[str]
 
 
 class Manifest(NamedTuple):
@@ -51,6 +60,7 @@ class Manifest(NamedTuple):
     packs_sha256: str
     seconds: int
     warnings_count: int
+    changes: Optional[PackChanges] = None
 
     @property
     def in_use_bytes(self) -> int:
@@ -61,7 +71,7 @@ class Manifest(NamedTuple):
         return sum(disk.size_bytes for disk in self.disks)
 
 
-def packs_digest(names: List[str]) -> str:
+def packs_digest(names: Iterable[str]) -> str:
     """SHA-256 over the sorted names of the packs, one a line."""
     return hashlib.sha256("".join(name + "\n" for name in sorted(names)).encode("ascii")).hexdigest()
 
@@ -85,6 +95,8 @@ def encode(manifest: Manifest, key: Optional[MasterKey]) -> bytes:
         "size_bytes": manifest.size_bytes,
         "in_use_bytes": manifest.in_use_bytes,
     }
+    if manifest.changes is not None:
+        document["packs"]["changes"] = manifest.changes._asdict()
     document["authentication"] = _mac(document, key)
     return documents.pretty(document)
 
@@ -180,7 +192,16 @@ def _parse(document: Dict[str, Any]) -> Manifest:
         packs_sha256=documents.digest(packs, "sha256"),
         seconds=documents.number(document, "seconds"),
         warnings_count=documents.number(document, "warnings_count"),
+        changes=_parse_changes(packs["changes"]) if "changes" in packs else None,
     )
+
+
+def _parse_changes(changes: Dict[str, Any]) -> PackChanges:
+    added, dropped = changes["added"], changes["dropped"]
+    if not isinstance(added, list) or not isinstance(dropped, list) or len(added) + len(dropped) > MAX_LISTED_CHANGES:
+        raise ValueError("it lists too many changed packs")
+    names = [[documents.digest({"pack": name}, "pack") for name in listed] for listed in (added, dropped)]
+    return PackChanges(documents.text(changes, "since", 32), *names)
 
 
 def _parse_disk(disk: Dict[str, Any], number: int) -> DiskEntry:

@@ -9,10 +9,10 @@ from typing import Callable, Dict, Iterable, Optional, Set
 
 from ..storage.contract import SendGate, Storage
 from . import format as fmt
-from .index import Place
+from .index import Place, Segment
 from .keys import MasterKey
 from .known import KnownChunks
-from .packs import BlobEntry, PackBuilder
+from .packs import BlobEntry, PackBuffers, PackBuilder
 from .sender import PackSender
 
 UNNAMED = "0" * 64  # stands for the pack that is being filled: its name is the hash of what it will hold
@@ -40,17 +40,23 @@ class PackStream:
         self.sizes: Dict[str, int] = {}
         self._storage, self._device, self._gate, self._sleep = storage, device, gate, sleep
         self._target_bytes = target_bytes
-        self._builder = PackBuilder(key)
+        self._buffers = PackBuffers()
+        self._builder = PackBuilder(key, self._buffers.take())
         self._open: Dict[bytes, BlobEntry] = {}
         self._sender = self._new_sender()
 
     def _new_sender(self) -> PackSender:
-        return PackSender(self._storage, self._device, self._gate, self._sleep)
+        return PackSender(self._storage, self._device, self._gate, self._sleep, self._buffers.give_back)
 
     def learn(self, pack: str, entries: Iterable[BlobEntry]) -> None:
         for entry in entries:
             if entry.kind == fmt.KIND_CHUNK:
                 self.known.add(entry.blob_id, Place(pack, entry.offset, entry.stored_bytes, entry.codec))
+
+    def learn_segment(self, segment: Segment, usable: Set[str]) -> None:
+        for dummy, chunk_id, place in segment.stored():
+            if place.pack in usable:
+                self.known.add(chunk_id, place)
 
     def find(self, chunk_id: bytes) -> Optional[Place]:
         """Where a chunk is stored; the place's pack is ``UNNAMED`` while it is being filled."""
@@ -70,6 +76,11 @@ class PackStream:
         return Place(UNNAMED, entry.offset, entry.stored_bytes, entry.codec)
 
     @property
+    def sent_bytes(self) -> int:
+        """Of packs that are stored and were read back."""
+        return sum({**self._sender.sent, **self.sent}.values())
+
+    @property
     def is_full(self) -> bool:
         return self._builder.size_bytes >= self._target_bytes
 
@@ -81,7 +92,7 @@ class PackStream:
         self.stored_bytes += pack.size_bytes - self._builder.size_bytes
         # Before the pack's chunks vanish from _open they are known: a worker never sees a gap.
         self.learn(pack.name, pack.entries)
-        self._builder, self._open = PackBuilder(self.key), {}
+        self._builder, self._open = PackBuilder(self.key, self._buffers.take()), {}
         self.sizes[pack.name] = pack.size_bytes
         self.on_named(pack.name)
         self._sender.send(pack)

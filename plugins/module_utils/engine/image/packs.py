@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from typing import Iterable, List, NamedTuple, Optional
+from typing import Iterable, List, NamedTuple, Optional, Union
 
 from ..errors import ImageDamaged
 from ..storage.contract import Storage
@@ -39,42 +39,61 @@ class BlobEntry(NamedTuple):
 
 
 class PackBuilder:
-    """Collects sealed blobs until the pack is large enough."""
+    """Collects sealed blobs until the pack is large enough. ``buffer`` is memory to use again, of an earlier pack."""
 
-    def __init__(self, key: Optional[MasterKey]) -> None:
+    def __init__(self, key: Optional[MasterKey], buffer: Optional[bytearray] = None) -> None:
         salt = os.urandom(fmt.SALT_BYTES)
         self._cipher = FileCipher(key, salt)
-        self._parts: List[bytes] = [fmt.PACK_MAGIC + salt]
+        self._buffer = bytearray() if buffer is None else buffer
+        self._buffer[:HEADER_BYTES] = fmt.PACK_MAGIC + salt
         self.size_bytes = HEADER_BYTES
         self.entries: List[BlobEntry] = []
 
     def add(self, kind: int, blob_id: bytes, plain_bytes: int, codec: int, data: bytes) -> BlobEntry:
         """Seal and append a blob whose bytes are ``codec``-compressed already."""
-        sealed = self._cipher.seal(self.size_bytes, kind, codec, blob_id, plain_bytes, data)
-        entry = BlobEntry(blob_id, self.size_bytes, len(sealed), plain_bytes, kind, codec)
-        self._parts.append(sealed)
-        self.entries.append(entry)
+        offset = self.size_bytes
+        sealed = self._cipher.seal(offset, kind, codec, blob_id, plain_bytes, data)
+        entry = BlobEntry(blob_id, offset, len(sealed), plain_bytes, kind, codec)
         self.size_bytes += len(sealed)
+        self._buffer[offset : self.size_bytes] = sealed
+        self.entries.append(entry)
         return entry
 
     def finish(self) -> FinishedPack:
         table = b"".join(_ENTRY.pack(*entry) for entry in self.entries)
         trailer = _TRAILER.pack(self.size_bytes, len(self.entries), hashlib.sha256(table).digest(), fmt.PACK_END_MAGIC)
-        self._parts += [table, trailer]
-        digest = hashlib.sha256()
-        for part in self._parts:
-            digest.update(part)
-        size_bytes = self.size_bytes + len(table) + len(trailer)
-        return FinishedPack(digest.hexdigest(), size_bytes, self._parts, self.entries)
+        parts = [memoryview(self._buffer)[: self.size_bytes], memoryview(table + trailer)]
+        name = hash_pieces(parts)
+        return FinishedPack(name, sum(len(part) for part in parts), parts, self.entries, self._buffer)
 
 
 class FinishedPack(NamedTuple):
-    """A pack ready to be stored; ``parts`` joined are its bytes."""
+    """A pack ready to be stored; ``parts`` joined are its bytes, ``buffer`` is the memory behind them."""
 
     name: str
     size_bytes: int
-    parts: List[bytes]
+    parts: List[memoryview]
     entries: List[BlobEntry]
+    buffer: bytearray
+
+
+class PackBuffers:
+    """The memory of packs that are stored, for those to come: as much as fits a queue, however many packs there are."""
+
+    def __init__(self) -> None:
+        self._free: List[bytearray] = []
+
+    def take(self) -> bytearray:
+        return self._free.pop() if self._free else bytearray()
+
+    def give_back(self, pack: FinishedPack) -> None:
+        for part in pack.parts:
+            part.release()
+        try:
+            pack.buffer.append(0)
+        except BufferError:
+            return  # somebody still looks at it
+        self._free.append(pack.buffer)
 
 
 def read_salt(header: bytes, name: str) -> bytes:
@@ -132,7 +151,7 @@ def _is_too_long(entry: BlobEntry) -> bool:
     return entry.plain_bytes > fmt.MAX_BLOB_PLAIN_BYTES or entry.stored_bytes > fmt.MAX_BLOB_STORED_BYTES
 
 
-def hash_pieces(pieces: Iterable[bytes]) -> str:
+def hash_pieces(pieces: Iterable[Union[bytes, memoryview]]) -> str:
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Callable, Deque, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from functools import partial
+from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple
 
-from ..disk.extents import ExtentSet
+from ..disk.extents import Extent, ExtentSet
 from ..disk.source import BlockSource
+from ..errors import DiskUnreadable
 from . import format as fmt
+from .ahead import in_order
 from .index import Place
 from .keys import MasterKey
 from .seal import Compressor, Identifier
@@ -49,20 +51,27 @@ class ChunkWorker:
         self._local = threading.local()
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="chunk worker")
         self._depth = workers * _WINDOW
+        self._begun: List[Future[List[WorkedChunk]]] = []
 
     def close(self) -> None:
+        for future in self._begun:
+            future.cancel()
         self._executor.shutdown(wait=True)
 
     def identify(self, segment: int, chunk_count: int) -> Iterator[WorkedChunk]:
-        """Yield id and length of every chunk of a segment that is not a hole; nothing is compressed."""
-        for batch in self._in_order((self._identify, segment, p) for p in self._batches(segment, chunk_count)):
-            yield from batch
+        """Begin at once; yield id and length of every chunk of a segment that is not a hole. Nothing is compressed."""
+        begun = [
+            self._executor.submit(self._identify, segment, positions)
+            for positions in _batches(self.in_use(segment, chunk_count))
+        ]
+        self._begun = [future for future in self._begun if not future.done()] + begun
+        return (chunk for future in begun for chunk in future.result())
 
     def prepare(self, segment: int, positions: List[int], lookup: Lookup) -> Iterator[WorkedChunk]:
         """Yield the chunks at ``positions`` (rising), compressed unless ``lookup`` knows a place for their id."""
-        batches = [positions[start : start + BATCH_CHUNKS] for start in range(0, len(positions), BATCH_CHUNKS)]
-        for batch in self._in_order((self._prepare, segment, batch, lookup) for batch in batches):
-            yield from batch
+        calls = (partial(self._prepare, segment, batch, lookup) for batch in _batches(positions))
+        for chunks in in_order(self._executor, calls, self._depth):
+            yield from chunks
 
     def in_use(self, segment: int, chunk_count: int) -> List[int]:
         """The positions of the chunks of a segment that hold a byte in use."""
@@ -75,86 +84,101 @@ class ChunkWorker:
             positions.extend(range(first, (extent.end_bytes - start - 1) // fmt.CHUNK_BYTES + 1))
         return positions
 
-    def _batches(self, segment: int, chunk_count: int) -> List[List[int]]:
-        positions = self.in_use(segment, chunk_count)
-        return [positions[start : start + BATCH_CHUNKS] for start in range(0, len(positions), BATCH_CHUNKS)]
-
-    def _in_order(self, calls: Iterable[Tuple[object, ...]]) -> Iterator[List[WorkedChunk]]:
-        waiting: Deque[Future[List[WorkedChunk]]] = deque()
-        try:
-            for function, *arguments in calls:
-                waiting.append(self._executor.submit(function, *arguments))  # type: ignore[arg-type]
-                if len(waiting) >= self._depth:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
     def _identify(self, segment: int, positions: List[int]) -> List[WorkedChunk]:
-        result = []
-        for position, data in self._read(segment, positions):
-            chunk_id = self._id_of(data)
-            result.append(WorkedChunk(position, chunk_id, len(data), None, 0, None))
-        return result
+        return [
+            WorkedChunk(position, self._id_of(data), len(data), None, 0, None)
+            for position, data in self._read(segment, positions)
+        ]
 
     def _prepare(self, segment: int, positions: List[int], lookup: Lookup) -> List[WorkedChunk]:
-        compress = self._compressor().compress
-        result = []
+        result: List[WorkedChunk] = []
+        new: List[Tuple[int, memoryview]] = []
         for position, data in self._read(segment, positions):
             chunk_id = self._id_of(data)
             place = None if chunk_id == fmt.ZERO_ID else lookup(position, chunk_id)
-            if chunk_id == fmt.ZERO_ID or place is not None:
-                result.append(WorkedChunk(position, chunk_id, len(data), place, 0, None))
-            else:
-                codec, packed = compress(data)
-                result.append(WorkedChunk(position, chunk_id, len(data), None, codec, packed))
+            if chunk_id != fmt.ZERO_ID and place is None:
+                new.append((len(result), data))
+            result.append(WorkedChunk(position, chunk_id, len(data), place, 0, None))
+        packed = self._kept().compressor.compress_many([data for dummy, data in new])
+        for (number, dummy), (codec, blob) in zip(new, packed):
+            result[number] = result[number]._replace(codec=codec, data=blob)
         return result
 
-    def _id_of(self, data: bytes) -> bytes:
-        if data == _ZERO_CHUNK or (len(data) < fmt.CHUNK_BYTES and not any(data)):
+    def _id_of(self, data: memoryview) -> bytes:
+        if not data[0] and not data[-1] and not any(data[:64]) and data.tobytes() == _ZERO_CHUNK[: len(data)]:
             return fmt.ZERO_ID
         return self._identifier.chunk(data)
 
-    def _compressor(self) -> Compressor:
-        compressor: Optional[Compressor] = getattr(self._local, "compressor", None)
-        if compressor is None:
-            compressor = self._local.compressor = Compressor(self._level)
-        return compressor
+    def _kept(self) -> _Kept:
+        kept: Optional[_Kept] = getattr(self._local, "kept", None)
+        if kept is None:
+            kept = self._local.kept = _Kept(self._level)
+        return kept
 
-    def _read(self, segment: int, positions: List[int]) -> Iterator[Tuple[int, bytes]]:
-        """Yield each chunk's bytes; what is not in use reads as zeros, so that deleted data never gets out."""
-        if not positions:
-            return
+    def _read(self, segment: int, positions: List[int]) -> Iterator[Tuple[int, memoryview]]:
+        """Yield each chunk's bytes, good until the next call of this thread."""
         base = segment * fmt.SEGMENT_BYTES
-        start = base + positions[0] * fmt.CHUNK_BYTES
-        end = min(base + (positions[-1] + 1) * fmt.CHUNK_BYTES, self._source.size_bytes)
-        extents = list(self._used.clipped(start, end))
-        if len(extents) == 1 and extents[0].start_bytes == start and extents[0].end_bytes == end:
-            data = self._source.read(start, end - start)
-            if positions[-1] - positions[0] + 1 == len(positions):
-                for number, position in enumerate(positions):
-                    yield position, data[number * fmt.CHUNK_BYTES : (number + 1) * fmt.CHUNK_BYTES]
-                return
-        for position in positions:
-            chunk_start = base + position * fmt.CHUNK_BYTES
-            chunk_end = min(chunk_start + fmt.CHUNK_BYTES, self._source.size_bytes)
-            yield position, self._read_parts(chunk_start, chunk_end)
+        filled = 0
+        for first, last in _runs(positions):
+            start = base + first * fmt.CHUNK_BYTES
+            end = min(base + (last + 1) * fmt.CHUNK_BYTES, self._source.size_bytes)
+            view = self._kept().buffer[filled : filled + end - start]
+            filled += end - start
+            self._fill(start, end, view)
+            for position in range(first, last + 1):
+                offset = (position - first) * fmt.CHUNK_BYTES
+                yield position, view[offset : offset + fmt.CHUNK_BYTES]
 
-    def _read_parts(self, start: int, end: int) -> bytes:
+    def _fill(self, start: int, end: int, view: memoryview) -> None:
+        """Read whole chunks; what is not in use reads as zeros, so that deleted data never gets out."""
+        extents = list(self._used.clipped(start, end))
+        gaps = list(_gaps(extents, start, end))
+        try:
+            self._source.read_into(start, view)
+        except DiskUnreadable:
+            if not gaps:
+                raise
+            self._fill_parts(extents, start, end, view)  # perhaps it is only what nobody needs that can't be read
+        for gap_start, gap_end in gaps:
+            view[gap_start - start : gap_end - start] = bytes(gap_end - gap_start)
+
+    def _fill_parts(self, extents: List[Extent], start: int, end: int, view: memoryview) -> None:
         sector = self._source.sector_bytes
-        buffer = bytearray(end - start)
-        parts = list(self._used.clipped(start, end))
-        if not parts:
-            return bytes(buffer)
-        # One read for the whole span: the gaps inside a chunk cost less than more calls.
-        first = parts[0].start_bytes - parts[0].start_bytes % sector
-        last = min(-(-parts[-1].end_bytes // sector) * sector, end)
-        span = self._source.read(first, last - first)
-        for part in parts:
-            offset = part.start_bytes - start
-            buffer[offset : offset + part.length_bytes] = span[
-                part.start_bytes - first : part.start_bytes - first + part.length_bytes
-            ]
-        return bytes(buffer)
+        for extent in extents:
+            first = extent.start_bytes - extent.start_bytes % sector
+            last = min(-(-extent.end_bytes // sector) * sector, end)
+            self._source.read_into(first, view[first - start : last - start])
+
+
+class _Kept:
+    """What a worker thread keeps from batch to batch."""
+
+    def __init__(self, level: int) -> None:
+        self.compressor = Compressor(level)
+        self.buffer = memoryview(bytearray(BATCH_CHUNKS * fmt.CHUNK_BYTES))
+
+
+def _batches(positions: List[int]) -> List[List[int]]:
+    return [positions[start : start + BATCH_CHUNKS] for start in range(0, len(positions), BATCH_CHUNKS)]
+
+
+def _runs(positions: List[int]) -> Iterator[Tuple[int, int]]:
+    """Yield first and last of positions that follow one another."""
+    first = last = -1
+    for position in positions:
+        if position != last + 1 or first < 0:
+            if first >= 0:
+                yield first, last
+            first = position
+        last = position
+    if first >= 0:
+        yield first, last
+
+
+def _gaps(extents: List[Extent], start: int, end: int) -> Iterator[Tuple[int, int]]:
+    for extent in extents:
+        if extent.start_bytes > start:
+            yield start, extent.start_bytes
+        start = extent.end_bytes
+    if start < end:
+        yield start, end

@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict, deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..disk.extents import Extent
 from ..errors import DiskEndReached, ImageDamaged, StorageNotFound
 from ..storage.contract import Storage
 from . import format as fmt
 from .access import key_for_reading
+from .ahead import in_order
 from .directory import DeviceDirectory
 from .files import open_file
 from .index import Place, Root, Segment
@@ -22,6 +25,8 @@ from .keys import MasterKey
 from .manifest import Manifest
 from .segments import PackReader
 
+_WORKERS = 2
+_WORKERS_OVER_A_LINE = 5  # most of them wait for a round trip
 _MAX_RUN_BYTES = 4 << 20  # blobs that lie side by side in a pack are fetched together, up to this much
 _CACHED_SEGMENTS = 4
 _CACHED_CHUNKS = 64
@@ -146,27 +151,22 @@ class DiskReader:
             position += len(part)
         return b"".join(parts)
 
-    def stream(self, workers: int = 2) -> Iterator[Piece]:
-        """Yield everything in use in rising order, fetched ahead and decoded in ``workers`` threads.
+    def stream(self) -> Iterator[Piece]:
+        """Yield everything in use in rising order, fetched ahead and decoded in threads.
 
         Every byte is proved: authentic, decompressed, and hashed to its chunk's id.
         """
-        executor = ThreadPoolExecutor(workers, thread_name_prefix="image reader")
-        waiting: Deque[Future[List[Piece]]] = deque()
-        try:
-            for number, reference in enumerate(self.root.segments):
-                if reference.place is None:
-                    continue
-                for task in self._tasks(self.segment(number)):
-                    waiting.append(executor.submit(self._decode, number, task))
-                    if len(waiting) >= workers * 3:
-                        yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-            executor.shutdown(wait=True)
+        workers = _WORKERS if self._image.storage.parallel_calls == 1 else _WORKERS_OVER_A_LINE
+        calls = (
+            partial(self._decode, number, task)
+            for number, reference in enumerate(self.root.segments)
+            if reference.place is not None
+            for task in self._tasks(self.segment(number))
+        )
+        with ThreadPoolExecutor(workers, thread_name_prefix="image reader") as executor:
+            with closing(in_order(executor, calls, workers * 3)) as decoded:
+                for pieces in decoded:
+                    yield from pieces
 
     def _tasks(self, segment: Segment) -> Iterator[List[Tuple[int, bytes, Optional[Place]]]]:
         """Cut a segment into lists of neighbouring chunks, 2 MiB each."""
@@ -191,7 +191,9 @@ class DiskReader:
         )
         for run in _runs(wanted):
             first, last = run[0].place, run[-1].place
-            span = packs.fetch(first.pack, first.offset, last.offset + last.stored_bytes - first.offset, image)
+            span = memoryview(
+                packs.fetch(first.pack, first.offset, last.offset + last.stored_bytes - first.offset, image)
+            )
             for item in run:
                 start = item.place.offset - first.offset
                 blob = span[start : start + item.place.stored_bytes]

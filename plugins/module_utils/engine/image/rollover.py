@@ -13,11 +13,12 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
-from ..errors import EngineError, JobInvalid, StorageError, StorageExists, StorageNotFound
+from ..errors import EngineError, ImageDamaged, JobInvalid, StorageExists, StorageNotFound
 from ..storage.contract import Entry, EntryKind, Storage
 from . import format as fmt
 from .directory import IMAGE_NAME, DeviceDirectory
 from .manifest import Manifest
+from .needs import needed_packs
 
 TRASH_SECONDS = 24 * 3600
 
@@ -95,9 +96,9 @@ def roll_over(
 
 def _protected(directory: DeviceDirectory, images: List[Manifest]) -> Dict[str, str]:
     protected = {}
-    for manifest in images:
+    for manifest, records in zip(images, directory.records_of([manifest.image for manifest in images])):
         state: Dict[str, int] = {}
-        for record in directory.records(manifest.image):
+        for record in records:
             order = record.get("order")
             state[record["kind"]] = max(state.get(record["kind"], 0), order if isinstance(order, int) else 1)
         if state.get("pinned", 0) > state.get("unpinned", 0):
@@ -149,15 +150,12 @@ def _entries(storage: Storage, path: str) -> List[Entry]:
 def _sweep(
     directory: DeviceDirectory, remaining: List[Manifest], report: RolloverReport, now_seconds: int
 ) -> RolloverReport:
-    needed: Set[str] = set()
-    for manifest in remaining:
-        try:
-            needed.update(directory.sums(manifest.image).packs)
-        except StorageError:
-            raise
-        except EngineError as error:
-            report.warnings.append("Nothing was swept: %s" % error)
-            return report
+    try:
+        needed = needed_packs(directory, remaining).by_any
+    except ImageDamaged as error:
+        report.warnings.append("Nothing was swept: %s" % error)
+        return report
+    complete = {manifest.image for manifest in remaining}
     newest = remaining[-1].sequence if remaining else 0
     present = directory.packs()
     freed = 0
@@ -177,8 +175,8 @@ def _sweep(
         if not report.dry_run:
             _move_to_trash_if_there(directory, pack, newest, now_seconds)
     if not report.dry_run:
-        _tidy(directory, {manifest.image for manifest in remaining}, now_seconds, report.warnings)
-        _undo_if_needed(directory, report)
+        _tidy(directory, complete, now_seconds, report.warnings)
+        _undo_if_needed(directory, complete, report)
     return report._replace(freed_bytes=freed)
 
 
@@ -242,9 +240,11 @@ def _delete_if_there(storage: Storage, path: str) -> None:
         return  # its writer has finished, or another sweep was quicker
 
 
-def _undo_if_needed(directory: DeviceDirectory, report: RolloverReport) -> None:
+def _undo_if_needed(directory: DeviceDirectory, known: Set[str], report: RolloverReport) -> None:
     """An image that was committed while we swept brings its packs back."""
     for manifest in directory.images({}):
+        if manifest.image in known:
+            continue
         for pack in set(directory.sums(manifest.image).packs) & set(report.trashed_packs):
             if directory.bring_back(pack):
                 report.trashed_packs.remove(pack)

@@ -14,12 +14,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from typing import Any, Optional, Tuple
+from typing import Any, List, Optional, Tuple, Union
 
 from .._libraries import aead, zstandard
 from . import format as fmt
 from .keys import MasterKey
 
+_SELF_AWARE_LEVEL = 9
+_NOISE_CHUNKS = 8
+Buffer = Union[bytes, memoryview]
 _ASSOCIATED = struct.Struct(">8sBBBQ32s32s")  # purpose, version, kind, codec, plain length, key id, blob id
 
 
@@ -33,7 +36,7 @@ class Identifier:
     def __init__(self, key: Optional[MasterKey]) -> None:
         self._key = key.id_key if key else None
 
-    def chunk(self, data: bytes) -> bytes:
+    def chunk(self, data: Buffer) -> bytes:
         if self._key is None:
             return hashlib.sha256(data).digest()
         return hmac.digest(self._key, data, "sha256")
@@ -44,20 +47,48 @@ class Identifier:
 
 
 class Compressor:
-    """zstd of single blobs. Not safe to share between threads: one for each."""
+    """zstd of single blobs. Not safe to share between threads: one for each.
+
+    Up to level 9 zstd itself gives up on noise within 70 microseconds a chunk; above, it would look for milliseconds.
+    So after some chunks that did not compress the next are tried at level 1 first.
+    """
 
     def __init__(self, level: int) -> None:
         library = zstandard()
-        self._compress = library.ZstdCompressor(
-            level=level, write_checksum=False, write_content_size=True, write_dict_id=False
-        ).compress
+        self._compressor = _new_compressor(library, level)
+        self._probe = _new_compressor(library, 1) if level > _SELF_AWARE_LEVEL else None
+        self._many = "multi_compress_to_buffer" in library.backend_features
+        self._noise = 0
 
-    def compress(self, plain: bytes) -> Tuple[int, bytes]:
+    def compress(self, plain: Buffer) -> Tuple[int, bytes]:
         """Return ``(codec, bytes)``; raw where zstd gains less than 2 %."""
-        packed: bytes = self._compress(plain)
-        if len(packed) > len(plain) - len(plain) // 50:
-            return fmt.CODEC_RAW, plain
-        return fmt.CODEC_ZSTD, packed
+        if self._probe is not None and self._noise >= _NOISE_CHUNKS and not _gains(plain, self._probe.compress(plain)):
+            return fmt.CODEC_RAW, bytes(plain)
+        return self._chosen(plain, self._compressor.compress(plain))
+
+    def compress_many(self, plains: List[memoryview]) -> List[Tuple[int, bytes]]:
+        """The same for many in one call: other threads are disturbed once, not many times."""
+        if not plains:
+            return []
+        if self._probe is not None or not self._many:
+            return [self.compress(plain) for plain in plains]
+        packed = self._compressor.multi_compress_to_buffer(plains)
+        return [self._chosen(plain, packed[number].tobytes()) for number, plain in enumerate(plains)]
+
+    def _chosen(self, plain: Buffer, packed: bytes) -> Tuple[int, bytes]:
+        if _gains(plain, packed):
+            self._noise = 0
+            return fmt.CODEC_ZSTD, packed
+        self._noise += 1
+        return fmt.CODEC_RAW, bytes(plain)
+
+
+def _new_compressor(library: Any, level: int) -> Any:
+    return library.ZstdCompressor(level=level, write_checksum=False, write_content_size=True, write_dict_id=False)
+
+
+def _gains(plain: Buffer, packed: bytes) -> bool:
+    return len(packed) <= len(plain) - len(plain) // 50
 
 
 class Decompressor:

@@ -1,14 +1,14 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sends finished packs from a thread of its own, and reads back and hashes what it wrote."""
+"""Sends finished packs from threads of its own, and reads back and hashes what it wrote."""
 
 from __future__ import annotations
 
 import contextlib
 import queue
 import threading
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, Optional, Sequence, Union
 
 from ..errors import EngineError, RunCancelled, StorageExists, StorageNotFound, StorageReadBackDiffers
 from ..storage.contract import SendGate, Storage
@@ -16,22 +16,37 @@ from . import format as fmt
 from .packs import FinishedPack, hash_pieces
 
 _TRIES = 5
+_SENDERS = 2
 
 
 class PackSender:
-    """A bounded queue (one pack waits while one is sent) in front of a storage. The first failure ends it."""
+    """A bounded queue (one pack waits while others are sent) in front of a storage. The first failure ends it.
 
-    def __init__(self, storage: Storage, device: str, gate: Optional[SendGate], sleep: Callable[[float], None]) -> None:
+    Where a call is a round trip, one pack is sent while another is read back; else one at a time is as fast.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        device: str,
+        gate: Optional[SendGate],
+        sleep: Callable[[float], None],
+        stored: Callable[[FinishedPack], None],
+    ) -> None:
+        """``stored`` is told each pack that is stored and proved; its parts are not looked at any more."""
         self._storage = storage
         self._device = device
         self._gate = gate
         self._sleep = sleep
+        self._stored = stored
         self._queue: queue.Queue[Optional[FinishedPack]] = queue.Queue(maxsize=1)
         self._failure: Optional[BaseException] = None
         self._directories: Dict[str, bool] = {}
         self.sent: Dict[str, int] = {}
-        self._thread = threading.Thread(target=self._run, name="pack sender", daemon=True)
-        self._thread.start()
+        count = _SENDERS if storage.parallel_calls > 1 else 1
+        self._threads = [threading.Thread(target=self._run, name="pack sender", daemon=True) for dummy in range(count)]
+        for thread in self._threads:
+            thread.start()
 
     def send(self, pack: FinishedPack) -> None:
         """Hand over a pack; waits while the queue is full. Raises what went wrong with an earlier one."""
@@ -49,13 +64,14 @@ class PackSender:
 
     def finish(self) -> None:
         """Wait until everything is stored and read back; raise what went wrong."""
-        while self._thread.is_alive():
+        while any(thread.is_alive() for thread in self._threads):
             try:
                 self._queue.put(None, timeout=0.2)
                 break
             except queue.Full:
                 continue
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
         self.check()
 
     def abandon(self) -> None:
@@ -63,7 +79,8 @@ class PackSender:
         self._failure = self._failure or RunCancelled()
         with contextlib.suppress(queue.Full):  # a full queue wakes it as well
             self._queue.put_nowait(None)
-        self._thread.join(timeout=60)
+        for thread in self._threads:
+            thread.join(timeout=60)
 
     def _run(self) -> None:
         try:
@@ -73,10 +90,16 @@ class PackSender:
                 except queue.Empty:
                     continue
                 if pack is None:
+                    self._end_next()
                     return
                 self._store(pack)
         except BaseException as error:  # handed to the thread that asks; nothing is lost
             self._failure = error
+
+    def _end_next(self) -> None:
+        """Hand the word to stop on to the next thread; what fills the queue instead is a pack of nobody's any more."""
+        with contextlib.suppress(queue.Full):
+            self._queue.put_nowait(None)
 
     def _store(self, pack: FinishedPack) -> None:
         path = fmt.pack_path(self._device, pack.name)
@@ -86,12 +109,13 @@ class PackSender:
             self._directories[directory] = True
         store_pack(self._storage, path, pack.parts, pack.name, self._gate, self._sleep)
         self.sent[pack.name] = pack.size_bytes
+        self._stored(pack)
 
 
 def store_pack(
     storage: Storage,
     path: str,
-    parts: List[bytes],
+    parts: Sequence[Union[bytes, memoryview]],
     sha256: str,
     gate: Optional[SendGate],
     sleep: Callable[[float], None],
@@ -108,7 +132,7 @@ def store_pack(
 def store_verified(
     storage: Storage,
     path: str,
-    parts: List[bytes],
+    parts: Sequence[Union[bytes, memoryview]],
     sha256: str,
     gate: Optional[SendGate],
     sleep: Callable[[float], None],

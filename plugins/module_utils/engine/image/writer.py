@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
+from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Set
 
 from ..disk.extents import ExtentSet
 from ..disk.source import BlockSource
-from ..errors import ImageDamaged, PasswordMissing, StorageFailed, StorageNotFound, StoragePermissionDenied
+from ..errors import EngineError, ImageDamaged, PasswordMissing, StorageFailed, StorageNotFound, StoragePermissionDenied
 from ..storage.contract import SendGate, Storage
 from ..storage.lease import Lease
-from . import documents, sums
+from . import documents, saved, sums
 from . import format as fmt
 from .access import Passwords, key_for_writing, store_slot_bytes
 from .directory import DeviceDirectory
@@ -26,6 +27,7 @@ from .heal import Healer
 from .index import Root
 from .keys import MasterKey
 from .manifest import DiskEntry, Manifest, encode, packs_digest
+from .needs import changes_since, needed_packs
 from .pack_stream import PackStream
 from .packs import hash_pieces, read_table
 from .scrub import BUDGET_BYTES, scrub
@@ -55,11 +57,12 @@ class ImageJob(NamedTuple):
     created: str = ""
     warnings: List[str] = []
     notes: List[str] = []  # lines for the job's log
-    compression_level: int = 3
+    compression_level: int = 1
     workers: int = 2
     gate: Optional[SendGate] = None
     progress: Callable[[str, int, int, int], None] = lambda phase, done, total, stored: None
     lease_ttl_seconds: float = 90.0
+    takes_lease: bool = True  # False for an account that may only create: it could never give one back
     scrub_bytes: int = BUDGET_BYTES
     sleep: Callable[[float], None] = time.sleep
 
@@ -90,9 +93,15 @@ def write_image(storage: Storage, job: ImageJob) -> ImageResult:
     directory = DeviceDirectory(storage, job.device)
     directory.create()
     lease = Lease(storage, job.device, ttl_seconds=job.lease_ttl_seconds, heartbeat_seconds=job.lease_ttl_seconds / 6)
-    lease.acquire(wait_seconds=job.lease_ttl_seconds * 1.5)
+    if job.takes_lease:
+        lease.acquire(wait_seconds=job.lease_ttl_seconds * 1.5)
     try:
-        return _Run(directory, job, lease).run()
+        run = _Run(directory, job, lease)
+        try:
+            return run.run()
+        except EngineError as error:
+            run.tell_saved(error)
+            raise
     finally:
         lease.release()
 
@@ -110,11 +119,20 @@ class _Run:
         self.warnings += ["The image %s can't be used: %s" % (name, error) for name, error in unreadable.items()]
         self.key: Optional[MasterKey] = key_for_writing(directory, self.images, job.passwords)
         self.key_id = self.key.key_id if self.key else ""
+        self.packs_before: Optional[FrozenSet[str]] = None
         self.folder = ImageFolder(directory, job.timestamp, job.sleep)
+        self.stream: Optional[PackStream] = None
+        self.is_committed = False
 
     @property
     def image(self) -> str:
         return self.folder.name
+
+    def tell_saved(self, error: EngineError) -> None:
+        if self.is_committed:
+            saved.tell_committed(error, self.image)
+        else:
+            saved.tell_saved(error, self.stream.sent_bytes if self.stream else 0, bool(self.images))
 
     def run(self) -> ImageResult:
         self.folder.claim()
@@ -122,6 +140,7 @@ class _Run:
         for pack in scrub(self.directory, present, self._sequence(), self.job.gate, self.job.scrub_bytes):
             self.warnings.append("The pack %s was damaged and is out of use; its chunks are sent again." % pack)
         stream = PackStream(self.storage, self.job.device, self.key, self._pack_target(), self.job.gate, self.job.sleep)
+        self.stream = stream
         writers: List[DiskWriter] = []
         try:
             self._load_leftovers(stream, present)
@@ -202,14 +221,12 @@ class _Run:
 
     def _load_leftovers(self, stream: PackStream, present: Dict[str, int]) -> None:
         """Learn what is in packs that no image refers to: a killed run sent them."""
-        referred: Set[str] = set()
-        for manifest in self.images:
-            try:
-                referred.update(self.directory.sums(manifest.image).packs)
-            except ImageDamaged as error:
-                self.warnings.append(str(error))
+        damaged: List[ImageDamaged] = []
+        needed = needed_packs(self.directory, self.images, damaged)
+        self.warnings += [str(error) for error in damaged]
+        self.packs_before = needed.by_newest
         for name, size_bytes in sorted(present.items()):
-            if name in referred:
+            if name in needed.by_any:
                 continue
             path = fmt.pack_path(self.job.device, name)
             try:
@@ -219,7 +236,8 @@ class _Run:
                 stream.learn(name, read_table(self.storage, path, size_bytes))
                 stream.sizes[name] = size_bytes
             except ImageDamaged:
-                self.directory.move_to_trash(name, None)
+                with contextlib.suppress(StoragePermissionDenied):  # the operator's verify takes it out of use
+                    self.directory.move_to_trash(name, None)
                 present.pop(name)
                 self.warnings.append("A pack that an interrupted run left was damaged and is out of use.")
 
@@ -301,6 +319,7 @@ class _Run:
             packs_sha256=packs_digest(list(packs)),
             seconds=int(time.monotonic() - self.started),
             warnings_count=len(self.warnings),
+            changes=changes_since(self.images[-1] if self.images else None, self.packs_before, set(packs)),
         )
         self._publish(encode(manifest, self.key), files, packs)
         in_use = manifest.in_use_bytes
@@ -325,7 +344,8 @@ class _Run:
         for manifest in self.images:
             needed = self._packs_of(manifest.image) if healed else set()
             if needed & set(healed) and needed <= set(present):
-                self.directory.add_record(manifest.image, "healed", {"packs": healed, "by": self.image})
+                with contextlib.suppress(StoragePermissionDenied):  # the operator's records are not this account's
+                    self.directory.add_record(manifest.image, "healed", {"packs": healed, "by": self.image})
                 self.warnings.append("The image %s was damaged and is whole again." % manifest.image)
         return healed
 
@@ -338,8 +358,10 @@ class _Run:
     def _publish(self, manifest: bytes, files: Dict[str, str], packs: Dict[str, int]) -> None:
         files[fmt.MANIFEST_NAME] = hashlib.sha256(manifest).hexdigest()
         self.folder.store(fmt.SUMS_NAME, sums.encode(files, list(packs)))
-        self.lease.check()
+        if self.job.takes_lease:
+            self.lease.check()
         self.folder.store(fmt.MANIFEST_NAME, manifest)
+        self.is_committed = True
         for number in range(len(self.job.disks)):
             checkpoint = self.directory.path(self.image, fmt.checkpoint_name(number))
             try:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional, Tuple
 
-from ..errors import StoragePermissionDenied, StorageReadBackDiffers
-from .contract import Space, Storage
+from ..errors import StorageNotFound, StoragePermissionDenied, StorageReadBackDiffers
+from .contract import PARTIAL_SUFFIX, Space, Storage
 
 _PROBE_BYTES = 1 << 20
+_TRIES = 3
 
 
 class StorageCheck(NamedTuple):
@@ -20,42 +21,65 @@ class StorageCheck(NamedTuple):
 
     may_delete: bool
     may_replace: bool
+    may_rename: bool
     space: Optional[Space]
     round_trip_seconds: float
     write_bytes_per_second: float
+    clock_ahead_seconds: Optional[float]  # the server's clock before ours; None where it does not tell
     left_behind: str  # the path of what could not be deleted again, "" when all was
 
 
-def check_storage(storage: Storage, directory: str) -> StorageCheck:
+def check_storage(storage: Storage, directory: str, probe_bytes: int = _PROBE_BYTES) -> StorageCheck:
     """Make ``directory``, then write, read back, rename, replace and delete in it.
 
-    Not being allowed to replace or delete is an answer: a device's account may be limited to that.
+    Not being allowed to rename, replace or delete is an answer: a device's account may be limited to creating and
+    reading. What it can't delete has the suffix of partial files, so that the operator's rollover does.
 
-    :raises StorageError: when what every run needs does not work: listing, making directories, writing, reading, renaming.
+    :raises StorageError: when what every run needs does not work: listing, making directories, writing, reading.
     """
     storage.make_directory(directory)
-    path = "%s/check-%s" % (directory, secrets.token_hex(8))
-    renamed = path + "-renamed"
-    content = secrets.token_bytes(_PROBE_BYTES)
+    content = secrets.token_bytes(probe_bytes)
     started = time.monotonic()
     storage.list(directory)
     listed = time.monotonic()
-    storage.put(path, [content])
-    written = time.monotonic()
-    storage.forget_cache(path)
-    if storage.get(path, 0, _PROBE_BYTES + 1) != content:
-        raise StorageReadBackDiffers(path=path, storage=storage.description)
-    storage.rename(path, renamed)
-    may_replace = _is_permitted(lambda: storage.put(renamed, [content[:1]], replace=True))
-    may_delete = _is_permitted(lambda: storage.delete(renamed))
+    path, seconds = _write_and_read(storage, directory, content)
+    modified_seconds = storage.modified_seconds(path)
+    ahead_seconds = None if modified_seconds is None else modified_seconds - time.time()
+    renamed = "%s-renamed%s" % (path[: -len(PARTIAL_SUFFIX)], PARTIAL_SUFFIX)
+    may_rename = _is_permitted(lambda: storage.rename(path, renamed))
+    last = renamed if may_rename else path
+    may_replace = _is_permitted(lambda: storage.put(last, [content[:1]], replace=True))
+    may_delete = _is_permitted(lambda: storage.delete(last))
     return StorageCheck(
         may_delete,
         may_replace,
+        may_rename,
         storage.space(),
         listed - started,
-        _PROBE_BYTES / max(written - listed, 1e-6),
-        "" if may_delete else renamed,
+        probe_bytes / max(seconds, 1e-6),
+        ahead_seconds,
+        "" if may_delete else last,
     )
+
+
+def _write_and_read(storage: Storage, directory: str, content: bytes) -> Tuple[str, float]:
+    """Write a probe, read it back, and return its path and the seconds that writing took; another one when a rollover
+    took it for debris meanwhile."""
+    for tries_left in range(_TRIES, 0, -1):
+        path = "%s/check-%s%s" % (directory, secrets.token_hex(8), PARTIAL_SUFFIX)
+        started = time.monotonic()
+        try:
+            storage.put(path, [content])
+            seconds = time.monotonic() - started
+            storage.forget_cache(path)
+            if storage.get(path, 0, len(content) + 1) == content:
+                return path, seconds
+        except StorageNotFound:
+            if tries_left == 1:
+                raise
+            continue
+        break
+    raise StorageReadBackDiffers(path=path, storage=storage.description)
 
 
 def _is_permitted(call: Callable[[], object]) -> bool:
@@ -63,4 +87,6 @@ def _is_permitted(call: Callable[[], object]) -> bool:
         call()
     except StoragePermissionDenied:
         return False
+    except StorageNotFound:
+        return True  # permitted, but a rollover was quicker
     return True

@@ -25,6 +25,7 @@ from ..errors import StoragePathInvalid
 
 PARTIAL_SUFFIX = ".partial"
 READ_SIZE_BYTES = 1 << 20
+PARALLEL_ROUND_TRIPS = 16
 _MAX_PATH_LENGTH = 1024
 _MAX_NAME_LENGTH = 255
 _FORBIDDEN = frozenset('<>:"\\|?*')
@@ -53,6 +54,13 @@ class Space(NamedTuple):
     free_bytes: int
 
 
+class ServerKey(NamedTuple):
+    """How a server proved who it is. ``is_new``: nothing here had said before that it is right."""
+
+    fingerprint: str
+    is_new: bool
+
+
 # Called with the number of bytes about to be sent; may sleep (I/O limit) or raise (cancel).
 SendGate = Callable[[int], None]
 
@@ -61,6 +69,8 @@ class Storage(ABC):
     """A place for images. Methods may be called from several threads at once."""
 
     description: str  # how messages name it; never holds a secret
+    server_key: Optional[ServerKey] = None  # known once the server was connected to, where it has one
+    parallel_calls = 1  # how many small calls at once are worth it; PARALLEL_ROUND_TRIPS where a call is a round trip
 
     @abstractmethod
     def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
@@ -133,6 +143,12 @@ class Storage(ABC):
     @abstractmethod
     def space(self) -> Optional[Space]:
         """Return total and free bytes, or None where the server does not tell."""
+
+    def modified_seconds(self, path: str) -> Optional[float]:
+        """Return when ``path`` was written to, in seconds since 1970 by the server's clock; None where it does not tell.
+
+        :raises StorageNotFound: when there is nothing.
+        """
 
     def forget_cache(self, path: str) -> None:
         """Make the next read of ``path`` come from the medium where that can be asked for (read-back after write)."""

@@ -217,6 +217,12 @@ class DirectoryStorage(Storage):
             self._fail(error, "looking at", "")
         return Space(usage.total, usage.free)
 
+    def modified_seconds(self, path: str) -> Optional[float]:
+        try:
+            return os.lstat(self._local(path)).st_mtime
+        except OSError as error:
+            self._fail(error, "looking at", path)
+
     def forget_cache(self, path: str) -> None:
         if not hasattr(os, "posix_fadvise"):
             return

@@ -21,7 +21,6 @@ from ..errors import (
     EngineError,
     LeaseHeld,
     LeaseLost,
-    StorageError,
     StorageExists,
     StorageNotFound,
     StoragePermissionDenied,
@@ -33,7 +32,10 @@ _MAX_BYTES = 4096
 
 
 class Lease:
-    """Held from :meth:`acquire` to :meth:`release`."""
+    """Held from :meth:`acquire` to :meth:`release`.
+
+    An account that may only create can neither renew nor take over a lease: then the run goes on without one.
+    """
 
     def __init__(
         self,
@@ -55,6 +57,7 @@ class Lease:
         self._holder = secrets.token_hex(16)
         self._counter = 0
         self._last_beat = 0.0
+        self._is_permitted = True
         self._stop = threading.Event()
         self._thread: Optional[threading.Thread] = None
 
@@ -83,6 +86,8 @@ class Lease:
             looked = now
             if self._is_dead(content) or now - seen_since > self._ttl_seconds:
                 self._beat()
+                if not self._is_permitted:
+                    return
                 if self._holder_of(self._read() or b"") == self._holder:
                     break
                 continue
@@ -103,6 +108,8 @@ class Lease:
 
         :raises LeaseLost: when another run took over.
         """
+        if not self._is_permitted:
+            return
         content = self._read()
         holder = self._holder_of(content or b"")
         if holder != self._holder:
@@ -120,7 +127,7 @@ class Lease:
             self._thread.join()
         try:
             self._give_back()
-        except StorageError:
+        except EngineError:
             return
 
     def _give_back(self) -> None:
@@ -139,6 +146,8 @@ class Lease:
                 self._beat()
             except EngineError:
                 continue  # the storage is away; check() measures for how long
+            if not self._is_permitted:
+                return
 
     def _create(self) -> bool:
         try:
@@ -153,6 +162,8 @@ class Lease:
             self._storage.put(self._path, [self._content()], replace=True)
         except StorageNotFound:  # a sweep took the half-written file
             self._storage.put(self._path, [self._content()], replace=True)
+        except StoragePermissionDenied:
+            self._is_permitted = False
         self._last_beat = self._clock()
 
     def _content(self, released: bool = False) -> bytes:
@@ -161,10 +172,10 @@ class Lease:
                 "format": "plantops.imaging lease",
                 "holder": self._holder,
                 "host": socket.gethostname(),
-                "boot": _boot_id(),
+                "boot": boot_id(),
                 "pid": os.getpid(),
                 "pid_namespace": _pid_namespace(),
-                "process": _process_start(os.getpid()),
+                "process": process_start(os.getpid()),
                 "counter": self._counter,
                 "released": released,
             },
@@ -200,11 +211,11 @@ class Lease:
         if document.get("released") is True:
             return True
         boot, pid = document.get("boot"), document.get("pid")
-        if not boot or boot != _boot_id() or not isinstance(pid, int) or not 0 < pid < 1 << 31:
+        if not boot or boot != boot_id() or not isinstance(pid, int) or not 0 < pid < 1 << 31:
             return False
         if document.get("pid_namespace", _pid_namespace()) != _pid_namespace():
             return False  # a container on the same kernel: its numbers mean nothing here
-        return document.get("process") != _process_start(pid)
+        return document.get("process") != process_start(pid)
 
 
 def _pid_namespace() -> str:
@@ -215,7 +226,8 @@ def _pid_namespace() -> str:
         return ""
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """What tells this start of the machine from every other; "" where that is not known."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read(64).strip()
@@ -223,10 +235,11 @@ def _boot_id() -> str:
         return ""
 
 
-def _process_start(pid: int) -> str:
-    """Start time of a process in clock ticks [proc(5) stat field 22]; "" when it is gone."""
+def process_start(pid: int) -> str:
+    """Start time of a process in clock ticks [proc(5) stat field 22]; "" when it is gone, or dead and not yet reaped."""
     try:
         with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as file:
-            return file.read(4096).rpartition(")")[2].split()[19]
+            fields = file.read(4096).rpartition(")")[2].split()
+        return "" if fields[0] in "ZX" else fields[19]
     except (OSError, IndexError):
         return ""

@@ -14,6 +14,7 @@ from .directory import DirectoryStorage
 from .retry import RetryingStorage
 from .sftp import SftpStorage
 from .smb import SmbStorage
+from .url import check_url
 
 _TIME_LIMIT_SECONDS = 3600
 
@@ -30,13 +31,10 @@ def open_storage(
     :raises StorageUrlInvalid: when it is none, or of a kind that this version does not have.
     """
     url = str(settings.get("url") or "")
+    check_url(url)
     if url.startswith("file://"):
         url = url[len("file://") :]
     scheme = url.split("://", 1)[0].lower() if "://" in url else ""
-    if "@" in url.split("://", 1)[-1].split("/")[0] and scheme:
-        raise StorageUrlInvalid(
-            url="%s://..." % scheme, reason="user and password belong in imaging_storage.username and .password"
-        )
     if scheme == "sftp":
         return RetryingStorage(SftpStorage(settings, warn), _limit_seconds(settings), cancelled)
     if url.startswith("\\\\"):

@@ -12,17 +12,21 @@ import time
 from typing import Callable, Iterable, Iterator, List, Optional, TypeVar
 
 from ..errors import (
-    RunCancelled,
     StorageError,
     StorageExists,
     StorageFailed,
     StorageNotFound,
+    StorageServerNotFound,
+    StorageUnreachable,
 )
-from .contract import Entry, SendGate, Space, Storage
+from .contract import Entry, SendGate, ServerKey, Space, Storage
+from .pause import pause
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 30.0
-_SLICE_SECONDS = 0.2
+_REST_SECONDS = 60.0
+# Before a storage has answered even once a mistyped name is likelier than a server that restarts.
+_FIRST_CONTACT_SECONDS = 120.0
 # A server that answers, but with a failure, is asked a few times; one that does not answer, until the time is over.
 _TRIES_AFTER_ANSWERS = 4
 
@@ -33,7 +37,8 @@ class RetryingStorage(Storage):
     """Repeats calls that failed with ``error.retry``, waiting longer and longer, with jitter.
 
     It gives up when one call has been tried for ``limit_seconds``, or when nothing at all got through for as long:
-    several threads then give up together. The error is the last one.
+    several threads then give up together. The error is the last one. A storage that never answered is given up after
+    two minutes at the latest.
 
     A repeated call may meet its own earlier success, whose answer was lost: a ``put`` then reads back and compares, a
     ``delete`` finds nothing to delete, a ``rename`` finds its work done. All three succeed.
@@ -53,6 +58,7 @@ class RetryingStorage(Storage):
     ) -> None:
         self.inner = inner
         self.description = inner.description
+        self.parallel_calls = inner.parallel_calls
         self._limit_seconds = limit_seconds
         self._cancelled = cancelled
         self._sleep = sleep
@@ -60,6 +66,13 @@ class RetryingStorage(Storage):
         self._lock = threading.Lock()
         self._down_since: Optional[float] = None
         self._is_closed = False
+        self._has_answered = False
+        self._given_up: Optional[StorageError] = None
+        self._given_up_at = 0.0
+
+    @property
+    def server_key(self) -> Optional[ServerKey]:  # type: ignore[override]
+        return self.inner.server_key
 
     def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
         patience = _Patience(self)
@@ -153,6 +166,9 @@ class RetryingStorage(Storage):
     def space(self) -> Optional[Space]:
         return self._repeat(self.inner.space)
 
+    def modified_seconds(self, path: str) -> Optional[float]:
+        return self._repeat(lambda: self.inner.modified_seconds(path))
+
     def forget_cache(self, path: str) -> None:
         self._repeat(lambda: self.inner.forget_cache(path))
 
@@ -171,6 +187,7 @@ class RetryingStorage(Storage):
     def _succeeded(self, answer: Answer) -> Answer:
         with self._lock:
             self._down_since = None
+            self._has_answered = True
         return answer
 
     def wait(self, error: StorageError, since: float, seconds: float) -> None:
@@ -179,14 +196,20 @@ class RetryingStorage(Storage):
         with self._lock:
             self._down_since = now if self._down_since is None else self._down_since
             started = min(self._down_since, since)
-        if self._is_closed or now + seconds - started > self._limit_seconds:
+        limit_seconds = self._limit_seconds
+        if not self._has_answered:
+            limit_seconds = min(limit_seconds, _FIRST_CONTACT_SECONDS)
+        if self._is_closed or now + seconds - started > limit_seconds:
+            if isinstance(error, (StorageServerNotFound, StorageUnreachable)):
+                self._given_up, self._given_up_at = error, self._clock()
             raise error
-        while seconds > 0:
-            if self._cancelled():
-                raise RunCancelled()
-            part = min(seconds, _SLICE_SECONDS)
-            self._sleep(part)
-            seconds -= part
+        pause(seconds, self._sleep, self._cancelled)
+
+    def check(self) -> None:
+        """:raises StorageUnreachable: when it was given up a moment ago."""
+        error = self._given_up
+        if error is not None and self._clock() - self._given_up_at < _REST_SECONDS:
+            raise type(error)(**error.fields)
 
     def now(self) -> float:
         return self._clock()
@@ -196,6 +219,7 @@ class _Patience:
     """What one call has borne so far."""
 
     def __init__(self, storage: RetryingStorage) -> None:
+        storage.check()
         self._storage = storage
         self._since = 0.0
         self.failures = 0

@@ -19,16 +19,15 @@ from ..errors import (
     StorageUrlInvalid,
 )
 from . import sftp_packets as wire
-from .contract import PARTIAL_SUFFIX, Entry, EntryKind, SendGate, Space, Storage, check_path
+from .contract import PARALLEL_ROUND_TRIPS, PARTIAL_SUFFIX, Entry, EntryKind, SendGate, Space, Storage, check_path
 from .sftp_calls import SftpCalls, remote_name
 from .sftp_connect import SftpConnector, describe, parse_url
 from .sftp_packets import Attributes, PacketInvalid
 from .sftp_session import SessionLost
 from .sftp_transfer import receive, send
+from .turns import Turns
 
 TIMEOUT_SECONDS = 60.0
-_FILE_MODE = 0o600
-_DIRECTORY_MODE = 0o700
 _MAX_ENTRIES = 200_000
 _MAX_LISTING_SECONDS = 600.0
 _LISTINGS_IN_FLIGHT = 4
@@ -43,6 +42,8 @@ class SftpStorage(Storage):
     ``fsync@openssh.com`` where it is offered, else what its close does; SFTP has no way to sync a directory.
     """
 
+    parallel_calls = PARALLEL_ROUND_TRIPS
+
     def __init__(
         self,
         settings: Mapping[str, Any],
@@ -53,6 +54,7 @@ class SftpStorage(Storage):
         self.description, self._root = describe(address)
         self._connector = SftpConnector(address, settings, warn, timeout_seconds)
         self._lock = threading.Lock()
+        self._turns = Turns(self._lock)
         self._current: Optional[SftpCalls] = None
         self._debris: List[str] = []
         self._is_closed = False
@@ -79,7 +81,7 @@ class SftpStorage(Storage):
         self, calls: SftpCalls, path: str, temporary: str, data: Iterable[bytes], gate: Optional[SendGate]
     ) -> int:
         flags = wire.OPEN_WRITE | wire.OPEN_CREATE | wire.OPEN_EXCLUSIVE
-        handle = calls.open("writing", path, temporary, flags, wire.mode_only(_FILE_MODE))
+        handle = calls.open("writing", path, temporary, flags, wire.mode_only(calls.file_mode))
         try:
             size_bytes = self._send(calls, handle, data, gate, path)
             if "fsync@openssh.com" in calls.session.extensions:
@@ -106,6 +108,8 @@ class SftpStorage(Storage):
             rename = wire.string(b"posix-rename@openssh.com") + names
             calls.done(calls.call(wire.EXTENDED, rename), "writing", path)
             return
+        if calls.only_creates and self._publish_by_link(calls, names, temporary):
+            return
         # The plain rename does not replace (draft, section 6.5); OpenSSH links and unlinks, so that no rival is lost.
         reply = calls.call(wire.RENAME, names)
         if reply.kind == wire.STATUS and calls.status(reply)[0] != wire.OK and calls.has(target):
@@ -116,6 +120,16 @@ class SftpStorage(Storage):
             calls.done(calls.call(wire.REMOVE, remote_name(target)), "replacing", path)
             reply = calls.call(wire.RENAME, names)
         calls.done(reply, "writing", path)
+
+    @staticmethod
+    def _publish_by_link(calls: SftpCalls, names: bytes, temporary: str) -> bool:
+        """A second name is the one way to publish that can neither replace nor take away. Where the first may not be
+        removed it stays, as a name of the same bytes, until the operator's rollover finds it by its suffix."""
+        reply = calls.call(wire.EXTENDED, wire.string(b"hardlink@openssh.com") + names)
+        if calls.status(reply)[0] != wire.OK:
+            return False  # the name is taken, or the file system has no links: the rename says which
+        calls.forget(wire.REMOVE, remote_name(temporary))
+        return True
 
     def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
         target = self._remote(path)
@@ -209,6 +223,12 @@ class SftpStorage(Storage):
             raise StorageNotFound(path=path, storage=self.description)
         return _describe(path.rsplit("/", 1)[-1], there)
 
+    def modified_seconds(self, path: str) -> Optional[float]:
+        there = self._walk(self._calls(), path)
+        if there is None:
+            raise StorageNotFound(path=path, storage=self.description)
+        return there.modified_seconds
+
     def make_directory(self, path: str, *, exclusive: bool = False) -> None:
         self._remote(path)
         calls = self._calls()
@@ -230,7 +250,7 @@ class SftpStorage(Storage):
     def _make_exclusive(self, calls: SftpCalls, path: str) -> None:
         there = self._walk(calls, path)
         if there is None:
-            reply = calls.call(wire.MKDIR, remote_name(self._remote(path)) + wire.mode_only(_DIRECTORY_MODE))
+            reply = calls.call(wire.MKDIR, remote_name(self._remote(path)) + wire.mode_only(calls.directory_mode))
             if calls.status(reply)[0] == wire.OK:
                 return
             if not calls.has(self._remote(path)):
@@ -238,7 +258,7 @@ class SftpStorage(Storage):
         raise StorageExists(path=path, storage=self.description)
 
     def _make(self, calls: SftpCalls, remote: str, path: str) -> None:
-        reply = calls.call(wire.MKDIR, remote_name(remote) + wire.mode_only(_DIRECTORY_MODE))
+        reply = calls.call(wire.MKDIR, remote_name(remote) + wire.mode_only(calls.directory_mode))
         if calls.status(reply)[0] != wire.OK:
             there = calls.look([remote])[0]
             if there is not None and there.is_directory:
@@ -269,7 +289,7 @@ class SftpStorage(Storage):
     # -- the session --------------------------------------------------------------------------------------------------
 
     def _calls(self) -> SftpCalls:
-        with self._lock:
+        with self._turns.take():
             if self._is_closed:
                 raise StorageUnreachable(storage=self.description, reason="it was closed")
             if self._current is None or not self._current.session.is_alive:
@@ -281,6 +301,7 @@ class SftpStorage(Storage):
                     calls.session.close()
                     raise
                 self._current = calls
+                self.server_key = self._connector.server_key
             return self._current
 
     def _ensure_root(self, calls: SftpCalls) -> None:

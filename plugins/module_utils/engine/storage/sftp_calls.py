@@ -16,6 +16,9 @@ from .sftp_packets import Attributes, PacketInvalid, Reply
 from .sftp_session import SessionLost, SftpSession
 
 _READ_ONLY = 1  # SSH_FXE_STATVFS_ST_RDONLY
+_FILE_MODE, _DIRECTORY_MODE = 0o600, 0o700
+# Of an account that may only create: not even the owner may write to a file again; the group is the operator's.
+_KEPT_FILE_MODE, _KEPT_DIRECTORY_MODE = 0o460, 0o770
 
 
 class SftpCalls:
@@ -25,6 +28,21 @@ class SftpCalls:
         self.session = session
         self._storage = storage
         self._root = root
+
+    @property
+    def only_creates(self) -> bool:
+        """Whether the server was told to let this account create only (docs/security.md): OpenSSH offers what it
+        permits, and every version with hard links has the rename that replaces as well."""
+        offered = self.session.extensions
+        return "hardlink@openssh.com" in offered and "posix-rename@openssh.com" not in offered
+
+    @property
+    def file_mode(self) -> int:
+        return _KEPT_FILE_MODE if self.only_creates else _FILE_MODE
+
+    @property
+    def directory_mode(self) -> int:
+        return _KEPT_DIRECTORY_MODE if self.only_creates else _DIRECTORY_MODE
 
     @contextlib.contextmanager
     def guard(self) -> Iterator[None]:

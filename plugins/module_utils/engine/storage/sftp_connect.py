@@ -18,11 +18,11 @@ from ..errors import (
     StorageCredentialInvalid,
     StorageError,
     StorageFailed,
-    StorageHostKeyChanged,
     StorageLoginFailed,
     StorageUnreachable,
     StorageUrlInvalid,
 )
+from .contract import ServerKey
 from .sftp_hostkey import RSA_TYPES, HostKeys
 from .sftp_session import SessionLost, SftpSession
 
@@ -34,6 +34,12 @@ _WINDOW_BYTES = 32 << 20
 _PACKET_BYTES = 32 << 10
 # One pass over the data instead of two (cipher, then MAC): these make the most of a slow processor.
 _FAST_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
+
+
+_REASONS = {
+    "No existing session": "it did not answer within %d seconds" % _CONNECT_SECONDS,
+    "Error reading SSH protocol banner": "it closed the connection without a greeting, or gave none in time",
+}
 
 
 class SftpAddress(NamedTuple):
@@ -88,6 +94,10 @@ class SftpConnector:
         if self._key is None and not self._password:
             raise StorageCredentialInvalid(setting="password", reason="neither a password nor a private key was given")
 
+    @property
+    def server_key(self) -> Optional[ServerKey]:
+        return self._host_keys.shown
+
     def connect(self) -> SftpSession:
         """Connect, check the host key, log in, start SFTP.
 
@@ -137,7 +147,7 @@ class SftpConnector:
             if type(error).__name__ == "IncompatiblePeer" and types is not None:
                 if self._shown:
                     self._host_keys.refuse(self._shown)
-                raise StorageHostKeyChanged(server=self._address.server, fingerprint="of another type") from None
+                self._host_keys.refuse(None)
             raise self._unreachable(_reason(error)) from None
         self._check_host_key(transport, key)
         try:
@@ -244,8 +254,11 @@ def _prefer(transport: Any, types: Optional[List[str]]) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """What paramiko says, without what a server may have put into it."""
+    """What paramiko says, without what a server may have put into it; in words of ours where its own mean nothing."""
     text = str(error) or type(error).__name__
+    for theirs, ours in _REASONS.items():
+        if text.startswith(theirs):
+            return ours
     return "".join(character for character in text[:120] if character.isprintable()).rstrip(".")
 
 

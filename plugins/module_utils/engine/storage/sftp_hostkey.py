@@ -1,7 +1,10 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which host keys of an SFTP server are right: a fingerprint, a line or a file of known hosts, or the first one seen."""
+"""Which host keys of an SFTP server are right: a fingerprint, a line or a file of known hosts, or the first one seen.
+
+The first one seen is recorded where a file of known hosts is named, as OpenSSH does, and holds from then on.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,12 @@ import binascii
 import hashlib
 import os
 import re
+import struct
 from typing import Any, Callable, List, Mapping, NoReturn, Optional, Set
 
 from .._libraries import paramiko
 from ..errors import StorageCredentialInvalid, StorageHostKeyChanged, StorageHostKeyUnknown
+from .contract import ServerKey
 
 ACCEPT_NEW = "accept-new"
 _FINGERPRINT = re.compile(r"SHA256:([A-Za-z0-9+/]{43})(?![A-Za-z0-9+/])")
@@ -30,7 +35,7 @@ class HostKeys:
     """The keys that ``settings`` name for one server.
 
     ``host_key`` is a fingerprint (or a line with one), a line of a known_hosts or public key file, the path of a
-    known_hosts file, or ``accept-new``; ``known_hosts_file`` is the path of one.
+    known_hosts file, or ``accept-new``; ``known_hosts_file`` is the path of one, which ``accept-new`` adds to.
 
     :raises StorageCredentialInvalid: when it is none of these.
     """
@@ -45,13 +50,15 @@ class HostKeys:
         self._fingerprints: Set[str] = set()
         self._types: Set[str] = set()
         self._accepts_new = False
+        self._file = str(settings.get("known_hosts_file") or "")
+        self.shown: Optional[ServerKey] = None
         given = str(settings.get("host_key") or "").strip()
         if given == ACCEPT_NEW:
             self._accepts_new = True
         elif given:
             self._learn(given)
-        if settings.get("known_hosts_file"):
-            self._load("known_hosts_file", str(settings["known_hosts_file"]))
+        if self._file and not (self._accepts_new and not os.path.exists(self._file)):
+            self._load("known_hosts_file", self._file)
 
     def _learn(self, given: str) -> None:
         found = _FINGERPRINT.findall(given)
@@ -88,10 +95,14 @@ class HostKeys:
         except Exception as error:
             reason = "%s is no file of known hosts (%s)" % (path, type(error).__name__)
             raise StorageCredentialInvalid(setting=setting, reason=reason) from None
-        name = self._host if self._port == 22 else "[%s]:%d" % (self._host, self._port)
-        for kind, key in (keys.lookup(name) or {}).items():
+        for kind, key in (keys.lookup(self._name) or {}).items():
             self._fingerprints.add(fingerprint(key.asbytes()))
             self._types.update(RSA_TYPES if kind in RSA_TYPES else (kind,))
+
+    @property
+    def _name(self) -> str:
+        """As files of known hosts name a server."""
+        return self._host if self._port == 22 else "[%s]:%d" % (self._host, self._port)
 
     def types(self) -> Optional[List[str]]:
         """The types of the known keys, so that the server shows one of these; None where they are not known."""
@@ -103,18 +114,46 @@ class HostKeys:
         return bool(self._fingerprints) and not self._types and not self._accepts_new
 
     def is_known(self, key: bytes) -> bool:
-        """Whether ``key`` is right; with ``accept-new`` the first one is, is reported, and stays the only one."""
+        """Whether ``key`` is right; with ``accept-new`` the first one is, is reported and recorded, and stays the
+        only one.
+
+        :raises StorageCredentialInvalid: when it can't be recorded.
+        """
         shown = fingerprint(key)
         if self._accepts_new and not self._fingerprints:
+            if self._file:
+                self._record(key)
             self._fingerprints.add(shown)
+            self.shown = ServerKey(shown, True)
+            recorded = "recorded in %s" % self._file if self._file else "give it as imaging_storage.host_key"
             self._warn(
-                "The host key %s of the SFTP server %s was accepted unseen; give it as imaging_storage.host_key."
-                % (shown, self._server)
+                "The host key %s of the SFTP server %s was not checked before: it was accepted unseen; %s."
+                % (shown, self._server, recorded)
             )
-        return shown in self._fingerprints
+        is_right = shown in self._fingerprints
+        if is_right and self.shown is None:
+            self.shown = ServerKey(shown, False)
+        return is_right
 
-    def refuse(self, key: bytes) -> NoReturn:
-        """:raises StorageHostKeyUnknown, StorageHostKeyChanged: with the fingerprint of ``key``."""
+    def _record(self, key: bytes) -> None:
+        """Add a line [sshd(8), SSH_KNOWN_HOSTS FILE FORMAT]. A key that can't be recorded would be new every time."""
+        (length,) = struct.unpack_from(">I", key)
+        kind = key[4 : 4 + length].decode("ascii", "replace")
+        line = "%s %s %s\n" % (self._name, kind, base64.b64encode(key).decode("ascii"))
+        try:
+            descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            with os.fdopen(descriptor, "ab") as file:
+                file.write(line.encode("ascii"))
+        except OSError as error:
+            raise StorageCredentialInvalid(
+                setting="known_hosts_file", reason="%s: %s" % (self._file, error.strerror)
+            ) from None
+
+    def refuse(self, key: Optional[bytes]) -> NoReturn:
+        """:raises StorageHostKeyUnknown, StorageHostKeyChanged: with the fingerprint of ``key``; None for a server
+        that has no key of a known type."""
+        shown = fingerprint(key) if key is not None else "of another type"
         if self._fingerprints:
-            raise StorageHostKeyChanged(server=self._server, fingerprint=fingerprint(key))
-        raise StorageHostKeyUnknown(server=self._server, fingerprint=fingerprint(key))
+            expected = " or ".join(sorted(self._fingerprints)[:4])
+            raise StorageHostKeyChanged(server=self._server, fingerprint=shown, expected=expected)
+        raise StorageHostKeyUnknown(server=self._server, fingerprint=shown)

@@ -29,10 +29,11 @@ class PacketInvalid(Exception):
 
 
 class Attributes(NamedTuple):
-    """``mode`` and ``size_bytes`` are None where the server does not tell."""
+    """What the server does not tell is None. ``modified_seconds`` is since 1970, by the server's clock."""
 
     size_bytes: Optional[int]
     mode: Optional[int]
+    modified_seconds: Optional[int] = None
 
     @property
     def is_link(self) -> bool:
@@ -91,13 +92,15 @@ class Reply:
         if flags & _OWNER:
             self._take(8)
         mode = self.number() if flags & _MODE else None
+        modified_seconds = None
         if flags & _TIMES:
-            self._take(8)
+            self._take(4)
+            modified_seconds = self.number()
         if flags & _EXTENDED:
             for dummy in range(self.number()):
                 self.string()
                 self.string()
-        return Attributes(size_bytes, mode)
+        return Attributes(size_bytes, mode, modified_seconds)
 
     def names(self) -> List[Tuple[bytes, bytes, Attributes]]:
         """Name, the line that ``ls -l`` would show, and attributes of each entry (section 7)."""

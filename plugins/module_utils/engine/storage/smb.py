@@ -13,25 +13,29 @@ from typing import Any, Iterable, Iterator, List, Mapping, NoReturn, Optional, T
 
 from ..errors import StorageExists, StorageFailed, StorageNotFound, StorageUnreachable
 from . import smb_link as link_of
-from .contract import PARTIAL_SUFFIX, Entry, EntryKind, SendGate, Space, Storage, check_path
+from .contract import PARALLEL_ROUND_TRIPS, PARTIAL_SUFFIX, Entry, EntryKind, SendGate, Space, Storage, check_path
 from .smb_errors import (
     ABSENT,
     ACCESS_DENIED,
     FILE_IS_A_DIRECTORY,
+    FULL,
     NAME_COLLISION,
     NOT_A_DIRECTORY,
     PATH_NOT_FOUND,
+    QUOTA_EXCEEDED,
     SHARING_VIOLATION,
     from_status,
 )
 from .smb_link import Handle, LinkLost, Refused, SmbLink
 from .smb_login import SmbConnector, parse_unc
 from .smb_transfer import pull, push
+from .turns import Turns
 
 _TIMEOUT_SECONDS = 60.0
 # A reader that has the old file open makes Windows refuse to replace it [MS-FSA 2.1.5.15.11]; readers of leases are quick.
 _REPLACE_TRIES = 10
 _REPLACE_WAIT_SECONDS = 0.1
+_ROOM_BYTES = 64 << 20  # more than is on its way at once
 
 
 class SmbStorage(Storage):
@@ -42,19 +46,22 @@ class SmbStorage(Storage):
     each request (60).
     """
 
+    parallel_calls = PARALLEL_ROUND_TRIPS
+
     def __init__(self, settings: Mapping[str, Any]) -> None:
         unc = parse_unc(str(settings.get("url") or ""))
         self._connector = SmbConnector(unc, settings, float(settings.get("timeout_seconds") or _TIMEOUT_SECONDS))
         self._place = self._connector.place
         self.description = self._place.storage
-        self._root = "\\".join(unc.names)
         self._lock = threading.Lock()
+        self._turns = Turns(self._lock)
         self._link: Optional[SmbLink] = None
         self._root_made = False
+        self._debris: List[str] = []
         self._closed = False
 
     def _connected(self) -> SmbLink:
-        with self._lock:
+        with self._turns.take():
             if self._closed:
                 raise StorageFailed(storage=self.description, operation="use", path="it", reason="it is closed")
             if self._link is None or self._link.dead:
@@ -69,16 +76,16 @@ class SmbStorage(Storage):
             return self._link
 
     def _make_root(self, link: SmbLink) -> None:
-        if self._root_made or not self._root:
+        if self._root_made or not link.root:
             return
         with self._errors("opening", ""):
             try:
-                _make_tree(link, self._root)
+                _make_tree(link, link.root)
             except Refused as refused:
                 if refused.status != ACCESS_DENIED:
                     raise
                 # Opening and making in one is too much to ask for on a share that only lets us read.
-                link.close(link.open(self._root, link_of.READ, link_of.OPEN, link_of.ONLY_DIRECTORY))
+                link.close(link.open(link.root, link_of.READ, link_of.OPEN, link_of.ONLY_DIRECTORY))
         self._root_made = True
 
     @contextlib.contextmanager
@@ -106,7 +113,7 @@ class SmbStorage(Storage):
 
     def _local(self, path: str) -> str:
         inside = check_path(path).replace("/", "\\")
-        return "\\".join(part for part in (self._root, inside) if part)
+        return "\\".join(part for part in (self._connected().root, inside) if part)
 
     def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
         target = self._local(path)
@@ -114,19 +121,30 @@ class SmbStorage(Storage):
             link = self._connected()
             if not replace and self._is_there(link, target):
                 raise StorageExists(path=path, storage=self.description)
+            self._sweep(link)
             temporary = "%s.%s%s" % (target, secrets.token_hex(4), PARTIAL_SUFFIX)
             access = link_of.WRITE | link_of.DELETE
             handle = link.open(temporary, access, link_of.CREATE, link_of.ONLY_FILE)
             try:
-                size_bytes = push(link, handle, data, gate)
+                size_bytes = self._push(link, handle, data, gate)
                 link.flush(handle)
                 self._publish(link, handle, target, replace)
                 link.flush(handle)  # the name too
             except BaseException:
-                self._drop(link, handle)
+                self._drop(link, handle, temporary)
                 raise
             link.close(handle)
         return size_bytes
+
+    @staticmethod
+    def _push(link: SmbLink, handle: Handle, data: Iterable[bytes], gate: Optional[SendGate]) -> int:
+        try:
+            return push(link, handle, data, gate)
+        except Refused as refused:
+            # Windows and Samba call both full: a disk without room, and a quota that is used up.
+            if refused.status in FULL and link.unused_bytes(handle) > _ROOM_BYTES:
+                raise Refused(QUOTA_EXCEEDED) from None
+            raise
 
     @staticmethod
     def _is_there(link: SmbLink, target: str) -> bool:
@@ -149,12 +167,28 @@ class SmbStorage(Storage):
             time.sleep(_REPLACE_WAIT_SECONDS)
         return None
 
-    @staticmethod
-    def _drop(link: SmbLink, handle: Handle) -> None:
-        """Leave no debris where the link still works; elsewhere the sweep finds it by its suffix."""
+    def _drop(self, link: SmbLink, handle: Handle, temporary: str) -> None:
+        """Leave no debris where the link still works; elsewhere the next put removes it, or a sweep by its suffix."""
         with contextlib.suppress(LinkLost, Refused):
             link.delete_on_close(handle)
         link.close_quietly(handle)
+        if link.dead:
+            with self._lock:
+                self._debris.append(temporary)
+
+    def _sweep(self, link: SmbLink) -> None:
+        """Delete what this storage left when its link was lost; a name that is gone does no harm."""
+        with self._lock:
+            debris, self._debris = self._debris, []
+        for number, temporary in enumerate(debris):
+            try:
+                link.close(link.open(temporary, link_of.DELETE, options=link_of.ONLY_FILE | link_of.DELETE_ON_CLOSE))
+            except Refused:
+                continue
+            except LinkLost:
+                with self._lock:
+                    self._debris += debris[number:]
+                raise
 
     def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
         with self._errors("reading", path):
@@ -197,6 +231,10 @@ class SmbStorage(Storage):
     def stat(self, path: str) -> Entry:
         with self._errors("looking at", path), self._opened(path, 0) as (dummy, handle):
             return Entry(path.rsplit("/", 1)[-1], handle.kind, handle.size_bytes)
+
+    def modified_seconds(self, path: str) -> Optional[float]:
+        with self._errors("looking at", path), self._opened(path, 0) as (dummy, handle):
+            return link_of.modified_seconds(handle)
 
     def rename(self, source: str, destination: str) -> None:
         old, new = self._local(source), self._local(destination)

@@ -37,8 +37,9 @@ NAME_COLLISION = 0xC0000035
 LINK_GONE = frozenset([0xC0000203, 0xC000035C, 0xC00000C9, 0xC000020C, 0xC0000128, 0xC0000008])
 ABSENT = frozenset([0xC0000034, PATH_NOT_FOUND, NO_SUCH_FILE, 0xC0000225, DELETE_PENDING])
 _DENIED = frozenset([ACCESS_DENIED, 0xC0000061, 0xC0000121, 0xC00000A2, 0xC000019B])
-_FULL = frozenset([0xC000007F, 0xC00002CF])
-_QUOTA = frozenset([0xC0000044, 0xC0000802])
+FULL = frozenset([0xC000007F, 0xC00002CF])
+QUOTA_EXCEEDED = 0xC0000044
+_QUOTA = frozenset([QUOTA_EXCEEDED, 0xC0000802])
 _TOO_LONG = frozenset([0xC0000106, 0xC0000095])
 _NAME_INVALID = frozenset([0xC0000033, 0xC000003B, 0xC0000039])
 _ON_A_LINK = frozenset([0x8000002D, 0xC0000280, 0xC000050B])
@@ -85,15 +86,20 @@ def from_status(place: Place, operation: str, path: str, status: int) -> Storage
         return StoragePermissionDenied(storage=storage, operation=operation, path=shown)
     if status in _ON_A_LINK:
         return StoragePermissionDenied(storage=storage, operation="following a link on the way to", path=shown)
-    if status in _FULL:
+    if status in FULL:
         return StorageFull(storage=storage, path=shown)
     if status in _QUOTA:
         return StorageQuotaReached(storage=storage, path=shown, username=place.username)
-    if status in _TOO_LONG or (status in _NAME_INVALID and len(path) > 200):
+    if status in _TOO_LONG or (status in _NAME_INVALID and _is_long(path)):
         return StoragePathTooLong(storage=storage, path=shown)
     if status == NOT_A_DIRECTORY:
         return StorageNotFound(path=shown, storage=storage)
     return StorageFailed(operation=operation, path=shown, storage=storage, reason=_words(status))
+
+
+def _is_long(path: str) -> bool:
+    """Whether what is wrong with a name is its length: check_path has found nothing else."""
+    return len(path) > 200 or any(len(name.encode("utf-8")) > 255 for name in path.split("/"))
 
 
 def from_login(place: Place, status: int) -> StorageError:

@@ -54,8 +54,9 @@ class Handle(NamedTuple):
 class SmbLink:
     """Used by several threads at once. After :class:`LinkLost` it is ``dead``."""
 
-    def __init__(self, connection: Any, session: Any, tree: Any, description: str) -> None:
+    def __init__(self, connection: Any, session: Any, tree: Any, description: str, root: str) -> None:
         self.dead = False
+        self.root = root  # of the storage, inside the share
         self.max_read_bytes = int(connection.max_read_size)
         self.max_write_bytes = int(connection.max_write_size)
         if not connection.supports_multi_credit:
@@ -183,15 +184,25 @@ class SmbLink:
         self.answer(self.send(message))
 
     def space(self, handle: Handle) -> Space:
-        """Return total and free bytes as the user may use them [MS-FSCC 2.5.4, FileFsFullSizeInformation]."""
+        """Return total and free bytes as the user may use them."""
+        total, free, dummy = self._sizes(handle)
+        return Space(total, free)
+
+    def unused_bytes(self, handle: Handle) -> int:
+        """Return what is free on the disk, whoever may use it."""
+        return self._sizes(handle)[2]
+
+    def _sizes(self, handle: Handle) -> Tuple[int, int, int]:
+        """Total, free to this user, free at all: in bytes [MS-FSCC 2.5.4, FileFsFullSizeInformation]."""
         message = self._requests.SMB2QueryInfoRequest()
         message["info_type"] = _FILE_SYSTEM_INFORMATION
         message["file_info_class"] = _FULL_SIZE
         message["output_buffer_length"] = 32
         message["file_id"] = handle.open.file_id
         content = self._buffer(self.answer(self.send(message)))
-        total, free, dummy, sectors, sector_bytes = self._unpack("<QQQII", content)
-        return Space(total * sectors * sector_bytes, free * sectors * sector_bytes)
+        total, free, unused, sectors, sector_bytes = self._unpack("<QQQII", content)
+        unit_bytes = sectors * sector_bytes
+        return total * unit_bytes, free * unit_bytes, unused * unit_bytes
 
     def entries(self, handle: Handle) -> List[Entry]:
         """Return what an open directory holds.
@@ -247,6 +258,12 @@ class SmbLink:
             return tuple(shape.unpack_from(content, offset))
         except struct.error:
             raise self.invalid("an answer that is cut off") from None
+
+
+def modified_seconds(handle: Handle) -> Optional[float]:
+    """Return when the file was written to by the server's clock, as its opening told; None where it told nothing."""
+    moment = handle.open.last_write_time
+    return None if moment is None else float(moment.timestamp())
 
 
 def _kind(attributes: int) -> EntryKind:

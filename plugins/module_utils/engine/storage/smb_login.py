@@ -6,25 +6,29 @@
 from __future__ import annotations
 
 import socket
-from typing import Any, Mapping, NamedTuple, Tuple
+from typing import Any, List, Mapping, NamedTuple, Tuple
 
 from .._libraries import smbprotocol
 from ..errors import (
     StorageCredentialInvalid,
+    StorageFailed,
     StorageGuestRefused,
     StorageLoginFailed,
     StorageProtectionRefused,
     StorageServerNotFound,
+    StorageShareNotFound,
     StorageUnreachable,
     StorageUrlInvalid,
 )
+from . import smb_dfs
 from .contract import check_name
-from .smb_connection import AnswerUnprotected, open_connection
-from .smb_errors import Place, from_login, from_share
+from .smb_connection import AnswerUnprotected, RequestTimedOut, open_connection
+from .smb_errors import ACCESS_DENIED, Place, from_login, from_share
 from .smb_link import SmbLink
 
 _PORT = 445
 _SMB_3 = 0x0300
+_MOST_HOPS = 4
 _MAX_SHARE_LENGTH = 80  # [MS-SRVS 2.2.4.23]: what Windows lets a share be called
 
 
@@ -57,6 +61,10 @@ def parse_unc(url: str) -> UncPath:
     return UncPath(parts[0], parts[1], tuple(parts[2:]))
 
 
+def _folded(unc: UncPath) -> List[str]:
+    return [name.casefold() for name in (unc.server, unc.share, *unc.names)]
+
+
 class SmbConnector:
     """Makes links, one after the other, from one set of settings."""
 
@@ -71,27 +79,73 @@ class SmbConnector:
         server = unc.server if self._port == _PORT else "%s (port %d)" % (unc.server, self._port)
         storage = "\\\\" + "\\".join((unc.server, unc.share) + unc.names)
         self.place = Place(storage, server, unc.share, username)
-        self._host = unc.server
+        self._unc = unc
 
     def connect(self) -> SmbLink:
-        """Connect, agree on protection, log in, connect to the share.
+        """Connect, agree on protection, log in, connect to the share; a DFS name space is followed to where it leads.
 
         :raises StorageServerNotFound, StorageUnreachable, StorageLoginFailed, StorageAccountBlocked,
             StorageGuestRefused, StorageProtectionRefused, StorageShareNotFound, StoragePermissionDenied: as they say.
         """
-        connection = self._connect()
+        return self._reach(self._unc, _MOST_HOPS)
+
+    def _reach(self, unc: UncPath, hops_left: int) -> SmbLink:
+        connection = self._connect(unc.server)
         try:
             self._check_protection(connection)
             session = self._log_in(connection)
-            return SmbLink(connection, session, self._share(connection, session), self.place.storage)
+            tree, elsewhere = self._place_of(connection, session, unc)
+            if not elsewhere:
+                return SmbLink(connection, session, tree, self.place.storage, "\\".join(unc.names))
         except BaseException:
             connection.disconnect(False)
             raise
+        connection.disconnect(False)
+        return self._reach_one_of(elsewhere, hops_left)
 
-    def _connect(self) -> Any:
+    def _reach_one_of(self, targets: List[UncPath], hops_left: int) -> SmbLink:
+        """The first target that answers: the server names the nearest first."""
+        if not hops_left:
+            reason = "its DFS name space leads on without an end"
+            raise StorageFailed(operation="opening", path="it", storage=self.place.storage, reason=reason)
+        for number, target in enumerate(targets, 1):
+            try:
+                return self._reach(target, hops_left - 1)
+            except (StorageServerNotFound, StorageUnreachable, StorageShareNotFound):
+                if number == len(targets):
+                    raise
+        raise AssertionError("there is no target")
+
+    def _place_of(self, connection: Any, session: Any, unc: UncPath) -> Tuple[Any, List[UncPath]]:
+        """Return the connected share, and where its path leads instead."""
+        tree = None
+        try:
+            tree = self._share(connection, session, unc)
+        except StorageShareNotFound:
+            targets = self._targets(connection, session, unc)  # a domain's own name space is no share of its servers
+            if not targets:
+                raise
+            return None, targets
+        targets = self._targets(connection, session, unc) if tree.is_dfs_share else []
+        # In a DFS root our paths are plain; only one that leads to another server is answered with an error.
+        tree.is_dfs_share = False
+        return tree, targets
+
+    def _targets(self, connection: Any, session: Any, unc: UncPath) -> List[UncPath]:
+        try:
+            found = smb_dfs.ask(
+                connection, session, unc.server, "\\\\" + "\\".join((unc.server, unc.share) + unc.names)
+            )
+        except Exception as error:
+            raise self._failed(error, "asking for the place in DFS") from error
+        targets = [parse_unc(one) for one in found]
+        here = _folded(unc)
+        return [] if any(_folded(target) == here for target in targets) else targets
+
+    def _connect(self, host: str) -> Any:
         place = self.place
         try:
-            return open_connection(self._host, self._port, self._timeout_seconds)
+            return open_connection(host, self._port, self._timeout_seconds)
         except (socket.gaierror, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or "its name is not valid"
             raise StorageServerNotFound(server=place.server, storage=place.storage, reason=reason) from None
@@ -101,6 +155,11 @@ class SmbConnector:
         except self._refusal() as error:
             reason = "it offers no SMB 2 or 3 (status 0x%08X)" % error.status
             raise StorageProtectionRefused(storage=place.storage, reason=reason) from None
+        except RequestTimedOut as error:
+            raise StorageUnreachable(storage=place.storage, reason=str(error)) from None
+        except smbprotocol("exceptions").SMBConnectionClosed:
+            reason = "it closed the connection before a version of SMB was agreed on"
+            raise StorageUnreachable(storage=place.storage, reason=reason) from None
         except Exception as error:  # whatever an answer that is not SMB makes the library raise
             reason = "what answers there does not speak SMB 2 or 3 (%s)" % (str(error)[:100] or type(error).__name__)
             raise StorageUnreachable(storage=place.storage, reason=reason) from error
@@ -132,6 +191,8 @@ class SmbConnector:
             reason = "no way to log in was agreed on" if self._password else "no password, and Kerberos does not work"
             raise StorageLoginFailed(storage=place.storage, username=place.username, reason=reason) from error
         except exceptions.SMBResponseException as error:
+            if error.status == ACCESS_DENIED and connection.dialect < _SMB_3:
+                raise self._may_demand_encryption("login") from None
             raise from_login(place, error.status) from None
         except Exception as error:
             if session.session_id is None:  # how the library says that it was made a guest
@@ -141,21 +202,22 @@ class SmbConnector:
             raise StorageGuestRefused(storage=place.storage, username=place.username)
         return session
 
-    def _share(self, connection: Any, session: Any) -> Any:
-        name = "\\\\%s\\%s" % (self._host, self.place.share)
+    def _share(self, connection: Any, session: Any, unc: UncPath) -> Any:
+        name = "\\\\%s\\%s" % (unc.server, unc.share)
         tree = smbprotocol("tree").TreeConnect(session, name)
         try:
             tree.connect()
         except self._refusal() as error:
-            if error.status == 0xC0000022 and connection.dialect < _SMB_3:
-                reason = "the server refuses the share; it may demand encryption, which SMB 2 does not have"
-                raise StorageProtectionRefused(storage=self.place.storage, reason=reason) from None
+            if error.status == ACCESS_DENIED and connection.dialect < _SMB_3:
+                raise self._may_demand_encryption("share") from None
             raise from_share(self.place, error.status) from None
         except Exception as error:
             raise self._failed(error, "opening the share") from error
-        # In a DFS root our paths are plain; only one that leads to another server is answered with an error.
-        tree.is_dfs_share = False
         return tree
+
+    def _may_demand_encryption(self, refused: str) -> StorageProtectionRefused:
+        reason = "the server refuses the %s; it may demand encryption, which SMB 2 does not have" % refused
+        return StorageProtectionRefused(storage=self.place.storage, reason=reason)
 
     def _failed(self, error: Exception, operation: str) -> Exception:
         if isinstance(error, AnswerUnprotected) or "Secure negotiate" in str(error) or "signature" in str(error):

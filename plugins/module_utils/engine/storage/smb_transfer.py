@@ -55,7 +55,7 @@ def _cut(data: Iterable[bytes], piece_bytes: int) -> Iterator[bytes]:
     gathered = bytearray()
     for part in data:
         if not gathered and len(part) == piece_bytes:
-            yield part
+            yield bytes(part)
             continue
         view = memoryview(part)
         while len(view):

@@ -317,7 +317,7 @@ def test_garbage_ages_like_any_foreign_lease(storage: MemoryStorage, leases: Any
 
 def test_garbage_with_this_boot_and_an_impossible_process(storage: MemoryStorage, leases: Any) -> None:
     for pid in (0, -1, 1 << 31, 1 << 70, 1.5, None, "1"):
-        from_elsewhere(storage, boot=lease_module._boot_id(), pid=pid)
+        from_elsewhere(storage, boot=lease_module.boot_id(), pid=pid)
         with pytest.raises(LeaseHeld):
             leases().acquire(wait_seconds=5)
 

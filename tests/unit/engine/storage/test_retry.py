@@ -135,6 +135,7 @@ def test_a_server_that_answers_with_failures_is_asked_a_few_times() -> None:
 
 def test_waits_grow_and_end_with_the_limit() -> None:
     troubled = Troubled(600.0)
+    troubled.storage.list("")
     troubled.fail("before", AWAY, 10_000)
     with pytest.raises(StorageUnreachable):
         troubled.storage.list("")
@@ -143,6 +144,9 @@ def test_waits_grow_and_end_with_the_limit() -> None:
         troubled.storage.stat("x")
     assert troubled.now <= 600
     troubled.plan.clear()
+    with pytest.raises(StorageUnreachable):  # a run that ends does not try each of its last words
+        troubled.storage.list("")
+    troubled.now += 60.0
     troubled.storage.list("")
     troubled.fail("before", AWAY, 5)
     assert troubled.storage.list("") == []
@@ -165,3 +169,11 @@ def test_a_closed_storage_is_not_waited_for() -> None:
     with pytest.raises(StorageUnreachable):
         troubled.storage.list("")
     assert troubled.waits == []
+
+
+def test_a_storage_that_never_answered_is_given_up_after_two_minutes() -> None:
+    troubled = Troubled(3600.0)
+    troubled.fail("before", AWAY, 10_000)
+    with pytest.raises(StorageUnreachable):
+        troubled.storage.list("")
+    assert 60 < troubled.now <= 120

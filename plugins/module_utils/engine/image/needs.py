@@ -1,0 +1,87 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which packs a device's images need, without reading every image's list.
+
+``SHA256SUMS`` names every pack of an image: a megabyte and a half for 20,000 packs, and the same again for the next
+image. So a manifest may say what changed since an earlier image; the outcome is proved by the manifest's own digest of
+its packs, and where anything is missing or does not fit, the whole list is read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Set
+
+from ..errors import ImageDamaged
+from ..storage.together import together
+from .directory import DeviceDirectory
+from .manifest import MAX_LISTED_CHANGES, Manifest, PackChanges, packs_digest
+
+
+class Needed(NamedTuple):
+    """The packs that any of some images needs, and those of the newest of them (None when they are not known)."""
+
+    by_any: Set[str]
+    by_newest: Optional[FrozenSet[str]]
+
+
+def needed_packs(
+    directory: DeviceDirectory, images: List[Manifest], damaged: Optional[List[ImageDamaged]] = None
+) -> Needed:
+    """Read what ``images``, in sequence order, need.
+
+    :raises ImageDamaged: when the list of an image has to be read and can't be; with ``damaged`` given it is added
+        there, and what the image needs is left out.
+    """
+
+    def read(image: str) -> Optional[FrozenSet[str]]:
+        try:
+            return frozenset(directory.sums(image).packs)
+        except ImageDamaged as error:
+            if damaged is None:
+                raise
+            damaged.append(error)
+            return None
+
+    names = {manifest.image for manifest in images}
+    alone = [manifest.image for manifest in images if manifest.changes is None or manifest.changes.since not in names]
+    lists = dict(zip(alone, together(directory.storage, read, alone)))
+    waiting = Counter(manifest.changes.since for manifest in images if manifest.changes is not None)
+    held: Dict[str, FrozenSet[str]] = {}
+    by_any: Set[str] = set()
+    packs: Optional[FrozenSet[str]] = None
+    for manifest in images:
+        packs = (
+            lists.pop(manifest.image) if manifest.image in lists else _follow(manifest, held) or read(manifest.image)
+        )
+        if packs is not None:
+            by_any |= packs
+            if waiting[manifest.image]:
+                held[manifest.image] = packs
+        if manifest.changes is not None:
+            waiting[manifest.changes.since] -= 1
+            if not waiting[manifest.changes.since]:
+                held.pop(manifest.changes.since, None)
+    return Needed(by_any, packs)
+
+
+def _follow(manifest: Manifest, held: Dict[str, FrozenSet[str]]) -> Optional[FrozenSet[str]]:
+    """The packs of an image from those of an earlier one, if the outcome is what its manifest proves."""
+    before = held.get(manifest.changes.since) if manifest.changes is not None else None
+    if before is None or manifest.changes is None:
+        return None
+    packs = before.difference(manifest.changes.dropped).union(manifest.changes.added)
+    return packs if packs_digest(packs) == manifest.packs_sha256 else None
+
+
+def changes_since(
+    before: Optional[Manifest], packs_before: Optional[FrozenSet[str]], packs: Set[str]
+) -> Optional[PackChanges]:
+    """What the manifest of an image with ``packs`` says of them; None where the whole list is as short."""
+    if before is None or packs_before is None:
+        return None
+    added, dropped = sorted(packs - packs_before), sorted(packs_before - packs)
+    if len(added) + len(dropped) > min(MAX_LISTED_CHANGES, len(packs) // 2):
+        return None
+    return PackChanges(before.image, added, dropped)

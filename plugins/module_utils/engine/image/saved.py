@@ -1,0 +1,24 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run that failed has saved all the same, said in the sentence of its error."""
+
+from __future__ import annotations
+
+from ..errors import EngineError
+
+
+def tell_saved(error: EngineError, sent_bytes: int, has_images: bool) -> None:
+    """Add to the message what is whole and what the next run need not send again.
+
+    :param sent_bytes: packs that this run stored and read back.
+    """
+    saved = ["earlier images are whole"] if has_images else []
+    size = "%.1f MB" % (sent_bytes / 1e6) if sent_bytes >= 100_000 else "%d kB" % max(1, sent_bytes // 1000)
+    saved.append("%s sent count for the next run" % size if sent_bytes else "nothing was sent yet")
+    error.args = ("%s; %s." % (str(error).rstrip("."), ", ".join(saved)),)
+
+
+def tell_committed(error: EngineError, image: str) -> None:
+    """Say that the image was made, and that only what follows its commit was not done."""
+    error.args = ("%s; the image %s is made." % (str(error).rstrip("."), image),)

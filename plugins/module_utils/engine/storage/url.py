@@ -1,0 +1,27 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps passwords out of ``imaging_storage.url``, which is written down and shown."""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import StorageUrlInvalid
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE | re.ASCII)
+# Something that is no port between a colon and an "@"; a password may hold slashes that nobody has encoded.
+_WITH_PASSWORD = re.compile(r"(?:\\\\)?[^/\\@\[]*:(?![0-9]*(?:[/\\]|$))[^@]*@", re.DOTALL)
+
+
+def check_url(url: str) -> None:
+    """:raises StorageUrlInvalid: when ``url`` has a user or a password in it; neither is in the message."""
+    if "@" not in url:
+        return
+    scheme = _SCHEME.match(url)
+    rest = url[scheme.end() :] if scheme else url
+    if (scheme and "@" in rest.split("/")[0]) or _WITH_PASSWORD.match(rest):
+        raise StorageUrlInvalid(
+            url="%s..." % (scheme.group() if scheme else rest[: len(rest) - len(rest.lstrip("\\"))]),
+            reason="user and password belong in imaging_storage.username and .password",
+        )

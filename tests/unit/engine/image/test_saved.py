@@ -1,0 +1,75 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sentence of a run that failed: what is whole, what counts for the next run, and what was made all the same."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from engine.errors import RunCancelled, StorageUnreachable
+from engine.image.directory import DeviceDirectory
+from support.refusing import check_sentence
+from support.small_runs import DEVICE, SmallDisk, make_small, run_image
+from support.storages import HookedStorage, MemoryStorage
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch)
+
+
+def fail_after(storage: MemoryStorage, operation: str, part: str, times: int) -> StorageUnreachable:
+    """Make an image over a line that is lost when ``operation`` on a path with ``part`` was begun so often."""
+    left = [times]
+
+    def lose(moment: str, what: str, path: str) -> None:
+        if moment == "before" and what == operation and part in path:
+            left[0] -= 1
+        if left[0] <= 0:
+            raise StorageUnreachable(storage="share", reason="the line is cut")
+
+    with pytest.raises(StorageUnreachable) as caught:
+        run_image(HookedStorage(storage, lose), SmallDisk())
+    check_sentence(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize("images", [0, 1])
+def test_what_was_sent_and_what_is_whole(images: int) -> None:
+    storage = MemoryStorage()
+    for dummy in range(images):
+        run_image(storage, SmallDisk(seed=2))
+    before = DeviceDirectory(storage, DEVICE).packs()
+    said = str(fail_after(storage, "put", "/packs/", 4))
+    assert said.startswith("The storage share can't be reached: the line is cut; ")
+    assert ("earlier images are whole" in said) == bool(images)
+    sent = DeviceDirectory(storage, DEVICE).packs()
+    stored_bytes = sum(size for name, size in sent.items() if name not in before)
+    found = re.search(r"(\d+\.\d) MB sent count for the next run\.$", said)
+    assert found
+    assert 0 < float(found.group(1)) <= round(stored_bytes / 1e6, 1)
+
+
+def test_nothing_was_sent() -> None:
+    assert str(fail_after(MemoryStorage(), "put", "/packs/", 1)).endswith("; nothing was sent yet.")
+
+
+def test_what_follows_the_commit_is_lost() -> None:
+    storage = MemoryStorage()
+    said = str(fail_after(storage, "delete", "checkpoint", 1))
+    image = DeviceDirectory(storage, DEVICE).images()[-1].image
+    assert said.endswith("; the image %s is made." % image)
+
+
+def test_a_run_that_is_cancelled_after_its_commit_has_made_its_image() -> None:
+    """While the lease is given back the line may be away, and whoever waits for it be told to stop."""
+
+    def cancel(moment: str, operation: str, path: str) -> None:
+        if (moment, operation, path) == ("before", "delete", "%s/lease.json" % DEVICE):
+            raise RunCancelled
+
+    storage = MemoryStorage()
+    result = run_image(HookedStorage(storage, cancel), SmallDisk())
+    assert [manifest.image for manifest in DeviceDirectory(storage, DEVICE).images()] == [result.image]
