@@ -60,8 +60,8 @@ def device_directory(alias: str, name: str) -> str:
     return directory
 
 
-def claim_directory(storage: Storage, device: str, identity: MachineIdentity, adopt: bool) -> None:
-    """Make the directory this machine's, or prove that it is.
+def prove_directory(storage: Storage, device: str, identity: MachineIdentity, adopt: bool) -> Optional[MachineIdentity]:
+    """Prove that the directory is this machine's or nobody's, and return whose it is; changes nothing.
 
     :raises DeviceNameCollision: when another directory has the same name to a Windows share.
     :raises DeviceMismatch: when it belongs to another machine and ``adopt`` is false.
@@ -71,11 +71,16 @@ def claim_directory(storage: Storage, device: str, identity: MachineIdentity, ad
         if entry.kind is EntryKind.DIRECTORY and same and entry.name != device:
             raise DeviceNameCollision(device=device, other=entry.name)
     stored = stored_identity(storage, device)
-    path = "%s/%s" % (device, fmt.DEVICE_ID_NAME)
     known = stored is not None and (stored.is_known or identity.is_known)
     if stored is not None and known and not adopt and not stored.same_machine(identity):
         raise DeviceMismatch(device=device, reason=_difference(stored, identity))
-    if stored != identity:
+    return stored
+
+
+def claim_directory(storage: Storage, device: str, identity: MachineIdentity, adopt: bool) -> None:
+    """Make the directory this machine's, or prove that it is. Raises what :func:`prove_directory` does."""
+    path = "%s/%s" % (device, fmt.DEVICE_ID_NAME)
+    if prove_directory(storage, device, identity, adopt) != identity:
         storage.make_directory(device)
         document: Dict[str, Any] = {"format": _FORMAT, "version": fmt.FORMAT_VERSION, "device": device}
         document.update(identity._asdict())

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from typing import List, NamedTuple, Tuple
 
+from .mountinfo import read_mounts
+
 _SECTOR_BYTES = 512  # /sys/class/block counts in 512 bytes whatever the disk's sectors are
 
 
@@ -64,21 +66,13 @@ def _direct_uses(device: str, start: int, end: int) -> List[Use]:
     except OSError:
         return []
     wanted = "%d:%d" % (os.major(number), os.minor(number))
-    for line in _text("/proc/self/mountinfo").splitlines():
-        fields = line.split(" ")
-        separator = fields.index("-") if "-" in fields else len(fields)
-        source = fields[separator + 2] if separator + 2 < len(fields) else ""
-        if fields[2] == wanted or (source.startswith("/dev/") and os.path.realpath(source) == device):
-            options = fields[separator + 3].split(",") if separator + 3 < len(fields) else []
-            found.append(Use(start, end, _unescape(fields[4]), "ro" in options))
+    for mount in read_mounts():
+        if mount.number == wanted or (mount.source.startswith("/dev/") and os.path.realpath(mount.source) == device):
+            found.append(Use(start, end, mount.point, mount.read_only))
     for line in _text("/proc/swaps").splitlines()[1:]:
         if line.split() and os.path.realpath(line.split()[0]) == device:
             found.append(Use(start, end, "swap", False))
     return found
-
-
-def _unescape(path: str) -> str:
-    return path.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
 
 
 def _text(path: str) -> str:

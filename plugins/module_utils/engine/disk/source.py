@@ -32,11 +32,18 @@ class BlockSource(ABC):
         :raises DiskUnreadable: when the device answers with an error or with fewer bytes.
         """
 
+    def read_into(self, offset_bytes: int, buffer: memoryview) -> None:
+        """Fill ``buffer`` from ``offset_bytes``: for who reads much and has a buffer to use again. Raises as :meth:`read`."""
+        buffer[:] = self.read(offset_bytes, len(buffer))
+
     def check_range(self, offset_bytes: int, length_bytes: int) -> None:
         if offset_bytes < 0 or length_bytes < 0 or offset_bytes + length_bytes > self.size_bytes:
             raise DiskEndReached(
                 path=self.path, size_bytes=self.size_bytes, offset_bytes=offset_bytes, length_bytes=length_bytes
             )
+
+    def expect_small_reads(self, small: bool) -> None:
+        """Tell the system whether to read ahead; a source that can't be told does as it does."""
 
     def close(self) -> None:
         """Release what is held; windows of another source hold nothing."""
@@ -72,6 +79,7 @@ class FileSource(BlockSource):
         self.is_device = stat.S_ISBLK(mode)
         self.size_bytes = os.lseek(self._descriptor, 0, os.SEEK_END)
         self.sector_bytes = sector_bytes or (self._device_sector_bytes() if self.is_device else _DEFAULT_SECTOR_BYTES)
+        self.forget_cache()
 
     def _device_sector_bytes(self) -> int:
         import fcntl
@@ -93,14 +101,27 @@ class FileSource(BlockSource):
                 parts.append(part)
                 wanted -= len(part)
         except OSError as error:
-            raise DiskUnreadable(
-                path=self.path, offset_bytes=offset_bytes, length_bytes=length_bytes, reason=error.strerror
-            ) from error
+            raise self._unreadable(offset_bytes, length_bytes, error.strerror) from error
         if wanted:
-            raise DiskUnreadable(
-                path=self.path, offset_bytes=offset_bytes, length_bytes=length_bytes, reason="it is shorter than before"
-            )
+            raise self._unreadable(offset_bytes, length_bytes, "it is shorter than before")
         return b"".join(parts)
+
+    def read_into(self, offset_bytes: int, buffer: memoryview) -> None:
+        if not hasattr(os, "preadv"):
+            return super().read_into(offset_bytes, buffer)
+        self.check_range(offset_bytes, len(buffer))
+        done = 0
+        try:
+            while done < len(buffer):
+                count = os.preadv(self._descriptor, [buffer[done:]], offset_bytes + done)
+                if not count:
+                    raise self._unreadable(offset_bytes, len(buffer), "it is shorter than before")
+                done += count
+        except OSError as error:
+            raise self._unreadable(offset_bytes, len(buffer), error.strerror) from error
+
+    def _unreadable(self, offset_bytes: int, length_bytes: int, reason: Optional[str]) -> DiskUnreadable:
+        return DiskUnreadable(path=self.path, offset_bytes=offset_bytes, length_bytes=length_bytes, reason=reason)
 
     def _read_some(self, offset_bytes: int, length_bytes: int) -> bytes:
         if hasattr(os, "pread"):
@@ -108,6 +129,19 @@ class FileSource(BlockSource):
         with self._lock:  # Windows has no pread: seek and read must not be torn apart
             os.lseek(self._descriptor, offset_bytes, os.SEEK_SET)
             return os.read(self._descriptor, length_bytes)
+
+    def forget_cache(self) -> None:
+        """Drop what this machine's memory keeps of a device, where the system lets us.
+
+        A disk, its partitions and its mapped volumes have caches of their own, which don't know of each other: what was read
+        of a disk yesterday is returned today, though a volume on it was written since.
+        """
+        if self.is_device and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def expect_small_reads(self, small: bool) -> None:
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_RANDOM if small else os.POSIX_FADV_NORMAL)
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -143,3 +177,7 @@ class WindowSource(BlockSource):
     def read(self, offset_bytes: int, length_bytes: int) -> bytes:
         self.check_range(offset_bytes, length_bytes)
         return self._source.read(self._start_bytes + offset_bytes, length_bytes)
+
+    def read_into(self, offset_bytes: int, buffer: memoryview) -> None:
+        self.check_range(offset_bytes, len(buffer))
+        self._source.read_into(self._start_bytes + offset_bytes, buffer)

@@ -13,15 +13,17 @@ from .extents import ExtentSet
 from .filesystems.contract import FileSystem, VolumeState
 from .filesystems.registry import detect
 from .layout import DiskLayout, Partition
+from .overlay import Piece, on_disk
 from .patterns import Pattern
 from .source import BlockSource, WindowSource
 
 _ALWAYS_ROLES = frozenset(["efi", "bios-boot", "microsoft-reserved"])
 _SMALL_BOOT_BYTES = 1 << 30
+LVM_KIND = "an LVM physical volume"
 _SIGNATURES = (
     (0, b"LUKS\xba\xbe", "LUKS"),
     (3, b"-FVE-FS-", "BitLocker"),
-    (512, b"LABELONE", "an LVM physical volume"),
+    (512, b"LABELONE", LVM_KIND),
     (4096, b"\xfc\x4e\x2b\xa9", "a Linux software RAID member"),
     (3, b"ReFS", "ReFS"),
     (0, b"XFSB", "XFS"),
@@ -43,6 +45,7 @@ class PlannedVolume(NamedTuple):
     reason: str
     selected: bool
     left_out_bytes: int = 0  # content of excluded files, not in in_use_bytes
+    name: str = ""  # of a logical volume inside the partition, "group/volume"
 
     def as_dict(self) -> Dict[str, Any]:
         return self._asdict()
@@ -55,7 +58,30 @@ class DiskPlan(NamedTuple):
     left_out: List[LeftOut] = []  # for each volume and pattern; a pattern that matched nothing comes too
 
 
+class InnerVolume(NamedTuple):
+    """A logical volume of which ``pieces`` lie on the disk; ``source`` is all of it, as it is to be read."""
+
+    name: str
+    source: BlockSource
+    state: VolumeState
+    mount_points: Sequence[str]
+    pieces: Sequence[Piece]
+
+
+class Inside(NamedTuple):
+    """What is known of a partition that other volumes are made of: a physical volume of LVM.
+
+    ``held`` are the bytes of the disk in it that every image holds: its metadata, and what no inner volume explains.
+    What is neither held nor in an inner volume is free.
+    """
+
+    kind: str
+    held: ExtentSet
+    volumes: Sequence[InnerVolume]
+
+
 StateOf = Callable[[Partition], VolumeState]
+InsideOf = Callable[[Partition], Optional[Inside]]
 MountPointsOf = Callable[[Partition], Sequence[str]]
 
 
@@ -67,6 +93,7 @@ def plan_disk(
     *,
     exclude: Sequence[Pattern] = (),
     mount_points_of: MountPointsOf = lambda partition: (),
+    inside_of: InsideOf = lambda partition: None,
 ) -> DiskPlan:
     """Return what an image of the disk holds. ``selected`` are partition numbers, None for all.
 
@@ -75,6 +102,7 @@ def plan_disk(
 
     :param exclude: files whose content is left out, besides those that the volume's file system always leaves out.
     :param mount_points_of: where the device has a volume ("C:\\", "/var"); empty where that is not known.
+    :param inside_of: the logical volumes of a partition, None where it holds a file system itself or nothing is known.
     """
     used = layout.structures
     volumes = []
@@ -83,25 +111,69 @@ def plan_disk(
     for partition in layout.partitions:
         if partition.role == "extended":
             continue
-        small_boot = partition.role in _ALWAYS_ROLES or (
-            (partition.role == "recovery" or partition.bootable) and partition.length_bytes <= _SMALL_BOOT_BYTES
-        )
-        wanted = selected is None or partition.number in selected or small_boot
-        volume, extents, file_system = _plan_volume(source, partition, state_of(partition), wanted)
-        if file_system is not None and volume.trusted and state_of(partition) is not VolumeState.LIVE:
-            extents, found, remarks = _leave_out(file_system, extents, exclude, mount_points_of(partition))
+        wanted = is_wanted(partition, selected)
+        inside = inside_of(partition) if wanted else None
+        if inside is not None:
+            volumes.append(_of_partition(partition, inside))
+            used = used.union(inside.held)
+            parts = [
+                (_Volume(partition.number, inner.source, inner.state, inner.mount_points, inner.name), inner.pieces)
+                for inner in inside.volumes
+            ]
+        else:
+            window = WindowSource(source, partition.start_bytes, partition.length_bytes)
+            mount_points = mount_points_of(partition)
+            whole = [Piece(partition.start_bytes, window.size_bytes, 0, window.size_bytes, window.size_bytes)]
+            parts = [(_Volume(partition.number, window, state_of(partition), mount_points), whole)]
+        for part, pieces in parts:
+            volume, extents, found, remarks = _plan_part(source, part, partition.role, wanted, exclude)
+            volumes.append(volume)
             left_out += found
-            warnings += ["%s: %s" % (_name(source, volume), remark) for remark in remarks]
-            volume = volume._replace(
-                in_use_bytes=extents.total_bytes, left_out_bytes=volume.in_use_bytes - extents.total_bytes
-            )
-        volumes.append(volume)
-        if wanted:
-            used = used.union(extents.shifted(partition.start_bytes))
-            if volume.reason:
-                warnings.append(_warning(source, volume))
-    inside = ExtentSet([(0, source.size_bytes)])
-    return DiskPlan(used.intersection(inside), volumes, warnings, left_out)
+            warnings += remarks
+            used = used.union(on_disk(pieces, extents))
+    disk = ExtentSet([(0, source.size_bytes)])
+    return DiskPlan(used.intersection(disk), volumes, warnings, left_out)
+
+
+def is_wanted(partition: Partition, selected: Optional[Set[int]]) -> bool:
+    """Whether a partition is in the image: one that was selected (None for all), or a small one that a machine boots with."""
+    small_boot = partition.role in _ALWAYS_ROLES or (
+        (partition.role == "recovery" or partition.bootable) and partition.length_bytes <= _SMALL_BOOT_BYTES
+    )
+    return selected is None or partition.number in selected or small_boot
+
+
+class _Volume(NamedTuple):
+    """What is planned as one: a partition, or a logical volume inside of one."""
+
+    number: int
+    source: BlockSource
+    state: VolumeState
+    mount_points: Sequence[str]
+    name: str = ""
+
+
+def _of_partition(partition: Partition, inside: Inside) -> PlannedVolume:
+    held_bytes = inside.held.total_bytes
+    return PlannedVolume(partition.number, inside.kind, "", "", partition.length_bytes, held_bytes, True, "", True)
+
+
+def _plan_part(
+    disk: BlockSource, part: _Volume, role: str, wanted: bool, exclude: Sequence[Pattern]
+) -> Tuple[PlannedVolume, ExtentSet, List[LeftOut], List[str]]:
+    """Return what is done with a volume, its bytes in use (of the volume), what was left out, and warnings."""
+    volume, extents, file_system = _plan_volume(part, role, wanted)
+    found: List[LeftOut] = []
+    warnings: List[str] = []
+    if file_system is not None and volume.trusted and part.state is not VolumeState.LIVE:
+        extents, found, remarks = _leave_out(file_system, extents, exclude, part.mount_points)
+        warnings += ["%s: %s" % (_name(disk, volume), remark) for remark in remarks]
+        volume = volume._replace(
+            in_use_bytes=extents.total_bytes, left_out_bytes=volume.in_use_bytes - extents.total_bytes
+        )
+    if wanted and volume.reason:
+        warnings.append(_warning(disk, volume))
+    return volume, extents, found, warnings
 
 
 def _leave_out(
@@ -121,13 +193,11 @@ def _leave_out(
     return outcome.kept, found, outcome.warnings
 
 
-def _plan_volume(
-    source: BlockSource, partition: Partition, state: VolumeState, wanted: bool
-) -> Tuple[PlannedVolume, ExtentSet, Optional[FileSystem]]:
-    window = WindowSource(source, partition.start_bytes, partition.length_bytes)
+def _plan_volume(part: _Volume, role: str, wanted: bool) -> Tuple[PlannedVolume, ExtentSet, Optional[FileSystem]]:
+    window = part.source
     everything = ExtentSet([(0, window.size_bytes)])
     if not wanted:
-        empty = PlannedVolume(partition.number, "", "", "", window.size_bytes, 0, True, "", False)
+        empty = PlannedVolume(part.number, "", "", "", window.size_bytes, 0, True, "", False)
         return empty, ExtentSet(), None
     file_system: Optional[FileSystem] = None
     try:
@@ -135,11 +205,11 @@ def _plan_volume(
         if file_system is None:
             kind = recognise(window)
             reason = "it holds %s" % kind if kind else "no file system was recognised"
-            if not kind and partition.role in ("microsoft-reserved", "bios-boot"):
+            if not kind and role in ("microsoft-reserved", "bios-boot"):
                 reason = ""  # nothing else is expected there
             volume = (kind or "", "", "", False, reason, everything)
         else:
-            answer = file_system.used(state)
+            answer = file_system.used(part.state)
             volume = (
                 file_system.kind,
                 file_system.label,
@@ -152,7 +222,16 @@ def _plan_volume(
         volume = ("", "", "", False, str(error), everything)
     kind_found, label, uuid, trusted, reason, extents = volume
     planned = PlannedVolume(
-        partition.number, kind_found, label, uuid, window.size_bytes, extents.total_bytes, trusted, reason, True
+        part.number,
+        kind_found,
+        label,
+        uuid,
+        window.size_bytes,
+        extents.total_bytes,
+        trusted,
+        reason,
+        True,
+        name=part.name,
     )
     return planned, extents, file_system
 
@@ -166,6 +245,8 @@ def recognise(source: BlockSource) -> str:
 
 
 def _name(source: BlockSource, volume: PlannedVolume) -> str:
+    if volume.name:
+        return "Volume %s on %s" % (volume.name, source.path)
     return "Partition %d of %s" % (volume.number, source.path) if volume.number else source.path
 
 

@@ -148,15 +148,28 @@ class Target:
         return os.pread(self._open(), length_bytes, offset_bytes)
 
     def write(self, offset_bytes: int, data: bytes) -> None:
-        view = memoryview(data)
+        self.write_pieces(offset_bytes, [data])
+
+    def write_pieces(self, offset_bytes: int, pieces: List[bytes]) -> None:
+        """Write pieces that follow one another in one call.
+
+        :raises RestoreWriteFailed: naming the place that could not be written.
+        """
+        views = [memoryview(piece) for piece in pieces]
         try:
-            while view:
-                written = os.pwrite(self._open(), view, offset_bytes)
-                view = view[written:]
+            while views:
+                written = os.pwritev(self._open(), views, offset_bytes)
                 offset_bytes += written
+                while views and written >= len(views[0]):
+                    written -= len(views.pop(0))
+                if written:
+                    views[0] = views[0][written:]
         except OSError as error:
             raise RestoreWriteFailed(
-                target=self.path, offset_bytes=offset_bytes, length_bytes=len(view), reason=error.strerror
+                target=self.path,
+                offset_bytes=offset_bytes,
+                length_bytes=sum(len(view) for view in views),
+                reason=error.strerror,
             ) from error
 
     def sync(self) -> None:

@@ -1,0 +1,250 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which disks ``imaging_drives`` means on this machine (Linux), and which volumes of them.
+
+An entry is ``all``, ``system``, a mount point, the path of a disk or volume, an image file, or a stable id: ``serial:...``,
+``wwn:...``, ``gpt:<guid>``, ``mbr:<signature>``, or one of these without the word in front (rule 11).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+
+from ..disk.layout import read_layout
+from ..disk.mountinfo import Mount, read_mounts
+from ..disk.source import FileSource
+from ..disk.stack import BlockTree, Range, to_number
+from ..errors import DiskError, DiskNotFound, DriveAmbiguous, DriveUnknown, NoDriveChosen
+from .disks import Disk, find_disks, normal_wwn
+
+_SYSTEM = ("/", "/usr", "/boot", "/boot/efi", "/efi")
+_BOOT = ("/boot", "/boot/efi", "/efi")
+_SMALL_BOOT_BYTES = 1 << 30
+_WORDS = ("serial", "wwn", "gpt", "mbr")
+Span = Tuple[int, int]
+
+
+class Chosen(NamedTuple):
+    """A disk or image file to be opened. ``spans`` are the bytes whose volumes were chosen, from and to; None for all."""
+
+    path: str
+    spans: Optional[FrozenSet[Span]]
+    entries: Tuple[str, ...]  # of imaging_drives
+
+
+class Selection:
+    """Chooses among the disks of the machine below ``root``."""
+
+    def __init__(self, root: str = "/", storage_folder: str = "") -> None:
+        """:param storage_folder: where the images go when that is a folder of this machine: its disk is not in ``all``."""
+        self._tree = BlockTree(root)
+        self._mounts = read_mounts(root)
+        self._disks = find_disks(self._tree)
+        self._storage_disks = {place.name for place in self._tree.under_file(_existing(storage_folder))}
+        self._table_ids: Dict[str, str] = {}
+
+    def choose(self, entries: Sequence[str]) -> List[Chosen]:
+        """Return what to open, each once, in the order of ``entries``.
+
+        :raises DriveUnknown: an entry that names nothing here; the message lists what there is.
+        :raises DriveAmbiguous: an id that more than one disk has.
+        :raises NoDriveChosen: ``all`` or ``system`` on a machine without such a disk.
+        :raises DiskNotFound: a path that is not there.
+        """
+        found: Dict[str, Chosen] = {}
+        for entry in entries:
+            for one in self._entry(entry):
+                before = found.get(one.path)
+                found[one.path] = one if before is None else _joined(before, one)
+        return [self._with_boot_volumes(one) for one in found.values()]
+
+    def _entry(self, entry: str) -> List[Chosen]:
+        if entry in ("all", "system"):
+            places = self._all() if entry == "all" else self._system()
+            if not places:
+                raise NoDriveChosen(drives=entry, disks=self._candidates(with_reasons=entry == "all"))
+            return [Chosen(path, None, (entry,)) for path in places]
+        if os.path.isabs(entry):
+            return self._path(entry)
+        return [Chosen(self._by_id(entry).path, None, (entry,))]
+
+    # -- all, system ----------------------------------------------------------------------------------------------
+
+    def _all(self) -> List[str]:
+        return [disk.path for disk in self._disks if not self._why_not(disk)]
+
+    def _why_not(self, disk: Disk) -> str:
+        if disk.name in self._storage_disks and not disk.why_not:
+            return "the images are stored on it"
+        return disk.why_not
+
+    def _system(self) -> List[str]:
+        if not self._ranges_of("/"):
+            return []  # a system in memory or on the network; its /boot alone would not be the system
+        names = [place.name for point in _SYSTEM for place in self._ranges_of(point)]
+        return [self._tree.path(name) for name in sorted(set(names), key=names.index)]
+
+    # -- paths ----------------------------------------------------------------------------------------------------
+
+    def _path(self, entry: str) -> List[Chosen]:
+        name = self._tree.by_path(entry)
+        if name:
+            parent = self._tree.parent(name)
+            if parent == name or not self._is_disk(parent):
+                return [Chosen(self._tree.path(name), None, (entry,))]
+            return [self._chosen(place, entry) for place in self._tree.beneath(name)]
+        local = os.path.join(self._tree.root, entry.lstrip("/"))
+        if os.path.isdir(local):
+            return self._mount_point(entry)
+        if not os.path.exists(local):
+            raise DiskNotFound(path=entry)
+        if not stat.S_ISREG(os.stat(local).st_mode):
+            raise DriveUnknown(drive=entry, reason="it is neither a disk nor a file", disks=self._candidates())
+        return [Chosen(os.path.realpath(local), None, (entry,))]
+
+    def _mount_point(self, entry: str) -> List[Chosen]:
+        point = os.path.normpath(entry)
+        mount = self._mounted_at(point)
+        if mount is None:
+            reason = "it is a folder in %s" % self._holder_of(point)
+            raise DriveUnknown(drive=entry, reason=reason, disks=self._candidates())
+        places = self._ranges_of(point)
+        if not places:
+            reason = "%s is mounted there, which is on no disk of this device" % mount.kind
+            raise DriveUnknown(drive=entry, reason=reason, disks=self._candidates())
+        return [self._chosen(place, entry) for place in places]
+
+    def _mounted_at(self, point: str) -> Optional[Mount]:
+        return next((mount for mount in reversed(self._mounts) if mount.point == point), None)
+
+    def _holder_of(self, point: str) -> str:
+        while self._mounted_at(point) is None and point != "/":
+            point = os.path.dirname(point)
+        return point
+
+    def _chosen(self, place: Range, entry: str) -> Chosen:
+        path = place.name if place.name.startswith("/") else self._tree.path(place.name)
+        spans = frozenset([(place.start_bytes, place.end_bytes)]) if place.end_bytes else None
+        return Chosen(path, spans, (entry,))
+
+    def _ranges_of(self, point: str) -> List[Range]:
+        """The parts of disks, or of the file behind a loop device, that hold what is mounted at ``point``."""
+        mount = self._mounted_at(point)
+        if mount is None:
+            return []
+        name = self._tree.by_number(mount.number)
+        if not name and mount.source.startswith("/dev/"):
+            name = self._tree.by_path(mount.source)
+        file = self._tree.text(name, "loop/backing_file") if name else ""
+        if file:
+            start = to_number(self._tree.text(name, "loop/offset"))
+            limit = self._tree.size_bytes(name) if start or self._tree.number(name, "loop/sizelimit") else 0
+            return [Range(file, start, start + limit)]
+        return self._tree.beneath(name) if name else []
+
+    def _is_disk(self, name: str) -> bool:
+        return any(disk.name == name for disk in self._disks)
+
+    def _with_boot_volumes(self, chosen: Chosen) -> Chosen:
+        """A disk's small boot volumes are always part of its image (docs/architecture.md); these are known by their place."""
+        if chosen.spans is None:
+            return chosen
+        spans = set(chosen.spans)
+        for point in _BOOT:
+            for place in self._ranges_of(point):
+                small = 0 < place.end_bytes - place.start_bytes <= _SMALL_BOOT_BYTES
+                if small and self._chosen(place, "").path == chosen.path:
+                    spans.add((place.start_bytes, place.end_bytes))
+        return chosen._replace(spans=frozenset(spans))
+
+    # -- ids ------------------------------------------------------------------------------------------------------
+
+    def _by_id(self, entry: str) -> Disk:
+        word, separator, value = entry.partition(":")
+        if not separator or word not in _WORDS:
+            word, value = "", entry
+        value = value.strip().lower()
+        found = [disk for disk in self._disks if not disk.path_of and value and self._has_id(disk, word, value)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise DriveAmbiguous(drive=entry, disks=self._describe(found))
+        reason = "no disk has this id" if word or value else "it is empty"
+        raise DriveUnknown(drive=entry, reason=reason, disks=self._candidates())
+
+    def _has_id(self, disk: Disk, word: str, value: str) -> bool:
+        if word in ("", "serial") and disk.serial.lower() == value:
+            return True
+        if word in ("", "wwn") and disk.wwn and disk.wwn == normal_wwn(value):
+            return True
+        if word in ("", "gpt", "mbr"):
+            scheme, dummy, table_id = self._table_id(disk).partition(":")
+            return bool(table_id) and table_id == value and word in ("", scheme)
+        return False
+
+    def _table_id(self, disk: Disk) -> str:
+        if disk.name not in self._table_ids:
+            self._table_ids[disk.name] = self._read_table_id(disk)
+        return self._table_ids[disk.name]
+
+    def _read_table_id(self, disk: Disk) -> str:
+        if not disk.size_bytes:
+            return ""
+        try:
+            with FileSource(os.path.join(self._tree.root, disk.path.lstrip("/"))) as source:
+                source.sector_bytes = disk.sector_bytes
+                layout = read_layout(source)
+        except DiskError:
+            return ""  # it can't be chosen by what can't be read; the list of disks shows it without
+        return "%s:%s" % (layout.scheme, layout.disk_id) if layout.disk_id else ""
+
+    # -- messages -------------------------------------------------------------------------------------------------
+
+    def _candidates(self, with_reasons: bool = False) -> str:
+        return self._describe([disk for disk in self._disks if with_reasons or not disk.path_of], with_reasons)
+
+    def _describe(self, disks: Iterable[Disk], with_reasons: bool = False) -> str:
+        texts = []
+        for disk in disks:
+            facts = [disk.model, disk.stable_id or self._table_id(disk), "%.1f GB" % (disk.size_bytes / 1e9)]
+            facts += [self._why_not(disk)] if with_reasons else []
+            texts.append("%s (%s)" % (disk.path, ", ".join(fact for fact in facts if fact)))
+        return "; ".join(texts) or "none"
+
+
+def moved(before: object, now: Dict[str, List[str]]) -> List[str]:
+    """Warn of names that stand for other disks than when the previous image was made.
+
+    :param before: the ``drives`` of the previous image's device information: entry -> stable ids of the disks.
+    :param now: the same of this run.
+    """
+    if not isinstance(before, dict):
+        return []
+    warnings = []
+    for entry, ids in now.items():
+        old = before.get(entry)
+        known = (
+            isinstance(old, list) and old and all(isinstance(one, str) and not one.startswith("path:") for one in old)
+        )
+        if entry.startswith("/") and known and ids != old:
+            warnings.append(
+                "%s was %s when the previous image was made and is %s now: this image compares with the earlier ones of that"
+                " disk. Name disks by such an id in imaging_drives where names may move."
+                % (entry, ", ".join(old or []), ", ".join(ids))
+            )
+    return warnings
+
+
+def _joined(one: Chosen, other: Chosen) -> Chosen:
+    spans = None if one.spans is None or other.spans is None else one.spans | other.spans
+    return Chosen(one.path, spans, one.entries + tuple(entry for entry in other.entries if entry not in one.entries))
+
+
+def _existing(folder: str) -> str:
+    """The nearest folder above that is there; "" for no folder."""
+    while folder and not os.path.exists(folder):
+        folder = os.path.dirname(folder.rstrip("/"))
+    return folder

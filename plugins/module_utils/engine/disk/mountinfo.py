@@ -1,0 +1,47 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is mounted where (Linux). Source of the format: proc_pid_mountinfo(5)."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import List, NamedTuple
+
+_MAX_BYTES = 4 << 20
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+
+
+class Mount(NamedTuple):
+    """``number`` is the device as the kernel counts ("8:1"); btrfs and the like have one of their own."""
+
+    number: str
+    folder: str  # what of the file system is mounted, "/" for all
+    point: str
+    kind: str
+    source: str
+    read_only: bool
+
+
+def read_mounts(root: str = "/") -> List[Mount]:
+    """Every mount in order: a later one at the same point covers the earlier one. Lines that make no sense are left out."""
+    try:
+        with open(os.path.join(root, "proc/self/mountinfo"), "rb") as file:
+            text = file.read(_MAX_BYTES).decode("utf-8", "surrogateescape")
+    except OSError:
+        return []
+    found = []
+    for line in text.split("\n"):
+        before, separator, after = line.partition(" - ")
+        fields, more = before.split(" "), after.split(" ")
+        if separator and len(fields) >= 6 and len(more) >= 3:
+            # Of the file system, not of this mount of it: it may be mounted for writing elsewhere.
+            read_only = "ro" in more[2].split(",")
+            folder, point, source = _unescape(fields[3]), _unescape(fields[4]), _unescape(more[1])
+            found.append(Mount(fields[2], folder, point, more[0], source, read_only))
+    return found
+
+
+def _unescape(text: str) -> str:
+    return _ESCAPE.sub(lambda match: chr(int(match.group(1), 8)), text)

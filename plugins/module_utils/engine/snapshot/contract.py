@@ -1,0 +1,62 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What freezing the volumes of disks answers, and the words for how still they stood."""
+
+from __future__ import annotations
+
+from typing import Iterable, List, NamedTuple, Optional, Set
+
+from ..disk.layout import DiskLayout, Partition
+from ..disk.source import BlockSource, FileSource
+from ..disk.used import InsideOf, MountPointsOf, StateOf, is_wanted
+
+OFFLINE, LVM, STABLE, LIVE = "offline", "lvm", "stable", "live"
+_FROM_WEAK_TO_STRONG = (LIVE, STABLE, LVM, OFFLINE)
+SETTINGS = ("required", "preferred", "none")
+
+
+class Disk(NamedTuple):
+    """A disk whose volumes are to be frozen. Who opened ``source`` closes it. ``selected`` are partitions, None for all."""
+
+    path: str
+    source: FileSource
+    layout: DiskLayout
+    selected: Optional[Set[int]] = None
+
+
+class FrozenDisk(NamedTuple):
+    """What an image of the disk is planned with and read from. ``source`` is good until the freeze is released."""
+
+    source: BlockSource
+    how: str
+    state_of: StateOf
+    inside_of: InsideOf
+    mount_points_of: MountPointsOf
+    warnings: List[str]
+
+
+class LiveUse(NamedTuple):
+    """A volume in use that can't be frozen, and why."""
+
+    what: str
+    mount_point: str
+    reason: str
+
+    def warning(self) -> str:
+        return "%s is in use at %s and was read live: %s." % (self.what, self.mount_point, self.reason)
+
+
+def is_imaged(disk: Disk, partition: Partition) -> bool:
+    """Whether the content of a partition is in the image at all."""
+    return partition.role != "extended" and is_wanted(partition, disk.selected)
+
+
+def weakest(hows: Iterable[str]) -> str:
+    """One word for several volumes: of those that were used, the one that promises least."""
+    found = set(hows)
+    return next((how for how in _FROM_WEAK_TO_STRONG if how in found), OFFLINE)
+
+
+def partition_name(disk: Disk, partition: Partition) -> str:
+    return "Partition %d of %s" % (partition.number, disk.path) if partition.number else disk.path

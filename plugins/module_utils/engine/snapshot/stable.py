@@ -1,0 +1,86 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small mounted system partitions (EFI): read into memory until two passes agree."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from typing import List, Optional, Tuple
+
+from ..disk.filesystems.contract import VolumeState
+from ..disk.filesystems.fat import Fat
+from ..disk.layout import Partition
+from ..disk.overlay import Piece, linear
+from ..disk.source import BlockSource, FileSource, MemorySource, WindowSource
+from ..errors import DiskError
+
+_MAX_BYTES = 128 << 20  # of a partition that is in use; an EFI partition holds some 30 MB
+_PASSES = 6
+_PAUSE_SECONDS = 0.5
+
+Held = List[Tuple[Piece, BlockSource]]
+
+
+def read_stable(disk: FileSource, partition: Partition, mount_point: str) -> Optional[Held]:
+    """Return what a FAT partition has in use as pieces in memory, read when nobody wrote to it.
+
+    None when it holds no FAT, too much, or does not stand still. The mounted file system writes past the cache of its disk, so
+    it is told to write what it has, and what this machine's memory keeps of the disk is dropped before each pass.
+    """
+    before: Optional[Held] = None
+    for number in range(_PASSES):
+        if number > 1:
+            time.sleep(_PAUSE_SECONDS)
+        _write_out(mount_point)
+        disk.forget_cache()
+        try:
+            now = _read(disk, partition)
+        except DiskError:
+            return None  # what can't be understood is decided like any other volume in use
+        if now is None:
+            return None
+        if before is not None and _is_same(before, now):
+            return now
+        before = now
+    return None
+
+
+def _read(disk: FileSource, partition: Partition) -> Optional[Held]:
+    window = WindowSource(disk, partition.start_bytes, partition.length_bytes)
+    file_system = Fat.probe(window)
+    if file_system is None:
+        return None
+    used = file_system.used(VolumeState.FROZEN).extents
+    if used.total_bytes > _MAX_BYTES:
+        return None
+    return [
+        (
+            linear(partition.start_bytes + extent.start_bytes, extent.length_bytes),
+            MemorySource(window.read(extent.start_bytes, extent.length_bytes), disk.sector_bytes, disk.path),
+        )
+        for extent in used
+    ]
+
+
+def _is_same(left: Held, right: Held) -> bool:
+    return [piece for piece, dummy in left] == [piece for piece, dummy in right] and all(
+        one.read(0, one.size_bytes) == other.read(0, other.size_bytes)
+        for (dummy_left, one), (dummy_right, other) in zip(left, right)
+    )
+
+
+def _write_out(mount_point: str) -> None:
+    """Have a mounted file system write what it has in memory: syncfs(2), which Python does not have."""
+    try:
+        descriptor = os.open(mount_point, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        os.sync()
+        return
+    try:
+        if ctypes.CDLL(None).syncfs(descriptor):
+            os.sync()
+    finally:
+        os.close(descriptor)

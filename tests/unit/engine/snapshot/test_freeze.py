@@ -1,0 +1,315 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Freezing volumes: what is decided before anything is made, what is made in which order, and that all of it goes again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List
+
+import pytest
+from engine.disk.extents import ExtentSet
+from engine.disk.filesystems.contract import VolumeState
+from engine.disk.layout import DiskLayout, Partition
+from engine.disk.mounts import Use
+from engine.disk.source import FileSource
+from engine.disk.used import plan_disk
+from engine.errors import SnapshotFailed, SnapshotOverflowed, VolumeMounted
+from engine.snapshot import decisions, freeze, lvm, lvm_report
+from engine.snapshot.contract import Disk
+from engine.snapshot.freeze import Freeze
+from support.fake_lvm import EXTENT, FakeLvm, uuid_of
+
+MIB = 1 << 20
+PARTITIONS = {3: (1 * MIB, 162 * MIB), 4: (163 * MIB, 34 * MIB)}
+DISK_BYTES = 198 * MIB
+
+
+class FakeTree:
+    """As much of /sys as the snapshots ask for."""
+
+    slaves_of: Dict[str, List[str]] = {}
+
+    def by_path(self, path: str) -> str:
+        return path.rsplit("/", 1)[-1]
+
+    def slaves(self, name: str) -> List[str]:
+        return self.slaves_of.get(name, [])
+
+    def parent(self, name: str) -> str:
+        return "vda" if name.startswith("vda") else name
+
+    def text(self, name: str, dummy_place: str) -> str:
+        """The uuid of a mapped device; dm-5 is the hidden part of a volume with a snapshot."""
+        part = {"mapped-root": "root", "dm-5": "data"}.get(name)
+        hidden = "-real" if name == "dm-5" else ""
+        return "LVM-" + "g" * 32 + uuid_of(part).replace("-", "") + hidden if part else ""
+
+    def number(self, name: str, dummy_place: str) -> int:
+        return PARTITIONS[int(name[3:])][0] // 512
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: Any) -> FakeLvm:
+    one = FakeLvm(tmp_path)
+    uses = {
+        "mapped-root": [Use(0, 12 * EXTENT, "/", False)],
+        "mapped-data": [Use(0, 4 * EXTENT, "/data", False)],
+        "vda": [
+            Use(MIB, 163 * MIB, "the mapped device mapped-root", False),
+            Use(MIB, 163 * MIB, "the mapped device dm-5", False),
+        ],
+    }
+    monkeypatch.setattr(one, "uses", uses, raising=False)
+    monkeypatch.setattr(lvm_report, "run_tool", one.run)
+    monkeypatch.setattr(lvm, "run_tool", one.run)
+    monkeypatch.setattr(lvm, "_LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(lvm, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(lvm, "_LEAST_BYTES", EXTENT)
+    monkeypatch.setattr(freeze, "find_tool", lambda: "/usr/sbin/lvm")
+    monkeypatch.setattr(freeze.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(decisions, "BlockTree", FakeTree)
+    monkeypatch.setattr(decisions, "uses_of", lambda path: uses.get(path.rsplit("/", 1)[-1], []))
+    return one
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    """A disk whose raw bytes are all 0xEE, so that whatever comes from elsewhere shows."""
+    path = tmp_path / "vda"
+    path.write_bytes(b"\xee" * DISK_BYTES)
+    source = FileSource(str(path))
+    source.is_device = True
+    partitions = [
+        Partition(number, start, length, "", "", "", "data", False) for number, (start, length) in PARTITIONS.items()
+    ]
+    layout = DiskLayout("gpt", "id", DISK_BYTES, 512, partitions, ExtentSet([(0, MIB)]), [])
+    return Disk(str(path), source, layout)
+
+
+def test_volumes_are_read_from_snapshots_made_one_right_after_the_other(fake: FakeLvm, disk: Disk) -> None:
+    with Freeze([disk], "required", "run-1") as held:
+        fake.write("root", b"new" * (4 * EXTENT))  # what is written afterwards does not matter
+        frozen = held.frozen[disk.path]
+        assert frozen.how == "lvm"
+        first_extent = 2 * MIB
+        assert frozen.source.read(first_extent, 16) == b"r" * 16
+        assert frozen.source.read(first_extent + 12 * EXTENT, 16) == b"r" * 16, "its second segment"
+        assert frozen.source.read(first_extent + 10 * EXTENT, 16) == b"d" * 16, "a column of stripes"
+        assert frozen.source.read(first_extent + 14 * EXTENT, 4) == b"\xee" * 4, "free extents are as they are"
+        plan = plan_disk(frozen.source, disk.layout, frozen.state_of, inside_of=frozen.inside_of)
+        assert [one.name for one in plan.volumes] == ["", "plant/root", "plant/data", ""]
+        free = ExtentSet([(first_extent + 14 * EXTENT, 26 * EXTENT), (164 * MIB + 2 * EXTENT, 6 * EXTENT)])
+        assert not plan.used.intersection(free)
+        assert plan.used.union(free) == ExtentSet([(0, 197 * MIB)])
+        inside = frozen.inside_of(disk.layout.partitions[0])
+        assert inside is not None
+        assert {one.state for one in inside.volumes} == {VolumeState.FROZEN}
+    verbs = [words[0] for words in fake.commands]
+    assert verbs == ["pvs", "vgs", "lvs", "lvcreate", "lvcreate", "pvs", "vgs", "lvs", "lvremove", "lvremove"]
+    assert fake.made() == ["plantops_run-1_0", "plantops_run-1_1"]
+    assert not fake.snapshots
+
+
+@pytest.mark.usefixtures("fake")
+def test_the_image_holds_the_metadata_of_before_the_snapshots(disk: Disk) -> None:
+    """With the later one the restored group would have a snapshot without content and refuse to start the volume."""
+    with Freeze([disk], "required") as held:
+        Path(disk.path).write_bytes(b"\x11" * DISK_BYTES)
+        source = held.frozen[disk.path].source
+        for number, (start, length) in PARTITIONS.items():
+            data_bytes = (40 if number == 3 else 8) * EXTENT
+            assert source.read(start, MIB) == b"\xee" * MIB
+            assert source.read(start + MIB + data_bytes, length - MIB - data_bytes).strip(b"\xee") == b""
+        assert source.read(0, 4) == b"\x11" * 4
+
+
+def test_required_fails_before_anything_is_made_and_names_the_ways_out(fake: FakeLvm, disk: Disk) -> None:
+    fake.free = 1
+    with pytest.raises(
+        VolumeMounted, match=r"plant/root .* in use at / .*: the volume group plant has 4 MiB free"
+    ) as refused:
+        Freeze([disk], "required")
+    assert "imaging_snapshot to preferred" in refused.value.hint
+    assert not fake.made()
+    with Freeze([disk], "preferred") as held:
+        frozen = held.frozen[disk.path]
+        assert frozen.how == "live"
+        assert len(frozen.warnings) == 2
+        assert frozen.source.read(2 * MIB, 4) == b"rrrr", "live volumes are read as their file systems see them"
+    assert not fake.made()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"kind": {"root": "raid1", "data": "striped"}}, "of the kind raid1"),
+        ({"group_attributes": "wz-pn-"}, "exported, incomplete or shared"),
+        (
+            {"ranges": {"root": ["/dev/vda3:0-9", "[unknown]:0-1"], "data": ["/dev/vda3:10-11 /dev/vda4:0-1"]}},
+            "do not tell",
+        ),
+        ({"snapshots": {"mine": ("root", "", False)}}, "another snapshot"),
+    ],
+)
+def test_volumes_that_no_snapshot_can_serve_are_refused_by_name(
+    fake: FakeLvm, disk: Disk, change: Dict[str, Any], reason: str
+) -> None:
+    for name, value in change.items():
+        setattr(fake, name, value)
+    with pytest.raises(VolumeMounted, match=reason):
+        Freeze([disk], "required")
+    assert not fake.made()
+
+
+def test_none_makes_no_snapshot_and_a_rehearsal_makes_and_removes_nothing(fake: FakeLvm, disk: Disk) -> None:
+    with Freeze([disk], "none") as held:
+        assert held.frozen[disk.path].how == "live"
+    fake.snapshots["plantops_dead_0"] = ("root", lvm.TAG, False)
+    with Freeze([disk], "required", is_rehearsal=True) as held:
+        assert held.frozen[disk.path].how == "lvm"
+    assert not fake.made()
+    assert list(fake.snapshots) == ["plantops_dead_0"]
+
+
+def test_unmounted_volumes_and_swap_need_no_snapshot(fake: FakeLvm, disk: Disk) -> None:
+    fake.open = {"root"}
+    uses: Dict[str, List[Use]] = fake.uses  # type: ignore[attr-defined]
+    uses["mapped-root"] = [Use(0, 1, "swap", False)]
+    uses["mapped-data"] = []
+    with Freeze([disk], "required") as held:
+        assert held.frozen[disk.path].how == "offline"
+    assert not fake.made()
+
+
+def test_a_volume_that_a_program_has_open_is_in_use(fake: FakeLvm, disk: Disk) -> None:
+    uses: Dict[str, List[Use]] = fake.uses  # type: ignore[attr-defined]
+    uses["mapped-data"] = []
+    with Freeze([disk], "required"):
+        assert len(fake.made()) == 2
+
+
+def test_a_partition_in_use_by_something_else_than_its_volumes_is_live(fake: FakeLvm, disk: Disk) -> None:
+    fake.uses["vda"].append(Use(MIB, 163 * MIB, "the mapped device dm-9", False))  # type: ignore[attr-defined]
+    with pytest.raises(VolumeMounted, match="the mapped device dm-9"):
+        Freeze([disk], "required")
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_physical_volume_on_an_encrypted_partition_is_not_looked_into(disk: Disk, monkeypatch: Any) -> None:
+    monkeypatch.setattr(FakeTree, "slaves_of", {"vda3": ["sda1"], "vda4": ["sda2"]})
+    with pytest.raises(VolumeMounted, match="can't be frozen here"):
+        Freeze([disk], "required")
+
+
+def test_when_one_snapshot_fails_the_others_are_removed(fake: FakeLvm, disk: Disk) -> None:
+    fake.fail_at = "plantops_r_1"
+    with pytest.raises(SnapshotFailed, match=r"plant/data could not be made: Volume group .* insufficient free space"):
+        Freeze([disk], "required", "r")
+    assert fake.made() == ["plantops_r_0", "plantops_r_1"]
+    assert not fake.snapshots
+
+
+def test_leftovers_of_a_killed_run_are_removed_and_nothing_of_others(fake: FakeLvm, disk: Disk) -> None:
+    fake.snapshots["plantops_dead_0"] = ("root", lvm.TAG, False)
+    fake.snapshots["plantops_mine_0"] = ("spare", "", False)
+    with Freeze([disk], "required", "r"):
+        assert set(fake.snapshots) == {"plantops_mine_0", "plantops_r_0", "plantops_r_1"}
+    assert set(fake.snapshots) == {"plantops_mine_0"}
+
+
+def test_a_group_that_changes_meanwhile_stops_the_run(fake: FakeLvm, disk: Disk, monkeypatch: Any) -> None:
+    create = fake._create
+
+    def changed(arguments: Any) -> Any:
+        fake.lengths["root"], fake.ranges["root"] = [10, 3], ["/dev/vda3:0-9", "/dev/vda3:12-14"]
+        return create(arguments)
+
+    monkeypatch.setattr(fake, "_create", changed)
+    with pytest.raises(SnapshotFailed, match="was changed while"):
+        Freeze([disk], "required")
+    assert not fake.snapshots
+
+
+def test_a_snapshot_that_can_not_be_removed_is_tried_again_and_then_told(fake: FakeLvm, disk: Disk) -> None:
+    held = Freeze([disk], "required", "r")
+    fake.removals_refused = 3
+    held.close()
+    assert not held.warnings
+    assert not fake.snapshots
+    held = Freeze([disk], "required", "r")
+    fake.removals_refused = 5
+    held.close()
+    assert len(held.warnings) == 1
+    assert "plant/plantops_r_1 could not be removed: Logical volume" in held.warnings[0]
+
+
+def test_two_runs_at_once_do_not_remove_each_others_snapshots(fake: FakeLvm, disk: Disk) -> None:
+    with Freeze([disk], "required", "a"):
+        with pytest.raises(SnapshotFailed, match="another run"):
+            Freeze([disk], "required", "b")
+        assert set(fake.snapshots) == {"plantops_a_0", "plantops_a_1"}
+    with Freeze([disk], "required", "b"):
+        assert set(fake.snapshots) == {"plantops_b_0", "plantops_b_1"}
+    assert not Path(lvm._LOCK).exists()
+
+
+def test_a_logical_volume_named_itself_is_read_from_its_snapshot(fake: FakeLvm) -> None:
+    path = fake.device("root")
+    source = FileSource(str(path))
+    source.is_device = True
+    whole = Partition(0, 0, 12 * EXTENT, "", "", "", "data", False)
+    layout = DiskLayout("none", "", 12 * EXTENT, 512, [whole], ExtentSet(), [])
+    volume = Disk(str(path), source, layout)
+    with Freeze([volume], "required", "r") as held:
+        fake.write("root", b"new" * (4 * EXTENT))
+        frozen = held.frozen[str(path)]
+        assert frozen.how == "lvm"
+        assert frozen.state_of(whole) is VolumeState.FROZEN
+        assert frozen.source.read(0, 4) == b"rrrr"
+        assert list(frozen.mount_points_of(whole)) == ["/"]
+        assert fake.made() == ["plantops_r_0"]
+    assert not fake.snapshots
+    fake.free = 0
+    with pytest.raises(VolumeMounted, match=r"Volume plant/root .* 0 MiB free"):
+        Freeze([volume], "required")
+
+
+def test_lvm_without_its_tools_is_live_and_imaged_whole(fake: FakeLvm, disk: Disk, monkeypatch: Any) -> None:
+    monkeypatch.setattr(freeze, "find_tool", lambda: "")
+    with open(disk.path, "r+b") as file:
+        file.seek(MIB + 512)
+        file.write(b"LABELONE")
+    with pytest.raises(VolumeMounted, match=r"lvm2"):
+        Freeze([disk], "required")
+    with Freeze([disk], "preferred") as held:
+        frozen = held.frozen[disk.path]
+        plan = plan_disk(frozen.source, disk.layout, frozen.state_of, inside_of=frozen.inside_of)
+        assert plan.volumes[0].in_use_bytes == plan.volumes[0].size_bytes
+        assert "it holds an LVM physical volume" in plan.volumes[0].reason
+    assert not fake.commands
+
+
+@pytest.mark.parametrize("run", ["../x", "A b", "", "x" * 65])
+def test_a_run_id_that_is_no_name_becomes_one(fake: FakeLvm, disk: Disk, run: str) -> None:
+    with Freeze([disk], "required", run):
+        assert all(lvm._NAME.fullmatch(name) for name in fake.made())
+
+
+def test_a_full_snapshot_is_an_error_of_its_own(fake: FakeLvm, disk: Disk) -> None:
+    with Freeze([disk], "required", "r") as held:
+        fake.device("plantops_r_0").write_bytes(b"")  # reads fail, as those of an invalid snapshot do
+        fake.snapshots["plantops_r_0"] = ("root", lvm.TAG, True)
+        with pytest.raises(SnapshotOverflowed, match="plant/root ran full"):
+            held.frozen[disk.path].source.read(2 * MIB, 4096)
+        with pytest.raises(SnapshotOverflowed):
+            held.frozen[disk.path].source.read_into(2 * MIB, memoryview(bytearray(4096)))
+
+
+@pytest.mark.usefixtures("fake")
+def test_tools_that_fail_or_talk_nonsense_are_an_error_of_the_catalogue(disk: Disk, monkeypatch: Any) -> None:
+    for answer in ((5, "", "Permission denied"), (0, "no json", ""), (0, '{"report": [{}]}', ""), (0, "[]", "")):
+        monkeypatch.setattr(lvm_report, "run_tool", lambda *dummy, answer=answer: answer)
+        with pytest.raises(SnapshotFailed, match="its tools can't be used"):
+            Freeze([disk], "required")
