@@ -39,8 +39,24 @@ DEVICE: Dict[str, Any] = {
     "device_alias": {"type": "str", "default": ""},
     "password": {"type": "str", "no_log": True},
 }
+LINK: Dict[str, Any] = {
+    "reconnect_seconds": {"type": "int", "default": 600},
+    "bundle_directory": {"type": "path"},
+}
+RUN: Dict[str, Any] = dict(
+    LINK,
+    wait={"type": "bool", "default": True},
+    run={"type": "str"},
+    cancel={"type": "bool", "default": False},
+    cancel_on_interrupt={"type": "bool", "default": False},
+)
+AGENT: Dict[str, Any] = dict(
+    LINK, state={"type": "str", "choices": ["present", "latest", "absent"], "default": "present"}
+)
+DEVICE_INFO: Dict[str, Any] = dict(LINK)
 IMAGE: Dict[str, Any] = dict(
     DEVICE,
+    **RUN,
     drives={"type": "list", "elements": "str", "required": True},
     exclude={"type": "list", "elements": "str", "default": []},
     snapshot={"type": "str", "choices": ["required", "preferred", "none"], "default": "required"},
@@ -52,7 +68,7 @@ IMAGE: Dict[str, Any] = dict(
     adopt={"type": "bool", "default": False},
     keep={"type": "int", "default": 7},
     compare={"type": "str", "choices": ["previous", "none"], "default": "previous"},
-    compression_level={"type": "int", "default": 3},
+    compression_level={"type": "int", "default": 1},
 )
 INFO: Dict[str, Any] = dict(DEVICE, image={"type": "str", "default": "all"})
 INFO.pop("password")
@@ -65,10 +81,18 @@ ROLLOVER: Dict[str, Any] = dict(DEVICE, keep={"type": "int", "default": 7})
 STORAGE_CHECK: Dict[str, Any] = dict(DEVICE)
 RESTORE: Dict[str, Any] = dict(
     DEVICE,
+    **RUN,
     image={"type": "str", "default": "latest"},
     map={"type": "dict", "required": True},
     overwrite={"type": "bool", "default": False},
 )
+BUNDLE: Dict[str, Any] = {
+    "platforms": {"type": "list", "elements": "str", "required": True},
+    "destination": {"type": "path", "required": True},
+    "version": {"type": "str"},
+    "cache_folder": {"type": "path"},
+    "wheel_folder": {"type": "path"},
+}
 
 _SECRETS = ("password", "password_previous")
 
@@ -80,7 +104,7 @@ def job_of(verb: str, arguments: Dict[str, Any], check_mode: bool) -> Dict[str, 
     """
     job: Dict[str, Any] = {"verb": verb, "check": check_mode, "secrets": {}}
     for name, value in arguments.items():
-        if value is None:
+        if value is None or name in RUN:
             continue
         if name in _SECRETS:
             job["secrets"][name] = value

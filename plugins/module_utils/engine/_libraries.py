@@ -28,6 +28,16 @@ def aead() -> Any:
     return require("cryptography.hazmat.primitives.ciphers.aead", "cryptography")
 
 
+def x25519() -> Any:
+    """``cryptography.hazmat.primitives.asymmetric.x25519``: key pairs for one exchange."""
+    return require("cryptography.hazmat.primitives.asymmetric.x25519", "cryptography")
+
+
+def serialization() -> Any:
+    """``cryptography.hazmat.primitives.serialization``: keys as bytes."""
+    return require("cryptography.hazmat.primitives.serialization", "cryptography")
+
+
 def zstandard() -> Any:
     return require("zstandard", "zstandard")
 
@@ -40,3 +50,14 @@ def paramiko() -> Any:
 def smbprotocol(module: str) -> Any:
     """A module of smbprotocol: ``connection``, ``session``, ``tree``, ``open``, ``exceptions``."""
     return require("smbprotocol." + module, "smbprotocol")
+
+
+def load_all() -> None:
+    """Load every package: the trial of an installation.
+
+    :raises LibraryMissing: when one is not there.
+    """
+    aead()
+    zstandard()
+    paramiko()
+    smbprotocol("connection")

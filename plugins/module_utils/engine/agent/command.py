@@ -19,6 +19,7 @@ from typing import Any, Dict, List
 from ..errors import EngineError, RunCancelled
 from .jobs import run_job, to_line
 from .priority import lower_priority
+from .shortening import shorten_names
 
 _MAX_JOB_CHARACTERS = 1 << 20
 _USAGE = "usage: python -m engine.agent.command < job.json (one job as JSON; see docs/architecture.md)\n"
@@ -51,7 +52,7 @@ def main(arguments: List[str]) -> int:
     signal.signal(signal.SIGINT, lambda number, frame: cancel.set())
     lower_priority()
     try:
-        emit(dict(run_job(job, emit, cancel.is_set), event="result"))
+        emit(dict(shorten_names(run_job(job, emit, cancel.is_set)), event="result"))
     except RunCancelled as error:
         emit(dict(error.as_dict(), event="error"))
         return 130

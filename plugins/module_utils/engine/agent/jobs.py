@@ -6,45 +6,35 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from ..device.identity import claim_directory, device_directory, read_identity, stored_identity
+from ..device.identity import claim_directory, device_directory, prove_directory, read_identity, stored_identity
 from ..device.information import collect, compare, render
+from ..device.selection import moved
 from ..disk import exclusions
-from ..disk.filesystems.contract import VolumeState
-from ..disk.gpt import detect_sector_bytes
-from ..disk.layout import DiskLayout, Partition, read_layout
-from ..disk.mounts import Use, uses_of
-from ..disk.patterns import Pattern
-from ..disk.source import BlockSource, FileSource
-from ..disk.used import DiskPlan, plan_disk
-from ..errors import DiskNotFound, EngineError, ImageNotFound, JobInvalid, VolumeMounted
+from ..disk.activity import DiskActivity
+from ..disk.source import BlockSource
+from ..errors import EngineError, ImageNotFound, JobInvalid
 from ..image import documents
 from ..image import format as fmt
-from ..image.rates import AdaptiveRate, PacedSource, TokenBucket
+from ..image.courtesy import Courtesy
+from ..image.preflight import Preflight, preflight
+from ..image.rates import PacedSource, TokenBucket
 from ..image.reader import ImageReader
 from ..image.rollover import RolloverReport, roll_over
 from ..image.writer import DiskInput, ImageJob, process_threads, write_image
 from ..restore.restore import plan, restore, sentences
+from ..storage.check import StorageCheck
 from ..storage.contract import Storage
 from ..storage.open import open_storage
 from . import operator_verbs
-from .settings import mapping_of, number_of, passwords_of, patterns_of
+from .opening import OpenedDisks, describe, not_chosen, stable_ids
+from .settings import mapping_of, number_of, passwords_of
 
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d")
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", re.ASCII)
 Report = Callable[[Dict[str, Any]], None]
-
-
-class OpenedDisk(NamedTuple):
-    path: str
-    source: BlockSource
-    layout: DiskLayout
-    plan: DiskPlan
-    stable_id: str
-    is_live: bool
 
 
 def run_job(job: Dict[str, Any], report: Report, cancelled: Callable[[], bool]) -> Dict[str, Any]:
@@ -61,7 +51,11 @@ def run_job(job: Dict[str, Any], report: Report, cancelled: Callable[[], bool]) 
     job = dict(job, device=device_directory(str(job.get("alias") or ""), device))
     settings = mapping_of(job, "storage")
     with open_storage(settings, lambda text: report({"event": "warning", "message": text}), cancelled) as storage:
-        return verb(storage, job, _Status(report, cancelled))
+        result = verb(storage, job, _Status(report, cancelled))
+        if storage.server_key is not None:
+            result["storage_host_key"] = storage.server_key.fingerprint
+            result["storage_host_key_is_new"] = storage.server_key.is_new
+        return result
 
 
 class _Status:
@@ -100,25 +94,33 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
         raise JobInvalid(reason="the timestamp %r is malformed" % timestamp)
     device = job["device"]
     keep = number_of(job, "keep", 7, 1)
-    opened = _open_disks(job)
+    looked = None if job.get("check") else _look_ahead(storage, job)
+    if looked is not None and looked.check.may_replace:
+        status.report({"event": "replaceable"})  # the directory is ours or nobody's, and may hold a status
+    frozen = OpenedDisks(job)
     try:
+        opened = frozen.disks
         left_out = exclusions.totals(one for disk in opened for one in disk.plan.left_out)
         warnings = [warning for disk in opened for warning in disk.plan.warnings] + exclusions.remarks(left_out)
-        information = collect([_describe(number, disk) for number, disk in enumerate(opened)])
-        summary = [dict(_describe(number, disk), path=disk.path) for number, disk in enumerate(opened)]
-        if job.get("check"):
-            in_use = sum(disk.plan.used.total_bytes for disk in opened)
+        information = collect([describe(number, disk) for number, disk in enumerate(opened)])
+        information["drives"] = stable_ids(opened)
+        passwords = passwords_of(job)
+        previous = _previous_information(storage, device, passwords.password)
+        warnings += moved((previous or {}).get("drives"), information["drives"])
+        summary = [dict(describe(number, disk), path=disk.path) for number, disk in enumerate(opened)]
+        in_use = sum(disk.plan.used.total_bytes for disk in opened)
+        if looked is None:
             return {
                 "changed": True,
                 "image": None,
                 "bytes_in_use": in_use,
                 "disks": summary,
+                "not_chosen": not_chosen(opened),
                 "left_out": [one.as_dict() for one in left_out],
                 "warnings": warnings,
             }
+        warnings += looked.warnings + looked.check_room(in_use)
         claim_directory(storage, device, read_identity(), bool(job.get("adopt")))
-        passwords = passwords_of(job)
-        before = _previous_information(storage, device, passwords.password) if job.get("compare") != "none" else None
         bucket = TokenBucket(float(number_of(job, "limit_io_rate", 0, 0)) * 1e6, cancelled=status.cancelled)
         result = write_image(
             storage,
@@ -127,22 +129,23 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
                 timestamp=timestamp,
                 disks=[DiskInput(_paced(disk.source, job, status), disk.plan.used, disk.stable_id) for disk in opened],
                 passwords=passwords,
-                snapshot="live" if any(disk.is_live for disk in opened) else "offline",
+                snapshot=frozen.how,
                 device_information=information,
                 created=timestamp,
                 warnings=warnings,
-                notes=exclusions.notes(left_out),
-                compression_level=number_of(job, "compression_level", 3, 1, 19),
+                notes=exclusions.notes(left_out) + _server_notes(storage),
+                compression_level=number_of(job, "compression_level", 1, 1, 19),
                 workers=process_threads(),
                 gate=bucket.take,
                 progress=status.progress,
                 lease_ttl_seconds=float(number_of(job, "lease_ttl_seconds", 90, 1)),
+                takes_lease=looked.check.may_replace,
             ),
         )
     finally:
-        for disk in opened:
-            disk.source.close()
-    rollover, rollover_warnings = _roll_over(storage, device, keep, result.key_id)
+        frozen.close()
+    rollover, rollover_warnings = _roll_over(storage, device, keep, result.key_id, looked.check)
+    before = previous if job.get("compare") != "none" else None
     changes = compare(before, information) if before is not None else []
     return {
         "changed": True,
@@ -154,18 +157,42 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
         "bytes_stored": result.stored_bytes,
         "bytes_reused": result.reused_bytes,
         "disks": summary,
+        "not_chosen": not_chosen(opened),
         "left_out": [one.as_dict() for one in left_out],
         "healed_packs": result.healed_packs,
         "rollover": rollover.as_dict() if rollover else None,
-        "warnings": result.warnings + rollover_warnings,
+        "warnings": result.warnings + rollover_warnings + frozen.warnings,
         "comparison": None if before is None else {"before": render(before), "after": render(information)},
         "device_changes": [change._asdict() for change in changes],
         "seconds": round(time.monotonic() - started, 1),
     }
 
 
-def _roll_over(storage: Storage, device: str, keep: int, key_id: str) -> Tuple[Optional[RolloverReport], List[str]]:
+def _look_ahead(storage: Storage, job: Dict[str, Any]) -> Preflight:
+    """What can be known to fail fails here: before a volume is frozen, a disk is read, or a directory is claimed."""
+    prove_directory(storage, job["device"], read_identity(), bool(job.get("adopt")))
+    moment = job.get("controller_seconds")
+    return preflight(storage, job["device"], passwords_of(job), moment if isinstance(moment, (int, float)) else None)
+
+
+def _server_notes(storage: Storage) -> List[str]:
+    """Whom the run talked to, for the log that is kept with the image."""
+    key = storage.server_key
+    if key is None:
+        return []
+    checked = "was not checked before" if key.is_new else "is the one that was expected"
+    return ["The host key of the storage's server, %s, %s." % (key.fingerprint, checked)]
+
+
+def _roll_over(
+    storage: Storage, device: str, keep: int, key_id: str, permitted: StorageCheck
+) -> Tuple[Optional[RolloverReport], List[str]]:
     """Roll over after success. Whatever stops it (a device that may not delete, a lost link), the image is made."""
+    if not (permitted.may_delete and permitted.may_rename):
+        return None, [
+            "The image is made, but old ones were not rolled over: the account in imaging_storage may only create and "
+            "read. Let the operator do it."
+        ]
     try:
         report = roll_over(storage, device, keep, openable_key=key_id)
     except EngineError as error:
@@ -199,95 +226,11 @@ def _restore(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str
     return {"changed": True, "image": reader.image, "plan": words, "disks": disks, "seconds": seconds}
 
 
-# -- disks ------------------------------------------------------------------------------------------------------------
-
-
-def _open_disks(job: Dict[str, Any]) -> List[OpenedDisk]:
-    drives = job.get("drives")
-    if not isinstance(drives, list) or not drives:
-        raise JobInvalid(
-            reason="imaging_drives must list disks or image files; all and system come with the agent for real devices"
-        )
-    snapshot = job.get("snapshot") or "required"
-    if snapshot not in ("required", "preferred", "none"):
-        raise JobInvalid(reason="imaging_snapshot is %r" % snapshot)
-    patterns = patterns_of(job)
-    opened: List[OpenedDisk] = []
-    seen: Set[str] = set()
-    try:
-        for drive in drives:
-            path = os.path.realpath(str(drive))
-            if not os.path.isabs(str(drive)):
-                raise DiskNotFound(path=drive)
-            if path not in seen:
-                seen.add(path)
-                opened.append(_open_disk(path, snapshot, patterns))
-    except BaseException:
-        for disk in opened:
-            disk.source.close()
-        raise
-    return opened
-
-
-def _open_disk(path: str, snapshot: str, patterns: List[Pattern]) -> OpenedDisk:
-    source = FileSource(path)
-    try:
-        if not source.is_device:
-            source.sector_bytes = detect_sector_bytes(source) or source.sector_bytes
-        layout = read_layout(source)
-        uses = [use for use in uses_of(path) if not use.read_only]
-        if uses and snapshot == "required":
-            raise VolumeMounted(path=path, mount_point=uses[0].mount_point)
-        planned = plan_disk(source, layout, lambda partition: _state(partition, uses), exclude=patterns)
-        if uses:
-            planned.warnings.append("%s is in use at %s and was read live." % (path, uses[0].mount_point))
-        return OpenedDisk(path, source, layout, planned, stable_id(path, layout), bool(uses))
-    except BaseException:
-        source.close()
-        raise
-
-
-def _state(partition: Partition, uses: List[Use]) -> VolumeState:
-    end = partition.start_bytes + partition.length_bytes
-    if any(use.start_bytes < end and use.end_bytes > partition.start_bytes for use in uses):
-        return VolumeState.LIVE
-    return VolumeState.OFFLINE
-
-
-def stable_id(path: str, layout: DiskLayout) -> str:
-    """What names the disk tomorrow too: its serial, else its table's id, else its path."""
-    folder = "/sys/class/block/%s" % os.path.basename(path)
-    for name, place in (("wwn", "wwid"), ("serial", "device/serial"), ("wwn", "device/wwid")):
-        try:
-            with open("%s/%s" % (folder, place), encoding="ascii", errors="replace") as file:
-                value = file.readline(256).strip()
-        except OSError:
-            continue
-        if value and path.startswith("/dev/"):
-            return "%s:%s" % (name, value)
-    return "%s:%s" % (layout.scheme, layout.disk_id) if layout.disk_id else "path:%s" % path
-
-
-def _describe(number: int, disk: OpenedDisk) -> Dict[str, Any]:
-    return {
-        "name": "disk%d" % number,
-        "stable_id": disk.stable_id,
-        "layout": disk.layout.as_dict(),
-        "volumes": [
-            {
-                key: value
-                for key, value in volume.as_dict().items()
-                if key not in ("in_use_bytes", "left_out_bytes", "reason", "trusted")
-            }
-            for volume in disk.plan.volumes
-        ],
-    }
-
-
 def _paced(source: BlockSource, job: Dict[str, Any], status: _Status) -> PacedSource:
     limit = job.get("limit_read_rate", "auto")
     if limit == "auto":
-        return PacedSource(source, adaptive=AdaptiveRate(cancelled=status.cancelled))
+        courtesy = Courtesy(DiskActivity.of(source.path), cancelled=status.cancelled)
+        return PacedSource(source, courtesy=courtesy)
     rate = float(number_of(job, "limit_read_rate", 0, 0)) * 1e6
     return PacedSource(source, bucket=TokenBucket(rate, cancelled=status.cancelled))
 

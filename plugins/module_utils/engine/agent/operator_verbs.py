@@ -11,9 +11,11 @@ from ..device.identity import stored_identity
 from ..errors import EngineError, ImageNotFound, PasswordWrong
 from ..image.directory import DeviceDirectory
 from ..image.keys import open_slots
+from ..image.manifest import Manifest
+from ..image.preflight import clock_warnings
 from ..image.rollover import roll_over
 from ..image.verify import verify_image
-from ..storage.check import check_storage
+from ..storage.check import StorageCheck, check_storage
 from ..storage.contract import Storage
 from .settings import number_of, passwords_of
 
@@ -39,19 +41,18 @@ def list_images(storage: Storage, job: Dict[str, Any], report: Report, dummy_pro
     unreadable: Dict[str, EngineError] = {}
     wanted = str(job.get("image") or "all")
     if wanted == "all":
-        names = [manifest.image for manifest in directory.images(unreadable)]
+        found = directory.images(unreadable)
     else:
-        names = [directory.find_image(wanted).image]
-    images = [summary(directory, name) for name in names]
+        found = [directory.find_image(wanted)]
+    records = directory.records_of([manifest.image for manifest in found])
+    images = [summary(manifest, facts) for manifest, facts in zip(found, records)]
     for name, error in unreadable.items():
         report({"event": "warning", "message": "The image %s can't be read: %s" % (name, error)})
     return {"changed": False, "images": images}
 
 
-def summary(directory: DeviceDirectory, image: str) -> Dict[str, Any]:
+def summary(manifest: Manifest, records: List[Dict[str, Any]]) -> Dict[str, Any]:
     """What ``image_info`` tells of an image: facts of its manifest and its records."""
-    manifest = directory.manifest(image)
-    records = directory.records(image)
     verified = [record for record in records if record["kind"] == "verified"]
     return {
         "image": manifest.image,
@@ -103,6 +104,12 @@ def _openable_key(directory: DeviceDirectory, password: Optional[str]) -> Option
     return key.key_id if key is not None else None
 
 
+def _left_behind(found: StorageCheck) -> List[str]:
+    if not found.left_behind:
+        return []
+    return ["%s can't be deleted with this account and stays until the operator rolls over." % found.left_behind]
+
+
 def check(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_progress: Progress) -> Dict[str, Any]:
     """Try what a run needs of the storage; in check mode only look.
 
@@ -127,11 +134,11 @@ def check(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_pro
         answer.update(
             may_delete=found.may_delete,
             may_replace=found.may_replace,
+            may_rename=found.may_rename,
             round_trip_milliseconds=round(found.round_trip_seconds * 1000, 1),
             write_mb_per_second=round(found.write_bytes_per_second / 1e6, 1),
-            warnings=["%s can't be deleted with this account and stays." % found.left_behind]
-            if found.left_behind
-            else [],
+            clock_ahead_seconds=None if found.clock_ahead_seconds is None else round(found.clock_ahead_seconds),
+            warnings=clock_warnings(storage.description, found.clock_ahead_seconds, None) + _left_behind(found),
         )
     return dict(
         answer, free_bytes=space.free_bytes if space else None, total_bytes=space.total_bytes if space else None

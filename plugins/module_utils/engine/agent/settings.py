@@ -47,7 +47,7 @@ def number_of(job: Dict[str, Any], key: str, default: int, least: int, most: Opt
         return default
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise JobInvalid(reason="imaging_%s is %r, not a number" % (key, value)) from None
     if number < least:
         raise JobInvalid(reason="imaging_%s must be at least %d, not %d" % (key, least, number))

@@ -1,0 +1,112 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds the bundle of a platform on the operator's machine."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Dict, NamedTuple, Optional
+
+from ..errors import BundleFailed, BundleInvalid
+from .bundle_document import ENGINE_PART, Part, make_document
+from .bundle_format import ENGINE, Bundle, engine_zip, write_bundle
+from .wheel_lock import locked_platform
+from .wheel_store import default_cache, fetch_wheels
+
+
+class Built(NamedTuple):
+    """A bundle's file. ``sha256``, ``size_bytes`` and ``identity`` are None where check mode has built nothing."""
+
+    platform: str
+    path: str
+    sha256: Optional[str]
+    size_bytes: Optional[int]
+    identity: Optional[str]
+    changed: bool
+
+
+def collection_version() -> str:
+    """Return the version of the collection that this engine is part of: of its source, or as it was installed."""
+    root = ENGINE.parent.parent.parent
+    source, installed = root / "galaxy.yml", root / "MANIFEST.json"
+    if source.is_file():
+        found = re.search(r"^version: *(\S+) *$", source.read_text(encoding="utf-8"), re.MULTILINE)
+        if found:
+            return found.group(1)
+    elif installed.is_file():
+        return str(json.loads(installed.read_text(encoding="utf-8"))["collection_info"]["version"])
+    raise BundleInvalid(path=str(root), reason="neither galaxy.yml nor MANIFEST.json says which version this is")
+
+
+def build_bundle(
+    platform: str,
+    destination: str,
+    *,
+    version: Optional[str] = None,
+    cache_folder: Optional[str] = None,
+    wheel_folder: Optional[str] = None,
+    check: bool = False,
+) -> Built:
+    """Have the platform's bundle in the folder ``destination``. One that is there and whole stays; ``check`` only looks.
+
+    :param wheel_folder: holds the wheels, for a machine that reaches no package index.
+    :raises BundleError: A200 to A204.
+    """
+    locked = locked_platform(platform)
+    chosen = version or collection_version()
+    path = os.path.join(destination, "plantops-imaging-agent-%s-%s.pyz" % (chosen, platform))
+    contents = _parts_of(path)
+    engine = engine_zip()
+    contents[hashlib.sha256(engine).hexdigest()] = engine
+    if any(wheel.sha256 not in contents for wheel in locked.wheels):
+        if check:
+            return Built(platform, path, None, None, None, True)
+        cache = Path(cache_folder) if cache_folder else default_cache()
+        wheels = fetch_wheels(locked, cache, Path(wheel_folder) if wheel_folder else None)
+        contents.update((wheel.sha256, wheels[wheel.file_name].read_bytes()) for wheel in locked.wheels)
+    named = [(ENGINE_PART, hashlib.sha256(engine).hexdigest())]
+    named += [(wheel.file_name, wheel.sha256) for wheel in locked.wheels]
+    parts = [Part(name, sha256, len(contents[sha256])) for name, sha256 in named]
+    document = make_document(chosen, platform, locked.libc, locked.python, parts)
+    file = io.BytesIO()
+    write_bundle(file, document, contents)
+    content = file.getvalue()
+    changed = not os.path.exists(path) or Path(path).read_bytes() != content
+    if changed and not check:
+        _publish(path, content)
+    return Built(platform, path, hashlib.sha256(content).hexdigest(), len(content), document.identity, changed)
+
+
+def _parts_of(path: str) -> Dict[str, bytes]:
+    """Return the parts of a bundle that is there already, by SHA-256; none when it is not whole."""
+    if not os.path.exists(path):
+        return {}
+    try:
+        with Bundle(path) as bundle:
+            return {part.sha256: bundle.read_part(part) for part in bundle.document.parts}
+    except BundleInvalid:
+        return {}
+
+
+def _publish(path: str, content: bytes) -> None:
+    temporary = "%s.new-%s" % (path, secrets.token_hex(4))
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+    except OSError as error:
+        raise BundleFailed(path=path, reason=error.strerror or str(error)) from None

@@ -1,0 +1,115 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``bundle.json``: which parts an installation of the agent is made of. Written by the operator, read on the device.
+
+It goes with the installer, so its syntax is that of Python 3.6.
+"""
+
+import hashlib
+import json
+import re
+from typing import Any, List, NamedTuple, Tuple
+
+from ..errors import BundleInvalid
+
+FORMAT = 1
+ENGINE_PART = "engine.zip"
+MAX_DOCUMENT_BYTES = 1 << 20
+MAX_PART_BYTES = 256 << 20
+_MAX_PARTS = 200
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.+_-]{0,63}")
+_PLATFORM = re.compile(r"[a-z0-9]+-[a-z0-9_]+-[a-z]+-cp3[0-9]{1,2}")
+_NUMBERS = re.compile(r"[0-9]+(\.[0-9]+){1,2}")
+_PART_NAME = re.compile(r"engine\.zip|[0-9A-Za-z][0-9A-Za-z._+-]{1,240}\.whl")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Part(NamedTuple):
+    """A file that an installation is made of: the engine as a zip, or a wheel."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+
+
+class Document(NamedTuple):
+    """A bundle's contents. ``libc`` and ``python`` are the oldest versions that it runs with; ``raw`` are its bytes."""
+
+    version: str
+    platform: str
+    libc: str
+    python: str
+    parts: Tuple[Part, ...]
+    raw: bytes
+
+    @property
+    def identity(self) -> str:
+        """The id of the installation that it makes."""
+        return "%s-%s" % (self.version, hashlib.sha256(self.raw).hexdigest()[:16])
+
+
+def numbers(version: str) -> List[int]:
+    """Return ``2.17`` as something that compares."""
+    return [int(number) for number in version.split(".")]
+
+
+def make_document(version: str, platform: str, libc: str, python: str, parts: List[Part]) -> Document:
+    """Return the document for ``parts``, checked as every reader will.
+
+    :raises BundleInvalid: when a reader would refuse it.
+    """
+    content = {
+        "format": FORMAT,
+        "version": version,
+        "platform": platform,
+        "requires": {"libc": libc, "python": python},
+        "parts": [{"name": part.name, "sha256": part.sha256, "size_bytes": part.size_bytes} for part in parts],
+    }
+    return read_document((json.dumps(content, indent=1, sort_keys=True) + "\n").encode("ascii"), "bundle.json")
+
+
+def read_document(raw: bytes, path: str) -> Document:
+    """Return the document in ``raw``; ``path`` is named by the error.
+
+    :raises BundleInvalid: when it is not one of ours.
+    """
+    try:
+        if len(raw) > MAX_DOCUMENT_BYTES:
+            raise ValueError("it is too large")
+        content = json.loads(raw.decode("utf-8"))
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise ValueError("its format is not %d" % FORMAT)
+        requires = content["requires"]
+        parts = tuple(_part(entry) for entry in content["parts"])
+        if not 1 <= len(parts) <= _MAX_PARTS or parts[0].name != ENGINE_PART:
+            raise ValueError("it does not begin with the engine")
+        if len({part.name.lower() for part in parts}) != len(parts) or len({part.sha256 for part in parts}) != len(
+            parts
+        ):
+            raise ValueError("a part is in it twice")
+        return Document(
+            _matched(_VERSION, content["version"]),
+            _matched(_PLATFORM, content["platform"]),
+            _matched(_NUMBERS, requires["libc"]),
+            _matched(_NUMBERS, requires["python"]),
+            parts,
+            raw,
+        )
+    except KeyError as error:
+        raise BundleInvalid(path=path, reason="%s is missing" % error) from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BundleInvalid(path=path, reason=str(error)) from None
+
+
+def _part(entry: Any) -> Part:
+    size_bytes = entry["size_bytes"]
+    if isinstance(size_bytes, bool) or not isinstance(size_bytes, int) or not 0 <= size_bytes <= MAX_PART_BYTES:
+        raise ValueError("a part of %r bytes" % (size_bytes,))
+    return Part(_matched(_PART_NAME, entry["name"]), _matched(_SHA256, entry["sha256"]), size_bytes)
+
+
+def _matched(pattern: Any, text: Any) -> str:
+    if not isinstance(text, str) or not pattern.fullmatch(text):
+        raise ValueError("%r is malformed" % (text,))
+    return text

@@ -1,0 +1,76 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the system has to do for a run: a process of its own, and memory that others can't read (POSIX)."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from typing import Callable, List
+
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
+
+
+def spawn_detached(work: Callable[[], None], keep: int) -> None:
+    """Run ``work`` in a process without parent, session, terminal and descriptors, which outlives whoever started it.
+
+    Only the descriptor ``keep`` stays open there: a lock that its file description holds then lives as long as the new
+    process. ``work`` must not raise; nothing of the caller's stack is unwound there.
+
+    :raises OSError: when the system has no room for another process.
+    """
+    child = os.fork()
+    if child:
+        dummy_pid, status = os.waitpid(child, 0)
+        if status:
+            raise OSError("the system started no process for it")
+        return
+    status = 1
+    try:
+        os.setsid()
+        if os.fork() == 0:
+            _let_go(keep)
+            work()
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _let_go(keep: int) -> None:
+    os.chdir("/")
+    os.umask(0o077)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nothing, standard)
+    for descriptor in _open_descriptors():
+        if descriptor > 2 and descriptor != keep:
+            try:
+                os.close(descriptor)
+            except OSError:
+                continue  # the one that the listing itself was read through
+
+
+def _open_descriptors() -> List[int]:
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        try:
+            return [int(name) for name in os.listdir(folder)]
+        except OSError:
+            continue
+    return list(range(3, 1024))
+
+
+def close_memory() -> None:
+    """Let no core dump and no other process of the same user read this process's memory [prctl(2), ptrace(2)].
+
+    Locking it into RAM would take the memory of a small device from the plant, and fails for ordinary users once
+    memory grows: swap is left to the device, as docs/security.md says.
+    """
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,0 +1,164 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opens what a job images: the disks that imaging_drives chooses, each with the plan of what its image holds."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, NamedTuple, Optional, Set
+
+from ..device.disks import identify
+from ..device.selection import Chosen, Selection
+from ..disk.gpt import detect_sector_bytes
+from ..disk.layout import DiskLayout, read_layout
+from ..disk.patterns import Pattern
+from ..disk.source import BlockSource, FileSource
+from ..disk.stack import BlockTree
+from ..disk.used import DiskPlan, plan_disk
+from ..errors import DriveUnknown, JobInvalid
+from ..snapshot.contract import SETTINGS, Disk, FrozenDisk, weakest
+from ..snapshot.freeze import Freeze
+from .settings import mapping_of, patterns_of
+
+
+class OpenedDisk(NamedTuple):
+    path: str
+    source: BlockSource
+    layout: DiskLayout
+    plan: DiskPlan
+    stable_id: str
+    how: str  # how still its volumes stand: a word of the manifest
+    entries: List[str]  # of imaging_drives that chose it
+
+
+class OpenedDisks:
+    """The disks of a run with their volumes frozen, until :meth:`close`. ``warnings`` may grow when they are closed."""
+
+    def __init__(self, job: Dict[str, Any]) -> None:
+        self.disks: List[OpenedDisk] = []
+        self._freeze: Optional[Freeze] = None
+        self._sources: List[FileSource] = []
+        snapshot = job.get("snapshot") or "required"
+        if snapshot not in SETTINGS:
+            raise JobInvalid(reason="imaging_snapshot is %r" % snapshot)
+        patterns = patterns_of(job)
+        try:
+            pairs = [(one, self._open(one)) for one in _chosen(job)]
+            disks = [disk for dummy, disk in pairs]
+            self._freeze = Freeze(disks, snapshot, str(job.get("run") or ""), is_rehearsal=bool(job.get("check")))
+            self.disks = [_plan(one, disk, self._freeze.frozen[disk.path], patterns) for one, disk in pairs]
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, chosen: Chosen) -> Disk:
+        source = FileSource(chosen.path)
+        self._sources.append(source)
+        if not source.is_device:
+            source.sector_bytes = detect_sector_bytes(source) or source.sector_bytes
+        layout = read_layout(source)
+        return Disk(chosen.path, source, layout, _selected(chosen, layout))
+
+    @property
+    def how(self) -> str:
+        return weakest(disk.how for disk in self.disks)
+
+    @property
+    def warnings(self) -> List[str]:
+        return self._freeze.warnings if self._freeze else []
+
+    def close(self) -> None:
+        try:
+            if self._freeze is not None:
+                self._freeze.close()
+        finally:
+            while self._sources:
+                self._sources.pop().close()
+
+
+def _chosen(job: Dict[str, Any]) -> List[Chosen]:
+    drives = job.get("drives")
+    if isinstance(drives, str):
+        drives = [drives]
+    if not isinstance(drives, list) or not drives or not all(isinstance(one, str) and one for one in drives):
+        raise JobInvalid(reason="imaging_drives must be all, system, or a list of disks, volumes and image files")
+    url = str(mapping_of(job, "storage").get("url") or "")
+    return Selection(storage_folder=url if url.startswith("/") else "").choose(drives)
+
+
+def _selected(chosen: Chosen, layout: DiskLayout) -> Optional[Set[int]]:
+    """The numbers of the partitions that were chosen, None for all."""
+    if chosen.spans is None:
+        return None
+    found = {
+        partition.number
+        for partition in layout.partitions
+        for start, end in chosen.spans
+        if partition.role != "extended"
+        and partition.start_bytes < end
+        and start < partition.start_bytes + partition.length_bytes
+    }
+    if not found:
+        reason = "its place is in no partition of %s" % chosen.path
+        raise DriveUnknown(drive=", ".join(chosen.entries), reason=reason, disks=chosen.path)
+    return found
+
+
+def _plan(chosen: Chosen, disk: Disk, frozen: FrozenDisk, patterns: List[Pattern]) -> OpenedDisk:
+    planned = plan_disk(
+        frozen.source,
+        disk.layout,
+        frozen.state_of,
+        disk.selected,
+        exclude=patterns,
+        mount_points_of=frozen.mount_points_of,
+        inside_of=frozen.inside_of,
+    )
+    planned.warnings.extend(frozen.warnings)
+    name = stable_id(disk.path, disk.layout)
+    return OpenedDisk(disk.path, frozen.source, disk.layout, planned, name, frozen.how, list(chosen.entries))
+
+
+def stable_ids(opened: List[OpenedDisk]) -> Dict[str, List[str]]:
+    """For each entry of imaging_drives the stable ids of the disks that it chose."""
+    found: Dict[str, List[str]] = {}
+    for disk in opened:
+        for entry in disk.entries:
+            found.setdefault(entry, []).append(disk.stable_id)
+    return found
+
+
+def not_chosen(opened: List[OpenedDisk]) -> List[Dict[str, Any]]:
+    """The partitions of the imaged disks whose content is not in the image."""
+    return [
+        {"path": disk.path, "partition": volume.number, "size_bytes": volume.size_bytes}
+        for disk in opened
+        for volume in disk.plan.volumes
+        if not volume.selected
+    ]
+
+
+def stable_id(path: str, layout: DiskLayout) -> str:
+    """What names the disk tomorrow too: its WWN or serial number, else its table's id, else its path."""
+    if path.startswith("/dev/"):
+        tree = BlockTree()
+        serial, wwn = identify(tree, tree.by_path(path))
+        if serial or wwn:
+            return "wwn:" + wwn if wwn else "serial:" + serial
+    return "%s:%s" % (layout.scheme, layout.disk_id) if layout.disk_id else "path:%s" % path
+
+
+def describe(number: int, disk: OpenedDisk) -> Dict[str, Any]:
+    return {
+        "name": "disk%d" % number,
+        "stable_id": disk.stable_id,
+        "layout": disk.layout.as_dict(),
+        "volumes": [
+            {
+                key: value
+                for key, value in volume.as_dict().items()
+                if key not in ("in_use_bytes", "left_out_bytes", "reason", "trusted")
+            }
+            for volume in disk.plan.volumes
+        ],
+    }

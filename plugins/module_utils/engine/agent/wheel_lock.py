@@ -1,0 +1,56 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lock of the agent's packages: for each platform the wheels, by name and hash. ``make lock-agent`` writes it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+from ..errors import BundlePlatformUnknown
+
+LOCK = Path(__file__).with_name("wheels.lock.json")
+
+
+class Wheel(NamedTuple):
+    """A package in the form that needs no building. ``file_name`` says for which Python and machine."""
+
+    file_name: str
+    name: str
+    version: str
+    sha256: str
+
+
+class LockedPlatform(NamedTuple):
+    """What a platform's bundle is made of. ``libc`` and ``python`` are the oldest versions that the wheels run with."""
+
+    name: str
+    libc: str
+    python: str
+    tags: Tuple[str, ...]
+    wheels: Tuple[Wheel, ...]
+
+
+def _read() -> Dict[str, Any]:
+    content: Dict[str, Any] = json.loads(LOCK.read_text(encoding="utf-8"))
+    return content
+
+
+def platforms() -> List[str]:
+    """Return the platforms that there are bundles for."""
+    return sorted(_read()["platforms"])
+
+
+def locked_platform(name: str) -> LockedPlatform:
+    """:raises BundlePlatformUnknown: when there are no wheels for it."""
+    content = _read()
+    found = content["platforms"].get(name)
+    if found is None:
+        raise BundlePlatformUnknown(platform=name, known=", ".join(sorted(content["platforms"])))
+    wheels = []
+    for file_name in found["wheels"]:
+        entry = content["wheels"][file_name]
+        wheels.append(Wheel(file_name, entry["name"], entry["version"], entry["sha256"]))
+    return LockedPlatform(name, found["libc"], found["python"], tuple(found["tags"]), tuple(wheels))
