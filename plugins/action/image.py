@@ -20,7 +20,7 @@ class ActionModule(EngineAction):
 
     def finish(self, event: Dict[str, Any]) -> Dict[str, Any]:
         """Say what was done in a line, and show what changed on the device since the last image as Ansible's diff."""
-        if event.get("image"):
+        if event.get("image") and all(name in event for name in ("seconds", "bytes_in_use", "bytes_stored")):
             self.say(
                 "image %s made in %s: %s in use, %s sent, the rest known already or empty"
                 % (

@@ -22,6 +22,8 @@ options:
           - A directory on the machine that does the work, C(sftp://server:port/path) for an SFTP server
             (C(sftp://server/~/path) from the user's home directory), or the UNC path of a share on a Windows or Samba
             server.
+          - A path through a DFS name space is followed to the server where it leads, with the same credentials. Links of
+            the name space inside the directory of images are not followed.
         type: str
         required: true
       port:
@@ -46,12 +48,15 @@ options:
         description:
           - The host key of the SFTP server, as a fingerprint (C(SHA256:...), what C(ssh-keygen -lf) shows), a line of a
             known_hosts or public key file, or the path of a known_hosts file.
-          - V(accept-new) takes the key that the server shows first, holds to it for the run, and warns with its
-            fingerprint.
+          - V(accept-new) takes the key that the server shows first, and warns with its fingerprint. It is recorded in
+            O(storage.known_hosts_file), where one is given, and holds from then on; else it holds for this run.
+          - Either way the result names it. Another key than the recorded one is refused, with both fingerprints.
           - A server whose key is not known is refused; the message names the key's fingerprint.
         type: str
       known_hosts_file:
-        description: File of known host keys, in the format of OpenSSH.
+        description:
+          - File of known host keys, in the format of OpenSSH, on the machine that does the work.
+          - With O(storage.host_key=accept-new) it may be missing, and a key that is seen first is added to it.
         type: path
       require_encryption:
         description: Refuse a share that can't encrypt what is sent.

@@ -97,6 +97,16 @@ images:
       sample:
         - level: full
           ok: true
+storage_host_key:
+  description: Fingerprint of the host key that the SFTP server showed.
+  returned: success, with an SFTP server that was asked
+  type: str
+  sample: SHA256:d6KNsk3bmZ8Cx4Gmkqz5bA1zVJ3mS8rBxkH3qkqkqk0
+storage_host_key_is_new:
+  description: Whether V(accept-new) took it without a check; compare it with the server's own and give it as C(host_key).
+  returned: success, with an SFTP server that was asked
+  type: bool
+  sample: false
 error_code:
   description: The code of the failure in the catalogue of errors.
   returned: failure

@@ -14,15 +14,20 @@ description:
   - First everything is planned and the whole image is verified; only then the first byte is written.
   - Partition tables and boot sectors are written last, so that a half-restored disk never looks like a whole one.
   - An interrupted restore goes on where it stopped when it is run again with the same arguments.
+  - The agent on the device is installed or updated first. The restore goes on when the connection is lost or the play is
+    killed; the next task with the same settings finds that run and follows it.
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
   - plantops.imaging.storage
   - plantops.imaging.password
+  - plantops.imaging.agent
+  - plantops.imaging.agent.run
 attributes:
   check_mode:
     support: full
-    details: Returns the plan after checking targets, password and image. Nothing is written.
+    details: Returns the plan after checking targets, password and image. Nothing is written. On a device without an agent
+      that can be used, returns what would be installed.
   diff_mode:
     support: none
   idempotent:
@@ -96,6 +101,44 @@ seconds:
   returned: when something was restored
   type: float
   sample: 61.5
+run:
+  description: The handle of the run on the device.
+  returned: when the agent did the work
+  type: str
+  sample: restore-3fa9c0d1e2b45f60-20261122-134510-a1b2c3
+state:
+  description: How far the run is, one of V(waiting), V(running), V(done), V(failed), V(cancelled), V(lost).
+  returned: with O(wait=false) or O(cancel=true)
+  type: str
+  sample: running
+status:
+  description: The newest status of the run.
+  returned: with O(run) and O(wait=false)
+  type: dict
+attached:
+  description: Whether the run was started before this task.
+  returned: when the agent did the work
+  type: bool
+agent:
+  description: Which agent did the work, whether this task installed it, which one it replaced, and how much was sent.
+  returned: when the agent did the work and O(run) was not given
+  type: dict
+  sample:
+    id: 0.1.0-6a1c0f4be09d2277
+    platform: linux-x86_64-glibc-cp311
+    changed: false
+    replaced:
+    sent_bytes: 0
+storage_host_key:
+  description: Fingerprint of the host key that the SFTP server showed.
+  returned: success, with an SFTP server that was asked
+  type: str
+  sample: SHA256:d6KNsk3bmZ8Cx4Gmkqz5bA1zVJ3mS8rBxkH3qkqkqk0
+storage_host_key_is_new:
+  description: Whether V(accept-new) took it without a check; compare it with the server's own and give it as C(host_key).
+  returned: success, with an SFTP server that was asked
+  type: bool
+  sample: false
 error_code:
   description: The code of the failure in the catalogue of errors.
   returned: failure

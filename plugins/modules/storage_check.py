@@ -67,6 +67,16 @@ may_replace:
   returned: success, not in check mode
   type: bool
   sample: true
+may_rename:
+  description: Whether this account may rename; if not, rollover is the operator's.
+  returned: success, not in check mode
+  type: bool
+  sample: true
+clock_ahead_seconds:
+  description: How far the server's clock is ahead of this machine's, null where the server does not tell.
+  returned: success, not in check mode
+  type: int
+  sample: 0
 round_trip_milliseconds:
   description: How long one listing took.
   returned: success, not in check mode
@@ -87,6 +97,16 @@ total_bytes:
   returned: success
   type: int
   sample: 2000000000000
+storage_host_key:
+  description: Fingerprint of the host key that the SFTP server showed.
+  returned: success, with an SFTP server that was asked
+  type: str
+  sample: SHA256:d6KNsk3bmZ8Cx4Gmkqz5bA1zVJ3mS8rBxkH3qkqkqk0
+storage_host_key_is_new:
+  description: Whether V(accept-new) took it without a check; compare it with the server's own and give it as C(host_key).
+  returned: success, with an SFTP server that was asked
+  type: bool
+  sample: false
 error_code:
   description: The code of the failure in the catalogue of errors.
   returned: failure

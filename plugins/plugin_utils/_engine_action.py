@@ -1,84 +1,161 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the action plugins of the device verbs share: arguments to a job, the run, progress, the result.
+"""What the action plugins share that run a job of the engine on the device: through its agent, or as a process of this machine.
 
 This file is PRIVATE to the collection.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-import os
-from typing import Any, ClassVar, Dict, List, Optional
+import signal
+from typing import Any, ClassVar, Dict, Iterator, List
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
-from ansible_collections.plantops.imaging.plugins.module_utils._arguments import failure, job_of, secrets_of
+from ansible_collections.plantops.imaging.plugins.module_utils._arguments import job_of, secrets_of
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid, AgentMissing
 
+from ._agent import Agent, AgentRefused
+from ._answers import error_of, progress_of, result_of, said
+from ._device_action import DeviceAction, display
 from ._engine_process import EngineProcess
 from ._progress import ProgressLines
+from ._run import Runs
 
-display = Display()
 
-
-class EngineAction(ActionBase):  # type: ignore[misc]
+class EngineAction(DeviceAction):
     """Base of the action plugins that run a verb of the engine on the device."""
 
     verb: ClassVar[str]
-    spec: ClassVar[Dict[str, Any]]
+    required_if = (("cancel", True, ["run"]),)
 
-    _supports_check_mode = True
-    _supports_diff = True
-    _supports_async = False
-    _requires_connection = True
-
-    def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
-        """Run the verb; never raises for a failure of the catalogue but returns it as a failed result."""
-        result: Dict[str, Any] = super().run(tmp, task_vars)
-        dummy_result, arguments = self.validate_argument_spec(argument_spec=self.spec)
-        arguments = {name: value for name, value in arguments.items() if name in self.spec}
+    def work(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
+        """Run the job. A local device without an agent needs none: the engine is here already, as a process."""
         job = job_of(self.verb, arguments, self._task.check_mode)
         job["timestamp"] = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-        process = EngineProcess(job, secrets_of(self.spec, arguments), self._prefix())
-        self._host = str((task_vars or {}).get("inventory_hostname", "device"))
-        lines = ProgressLines(self._host, self.verb, display.display)
-        event = process.run(lambda event: self._on_event(event, lines, result))
-        if event.pop("event") == "error":
-            result.update(failure(event), failed=True, changed=False)
-            return result
-        for warning in event.pop("warnings", []):
-            result.setdefault("warnings", []).append(warning)
-        result.update(self.finish(event))
-        return result
-
-    def say(self, sentence: str) -> None:
-        """Show a sentence about this device while the play goes on."""
-        display.display("%s: %s" % (self._host, sentence))
+        needs_agent = not arguments.get("wait", True) or arguments.get("run")
+        if self.is_local() and not needs_agent and not self.has_local_agent():
+            return self._run_here(job, arguments)
+        return self._run_there(job, arguments)
 
     def finish(self, event: Dict[str, Any]) -> Dict[str, Any]:
         """Turn the engine's result into the task's."""
         return event
 
-    def _on_event(self, event: Dict[str, Any], lines: ProgressLines, result: Dict[str, Any]) -> None:
-        if event.get("event") == "status":
-            lines.show(event)
-        elif event.get("event") == "warning":
-            result.setdefault("warnings", []).append(str(event["message"]))
+    # -- through the agent ------------------------------------------------------------------------------------------
 
-    def _prefix(self) -> List[str]:
-        transport = getattr(self._connection, "transport", "")
-        if transport != "local":
-            raise AnsibleActionFail(
-                "This device is reached over %s. This version runs the engine on the machine of ansible-playbook only: "
-                "give the device ansible_connection: local, or run ansible-playbook on the device." % transport
-            )
-        if self._connection.become is None or os.geteuid() == 0:
-            return []
-        if self._connection.become.name not in ("sudo", "ansible.builtin.sudo"):
-            raise AnsibleActionFail(
-                "Become method %s can't be used for a local device: use sudo without a password, or run "
-                "ansible-playbook as root." % self._connection.become.name
-            )
-        return ["sudo", "-n", "-E", "--preserve-env=PYTHONPATH,PYTHONDONTWRITEBYTECODE", "--"]
+    def _run_there(self, job: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
+        link = self.open_link(arguments)
+        agent = self.look_at_agent(link, arguments)
+        runs = Runs(link, agent, job)
+        if arguments.get("run"):
+            if not agent.current:
+                raise AgentMissing(device=self._host, run=arguments["run"])
+            return self._go_on(runs, arguments)
+        if self._task.check_mode:
+            return self._check(agent, runs, arguments)
+        installed = self.install(agent)
+        handle = runs.start()
+        if handle.attached:
+            self.say("the run %s is under way already and is followed" % handle.run)
+        known = {"run": handle.run, "attached": handle.attached, "agent": installed.as_dict()}
+        if not arguments.get("wait", True):
+            return dict(known, changed=True, state=handle.status["state"])
+        return dict(self._follow(runs, handle.run, arguments), **known)
+
+    def _go_on(self, runs: Runs, arguments: Dict[str, Any]) -> Dict[str, Any]:
+        """Ask for a run that an earlier task started: follow it, look at it, or cancel it."""
+        run = str(arguments["run"])
+        status = runs.status(run)
+        if arguments.get("cancel") and not self._task.check_mode:
+            runs.cancel(run)
+            return {"changed": True, "run": run, "state": runs.follow(run, self._show_nothing)["state"]}
+        if not arguments.get("wait", True) or self._task.check_mode:
+            return {"changed": False, "run": run, "state": status["state"], "status": status}
+        return dict(self._follow(runs, run, arguments), run=run, attached=True)
+
+    def _check(self, agent: Agent, runs: Runs, arguments: Dict[str, Any]) -> Dict[str, Any]:
+        """Ask the present agent what the job would do. One that is too old or missing is not replaced for that."""
+        planned = agent.plan()
+        if not agent.is_useful():
+            warning = self.would_install(planned, "what the job would do is known with it")
+            return {"changed": True, "agent": planned.as_dict(), "warnings": [warning]}
+        run = runs.start().run
+        return dict(self._follow(runs, run, arguments), agent=planned.as_dict())
+
+    def _follow(self, runs: Runs, run: str, arguments: Dict[str, Any]) -> Dict[str, Any]:
+        lines = ProgressLines(self._host, self.verb, display.display)
+        with _interruptible(bool(arguments.get("cancel_on_interrupt"))):
+            try:
+                status = runs.follow(run, lines.show)
+            except KeyboardInterrupt:
+                self.say("the play was interrupted, so the run %s is cancelled" % run)
+                runs.cancel(run)
+                raise
+        runs.forget(run)
+        warnings = list(status.get("warnings") or [])
+        if status["state"] != "done":
+            raise AgentRefused(status["error"], warnings)
+        return self._finished(status["result"], warnings)
+
+    def _show_nothing(self, dummy_status: Dict[str, Any]) -> None:
+        """A run that is being cancelled has no progress."""
+
+    # -- as a process of this machine ---------------------------------------------------------------------------------
+
+    def _run_here(self, job: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
+        process = EngineProcess(job, secrets_of(self.spec, arguments), self.local_prefix())
+        lines = ProgressLines(self._host, self.verb, display.display)
+        warnings: List[str] = []
+
+        def on_event(event: Dict[str, Any]) -> None:
+            if event.get("event") == "status":
+                lines.show(progress_of(event))
+            elif event.get("event") == "warning":
+                warnings.append(said(str(event.get("message"))))
+
+        try:
+            event = process.run(on_event)
+            refusal = error_of(event) if event["event"] == "error" else None
+        except ValueError as error:
+            raise self._invalid(error) from None
+        if refusal is not None:
+            raise AgentRefused(refusal, warnings)
+        return self._finished(event, warnings)
+
+    # -- both -----------------------------------------------------------------------------------------------------------
+
+    def _finished(self, event: Dict[str, Any], warnings: List[str]) -> Dict[str, Any]:
+        """Return the task's result; nothing of the engine's gets into it but what the module documents."""
+        try:
+            result = result_of(self.verb, event)
+        except ValueError as error:
+            raise self._invalid(error) from None
+        warnings += [warning for warning in result.pop("warnings", []) if warning not in warnings]
+        return dict(self.finish(result), warnings=warnings)
+
+    def _invalid(self, error: ValueError) -> AgentAnswerInvalid:
+        return AgentAnswerInvalid(device=self._host, command=self.verb, status=0, words=said(str(error)))
+
+
+@contextlib.contextmanager
+def _interruptible(wanted: bool) -> Iterator[None]:
+    """Let an interrupt of the play arrive as an exception, once; without it Ansible ends the worker on the spot."""
+    if not wanted:
+        yield
+        return
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def interrupt(dummy_number: int, dummy_frame: Any) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)  # Ansible sends one after the other; the cancelling needs a moment
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -8,6 +8,7 @@ This file is PRIVATE to the collection.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -16,6 +17,9 @@ import tempfile
 from typing import Any, Callable, Dict, List, Optional
 
 from ansible.module_utils.common.text.converters import to_bytes, to_text
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid
+
+from ._answers import answer_of, error_of, parse, said
 
 _STOP_SECONDS = 60.0
 _MAX_LINE_BYTES = 8 << 20
@@ -31,7 +35,7 @@ class EngineProcess:
         self._prefix = prefix or []
 
     def run(self, on_event: Callable[[Dict[str, Any]], None]) -> Dict[str, Any]:
-        """Run to the end and return the closing event (``result`` or ``error``).
+        """Run to the end and return the closing event (``result`` or ``error``). :raises ValueError: for what is no event.
 
         An exception of ``on_event`` and an interrupt of the play stop the process: the engine then cancels by itself.
         """
@@ -70,7 +74,7 @@ class EngineProcess:
             line = process.stdout.readline(_MAX_LINE_BYTES)
             if not line:
                 return last
-            event = json.loads(line)
+            event = parse(to_text(line, errors="replace"))
             if event.get("event") in ("result", "error"):
                 last = event
             else:
@@ -89,6 +93,19 @@ class EngineProcess:
         }
 
 
+def ask_engine(prefix: List[str], verb: str) -> Dict[str, Any]:
+    """Ask what an agent would be asked by a verb that needs no job, and return its answer."""
+    command = [*prefix, sys.executable, "-m", "engine.agent.agent_main", "--base", os.devnull, verb]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env=_environment(), check=False)
+    output, complaints = to_text(done.stdout, errors="replace"), to_text(done.stderr, errors="replace")
+    try:
+        answer = parse((output.splitlines() or [""])[-1])
+        return dict(error_of(answer), ok=False) if answer.get("ok") is False else dict(answer_of(verb, answer), ok=True)
+    except ValueError:
+        words = said(output, complaints) or "nothing"
+    raise AgentAnswerInvalid(device="this machine", command=verb, status=done.returncode, words=words)
+
+
 def _environment() -> Dict[str, str]:
     from ansible_collections.plantops.imaging.plugins import module_utils
 
@@ -99,11 +116,14 @@ def _environment() -> Dict[str, str]:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the process. One of sudo takes no signal from an ordinary user, but cancels when nobody follows it any more."""
     if process.poll() is not None:
         return
-    process.terminate()
-    try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+    for signal_it in (process.terminate, process.kill):
+        with contextlib.suppress(PermissionError):
+            signal_it()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+            return

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Tuple
 
 _STEP_PERCENT = 10
+_MAX_PHASE_CHARACTERS = 40
 
 
 class ProgressLines:
@@ -25,7 +26,7 @@ class ProgressLines:
     def show(self, status: Dict[str, Any]) -> None:
         """Show a line when the phase reached another ten percent."""
         done, total = int(status.get("bytes_done") or 0), int(status.get("bytes_in_use") or 0)
-        phase = str(status.get("phase", ""))
+        phase = "".join(one for one in str(status.get("phase", ""))[:_MAX_PHASE_CHARACTERS] if one.isprintable())
         if total <= 0:
             return
         step = min(100, done * 100 // total) // _STEP_PERCENT

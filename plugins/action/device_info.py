@@ -1,0 +1,39 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tells what a device is and which disks it has; the module of the same name documents it."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from ansible_collections.plantops.imaging.plugins.module_utils._arguments import DEVICE_INFO
+from ansible_collections.plantops.imaging.plugins.plugin_utils._agent import AgentRefused
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device_action import DeviceAction
+from ansible_collections.plantops.imaging.plugins.plugin_utils._engine_process import ask_engine
+
+
+class ActionModule(DeviceAction):
+    """Asks the device's agent, which it installs first."""
+
+    spec = DEVICE_INFO
+
+    def work(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
+        if self.is_local() and not self.has_local_agent():
+            answer = ask_engine(self.local_prefix(), "info")
+            if not answer["ok"]:
+                raise AgentRefused(answer)
+            return {"changed": False, "information": answer["information"]}
+        return self._ask_agent(arguments)
+
+    def _ask_agent(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
+        agent = self.look_at_agent(self.open_link(arguments), arguments)
+        if not self._task.check_mode:
+            installed = self.install(agent)
+        else:
+            installed = agent.plan()
+            if not agent.is_useful():
+                warning = self.would_install(installed, "its information is known with it")
+                return {"changed": True, "information": None, "agent": installed.as_dict(), "warnings": [warning]}
+        information = agent.call("info")["information"]
+        return {"changed": installed.changed, "information": information, "agent": installed.as_dict()}

@@ -1,0 +1,82 @@
+#!/usr/bin/python
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: device_info
+short_description: Tell what a device is and which disks it has
+version_added: 0.1.0
+description:
+  - Returns hardware, firmware, operating system, disks, partitions and volumes of a device as one document with a version.
+  - What O(plantops.imaging.image#module:drives) takes can be chosen from it.
+  - The agent is installed or updated first, so this is also the test that remote installation works. A local device
+    (C(ansible_connection=local)) that has no agent is asked without one.
+extends_documentation_fragment:
+  - plantops.imaging.attributes
+  - plantops.imaging.attributes.action
+  - plantops.imaging.agent
+attributes:
+  check_mode:
+    support: full
+    details: Does not install or update the agent. Without one that can be used there is no information.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+seealso:
+  - module: plantops.imaging.agent
+  - module: plantops.imaging.image
+author:
+  - plantops.imaging contributors (@plantops)
+"""
+
+EXAMPLES = r"""
+- name: Ask the device
+  plantops.imaging.device_info:
+  register: device
+
+- name: Show its disks
+  ansible.builtin.debug:
+    var: device.information.disks
+"""
+
+RETURN = r"""
+information:
+  description: The document. V(null) in check mode where the device has no agent.
+  returned: success
+  type: dict
+  contains:
+    version:
+      description: Version of the document. It grows when something changes its meaning or goes.
+      type: int
+      sample: 1
+    operating_system:
+      description: Name and version of the operating system.
+      type: str
+      sample: Debian GNU/Linux 12 (bookworm)
+    disks:
+      description: The disks with their partitions and volumes.
+      type: raw
+agent:
+  description: Which agent answered or would be installed, whether that changes the device, and how much is sent.
+  returned: when the device has an agent or would get one
+  type: dict
+  sample:
+    id: 0.1.0-6a1c0f4be09d2277
+    platform: linux-x86_64-glibc-cp311
+    changed: false
+    replaced:
+    sent_bytes: 0
+error_code:
+  description: The code of the failure in the catalogue of errors.
+  returned: failure
+  type: str
+  sample: A402
+hint:
+  description: What to do about the failure.
+  returned: failure
+  type: str
+"""

@@ -1,0 +1,195 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The agent of one device as the controller sees it: what is there, how it gets there, its verbs (docs/agent.md).
+
+This file is PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
+
+from ansible_collections.plantops.imaging.plugins import module_utils
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.bundle_format import (
+    Bundle,
+    installer_entries,
+    write_zip,
+)
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    AgentAnswerInvalid,
+    InstallationUnsafe,
+    PythonNotFound,
+)
+
+from ._answers import answer_of, error_of, parse, said
+from ._link import Answer, Link
+
+PROTOCOL = 1
+# The distribution's own first: its updates are somebody's job. RHEL 8 and 9 keep it away from the path.
+_PYTHONS = ("python3", "/usr/libexec/platform-python", *("python3.%d" % minor for minor in range(14, 7, -1)))
+_FIND_PYTHON = (
+    'program=$1; shift; for python in "$@"; do '
+    "if \"$python\" -c 'import sys; sys.exit(sys.version_info[:2] < (3, 8))' 2>/dev/null; then "
+    'printf "python=%s\\n" "$python"; exec "$python" "$program"; fi; done; echo python='
+)
+
+
+class AgentRefused(Exception):
+    """A verb's own failure: an error of the catalogue as a document, as ``failure`` takes it."""
+
+    def __init__(self, error: Dict[str, Any], warnings: Optional[List[str]] = None) -> None:
+        super().__init__(str(error.get("message")))
+        self.error = error
+        self.warnings = warnings or []
+
+
+class Installation(NamedTuple):
+    """What an installation would send, or did. ``id`` and ``sent_bytes`` are None where check mode has no bundle to look at."""
+
+    id: Optional[str]
+    platform: str
+    changed: bool
+    replaced: Optional[str]
+    sent_bytes: Optional[int]
+
+    def as_dict(self) -> Dict[str, Any]:
+        return dict(self._asdict())
+
+
+class Agent:
+    """The agent of the device at the other end of ``link``."""
+
+    def __init__(
+        self, link: Link, device: str, interpreter: Optional[str], find_bundle: Callable[[str], Optional[Bundle]]
+    ) -> None:
+        self._link = link
+        self._device = device
+        self._interpreter = interpreter
+        self._find_bundle = find_bundle
+        self.python = ""
+        self._id = ""
+        self._bundle: Optional[Bundle] = None
+        self.found: Dict[str, Any] = {}
+
+    def look(self) -> Dict[str, Any]:
+        """Find the device's Python and what is installed; changes nothing there."""
+        pythons = [self._interpreter] if self._interpreter else list(_PYTHONS)
+        probe = self._link.put(_engine_file("agent", "probe.py"), "probe.py")
+        answer = self._link.run(["/bin/sh", "-c", _FIND_PYTHON, "sh", probe, *pythons])
+        lines = [line.strip() for line in answer.stdout.splitlines() if line.startswith("python=")]
+        self.python = lines[-1][len("python=") :] if lines else ""
+        if lines and not self.python:
+            raise PythonNotFound(device=self._device, names=", ".join(pythons))
+        self.found = self._understood("probe", answer)
+        self.expect(self.python in pythons, "probe", "it names the interpreter %s" % said(self.python))
+        self._id = str(self.found.get("current") or "")
+        return self.found
+
+    @property
+    def current(self) -> str:
+        """The id of the installation in use; "" where there is none."""
+        return self._id
+
+    def is_installed(self) -> bool:
+        """Whether there is anything that :meth:`remove` would remove."""
+        return any(self.found.get(name) for name in ("current", "versions", "parts", "unsafe"))
+
+    def is_useful(self) -> bool:
+        """Whether the present installation answers, speaks this protocol and belongs to this Python."""
+        if not self._id:
+            return False
+        try:
+            version = self.call("version")
+        except (AgentRefused, AgentAnswerInvalid):
+            return False
+        return version.get("protocol") == PROTOCOL and version.get("platform") == self.found["platform"]
+
+    def plan(self) -> Installation:
+        """Return what :meth:`install` would do."""
+        bundle = self._wanted()
+        if bundle is None:
+            return Installation(None, self.found["platform"], True, self._id or None, None)
+        if self._id == bundle.identity:
+            return Installation(bundle.identity, self.found["platform"], False, None, 0)
+        size_bytes = sum(part.size_bytes for part in bundle.missing(self.found["parts"]))
+        return Installation(bundle.identity, self.found["platform"], True, self._id or None, size_bytes)
+
+    def install(self) -> Installation:
+        """Make this collection's agent the device's; send only the parts that it does not have."""
+        planned, bundle = self.plan(), self._wanted()
+        if bundle is None or not planned.changed:
+            return planned
+        with tempfile.TemporaryDirectory(prefix="plantops-imaging-") as folder:
+            for path in bundle.write_missing(self.found["parts"], folder):
+                self._link.put(path, os.path.basename(path))
+        sent = self._link.folder()
+        words = ["install", "--bundle", "%s/bundle.json" % sent, "--parts", sent]
+        answer = self._understood("install", self._link.run([self.python, "%s/installer.pyz" % sent, *words]))
+        self.expect(answer["installed"] == bundle.identity, "install", "it installed %s" % answer["installed"])
+        self._id = bundle.identity
+        return planned._replace(changed=answer["changed"], replaced=answer["replaced"])
+
+    def would_remove(self) -> bool:
+        """Return what :meth:`remove` would.
+
+        :raises InstallationUnsafe: where it would refuse.
+        """
+        base, unsafe = self.found["base"], self.found["unsafe"]
+        if unsafe is None:
+            return self.is_installed()
+        if self._link.run(["/bin/sh", "-c", 'test -e "$1" || test -L "$1"', "sh", base]).status:
+            return False
+        path, dummy_space, reason = unsafe.partition(" ")
+        raise InstallationUnsafe(base=base, path=path, reason=reason)
+
+    def remove(self) -> bool:
+        """Remove everything that installations left; return whether there was anything."""
+        program = io.BytesIO()
+        write_zip(program, installer_entries())
+        installer = self._link.put_data(program.getvalue(), "installer.pyz")
+        answer = self._understood("remove", self._link.run([self.python, installer, "remove"]))
+        self._id = ""
+        return bool(answer["changed"])
+
+    def call(self, verb: str, *arguments: str) -> Dict[str, Any]:
+        """Ask the installed agent.
+
+        :raises AgentRefused: with the verb's own error. :raises AgentAnswerInvalid: when it answers something else than
+        docs/agent.md says.
+        """
+        program = "%s/versions/%s/agent.py" % (self.found["base"], self._id)
+        return self._understood(verb, self._link.run([self.python, program, verb, *arguments]))
+
+    def expect(self, fits: bool, command: str, otherwise: str) -> None:
+        """:raises AgentAnswerInvalid: when an answer does not fit what was asked."""
+        if not fits:
+            raise AgentAnswerInvalid(device=self._device, command=command, status=0, words=otherwise)
+
+    def _wanted(self) -> Optional[Bundle]:
+        if self._bundle is None:
+            self._bundle = self._find_bundle(self.found["platform"])
+        return self._bundle
+
+    def _understood(self, command: str, answer: Answer) -> Dict[str, Any]:
+        # A terminal mixes in what sudo or a login script says; the answer is the last line.
+        lines = [line for line in answer.stdout.splitlines() if line.startswith("{")]
+        words = said(answer.stdout, answer.stderr) or "nothing"
+        if lines:
+            try:
+                document = parse(lines[-1])
+                if document.get("ok") is not False:
+                    return answer_of(command, document)
+                refusal = error_of(document)
+            except ValueError as error:
+                words = said("%s: %s" % (error, words))
+            else:
+                raise AgentRefused(refusal)
+        raise AgentAnswerInvalid(device=self._device, command=command, status=answer.status, words=words)
+
+
+def _engine_file(*names: str) -> str:
+    return os.path.join(next(iter(module_utils.__path__)), "engine", *names)

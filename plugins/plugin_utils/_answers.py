@@ -1,0 +1,243 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a device says, before anything relies on it: bounded, of the types of docs/agent.md, nothing that it does not name.
+
+A device may be in somebody else's hands. What it answers becomes part of a task's result, where names such as
+``ansible_facts`` or ``add_host`` would steer the controller, of commands, and of what a terminal shows.
+
+This file is PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any, Callable, Dict, Iterable
+
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.probe import IDENTITY, SHA256
+
+RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+STATES = ("waiting", "running", "done", "failed", "cancelled", "lost")
+MAX_ANSWER_CHARACTERS = 8 << 20
+_MAX_DEPTH = 40
+_MAX_SAID_CHARACTERS = 1000
+_Check = Callable[[Any], bool]
+_Checks = Dict[str, _Check]
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1 << 63
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and _is_number(value)
+
+
+def _is_path(value: Any) -> bool:
+    return _text(4096)(value) and value.isprintable() and os.path.isabs(value)
+
+
+def _is_state(value: Any) -> bool:
+    return isinstance(value, str) and value in STATES
+
+
+def _text(most: int) -> _Check:
+    return lambda value: isinstance(value, str) and len(value) <= most
+
+
+def _matching(pattern: str) -> _Check:
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def _or_null(check: _Check) -> _Check:
+    return lambda value: value is None or check(value)
+
+
+def _list_of(check: _Check, most: int = 100_000) -> _Check:
+    return lambda value: isinstance(value, list) and len(value) <= most and all(check(one) for one in value)
+
+
+_NAME = _text(500)
+_SENTENCE = _text(20_000)
+_IS_IDENTITY = _matching(IDENTITY.pattern)
+_IS_RUN = _matching(RUN_ID.pattern)
+_WARNINGS = _list_of(_SENTENCE, 1000)
+_ERROR: _Checks = {"code": _matching(r"[A-Z][0-9]{3}"), "message": _SENTENCE, "hint": _SENTENCE}
+_PROGRESS: _Checks = dict(
+    dict.fromkeys(("bytes_in_use", "bytes_done", "bytes_stored", "rate_bytes_per_second"), _is_number),
+    phase=_NAME,
+    remaining_seconds=_or_null(_is_number),
+)
+_STATUS: _Checks = dict(
+    _PROGRESS,
+    number=_is_whole,
+    run=_IS_RUN,
+    state=_is_state,
+    warnings=_WARNINGS,
+    started=_or_null(_NAME),
+    updated=_or_null(_NAME),
+    result=_is_dict,
+    error=_is_dict,
+)
+_RUN: _Checks = {name: _STATUS[name] for name in ("run", "state", "started", "updated")}
+_HELLO: _Checks = {"run": _IS_RUN, "status": _is_dict, "public_key": _or_null(_NAME), "nonce": _or_null(_NAME)}
+_CHANGED: _Checks = {"changed": _is_bool}
+_ANSWERS: Dict[str, _Checks] = {
+    "probe": {
+        "base": _is_path,
+        "platform": _matching(r"[0-9A-Za-z._]+(-[0-9A-Za-z._]+){3}"),
+        "parts": _list_of(_matching(SHA256.pattern)),
+        "versions": _list_of(_IS_IDENTITY),
+        "current": _or_null(_IS_IDENTITY),
+        "previous": _or_null(_IS_IDENTITY),
+        "unsafe": _or_null(_SENTENCE),
+    },
+    "install": dict(_CHANGED, installed=_IS_IDENTITY, replaced=_or_null(_IS_IDENTITY)),
+    "remove": _CHANGED,
+    "version": {"protocol": _is_whole, "platform": _NAME},
+    "info": {"information": _is_dict},
+    "start": _HELLO,
+    "deliver": {"run": _IS_RUN, "status": _is_dict},
+    "status": {"status": _is_dict},
+    "cancel": {"status": _is_dict},
+    "runs": {"runs": _list_of(_is_dict, 1000)},
+    "forget": _CHANGED,
+}
+_SERVER_KEY: _Checks = {"storage_host_key": _NAME, "storage_host_key_is_new": _is_bool}
+_DICTS = _list_of(_is_dict)
+# What the modules document in RETURN, and ``warnings`` and ``comparison``, which become the task's warnings and diff.
+RESULTS: Dict[str, _Checks] = {
+    "image": dict(
+        _CHANGED,
+        image=_or_null(_NAME),
+        device=_NAME,
+        sequence=_is_whole,
+        storage=_SENTENCE,
+        bytes_in_use=_is_number,
+        bytes_stored=_is_number,
+        bytes_reused=_is_number,
+        disks=_DICTS,
+        not_chosen=_DICTS,
+        left_out=_DICTS,
+        healed_packs=_list_of(_NAME),
+        rollover=_or_null(_is_dict),
+        device_changes=_DICTS,
+        seconds=_is_number,
+        warnings=_WARNINGS,
+        comparison=_or_null(_is_dict),
+        **_SERVER_KEY,
+    ),
+    "restore": dict(
+        _CHANGED,
+        image=_NAME,
+        plan=_list_of(_SENTENCE),
+        disks=_DICTS,
+        seconds=_is_number,
+        warnings=_WARNINGS,
+        **_SERVER_KEY,
+    ),
+}
+
+
+def parse(text: str) -> Dict[str, Any]:
+    """Return the JSON object in ``text``.
+
+    :raises ValueError: when it is none, too large or too deep.
+    """
+    if len(text) > MAX_ANSWER_CHARACTERS:
+        raise ValueError("the answer is larger than %d characters" % MAX_ANSWER_CHARACTERS)
+    try:
+        document = json.loads(text)
+    except RecursionError:
+        raise ValueError("the answer is nested too deep") from None
+    if not isinstance(document, dict):
+        raise ValueError("the answer is no object")
+    return document
+
+
+def answer_of(verb: str, document: Dict[str, Any]) -> Dict[str, Any]:
+    """Return what docs/agent.md promises of the answer to ``verb``, and nothing else of it.
+
+    :raises ValueError: when it says something else.
+    """
+    checks = _ANSWERS[verb]
+    if document.get("ok") is not True:
+        raise ValueError("ok is neither true nor false")
+    answer = _fields(document, checks, checks)
+    if "status" in answer:
+        answer["status"] = _status_of(answer["status"])
+    if "runs" in answer:
+        answer["runs"] = [_fields(one, _RUN, ("run", "state")) for one in answer["runs"]]
+    return dict(_tame(answer))
+
+
+def result_of(verb: str, document: Dict[str, Any]) -> Dict[str, Any]:
+    """Return what a run of ``verb`` may put into the task's result.
+
+    :raises ValueError: when one of it has another type.
+    """
+    result = _fields(document, RESULTS[verb], _CHANGED)
+    if result.get("comparison") is not None:
+        sides = dict.fromkeys(("before", "after"), _text(MAX_ANSWER_CHARACTERS))
+        result["comparison"] = _fields(result["comparison"], sides, sides)
+    return dict(_tame(result))
+
+
+def error_of(document: Dict[str, Any]) -> Dict[str, Any]:
+    """Return code, message and hint of a failure.
+
+    :raises ValueError: when it has no such thing.
+    """
+    return dict(_tame(_fields(document, _ERROR, _ERROR)))
+
+
+def progress_of(document: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the figures of a status. :raises ValueError: when one is none."""
+    return dict(_tame(_fields(document, _PROGRESS, ())))
+
+
+def said(*texts: str) -> str:
+    """Return the last words of what a command printed, fit to be shown."""
+    return str(_tame(" ".join(" ".join(texts)[-MAX_ANSWER_CHARACTERS:].split()[-40:])[-_MAX_SAID_CHARACTERS:]))
+
+
+def _status_of(document: Dict[str, Any]) -> Dict[str, Any]:
+    status = _fields(document, _STATUS, ("run", "state"))
+    if status["state"] == "done" and "result" not in status:
+        raise ValueError("result is missing")
+    if status["state"] in ("failed", "cancelled", "lost"):
+        status["error"] = error_of(status.get("error", {}))
+    return status
+
+
+def _fields(document: Dict[str, Any], checks: _Checks, required: Iterable[str]) -> Dict[str, Any]:
+    for name in required:
+        if name not in document:
+            raise ValueError("%s is missing" % name)
+    for name, check in checks.items():
+        if name in document and not check(document[name]):
+            raise ValueError("%s is malformed" % name)
+    return {name: document[name] for name in checks if name in document}
+
+
+def _tame(value: Any, depth: int = 0) -> Any:
+    """Replace what would make a terminal do something; lines stay lines."""
+    if depth > _MAX_DEPTH:
+        raise ValueError("the answer is nested too deep")
+    if isinstance(value, str) and not value.isprintable():
+        return "".join(one if one.isprintable() or one in "\n\t" else "?" for one in value)
+    if isinstance(value, list):
+        return [_tame(one, depth + 1) for one in value]
+    if isinstance(value, dict):
+        return {_tame(name, depth + 1): _tame(one, depth + 1) for name, one in value.items()}
+    return value

@@ -1,0 +1,146 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the action plugins of all device verbs share: arguments, the link, the agent, failures as results.
+
+This file is PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import pwd
+from abc import abstractmethod
+from typing import Any, ClassVar, Dict, List, Optional, Sequence, Tuple
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.plantops.imaging.plugins.module_utils._arguments import failure
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent import probe
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import EngineError
+
+from ._agent import Agent, AgentRefused, Installation
+from ._bundles import find_bundle
+from ._link import Link
+from ._progress import size
+
+display = Display()
+
+
+class DeviceAction(ActionBase):  # type: ignore[misc]
+    """Base of the action plugins that work on a device."""
+
+    spec: ClassVar[Dict[str, Any]]
+    required_if: ClassVar[Sequence[Tuple[str, Any, List[str]]]] = ()
+
+    _supports_check_mode = True
+    _supports_diff = True
+    _supports_async = False
+    _requires_connection = True
+
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
+        """Do the work; never raises for a failure of the catalogue but returns it as a failed result."""
+        result: Dict[str, Any] = super().run(tmp, task_vars)
+        self._vars: Dict[str, Any] = task_vars or {}
+        self._host = str(self._vars.get("inventory_hostname", "device"))
+        dummy_result, arguments = self.validate_argument_spec(argument_spec=self.spec, required_if=self.required_if)
+        arguments = {name: value for name, value in arguments.items() if name in self.spec}
+        try:
+            result.update(self.work(arguments))
+        except EngineError as error:
+            result.update(failure(error.as_dict()), failed=True, changed=False)
+        except AgentRefused as refusal:
+            result.update(failure(refusal.error), failed=True, changed=False, warnings=refusal.warnings)
+        return result
+
+    def cleanup(self, force: bool = False) -> None:
+        """Remove the task's folder on the device; a connection that is away keeps its task's own result."""
+        try:
+            super().cleanup(force)
+        except AnsibleConnectionFailure:
+            self.say("this task's folder in the temporary directory of the device could not be removed")
+
+    @abstractmethod
+    def work(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
+        """Do what the task asks for and return its result.
+
+        :raises EngineError: what went wrong, from the catalogue. :raises AgentRefused: the same, from the device.
+        """
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence about this device while the play goes on."""
+        display.display("%s: %s" % (self._host, sentence))
+
+    def open_link(self, arguments: Dict[str, Any]) -> Link:
+        return Link(self, self._host, self.say, float(arguments["reconnect_seconds"]))
+
+    def look_at_agent(self, link: Link, arguments: Dict[str, Any]) -> Agent:
+        """Return the device's agent after a look at what is installed."""
+        find = functools.partial(
+            find_bundle, directory=arguments.get("bundle_directory"), check=bool(self._task.check_mode)
+        )
+        agent = Agent(link, self._host, self._interpreter(), find)
+        agent.look()
+        return agent
+
+    def install(self, agent: Agent) -> Installation:
+        """Install or update the agent where it is not the one of this collection."""
+        planned = agent.plan()
+        if planned.changed:
+            self.say("the agent %s is installed, %s are sent" % (planned.id, size(planned.sent_bytes or 0)))
+        return agent.install()
+
+    def would_install(self, planned: Installation, rest: str) -> str:
+        """Say in check mode what keeps the answer away."""
+        if planned.sent_bytes is None:
+            return "%s would get the agent first, for which packages are downloaded; %s." % (self._host, rest)
+        return "%s would get the agent %s first (%s); %s." % (self._host, planned.id, size(planned.sent_bytes), rest)
+
+    def is_local(self) -> bool:
+        return str(getattr(self._connection, "transport", "")).rsplit(".", 1)[-1] == "local"
+
+    def has_local_agent(self) -> bool:
+        """Whether this machine has an agent for the user that the task becomes; asked without starting anything."""
+        user = self._becomes()
+        if user is None:
+            return os.path.isdir(probe.default_base())
+        try:
+            account = pwd.getpwnam(user)
+        except KeyError:  # sudo says so
+            return False
+        if account.pw_uid == 0:
+            return os.path.isdir(probe.ROOT_BASE)
+        # What XDG_DATA_HOME is for another user is known to nobody but him.
+        return os.path.isdir(os.path.join(account.pw_dir, ".local", "share", "plantops-imaging"))
+
+    def local_prefix(self) -> List[str]:
+        """Return what stands in front of the engine's command when it runs on this machine."""
+        user = self._becomes()
+        if user is None:
+            return []
+        if self._connection.become.name not in ("sudo", "ansible.builtin.sudo"):
+            raise AnsibleActionFail(
+                "Become method %s can't be used for a local device: use sudo without a password, or run "
+                "ansible-playbook as root." % self._connection.become.name
+            )
+        return ["sudo", "-n", "-H", "-u", user, "--preserve-env=PYTHONPATH,PYTHONDONTWRITEBYTECODE", "--"]
+
+    def _becomes(self) -> Optional[str]:
+        """The user that the task becomes on this machine; None when it stays who it is."""
+        if self._connection.become is None:
+            return None
+        user = str(self.get_become_option("become_user") or "root")
+        try:
+            return None if pwd.getpwnam(user).pw_uid == os.geteuid() else user
+        except KeyError:
+            return user
+
+    def _interpreter(self) -> Optional[str]:
+        """The interpreter that the inventory names for the device; None leaves the search to us."""
+        variables = self._vars
+        if self._task.delegate_to:
+            variables = self._vars.get("ansible_delegated_vars", {}).get(self._task.delegate_to, {})
+        given = self._templar.template(variables.get("ansible_python_interpreter"))
+        return None if not given or str(given).startswith("auto") else str(given)

@@ -1,0 +1,153 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is asked of a connection: put a file, run a command. Nothing else here knows of connections.
+
+This file is PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from typing import Callable, List, NamedTuple, Optional, TypeVar
+
+from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import ConnectionUnfit, DeviceLinkLost
+
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 20.0
+# A link that is dead without a word (a cable, a firewall) would let a command hang for hours; ssh then asks the server.
+_SSH_KEEP_ALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
+_Result = TypeVar("_Result")
+
+
+class Answer(NamedTuple):
+    """How a command on the device ended. Over a terminal both outputs come as one, in ``stdout``."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class Link:
+    """The connection of one task. What is asked of it must bear being asked twice: a lost connection is tried again.
+
+    The first thing asked is not repeated: a device that is off is Ansible's own *unreachable*.
+    """
+
+    def __init__(self, action: ActionBase, device: str, say: Callable[[str], None], time_limit_seconds: float) -> None:
+        self._action = action
+        self._connection = action._connection
+        self._shell = action._connection._shell
+        self._device = device
+        self._say = say
+        self._time_limit_seconds = time_limit_seconds
+        self._has_answered = False
+        self._folder: Optional[str] = None
+        if getattr(self._shell, "SHELL_FAMILY", "sh") != "sh":
+            raise ConnectionUnfit(
+                device=device, transport=self.transport, reason="its shell is %s" % self._shell.SHELL_FAMILY
+            )
+        if self.transport == "ssh":
+            self._keep_alive()
+
+    @property
+    def transport(self) -> str:
+        return str(getattr(self._connection, "transport", "")).rsplit(".", 1)[-1]
+
+    def run(self, words: List[str]) -> Answer:
+        """Run a command as the user that the task becomes.
+
+        :raises DeviceLinkLost: when the connection was lost and stayed away for the time limit.
+        """
+        command = " ".join(self._shell.quote(word) for word in words)
+        return self._persist(lambda: self._run(command))
+
+    def put(self, local_path: str, name: str) -> str:
+        """Put a file into this task's folder on the device, readable there for the user that the task becomes.
+
+        Return its path there. The folder goes with the task.
+        """
+        return self._persist(lambda: self._put(local_path, name))
+
+    def put_data(self, data: bytes, name: str) -> str:
+        """Put ``data`` as a file; it passes through a file of the controller and must hold nothing secret."""
+        with tempfile.NamedTemporaryFile(prefix="plantops-imaging-") as file:
+            file.write(data)
+            file.flush()
+            return self.put(file.name, name)
+
+    def folder(self) -> str:
+        """Return this task's folder on the device."""
+        if self._folder is None:
+            self._folder = self._persist(lambda: self._action._make_tmp_path().rstrip("/"))
+            if self._becomes_another_user():
+                self._action._fixup_perms2([self._folder], execute=True)
+        return self._folder
+
+    def _run(self, command: str) -> Answer:
+        answer = self._action._low_level_execute_command(command)
+        return Answer(int(answer["rc"]), answer["stdout"], answer["stderr"])
+
+    def _put(self, local_path: str, name: str) -> str:
+        path = self._shell.join_path(self.folder(), name)
+        self._action._transfer_file(local_path, path)
+        if self._becomes_another_user():
+            self._action._fixup_perms2([path], execute=False)
+        return path
+
+    def _becomes_another_user(self) -> bool:
+        """Whether files need rights for a user who is neither the connection's own nor root."""
+        return bool(self._action._is_become_unprivileged())
+
+    def _persist(self, ask: Callable[[], _Result]) -> _Result:
+        """Ask, and ask again when the connection is lost, until it stays away for the time limit."""
+        lost_at: Optional[float] = None
+        pause_seconds = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                result = ask()
+            except AnsibleAuthenticationFailure:
+                raise
+            except AnsibleConnectionFailure as error:
+                if not self._has_answered:
+                    raise
+                now = time.monotonic()
+                if lost_at is None:
+                    lost_at = now
+                    self._say("the connection is lost, trying again; what runs on the device goes on")
+                if now - lost_at >= self._time_limit_seconds:
+                    raise DeviceLinkLost(
+                        device=self._device, seconds=int(self._time_limit_seconds), reason=_last_words(error)
+                    ) from error
+                time.sleep(min(pause_seconds, max(0.0, lost_at + self._time_limit_seconds - now)))
+                pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
+                self._reset()
+                continue
+            if lost_at is not None:
+                self._say("the connection is back")
+            self._has_answered = True
+            return result
+
+    def _reset(self) -> None:
+        """Have the connection made anew; a plugin that can't says so and does it by itself."""
+        try:
+            self._connection.reset()
+        except (AnsibleError, OSError) as error:
+            self._say("the connection could not be reset: %s" % _last_words(error))
+
+    def _keep_alive(self) -> None:
+        given = self._connection.get_option("ssh_extra_args") or ""
+        everything = " ".join(
+            str(self._connection.get_option(name) or "") for name in ("ssh_args", "ssh_common_args", "ssh_extra_args")
+        )
+        if "ServerAliveInterval" not in everything:
+            self._connection.set_option("ssh_extra_args", ("%s %s" % (given, _SSH_KEEP_ALIVE)).strip())
+
+
+def _last_words(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # With -vvvv everything that ssh says of itself is part of the message.
+    return (lines[-1] if lines else type(error).__name__).rstrip(".")[:300]

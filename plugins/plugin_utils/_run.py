@@ -1,0 +1,118 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run on a device: started or found again, given its secrets, followed to its end.
+
+This file is PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import secrets
+import time
+from typing import Any, Callable, Dict, NamedTuple
+
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.job_secrets import split
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.sealing import seal
+
+from ._agent import Agent, AgentRefused
+from ._answers import RUN_ID
+from ._link import Link
+
+ALIVE = ("waiting", "running")
+# How long the device waits for news before it answers: short at first, then a twentieth of what the run took so far, so
+# that a run of eight hours costs the controller some 350 questions.
+_SHORTEST_WAIT_SECONDS = 2
+_SHORTEST_PAUSE_SECONDS = 1.0  # from question to question, also of a device that does not wait
+_LONGEST_WAIT_SECONDS = 120
+_WAIT_SHARE = 20
+# No status ever has this number: the question is answered when the time is over or the run has ended.
+_AFTER_EVERYTHING = 10**12
+
+
+class Handle(NamedTuple):
+    """A run under way; ``attached`` when another task started it."""
+
+    run: str
+    attached: bool
+    status: Dict[str, Any]
+
+
+def name_of(public_job: Dict[str, Any]) -> str:
+    """Return what the ids of all runs of this job begin with: the verb and a digest of the settings that are no secrets."""
+    settings = {name: value for name, value in public_job.items() if name != "timestamp"}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return "%s-%s-" % (public_job["verb"], digest)
+
+
+class Runs:
+    """The runs of one job on one device."""
+
+    def __init__(self, link: Link, agent: Agent, job: Dict[str, Any]) -> None:
+        self._link = link
+        self._agent = agent
+        self._public, self._hidden = split(job)
+        self._name = name_of(self._public)
+
+    def start(self) -> Handle:
+        """Start a run, or find the one of this job that lives, and see that it gets its secrets.
+
+        :raises AgentRefused: when it can't start; another job's run lives, for one.
+        """
+        document = json.dumps(dict(self._public, controller_seconds=int(time.time())), sort_keys=True).encode()
+        moment = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+        run = new = "%s%s-%s" % (self._name, moment, secrets.token_hex(3))
+        try:
+            answer = self._agent.call("start", new, self._link.put_data(document, "job.json"))
+        except AgentRefused:
+            known = self._agent.call("runs")["runs"]
+            living = [one["run"] for one in known if one["state"] in ALIVE and self._is_ours(one["run"])]
+            if not living:
+                raise
+            run = living[0]
+            answer = self._agent.call("start", run, self._link.put_data(document, "job.json"))
+        self._agent.expect(answer["run"] == run, "start", "it names the run %s" % answer["run"])
+        if answer["status"]["state"] == "waiting":
+            self._deliver(answer)
+        return Handle(run, run != new, answer["status"])
+
+    def status(self, run: str) -> Dict[str, Any]:
+        return self._status(run)
+
+    def follow(self, run: str, show: Callable[[Dict[str, Any]], None]) -> Dict[str, Any]:
+        """Return the last status of the run, and show those before."""
+        began = time.monotonic()
+        while True:
+            share = (time.monotonic() - began) / _WAIT_SHARE
+            wait = int(min(_LONGEST_WAIT_SECONDS, max(_SHORTEST_WAIT_SECONDS, share)))
+            words = ("--after", str(_AFTER_EVERYTHING), "--wait", str(wait))
+            asked = time.monotonic()
+            status = self._status(run, *words)
+            show(status)
+            if status["state"] not in ALIVE:
+                return status
+            time.sleep(max(0.0, asked + _SHORTEST_PAUSE_SECONDS - time.monotonic()))
+
+    def cancel(self, run: str) -> None:
+        self._agent.call("cancel", run)
+
+    def forget(self, run: str) -> None:
+        """Delete what the device keeps of a run that has ended."""
+        self._agent.call("forget", run)
+
+    def _status(self, run: str, *words: str) -> Dict[str, Any]:
+        status: Dict[str, Any] = self._agent.call("status", run, *words)["status"]
+        self._agent.expect(status["run"] == run, "status", "it names the run %s" % status["run"])
+        return status
+
+    def _is_ours(self, run: str) -> bool:
+        """Whether the id, which comes from the device, is one that this job's runs are given."""
+        return run.startswith(self._name) and bool(RUN_ID.fullmatch(run))
+
+    def _deliver(self, hello: Dict[str, Any]) -> None:
+        sealed = seal(hello, self._hidden)
+        path = self._link.put_data(json.dumps(sealed).encode(), "sealed.json")
+        self._agent.call("deliver", hello["run"], path)

@@ -1,0 +1,289 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A device in somebody else's hands: what it answers is bounded, of the promised types, and steers nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Dict, List, Optional
+
+import pytest
+import yaml
+from ansible_collections.plantops.imaging.plugins.action.agent import ActionModule as AgentAction
+from ansible_collections.plantops.imaging.plugins.action.image import ActionModule as ImageAction
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    AgentAnswerInvalid,
+    InstallationUnsafe,
+)
+from ansible_collections.plantops.imaging.plugins.plugin_utils import _answers, _engine_action, _engine_process, _run
+from ansible_collections.plantops.imaging.plugins.plugin_utils._agent import Agent, AgentRefused
+from ansible_collections.plantops.imaging.plugins.plugin_utils._link import Answer
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress import ProgressLines
+
+MODULES = Path(__file__).parents[3] / "plugins" / "modules"
+CURRENT = "0.1.0-0123456789abcdef"
+PROBE = {
+    "ok": True,
+    "base": "/opt/plantops-imaging",
+    "platform": "linux-x86_64-glibc-cp311",
+    "parts": [],
+    "versions": [CURRENT],
+    "current": CURRENT,
+    "previous": None,
+    "unsafe": None,
+}
+STEERING = {
+    "ansible_facts": {"ansible_python_interpreter": "/tmp/mine"},
+    "add_host": {"host_name": "other"},
+    "add_group": "mine",
+    "_ansible_notify": ["a handler"],
+    "invocation": {"module_args": {}},
+    "ansible_connection": "local",
+    "exception": "x",
+    "results": [],
+    "failed": False,
+}
+RESULT = {
+    "changed": True,
+    "image": "2026-11-22_13-45-10",
+    "seconds": 74.2,
+    "bytes_in_use": 10,
+    "bytes_stored": 5,
+    "warnings": ["w\x1b[2J"],
+    "comparison": {"before": "a\n", "after": "b\n", "before_header": "mine"},
+}
+
+
+class Device:
+    """A link whose other end answers as the test says, by verb; a function gets the words of the command."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers: Dict[str, Any] = dict({"probe": PROBE}, **answers)
+        self.asked: List[List[str]] = []
+
+    def put(self, dummy_path: str, name: str) -> str:
+        return "/tmp/task/" + name
+
+    def put_data(self, dummy_data: bytes, name: str) -> str:
+        return "/tmp/task/" + name
+
+    def run(self, words: List[str]) -> Answer:
+        self.asked.append(words)
+        if words[0] == "/bin/sh" and words[2].startswith("test"):
+            return Answer(self.answers["base_exists"], "", "")
+        verb = "probe" if words[0] == "/bin/sh" else words[2]
+        answer = self.answers[verb]
+        answer = answer(words) if callable(answer) else answer
+        text = answer if isinstance(answer, str) else json.dumps(answer)
+        return Answer(0, ("python=python3\n" if verb == "probe" else "") + text + "\n", "")
+
+
+def agent_of(device: Device) -> Agent:
+    agent = Agent(device, "press-1", None, lambda dummy_platform: SimpleNamespace(identity=CURRENT))  # type: ignore
+    agent.look()
+    return agent
+
+
+def status_of(words: List[str], **more: Any) -> Dict[str, Any]:
+    return {"ok": True, "run": words[3], "status": dict({"run": words[3], "state": "done"}, **more)}
+
+
+def image_action(device: Device, monkeypatch: pytest.MonkeyPatch) -> ImageAction:
+    action = ImageAction.__new__(ImageAction)
+    action._host, action._task = "press-1", SimpleNamespace(check_mode=False, diff=True)
+    said: List[str] = []
+    monkeypatch.setattr(action, "say", said.append)
+    monkeypatch.setattr(action, "is_local", lambda: False)
+    monkeypatch.setattr(action, "open_link", lambda dummy: device)
+    monkeypatch.setattr(action, "look_at_agent", lambda link, dummy: agent_of(link))
+    return action
+
+
+def test_nothing_of_a_result_reaches_the_task_but_what_the_module_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    hostile = Device(
+        start=lambda words: dict(status_of(words, state="running"), public_key=None, nonce=None, **STEERING),
+        status=lambda words: status_of(words, result=dict(RESULT, **STEERING), warnings=[], **STEERING),
+        forget=dict(STEERING, ok=True, changed=True),
+    )
+    result = image_action(hostile, monkeypatch).work({"device_name": "press-1"})
+    assert not set(STEERING) & set(result)
+    assert result["image"] == RESULT["image"]
+    assert result["warnings"] == ["w?[2J"], "a terminal shows it"
+    assert result["diff"]["before_header"] == "device at the previous image"
+    assert set(result["diff"]) == {"before", "after", "before_header", "after_header"}
+
+
+def test_the_process_of_a_local_device_is_trusted_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    action = image_action(Device(), monkeypatch)
+    monkeypatch.setattr(action, "local_prefix", list)
+    event = dict(RESULT, event="result", **STEERING)
+    monkeypatch.setattr(_engine_action.EngineProcess, "run", lambda dummy_self, dummy_on_event: dict(event))
+    result = action._run_here({}, {})
+    assert not (set(STEERING) | {"event"}) & set(result)
+    event["changed"] = "yes"
+    with pytest.raises(AgentAnswerInvalid, match="changed is malformed"):
+        action._run_here({}, {})
+
+
+def test_a_local_process_that_prints_something_else_is_an_error_of_the_catalogue(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\ncat > /dev/null\necho no answer\n", encoding="ascii")
+    program.chmod(0o700)
+    monkeypatch.setattr(_engine_process.sys, "executable", str(program))
+    with pytest.raises(AgentAnswerInvalid, match="this machine answered info"):
+        _engine_process.ask_engine([], "info")
+    with pytest.raises(ValueError):
+        _engine_process.EngineProcess({}, []).run(lambda dummy_event: None)
+
+
+@pytest.mark.parametrize(("verb", "module"), [("image", "image"), ("restore", "image_restore")])
+def test_the_names_that_are_let_through_are_those_of_the_documentation(verb: str, module: str) -> None:
+    source = (MODULES / (module + ".py")).read_text(encoding="utf-8")
+    documented = set(yaml.safe_load(source.split('RETURN = r"""')[1].split('"""')[0]))
+    of_the_controller = {"run", "state", "status", "attached", "agent", "error_code", "hint"}
+    assert set(_answers.RESULTS[verb]) - {"changed", "warnings", "comparison"} == documented - of_the_controller
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"base": "opt"},
+        {"base": "/opt/x\n"},
+        {"base": "/opt/\x1b]0;"},
+        {"base": ["/opt"]},
+        {"platform": "../../etc-x-y-z"},
+        {"platform": 3},
+        {"parts": "abc"},
+        {"parts": ["../x"]},
+        {"current": "0.1.0-0123456789abcdef/../x"},
+        {"versions": None},
+        {"unsafe": 1},
+        {"ok": 1},
+    ],
+    ids=str,
+)
+def test_a_probe_of_other_types_is_refused(wrong: Dict[str, Any]) -> None:
+    with pytest.raises(AgentAnswerInvalid, match="press-1 answered probe"):
+        agent_of(Device(probe=dict(PROBE, **wrong)))
+    assert agent_of(Device()).found["base"] == "/opt/plantops-imaging"
+
+
+def test_the_interpreter_is_one_that_was_asked_for() -> None:
+    with pytest.raises(AgentAnswerInvalid, match="names the interpreter /tmp/mine"):
+        agent_of(Device(probe="python=/tmp/mine\n" + json.dumps(PROBE)))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"ok": true, "information": ' + "[" * 100_000 + "]" * 100_000 + "}",
+        '{"ok": true, "information": {"a": ' + "[" * 60 + "]" * 60 + "}}",
+        '{"ok": true, "information": {"a": "' + "x" * _answers.MAX_ANSWER_CHARACTERS + '"}}',
+        '{"ok": true, "information": []}',
+        '{"ok": true}',
+        '{"ok": false}',
+        '{"ok": false, "code": "A300", "message": {"x": 1}, "hint": ""}',
+        "{",
+        "{" + "\x1b[2J" * 100_000,
+    ],
+    ids=["deep", "deep enough", "large", "list", "missing", "no error", "no message", "no JSON", "long words"],
+)
+def test_an_answer_that_is_none_is_refused_in_a_sentence_that_can_be_shown(answer: str) -> None:
+    with pytest.raises(AgentAnswerInvalid, match="answered info") as caught:
+        agent_of(Device(info=answer)).call("info")
+    assert len(str(caught.value)) < 1500
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"state": "resting"},
+        {"state": ["done"]},
+        {"run": "another"},
+        {"bytes_done": "1"},
+        {"bytes_in_use": -1},
+        {"bytes_stored": float("nan")},
+        {"remaining_seconds": 1e400},
+        {"phase": 1},
+        {"warnings": "w"},
+        {"state": "failed"},
+        {"state": "failed", "error": {"code": "A300"}},
+        {"state": "done", "result": None},
+    ],
+    ids=str,
+)
+def test_a_status_of_other_types_is_refused(wrong: Dict[str, Any]) -> None:
+    device = Device(status=lambda words: status_of(words, **dict({"result": RESULT}, **wrong)))
+    runs = _run.Runs(device, agent_of(device), {"verb": "image"})  # type: ignore[arg-type]
+    with pytest.raises(AgentAnswerInvalid):
+        runs.follow("image-1", lambda dummy_status: None)
+
+
+@pytest.mark.parametrize("wrong", [{"run": "image-2"}, {"public_key": 7}, {"nonce": ["a"]}], ids=str)
+def test_secrets_are_sealed_for_the_run_that_was_asked_for(wrong: Dict[str, Any]) -> None:
+    device = Device(
+        start=lambda words: dict(status_of(words, state="waiting"), **dict({"public_key": "a", "nonce": "b"}, **wrong))
+    )
+    runs = _run.Runs(device, agent_of(device), {"verb": "image"})  # type: ignore[arg-type]
+    with pytest.raises(AgentAnswerInvalid, match="answered start"):
+        runs.start()
+    assert device.asked[-1][2] == "start", "nothing was delivered"
+
+
+def test_a_device_that_does_not_wait_is_asked_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=0.0, pauses=[])
+
+    def sleep(seconds: float) -> None:
+        clock.pauses.append(seconds)
+        clock.now += seconds
+
+    monkeypatch.setattr(_run.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(_run.time, "sleep", sleep)
+    device = Device()
+    device.answers["status"] = lambda words: status_of(
+        words, state="done" if len(clock.pauses) == 5 else "running", result=RESULT
+    )
+    runs = _run.Runs(device, agent_of(device), {"verb": "image"})  # type: ignore[arg-type]
+    assert runs.follow("image-1", lambda dummy_status: None)["state"] == "done"
+    assert clock.pauses == [1.0] * 5
+
+
+def test_a_phase_is_shown_without_what_a_terminal_obeys() -> None:
+    shown: List[str] = []
+    lines = ProgressLines("press-1", "image", shown.append)
+    lines.show({"phase": "\x1b[2J\n" + "x" * 5000, "bytes_done": 1, "bytes_in_use": 2})
+    assert len(shown) == 1
+    assert shown[0].isprintable()
+    assert len(shown[0]) < 80
+
+
+@pytest.mark.parametrize(("base_exists", "refused"), [(0, True), (1, False)])
+def test_check_mode_says_what_a_removal_would_refuse(base_exists: int, refused: bool) -> None:
+    probe = dict(PROBE, unsafe="/opt can be written by others (mode 777)", current=None, versions=[])
+    device = Device(probe=probe, base_exists=base_exists)
+    action = AgentAction.__new__(AgentAction)
+    action._task = SimpleNamespace(check_mode=True)
+    if not refused:
+        assert action._remove(agent_of(device))["changed"] is False
+        return
+    with pytest.raises(
+        InstallationUnsafe, match=r"imaging can't be trusted: /opt can be written by others \(mode 777\)"
+    ):
+        action._remove(agent_of(device))
+
+
+def test_a_refusal_is_told_in_three_fields_that_can_be_shown() -> None:
+    refusal: Optional[AgentRefused] = None
+    answer = dict(STEERING, ok=False, code="A300", message="no\x07", hint="h", ansible_facts={})
+    try:
+        agent_of(Device(info=answer)).call("info")
+    except AgentRefused as error:
+        refusal = error
+    assert refusal is not None
+    assert refusal.error == {"code": "A300", "message": "no?", "hint": "h"}

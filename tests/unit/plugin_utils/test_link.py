@@ -1,0 +1,147 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The link to a device: what is repeated, for how long, and what is not; how runs get their names."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+import pytest
+from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import ConnectionUnfit, DeviceLinkLost
+from ansible_collections.plantops.imaging.plugins.plugin_utils import _link
+from ansible_collections.plantops.imaging.plugins.plugin_utils._run import name_of
+
+
+class Shell:
+    SHELL_FAMILY = "sh"
+
+    def quote(self, word: str) -> str:
+        return "'%s'" % word
+
+
+class Connection:
+    def __init__(self, transport: str = "ssh", **options: str) -> None:
+        self.transport = transport
+        self._shell = Shell()
+        self.options = options
+        self.resets = 0
+
+    def get_option(self, name: str) -> Any:
+        return self.options.get(name)
+
+    def set_option(self, name: str, value: str) -> None:
+        self.options[name] = value
+
+    def reset(self) -> None:
+        self.resets += 1
+        raise AnsibleError("this connection can't")
+
+
+class Action:
+    """Fails as the script says, then answers."""
+
+    def __init__(self, *script: Exception, transport: str = "ssh", **options: str) -> None:
+        self._connection = Connection(transport, **options)
+        self.script = list(script)
+        self.commands: List[str] = []
+
+    def _low_level_execute_command(self, command: str) -> Dict[str, Any]:
+        self.commands.append(command)
+        if self.script:
+            error = self.script.pop(0)
+            if error is not None:
+                raise error
+        return {"rc": 0, "stdout": "out", "stderr": ""}
+
+
+class Clock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        self.pauses: List[float] = []
+        monkeypatch.setattr(_link.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(_link.time, "sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+
+
+def lost(times: int) -> List[Exception]:
+    return [AnsibleConnectionFailure("ssh: everything it said\nShared connection to x closed.\n")] * times
+
+
+def test_a_lost_connection_is_reset_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    action = Action(None, *lost(6))
+    said: List[str] = []
+    link = _link.Link(action, "press-1", said.append, 600)
+    link.run(["true"])
+    assert link.run(["agent", "status"]) == (0, "out", "")
+    assert clock.pauses == [1, 2, 4, 8, 16, 20]
+    assert action._connection.resets == 6
+    assert action.commands[1:] == ["'agent' 'status'"] * 7
+    assert [said[0].split(",")[0], said[-1]] == ["the connection is lost", "the connection is back"]
+
+
+def test_what_stays_away_is_given_up_at_the_limit_and_the_clock_starts_anew_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock(monkeypatch)
+    action = Action(None, *lost(3), None, *lost(99))
+    link = _link.Link(action, "press-1", lambda dummy: None, 10)
+    link.run(["true"])
+    link.run(["true"])
+    began = clock.now
+    with pytest.raises(DeviceLinkLost) as caught:
+        link.run(["true"])
+    assert clock.now - began == 10
+    assert "press-1 was lost and did not come back within 10 seconds: Shared connection to x closed." in str(
+        caught.value
+    )
+
+
+def test_a_device_that_never_answered_is_unreachable_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    link = _link.Link(Action(*lost(1)), "press-1", lambda dummy: None, 600)
+    with pytest.raises(AnsibleConnectionFailure):
+        link.run(["true"])
+    assert clock.pauses == []
+
+
+def test_a_refused_login_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    link = _link.Link(Action(None, AnsibleAuthenticationFailure("no")), "press-1", lambda dummy: None, 600)
+    link.run(["true"])
+    with pytest.raises(AnsibleAuthenticationFailure):
+        link.run(["true"])
+    assert clock.pauses == [], "an account would be locked"
+
+
+def test_a_silent_server_is_noticed_unless_the_site_says_how() -> None:
+    action = Action(ssh_extra_args="-v")
+    _link.Link(action, "press-1", lambda dummy: None, 1)
+    assert action._connection.options["ssh_extra_args"].startswith("-v -o ServerAliveInterval=")
+    theirs = Action(ssh_common_args="-o ServerAliveInterval=60")
+    _link.Link(theirs, "press-1", lambda dummy: None, 1)
+    assert theirs._connection.options == {"ssh_common_args": "-o ServerAliveInterval=60"}
+    other = Action(transport="plantops.imaging.other")
+    assert _link.Link(other, "press-1", lambda dummy: None, 1).transport == "other"
+    assert other._connection.options == {}
+
+
+def test_a_shell_that_is_no_posix_shell_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Shell, "SHELL_FAMILY", "powershell")
+    with pytest.raises(ConnectionUnfit, match=r"winrm.*its shell is powershell"):
+        _link.Link(Action(transport="winrm"), "press-1", lambda dummy: None, 1)
+
+
+def test_runs_of_one_job_share_the_beginning_of_their_names() -> None:
+    job = {"verb": "image", "device": "press-1", "drives": ["/dev/sda"], "timestamp": "2026-11-22_13-45-10"}
+    name = name_of(job)
+    assert name.startswith("image-")
+    assert name_of(dict(job, timestamp="2026-11-23_13-45-10")) == name
+    assert name_of(dict(reversed(list(job.items())))) == name
+    assert name_of(dict(job, drives=["/dev/sdb"])) != name
+    assert len(name + "20261122-134510-a1b2c3") <= 64

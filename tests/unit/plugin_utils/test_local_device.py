@@ -1,0 +1,103 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A local device: whose agent is looked for, and who the engine's process becomes."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import List, Optional
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible_collections.plantops.imaging.plugins.action.device_info import ActionModule
+from ansible_collections.plantops.imaging.plugins.plugin_utils import _device_action, _engine_process
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device_action import DeviceAction
+
+ACCOUNTS = {"root": 0, "line3": 1003, "press": 1004}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def account(name: str) -> SimpleNamespace:
+        return SimpleNamespace(pw_uid=ACCOUNTS[name], pw_dir=str(tmp_path / name))
+
+    monkeypatch.setattr(_device_action, "pwd", SimpleNamespace(getpwnam=account))
+    monkeypatch.setattr(_device_action.probe, "ROOT_BASE", str(tmp_path / "opt"))
+    monkeypatch.setattr(_device_action.probe, "default_base", lambda: str(tmp_path / "mine"))
+    return tmp_path
+
+
+def action_of(user: Optional[str], monkeypatch: pytest.MonkeyPatch, me: int, method: str = "sudo") -> DeviceAction:
+    action: DeviceAction = ActionModule.__new__(ActionModule)
+    become = None if user is None else SimpleNamespace(name=method, get_option=lambda *dummy, **dummy_more: user)
+    action._connection, action._play_context = SimpleNamespace(become=become), None
+    monkeypatch.setattr(_device_action.os, "geteuid", lambda: me)
+    return action
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("user", "me", "words"),
+    [
+        (None, 1003, []),
+        ("root", 0, []),
+        ("line3", 1003, []),
+        ("line3", 0, ["-u", "line3"]),
+        ("root", 1003, ["-u", "root"]),
+        ("press", 1003, ["-u", "press"]),
+        ("nobody-knows", 0, ["-u", "nobody-knows"]),
+    ],
+)
+def test_the_process_becomes_the_user_of_the_task(
+    user: Optional[str], me: int, words: List[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = action_of(user, monkeypatch, me).local_prefix()
+    assert prefix == (
+        ["sudo", "-n", "-H", *words, "--preserve-env=PYTHONPATH,PYTHONDONTWRITEBYTECODE", "--"] if words else []
+    )
+
+
+@pytest.mark.usefixtures("folder")
+def test_another_method_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AnsibleActionFail, match="Become method doas"):
+        action_of("root", monkeypatch, 1003, "doas").local_prefix()
+
+
+@pytest.mark.parametrize(
+    ("user", "me", "base"),
+    [
+        (None, 1003, "mine"),
+        ("line3", 1003, "mine"),
+        ("root", 1003, "opt"),
+        ("press", 0, "press/.local/share/plantops-imaging"),
+    ],
+)
+def test_the_agent_is_that_of_the_user_whom_the_task_becomes(
+    user: Optional[str], me: int, base: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not action_of(user, monkeypatch, me).has_local_agent()
+    (folder / base).mkdir(parents=True)
+    assert action_of(user, monkeypatch, me).has_local_agent()
+    assert not action_of("nobody-knows", monkeypatch, me).has_local_agent()
+
+
+def test_the_accounts_are_those_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = os.geteuid()
+    assert action_of(pwd.getpwuid(here).pw_name, monkeypatch, here).local_prefix() == []
+
+
+def test_a_process_that_takes_no_signal_ends_when_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(dummy_process: subprocess.Popen[bytes]) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(_engine_process, "_STOP_SECONDS", 20.0)
+    monkeypatch.setattr(subprocess.Popen, "terminate", refuse)
+    monkeypatch.setattr(subprocess.Popen, "kill", refuse)
+    process = subprocess.Popen(["yes"], stdout=subprocess.PIPE)
+    _engine_process._stop(process)
+    assert process.returncode is not None
