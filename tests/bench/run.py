@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`make bench`: measures and prints tables. Arguments choose: peers, io-rate, latency, scale, storages, smb; none means all."""
+"""`make bench`: measures and prints tables. Arguments choose: peers, io-rate, latency, scale, storages, smb, wire, crowd; none means all."""
 
 from __future__ import annotations
 
@@ -13,19 +13,25 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent / "plugins" / "module_utils")]
 
+import crowd  # noqa: E402
 import limits  # noqa: E402  # the path is known only now
 import peers  # noqa: E402
 import scale  # noqa: E402
 import smb  # noqa: E402
 import storages  # noqa: E402
+import wire  # noqa: E402
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", choices=["peers", "io-rate", "latency", "scale", "storages", "smb", []])
+    parser.add_argument(
+        "what", nargs="*", choices=["peers", "io-rate", "latency", "scale", "storages", "smb", "wire", "crowd", []]
+    )
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp/plantops-bench"))
     parser.add_argument("--gib", type=float, default=4.0, help="bytes in use of the volume for peers")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--file-systems", nargs="+", choices=["ntfs", "ext4"], default=["ntfs", "ext4"])
+    parser.add_argument("--caches", nargs="+", choices=["warm", "cold"], default=["warm", "cold"])
     parser.add_argument("--tib", type=float, default=2.0, help="size of the simulated disk")
     options = parser.parse_args()
     os.environ["PATH"] = os.environ["PATH"] + ":/usr/sbin:/sbin"
@@ -35,7 +41,9 @@ def main() -> None:
         "scale": lambda: scale.main(options.folder, options.tib),
         "storages": lambda: storages.main(options.folder, 256, options.rounds),
         "smb": lambda: smb.main(options.folder, 256, options.rounds),
-        "peers": lambda: peers.main(options.folder, options.gib, options.rounds),
+        "wire": lambda: wire.main(options.folder, 1024, options.rounds),
+        "crowd": lambda: crowd.main(options.folder),
+        "peers": lambda: peers.main(options.folder, options.gib, options.rounds, options.file_systems, options.caches),
     }
     for name in options.what or parts:
         text = parts[name]()
