@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 FUZZ_MINUTES ?= 5
 
-.PHONY: setup demo test test-long lint bench docs fuzz lock clean
+.PHONY: setup demo test test-long lint bench docs fuzz lock lock-agent clean
 
 setup:
 	@PYTHON=$(PYTHON) scripts/setup.sh
@@ -22,6 +22,7 @@ lint: setup
 	@scripts/lint.sh
 
 bench: setup
+	$(BIN)/python -m pip install --quiet -r requirements/bench.in
 	$(BIN)/python tests/bench/run.py
 
 docs: setup
@@ -33,6 +34,10 @@ fuzz: setup
 lock: setup
 	$(BIN)/python -m pip install --upgrade --quiet -r requirements/dev.in
 	$(BIN)/python -m pip freeze > requirements/dev.txt
+
+# The wheels of the agent's bundles, for every platform, with their hashes.
+lock-agent: setup
+	$(BIN)/python scripts/lock-agent-wheels.py
 
 clean:
 	rm -rf build demo .hypothesis

@@ -27,6 +27,23 @@ def memory_path(tmp_path: Path):
     shutil.rmtree(folder)
 
 
+@pytest.fixture
+def agent(memory_path: Path):
+    """An agent with a base of its own; whatever it runs is ended."""
+    from support.agent_runs import AgentOnDevice
+
+    one = AgentOnDevice(memory_path)
+    yield one
+    one.end_all()
+
+
+@pytest.fixture
+def ordinary_umask():
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="session")
 def need():
     """Return a function that fails the test when one of the named programs is missing."""

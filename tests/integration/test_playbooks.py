@@ -6,28 +6,19 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from support import plain_disks
+from support.plain_disks import MIB, PASSWORD, PLAIN
 from support.playbooks import ROOT, Site
-
-PASSWORD = "correct-horse-battery-staple-47"
-PLAIN = b"THE-RECIPE-OF-LINE-3-IS-KNOWN-TO-NOBODY-ELSE "
-MIB = 1 << 20
 
 
 def make_disk(path: Path, size_mib: int = 12) -> None:
-    """A disk without a partition table that recognises itself as nothing: imaged whole."""
-    with open(path, "wb") as disk:
-        disk.truncate(size_mib * MIB)
-        disk.seek(MIB)
-        disk.write(PLAIN * 20_000)
-        disk.seek(5 * MIB)
-        disk.write(random.Random(5).randbytes(3 * MIB))
+    plain_disks.make_disk(path, size_mib, noise_mib=3, seed=5)
 
 
 @pytest.fixture
@@ -262,3 +253,18 @@ def test_the_operator_rolls_over_what_devices_may_not(site: Site) -> None:
     refused = site.play("rollover", "-e", "imaging_keep=0")
     assert refused.status != 0
     assert "imaging_keep must be at least 1, not 0" in refused.output
+
+
+def test_a_local_device_tells_what_it_is_without_an_agent(site: Site) -> None:
+    played = site.play("device_info")
+    assert played.status == 0, played.output
+    told = played.result("Ask the device")
+    assert told["changed"] is False
+    assert told["information"]["version"] >= 1
+
+
+def test_cancelling_needs_a_handle(site: Site) -> None:
+    refused = site.play("image", "-e", "imaging_cancel=true")
+    assert refused.status != 0
+    assert "cancel is True but all of the following are missing: run" in refused.output
+    assert list(site.storage.iterdir()) == []

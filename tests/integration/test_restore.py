@@ -252,11 +252,13 @@ def test_tables_and_boot_sectors_come_last(
 ) -> None:
     made = image_two(storage)
     events: List[Tuple[str, int, int]] = []
-    write, sync = Target.write, Target.sync
+    write, sync = Target.write_pieces, Target.sync
 
-    def watched_write(target: Target, offset_bytes: int, data: bytes) -> None:
-        events.append((Path(target.path).name, offset_bytes, len(data)))
-        write(target, offset_bytes, data)
+    def watched_write(target: Target, offset_bytes: int, pieces: List[bytes]) -> None:
+        write(target, offset_bytes, pieces)
+        for number, piece in enumerate(pieces):
+            start = offset_bytes + sum(len(before) for before in pieces[:number])
+            events.append((Path(target.path).name, start, len(piece)))
         if offset_bytes:
             assert target.read(0, len(MARK)) == MARK  # up to the very last write the disk says what it is
 
@@ -264,7 +266,7 @@ def test_tables_and_boot_sectors_come_last(
         events.append((Path(target.path).name, -1, 0))
         sync(target)
 
-    monkeypatch.setattr(Target, "write", watched_write)
+    monkeypatch.setattr(Target, "write_pieces", watched_write)
     monkeypatch.setattr(Target, "sync", watched_sync)
     targets = {"disk%d" % number: str(memory_path / ("disk%d" % number)) for number in (0, 1)}
     done = restore(storage, DEVICE, made.image, targets)

@@ -40,17 +40,19 @@ def killed_at(storage: Storage, image: str, targets: Dict[str, str], moment: Opt
     """Restore in a child that is killed at a moment: around storage operations, syncs, and writes to the targets."""
 
     def work(hooked: HookedStorage) -> None:
-        write = Target.write
+        write = Target.write_pieces
 
-        def watched(target: Target, offset_bytes: int, data: bytes) -> None:
-            # The kernel does not tear a sector of 512 bytes apart; anything larger it may.
-            half = len(data) // 2 if len(data) > MARKER_BYTES else len(data)
-            hooked.hook("before", "write", target.path)
-            write(target, offset_bytes, data[:half])
-            hooked.hook("during", "write", target.path)
-            write(target, offset_bytes + half, data[half:])
+        def watched(target: Target, offset_bytes: int, pieces: List[bytes]) -> None:
+            for data in pieces:
+                # The kernel does not tear a sector of 512 bytes apart; anything larger it may.
+                half = len(data) // 2 if len(data) > MARKER_BYTES else len(data)
+                hooked.hook("before", "write", target.path)
+                write(target, offset_bytes, [data[:half]])
+                hooked.hook("during", "write", target.path)
+                write(target, offset_bytes + half, [data[half:]])
+                offset_bytes += len(data)
 
-        Target.write = watched
+        Target.write_pieces = watched
         restore(hooked, DEVICE, image, targets)
 
     return run_and_kill(storage, work, moment)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import pytest
+from engine.agent.jobs import run_job
 from engine.errors import (
     EngineError,
     StorageCredentialInvalid,
@@ -19,8 +20,10 @@ from engine.errors import (
     StorageUnreachable,
     StorageUrlInvalid,
 )
+from engine.image.reader import ImageReader
 from engine.storage.open import open_storage
 from engine.storage.sftp import SftpStorage
+from support import imaging
 from support.sftp_server import PASSPHRASE, SftpServer, make_key
 from support.sftp_stub import PASSWORD, StubServer, plain_files
 
@@ -32,6 +35,11 @@ MIB = 1 << 20
 def server(tmp_path: Path) -> Iterator[SftpServer]:
     with SftpServer(tmp_path / "server") as server:
         yield server
+
+
+def fingerprint_of(key: Path) -> str:
+    shown = subprocess.run(["ssh-keygen", "-lf", str(key)], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return shown.split()[1]
 
 
 def works(settings: Dict[str, Any], **more: Any) -> None:
@@ -72,6 +80,7 @@ def test_another_host_key_is_refused_before_anything_is_sent(server: SftpServer,
         with pytest.raises(StorageHostKeyChanged) as raised:
             works(server.settings(host_key=given))
         assert server.fingerprint in str(raised.value)
+        assert (fingerprint_of(other) if given == line else given) in str(raised.value)
     assert "Accepted" not in (server.folder / "sshd.log").read_text(encoding="utf-8")
     assert not server.root.exists()
 
@@ -93,15 +102,81 @@ def test_accept_new_reports_the_key_and_holds_to_it(server: SftpServer) -> None:
         storage.list("")
         assert len(said) == 1
         assert server.fingerprint in said[0]
-        server.kill()
-        for name in ("host_key", "host_key.pub"):
-            (server.folder / name).unlink()
-        make_key(server.folder / "host_key")
-        server.start()
+        new_host_key(server)
         with pytest.raises(StorageUnreachable):
             storage.list("")
         with pytest.raises(StorageHostKeyChanged):
             storage.list("")
+
+
+def new_host_key(server: SftpServer) -> None:
+    """The server is installed anew."""
+    server.kill()
+    for name in ("host_key", "host_key.pub"):
+        (server.folder / name).unlink()
+    make_key(server.folder / "host_key")
+    server.start()
+
+
+def test_the_first_key_is_recorded_and_holds_from_then_on(server: SftpServer, tmp_path: Path) -> None:
+    known = tmp_path / "known_hosts"
+    settings = server.settings(host_key="accept-new", known_hosts_file=str(known))
+    said: List[str] = []
+    for dummy in range(2):
+        with SftpStorage(settings, said.append) as storage:
+            assert storage.server_key is None
+            storage.list("")
+            assert storage.server_key is not None
+            assert storage.server_key.fingerprint == server.fingerprint
+            assert storage.server_key.is_new == (dummy == 0)
+    assert len(said) == 1
+    assert "not checked before" in said[0]
+    assert str(known) in said[0]
+    assert known.read_text(encoding="utf-8") == "[127.0.0.1]:%d %s\n" % (
+        server.port,
+        " ".join(server.host_key_line.split()[:2]),
+    )
+    assert known.stat().st_mode & 0o777 == 0o600
+    found = subprocess.run(
+        ["ssh-keygen", "-F", "[127.0.0.1]:%d" % server.port, "-lf", str(known)],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout
+    assert server.fingerprint in found  # as OpenSSH reads it
+
+    first = server.fingerprint
+    new_host_key(server)
+    before = known.read_text(encoding="utf-8")
+    with pytest.raises(StorageHostKeyChanged) as raised:
+        works(settings)
+    assert first in str(raised.value)
+    assert server.fingerprint in str(raised.value)
+    assert known.read_text(encoding="utf-8") == before
+    assert not raised.value.retry
+
+
+def test_a_key_that_can_not_be_recorded_is_not_accepted(server: SftpServer, tmp_path: Path) -> None:
+    with pytest.raises(StorageCredentialInvalid, match="known_hosts_file"):
+        works(server.settings(host_key="accept-new", known_hosts_file=str(tmp_path / "missing" / "known_hosts")))
+    assert "Accepted" not in (server.folder / "sshd.log").read_text(encoding="utf-8")
+
+
+def test_a_job_names_the_key_and_the_image_keeps_it(server: SftpServer, tmp_path: Path) -> None:
+    (tmp_path / "disk.raw").write_bytes(b"x" * MIB)
+    settings = server.settings(host_key="accept-new", known_hosts_file=str(tmp_path / "known_hosts"))
+    logs = []
+    for is_new in (True, False):
+        events: List[Dict[str, Any]] = []
+        document = imaging.job(Path("/"), "image", drives=[str(tmp_path / "disk.raw")], limit_read_rate=0)
+        made = run_job(dict(document, storage=settings), events.append, lambda: False)
+        assert made["storage_host_key"] == server.fingerprint
+        assert made["storage_host_key_is_new"] is is_new
+        assert is_new == bool([event for event in events if "accepted unseen" in str(event.get("message"))])
+        with SftpStorage(settings) as storage:
+            logs.append(ImageReader(storage, "pc", made["image"], imaging.PASSWORD).document("job.log").decode("utf-8"))
+    assert "%s, was not checked before" % server.fingerprint in logs[0]
+    assert "%s, is the one that was expected" % server.fingerprint in logs[1]
 
 
 def test_host_keys_that_are_none(server: SftpServer, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from engine.agent.jobs import run_job
 from engine.errors import EngineError, PasswordWrong, StorageFull, StoragePermissionDenied, StorageReadBackDiffers
 from engine.storage.check import check_storage
-from engine.storage.contract import Storage
+from engine.storage.contract import PARTIAL_SUFFIX, Storage
 from support.storage_factories import FACTORIES
 from support.storages import HookedStorage, MemoryStorage
 
@@ -24,7 +24,11 @@ def test_every_storage_passes_and_nothing_stays(name: str, tmp_path: Path) -> No
         found = check_storage(storage, "press-07")
         assert found.may_delete
         assert found.may_replace
+        assert found.may_rename
         assert found.left_behind == ""
+        # The server is this machine; one in memory has no clock of its own.
+        assert (found.clock_ahead_seconds is None) == (name == "memory")
+        assert abs(found.clock_ahead_seconds or 0) < 60
         assert found.write_bytes_per_second > 0
         assert storage.list("press-07") == []
 
@@ -44,9 +48,11 @@ def test_an_account_that_may_not_delete_is_told_apart() -> None:
     assert not found.may_delete
     assert found.may_replace
     assert found.left_behind.startswith("pc/check-")
+    assert found.left_behind.endswith(PARTIAL_SUFFIX)
+    assert not check_storage(refusing("rename"), "pc").may_rename
 
 
-@pytest.mark.parametrize("operation", ["list", "make_directory", "put", "rename"])
+@pytest.mark.parametrize("operation", ["list", "make_directory", "put"])
 def test_what_every_run_needs_is_an_error(operation: str) -> None:
     with pytest.raises(StoragePermissionDenied):
         check_storage(refusing(operation), "pc")

@@ -28,7 +28,12 @@ class Moments:
 
 
 def run_and_kill(storage: Storage, work: Callable[[Storage], object], kill_at: Optional[int]) -> Optional[int]:
-    """Run ``work`` in a child; kill it at moment ``kill_at``.
+    """Run ``work`` in a child over the storage; kill it at moment ``kill_at``. Return what ``kill_in_child`` does."""
+    return kill_in_child(lambda moments: work(HookedStorage(storage, moments.step)), kill_at)
+
+
+def kill_in_child(work: Callable[[Moments], object], kill_at: Optional[int]) -> Optional[int]:
+    """Run ``work`` in a child, which steps through moments; kill it at moment ``kill_at``.
 
     Return None when it was killed, else the number of moments that the whole work has.
     """
@@ -47,7 +52,7 @@ def run_and_kill(storage: Storage, work: Callable[[Storage], object], kill_at: O
                 moments.step()
 
             os.fsync = watched_sync
-            work(HookedStorage(storage, moments.step))
+            work(moments)
             os.write(writing, b"%d" % moments.count)
             status = 0
         except BaseException:

@@ -44,10 +44,12 @@ class Site:
     def device(self) -> Path:
         return self.storage / "t_pc-1"
 
+    def inventory(self) -> Dict[str, Any]:
+        return {"all": {"hosts": {"pc-1": {"ansible_connection": "local"}}, "vars": self.settings}}
+
     def command(self, playbook: str, *arguments: str) -> List[str]:
         """Write the inventory and return the command that runs the playbook by its full name."""
-        inventory = {"all": {"hosts": {"pc-1": {"ansible_connection": "local"}}, "vars": self.settings}}
-        (self.folder / "hosts.yml").write_text(json.dumps(inventory), encoding="utf-8")
+        (self.folder / "hosts.yml").write_text(json.dumps(self.inventory()), encoding="utf-8")
         program = str(Path(sys.executable).parent / "ansible-playbook")
         return [program, "-i", str(self.folder / "hosts.yml"), "plantops.imaging.%s" % playbook, *arguments]
 

@@ -14,9 +14,19 @@ import socket
 import sys
 import threading
 import time
-from typing import List, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 _PIECE_BYTES = 256 << 10
+
+
+def accepted(listener: socket.socket) -> Iterator[socket.socket]:
+    """Yield the connections that ``listener`` takes, until it is closed."""
+    while True:
+        try:
+            client, dummy_address = listener.accept()
+        except OSError:
+            return
+        yield client
 
 
 class Proxy:
@@ -71,11 +81,7 @@ class Proxy:
         self.close()
 
     def _accept(self) -> None:
-        while True:
-            try:
-                client, dummy = self._listener.accept()
-            except OSError:
-                return
+        for client in accepted(self._listener):
             self.connections += 1
             try:
                 if self._is_cut:

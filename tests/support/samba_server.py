@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, Mapping, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 
 USER, PASSWORD = "backup", "Pass-word 9"
 OTHER_USER = "nobody"
@@ -67,6 +67,8 @@ class SambaServer:
         self.port = _free_port()
         self.options: Dict[str, str] = dict(options or {})
         self.share_options: Dict[str, str] = dict(share_options or {})
+        self.prefix: List[str] = []  # what the server's programs are started with, to be elsewhere
+        self.more_shares = ""  # lines of the configuration
         self._process: Optional[subprocess.Popen[bytes]] = None
         for name in ("private", "lock", "state", "cache", "pid", "ncalrpc", "root"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -87,7 +89,7 @@ class SambaServer:
         lines += ["  %s = %s\n" % item for item in self.options.items()]
         lines += ["[%s]\n  path = %s\n  read only = no\n  force user = root\n" % (self.share, self.root)]
         lines += ["  %s = %s\n" % item for item in self.share_options.items()]
-        self.config.write_text("".join(lines), encoding="utf-8")
+        self.config.write_text("".join(lines) + self.more_shares, encoding="utf-8")
 
     def set_password(self, user: str, password: str) -> None:
         given = ("%s\n%s\n" % (password, password)).encode("utf-8")
@@ -101,8 +103,8 @@ class SambaServer:
         """Let who calls himself ``sent`` be ``user``."""
         self.user_map.write_text("%s = %s\n" % (user, sent), encoding="utf-8")
 
-    @staticmethod
-    def _run(command: Any, given: bytes) -> None:
+    def _run(self, command: List[str], given: bytes) -> None:
+        command = [*self.prefix, *command]
         subprocess.run(command, input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True, timeout=60)
 
     @property
@@ -116,7 +118,7 @@ class SambaServer:
         }
 
     def start(self) -> None:
-        command = ["smbd", "--foreground", "--no-process-group", "-s", str(self.config)]
+        command = [*self.prefix, "smbd", "--foreground", "--no-process-group", "-s", str(self.config)]
         with open(self.folder / "smbd.out", "ab") as output:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
@@ -172,6 +174,30 @@ def full_disk(folder: Path, size_bytes: int) -> Iterator[Path]:
     finally:
         subprocess.run(["umount", str(folder)], check=True)
         shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def disk_with_quota(folder: Path, quota_bytes: int) -> Iterator[Path]:
+    """A directory with a quota, on a file system with room: a subvolume of btrfs in a file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    image, mounted = folder / "disk.btrfs", folder / "mounted"
+    mounted.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(256 << 20)
+    subprocess.run(["mkfs.btrfs", "-q", str(image)], check=True)
+    subprocess.run(["mount", "-t", "btrfs", "-o", "loop", str(image), str(mounted)], check=True)
+    try:
+        inside = mounted / "limited"
+        for command in (
+            ["quota", "enable", str(mounted)],
+            ["subvolume", "create", str(inside)],
+            ["qgroup", "limit", str(quota_bytes), str(inside)],
+        ):
+            subprocess.run(["btrfs", *command], check=True, stdout=subprocess.DEVNULL)
+        inside.chmod(0o777)
+        yield inside
+    finally:
+        subprocess.run(["umount", str(mounted)], check=True)
 
 
 def _free_port() -> int:

@@ -36,6 +36,7 @@ class SftpServer:
     def __init__(self, folder: Path, options: str = "", internal: bool = True) -> None:
         self.folder = folder
         self.root = folder / "images"
+        self.prefix: List[str] = []  # what sshd is started with, to be elsewhere
         self.port = free_port()
         folder.mkdir(parents=True, exist_ok=True)
         self.host_key = make_key(folder / "host_key")
@@ -77,7 +78,7 @@ class SftpServer:
         program = shutil.which("sshd") or "/usr/sbin/sshd"
         with open(self.folder / "sshd.log", "ab") as log:
             self._process = subprocess.Popen(
-                [program, "-D", "-e", "-f", str(self.folder / "sshd_config")],
+                [*self.prefix, program, "-D", "-e", "-f", str(self.folder / "sshd_config")],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -16,6 +16,8 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import paramiko
 from engine.storage import sftp_packets as wire
 
+from .proxy import accepted
+
 PASSWORD = "a password, never to be shown: 4711"
 DIRECTORY, FILE, LINK = 0o040755, 0o100644, 0o120777
 
@@ -116,11 +118,7 @@ class StubServer:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
-        while True:
-            try:
-                client, dummy = self._listener.accept()
-            except OSError:
-                return
+        for client in accepted(self._listener):
             transport = paramiko.Transport(client)
             transport.add_server_key(self._key)
             transport.set_subsystem_handler("sftp", *self._subsystem)

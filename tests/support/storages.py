@@ -165,6 +165,7 @@ class HookedStorage(Storage):
         self.inner = inner
         self.hook = hook
         self.description = inner.description
+        self.parallel_calls = inner.parallel_calls
 
     def _around(self, operation: str, path: str, call: Callable[[], Any]) -> Any:
         self.hook("before", operation, path)

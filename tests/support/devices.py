@@ -1,0 +1,322 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test devices: each a root of its own (overlay, process and mount namespace) with its own sshd, user, sudo and Python.
+
+Everything that a device writes lies in ``changes`` on this machine, which is what tests compare. The network is shared, so
+that a device reaches servers on loopback; the controller reaches it through a proxy, which counts, cuts and silences.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import time
+import uuid
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from .playbooks import Site
+from .proxy import Proxy
+from .sftp_server import free_port, make_key
+
+USER = "tech"
+SUDO_PASSWORD = "only-the-technician-knows-81"
+PYTHON = "/usr/local/python/bin/python3"
+_INIT = """
+set -e
+mount -t overlay overlay -o "lowerdir=/,upperdir=$CHANGES,workdir=$WORK" "$ROOT"
+mount -t proc proc "$ROOT/proc"
+mount --rbind /dev "$ROOT/dev"
+mount --rbind /sys "$ROOT/sys"
+mount -t tmpfs -o mode=755 tmpfs "$ROOT/run"
+mkdir "$ROOT/run/sshd"
+mount --bind "$DATA" "$ROOT/data"
+[ -z "$PYTHON_HOME" ] || mount --bind "$PYTHON_HOME" "$ROOT/usr/local/python"
+hostname "$NAME"
+exec chroot "$ROOT" /bin/sh -c 'while :; do sleep 3600; done'
+"""
+
+
+class Entry(NamedTuple):
+    """One file of a device as comparisons see it."""
+
+    kind: str
+    mode: int
+    owner: int
+    content: str
+
+
+def pythons() -> List[Path]:
+    """Return the homes of the CPython 3.8 and newer that pyenv has here, oldest first."""
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    found = []
+    for path in root.glob("3.*"):
+        version = tuple(int(word) for word in path.name.split(".")[:2])
+        if version >= (3, 8) and (path / "bin" / "python3").exists():
+            found.append((version, path))
+    return [path for dummy, path in sorted(found)]
+
+
+class Device:
+    """A device that is reached over SSH as ``tech``, who may become root with or without a password."""
+
+    def __init__(
+        self, folder: Path, name: str, sudo_password: bool = False, python_home: Optional[Path] = None
+    ) -> None:
+        self.folder = folder / name
+        self.name = name
+        self.changes = self.folder / "changes"
+        self.data = self.folder / "data"
+        self.port = free_port()
+        self.sudo_password = sudo_password
+        self.python_home = python_home
+        for path in ("changes", "work", "root", "data", "keys"):
+            (self.folder / path).mkdir(parents=True)
+        self.key = make_key(self.folder / "keys" / "user")
+        self.host_key = make_key(self.folder / "keys" / "host")
+        self._write_system()
+        self._init: Optional[subprocess.Popen[bytes]] = None
+        self._server: Optional[subprocess.Popen[bytes]] = None
+        self.proxy: Optional[Proxy] = None
+
+    @property
+    def base(self) -> Path:
+        """The agent's directory for root, as this machine sees it."""
+        return self.changes / "opt" / "plantops-imaging"
+
+    def start(self) -> Device:
+        environment = dict(
+            os.environ,
+            CHANGES=str(self.changes),
+            WORK=str(self.folder / "work"),
+            ROOT=str(self.folder / "root"),
+            DATA=str(self.data),
+            PYTHON_HOME=str(self.python_home or ""),
+            NAME=self.name,
+        )
+        command = ["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child", "--propagation", "private"]
+        with open(self.folder / "init.log", "wb") as log:
+            self._init = subprocess.Popen(
+                [*command, "sh", "-c", _INIT],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        _wait(self._inside_is_ready, "the namespaces of %s" % self.name, self.folder / "init.log")
+        self.start_server()
+        self.proxy = Proxy(self.port)
+        return self
+
+    def start_server(self) -> None:
+        """Start sshd; :meth:`kill_server` ended the one before."""
+        with open(self.folder / "sshd.log", "ab") as log:
+            self._server = subprocess.Popen(
+                self.inside("/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/device_config"),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        _wait(lambda: _listens(self.port), "sshd of %s" % self.name, self.folder / "sshd.log")
+
+    def kill_server(self) -> None:
+        """Kill sshd with all its sessions; what left its session lives on."""
+        for pid, command in self.processes().items():
+            if command.startswith(("sshd", "/usr/sbin/sshd")):
+                _kill(pid)
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
+
+    def inside(self, *command: str) -> List[str]:
+        """Return the command that runs ``command`` as root on the device."""
+        return ["nsenter", "--target", str(self._init_pid()), "--mount", "--pid", "--uts", "--root", "--wd", *command]
+
+    def run(self, *command: str) -> str:
+        return subprocess.run(self.inside(*command), check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    def processes(self) -> Dict[int, str]:
+        """Return the command lines of the device's processes by their ids on this machine."""
+        found = {}
+        namespace = os.readlink("/proc/%d/ns/pid" % self._init_pid())
+        for path in Path("/proc").iterdir():
+            try:
+                if path.name.isdigit() and os.readlink(str(path / "ns" / "pid")) == namespace:
+                    found[int(path.name)] = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+            except OSError:
+                continue  # it ended meanwhile
+        return found
+
+    def contents(self) -> Dict[str, Entry]:
+        """Return everything that the device holds besides what it began with, without what lives in memory."""
+        found = {}
+        for folder, names, files in os.walk(str(self.changes)):
+            for name in names + files:
+                path = os.path.join(folder, name)
+                state = os.lstat(path)
+                content = ""
+                if stat.S_ISREG(state.st_mode):
+                    with open(path, "rb") as file:
+                        content = hashlib.sha256(file.read()).hexdigest()
+                elif stat.S_ISLNK(state.st_mode):
+                    content = os.readlink(path)
+                kind = oct(stat.S_IFMT(state.st_mode))
+                relative = os.path.relpath(path, str(self.changes))
+                found[relative] = Entry(kind, stat.S_IMODE(state.st_mode), state.st_uid, content)
+        return found
+
+    def holds(self, needle: bytes) -> List[str]:
+        """Return the files of the device with ``needle`` in them."""
+        return [
+            str(path)
+            for path in self.changes.rglob("*")
+            if path.is_file() and not path.is_symlink() and needle in path.read_bytes()
+        ]
+
+    def variables(self) -> Dict[str, Any]:
+        """What an inventory says of this device."""
+        if self.proxy is None:
+            raise AssertionError("%s was not started" % self.name)
+        known = self.folder / "known_hosts"
+        public = (self.folder / "keys" / "host.pub").read_text(encoding="utf-8").strip()
+        known.write_text("[127.0.0.1]:%d %s\n" % (self.proxy.port, public), encoding="utf-8")
+        variables = {
+            "ansible_host": "127.0.0.1",
+            "ansible_port": self.proxy.port,
+            "ansible_user": USER,
+            "ansible_become": True,
+            "ansible_ssh_private_key_file": str(self.key),
+            "ansible_ssh_common_args": "-F none -o IdentitiesOnly=yes -o UserKnownHostsFile=%s" % known,
+        }
+        if self.sudo_password:
+            variables["ansible_become_password"] = SUDO_PASSWORD
+        if self.python_home is not None:
+            variables["ansible_python_interpreter"] = PYTHON
+        return variables
+
+    def stop(self) -> None:
+        if self.proxy is not None:
+            self.proxy.close()
+        if self._init is not None:
+            os.killpg(self._init.pid, signal.SIGKILL)
+            self._init.wait()
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
+
+    def __enter__(self) -> Device:
+        return self.start()
+
+    def __exit__(self, *dummy: object) -> None:
+        self.stop()
+
+    def _write_system(self) -> None:
+        etc = self.changes / "etc"
+        for path in ("etc/ssh", "etc/sudoers.d", "usr/local/python", "data", "opt"):
+            (self.changes / path).mkdir(parents=True, exist_ok=True)
+        password = subprocess.run(
+            ["openssl", "passwd", "-6", "-stdin"], input=SUDO_PASSWORD, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout.strip()
+        for name, line in (
+            ("passwd", "%s:x:4711:4711::/home/%s:/bin/sh" % (USER, USER)),
+            ("group", "%s:x:4711:" % USER),
+            ("shadow", "%s:%s:19000:0:99999:7:::" % (USER, password)),
+        ):
+            before = Path("/etc", name).read_text(encoding="utf-8")
+            (etc / name).write_text(before + line + "\n", encoding="utf-8")
+            shutil.copymode("/etc/%s" % name, str(etc / name))
+        (etc / "hosts").write_text("127.0.0.1 localhost %s\n" % self.name, encoding="utf-8")
+        rule = etc / "sudoers.d" / USER
+        rule.write_text("%s ALL=(ALL) %sALL\n" % (USER, "" if self.sudo_password else "NOPASSWD: "), encoding="utf-8")
+        rule.chmod(0o440)
+        (etc / "machine-id").write_text(uuid.uuid4().hex + "\n", encoding="utf-8")
+        home = self.changes / "home" / USER
+        (home / ".ssh").mkdir(parents=True)
+        shutil.copy(str(self.key) + ".pub", str(home / ".ssh" / "authorized_keys"))
+        for path in (home, home / ".ssh", home / ".ssh" / "authorized_keys"):
+            os.chown(path, 4711, 4711)
+        home.chmod(0o700)
+        shutil.copy(str(self.host_key), str(etc / "ssh" / "device_host_key"))
+        (etc / "ssh" / "device_config").write_text(
+            "Port %d\nListenAddress 127.0.0.1\nHostKey /etc/ssh/device_host_key\nPidFile none\nUsePAM no\n"
+            "PasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 100\nStrictModes no\n"
+            "Subsystem sftp internal-sftp\n" % self.port,
+            encoding="utf-8",
+        )
+
+    def _inside_is_ready(self) -> bool:
+        try:
+            return os.readlink("/proc/%d/root" % self._init_pid()) == str(self.folder / "root")
+        except (OSError, AssertionError):
+            return False
+
+    def _init_pid(self) -> int:
+        """The first process inside, as this machine counts: the only child of ``unshare``."""
+        if self._init is None or self._init.poll() is not None:
+            raise AssertionError("%s does not run: %s" % (self.name, (self.folder / "init.log").read_text()))
+        with open("/proc/%d/task/%d/children" % (self._init.pid, self._init.pid), encoding="ascii") as file:
+            words = file.read().split()
+        if not words:
+            raise AssertionError("%s is not there yet" % self.name)
+        return int(words[0])
+
+
+class Plant(Site):
+    """An inventory of devices, and the controller's side in a directory of its own."""
+
+    def __init__(self, folder: Path, devices: List[Device], **settings: Any) -> None:
+        super().__init__(folder, imaging_device_alias="", **settings)
+        self.devices = devices
+        # The path of a connection's socket has an upper bound that a test's own folder would exceed.
+        self.sockets = Path("/tmp") / ("p%s" % uuid.uuid4().hex[:8])
+
+    def inventory(self) -> Dict[str, Any]:
+        return {"all": {"hosts": {one.name: one.variables() for one in self.devices}, "vars": self.settings}}
+
+    def environment(self, extra: Optional[Dict[str, str]] = None) -> Dict[str, str]:
+        more = {"ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.sockets), "ANSIBLE_FORKS": "10"}
+        more.update(extra or {})
+        return super().environment(more)
+
+    def image_names(self, device: Device) -> List[str]:
+        return sorted(path.parent.name for path in self.storage.glob("%s/*/image.json" % device.name))
+
+    def close(self) -> None:
+        """End the persistent connections."""
+        for path in self.sockets.glob("*"):
+            subprocess.run(
+                ["ssh", "-F", "none", "-O", "exit", "-o", "ControlPath=%s" % path, "device"],
+                check=False,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        shutil.rmtree(self.sockets, ignore_errors=True)
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _wait(condition: Any, what: str, log: Path) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("%s did not start: %s" % (what, log.read_text(errors="replace")))

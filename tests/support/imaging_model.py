@@ -1,0 +1,360 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A model of a plant: images, kills, passwords, pins, rollovers, rival and sleeping writers, clocks, damage.
+
+After every step: each image that the model knows is listed, verifies and reads back bit for bit; the storage holds
+nothing half-made that is listed; and after a sweep with old trash it holds less than 1.3 times what the images need.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Any, Callable, Dict, MutableMapping, Optional, Set
+
+import pytest
+from engine.errors import EngineError, LeaseLost, PasswordMissing, PasswordWrong, StorageUnreachable
+from engine.image import format as fmt
+from engine.image.access import Passwords
+from engine.image.directory import DeviceDirectory
+from engine.image.packs import read_table
+from engine.image.rollover import pin, roll_over
+from engine.image.verify import verify_image
+from engine.storage.contract import Storage
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from .small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
+from .storages import HookedStorage, Killed, MemoryStorage
+
+DAY = 24 * 3600
+PACK_BYTES = 4 * fmt.CHUNK_BYTES
+# Of calls at once one is killed; the others meet the line that was cut.
+KILLED = (Killed, StorageUnreachable)
+OVERHEAD_BYTES = 200_000  # manifests, indexes, keys, documents: not packs
+
+
+class KillableStorage(HookedStorage):
+    """After the kill nothing reaches the storage any more, as when the process is gone."""
+
+    def __init__(self, inner: Storage, kill_at: int, cut: Callable[[], None]) -> None:
+        super().__init__(inner, self._step)
+        self._left = kill_at
+        self._cut = cut
+
+    def _step(self, *dummy: object) -> None:
+        self._left -= 1
+        if self._left <= 0:
+            self._cut()
+            raise Killed
+
+
+class MemoryPlace:
+    """Where a story's images live. ``files`` is what is stored, to look at and to change from outside."""
+
+    def __init__(self) -> None:
+        self.storage = MemoryStorage()
+
+    @property
+    def files(self) -> MutableMapping[str, bytes]:
+        return self.storage.files  # another mapping after each rename of a directory
+
+    def killable(self, moment: int) -> Storage:
+        return KillableStorage(self.storage, moment, self.cut)
+
+    def cut(self) -> None:
+        """What is in memory needs no line that could be cut."""
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class ImagingMachine(RuleBasedStateMachine):
+    """The model: which images there must be, what they hold, who may open them, what is pinned or damaged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        make_small(self.patch)
+        self.place = self.new_place()
+        self.storage = self.place.storage
+        self.disk = SmallDisk(32)
+        self.password = "first"
+        self.passwords_of: Dict[str, Set[str]] = {}
+        self.images: Dict[str, bytes] = {}
+        self.order: list = []
+        self.pinned: Set[str] = set()
+        self.suspect: Set[str] = set()  # images that damage may have reached
+        self.now = 1_800_000_000.0
+        self.year = 2026
+
+    @property
+    def files(self) -> MutableMapping[str, bytes]:
+        return self.place.files
+
+    def new_place(self) -> Any:
+        return MemoryPlace()
+
+    def teardown(self) -> None:
+        self.patch.undo()
+        self.place.close()
+
+    @property
+    def directory(self) -> DeviceDirectory:
+        return DeviceDirectory(self.storage, DEVICE)
+
+    def timestamp(self) -> str:
+        return time.strftime("%d-%%m-%%d_%%H-%%M-%%S" % self.year, time.gmtime(self.now))
+
+    def make(self, storage: Optional[object] = None, **passwords: object) -> str:
+        words = dict({"password": self.password}, **passwords)
+        result = run_image(storage or self.storage, self.disk, Passwords(**words), timestamp=self.timestamp())
+        self.learn(result.image)
+        return result.image
+
+    def learn(self, image: str) -> None:
+        assert image not in self.images
+        assert not self.order or image > self.order[-1], "names never go back"
+        self.images[image] = self.disk.expected()
+        self.order.append(image)
+        self.passwords_of[image] = set(self.key_passwords)
+
+    @initialize()
+    def begin(self) -> None:
+        self.key_passwords = {self.password}
+        self.make()
+
+    # -- what happens in a plant --------------------------------------------------------------------------------------
+
+    @rule(chunks=st.lists(st.integers(0, 31), min_size=1, max_size=6))
+    def change_the_disk(self, chunks: list) -> None:
+        self.disk.write(*chunks)
+
+    @rule(chunk=st.integers(0, 31))
+    def free_a_chunk(self, chunk: int) -> None:
+        if len(self.disk.used) > 4:
+            self.disk.used.discard(chunk)
+
+    @rule()
+    def image(self) -> None:
+        self.make()
+        self.forget_what_healed()
+
+    @rule(moment=st.integers(1, 160))
+    def killed_image(self, moment: int) -> None:
+        before = set(self.images)
+        try:
+            self.make(self.place.killable(moment))
+        except KILLED:
+            self.age_the_lease()
+            for manifest in self.directory.images():
+                if manifest.image not in before and manifest.image not in self.images:
+                    self.learn(manifest.image)  # killed after its commit: the image exists
+
+    @rule(moment=st.integers(1, 80), keep=st.integers(1, 3))
+    def killed_rollover(self, moment: int, keep: int) -> None:
+        with contextlib.suppress(*KILLED):
+            roll_over(self.place.killable(moment), DEVICE, keep, openable_key=self.key(), now=lambda: self.now)
+        self.forget_deleted(keep)
+
+    @rule(keep=st.integers(1, 4), days=st.integers(0, 3))
+    def rollover(self, keep: int, days: int) -> None:
+        self.now += days * DAY
+        report = roll_over(self.storage, DEVICE, keep, openable_key=self.key(), now=lambda: self.now)
+        expected = {name for name in self.order[:-keep] if name in self.images and not self.is_kept(name)}
+        assert set(report.deleted) == expected
+        self.forget_deleted(keep)
+
+    @rule()
+    def wrong_password(self) -> None:
+        before = self.stored()
+        with pytest.raises(PasswordWrong):
+            self.make(password="mistyped")
+        with pytest.raises(PasswordMissing):
+            self.make(password=None)
+        assert self.stored() == before
+
+    @rule(word=st.sampled_from(["second", "third", "fourth"]))
+    def change_the_password(self, word: str) -> None:
+        old, self.password = self.password, word
+        self.key_passwords.add(word)
+        for image, words in self.passwords_of.items():
+            if image in self.images and self.key_of(image) == self.key():
+                words.add(word)
+        self.make(previous=old)
+
+    # What a rule draws may not depend on names or sizes, which differ from run to run: places are drawn as numbers.
+    @rule(which=st.integers(0, 999), pinned=st.booleans())
+    def pin_an_image(self, which: int, pinned: bool) -> None:
+        image = self.order[which % len(self.order)]
+        pin(self.storage, DEVICE, image, pinned)
+        (self.pinned.add if pinned else self.pinned.discard)(image)
+
+    @rule(moment=st.integers(5, 120), keep=st.integers(1, 2))
+    def sweep_in_the_middle_of_a_run(self, moment: int, keep: int) -> None:
+        """A writer sleeps, its lease is taken for dead, another host rolls over; then the writer wakes."""
+        state = {"left": moment, "swept": False}
+
+        def hook(*dummy: object) -> None:
+            state["left"] -= 1
+            if state["left"] == 0:
+                state["swept"] = True
+                roll_over(self.storage, DEVICE, keep, openable_key=self.key(), now=lambda: self.now)
+
+        try:
+            self.make(HookedStorage(self.storage, hook))
+        except EngineError:
+            state["gave_up"] = True  # with an error of the catalogue, never with a bad image
+        if state["swept"]:
+            self.forget_deleted(keep)
+
+    @rule(moment=st.integers(5, 120))
+    def rival_writer(self, moment: int) -> None:
+        """Two writers at once: the first sleeps, the second takes its lease and commits; the first must give way."""
+        state = {"left": moment}
+
+        def hook(*dummy: object) -> None:
+            state["left"] -= 1
+            if state["left"] == 0:
+                self.age_the_lease()
+                self.make()
+
+        first_disk_state = self.disk.expected()
+        try:
+            result = run_image(
+                HookedStorage(self.storage, hook),
+                self.disk,
+                Passwords(password=self.password),
+                timestamp=self.timestamp(),
+            )
+        except (LeaseLost, EngineError):
+            return
+        if result.image not in self.images:
+            self.images[result.image] = first_disk_state
+            self.order = sorted([*self.order, result.image], key=self.sequence_of)
+            self.passwords_of[result.image] = set(self.key_passwords)
+
+    @rule()
+    def clock_of_2009(self) -> None:
+        self.year = 2009
+
+    @rule()
+    def clock_is_right_again(self) -> None:
+        self.year = 2026
+
+    @rule(which=st.integers(0, 999), place=st.integers(0, 10**9), bit=st.integers(0, 7))
+    def damage_a_pack(self, which: int, place: int, bit: int) -> None:
+        packs = sorted(self.directory.packs())
+        if self.suspect:
+            return
+        name = packs[which % len(packs)]
+        path = fmt.pack_path(DEVICE, name)
+        content = bytearray(self.files[path])
+        content[place % len(content)] ^= 1 << bit
+        self.files[path] = bytes(content)
+        hit = {image for image in self.images if name in self.directory.sums(image).packs}
+        for image in hit:
+            assert not verify_image(self.storage, DEVICE, image, "storage").ok
+        if not hit:  # nobody's pack: a leftover, which the next run throws away
+            return
+        self.suspect = hit
+
+    def stored(self) -> Dict[str, bytes]:
+        return {path: data for path, data in self.files.items() if "lease" not in path}
+
+    # -- what the model says ------------------------------------------------------------------------------------------
+
+    def key(self) -> str:
+        return self.directory.images()[-1].key_id
+
+    def key_of(self, image: str) -> str:
+        return self.directory.manifest(image).key_id
+
+    def sequence_of(self, image: str) -> tuple:
+        """Two writers that commit at the same moment get the same number; then the name decides."""
+        return self.directory.manifest(image).sequence, image
+
+    def is_kept(self, image: str) -> bool:
+        return image in self.pinned
+
+    def age_the_lease(self) -> None:
+        """What time does to the lease of a dead or sleeping writer."""
+        self.files.pop("%s/lease.json" % DEVICE, None)
+
+    def forget_deleted(self, keep: int) -> None:
+        """Images that a rollover may delete are gone or not; all others must be there."""
+        there = {manifest.image for manifest in self.directory.images()}
+        doomed = {name for name in self.order[:-keep] if not self.is_kept(name)}
+        for image in list(self.images):
+            if image not in there:
+                assert image in doomed, "a rollover deleted an image that it must keep"
+                del self.images[image]
+                self.suspect.discard(image)
+        self.order = [image for image in self.order if image in self.images]
+
+    def forget_what_healed(self) -> None:
+        for image in list(self.suspect):
+            if verify_image(self.storage, DEVICE, image, "storage", record=False).ok:
+                self.suspect.discard(image)
+        # What was overwritten on the disk can't come back; such images are lost for good, and said to be.
+        for image in self.suspect:
+            del self.images[image]
+            self.storage.delete("%s/%s/image.json" % (DEVICE, image))
+        self.order = [image for image in self.order if image in self.images]
+        self.suspect = set()
+
+    @invariant()
+    def every_image_is_there_and_right(self) -> None:
+        listed = [manifest.image for manifest in self.directory.images()]
+        assert set(self.images) <= set(listed)
+        for image in listed:
+            if image in self.suspect:
+                continue
+            assert image in self.images, "an image is listed that nobody finished"
+            words = sorted(self.passwords_of[image] & self.key_passwords)
+            assert verify_image(self.storage, DEVICE, image, "quick", record=False).ok
+            assert read_image(self.storage, image, words[0]) == self.images[image]
+
+    @rule()
+    def storage_is_small_after_two_days_and_two_runs(self) -> None:
+        """No unneeded byte stays for ever; what stays is bounded by what the kept images need."""
+        if self.suspect:
+            self.image()
+        for dummy in range(2):
+            self.make()
+            roll_over(self.storage, DEVICE, 2, openable_key=self.key(), now=lambda: self.now)
+            self.now += 2 * DAY
+        self.make()
+        roll_over(self.storage, DEVICE, 2, openable_key=self.key(), now=lambda: self.now)
+        self.forget_deleted(2)
+        needed = set()
+        for image in self.images:
+            needed |= set(self.directory.sums(image).packs)
+        packs = self.directory.packs()
+        assert set(packs) == needed
+        # A run after the clock ran on empties the trash of everything that was in it before.
+        assert all(entry.since_seconds >= self.now - 2 * DAY for entry in self.directory.trash())
+        live = self.live_bytes()
+        # Each image may rely on a pack that is partly dead; on a disk of eight packs that is not a small share.
+        assert sum(packs.values()) <= 1.3 * live + len(self.images) * PACK_BYTES + OVERHEAD_BYTES
+
+    def live_bytes(self) -> int:
+        """Bytes of the blobs that some image refers to."""
+        from engine.image.reader import ImageReader
+
+        wanted = set()
+        for image in self.images:
+            reader = ImageReader(self.storage, DEVICE, image, sorted(self.passwords_of[image] & self.key_passwords)[0])
+            disk = reader.disk(0)
+            for number, reference in enumerate(disk.root.segments):
+                if reference.place is not None:
+                    wanted.add((reference.place.pack, reference.place.offset))
+                    for dummy, dummy_id, place in disk.segment(number).stored():
+                        wanted.add((place.pack, place.offset))
+        total = 0
+        for name, size_bytes in self.directory.packs().items():
+            for entry in read_table(self.storage, fmt.pack_path(DEVICE, name), size_bytes):
+                if (name, entry.offset) in wanted:
+                    total += entry.stored_bytes
+        return total
