@@ -107,7 +107,7 @@ options:
     default: 1
 notes:
   - The agent brings the Python packages that it needs. Where a process of the controller does the work, its Python needs
-    C(cryptography), C(zstandard) and, for the storage in question, C(paramiko) or C(smbprotocol).
+    C(blake3), C(cryptography), C(zstandard) and, for the storage in question, C(paramiko) or C(smbprotocol).
   - It runs with the lowest processor and disk priority.
 author:
   - plantops.imaging contributors (@plantops)

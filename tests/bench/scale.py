@@ -19,7 +19,7 @@ from engine.disk.source import BlockSource
 from engine.image import disk_writer
 from engine.image import format as fmt
 from engine.image.access import Passwords
-from engine.image.pipeline import Lookup, WorkedChunk
+from engine.image.pipeline import Ids, Lookup, WorkedChunk
 from engine.image.reader import ImageReader
 from engine.image.rollover import roll_over
 from engine.image.writer import DiskInput, ImageJob, write_image
@@ -61,10 +61,8 @@ class SimulatedWorker:
     def _ids(self, segment: int) -> bytes:
         return random.Random((segment << 1) + (segment in self.changed)).randbytes(fmt.SEGMENT_CHUNKS * fmt.ID_BYTES)
 
-    def identify(self, segment: int, chunk_count: int) -> Iterator[WorkedChunk]:
-        ids = self._ids(segment)
-        for position in range(chunk_count):
-            yield WorkedChunk(position, ids[position * 32 : position * 32 + 32], fmt.CHUNK_BYTES, None, 0, None)
+    def identify(self, segment: int, chunk_count: int) -> Iterator[Ids]:
+        yield 0, self._ids(segment)[: chunk_count * fmt.ID_BYTES]
 
     def prepare(self, segment: int, positions: List[int], dummy_lookup: Lookup) -> Iterator[WorkedChunk]:
         ids = self._ids(segment)

@@ -125,7 +125,7 @@ def images() -> None:
     segment = Segment(20)
     place = Place("ab" * 32, 48, 1000, fmt.CODEC_ZSTD)
     for number in range(10):
-        segment.set_id(number, bytes([number + 1]) * 32)
+        segment.set_ids(number, bytes([number + 1]) * 32)
         segment.set_place(number, place)
     _seed("segment", "small", segment.encode())
     root = Root(fmt.SEGMENT_BYTES * 3, 512)

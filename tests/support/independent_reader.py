@@ -13,6 +13,7 @@ import unicodedata
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+import blake3
 import zstandard
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -107,8 +108,8 @@ class IndependentReader:
 
     def _id(self, data: bytes) -> bytes:
         if self.key is None:
-            return hashlib.sha256(data).digest()
-        return hmac.new(self._derive("plantops.imaging 1 chunk id"), data, "sha256").digest()
+            return blake3.blake3(data).digest()
+        return blake3.blake3(data, key=self._derive("plantops.imaging 1 chunk id")).digest()
 
     # -- section 7 ----------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,11 @@ def aead() -> Any:
     return require("cryptography.hazmat.primitives.ciphers.aead", "cryptography")
 
 
+def blake3() -> Any:
+    """The hash function itself: ``blake3(data, key=...)``."""
+    return require("blake3", "blake3").blake3
+
+
 def x25519() -> Any:
     """``cryptography.hazmat.primitives.asymmetric.x25519``: key pairs for one exchange."""
     return require("cryptography.hazmat.primitives.asymmetric.x25519", "cryptography")
@@ -58,6 +63,7 @@ def load_all() -> None:
     :raises LibraryMissing: when one is not there.
     """
     aead()
+    blake3()
     zstandard()
     paramiko()
     smbprotocol("connection")

@@ -14,7 +14,7 @@ from . import format as fmt
 from .index import PackNeed, Place, Root, Segment, SegmentReference
 from .pack_stream import UNNAMED, PackStream
 from .packs import ENTRY_BYTES
-from .pipeline import ChunkWorker, WorkedChunk
+from .pipeline import ChunkWorker, Ids, WorkedChunk
 from .seal import Compressor
 from .segments import PackReader
 
@@ -69,7 +69,7 @@ class DiskWriter:
             self._sizes.update({name: need.size_bytes for name, need in earlier.root.packs.items()})
         self._needed: Dict[str, int] = {}
         self._in_doubt = False
-        self._ahead: Dict[int, Iterator[WorkedChunk]] = {}
+        self._ahead: Dict[int, Iterator[Ids]] = {}
         self.root = Root(source.size_bytes, source.sector_bytes)
         if self._base is not None:
             self._needed = {name: need.needed_bytes for name, need in self._base.root.packs.items()}
@@ -126,8 +126,8 @@ class DiskWriter:
                 self._store(number, Segment(count), positions)
             return
         fresh = Segment(count)
-        for chunk in self._identified(number):
-            fresh.set_id(chunk.position, chunk.chunk_id)
+        for first, ids in self._identified(number):
+            fresh.set_ids(first, ids)
         segment_id = self._reader.identifier.segment(bytes(fresh.ids))
         for earlier, reference in candidates:
             if reference.segment_id == segment_id and self._share(number, earlier, reference):
@@ -141,7 +141,7 @@ class DiskWriter:
             if number < len(earlier.root.segments) and earlier.root.segments[number].place is not None
         ]
 
-    def _identified(self, number: int) -> Iterator[WorkedChunk]:
+    def _identified(self, number: int) -> Iterator[Ids]:
         """The ids of a segment. At the end the next one is begun, so that the workers have something to do meanwhile."""
         ahead = self._ahead.pop(number, None)
         yield from self._worker.identify(number, self.root.chunks_of(number)) if ahead is None else ahead
@@ -186,7 +186,7 @@ class DiskWriter:
             if place is None and chunk.data is None and chunk.chunk_id != fmt.ZERO_ID:
                 # A worker saw it in a pack that was cut since, and the table of known chunks is full: once more.
                 chunk = next(iter(self._worker.prepare(number, [chunk.position], lambda position, chunk_id: None)))
-            fresh.set_id(chunk.position, chunk.chunk_id)
+            fresh.set_ids(chunk.position, chunk.chunk_id)
             if chunk.chunk_id == fmt.ZERO_ID:
                 continue
             fresh.set_place(chunk.position, place or self._add(chunk))

@@ -18,6 +18,7 @@ from typing import Callable, List
 from ..errors import StorageExists, StorageFailed, StorageNotFound, StoragePermissionDenied
 from ..storage.contract import Storage
 from .directory import DeviceDirectory
+from .packs import fingerprint
 from .sender import store_verified
 
 _CLAIMS = 20
@@ -80,7 +81,9 @@ class ImageFolder:
         """
         digest = hashlib.sha256(data).hexdigest()
         try:
-            store_verified(self._storage, self.path(name), [data], digest, None, self._sleep, replace=False)
+            store_verified(
+                self._storage, self.path(name), [data], fingerprint([data]), None, self._sleep, replace=False
+            )
         except (StorageExists, StorageNotFound) as error:
             raise FolderLost from error
         return digest

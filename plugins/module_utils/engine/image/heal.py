@@ -19,7 +19,7 @@ from . import format as fmt
 from .directory import DeviceDirectory, TrashEntry
 from .index import Place, Segment
 from .keys import MasterKey
-from .packs import HEADER_BYTES, BlobEntry, read_salt, read_table
+from .packs import HEADER_BYTES, BlobEntry, fingerprint, read_salt, read_table
 from .seal import BlobDamaged, Compressor, Decompressor, FileCipher
 from .segments import PackReader
 from .sender import store_pack
@@ -77,7 +77,7 @@ class Healer:
             return False
         storage.make_directory(self._directory.path(fmt.PACKS, entry.pack[:2]))
         target = fmt.pack_path(self._directory.device, entry.pack)
-        store_pack(storage, target, [bytes(data)], entry.pack, None, self._sleep)
+        store_pack(storage, target, [bytes(data)], fingerprint([data]), None, self._sleep)
         try:
             storage.delete(path)
         except StoragePermissionDenied:

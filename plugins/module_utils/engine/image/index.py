@@ -26,6 +26,7 @@ _PACK = struct.Struct(">32sQQ")  # name, size, bytes of it that this disk needs
 _SEGMENT = struct.Struct(">32sIIII")  # id, pack, offset, stored length with codec in the top bit, plain length
 _RAW_BIT = 1 << 31
 _PLACELESS = frozenset([fmt.HOLE_ID, fmt.ZERO_ID])
+_PLACELESS_HEADS = frozenset([0, (1 << 64) - 1])
 
 
 class Place(NamedTuple):
@@ -35,6 +36,21 @@ class Place(NamedTuple):
     offset: int
     stored_bytes: int
     codec: int
+
+
+class Columns(NamedTuple):
+    """Many ids and their places, as a segment keeps them: ``pack_numbers`` count in ``packs``, ``lengths`` hold the codec, too."""
+
+    ids: List[bytes]
+    packs: List[str]
+    pack_numbers: List[int]
+    offsets: List[int]
+    lengths: List[int]
+
+
+def heads(ids: bytes) -> Tuple[int, ...]:
+    """The first eight bytes of each of many joined ids, as numbers."""
+    return struct.unpack(">" + "Q24x" * (len(ids) // fmt.ID_BYTES), ids)
 
 
 class Segment:
@@ -53,9 +69,12 @@ class Segment:
         start = position * fmt.ID_BYTES
         return bytes(self.ids[start : start + fmt.ID_BYTES])
 
-    def set_id(self, position: int, chunk_id: bytes) -> None:
-        start = position * fmt.ID_BYTES
-        self.ids[start : start + fmt.ID_BYTES] = chunk_id
+    def set_ids(self, first: int, chunk_ids: bytes) -> None:
+        """Set the ids of successive chunks, joined; of one chunk as well."""
+        start = first * fmt.ID_BYTES
+        if start + len(chunk_ids) > len(self.ids):
+            raise AssertionError("a segment has no more chunks than at its beginning")
+        self.ids[start : start + len(chunk_ids)] = chunk_ids
 
     def _number_of(self, pack: str) -> int:
         number = self._pack_numbers.get(pack)
@@ -76,14 +95,30 @@ class Segment:
 
     def stored_positions(self) -> List[int]:
         """The positions of the chunks that are stored (neither hole nor zero)."""
-        ids = bytes(self.ids)
-        starts = range(0, len(ids), fmt.ID_BYTES)
-        return [start // fmt.ID_BYTES for start in starts if ids[start : start + fmt.ID_BYTES] not in _PLACELESS]
+        ids, length = bytes(self.ids), fmt.ID_BYTES
+        return [
+            position
+            for position, head in enumerate(heads(ids))
+            if head not in _PLACELESS_HEADS or ids[position * length : position * length + length] not in _PLACELESS
+        ]
 
     def stored(self) -> Iterator[Tuple[int, bytes, Place]]:
         """Yield ``(position, id, place)`` of every chunk that is stored."""
         for position in self.stored_positions():
             yield position, self.id_at(position), self.place_at(position)
+
+    def stored_in(self, packs: Set[str]) -> Columns:
+        """Ids and places of the chunks that are stored in one of ``packs``."""
+        wanted = {number for number, name in enumerate(self._packs) if name in packs}
+        positions = [position for position in self.stored_positions() if self._pack[position] in wanted]
+        ids, length = bytes(self.ids), fmt.ID_BYTES
+        return Columns(
+            [ids[position * length : position * length + length] for position in positions],
+            self._packs,
+            [self._pack[position] for position in positions],
+            [self._offset[position] for position in positions],
+            [self._length[position] for position in positions],
+        )
 
     def take_places(self, old: Segment, usable: Set[str]) -> None:
         """Take the places of those chunks that ``old`` holds at the same position, in a usable pack."""

@@ -9,7 +9,7 @@ from array import array
 from typing import Dict, List, Optional, Tuple
 
 from . import format as fmt
-from .index import Place
+from .index import Columns, Place, heads
 
 MAX_CHUNKS = 1 << 20  # 64 GiB of distinct chunks in some 70 MB of memory
 _FIRST_SLOTS = 1 << 12
@@ -38,10 +38,7 @@ class KnownChunks:
         slot, entry = self._look_up(chunk_id)
         if entry is not None:
             return
-        number = self._pack_numbers.get(place.pack)
-        if number is None:
-            number = self._pack_numbers[place.pack] = len(self._packs)
-            self._packs.append(place.pack)
+        number = self._number_of(place.pack)
         self._ids += chunk_id
         self._offset.append(place.offset)
         self._length.append(place.stored_bytes | ((1 << 31) if place.codec == fmt.CODEC_RAW else 0))
@@ -49,6 +46,36 @@ class KnownChunks:
         self._slots[slot] = len(self._pack)
         if len(self._pack) * 3 > len(self._slots) * 2:
             self._grow()
+
+    def add_all(self, many: Columns) -> None:
+        """The same for many at once."""
+        numbers = [self._number_of(pack) for pack in many.packs]
+        while (len(self._pack) + len(many.ids)) * 3 > len(self._slots) * 2:
+            self._grow()
+        slots, ids, mask = self._slots, self._ids, len(self._slots) - 1
+        rows = zip(heads(b"".join(many.ids)), many.ids, many.pack_numbers, many.offsets, many.lengths)
+        for head, chunk_id, pack_number, offset, length in rows:
+            slot = head & mask
+            while slots[slot]:
+                start = (slots[slot] - 1) * fmt.ID_BYTES
+                if ids[start : start + fmt.ID_BYTES] == chunk_id:
+                    break
+                slot = (slot + 1) & mask
+            else:
+                if len(self._pack) >= self._limit:
+                    return
+                ids += chunk_id
+                self._offset.append(offset)
+                self._length.append(length)
+                self._pack.append(numbers[pack_number])
+                slots[slot] = len(self._pack)
+
+    def _number_of(self, pack: str) -> int:
+        number = self._pack_numbers.get(pack)
+        if number is None:
+            number = self._pack_numbers[pack] = len(self._packs)
+            self._packs.append(pack)
+        return number
 
     def get(self, chunk_id: bytes) -> Optional[Place]:
         dummy_slot, entry = self._look_up(chunk_id)

@@ -54,9 +54,7 @@ class PackStream:
                 self.known.add(entry.blob_id, Place(pack, entry.offset, entry.stored_bytes, entry.codec))
 
     def learn_segment(self, segment: Segment, usable: Set[str]) -> None:
-        for dummy, chunk_id, place in segment.stored():
-            if place.pack in usable:
-                self.known.add(chunk_id, place)
+        self.known.add_all(segment.stored_in(usable))
 
     def find(self, chunk_id: bytes) -> Optional[Place]:
         """Where a chunk is stored; the place's pack is ``UNNAMED`` while it is being filled."""

@@ -15,6 +15,7 @@ import os
 import struct
 from typing import Iterable, List, NamedTuple, Optional, Union
 
+from .._libraries import blake3
 from ..errors import ImageDamaged
 from ..storage.contract import Storage
 from . import format as fmt
@@ -63,14 +64,15 @@ class PackBuilder:
         table = b"".join(_ENTRY.pack(*entry) for entry in self.entries)
         trailer = _TRAILER.pack(self.size_bytes, len(self.entries), hashlib.sha256(table).digest(), fmt.PACK_END_MAGIC)
         parts = [memoryview(self._buffer)[: self.size_bytes], memoryview(table + trailer)]
-        name = hash_pieces(parts)
-        return FinishedPack(name, sum(len(part) for part in parts), parts, self.entries, self._buffer)
+        size_bytes = sum(len(part) for part in parts)
+        return FinishedPack(hash_pieces(parts), fingerprint(parts), size_bytes, parts, self.entries, self._buffer)
 
 
 class FinishedPack(NamedTuple):
     """A pack ready to be stored; ``parts`` joined are its bytes, ``buffer`` is the memory behind them."""
 
     name: str
+    fingerprint: bytes
     size_bytes: int
     parts: List[memoryview]
     entries: List[BlobEntry]
@@ -156,3 +158,12 @@ def hash_pieces(pieces: Iterable[Union[bytes, memoryview]]) -> str:
     for piece in pieces:
         digest.update(piece)
     return digest.hexdigest()
+
+
+def fingerprint(pieces: Iterable[Union[bytes, memoryview]]) -> bytes:
+    """What tells whether the same bytes came back: BLAKE3, at a third of the cost of the SHA-256 of names, or less."""
+    hashed = blake3()()
+    for piece in pieces:
+        hashed.update(piece)
+    digest: bytes = hashed.digest()
+    return digest

@@ -21,7 +21,7 @@ from .seal import Compressor, Identifier
 
 BATCH_CHUNKS = 16  # 1 MiB: large enough for a disk, small enough for even progress
 _WINDOW = 3  # batches under way for each worker
-_ZERO_CHUNK = bytes(fmt.CHUNK_BYTES)
+_IDENTIFIED_BATCHES = 4  # in one piece of work: what is only hashed takes less time than handing over
 
 
 class WorkedChunk(NamedTuple):
@@ -36,6 +36,7 @@ class WorkedChunk(NamedTuple):
 
 
 Lookup = Callable[[int, bytes], Optional[Place]]
+Ids = Tuple[int, bytes]  # the position of a chunk, and its id joined with those of the chunks that follow it
 
 
 class ChunkWorker:
@@ -51,21 +52,21 @@ class ChunkWorker:
         self._local = threading.local()
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="chunk worker")
         self._depth = workers * _WINDOW
-        self._begun: List[Future[List[WorkedChunk]]] = []
+        self._begun: List[Future[List[Ids]]] = []
 
     def close(self) -> None:
         for future in self._begun:
             future.cancel()
         self._executor.shutdown(wait=True)
 
-    def identify(self, segment: int, chunk_count: int) -> Iterator[WorkedChunk]:
-        """Begin at once; yield id and length of every chunk of a segment that is not a hole. Nothing is compressed."""
+    def identify(self, segment: int, chunk_count: int) -> Iterator[Ids]:
+        """Begin at once; yield the ids of every chunk of a segment that is not a hole. Nothing is compressed."""
         begun = [
             self._executor.submit(self._identify, segment, positions)
-            for positions in _batches(self.in_use(segment, chunk_count))
+            for positions in _batches(self.in_use(segment, chunk_count), _IDENTIFIED_BATCHES * BATCH_CHUNKS)
         ]
         self._begun = [future for future in self._begun if not future.done()] + begun
-        return (chunk for future in begun for chunk in future.result())
+        return (ids for future in begun for ids in future.result())
 
     def prepare(self, segment: int, positions: List[int], lookup: Lookup) -> Iterator[WorkedChunk]:
         """Yield the chunks at ``positions`` (rising), compressed unless ``lookup`` knows a place for their id."""
@@ -84,30 +85,28 @@ class ChunkWorker:
             positions.extend(range(first, (extent.end_bytes - start - 1) // fmt.CHUNK_BYTES + 1))
         return positions
 
-    def _identify(self, segment: int, positions: List[int]) -> List[WorkedChunk]:
+    def _identify(self, segment: int, positions: List[int]) -> List[Ids]:
         return [
-            WorkedChunk(position, self._id_of(data), len(data), None, 0, None)
-            for position, data in self._read(segment, positions)
+            (first, b"".join(self._identifier.chunks(data)))
+            for batch in _batches(positions)
+            for first, data in self._read(segment, batch)
         ]
 
     def _prepare(self, segment: int, positions: List[int], lookup: Lookup) -> List[WorkedChunk]:
         result: List[WorkedChunk] = []
         new: List[Tuple[int, memoryview]] = []
-        for position, data in self._read(segment, positions):
-            chunk_id = self._id_of(data)
-            place = None if chunk_id == fmt.ZERO_ID else lookup(position, chunk_id)
-            if chunk_id != fmt.ZERO_ID and place is None:
-                new.append((len(result), data))
-            result.append(WorkedChunk(position, chunk_id, len(data), place, 0, None))
-        packed = self._kept().compressor.compress_many([data for dummy, data in new])
+        for first, data in self._read(segment, positions):
+            for position, chunk_id in enumerate(self._identifier.chunks(data), first):
+                start = (position - first) * fmt.CHUNK_BYTES
+                chunk = data[start : start + fmt.CHUNK_BYTES]
+                place = None if chunk_id == fmt.ZERO_ID else lookup(position, chunk_id)
+                if chunk_id != fmt.ZERO_ID and place is None:
+                    new.append((len(result), chunk))
+                result.append(WorkedChunk(position, chunk_id, len(chunk), place, 0, None))
+        packed = self._kept().compressor.compress_many([chunk for dummy, chunk in new])
         for (number, dummy), (codec, blob) in zip(new, packed):
             result[number] = result[number]._replace(codec=codec, data=blob)
         return result
-
-    def _id_of(self, data: memoryview) -> bytes:
-        if not data[0] and not data[-1] and not any(data[:64]) and data.tobytes() == _ZERO_CHUNK[: len(data)]:
-            return fmt.ZERO_ID
-        return self._identifier.chunk(data)
 
     def _kept(self) -> _Kept:
         kept: Optional[_Kept] = getattr(self._local, "kept", None)
@@ -116,7 +115,7 @@ class ChunkWorker:
         return kept
 
     def _read(self, segment: int, positions: List[int]) -> Iterator[Tuple[int, memoryview]]:
-        """Yield each chunk's bytes, good until the next call of this thread."""
+        """Yield the position of a chunk and its bytes with those of the chunks that follow it, good until the next call of this thread."""
         base = segment * fmt.SEGMENT_BYTES
         filled = 0
         for first, last in _runs(positions):
@@ -125,9 +124,7 @@ class ChunkWorker:
             view = self._kept().buffer[filled : filled + end - start]
             filled += end - start
             self._fill(start, end, view)
-            for position in range(first, last + 1):
-                offset = (position - first) * fmt.CHUNK_BYTES
-                yield position, view[offset : offset + fmt.CHUNK_BYTES]
+            yield first, view
 
     def _fill(self, start: int, end: int, view: memoryview) -> None:
         """Read whole chunks; what is not in use reads as zeros, so that deleted data never gets out."""
@@ -158,8 +155,8 @@ class _Kept:
         self.buffer = memoryview(bytearray(BATCH_CHUNKS * fmt.CHUNK_BYTES))
 
 
-def _batches(positions: List[int]) -> List[List[int]]:
-    return [positions[start : start + BATCH_CHUNKS] for start in range(0, len(positions), BATCH_CHUNKS)]
+def _batches(positions: List[int], size: int = BATCH_CHUNKS) -> List[List[int]]:
+    return [positions[start : start + size] for start in range(0, len(positions), size)]
 
 
 def _runs(positions: List[int]) -> Iterator[Tuple[int, int]]:

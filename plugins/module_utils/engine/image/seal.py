@@ -11,12 +11,10 @@ blob id, plain length; so a blob can't be passed off as another one.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import struct
-from typing import Any, List, Optional, Tuple, Union
+from typing import Any, Dict, List, Optional, Tuple, Union
 
-from .._libraries import aead, zstandard
+from .._libraries import aead, blake3, zstandard
 from . import format as fmt
 from .keys import MasterKey
 
@@ -31,15 +29,38 @@ class BlobDamaged(Exception):
 
 
 class Identifier:
-    """Computes ids: keyed (HMAC-SHA256) when there is a master key, plain SHA-256 otherwise."""
+    """Computes ids: BLAKE3, keyed when there is a master key."""
 
     def __init__(self, key: Optional[MasterKey]) -> None:
-        self._key = key.id_key if key else None
+        self._hash = blake3()
+        self._options = {"key": key.id_key} if key else {}
+        self._zeros: Dict[int, bytes] = {}
 
     def chunk(self, data: Buffer) -> bytes:
-        if self._key is None:
-            return hashlib.sha256(data).digest()
-        return hmac.digest(self._key, data, "sha256")
+        """Id of a chunk that is not all zero."""
+        digest: bytes = self._hash(data, **self._options).digest()
+        return digest
+
+    def chunks(self, data: memoryview) -> List[bytes]:
+        """The ids of successive chunks, zero chunks included; the last one may be shorter.
+
+        To hash zeros is quicker than to look for them: most chunks have none.
+        """
+        lengths = range(0, len(data), fmt.CHUNK_BYTES)
+        hashed, options = self._hash, self._options
+        ids: List[bytes] = [hashed(data[at : at + fmt.CHUNK_BYTES], **options).digest() for at in lengths]
+        zeros = self._zeros_of(fmt.CHUNK_BYTES)
+        if zeros in ids:
+            ids = [fmt.ZERO_ID if one == zeros else one for one in ids]
+        if len(data) % fmt.CHUNK_BYTES and ids[-1] == self._zeros_of(len(data) % fmt.CHUNK_BYTES):
+            ids[-1] = fmt.ZERO_ID
+        return ids
+
+    def _zeros_of(self, length_bytes: int) -> bytes:
+        known = self._zeros.get(length_bytes)
+        if known is None:
+            known = self._zeros[length_bytes] = self.chunk(bytes(length_bytes))
+        return known
 
     def segment(self, chunk_ids: bytes) -> bytes:
         """Id of a segment: only of what lies where, never of the packs, so that moving a chunk leaves it alone."""

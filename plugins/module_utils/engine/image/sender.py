@@ -13,7 +13,7 @@ from typing import Callable, Dict, Optional, Sequence, Union
 from ..errors import EngineError, RunCancelled, StorageExists, StorageNotFound, StorageReadBackDiffers
 from ..storage.contract import SendGate, Storage
 from . import format as fmt
-from .packs import FinishedPack, hash_pieces
+from .packs import FinishedPack, fingerprint
 
 _TRIES = 5
 _SENDERS = 2
@@ -107,7 +107,7 @@ class PackSender:
         if directory not in self._directories:
             self._storage.make_directory(directory)
             self._directories[directory] = True
-        store_pack(self._storage, path, pack.parts, pack.name, self._gate, self._sleep)
+        store_pack(self._storage, path, pack.parts, pack.fingerprint, self._gate, self._sleep)
         self.sent[pack.name] = pack.size_bytes
         self._stored(pack)
 
@@ -116,24 +116,24 @@ def store_pack(
     storage: Storage,
     path: str,
     parts: Sequence[Union[bytes, memoryview]],
-    sha256: str,
+    wanted: bytes,
     gate: Optional[SendGate],
     sleep: Callable[[float], None],
 ) -> None:
     """Like :func:`store_verified`; a sweep on another host may take a file that is half written, then it goes again."""
     for dummy in range(_TRIES - 1):
         try:
-            return store_verified(storage, path, parts, sha256, gate, sleep)
+            return store_verified(storage, path, parts, wanted, gate, sleep)
         except StorageNotFound:
             storage.make_directory(path.rpartition("/")[0])
-    return store_verified(storage, path, parts, sha256, gate, sleep)
+    return store_verified(storage, path, parts, wanted, gate, sleep)
 
 
 def store_verified(
     storage: Storage,
     path: str,
     parts: Sequence[Union[bytes, memoryview]],
-    sha256: str,
+    wanted: bytes,
     gate: Optional[SendGate],
     sleep: Callable[[float], None],
     *,
@@ -141,6 +141,7 @@ def store_verified(
 ) -> None:
     """Store ``parts`` as ``path`` and prove it by reading back; retries what the contract says may be retried.
 
+    :param wanted: the fingerprint of the parts, from when they were made: memory may fail while they wait.
     :param replace: whether other bytes of this name give way, which is right where the name is that of the content.
     :raises StorageExists: when other bytes have the name and ``replace`` is false.
     """
@@ -151,13 +152,13 @@ def store_verified(
                 storage.put(path, parts, gate=gate)
             except StorageExists:
                 # Named by its content: a run that was killed stored the same bytes, or a part went wrong before.
-                if hash_pieces(storage.read(path, 0, bound_bytes)) == sha256:
+                if fingerprint(storage.read(path, 0, bound_bytes)) == wanted:
                     return
                 if not replace:
                     raise
                 storage.put(path, parts, replace=True, gate=gate)
             storage.forget_cache(path)
-            if hash_pieces(storage.read(path, 0, bound_bytes)) != sha256:
+            if fingerprint(storage.read(path, 0, bound_bytes)) != wanted:
                 raise StorageReadBackDiffers(path=path, storage=storage.description)
             return
         except EngineError as error:

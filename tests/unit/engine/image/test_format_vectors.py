@@ -25,10 +25,10 @@ KEY_ID = "c4e989fa28565d6c92fb4f9593d9aaa046c9d94363af136910b9c818903e278c"
 FRAME = bytes.fromhex("28b52ffd20f06d000030706c616e74200100e750a508")
 SEALED_PACK = bytes.fromhex(
     "504c414e544f50532d5041434b000001000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f5663"
-    "15071099d521394d444bca49ea249f72a956816998dc959d07036366c04c14a513d1ef6cdcd43e6e5b928384e8f2b4fea4bc"
-    "ae7e07f3fcd33c55eb5bf9815c7e039e6ab001fb442f02bfe2d6cddc340e43dcdab97eb3f000000000000000300000002600"
-    "0000f001011ef25394880acddf34952d2a2b7dbde40af0ab4b981e96a2fd139a8890112b0100000000000000560000001300"
-    "0000030100000000000000006900000002516db46a98a1d9e8c97d7d4c20f0587c61f2e99cb02db006b2b869b112f5eecd50"
+    "15071099d521394d444bca49ea249f72a9568169fb1084b5b64f9924037af456ffbeab49dcd43e4a880423d36ae27eb7d35d"
+    "04e12642a691ed4a8a7f8225e84a8430225d658c9babad6e00bf2cd5cb47c5750dc19f392400000000000000300000002600"
+    "0000f00101afded73bda2d5ecab9efc2ba1200531a31fa1646fdacefd558ab8abf49ad256500000000000000560000001300"
+    "000003010000000000000000690000000264395dbf560d691262c030b27d0012ca3e932ef88009d43a721a02943d2b431250"
     "4c414e544f50532d5041434b454e44"
 )
 SEALED_FILE = bytes.fromhex(
@@ -37,10 +37,10 @@ SEALED_FILE = bytes.fromhex(
 )
 CLEAR_PACK = bytes.fromhex(
     "504c414e544f50532d5041434b000001000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f28b5"
-    "2ffd20f06d000030706c616e74200100e750a508726177170e3e667f22d21c875d60582450bd51c497846353a825dd7d156f"
-    "18f80971a5000000000000003000000016000000f00101d7439bee24773bcbfa2d0a97947ee36227b10d1022b1a55847e928"
-    "965bb6bfde0000000000000046000000030000000301000000000000000049000000025baeb8af17aa9aac61e2016c09c31d"
-    "22fd31fa83b697132052708cb5d216f9e8504c414e544f50532d5041434b454e44"
+    "2ffd20f06d000030706c616e74200100e750a508726177ef5ba76e0c24b3f9b994e8a709d24cb4af3abdd70a51efdf9b5ee6"
+    "705dabe171000000000000003000000016000000f00101d4d4d19bd64b6b3374a6c189713eb3188d4ef59f761563da9938c5"
+    "2ca08b13da000000000000004600000003000000030100000000000000004900000002ad57469ae9c1840d187b24701d1df5"
+    "c7735dfa421e17a0a418a221f57c944f45504c414e544f50532d5041434b454e44"
 )
 CLEAR_FILE = bytes.fromhex(
     "504c414e544f50532d46494c45000001000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f0000"
@@ -110,3 +110,29 @@ def test_the_slot_is_read() -> None:
     assert key.key_id == slot.key_id == KEY_ID
     assert key.id_key == MasterKey(SECRET).id_key
     assert slot.open("pass") is None
+
+
+def test_the_hash_of_ids_is_the_published_one() -> None:
+    """Two of BLAKE3's published test vectors, for no input: the key is theirs."""
+    plain, keyed = Identifier(None), Identifier(MasterKey(SECRET))
+    keyed._options = {"key": b"whats the Elvish word for friend"}
+    assert plain.chunk(b"").hex() == "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
+    assert keyed.chunk(b"").hex() == "92b2b75604ed3c761f9d6f62392c8a9227ad0ea3f09573e783f1498a4ed60d26"
+
+
+@pytest.mark.parametrize("key", [MasterKey(SECRET), None], ids=["encrypted", "clear"])
+@pytest.mark.parametrize(
+    "length", [1, fmt.CHUNK_BYTES - 1, fmt.CHUNK_BYTES, fmt.CHUNK_BYTES + 512, 3 * fmt.CHUNK_BYTES]
+)
+def test_chunks_of_zeros_are_told_from_others(key: Optional[MasterKey], length: int) -> None:
+    identifier = Identifier(key)
+    data = bytearray(length)
+    count = -(-length // fmt.CHUNK_BYTES)
+    assert identifier.chunks(memoryview(data)) == [fmt.ZERO_ID] * count
+    for place in {0, length // 2, length - 1}:
+        data[place] = 1
+        ids = identifier.chunks(memoryview(data))
+        one = place // fmt.CHUNK_BYTES
+        assert [number for number, chunk_id in enumerate(ids) if chunk_id != fmt.ZERO_ID] == [one]
+        assert ids[one] == identifier.chunk(bytes(data[one * fmt.CHUNK_BYTES : (one + 1) * fmt.CHUNK_BYTES]))
+        data[place] = 0

@@ -219,9 +219,9 @@ def test_sealed_files_stand_for_no_others() -> None:
 
 def small_segment() -> Segment:
     segment = Segment(5)
-    segment.set_id(1, fmt.ZERO_ID)
+    segment.set_ids(1, fmt.ZERO_ID)
     for position, codec in ((2, fmt.CODEC_RAW), (4, fmt.CODEC_ZSTD)):
-        segment.set_id(position, bytes([position]) * 32)
+        segment.set_ids(position, bytes([position]) * 32)
         segment.set_place(position, Place(NAME, 48 + position, 100 + position, codec))
     return segment
 
