@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from typing import Optional
 
 from ..errors import DiskAccessDenied, DiskEndReached, DiskNotFound, DiskUnreadable
+from .page_cache import PageCache
 
 _BLKSSZGET = 0x1268  # linux/fs.h: logical sector size of a block device
 _DEFAULT_SECTOR_BYTES = 512
@@ -33,7 +34,7 @@ class BlockSource(ABC):
         """
 
     def read_into(self, offset_bytes: int, buffer: memoryview) -> None:
-        """Fill ``buffer`` from ``offset_bytes``: for who reads much and has a buffer to use again. Raises as :meth:`read`."""
+        """Fill ``buffer`` from ``offset_bytes``: for who reads much, once, and has a buffer to use again. Raises as :meth:`read`."""
         buffer[:] = self.read(offset_bytes, len(buffer))
 
     def check_range(self, offset_bytes: int, length_bytes: int) -> None:
@@ -77,6 +78,7 @@ class FileSource(BlockSource):
             os.close(self._descriptor)
             raise DiskNotFound(path=path)
         self.is_device = stat.S_ISBLK(mode)
+        self._cache = PageCache(self._descriptor) if self.is_device else None  # of a plain file others may use it
         self.size_bytes = os.lseek(self._descriptor, 0, os.SEEK_END)
         self.sector_bytes = sector_bytes or (self._device_sector_bytes() if self.is_device else _DEFAULT_SECTOR_BYTES)
         self.forget_cache()
@@ -108,7 +110,8 @@ class FileSource(BlockSource):
 
     def read_into(self, offset_bytes: int, buffer: memoryview) -> None:
         if not hasattr(os, "preadv"):
-            return super().read_into(offset_bytes, buffer)
+            super().read_into(offset_bytes, buffer)
+            return
         self.check_range(offset_bytes, len(buffer))
         done = 0
         try:
@@ -119,6 +122,8 @@ class FileSource(BlockSource):
                 done += count
         except OSError as error:
             raise self._unreadable(offset_bytes, len(buffer), error.strerror) from error
+        if self._cache is not None:
+            self._cache.was_read(offset_bytes, offset_bytes + len(buffer))
 
     def _unreadable(self, offset_bytes: int, length_bytes: int, reason: Optional[str]) -> DiskUnreadable:
         return DiskUnreadable(path=self.path, offset_bytes=offset_bytes, length_bytes=length_bytes, reason=reason)
@@ -136,8 +141,8 @@ class FileSource(BlockSource):
         A disk, its partitions and its mapped volumes have caches of their own, which don't know of each other: what was read
         of a disk yesterday is returned today, though a volume on it was written since.
         """
-        if self.is_device and hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        if self._cache is not None:
+            self._cache.forget_all()
 
     def expect_small_reads(self, small: bool) -> None:
         if hasattr(os, "posix_fadvise"):
@@ -145,6 +150,7 @@ class FileSource(BlockSource):
 
     def close(self) -> None:
         if self._descriptor >= 0:
+            self.forget_cache()
             os.close(self._descriptor)
             self._descriptor = -1
 
