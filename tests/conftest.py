@@ -11,9 +11,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 os.environ.setdefault("LC_ALL", "C.UTF-8")
+
+# How long an example takes says more of the machine than of us.
+settings.register_profile("plantops", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("plantops")
 
 
 @pytest.fixture
