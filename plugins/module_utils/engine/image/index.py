@@ -48,6 +48,11 @@ class Columns(NamedTuple):
     lengths: List[int]
 
 
+def length_with_codec(stored_bytes: int, codec: int) -> int:
+    """A stored length as segments keep it: the top bit tells raw bytes from compressed ones."""
+    return stored_bytes | (_RAW_BIT if codec == fmt.CODEC_RAW else 0)
+
+
 def heads(ids: bytes) -> Tuple[int, ...]:
     """The first eight bytes of each of many joined ids, as numbers."""
     return struct.unpack(">" + "Q24x" * (len(ids) // fmt.ID_BYTES), ids)
@@ -86,7 +91,7 @@ class Segment:
     def set_place(self, position: int, place: Place) -> None:
         self._pack[position] = self._number_of(place.pack)
         self._offset[position] = place.offset
-        self._length[position] = place.stored_bytes | (_RAW_BIT if place.codec == fmt.CODEC_RAW else 0)
+        self._length[position] = length_with_codec(place.stored_bytes, place.codec)
 
     def place_at(self, position: int) -> Place:
         length = self._length[position]

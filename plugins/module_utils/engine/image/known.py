@@ -31,24 +31,8 @@ class KnownChunks:
     def __len__(self) -> int:
         return len(self._pack)
 
-    def add(self, chunk_id: bytes, place: Place) -> None:
-        """Remember a place; when the table is full nothing is added."""
-        if len(self._pack) >= self._limit:
-            return
-        slot, entry = self._look_up(chunk_id)
-        if entry is not None:
-            return
-        number = self._number_of(place.pack)
-        self._ids += chunk_id
-        self._offset.append(place.offset)
-        self._length.append(place.stored_bytes | ((1 << 31) if place.codec == fmt.CODEC_RAW else 0))
-        self._pack.append(number)
-        self._slots[slot] = len(self._pack)
-        if len(self._pack) * 3 > len(self._slots) * 2:
-            self._grow()
-
     def add_all(self, many: Columns) -> None:
-        """The same for many at once."""
+        """Remember places, the first one of each chunk; when the table is full nothing is added."""
         numbers = [self._number_of(pack) for pack in many.packs]
         while (len(self._pack) + len(many.ids)) * 3 > len(self._slots) * 2:
             self._grow()

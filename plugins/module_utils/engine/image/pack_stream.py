@@ -9,7 +9,7 @@ from typing import Callable, Dict, Iterable, Optional, Set
 
 from ..storage.contract import SendGate, Storage
 from . import format as fmt
-from .index import Place, Segment
+from .index import Columns, Place, Segment, length_with_codec
 from .keys import MasterKey
 from .known import KnownChunks
 from .packs import BlobEntry, PackBuffers, PackBuilder
@@ -49,9 +49,16 @@ class PackStream:
         return PackSender(self._storage, self._device, self._gate, self._sleep, self._buffers.give_back)
 
     def learn(self, pack: str, entries: Iterable[BlobEntry]) -> None:
-        for entry in entries:
-            if entry.kind == fmt.KIND_CHUNK:
-                self.known.add(entry.blob_id, Place(pack, entry.offset, entry.stored_bytes, entry.codec))
+        chunks = [entry for entry in entries if entry.kind == fmt.KIND_CHUNK]
+        self.known.add_all(
+            Columns(
+                [entry.blob_id for entry in chunks],
+                [pack],
+                [0] * len(chunks),
+                [entry.offset for entry in chunks],
+                [length_with_codec(entry.stored_bytes, entry.codec) for entry in chunks],
+            )
+        )
 
     def learn_segment(self, segment: Segment, usable: Set[str]) -> None:
         self.known.add_all(segment.stored_in(usable))
