@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes the volumes and documents that fuzzing starts from. Run by hand when a kind of volume is added.
 
-Volumes go to ``bases/`` (zstd, 4 MiB at most unpacked: XFS does not come as small), seeds to ``corpus/<target>/``.
+An input of the corpus names lines of its base: keep the bases that are there, or what was found there is lost.
+
+Volumes go to ``bases/`` (zstd, small), seeds to ``corpus/<target>/``.
 """
 
 from __future__ import annotations
@@ -21,8 +23,11 @@ from engine.image import documents, manifest, packs, sums  # noqa: E402
 from engine.image import format as fmt  # noqa: E402
 from engine.image.index import PackNeed, Place, Root, Segment, SegmentReference  # noqa: E402
 from engine.image.seal import Compressor, Identifier  # noqa: E402
+from fuzz.agent_targets import seeds  # noqa: E402
 from fuzz.targets import DEVICE, IMAGE, KEY  # noqa: E402
+from support.exfat_volumes import mounted as mounted_exfat  # noqa: E402
 from support.filled import empty, run  # noqa: E402
+from support.xfs_volumes import make_from_tree  # noqa: E402
 
 MIB = 1 << 20
 
@@ -42,14 +47,15 @@ def _seed(target: str, name: str, data: bytes) -> None:
     (folder / name).write_bytes(data)
 
 
-def _tree(folder: Path) -> Path:
+def _tree(folder: Path, *, links: bool = True) -> Path:
     for name in ("a", "a/b", "many"):
         (folder / name).mkdir(parents=True)
     for number in range(60):
         (folder / "many" / ("a file with a long name %d.txt" % number)).write_bytes(b"")
     for name, size in (("a/b/one", 5000), ("a/two", 40000), ("pagefile.sys", 20000), ("tiny", 30)):
         (folder / name).write_bytes(b"x" * size)
-    (folder / "link").hardlink_to(folder / "tiny")
+    if links:
+        (folder / "link").hardlink_to(folder / "tiny")
     return folder
 
 
@@ -88,14 +94,39 @@ def fat(work: Path) -> None:
         _save("fat-%d" % bits, path)
 
 
+def xfs(work: Path) -> None:
+    """Filled by mkfs.xfs itself: kernels may not mount the old version, whose metadata no checksum guards."""
+    kinds = {
+        "v4": ["-m", "crc=0", "-b", "size=1024"],
+        "v5": ["-m", "crc=1,reflink=1,rmapbt=1", "-b", "size=1024"],
+        "4096": ["-b", "size=4096"],
+    }
+    for name, options in kinds.items():
+        tree = work / name
+        for number in range(150):
+            folder = tree / "line" / ("f%d" % (number % 3))
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / ("a-recipe-with-a-long-name-%03d.txt" % number)).write_bytes(b"x" * (number * 30))
+        (tree / "pagefile.sys").write_bytes(b"x" * 20000)
+        volume = work / ("volume-" + name)
+        make_from_tree(volume, tree, work / ("prototype-" + name), 32 * MIB, "-d", "agcount=2", *options)
+        _save("xfs-" + name, volume)
+
+
 def others(work: Path) -> None:
-    for name, size, command in (
-        ("swap-4096", 1, ["mkswap"]),
-        ("exfat-4096", 4, ["mkfs.exfat"]),
-    ):
-        path = empty(work / name, size * MIB)
-        run(*command, path)
-        _save(name, path)
+    swap = empty(work / "swap", MIB)
+    run("mkswap", swap)
+    _save("swap-4096", swap)
+    bare = empty(work / "bare", 4 * MIB)
+    run("mkfs.exfat", bare)
+    _save("exfat-4096", bare)
+    exfat = empty(work / "exfat", 4 * MIB)
+    run("mkfs.exfat", "-c", "4K", exfat)
+    with mounted_exfat(exfat, work / "mnt") as folder:
+        _tree(folder / "tree", links=False)
+        for name in ("pagefile.sys", "many.bin"):
+            (folder / name).write_bytes(b"x" * 30000)
+    _save("exfat-files", exfat)
 
 
 def disks(work: Path) -> None:
@@ -162,12 +193,15 @@ def small_documents() -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        for make in (ext, ntfs, fat, others, disks):
+        for make in (ext, ntfs, fat, xfs, others, disks):
             work = Path(folder) / make.__name__
             work.mkdir()
             make(work)
     images()
     small_documents()
+    for target, inputs in seeds().items():
+        for number, data in enumerate(inputs):
+            _seed(target, "seed%d" % number, data)
     for path in (HERE / "bases").glob("*.zst"):
         family = path.name.split("-")[0]
         for number in range(len(list((HERE / "bases").glob(family + "-*.zst")))):

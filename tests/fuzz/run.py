@@ -34,7 +34,7 @@ def worker(target: str, arguments: List[str]) -> None:
     """Become the fuzzer of one target; returns only through the end of the process."""
     import atheris
 
-    with atheris.instrument_imports(include=["engine"]):
+    with atheris.instrument_imports(include=["engine", "ansible_collections.plantops.imaging"]):
         from fuzz.targets import TARGETS
 
     def run_one(data: bytes) -> None:

@@ -15,10 +15,12 @@ import json
 import struct
 from functools import partial
 from typing import Callable, Dict, Iterator, List, Optional
+from unittest import mock
 
 from engine.device.identity import stored_identity
 from engine.disk.exclusions import leave_out
 from engine.disk.extents import ExtentSet
+from engine.disk.filesystems import exfat, exfat_tree, xfs, xfs_btree, xfs_tree
 from engine.disk.filesystems.contract import FileSystem, VolumeState
 from engine.disk.filesystems.registry import PROBES
 from engine.disk.layout import read_layout
@@ -35,17 +37,15 @@ from engine.image.seal import BlobDamaged, Decompressor, FileCipher
 from engine.image.segments import PackReader
 from engine.storage.contract import Entry, EntryKind, Storage
 from engine.storage.lease import Lease
-from fuzz.volumes import names, patched
+from fuzz import agent_targets
+from fuzz.rules import BrokenRule
+from fuzz.volumes import PatchedSource, flags_of, names, patched
 
 Target = Callable[[bytes], None]
 IMAGE = "2026-11-24_05-30-00"
 DEVICE = "pc"
 KEY = MasterKey(bytes(range(32)))
 _FAMILIES = ("ntfs", "ext", "fat", "swap", "xfs", "exfat")
-
-
-class BrokenRule(AssertionError):
-    """The engine accepted what it must not, such as extents outside the volume."""
 
 
 class Files(Storage):
@@ -89,14 +89,25 @@ def _inside(extents: ExtentSet, source: BlockSource) -> None:
 
 def file_system(family: str, data: bytes) -> None:
     """Every probe of the registry sees every volume, not only the one that it was made for."""
-    volume, dummy_flags = patched(family, data)
-    source = MemorySource(volume)
-    for probe in PROBES:
-        with contextlib.suppress(EngineError):
-            found = probe(source)
-            if found is not None:
-                for state in VolumeState:
-                    _read_volume(found, source, state)
+    source = PatchedSource(family, data)
+    with _checksums_are_right() if flags_of(data) & 4 else contextlib.nullcontext():
+        for probe in PROBES:
+            with contextlib.suppress(EngineError):
+                found = probe(source)
+                if found is not None:
+                    for state in VolumeState:
+                        _read_volume(found, source, state)
+
+
+@contextlib.contextmanager
+def _checksums_are_right() -> Iterator[None]:
+    """An attacker computes checksums; flipped bits of a fuzzer do not, and would test nothing behind them."""
+    with contextlib.ExitStack() as stack:
+        for module in (xfs, xfs_btree, xfs_tree):
+            stack.enter_context(mock.patch.object(module, "sum_is_right", lambda data, place: True))
+        stack.enter_context(mock.patch.object(exfat.Exfat, "_check_boot_region", lambda volume: None))
+        stack.enter_context(mock.patch.object(exfat_tree, "set_is_whole", lambda group: True))
+        yield
 
 
 def _read_volume(found: FileSystem, source: BlockSource, state: VolumeState) -> None:
@@ -266,4 +277,5 @@ TARGETS: Dict[str, Target] = {
     "record": record,
     "device_id": device_id,
     "lease": lease,
+    **agent_targets.TARGETS,
 }

@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import random
 import struct
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 from engine.disk.extents import ExtentSet
@@ -19,6 +16,7 @@ from engine.disk.filesystems.registry import detect
 from engine.disk.source import FileSource, MemorySource
 from engine.errors import DiskError, FileSystemInvalid
 from support import oracles
+from support.exfat_volumes import mounted
 from support.filled import MIB, churn, contents, empty, make_tree, run
 from support.imaging import image, restore
 
@@ -34,22 +32,6 @@ MATRIX = {
     "packed-bitmap": (96, ("--pack-bitmap",)),
 }
 FEW_FILES = {"cluster-1m": 20, "cluster-32m": 2}
-
-
-@contextlib.contextmanager
-def mounted(volume: Path, folder: Path, *, read_only: bool = False, sector_bytes: int = 512) -> Iterator[Path]:
-    """Mount an exFAT volume through exfat-fuse."""
-    folder.mkdir(parents=True, exist_ok=True)
-    loop = run("losetup", "-f", "--show", "-b", str(sector_bytes), volume).strip()
-    try:
-        run("mount.exfat-fuse", "-o", "ro" if read_only else "rw", loop, folder)
-        try:
-            yield folder
-        finally:
-            os.sync()
-            run("umount", folder)
-    finally:
-        run("losetup", "-d", loop)
 
 
 def make_exfat(volume: Path, work: Path, size_mib: int, *options: str, files: int = 300) -> Path:

@@ -11,7 +11,7 @@ import random
 import shutil
 import struct
 from pathlib import Path
-from typing import Dict, Iterator, List
+from typing import Dict, Iterator
 
 import pytest
 from engine.disk.extents import ExtentSet
@@ -23,10 +23,9 @@ from engine.errors import DiskError
 from support import oracles
 from support.filled import MIB, check_volume, churn, contents, empty, make_tree, mounted, run
 from support.imaging import image, restore
+from support.xfs_volumes import SMALL, make_from_tree
 
 SIZE_BYTES = 128 * MIB
-# mkfs.xfs makes volumes and logs as small as tests need them only for the file system's own tests, known by these.
-SMALL = {**os.environ, "TEST_DIR": "/", "TEST_DEV": "/", "QA_CHECK_FS": "/"}
 MATRIX = {
     "defaults": (),
     "block-1k": ("-b", "size=1024"),
@@ -73,22 +72,8 @@ def make_from_prototype(volume: Path, work: Path, *options: str) -> Dict[str, st
         folder = tree / ("line%d" % (number % 7)) / "Förderband"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ("recipe-%03d.txt" % number)).write_bytes(b"%06d;" % number * (number * 13))
-    lines: List[str] = []
-    describe(tree, lines)
-    prototype = work / "prototype"
-    prototype.write_text("\n".join(["none", "0 0", "d--755 0 0", *lines, "$", ""]), encoding="utf-8")
-    run("mkfs.xfs", "-q", "-f", *options, "-p", prototype, empty(volume, SIZE_BYTES), env=SMALL)
+    make_from_tree(volume, tree, work / "prototype", SIZE_BYTES, *options)
     return contents(tree)
-
-
-def describe(folder: Path, lines: List[str]) -> None:
-    for path in sorted(folder.iterdir()):
-        if path.is_dir():
-            lines.append("%s d--755 0 0" % path.name)
-            describe(path, lines)
-            lines.append("$")
-        else:
-            lines.append("%s ---644 0 0 %s" % (path.name, path))
 
 
 def read_through_tree(volume: Path) -> Dict[str, str]:

@@ -82,12 +82,7 @@ class ExfatTree(FileTree):
         return ExtentSet(pieces)
 
     def _parse(self, group: List[bytes]) -> Entry:
-        total = 0
-        for number, entry in enumerate(group):
-            for place, value in enumerate(entry):
-                if number or place not in (2, 3):
-                    total = ((total & 1) << 15) + (total >> 1) + value & 0xFFFF
-        if total != struct.unpack_from("<H", group[0], 2)[0]:
+        if not set_is_whole(group):
             raise self._volume.invalid("the checksum of a folder's entry is wrong")
         stream = group[1]
         if stream[0] != _STREAM:
@@ -140,6 +135,16 @@ class ExfatTree(FileTree):
         self._budget -= length
         if self._budget < 0:
             raise self._volume.invalid("its folders lead in circles")
+
+
+def set_is_whole(group: List[bytes]) -> bool:
+    """Whether the checksum of an entry set is right (section 6.3.3)."""
+    total = 0
+    for number, entry in enumerate(group):
+        for place, value in enumerate(entry):
+            if number or place not in (2, 3):
+                total = ((total & 1) << 15) + (total >> 1) + value & 0xFFFF
+    return bool(total == struct.unpack_from("<H", group[0], 2)[0])
 
 
 def _node(first: int, clusters: int, contiguous: bool) -> int:
