@@ -187,7 +187,7 @@ def lvm(data: bytes) -> None:
     """What the tools of LVM answer: three reports, or anything else."""
     reports = [part.decode("utf-8", "replace") for part in data.split(_PARTS)] + ["", "", ""]
 
-    def run_tool(arguments: Sequence[str], timeout_seconds: Optional[float] = None) -> Tuple[int, str, str]:
+    def run_tool(arguments: Sequence[str], dummy_timeout_seconds: Optional[float] = None) -> Tuple[int, str, str]:
         return 0, reports[("pvs", "vgs", "lvs").index(arguments[0])], ""
 
     with contextlib.suppress(EngineError), mock.patch.object(lvm_report, "run_tool", run_tool):

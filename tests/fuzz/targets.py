@@ -104,9 +104,9 @@ def _checksums_are_right() -> Iterator[None]:
     """An attacker computes checksums; flipped bits of a fuzzer do not, and would test nothing behind them."""
     with contextlib.ExitStack() as stack:
         for module in (xfs, xfs_btree, xfs_tree):
-            stack.enter_context(mock.patch.object(module, "sum_is_right", lambda data, place: True))
-        stack.enter_context(mock.patch.object(exfat.Exfat, "_check_boot_region", lambda volume: None))
-        stack.enter_context(mock.patch.object(exfat_tree, "set_is_whole", lambda group: True))
+            stack.enter_context(mock.patch.object(module, "sum_is_right", return_value=True))
+        stack.enter_context(mock.patch.object(exfat.Exfat, "_check_boot_region", return_value=None))
+        stack.enter_context(mock.patch.object(exfat_tree, "set_is_whole", return_value=True))
         yield
 
 

@@ -90,7 +90,9 @@ class _Discovery:
             source = self._open(disk.name, opened) if disk.size_bytes and not disk.path_of else None
             layout = self._layout(disk, source)
             if source is not None and layout is not None:
-                described.update(scheme=layout.scheme, disk_id=layout.disk_id, warnings=layout.warnings)
+                because = layout.whole_because
+                warnings = layout.warnings + (["%s is imaged whole: %s." % (disk.path, because)] if because else [])
+                described.update(scheme=layout.scheme, disk_id=layout.disk_id, warnings=warnings)
                 described["stable_id"] = disk.stable_id or _table_id(layout)
                 described["partitions"] = [self._partition(one, shown) for one in layout.partitions if one.number]
                 self._volumes_of(disk, source, layout, shown, found)

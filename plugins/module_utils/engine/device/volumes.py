@@ -11,9 +11,9 @@ from typing import Any, Dict, List, Optional
 from ..disk.filesystems.contract import VolumeState
 from ..disk.filesystems.registry import detect
 from ..disk.mountinfo import Mount
+from ..disk.signatures import container, recognise
 from ..disk.source import BlockSource
 from ..disk.stack import BlockTree, listing
-from ..disk.used import recognise
 from ..errors import DiskError
 
 _BY_LINK = {"uuid": "by-uuid", "label": "by-label"}
@@ -83,9 +83,10 @@ class Volumes:
 
 def _look_into(source: BlockSource, offline: bool) -> Dict[str, Any]:
     try:
-        file_system = detect(source)
+        kind = container(source)
+        file_system = None if kind else detect(source)
         if file_system is None:
-            kind = recognise(source)
+            kind = kind or recognise(source)
             return {"kind": kind} if kind else {}
         found: Dict[str, Any] = {"kind": file_system.kind, "label": file_system.label, "uuid": file_system.uuid}
         if offline:

@@ -11,16 +11,19 @@ from ..errors import PartitionTableInvalid
 from .extents import ExtentSet
 from .gpt import Gpt, read_gpt
 from .mbr import Mbr, read_mbr
+from .signatures import array_member
 from .source import BlockSource
 
 _EMBEDDING_BYTES = 1 << 20  # boot loaders live between the table and the first partition
 _EBR_GAP_SECTORS = 63
+_DYNAMIC = 0x42
 _EXTENDED_TYPES = frozenset(["05", "0f", "85"])
 _ROLES = {
     "c12a7328-f81f-11d2-ba4b-00a0c93ec93b": "efi",
     "e3c9e316-0b5c-4db8-817d-f92df00215ae": "microsoft-reserved",
     "de94bba4-06d1-4d40-a16a-bfd50179d6ac": "recovery",
     "21686148-6449-6e6f-744e-656564454649": "bios-boot",
+    "5808c8aa-7e8f-42e0-85d2-e1e90434cfb3": "dynamic-database",
     "ef": "efi",
     "27": "recovery",
 }
@@ -40,7 +43,10 @@ class Partition(NamedTuple):
 
 
 class DiskLayout(NamedTuple):
-    """``structures`` are the bytes that every image of the disk holds, whatever was selected."""
+    """``structures`` are the bytes that every image of the disk holds, whatever was selected.
+
+    ``whole_because`` says why the disk is one volume that is imaged whole whatever is on it, "" when nothing says so.
+    """
 
     scheme: str  # "gpt", "mbr", "none"
     disk_id: str
@@ -49,6 +55,7 @@ class DiskLayout(NamedTuple):
     partitions: List[Partition]
     structures: ExtentSet
     warnings: List[str]
+    whole_because: str = ""
 
     def as_dict(self) -> Dict[str, Any]:
         return {
@@ -61,22 +68,31 @@ class DiskLayout(NamedTuple):
 
 
 def read_layout(source: BlockSource) -> DiskLayout:
-    """Read the partition table; one that can't be understood makes the disk one whole, with a warning."""
+    """Read the partition table. The disk is one whole where the table can't be understood, or does not tell everything:
+    then an image of the partitions alone could not be restored.
+    """
+    array = array_member(source)
+    if array:
+        return _whole(source, "it is %s" % array)
     try:
         gpt = read_gpt(source)
         if gpt is not None:
             return _from_gpt(source, gpt)
         mbr = read_mbr(source)
-        if mbr is not None and mbr.partitions:
-            return _from_mbr(source, mbr)
     except PartitionTableInvalid as error:
-        return _whole(source, [str(error)])
-    return _whole(source, [])
+        return _whole(source, str(error))
+    if mbr is None:
+        return _whole(source, "")
+    if mbr.is_protective:
+        return _whole(source, "its protective MBR announces a GPT, of which neither copy can be read")
+    if any(entry.type_code == _DYNAMIC for entry in mbr.partitions):
+        return _whole(source, "it is a dynamic disk, whose database lies outside of its partitions")
+    return _from_mbr(source, mbr)
 
 
-def _whole(source: BlockSource, warnings: List[str]) -> DiskLayout:
+def _whole(source: BlockSource, because: str) -> DiskLayout:
     everything = Partition(0, 0, source.size_bytes, "", "", "", "data", False)
-    return DiskLayout("none", "", source.size_bytes, source.sector_bytes, [everything], ExtentSet(), warnings)
+    return DiskLayout("none", "", source.size_bytes, source.sector_bytes, [everything], ExtentSet(), [], because)
 
 
 def _from_gpt(source: BlockSource, gpt: Gpt) -> DiskLayout:
@@ -122,10 +138,9 @@ def _from_mbr(source: BlockSource, mbr: Mbr) -> DiskLayout:
     tables = ExtentSet((lba * sector, _EBR_GAP_SECTORS * sector) for lba in mbr.tables_lba if lba)
     inside = ExtentSet((partition.start_bytes, partition.length_bytes) for partition in data)
     structures = ExtentSet([(0, sector)]).union(tables.difference(inside)).union(_embedding(source, partitions))
-    warnings = [] if not mbr.is_protective else ["%s has a protective MBR but no GPT." % source.path]
     disk_id = "%08x" % mbr.signature
     clipped = _clip(source, structures)
-    return DiskLayout("mbr", disk_id, source.size_bytes, sector, partitions, clipped, warnings)
+    return DiskLayout("mbr", disk_id, source.size_bytes, sector, partitions, clipped, [])
 
 
 def _embedding(source: BlockSource, partitions: List[Partition]) -> ExtentSet:

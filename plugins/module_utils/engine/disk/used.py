@@ -15,21 +15,11 @@ from .filesystems.registry import detect
 from .layout import DiskLayout, Partition
 from .overlay import Piece, on_disk
 from .patterns import Pattern
+from .signatures import BY_TYPE, container, recognise
 from .source import BlockSource, WindowSource
 
-_ALWAYS_ROLES = frozenset(["efi", "bios-boot", "microsoft-reserved"])
+_ALWAYS_ROLES = frozenset(["efi", "bios-boot", "microsoft-reserved", "dynamic-database"])
 _SMALL_BOOT_BYTES = 1 << 30
-LVM_KIND = "an LVM physical volume"
-_SIGNATURES = (
-    (0, b"LUKS\xba\xbe", "LUKS"),
-    (3, b"-FVE-FS-", "BitLocker"),
-    (512, b"LABELONE", LVM_KIND),
-    (4096, b"\xfc\x4e\x2b\xa9", "a Linux software RAID member"),
-    (3, b"ReFS", "ReFS"),
-    (0, b"XFSB", "XFS"),
-    (3, b"EXFAT   ", "exFAT"),
-    (65600, b"_BHRfS_M", "btrfs"),
-)
 
 
 class PlannedVolume(NamedTuple):
@@ -126,7 +116,8 @@ def plan_disk(
             whole = [Piece(partition.start_bytes, window.size_bytes, 0, window.size_bytes, window.size_bytes)]
             parts = [(_Volume(partition.number, window, state_of(partition), mount_points), whole)]
         for part, pieces in parts:
-            volume, extents, found, remarks = _plan_part(source, part, partition.role, wanted, exclude)
+            because = layout.whole_because or _named("it holds %s", BY_TYPE.get(partition.type_id, ""))
+            volume, extents, found, remarks = _plan_part(source, part, partition.role, wanted, exclude, because)
             volumes.append(volume)
             left_out += found
             warnings += remarks
@@ -159,10 +150,13 @@ def _of_partition(partition: Partition, inside: Inside) -> PlannedVolume:
 
 
 def _plan_part(
-    disk: BlockSource, part: _Volume, role: str, wanted: bool, exclude: Sequence[Pattern]
+    disk: BlockSource, part: _Volume, role: str, wanted: bool, exclude: Sequence[Pattern], because: str
 ) -> Tuple[PlannedVolume, ExtentSet, List[LeftOut], List[str]]:
-    """Return what is done with a volume, its bytes in use (of the volume), what was left out, and warnings."""
-    volume, extents, file_system = _plan_volume(part, role, wanted)
+    """Return what is done with a volume, its bytes in use (of the volume), what was left out, and warnings.
+
+    :param because: why it is imaged whole whatever is on it, "" when nothing says so.
+    """
+    volume, extents, file_system = _plan_volume(part, role, wanted, because)
     found: List[LeftOut] = []
     warnings: List[str] = []
     if file_system is not None and volume.trusted and part.state is not VolumeState.LIVE:
@@ -193,55 +187,43 @@ def _leave_out(
     return outcome.kept, found, outcome.warnings
 
 
-def _plan_volume(part: _Volume, role: str, wanted: bool) -> Tuple[PlannedVolume, ExtentSet, Optional[FileSystem]]:
+def _plan_volume(
+    part: _Volume, role: str, wanted: bool, because: str
+) -> Tuple[PlannedVolume, ExtentSet, Optional[FileSystem]]:
     window = part.source
-    everything = ExtentSet([(0, window.size_bytes)])
     if not wanted:
         empty = PlannedVolume(part.number, "", "", "", window.size_bytes, 0, True, "", False)
         return empty, ExtentSet(), None
-    file_system: Optional[FileSystem] = None
-    try:
-        file_system = detect(window)
-        if file_system is None:
-            kind = recognise(window)
-            reason = "it holds %s" % kind if kind else "no file system was recognised"
-            if not kind and role in ("microsoft-reserved", "bios-boot"):
-                reason = ""  # nothing else is expected there
-            volume = (kind or "", "", "", False, reason, everything)
-        else:
-            answer = file_system.used(part.state)
-            volume = (
-                file_system.kind,
-                file_system.label,
-                file_system.uuid,
-                answer.trusted,
-                answer.reason,
-                answer.extents,
-            )
-    except DiskError as error:
-        volume = ("", "", "", False, str(error), everything)
-    kind_found, label, uuid, trusted, reason, extents = volume
-    planned = PlannedVolume(
-        part.number,
-        kind_found,
-        label,
-        uuid,
-        window.size_bytes,
-        extents.total_bytes,
-        trusted,
-        reason,
-        True,
-        name=part.name,
+    whole = PlannedVolume(
+        part.number, "", "", "", window.size_bytes, window.size_bytes, False, because, True, name=part.name
     )
-    return planned, extents, file_system
+    everything = ExtentSet([(0, window.size_bytes)])
+    if because:
+        return whole, everything, None
+    try:
+        kind = container(window)
+        file_system = None if kind else detect(window)
+        if file_system is None:
+            kind = kind or recognise(window)
+            # Nothing that is recognised is expected in the reserved partitions.
+            unknown = "" if role in ("microsoft-reserved", "bios-boot") else "no file system was recognised"
+            return whole._replace(kind=kind, reason=_named("it holds %s", kind) or unknown), everything, None
+        answer = file_system.used(part.state)
+    except DiskError as error:
+        return whole._replace(reason=str(error)), everything, None
+    planned = whole._replace(
+        kind=file_system.kind,
+        label=file_system.label,
+        uuid=file_system.uuid,
+        in_use_bytes=answer.extents.total_bytes,
+        trusted=answer.trusted,
+        reason=answer.reason,
+    )
+    return planned, answer.extents, file_system
 
 
-def recognise(source: BlockSource) -> str:
-    """Name what is on a volume that is imaged whole, "" when that is not known either."""
-    for offset, magic, name in _SIGNATURES:
-        if source.size_bytes >= offset + len(magic) and source.read(offset, len(magic)) == magic:
-            return name
-    return ""
+def _named(words: str, name: str) -> str:
+    return words % name if name else ""
 
 
 def _name(source: BlockSource, volume: PlannedVolume) -> str:

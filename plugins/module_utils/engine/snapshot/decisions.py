@@ -12,9 +12,9 @@ from ..disk.filesystems.contract import VolumeState
 from ..disk.layout import Partition
 from ..disk.mounts import Use, uses_of
 from ..disk.overlay import Piece, linear
+from ..disk.signatures import LVM_KIND, recognise
 from ..disk.source import BlockSource, MemorySource, WindowSource
 from ..disk.stack import BlockTree
-from ..disk.used import LVM_KIND, recognise
 from .contract import LIVE, LVM, OFFLINE, STABLE, Disk, LiveUse, is_imaged, partition_name
 from .lvm_map import Place, find_places, pieces_of, why_not_mapped
 from .lvm_report import LogicalVolume, Report
