@@ -16,8 +16,8 @@ from typing import Dict, Iterator
 import pytest
 from engine.disk.extents import ExtentSet
 from engine.disk.filesystems.contract import UsedMap, VolumeState
+from engine.disk.filesystems.crc32c import crc32c
 from engine.disk.filesystems.registry import detect
-from engine.disk.filesystems.xfs_btree import crc32c
 from engine.disk.source import FileSource, MemorySource
 from engine.errors import DiskError
 from support import oracles

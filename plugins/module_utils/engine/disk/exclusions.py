@@ -21,7 +21,7 @@ from .patterns import Segment, fold
 _MAX_FOLDERS = 2_000_000
 _MAX_NAMES = 50_000_000
 _MAX_LINKED_FILES = 1_000_000
-_MAX_PIECES = 20_000_000
+_MAX_PIECES = 4_000_000
 
 _State = Tuple[int, int]  # pattern, segment that the next name must match
 
@@ -121,7 +121,7 @@ def leave_out(used: ExtentSet, tree: FileTree, patterns: Sequence[Sequence[Segme
     walk = _Walk(tree, patterns)
     try:
         walk.run()
-        protected = tree.protected()
+        protected = tree.protected() if walk.found_anything else ExtentSet()
     except FileSystemInvalid as error:
         return Exclusion(used, nothing, ["No file is left out: %s" % error])
     kept, matched = used, []
@@ -197,6 +197,10 @@ class _Walk:
                 elif accepted:
                     self._take(entry.node, min(accepted))
         self._settle_links()
+
+    @property
+    def found_anything(self) -> bool:
+        return any(found.files for found in self.found)
 
     def _note_folders(self, accepted: Set[int]) -> None:
         for number in accepted:

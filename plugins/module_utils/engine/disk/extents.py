@@ -121,6 +121,29 @@ class ExtentSet:
         )
 
 
+def covered_twice(starts: Iterable[int], ends: Iterable[int]) -> ExtentSet:
+    """The bytes that lie in two or more of the ranges that ``starts`` and ``ends``, each in any order, are of."""
+    pairs = []
+    depth, begin = 0, 0
+    ends = iter(sorted(ends))
+    end = next(ends, None)
+    for start in sorted(starts):
+        while end is not None and end <= start:
+            if depth == 2 and end > begin:
+                pairs.append((begin, end - begin))
+            depth -= 1
+            end = next(ends, None)
+        depth += 1
+        if depth == 2:
+            begin = start
+    while end is not None:
+        if depth == 2 and end > begin:
+            pairs.append((begin, end - begin))
+        depth -= 1
+        end = next(ends, None)
+    return ExtentSet.from_sorted(pairs)
+
+
 def _merge(left: Iterable[Extent], right: Iterable[Extent]) -> Iterator[Extent]:
     left_iterator, right_iterator = iter(left), iter(right)
     first, second = next(left_iterator, None), next(right_iterator, None)

@@ -12,6 +12,17 @@ from typing import Callable, ClassVar, Iterator, NamedTuple, Optional, Tuple
 from ..extents import ExtentSet
 from ..source import BlockSource
 
+MAX_EXTENTS = 1 << 23  # of a map, in flat arrays of 128 MiB; a volume in more pieces is imaged whole
+_MOST_TREE_BYTES = 8 << 30
+
+
+def reading_budget(size_bytes: int) -> int:
+    """How many bytes the structures of one volume may make us read, so that those that lead in circles end.
+
+    A volume may claim to be as large as a sparse file: its size alone is no bound.
+    """
+    return min(4 * size_bytes + (64 << 20), _MOST_TREE_BYTES)
+
 
 class VolumeState(Enum):
     """How the volume stands while it is read; decides whether its bitmap may be trusted."""
@@ -52,8 +63,8 @@ class FileTree(ABC):
     """The folders and files of a volume, as far as leaving out files needs them.
 
     Nodes come from :meth:`root` and :meth:`children` only. Everything read is hostile: bounds first, bounded time and
-    memory, ``FileSystemInvalid`` for what contradicts itself. All calls on one tree together read no more than a small
-    multiple of the volume; a tree that would read more raises ``FileSystemInvalid``. The walk visits a folder once, so
+    memory, ``FileSystemInvalid`` for what contradicts itself. All calls on one tree together read no more than
+    :func:`reading_budget`; a tree that would read more raises ``FileSystemInvalid``. The walk visits a folder once, so
     a tree need not look for cycles itself.
     """
 

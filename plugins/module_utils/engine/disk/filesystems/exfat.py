@@ -16,7 +16,7 @@ from ...errors import FileSystemInvalid
 from ..bitmaps import set_runs
 from ..extents import ExtentSet
 from ..source import BlockSource
-from .contract import WINDOWS_LEFT_OUT, FileSystem, FileTree, UsedMap, VolumeState, whole
+from .contract import MAX_EXTENTS, WINDOWS_LEFT_OUT, FileSystem, FileTree, UsedMap, VolumeState, whole
 
 _SIGNATURE = b"EXFAT   "
 _BOOT_SECTORS = 11  # covered by the checksum in the twelfth
@@ -28,6 +28,7 @@ _MAX_CLUSTERS = 0xFFFFFFF5
 _MAX_FOLDER_BYTES = 256 << 20  # section 7.4 (directories)
 _MAX_UPCASE_BYTES = 128 << 10  # 65,536 characters
 _TABLE_PAGE_BYTES = 4 << 10  # of the FAT, kept while a chain is followed: a hostile chain may need a new one each step
+_MORE_STEPS, _MOST_STEPS = 1 << 20, 1 << 28  # along chains, for all files of a volume
 _PAGE_BYTES = 64 << 10
 _PIECE_BYTES = 4 << 20
 Runs = List[Tuple[int, int]]  # (first cluster, clusters)
@@ -74,6 +75,7 @@ class Exfat(FileSystem):
             raise self.invalid("its allocation table is too short")
         self._check_boot_region()
         self._page_start, self._page = -1, b""
+        self._steps_left = min(4 * clusters + _MORE_STEPS, _MOST_STEPS)
         self._root = self._read_root()
         self.label = self._root.label
         self.uuid = "%04X-%04X" % (serial >> 16, serial & 0xFFFF)
@@ -140,6 +142,9 @@ class Exfat(FileSystem):
             if start in visited or seen > most:
                 raise self.invalid("a chain of clusters is too long or bites its own tail")
             self.cluster_range(cluster, 1)
+            self._steps_left -= 1
+            if self._steps_left < 0:
+                raise self.invalid("its chains of clusters lead in circles")
             following = self._next_cluster(cluster)
             if following == cluster + 1:
                 count += 1
@@ -219,12 +224,18 @@ class Exfat(FileSystem):
         return heap.union(ExtentSet([(0, self.heap_start)]))
 
     def _bitmap_runs(self, runs: Runs, wanted: int) -> Iterator[Tuple[int, int]]:
-        done = 0
+        done = found = 0
         for run in runs:
             start, length = self.cluster_range(*run)
             for offset in range(0, min(length, wanted - done), _PIECE_BYTES):
                 piece = self.source.read(start + offset, min(_PIECE_BYTES, length - offset, wanted - done))
-                yield from set_runs(piece, min(len(piece) * 8, self.cluster_count - done * 8), 2 + done * 8)
+                for cluster, clusters in set_runs(
+                    piece, min(len(piece) * 8, self.cluster_count - done * 8), 2 + done * 8
+                ):
+                    yield cluster, clusters
+                    found += 1
+                if found > MAX_EXTENTS:
+                    raise self.invalid("its free space is in too many pieces")
                 done += len(piece)
 
     def _why_dirty_matters(self, used: ExtentSet) -> str:

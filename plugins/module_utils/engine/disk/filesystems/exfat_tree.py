@@ -10,10 +10,11 @@ extension) and 7.7 (file name).
 from __future__ import annotations
 
 import struct
+from array import array
 from typing import Iterator, List, Optional, Tuple
 
-from ..extents import ExtentSet
-from .contract import Entry, FileContent, FileTree
+from ..extents import ExtentSet, covered_twice
+from .contract import Entry, FileContent, FileTree, reading_budget
 from .exfat import Exfat
 
 _FILE, _STREAM, _NAME = 0x85, 0xC0, 0xC1
@@ -24,7 +25,7 @@ _END = 0x00
 _MAX_FOLDER_BYTES = 256 << 20
 _PAGE_BYTES = 64 << 10
 _MAX_FOLDERS = 2_000_000
-_MAX_PIECES = 20_000_000
+_MAX_PIECES = 4_000_000
 
 
 class ExfatTree(FileTree):
@@ -35,7 +36,7 @@ class ExfatTree(FileTree):
     def __init__(self, volume: Exfat) -> None:
         self._volume = volume
         # Following a chain reads a page of the table for each step at worst; each step is charged one entry.
-        self._budget = 4 * volume.source.size_bytes + (64 << 20)
+        self._budget = reading_budget(volume.source.size_bytes)
 
     def root(self) -> int:
         return _node(self._volume.root_cluster, 0, False)
@@ -59,27 +60,38 @@ class ExfatTree(FileTree):
         return FileContent(ExtentSet(self._ranges(node)), 1)
 
     def protected(self) -> ExtentSet:
-        return self._volume.structures()
+        """The volume's own structures, and clusters that more than one file or folder claims."""
+        starts, ends = self._claims()
+        return self._volume.structures().union(covered_twice(starts, ends))
 
     def everything(self) -> ExtentSet:
         """Every byte that a file or folder reaches.
 
         :raises FileSystemInvalid: when the folders contradict themselves.
         """
+        starts, ends = self._claims()
+        return ExtentSet((start, end - start) for start, end in zip(starts, ends))
+
+    def _claims(self) -> Tuple[array[int], array[int]]:
+        starts, ends = array("Q"), array("Q")
         pending, visited = [self.root()], {self.root()}
-        pieces: List[Tuple[int, int]] = []
+        chains = [self.root()]
         while pending:
-            folder = pending.pop()
-            pieces += self._ranges(folder)
-            for entry in self.children(folder):
-                if not entry.is_folder:
-                    pieces += self._ranges(entry.node)
-                elif entry.node not in visited:
+            for entry in self.children(pending.pop()):
+                if entry.is_folder:
+                    if entry.node in visited:
+                        continue
                     visited.add(entry.node)
                     pending.append(entry.node)
-                if len(visited) > _MAX_FOLDERS or len(pieces) > _MAX_PIECES:
-                    raise self._volume.invalid("it has too many files to be checked")
-        return ExtentSet(pieces)
+                chains.append(entry.node)
+            for node in chains:
+                for start, length in self._ranges(node):
+                    starts.append(start)
+                    ends.append(start + length)
+            chains = []
+            if len(visited) > _MAX_FOLDERS or len(starts) > _MAX_PIECES:
+                raise self._volume.invalid("it has too many files to be checked")
+        return starts, ends
 
     def _parse(self, group: List[bytes]) -> Entry:
         if not set_is_whole(group):

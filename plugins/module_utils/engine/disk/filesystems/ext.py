@@ -10,31 +10,29 @@ from __future__ import annotations
 
 import struct
 import uuid
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, Optional, Tuple
 
 from ...errors import FileSystemInvalid
 from ..bitmaps import set_runs
 from ..extents import ExtentSet
 from ..source import BlockSource
-from .contract import FileSystem, FileTree, UsedMap, VolumeState, whole
+from .contract import MAX_EXTENTS, FileSystem, FileTree, UsedMap, VolumeState, whole
+from .crc32c import crc32c
+from .ext_groups import BLOCK_UNINIT, Group, Groups, extents_of
 
 _MAGIC = 0xEF53
 _STATE_CLEAN, _STATE_ERROR = 1, 2
 _COMPAT_JOURNAL, _COMPAT_SPARSE_SUPER2 = 0x4, 0x200
 _INCOMPAT_RECOVER, _INCOMPAT_META_BG, _INCOMPAT_64BIT = 0x4, 0x10, 0x80
 _INCOMPAT_KNOWN = 0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x2000 | 0x4000 | 0x8000 | 0x10000 | 0x20000
-_RO_SPARSE_SUPER, _RO_BIGALLOC = 0x1, 0x200
+_RO_SPARSE_SUPER, _RO_GDT_CSUM, _RO_BIGALLOC, _RO_METADATA_CSUM = 0x1, 0x10, 0x200, 0x400
+_INCOMPAT_CSUM_SEED = 0x2000
+# Not known: what this kernel must not write to it may count its blocks in another way. Blocks that files share (0x4000) are
+# known to no exclusion.
+_RO_KNOWN = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x100 | 0x200 | 0x400 | 0x1000 | 0x2000 | 0x8000 | 0x10000
 _RO_EXT4_ONLY = 0x8 | 0x10 | 0x20 | 0x40 | _RO_BIGALLOC | 0x400 | 0x1000 | 0x8000
-_BLOCK_UNINIT = 0x2
 _MAX_GROUPS = 1 << 21  # 256 TiB in groups of 128 MiB
 _READ_AHEAD_BYTES = 4 << 20
-
-
-class _Group(NamedTuple):
-    block_bitmap: int
-    inode_bitmap: int
-    inode_table: int
-    flags: int
 
 
 class Ext(FileSystem):
@@ -51,13 +49,18 @@ class Ext(FileSystem):
         self._compat, self._incompat, self._ro_compat = struct.unpack_from("<III", superblock, 92)
         inode_size = struct.unpack_from("<H", superblock, 88)[0] if fields[0] and superblock[76] else 128
         self._inode_bytes: int = inode_size
-        self._group_table: Optional[List[_Group]] = None
+        self._group_table: Optional[Groups] = None
         self.first_inode: int = struct.unpack_from("<I", superblock, 84)[0] if fields[0] and superblock[76] else 11
+        self._known_sums: Dict[bytes, int] = {}
         self._reserved_gdt = struct.unpack_from("<H", superblock, 206)[0]
         descriptor_bytes = struct.unpack_from("<H", superblock, 254)[0]
         first_meta_bg = struct.unpack_from("<I", superblock, 260)[0]
         blocks_high = struct.unpack_from("<I", superblock, 336)[0]
         self._backup_groups = struct.unpack_from("<II", superblock, 588)
+        has_seed = self._incompat & _INCOMPAT_CSUM_SEED
+        self._sum_seed = (
+            struct.unpack_from("<I", superblock, 624)[0] if has_seed else ~crc32c(superblock[104:120]) & 0xFFFFFFFF
+        )
         if log_block > 6 or log_cluster > 20:
             raise self._invalid("its block size is impossible")
         self.block_bytes = 1024 << log_block
@@ -96,16 +99,15 @@ class Ext(FileSystem):
             return whole(self.source, reason)
         try:
             groups = self._groups()
-            pairs = [(0, max(1024, self._first_block * self.block_bytes))]
-            pairs += self._bitmap_extents(groups)
-            used = ExtentSet.from_sorted(pairs).union(self._metadata(groups))
+            boot = ExtentSet([(0, max(1024, self._first_block * self.block_bytes))])
+            used = ExtentSet.from_sorted(self._bitmap_extents(groups)).union(boot).union(self._metadata(groups))
         except FileSystemInvalid as error:
             return whole(self.source, str(error))
         volume = ExtentSet([(0, min(self.block_count * self.block_bytes, self.source.size_bytes))])
         return UsedMap(used.intersection(volume), True, "")
 
     def _why_untrusted(self, state: VolumeState) -> str:
-        unknown = self._incompat & ~_INCOMPAT_KNOWN
+        unknown = self._incompat & ~_INCOMPAT_KNOWN or self._ro_compat & ~_RO_KNOWN
         if unknown:
             return "the %s volume uses features (%#x) that are not known" % (self.kind, unknown)
         if state is VolumeState.LIVE:
@@ -133,37 +135,33 @@ class Ext(FileSystem):
             raise self._invalid("there is no inode %d" % number)
         if self._group_table is None:
             self._group_table = self._groups()
-        place = self._group_table[group].inode_table * self.block_bytes + index * self._inode_bytes
+        place = self._group_table.inode_table(group) * self.block_bytes + index * self._inode_bytes
         return self.source.read(place, self._inode_bytes)
 
     # -- groups -------------------------------------------------------------------------------------------------------
 
-    def _groups(self) -> List[_Group]:
+    def _groups(self) -> Groups:
         per_block = self.block_bytes // self._descriptor_bytes
-        groups: List[_Group] = []
+        groups = Groups()
         for number in range(0, self.group_count, per_block):
             block = self._descriptor_block(number // per_block)
             data = self.source.read(block * self.block_bytes, self.block_bytes)
             for index in range(min(per_block, self.group_count - number)):
-                groups.append(self._parse_group(data, index * self._descriptor_bytes))
+                groups.add(data, index * self._descriptor_bytes, self._descriptor_bytes >= 64)
+                self._check_group(groups[number + index])
         return groups
+
+    def _check_group(self, group: Group) -> None:
+        if any(not 0 < place < self.block_count for place in group[:3]):
+            raise self._invalid("a group descriptor points outside the volume")
+        if group.inode_table + self._inode_blocks > self.block_count:
+            raise self._invalid("an inode table reaches past the volume")
 
     def _descriptor_block(self, index: int) -> int:
         if self._first_meta_bg is None or index < self._first_meta_bg:
             return self._super_block(0) + 1 + index
         group = index * (self.block_bytes // self._descriptor_bytes)
         return self._super_block(group) + (1 if self._has_super(group) else 0)
-
-    def _parse_group(self, data: bytes, offset: int) -> _Group:
-        low = struct.unpack_from("<III", data, offset)
-        high = struct.unpack_from("<III", data, offset + 32) if self._descriptor_bytes >= 64 else (0, 0, 0)
-        flags = struct.unpack_from("<H", data, offset + 18)[0]
-        places = [part | (upper << 32) for part, upper in zip(low, high)]
-        if any(not 0 < place < self.block_count for place in places):
-            raise self._invalid("a group descriptor points outside the volume")
-        if places[2] + self._inode_blocks > self.block_count:
-            raise self._invalid("an inode table reaches past the volume")
-        return _Group(places[0], places[1], places[2], flags)
 
     def _super_block(self, group: int) -> int:
         """Where a group's copy of the superblock is, if it has one: behind the boot block in a volume that starts at 0."""
@@ -184,42 +182,68 @@ class Ext(FileSystem):
 
     # -- extents ------------------------------------------------------------------------------------------------------
 
-    def _bitmap_extents(self, groups: List[_Group]) -> Iterator[Tuple[int, int]]:
+    def _bitmap_extents(self, groups: Groups) -> Iterator[Tuple[int, int]]:
         ahead = _ReadAhead(self.source, self.block_bytes)
         bitmap_bytes = -(-self._clusters_per_group // 8)
+        count_extents = 0
         for number, group in enumerate(groups):
-            if group.flags & _BLOCK_UNINIT:
+            if self._has_group_sums and group.flags & BLOCK_UNINIT:
                 continue  # all it holds is metadata, which is added from the descriptors
             start = self._group_start(number)
-            blocks = min(self._blocks_per_group, self.block_count - start)
+            clusters = -(-min(self._blocks_per_group, self.block_count - start) // self._ratio)
             bitmap = ahead.block(group.block_bitmap)[:bitmap_bytes]
-            for cluster, count in set_runs(bitmap, -(-blocks // self._ratio)):
-                first = start * self.block_bytes + cluster * self.cluster_bytes
-                yield first, count * self.cluster_bytes
+            self._check_sum(number, group, bitmap)
+            in_use = 0
+            for cluster, count in set_runs(bitmap, clusters):
+                yield start * self.block_bytes + cluster * self.cluster_bytes, count * self.cluster_bytes
+                in_use += count
+                count_extents += 1
+            if clusters - in_use != group.free_clusters:
+                raise self._invalid("group %d counts other free blocks than its bitmap: run fsck" % number)
+            if count_extents > MAX_EXTENTS:
+                raise self._invalid("its free space is in too many pieces")
 
-    def _metadata(self, groups: List[_Group]) -> ExtentSet:
+    def _check_sum(self, number: int, group: Group, bitmap: bytes) -> None:
+        """The sum is of the bitmap alone, so that those of full and of empty groups need be made once."""
+        if not self._ro_compat & _RO_METADATA_CSUM:
+            return
+        wanted = self._known_sums.get(bitmap)
+        if wanted is None:
+            wanted = crc32c(bitmap, self._sum_seed ^ 0xFFFFFFFF) ^ 0xFFFFFFFF
+            if len(set(bitmap)) == 1:
+                self._known_sums[bitmap] = wanted
+        if wanted & (1 << group.sum_bits) - 1 != group.bitmap_sum:
+            raise self._invalid("the checksum of the bitmap of group %d is wrong: run fsck" % number)
+
+    @property
+    def _has_group_sums(self) -> bool:
+        """Without sums of descriptors, flags that say that nothing was initialised mean nothing."""
+        return bool(self._ro_compat & (_RO_GDT_CSUM | _RO_METADATA_CSUM))
+
+    def _metadata(self, groups: Groups) -> ExtentSet:
         """Superblocks, descriptors, bitmaps and inode tables of every group, whatever the bitmaps say."""
         block = self.block_bytes
-        descriptors_per_block = block // self._descriptor_bytes
-        table_blocks = -(-self.group_count // descriptors_per_block)
+        found = ExtentSet.from_sorted(self._copies())
+        for places, blocks in groups.places(self._inode_blocks):
+            found = found.union(extents_of(places, blocks, block))
+        # A cluster is in use as a whole.
+        moved = self._first_block * block if self._ratio > 1 else 0
+        return found.shifted(-moved).aligned(self.cluster_bytes).shifted(moved)
+
+    def _copies(self) -> Iterator[Tuple[int, int]]:
+        """Yield where superblocks and descriptors lie, in order."""
+        block, per_block = self.block_bytes, self.block_bytes // self._descriptor_bytes
+        table_blocks = -(-self.group_count // per_block)
         if self._first_meta_bg is not None:
             table_blocks = min(table_blocks, self._first_meta_bg)
-        extents = []
-        for number, group in enumerate(groups):
-            extents.append((group.block_bitmap * block, block))
-            extents.append((group.inode_bitmap * block, block))
-            extents.append((group.inode_table * block, self._inode_blocks * block))
-            start = self._group_start(number)
-            place = self._super_block(number)
-            if self._has_super(number):
-                extents.append((start * block, (place - start + 1 + table_blocks + self._reserved_gdt) * block))
-            in_meta = self._first_meta_bg is not None and number // descriptors_per_block >= self._first_meta_bg
-            if in_meta and number % descriptors_per_block in (0, 1, descriptors_per_block - 1):
-                extents.append(((place + (1 if self._has_super(number) else 0)) * block, block))
-        # A cluster is in use as a whole.
-        clusters = ExtentSet(extents).shifted(-self._first_block * block if self._ratio > 1 else 0)
-        aligned = clusters.aligned(self.cluster_bytes)
-        return aligned.shifted(self._first_block * block if self._ratio > 1 else 0)
+        for number in range(self.group_count):
+            start, place = self._group_start(number), self._super_block(number)
+            has_super = self._has_super(number)
+            if has_super:
+                yield start * block, (place - start + 1 + table_blocks + self._reserved_gdt) * block
+            in_meta = self._first_meta_bg is not None and number // per_block >= self._first_meta_bg
+            if in_meta and number % per_block in (0, 1, per_block - 1):
+                yield (place + (1 if has_super else 0)) * block, block
 
     def _check_geometry(self, inode_size: int) -> None:
         if self._descriptor_bytes not in (32, 64, 128, 256, 512, 1024) or self._ratio < 1:

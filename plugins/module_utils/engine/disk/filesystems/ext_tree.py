@@ -13,7 +13,7 @@ from typing import Iterator, List, Optional, Set, Tuple
 
 from ...errors import FileSystemInvalid
 from ..extents import ExtentSet
-from .contract import Entry, FileContent, FileTree
+from .contract import Entry, FileContent, FileTree, reading_budget
 from .ext import Ext
 
 _ROOT_INODE = 2
@@ -34,7 +34,7 @@ class ExtTree(FileTree):
     def __init__(self, volume: Ext) -> None:
         self._volume = volume
         self._block_bytes = volume.block_bytes
-        self._budget_bytes = 4 * volume.source.size_bytes + (64 << 20)
+        self._budget_bytes = reading_budget(volume.source.size_bytes)
 
     def root(self) -> int:
         return _ROOT_INODE

@@ -16,10 +16,12 @@ from typing import Iterator, List, Optional, Tuple
 from ...errors import FileSystemInvalid
 from ..extents import ExtentSet
 from ..source import BlockSource
-from .contract import WINDOWS_LEFT_OUT, FileSystem, FileTree, UsedMap, VolumeState, whole
+from .contract import MAX_EXTENTS, WINDOWS_LEFT_OUT, FileSystem, FileTree, UsedMap, VolumeState, whole
 
 _PIECE_BYTES = 3 << 20  # whole entries of 12, 16 and 32 bits
 _PAGE_BYTES = 64 << 10  # of the table, kept while a chain is followed
+_MOST_CLUSTERS = {12: 0xFF4, 16: 0xFFF4, 32: 0x0FFFFFF5}
+_NOT_MIRRORED = 0x80  # one table counts, the others are as they were
 _ZERO_RUN = re.compile(rb"\x00{64,}")
 
 
@@ -41,17 +43,24 @@ class Fat(FileSystem):
         root_sectors = -(-root_entries * 32 // self._sector_bytes)
         self._data_sector = reserved + fats * self._fat_sectors + root_sectors
         if self._data_sector >= total:
-            raise self._invalid("it has no room for data")
+            raise self.invalid("it has no room for data")
         self.cluster_count = (total - self._data_sector) // per_cluster
         self.bits = 12 if self.cluster_count < 4085 else 16 if self.cluster_count < 65525 else 32
         if not fat16_sectors:
             self.bits = 32  # mkfs.fat makes FAT32 volumes smaller than the specification allows
+        if self.cluster_count > _MOST_CLUSTERS[self.bits] or (fat16_sectors and self.bits == 32):
+            raise self.invalid("its clusters and its allocation table contradict each other")
+        mirroring = struct.unpack_from("<H", boot, 40)[0] if self.bits == 32 else 0
+        self._is_mirrored = not mirroring & _NOT_MIRRORED
+        self._active = 0 if self._is_mirrored else mirroring & 0xF
+        if self._active >= fats:
+            raise self.invalid("it has no allocation table of the number that is in use")
         self.kind = "fat%d" % self.bits
         self.root_cluster = struct.unpack_from("<I", boot, 44)[0] if self.bits == 32 else 0
         self._page_start, self._page = -1, b""
         self._total_bytes = total * self._sector_bytes
         if (self.cluster_count + 2) * self.bits > self._fat_sectors * self._sector_bytes * 8:
-            raise self._invalid("its allocation table is too short")
+            raise self.invalid("its allocation table is too short")
         place = 67 if self.bits == 32 else 39
         serial = struct.unpack_from("<I", boot, place)[0]
         self.uuid = "%04X-%04X" % (serial >> 16, serial & 0xFFFF)
@@ -76,15 +85,22 @@ class Fat(FileSystem):
             return whole(self.source, "the FAT volume is mounted and changes while it is read")
         data_start = self._data_sector * self._sector_bytes
         used = ExtentSet([(0, data_start)])
-        for copy in range(self._fats):
-            runs = self._table_runs(copy)
-            used = used.union(
-                ExtentSet.from_sorted(
-                    (data_start + (cluster - 2) * self.cluster_bytes, count * self.cluster_bytes)
-                    for cluster, count in runs
-                )
-            )
+        try:
+            for copy in range(self._fats):
+                used = used.union(ExtentSet.from_sorted(self._used_ranges(copy)))
+        except FileSystemInvalid as error:
+            return whole(self.source, str(error))
         return UsedMap(used.intersection(ExtentSet([(0, self.source.size_bytes)])), True, "")
+
+    def tables_agree(self) -> bool:
+        """Whether all copies that count say the same."""
+        start, length = self._reserved * self._sector_bytes, self._fat_sectors * self._sector_bytes
+        for copy in range(1, self._fats if self._is_mirrored else 1):
+            for offset in range(0, length, _PIECE_BYTES):
+                size = min(_PIECE_BYTES, length - offset)
+                if self.source.read(start + offset, size) != self.source.read(start + copy * length + offset, size):
+                    return False
+        return True
 
     def tree(self) -> Optional[FileTree]:
         from .fat_tree import FatTree
@@ -104,7 +120,7 @@ class Fat(FileSystem):
 
     def next_cluster(self, cluster: int) -> Optional[int]:
         """Return the cluster that follows in its chain, None at its end."""
-        place = self._reserved * self._sector_bytes + cluster * self.bits // 8
+        place = (self._reserved + self._active * self._fat_sectors) * self._sector_bytes + cluster * self.bits // 8
         page = place - place % _PAGE_BYTES
         if page != self._page_start:
             length = min(_PAGE_BYTES + 4, self.source.size_bytes - page)
@@ -118,6 +134,12 @@ class Fat(FileSystem):
         else:
             value, end = int(struct.unpack_from("<I", self._page, inside)[0]) & 0x0FFFFFFF, 0x0FFFFFF8
         return None if value >= end else value
+
+    def _used_ranges(self, copy: int) -> Iterator[Tuple[int, int]]:
+        for number, run in enumerate(self._table_runs(copy)):
+            if number > MAX_EXTENTS:
+                raise self.invalid("its free space is in too many pieces")
+            yield self.cluster_range(*run)
 
     def _table_runs(self, copy: int) -> Iterator[Tuple[int, int]]:
         """Yield ``(cluster, count)`` of entries that are neither free nor bad."""
@@ -158,15 +180,15 @@ class Fat(FileSystem):
 
     def _check(self, per_cluster: int, reserved: int, fats: int, total: int) -> None:
         if self._sector_bytes not in (512, 1024, 2048, 4096):
-            raise self._invalid("its sector size is impossible")
+            raise self.invalid("its sector size is impossible")
         if not per_cluster or per_cluster & (per_cluster - 1) or not reserved or not 1 <= fats <= 4:
-            raise self._invalid("its boot sector contradicts itself")
+            raise self.invalid("its boot sector contradicts itself")
         if not total or total * self._sector_bytes > self.source.size_bytes or not self._fat_sectors:
-            raise self._invalid("it is larger than its volume")
+            raise self.invalid("it is larger than its volume")
         if (reserved + fats * self._fat_sectors) >= total:
-            raise self._invalid("its allocation tables reach past the volume")
+            raise self.invalid("its allocation tables reach past the volume")
 
-    def _invalid(self, reason: str) -> FileSystemInvalid:
+    def invalid(self, reason: str) -> FileSystemInvalid:
         return FileSystemInvalid(kind="FAT", path=self.source.path, reason=reason)
 
 

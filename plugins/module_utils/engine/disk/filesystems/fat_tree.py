@@ -9,10 +9,11 @@ Structures: Microsoft, "FAT: General Overview of On-Disk Format" 1.03, sections 
 from __future__ import annotations
 
 import struct
+from array import array
 from typing import Iterator, List, Optional, Set, Tuple
 
 from ...errors import FileSystemInvalid
-from ..extents import ExtentSet
+from ..extents import ExtentSet, covered_twice
 from .contract import Entry, FileContent, FileTree
 from .fat import Fat
 
@@ -30,6 +31,7 @@ class FatTree(FileTree):
     def __init__(self, volume: Fat) -> None:
         self._volume = volume
         self._budget_clusters = 4 * volume.cluster_count + (1 << 20)
+        self._agrees: Optional[bool] = None
 
     def root(self) -> int:
         return _ROOT
@@ -70,8 +72,34 @@ class FatTree(FileTree):
             yield volume.source.read(start, length)
 
     def content(self, node: int) -> Optional[FileContent]:
+        if self._agrees is None:
+            self._agrees = self._volume.tables_agree()
+        if not self._agrees:
+            raise self._invalid("its allocation tables differ: run chkdsk or fsck")
         ranges = [self._volume.cluster_range(cluster, count) for cluster, count in self._chain(node)]
         return FileContent(ExtentSet(ranges), 1)
+
+    def protected(self) -> ExtentSet:
+        """Clusters that more than one file or folder claims: nothing else tells cross-linked files from sound ones."""
+        starts, ends = array("Q"), array("Q")
+        root = self._volume.root_cluster
+        pending, visited = [_ROOT], {_ROOT, root}
+        chains = [root] if root else []
+        while pending:
+            for entry in self.children(pending.pop()):
+                if entry.is_folder:
+                    if entry.node in visited:
+                        continue
+                    visited.add(entry.node)
+                    pending.append(entry.node)
+                chains.append(entry.node)
+            for first in chains:
+                for run in self._chain(first):
+                    start, length = self._volume.cluster_range(*run)
+                    starts.append(start)
+                    ends.append(start + length)
+            chains = []
+        return covered_twice(starts, ends)
 
     def _chain(self, first: int) -> Iterator[Tuple[int, int]]:
         """Yield the runs of a chain.
@@ -101,7 +129,7 @@ class FatTree(FileTree):
             seen += 1
 
     def _invalid(self, reason: str) -> FileSystemInvalid:
-        return FileSystemInvalid(kind="FAT", path=self._volume.source.path, reason=reason)
+        return self._volume.invalid(reason)
 
 
 def _join(parts: List[Tuple[int, str]]) -> str:

@@ -15,7 +15,7 @@ from ...errors import FileSystemInvalid
 from ..bitmaps import set_runs
 from ..extents import ExtentSet
 from ..source import BlockSource
-from .contract import WINDOWS_LEFT_OUT, FileSystem, FileTree, UsedMap, VolumeState, whole
+from .contract import MAX_EXTENTS, WINDOWS_LEFT_OUT, FileSystem, FileTree, UsedMap, VolumeState, whole
 from .ntfs_attributes import DATA, VOLUME_INFORMATION, VOLUME_NAME, Attribute
 from .ntfs_check import why_inconsistent
 from .ntfs_journal import RESTART_BYTES, is_clean
@@ -24,7 +24,6 @@ from .ntfs_tree import NtfsTree, hibernation
 
 _LOGFILE, _VOLUME, _BITMAP = 2, 3, 6
 _DIRTY = 0x0001
-_MAX_EXTENTS = 1 << 23
 
 
 class Ntfs(FileSystem):
@@ -118,16 +117,15 @@ class Ntfs(FileSystem):
         bitmap = table.joined(table.attributes(_BITMAP), DATA, "$Bitmap")
         if min(bitmap.size_bytes, bitmap.initialized_bytes) * 8 < self.cluster_count:
             raise self._invalid("its bitmap is too short")
-        if any(run.lcn is None for run in bitmap.runs):
-            raise self._invalid("its bitmap has holes")
+        if any(run.lcn is None for run in bitmap.runs) or not bitmap.is_plain:
+            raise self._invalid("its bitmap has holes or is compressed")
         used = ExtentSet.from_sorted(self._marked(table, bitmap))
         # Behind the last cluster lies the backup boot sector; a partition may be longer still by less than a cluster.
         tail = self.cluster_count * self.cluster_bytes
         end = min(self.source.size_bytes, self._volume_bytes + self.sector_bytes)
         used = used.union(ExtentSet([(tail, end - tail)]))
-        own = table.extents(table.attributes(0)).union(table.extents(table.attributes(_BITMAP)))
-        if own.difference(used):
-            raise self._invalid("its bitmap says that the master file table or the bitmap itself is free")
+        if table.own_extents().difference(used):
+            raise self._invalid("its bitmap says that files of the file system itself are free")
         return used
 
     def _marked(self, table: FileTable, bitmap: Attribute) -> Iterator[Tuple[int, int]]:
@@ -137,7 +135,7 @@ class Ntfs(FileSystem):
         for piece in table.pieces(bitmap, -(-self.cluster_count // 8)):
             for lcn, clusters in set_runs(piece, min(bits_left, len(piece) * 8), unit):
                 count += 1
-                if count > _MAX_EXTENTS:
+                if count > MAX_EXTENTS:
                     raise self._invalid("its free space is in too many pieces")
                 yield lcn * cluster, clusters * cluster
             unit += len(piece) * 8

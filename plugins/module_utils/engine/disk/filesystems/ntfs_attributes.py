@@ -17,6 +17,7 @@ ATTRIBUTE_LIST, FILE_NAME, VOLUME_NAME, VOLUME_INFORMATION, DATA = 0x20, 0x30, 0
 INDEX_ROOT, INDEX_ALLOCATION, BITMAP = 0x90, 0xA0, 0xB0
 IN_USE, IS_FOLDER = 0x0001, 0x0002
 REFERENCE_MASK = (1 << 48) - 1
+_PACKED_FLAGS = 0x40FF  # compressed in some way, encrypted
 _MAX_ATTRIBUTES = 256
 _MAX_VCN = 1 << 54
 _SECTOR_BYTES = 512  # the stride of update sequences, whatever the disk's sectors are
@@ -44,6 +45,7 @@ class Attribute(NamedTuple):
     size_bytes: int
     initialized_bytes: int
     lowest_vcn: int
+    is_plain: bool = True  # neither compressed nor encrypted: what lies there is what it holds
 
 
 class Record(NamedTuple):
@@ -119,9 +121,9 @@ def _parse_attribute(body: bytes, cluster_count: int) -> Attribute:
     size, initialized = struct.unpack_from("<QQ", body, 48) if lowest == 0 else (0, 0)
     if lowest > _MAX_VCN:
         raise Malformed("has an attribute in an impossible place")
-    return Attribute(
-        kind, name, None, decode_runs(body[runs_offset:], lowest, cluster_count), size, initialized, lowest
-    )
+    is_plain = not struct.unpack_from("<H", body, 12)[0] & _PACKED_FLAGS
+    runs = decode_runs(body[runs_offset:], lowest, cluster_count)
+    return Attribute(kind, name, None, runs, size, initialized, lowest, is_plain)
 
 
 def decode_runs(data: bytes, vcn: int, cluster_count: int) -> List[Run]:

@@ -11,6 +11,7 @@ from typing import Dict, Iterator, List, Sequence, Tuple
 from ...errors import FileSystemInvalid
 from ..extents import ExtentSet
 from ..source import BlockSource
+from .contract import reading_budget
 from .ntfs_attributes import (
     ATTRIBUTE_LIST,
     DATA,
@@ -48,7 +49,7 @@ class FileTable:
     def __init__(self, source: BlockSource, geometry: Geometry) -> None:
         self._source = source
         self.geometry = geometry
-        self._budget_bytes = 4 * source.size_bytes + (64 << 20)
+        self._budget_bytes = reading_budget(source.size_bytes)
         self._cache_start, self._cache = -1, b""
         self._size_bytes = 0
         first = max(1, -(-16 * geometry.record_bytes // geometry.cluster_bytes))
@@ -56,7 +57,7 @@ class FileTable:
         # Until all of the table's own records are found, only those at its known beginning can be read.
         self._loading = True
         data = self.joined(self._attributes_of_table(), DATA, "the master file table")
-        if any(run.lcn is None for run in data.runs):
+        if any(run.lcn is None for run in data.runs) or not data.is_plain:
             raise self.invalid("its master file table has holes")
         self._runs = RunList(data.runs)
         self._cache_start = -1
@@ -239,6 +240,14 @@ class FileTable:
             for run in attribute.runs
             if run.lcn is not None
         )
+
+    def own_extents(self) -> ExtentSet:
+        """Where the file system's own files lie."""
+        used = ExtentSet()
+        for number in range(min(SYSTEM_RECORDS, self.record_count)):
+            if self.is_in_use(number):
+                used = used.union(self.extents(self.attributes(number)))
+        return used
 
     def invalid(self, reason: str) -> FileSystemInvalid:
         return FileSystemInvalid(kind="NTFS", path=self._source.path, reason=reason)

@@ -78,11 +78,7 @@ class NtfsTree(FileTree):
 
     def protected(self) -> ExtentSet:
         """The file system's own files, its boot area and its copy at the end."""
-        used = ExtentSet([(0, 8192)])
-        for number in range(min(SYSTEM_RECORDS, self._table.record_count)):
-            if self._table.is_in_use(number):
-                used = used.union(self._table.extents(self._table.attributes(number)))
-        return used
+        return ExtentSet([(0, 8192)]).union(self._table.own_extents())
 
     def _file(self, node: int) -> Optional[Record]:
         """The record of a reference; None when it is a newer file's: then the name is a leftover."""

@@ -16,7 +16,7 @@ from typing import Iterator, List, Optional, Set, Tuple
 from ...errors import FileSystemInvalid
 from ..extents import ExtentSet
 from ..source import BlockSource
-from .contract import FileSystem, FileTree, UsedMap, VolumeState, whole
+from .contract import MAX_EXTENTS, FileSystem, FileTree, UsedMap, VolumeState, whole
 from .xfs_btree import BtreeKind, ShortBtree, sum_is_right
 from .xfs_log import Log
 
@@ -158,15 +158,18 @@ class Xfs(FileSystem):
     # -- groups -------------------------------------------------------------------------------------------------------
 
     def _used_ranges(self) -> Iterator[Tuple[int, int]]:
+        pieces = 0
         for group in range(self.group_count):
             start = group * self.group_blocks * self.block_bytes
             position = 0
-            for first, count in self._free(group):
+            free = self._free(group, MAX_EXTENTS - pieces)
+            pieces += len(free)
+            for first, count in free:
                 yield start + position * self.block_bytes, (first - position) * self.block_bytes
                 position = first + count
             yield start + position * self.block_bytes, (self._length_of(group) - position) * self.block_bytes
 
-    def _free(self, group: int) -> List[Tuple[int, int]]:
+    def _free(self, group: int, most: int) -> List[Tuple[int, int]]:
         header = self._header(group)
         tree = self._btree(BtreeKind(b"AB3B" if self.has_crc else b"ABTB", 8, 8), group)
         found: List[Tuple[int, int]] = []
@@ -177,6 +180,8 @@ class Xfs(FileSystem):
             if first < end or not count or first + count > self._length_of(group):
                 raise self.invalid("the free space of group %d contradicts itself" % group)
             found.append((first, count))
+            if len(found) > most:
+                raise self.invalid("its free space is in too many pieces")
             end, total = first + count, total + count
         if total != header.free_blocks:
             raise self.invalid("group %d counts other free blocks than its tree has" % group)

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The short-format B+trees of XFS, which live inside one allocation group; and CRC32c, which guards v5 metadata.
+"""The short-format B+trees of XFS, which live inside one allocation group; the checksums of v5 metadata.
 
 Structures: "XFS Algorithms & Data Structures", chapters "Fixed Length Record B+trees" and "Self-Describing Metadata".
 """
@@ -9,30 +9,11 @@ Structures: "XFS Algorithms & Data Structures", chapters "Fixed Length Record B+
 from __future__ import annotations
 
 import struct
-from typing import Callable, Iterator, List, NamedTuple, Set
+from typing import Callable, Iterator, NamedTuple, Set
+
+from .crc32c import crc32c
 
 _MAX_LEVELS = 12
-
-
-def _crc_table() -> List[int]:
-    table = []
-    for number in range(256):
-        for dummy in range(8):
-            number = number >> 1 ^ (0x82F63B78 if number & 1 else 0)
-        table.append(number)
-    return table
-
-
-_CRC_TABLE = _crc_table()
-
-
-def crc32c(data: bytes, value: int = 0) -> int:
-    """CRC-32C (Castagnoli) of ``data``, continued from ``value``."""
-    value ^= 0xFFFFFFFF
-    table = _CRC_TABLE
-    for byte in data:
-        value = value >> 8 ^ table[(value ^ byte) & 0xFF]
-    return value ^ 0xFFFFFFFF
 
 
 def sum_is_right(data: bytes, place: int) -> bool:

@@ -12,7 +12,7 @@ import struct
 from typing import Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ..extents import ExtentSet
-from .contract import Entry, FileContent, FileTree
+from .contract import Entry, FileContent, FileTree, reading_budget
 from .xfs import Xfs
 from .xfs_btree import sum_is_right
 
@@ -47,7 +47,7 @@ class XfsTree(FileTree):
     def __init__(self, volume: Xfs) -> None:
         self._volume = volume
         self.case_sensitive = not volume.is_caseless
-        self._budget = 4 * volume.source.size_bytes + (64 << 20)
+        self._budget = reading_budget(volume.source.size_bytes)
 
     def root(self) -> int:
         return self._volume.root_inode
