@@ -103,10 +103,10 @@ def xfs(work: Path) -> None:
     }
     for name, options in kinds.items():
         tree = work / name
-        for number in range(150):
+        for number in range(60):
             folder = tree / "line" / ("f%d" % (number % 3))
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / ("a-recipe-with-a-long-name-%03d.txt" % number)).write_bytes(b"x" * (number * 30))
+            (folder / ("a-recipe-with-a-long-name-%03d.txt" % number)).write_bytes(b"x" * (number * 90))
         (tree / "pagefile.sys").write_bytes(b"x" * 20000)
         volume = work / ("volume-" + name)
         make_from_tree(volume, tree, work / ("prototype-" + name), 32 * MIB, "-d", "agcount=2", *options)

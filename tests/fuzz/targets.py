@@ -95,8 +95,7 @@ def file_system(family: str, data: bytes) -> None:
             with contextlib.suppress(EngineError):
                 found = probe(source)
                 if found is not None:
-                    for state in VolumeState:
-                        _read_volume(found, source, state)
+                    _read_volume(found, source)
 
 
 @contextlib.contextmanager
@@ -110,18 +109,27 @@ def _checksums_are_right() -> Iterator[None]:
         yield
 
 
-def _read_volume(found: FileSystem, source: BlockSource, state: VolumeState) -> None:
-    with contextlib.suppress(EngineError):
-        used = found.used(state)
-        _inside(used.extents, source)
-        tree = found.tree() if used.trusted and state is not VolumeState.LIVE else None
-        if tree is None:
-            return
-        pattern = Pattern.parse("/**").below((), tree.case_sensitive)
-        outcome = leave_out(used.extents, tree, [pattern])
-        _inside(tree.protected(), source)
-        if outcome.kept.difference(used.extents):
-            raise BrokenRule("more is kept than was in use")
+def _read_volume(found: FileSystem, source: BlockSource) -> None:
+    """What is asked of a volume; its tree once, which does not depend on how the volume stands."""
+    is_understood = False
+    for state in VolumeState:
+        with contextlib.suppress(EngineError):
+            used = found.used(state)
+            _inside(used.extents, source)
+            if used.trusted and state is not VolumeState.LIVE and not is_understood:
+                is_understood = True
+                _read_tree(found, used.extents, source)
+
+
+def _read_tree(found: FileSystem, used: ExtentSet, source: BlockSource) -> None:
+    tree = found.tree()
+    if tree is None:
+        return
+    pattern = Pattern.parse("/**").below((), tree.case_sensitive)
+    outcome = leave_out(used, tree, [pattern])
+    _inside(tree.protected(), source)
+    if outcome.kept.difference(used):
+        raise BrokenRule("more is kept than was in use")
 
 
 def disk(family: str, data: bytes) -> None:

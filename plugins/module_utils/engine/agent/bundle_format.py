@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import BinaryIO, Dict, Iterable, List, Optional, Tuple, Type
 
@@ -18,6 +20,12 @@ from .bundle_document import MAX_DOCUMENT_BYTES, MAX_PART_BYTES, Document, Part,
 ENGINE = Path(__file__).parent.parent
 _TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip can say
 _DOCUMENT = "bundle.json"
+_MAX_INSTALLER_BYTES = 4 << 20
+# What zipfile raises for archives that are damaged on purpose.
+_UNREADABLE = (
+    *(OSError, KeyError, ValueError, RuntimeError, EOFError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
 _INSTALLER = (
     "__init__.py",
     "errors.py",
@@ -90,7 +98,7 @@ class Bundle:
             self._archive = zipfile.ZipFile(path)
             with self._archive.open(_DOCUMENT) as file:
                 self.document = read_document(file.read(MAX_DOCUMENT_BYTES + 1), path)
-        except (OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+        except _UNREADABLE as error:
             raise BundleInvalid(path=path, reason=str(error)) from None
 
     def __enter__(self) -> Bundle:
@@ -120,16 +128,28 @@ class Bundle:
         try:
             with self._archive.open("parts/" + part.sha256) as file:
                 content = file.read(MAX_PART_BYTES)
-        except (OSError, KeyError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+        except _UNREADABLE as error:
             raise BundleInvalid(path=self.path, reason="%s: %s" % (part.name, error)) from None
         if len(content) != part.size_bytes or hashlib.sha256(content).hexdigest() != part.sha256:
             raise BundleInvalid(path=self.path, reason="%s is damaged" % part.name)
         return content
 
     def installer(self) -> bytes:
-        """Return ``installer.pyz``: the bundle's own installer, for a device to which only some parts are sent."""
-        names = [name for name in self._archive.namelist() if name == "__main__.py" or name.startswith("engine/")]
-        return _zipped((name, self._archive.read(name)) for name in names)
+        """Return ``installer.pyz``: the bundle's own installer, for a device to which only some parts are sent.
+
+        :raises BundleInvalid: when it can't be read, or is larger than an installer is.
+        """
+        entries = [
+            entry
+            for entry in self._archive.infolist()
+            if entry.filename == "__main__.py" or entry.filename.startswith("engine/")
+        ]
+        if sum(entry.file_size for entry in entries) > _MAX_INSTALLER_BYTES:
+            raise BundleInvalid(path=self.path, reason="its installer is larger than one is")
+        try:
+            return _zipped((entry.filename, self._archive.read(entry)) for entry in entries)
+        except _UNREADABLE as error:
+            raise BundleInvalid(path=self.path, reason="its installer: %s" % error) from None
 
     def write_missing(self, known: Iterable[str], folder: str) -> List[str]:
         """Write what a device needs into ``folder``: ``bundle.json``, ``installer.pyz``, lacking parts; return their paths."""

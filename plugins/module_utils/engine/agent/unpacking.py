@@ -10,6 +10,7 @@ import hashlib
 import os
 import secrets
 import stat
+import struct
 import zipfile
 import zlib
 from typing import BinaryIO, Callable, Iterator, Optional, Set
@@ -94,7 +95,7 @@ class Unpacker:
                     self._check(entry, folder)
                     if not entry.filename.endswith("/"):
                         _extract(archive, entry, folder)
-        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError) as error:
             raise InstallationPartInvalid(part=part.name, reason=str(error)) from None
 
     def _check(self, entry: zipfile.ZipInfo, folder: str) -> None:
@@ -124,7 +125,11 @@ def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: str) -> N
     """Write one file. zipfile reads no more than the size that the entry names, and compares its checksum."""
     target = os.path.join(folder, *entry.filename.split("/"))
     os.makedirs(os.path.dirname(target), exist_ok=True)
-    with archive.open(entry) as source, open(target, "xb") as file:
+    try:
+        opened = archive.open(entry)
+    except OSError as error:  # a place outside of the archive; what can't be written is another matter
+        raise ValueError("%s in it can't be read: %s" % (entry.filename, error)) from None
+    with opened as source, open(target, "xb") as file:
         while True:
             piece = source.read(_PIECE_BYTES)
             if not piece:

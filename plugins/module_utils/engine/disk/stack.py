@@ -91,10 +91,10 @@ class BlockTree:
 
     def by_path(self, path: str) -> str:
         """The device that a path of /dev stands for, "" where it is none."""
-        names = self.names()
-        real = os.path.realpath(os.path.join(self.root, path.lstrip("/")))
+        names = self.names() if "\0" not in path else []
         if not names:
             return ""
+        real = os.path.realpath(os.path.join(self.root, path.lstrip("/")))
         plain = os.path.relpath(real, os.path.join(os.path.realpath(self.root), "dev")).replace("/", "!")
         if plain in names:
             return plain

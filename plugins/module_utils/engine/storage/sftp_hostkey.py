@@ -65,8 +65,9 @@ class HostKeys:
         if found:
             self._fingerprints.update("SHA256:" + one for one in found)
             return
-        if os.path.isabs(os.path.expanduser(given)) and len(given.split()) == 1:
-            self._load("host_key", os.path.expanduser(given))
+        path = os.path.expanduser(given) if "\0" not in given else ""
+        if os.path.isabs(path) and len(given.split()) == 1:
+            self._load("host_key", path)
             return
         for line in given.splitlines():
             words = line.split()
