@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from typing import Any, Dict, List, NamedTuple
 
 VERSION = 1
@@ -78,8 +79,9 @@ def _flatten(value: Any, path: str = "") -> Dict[str, str]:
 
 def _memory_mib(root: str) -> int:
     for line in _read(root + "proc/meminfo").splitlines():
-        if line.startswith("MemTotal:"):
-            return int(line.split()[1]) // 1024
+        found = re.fullmatch(r"MemTotal:\s*([0-9]{1,18}) kB", line.strip())
+        if found:
+            return int(found.group(1)) // 1024
     return 0
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 from typing import Iterable, Tuple
 
+from .filesystems.ext import is_journal
 from .source import BlockSource
 
 LVM_KIND = "an LVM physical volume"
@@ -62,6 +63,9 @@ def container(source: BlockSource) -> str:
 
 def recognise(source: BlockSource) -> str:
     """Name what is on a volume that no parser understands, "" when that is not known either."""
+    journal = _at(source, 1024, 1024)
+    if len(journal) == 1024 and is_journal(journal):
+        return "the journal of an ext file system"
     return container(source) or _first(source, _OTHERS)
 
 

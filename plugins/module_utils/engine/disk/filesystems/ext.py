@@ -26,7 +26,7 @@ _COMPAT_JOURNAL, _COMPAT_SPARSE_SUPER2 = 0x4, 0x200
 _INCOMPAT_RECOVER, _INCOMPAT_META_BG, _INCOMPAT_64BIT = 0x4, 0x10, 0x80
 _INCOMPAT_KNOWN = 0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x2000 | 0x4000 | 0x8000 | 0x10000 | 0x20000
 _RO_SPARSE_SUPER, _RO_GDT_CSUM, _RO_BIGALLOC, _RO_METADATA_CSUM = 0x1, 0x10, 0x200, 0x400
-_INCOMPAT_CSUM_SEED = 0x2000
+_INCOMPAT_CSUM_SEED, _INCOMPAT_JOURNAL_DEV = 0x2000, 0x8
 # Not known: what this kernel must not write to it may count its blocks in another way. Blocks that files share (0x4000) are
 # known to no exclusion.
 _RO_KNOWN = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x100 | 0x200 | 0x400 | 0x1000 | 0x2000 | 0x8000 | 0x10000
@@ -85,7 +85,7 @@ class Ext(FileSystem):
         if source.size_bytes < 4096:
             return None
         superblock = source.read(1024, 1024)
-        if struct.unpack_from("<H", superblock, 56)[0] != _MAGIC:
+        if struct.unpack_from("<H", superblock, 56)[0] != _MAGIC or is_journal(superblock):
             return None
         return cls(source, superblock)
 
@@ -264,6 +264,12 @@ class Ext(FileSystem):
 
     def _invalid(self, reason: str) -> FileSystemInvalid:
         return FileSystemInvalid(kind="ext", path=self.source.path, reason=reason)
+
+
+def is_journal(superblock: bytes) -> bool:
+    """Whether it is that of a journal of another volume, which holds no files."""
+    magic, incompat = struct.unpack_from("<H", superblock, 56)[0], struct.unpack_from("<I", superblock, 96)[0]
+    return bool(magic == _MAGIC and incompat & _INCOMPAT_JOURNAL_DEV)
 
 
 class _ReadAhead:

@@ -120,10 +120,11 @@ class Ntfs(FileSystem):
         if any(run.lcn is None for run in bitmap.runs) or not bitmap.is_plain:
             raise self._invalid("its bitmap has holes or is compressed")
         used = ExtentSet.from_sorted(self._marked(table, bitmap))
-        # Behind the last cluster lies the backup boot sector; a partition may be longer still by less than a cluster.
+        # The backup boot sector lies behind the last cluster; in a partition that is longer some tools put it at its end.
         tail = self.cluster_count * self.cluster_bytes
         end = min(self.source.size_bytes, self._volume_bytes + self.sector_bytes)
-        used = used.union(ExtentSet([(tail, end - tail)]))
+        last = self.source.size_bytes - self.sector_bytes
+        used = used.union(ExtentSet([(tail, end - tail), (last, self.sector_bytes)]))
         if table.own_extents().difference(used):
             raise self._invalid("its bitmap says that files of the file system itself are free")
         return used

@@ -1,0 +1,59 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Maps of volumes next to those of other programs, and volumes restored from an image of what a map calls used."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import List, NamedTuple, Tuple
+
+from engine.disk.extents import ExtentSet
+from engine.disk.filesystems.contract import VolumeState
+from engine.disk.filesystems.registry import detect
+from engine.disk.source import FileSource
+from support.filled import MIB
+from support.imaging import image, restore
+
+
+class Map(NamedTuple):
+    extents: ExtentSet
+    cluster_bytes: int
+    kind: str
+
+
+def our_map(volume: Path, state: VolumeState = VolumeState.OFFLINE) -> Map:
+    """What our parser says is in use; the test fails where it does not trust the volume."""
+    with FileSource(str(volume)) as source:
+        found = detect(source)
+        assert found is not None
+        used = found.used(state)
+        assert used.trusted, used.reason
+        return Map(used.extents, found.cluster_bytes, found.kind)
+
+
+def assert_same(ours: ExtentSet, theirs: List[Tuple[int, int]], always: List[Tuple[int, int]]) -> None:
+    """Ours is what the other program saves plus what no bitmap covers; ``always`` names that."""
+    expected = ExtentSet(theirs).union(ExtentSet(always))
+    lost, extra = expected.difference(ours), ours.difference(expected)
+    assert list(lost) == [], "in use, but our map leaves it out"
+    assert list(extra) == [], "our map holds what is free"
+
+
+def restored(volume: Path, work: Path) -> Path:
+    """Image the volume and restore it onto a disk on which something else was: 0xDD wherever nothing is written."""
+    storage, target = work / "storage", work / "restored"
+    storage.mkdir()
+    made = image(storage, volume, secrets={})
+    assert made["warnings"] == [], "the volume is imaged by its map, with nothing to say"
+    size_bytes = volume.stat().st_size
+    with open(target, "wb") as file:
+        file.truncate(size_bytes)
+        for start, length in our_map(volume).extents.complement(size_bytes):
+            for place in {start, max(start, start + length - MIB)}:  # both ends of a long hole say enough
+                file.seek(place)
+                file.write(b"\xdd" * min(MIB, start + length - place))
+    restore(storage, target, secrets={}, overwrite=True)
+    assert os.stat(target).st_size == size_bytes
+    return target
