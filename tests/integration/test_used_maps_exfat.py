@@ -19,12 +19,15 @@ from support import oracles
 from support.exfat_volumes import mounted
 from support.filled import MIB, churn, contents, empty, make_tree, run
 from support.imaging import image, restore
+from support.maps import restored
 
 MATRIX = {
     "defaults": (96, ()),
     "cluster-512": (64, ("-c", "512")),
     "cluster-1k": (64, ("-c", "1K")),
     "cluster-8k": (96, ("-c", "8K")),
+    "cluster-2k": (64, ("-c", "2K")),
+    "cluster-16k": (96, ("-c", "16K")),
     "cluster-64k": (128, ("-c", "64K")),
     "cluster-1m": (900, ("-c", "1M")),
     "cluster-32m": (3000, ("-c", "32M")),
@@ -54,21 +57,6 @@ def ask(volume: Path, state: VolumeState = VolumeState.OFFLINE) -> UsedMap:
         return found.used(state)
 
 
-def only_used(volume: Path) -> Path:
-    """A copy of what the map calls used; what it leaves out holds 0xDD, as a new disk may hold anything."""
-    answer = ask(volume)
-    assert answer.trusted, answer.reason
-    copy = volume.with_suffix(".restored")
-    with open(volume, "rb") as source, open(copy, "wb") as target:
-        for dummy in range(volume.stat().st_size // MIB):
-            target.write(b"\xdd" * MIB)
-        for start, length in answer.extents:
-            source.seek(start)
-            target.seek(start)
-            target.write(source.read(length))
-    return copy
-
-
 def patch(volume: Path, offset: int, data: bytes) -> None:
     with open(volume, "r+b") as file:
         file.seek(offset)
@@ -92,11 +80,11 @@ def test_equals_dump_exfat_and_partclone_and_restores(name: str, tmp_path: Path,
     ours = ask(volume).extents
     assert list(ours) == oracles.exfat_bitmap(volume)
     assert list(ExtentSet(oracles.partclone("exfat", volume, tmp_path)).difference(ours)) == []
-    restored = only_used(volume)
-    run("fsck.exfat", "-n", restored)
+    copy = restored(volume, tmp_path)
+    run("fsck.exfat", "-n", copy)
     with mounted(volume, tmp_path / "a", read_only=True) as folder:
         before = contents(folder)
-    with mounted(restored, tmp_path / "b", read_only=True) as folder:
+    with mounted(copy, tmp_path / "b", read_only=True) as folder:
         assert contents(folder) == before
 
 
@@ -114,11 +102,11 @@ def test_sectors_of_4096_bytes(tmp_path: Path, need) -> None:
     with mounted(volume, tmp_path / "mnt", sector_bytes=4096) as folder:
         make_tree(folder / "tree", files=100, links=False)
     assert list(ask(volume).extents) == oracles.exfat_bitmap(volume)
-    restored = only_used(volume)
-    run("fsck.exfat", "-n", restored)
+    copy = restored(volume, tmp_path)
+    run("fsck.exfat", "-n", copy)
     with mounted(volume, tmp_path / "a", read_only=True, sector_bytes=4096) as folder:
         before = contents(folder)
-    with mounted(restored, tmp_path / "b", read_only=True, sector_bytes=4096) as folder:
+    with mounted(copy, tmp_path / "b", read_only=True, sector_bytes=4096) as folder:
         assert contents(folder) == before
 
 
@@ -157,16 +145,16 @@ def test_left_out_files(tmp_path: Path, need) -> None:
     found = {entry["pattern"]: entry for entry in made["left_out"]}
     assert found[pattern]["files"] == 300
     assert found["\\pagefile.sys"]["files"] == 1
-    restored = tmp_path / "restored"
-    restore(storage, restored, secrets={})
-    run("fsck.exfat", "-n", restored)
+    target = tmp_path / "restored"
+    restore(storage, target, secrets={})
+    run("fsck.exfat", "-n", target)
     with mounted(volume, tmp_path / "a", read_only=True) as folder:
         before = contents(folder)
-    with mounted(restored, tmp_path / "b", read_only=True) as folder:
+    with mounted(target, tmp_path / "b", read_only=True) as folder:
         after = contents(folder)
     different = {name for name in before if before[name] != after.get(name)}
     assert different == {name for name in before if name.endswith((".LOG", "pagefile.sys"))}
-    assert b"CONTENT-THAT-NOBODY-NEEDS" not in restored.read_bytes()
+    assert b"CONTENT-THAT-NOBODY-NEEDS" not in target.read_bytes()
 
 
 @pytest.mark.root

@@ -23,6 +23,7 @@ from engine.errors import DiskError
 from support import oracles
 from support.filled import MIB, check_volume, churn, contents, empty, make_tree, mounted, run
 from support.imaging import image, restore
+from support.maps import restored
 from support.xfs_volumes import SMALL, make_from_tree
 
 SIZE_BYTES = 128 * MIB
@@ -49,6 +50,9 @@ UNMOUNTABLE = {
     "v4-block-512": ("-m", "crc=0", "-b", "size=512"),
     "v4-no-types": ("-m", "crc=0", "-n", "ftype=0"),
     "caseless": ("-n", "version=ci"),
+    "block-8k": ("-b", "size=8192"),
+    "block-64k": ("-b", "size=65536"),
+    "block-512-group-odd": ("-m", "crc=0", "-b", "size=512", "-d", "agcount=3"),
 }
 
 
@@ -135,11 +139,11 @@ def assert_map_is_right(volume: Path, work: Path) -> None:
     answer = ask(volume)
     assert answer.trusted, answer.reason
     assert list(answer.extents) == oracles.xfs_db(volume)
-    restored = only_used(volume)
-    check_volume("xfs", restored)
+    copy = restored(volume, work)
+    check_volume("xfs", copy)
     with mounted(volume, work / "a", "xfs", read_only=True, options=["norecovery"]) as folder:
         before = contents(folder)
-    with mounted(restored, work / "b", "xfs", read_only=True, options=["norecovery"]) as folder:
+    with mounted(copy, work / "b", "xfs", read_only=True, options=["norecovery"]) as folder:
         assert contents(folder) == before
 
 
@@ -159,9 +163,9 @@ def test_volumes_that_no_kernel_mounts(name: str, tmp_path: Path, need) -> None:
     answer = ask(volume)
     assert answer.trusted, answer.reason
     assert list(answer.extents) == oracles.xfs_db(volume)
-    restored = only_used(volume)
-    check_volume("xfs", restored)
-    assert read_through_tree(restored) == before
+    copy = restored(volume, tmp_path)
+    check_volume("xfs", copy)
+    assert read_through_tree(copy) == before
 
 
 @pytest.mark.root
@@ -189,6 +193,18 @@ def test_nearly_full_and_fragmented(tmp_path: Path, need) -> None:
             fill_up(folder)
         for number in range(0, 1500, 2):
             (folder / ("filler-%05d" % number)).unlink(missing_ok=True)
+    assert_map_is_right(volume, tmp_path)
+
+
+@pytest.mark.root
+def test_xfs_that_grew(tmp_path: Path, need) -> None:
+    """By two groups and a piece of one."""
+    need("mkfs.xfs", "xfs_growfs")
+    volume = make_xfs(tmp_path / "volume", tmp_path, "-d", "agcount=4", files=60)
+    os.truncate(volume, SIZE_BYTES * 7 // 4 + 5 * 4096)
+    with mounted(volume, tmp_path / "mnt", "xfs") as folder:
+        run("xfs_growfs", folder)
+        make_tree(folder / "later", files=40)
     assert_map_is_right(volume, tmp_path)
 
 
@@ -300,12 +316,12 @@ def test_left_out_files(name: str, tmp_path: Path, need) -> None:
     reflinked = name != "no-reflink"
     # 900 objects and the torn file, without the one that has another name and the one whose content is shared
     assert found["files"] == 900 - (1 if reflinked else 0)
-    restored = tmp_path / "restored"
-    restore(storage, restored, secrets={})
-    check_volume("xfs", restored)
+    target = tmp_path / "restored"
+    restore(storage, target, secrets={})
+    check_volume("xfs", target)
     with mounted(volume, tmp_path / "a", "xfs", read_only=True) as folder:
         before = contents(folder)
-    with mounted(restored, tmp_path / "b", "xfs", read_only=True) as folder:
+    with mounted(target, tmp_path / "b", "xfs", read_only=True) as folder:
         after = contents(folder)
     kept = {"object-001.tmp"} | ({"object-006.tmp"} if reflinked else set())
     different = {path for path in before if before[path] != after.get(path)}

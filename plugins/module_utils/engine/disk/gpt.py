@@ -63,7 +63,9 @@ def read_gpt(source: BlockSource) -> Optional[Gpt]:
             areas = _areas(source, primary, 1)
             if 1 < backup_lba <= last_lba:
                 backup = _read_header(source, backup_lba)
-                areas += _areas(source, backup, backup_lba) if backup is not None else [(backup_lba, 1)]
+                size = _array_sectors(source, primary)
+                usual = [(max(2, backup_lba - size), size + 1)]  # its entries lie before it, by every tool's custom
+                areas += _areas(source, backup, backup_lba) if backup is not None else usual
             return _parse(source, primary, table, areas, [])
     backup = _read_header(source, last_lba)
     if backup is None:
