@@ -21,6 +21,7 @@ sys.path[:0] = [str(HERE.parent.parent / "plugins" / "module_utils"), str(HERE.p
 from engine._libraries import zstandard  # noqa: E402
 from engine.image import documents, manifest, packs, sums  # noqa: E402
 from engine.image import format as fmt  # noqa: E402
+from engine.image.files import HEAD_BYTES, seal_file  # noqa: E402
 from engine.image.index import PackNeed, Place, Root, Segment, SegmentReference  # noqa: E402
 from engine.image.seal import Compressor, Identifier  # noqa: E402
 from fuzz.agent_targets import seeds  # noqa: E402
@@ -153,6 +154,10 @@ def images() -> None:
             builder.add(fmt.KIND_CHUNK, identifier.chunk(data), len(data), codec, packed)
         _seed("pack", name, b"".join(builder.finish().parts))
     _seed("seal", "zstd", b"\1\1" + (2500).to_bytes(4, "little") + b"\0\0" + compressor.compress(b"text " * 500)[1])
+    for name, key in (("clear", None), ("sealed", KEY)):
+        content = seal_file(key, IMAGE, fmt.LOG_NAME, b"Left out by **/*.tmp: 3 files, 4096 bytes.\n" * 20)
+        _seed("sealed_file", name, content)
+        _seed("sealed_file", name + "-without-sum", content[:HEAD_BYTES] + content[HEAD_BYTES + 32 :])
     segment = Segment(20)
     place = Place("ab" * 32, 48, 1000, fmt.CODEC_ZSTD)
     for number in range(10):

@@ -31,6 +31,7 @@ from engine.errors import EngineError, StorageNotFound
 from engine.image import documents, manifest, packs, sums
 from engine.image import format as fmt
 from engine.image.directory import DeviceDirectory
+from engine.image.files import HEAD_BYTES, open_file
 from engine.image.index import Place, Root, Segment, SegmentReference
 from engine.image.keys import MasterKey, parse_slot
 from engine.image.seal import BlobDamaged, Decompressor, FileCipher
@@ -241,6 +242,15 @@ def slot(data: bytes) -> None:
         parse_slot(hashlib.sha256(data).hexdigest() + ".json", data).open("secret")
 
 
+def sealed_file(data: bytes) -> None:
+    """As it is; and, of an image in clear, with a checksum that fits."""
+    checked = data[:HEAD_BYTES] + hashlib.sha256(data[HEAD_BYTES:]).digest() + data[HEAD_BYTES:]
+    for content in (data, checked):
+        for key in (None, KEY):
+            with contextlib.suppress(EngineError):
+                open_file(key, IMAGE, fmt.LOG_NAME, content)
+
+
 def sha256sums(data: bytes) -> None:
     with contextlib.suppress(EngineError):
         sums.decode(data, IMAGE)
@@ -280,6 +290,7 @@ TARGETS: Dict[str, Target] = {
     "root": root,
     "manifest": image_manifest,
     "slot": slot,
+    "sealed_file": sealed_file,
     "sums": sha256sums,
     "document": document,
     "record": record,

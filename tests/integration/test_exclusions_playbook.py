@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 
 import pytest
+from engine.image.files import open_file
+from engine.image.format import LOG_NAME
 from support.filled import MIB, contents, empty, mounted, run
 from support.playbooks import Site
 
@@ -54,7 +56,8 @@ def test_what_was_left_out_is_in_the_result_the_warnings_and_the_log(volume: Pat
     said = " ".join(played.output.split())
     assert "The exclusion %s matches no file." % NOTHING in said
     assert "1 files that the exclusion %s matches stay in the image" % LINKED in said
-    log = (site.device / made["image"] / "job.log").read_text("utf-8")
+    sealed = (site.device / made["image"] / LOG_NAME).read_bytes()
+    log = open_file(None, made["image"], LOG_NAME, sealed).decode("utf-8")
     assert "Left out by %s: 1 files, 102400 bytes." % ONE_FOLDER in log
     assert "Left out by %s: 2 files, 204800 bytes." % BELOW in log
     assert "The exclusion %s matches no file." % NOTHING in log

@@ -51,7 +51,7 @@ UNMOUNTABLE = {
     "v4-no-types": ("-m", "crc=0", "-n", "ftype=0"),
     "caseless": ("-n", "version=ci"),
     "block-8k": ("-b", "size=8192"),
-    "block-64k": ("-b", "size=65536"),
+    "block-32k": ("-b", "size=32768"),
     "block-512-group-odd": ("-m", "crc=0", "-b", "size=512", "-d", "agcount=3"),
 }
 

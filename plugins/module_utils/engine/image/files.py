@@ -21,6 +21,7 @@ from .keys import MasterKey
 from .seal import BlobDamaged, Compressor, Decompressor, FileCipher
 
 _HEAD = struct.Struct(">16s32sBBQ")
+HEAD_BYTES = _HEAD.size
 _LEVEL = 3
 
 
