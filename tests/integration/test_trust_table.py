@@ -320,6 +320,18 @@ FOREIGN: Dict[str, Callable[[Path], object]] = {
     "BitLocker": lambda volume: patch(volume, 0, b"\xeb\x58\x90-FVE-FS-"),
     "LVM": lambda volume: patch(volume, 512, b"LABELONE"),
     "RAID": lambda volume: patch(volume, 4096, struct.pack("<I", 0xA92B4EFC)),
+    "software RAID": lambda volume: patch(volume, 0, struct.pack("<I", 0xA92B4EFC)),  # version 1.1
+    "Linux software RAID": lambda volume: (
+        run("mke2fs", "-q", "-F", volume, "131000"),  # version 0.90: the file system of the mirror can be seen
+        patch(volume, 128 * MIB - 65536, struct.pack("<II", 0xA92B4EFC, 0)),
+    ),
+    "BitLocker To Go": lambda volume: (
+        run("mkfs.fat", "-F", "32", "-s", "1", volume),
+        patch(volume, 424, bytes.fromhex("3bd66749292ed84a8399f6a339e3d001")),
+    ),
+    "F2FS": lambda volume: patch(volume, 1024, bytes.fromhex("1020f5f2")),
+    "ISO 9660": lambda volume: patch(volume, 32768, b"\x01CD001"),
+    "APFS": lambda volume: patch(volume, 32, b"NXSB"),
     "ReFS": lambda volume: patch(volume, 0, b"\0\0\0ReFS\0\0\0\0"),
 }
 
@@ -329,7 +341,7 @@ def test_what_is_not_understood_is_named_and_whole(name: str, tmp_path: Path, ne
     from engine.disk.layout import read_layout
     from engine.disk.used import plan_disk
 
-    need("mkfs.btrfs")
+    need("mkfs.btrfs", "mke2fs", "mkfs.fat")
     volume = empty(tmp_path / "volume", 128 * MIB)
     FOREIGN[name](volume)
     with FileSource(str(volume)) as source:

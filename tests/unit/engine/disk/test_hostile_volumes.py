@@ -111,7 +111,7 @@ HUGE = {
     "ext": (many_ext_groups, "too many pieces"),
     "fat": (huge_fat, "contradict each other"),
     "ntfs": (huge_ntfs, "master file table"),
-    "xfs": (huge_xfs, "allocation group"),
+    "xfs": (huge_xfs, "log of the XFS volume"),
 }
 
 
