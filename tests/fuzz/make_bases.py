@@ -10,6 +10,7 @@ Volumes go to ``bases/`` (zstd, small), seeds to ``corpus/<target>/``.
 
 from __future__ import annotations
 
+import random
 import struct
 import sys
 import tempfile
@@ -211,6 +212,10 @@ def main() -> None:
         family = path.name.split("-")[0]
         for number in range(len(list((HERE / "bases").glob(family + "-*.zst")))):
             _seed(family, "base%d" % number, bytes([number, 0]))
+            # Some patches to begin with: from two bytes a slow fuzzer takes hours to find out what a patch is.
+            for flags in (0, 4):
+                chance = random.Random(family + str(number + flags))
+                _seed(family, "patches%d-%d" % (number, flags), bytes([number, flags]) + chance.randbytes(120))
 
 
 if __name__ == "__main__":

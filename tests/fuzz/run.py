@@ -50,7 +50,7 @@ def fuzz(target: str, seconds: int) -> Tuple[int, List[str]]:
     for folder in (grown, findings, CORPUS / target):
         folder.mkdir(parents=True, exist_ok=True)
     before = set(findings.iterdir())
-    limits = ["-timeout=%d" % SECONDS_PER_INPUT, "-rss_limit_mb=%d" % MEMORY_MIB, "-max_len=16384"]
+    limits = ["-timeout=%d" % SECONDS_PER_INPUT, "-rss_limit_mb=%d" % MEMORY_MIB, "-max_len=16384", "-len_control=0"]
     options = ["-max_total_time=%d" % seconds, "-artifact_prefix=%s/" % findings, "-print_final_stats=1"]
     command = [sys.executable, __file__, "--worker", target, *limits, *options, str(grown), str(CORPUS / target)]
     log = BUILD / (target + ".log")
