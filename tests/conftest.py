@@ -10,13 +10,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import hypothesis
 import pytest
 from hypothesis import HealthCheck, settings
 
-# A busy machine is no defect: no test is about seconds.
-hypothesis.settings.register_profile("any-machine", deadline=None)
-hypothesis.settings.load_profile("any-machine")
 os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 os.environ.setdefault("LC_ALL", "C.UTF-8")
 

@@ -36,18 +36,24 @@ def current_status(spool: Spool, folder: RunFolder) -> Dict[str, Any]:
 
     :raises RunUnknown: when it was forgotten meanwhile. :raises AgentPathUnsafe: :raises AgentFileFailed:
     """
-    status = folder.read("status.json")
+    status = _read(folder)
     if status is not None and (status.get("state") in ENDED or spool.living() == folder.run):
         return status
-    status = dict(
-        first_status(folder.run), **(folder.read("status.json") or {})
-    )  # it may have ended since the first look
+    status = dict(first_status(folder.run), **(_read(folder) or {}))  # it may have ended since the first look
     if status.get("state") in ENDED:
         return status
     error = RunLost(run=folder.run, reason=_how_it_was_lost(folder))
     status.update(number=status["number"] + 1, state="lost", error=error.as_dict(), updated=_now())
     with folder.unless_forgotten():
         folder.write("status.json", status, durable=True)
+    return status
+
+
+def _read(folder: RunFolder) -> Optional[Dict[str, Any]]:
+    """The status as it lies there, None when that is none: a damaged disk may hold anything in its place."""
+    status = folder.read("status.json")
+    if status is None or not isinstance(status.get("state"), str) or not isinstance(status.get("number"), int):
+        return None
     return status
 
 
