@@ -14,6 +14,7 @@ from ..errors import (
     EngineError,
     ImageDamaged,
     ImageNotFound,
+    KeySlotInvalid,
     StorageExists,
     StorageNotFound,
     StoragePermissionDenied,
@@ -22,8 +23,8 @@ from ..storage.contract import PARTIAL_SUFFIX, Entry, EntryKind, Storage, check_
 from ..storage.together import together
 from . import documents, sums
 from . import format as fmt
-from .keys import KeySlot, parse_slot
-from .manifest import Manifest, decode
+from .keys import KeySlot, MasterKey, parse_slot
+from .manifest import Manifest, authenticate, decode
 
 IMAGE_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", re.ASCII)
 _PACK_NAME = re.compile(r"[0-9a-f]{64}")
@@ -74,12 +75,17 @@ class DeviceDirectory:
             if entry.kind is EntryKind.DIRECTORY and IMAGE_NAME.fullmatch(entry.name)
         )
 
-    def images(self, unreadable: Optional[Dict[str, EngineError]] = None) -> List[Manifest]:
-        """Return the complete images in sequence order; manifests that can't be used go to ``unreadable``."""
+    def images(
+        self, unreadable: Optional[Dict[str, EngineError]] = None, key: Optional[MasterKey] = None
+    ) -> List[Manifest]:
+        """Return the complete images in sequence order; manifests that can't be used go to ``unreadable``.
+
+        :param key: manifests that say they are of this key are proved with it.
+        """
 
         def read(name: str) -> Optional[Manifest]:
             try:
-                return self.manifest(name)
+                return self.manifest(name, key)
             except (ImageNotFound, StorageNotFound):
                 return None
             except EngineError as error:
@@ -97,13 +103,16 @@ class DeviceDirectory:
         except StorageNotFound:
             raise ImageNotFound(device=self.device, image=image, storage=self.storage.description) from None
 
-    def manifest(self, image: str) -> Manifest:
+    def manifest(self, image: str, key: Optional[MasterKey] = None) -> Manifest:
         """:raises ImageNotFound: when the image is not there or not complete."""
         if not IMAGE_NAME.fullmatch(image):
             raise ImageNotFound(device=self.device, image=image, storage=self.storage.description)
-        manifest = decode(self.manifest_bytes(image), image)
+        data = self.manifest_bytes(image)
+        manifest = decode(data, image)
         if manifest.device != self.device:
             raise ImageDamaged(image=image, reason="its manifest belongs to the device %s" % manifest.device)
+        if key is not None and manifest.key_id == key.key_id:
+            authenticate(data, manifest, key)
         return manifest
 
     def find_image(self, wanted: str) -> Manifest:
@@ -203,6 +212,17 @@ class DeviceDirectory:
     def own_key_slots(self, invalid: Optional[List[EngineError]] = None) -> List[KeySlot]:
         """Return the key slots of the device's own directory: one listing, however many images there are."""
         return self._slots_in([self.path(fmt.KEYS)], invalid)
+
+    def slots_of(self, manifest: Manifest) -> List[KeySlot]:
+        """Return the key slots that an image brought along, as far as they are there and whole."""
+        slots = []
+        for name in manifest.slots[: fmt.MAX_KEY_SLOTS]:
+            try:
+                path = self.path(manifest.image, fmt.KEYS, name)
+                slots.append(parse_slot(name, self.storage.get(path, 0, fmt.MAX_KEY_SLOT_BYTES + 1)))
+            except (KeySlotInvalid, StorageNotFound):
+                continue  # the device's own copy of it is looked at as well
+        return slots
 
     def _slots_in(self, folders: List[str], invalid: Optional[List[EngineError]]) -> List[KeySlot]:
         names: Dict[str, str] = {}

@@ -35,6 +35,7 @@ from .segments import PackReader
 
 _REPAIR_ROUNDS = 3
 _COMMIT_ROUNDS = 3
+_LIKELY_SEQUENCE = 1_000_000_000  # a run a minute for two thousand years
 
 
 class DiskInput(NamedTuple):
@@ -78,8 +79,12 @@ class ImageResult(NamedTuple):
     new_packs: Dict[str, int]
     seconds: float
     warnings: List[str]
-    key_id: str
+    key: Optional[MasterKey]
     healed_packs: List[str]
+
+    @property
+    def key_id(self) -> str:
+        return self.key.key_id if self.key else ""
 
 
 def write_image(storage: Storage, job: ImageJob) -> ImageResult:
@@ -119,6 +124,7 @@ class _Run:
         self.warnings += ["The image %s can't be used: %s" % (name, error) for name, error in unreadable.items()]
         self.key: Optional[MasterKey] = key_for_writing(directory, self.images, job.passwords)
         self.key_id = self.key.key_id if self.key else ""
+        self.sequence = self._next_sequence()
         self.packs_before: Optional[FrozenSet[str]] = None
         self.folder = ImageFolder(directory, job.timestamp, job.sleep)
         self.stream: Optional[PackStream] = None
@@ -137,7 +143,7 @@ class _Run:
     def run(self) -> ImageResult:
         self.folder.claim()
         present = self.directory.packs()
-        for pack in scrub(self.directory, present, self._sequence(), self.job.gate, self.job.scrub_bytes):
+        for pack in scrub(self.directory, present, self.sequence, self.job.gate, self.job.scrub_bytes):
             self.warnings.append("The pack %s was damaged and is out of use; its chunks are sent again." % pack)
         stream = PackStream(self.storage, self.job.device, self.key, self._pack_target(), self.job.gate, self.job.sleep)
         self.stream = stream
@@ -156,8 +162,21 @@ class _Run:
                 writer.close()
             stream.close()
 
-    def _sequence(self) -> int:
-        return 1 + max((known.sequence for known in self.images), default=0)
+    def _next_sequence(self) -> int:
+        """One more than the newest image's number, and never one that a storage's false manifest drove beyond bounds."""
+        believed = 0
+        for known in self.images:
+            if known.sequence <= _LIKELY_SEQUENCE or self._is_proved(known):
+                believed = max(believed, known.sequence)
+            else:
+                self.warnings.append("The image %s has the impossible number %d." % (known.image, known.sequence))
+        return believed + 1
+
+    def _is_proved(self, known: Manifest) -> bool:
+        try:
+            return self.key is not None and self.directory.manifest(known.image, self.key).key_id == self.key_id
+        except EngineError:
+            return False
 
     def _pack_target(self) -> int:
         return fmt.pack_target_bytes(sum(disk.used.total_bytes for disk in self.job.disks))
@@ -307,7 +326,7 @@ class _Run:
         manifest = Manifest(
             image=self.image,
             device=self.job.device,
-            sequence=self._sequence(),
+            sequence=self.sequence,
             created=self.job.created,
             snapshot=self.job.snapshot,
             key_id=self.key_id,
@@ -332,7 +351,7 @@ class _Run:
             dict(stream.sent),
             time.monotonic() - self.started,
             self.warnings,
-            self.key_id,
+            self.key,
             [],
         )
 
