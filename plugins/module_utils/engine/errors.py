@@ -67,7 +67,10 @@ class DiskNotFound(DiskError):
 class DiskUnreadable(DiskError):
     code = "D101"
     message = "Reading {length_bytes} bytes at byte {offset_bytes} of {path} failed: {reason}."
-    hint = "The disk may be failing: check its health and its cable, then run the image again."
+    hint = (
+        "The disk may be failing: check its health and its cable, then run the image again. Copy one that stays "
+        "unreadable with ddrescue, and image the copy: imaging_drives takes image files."
+    )
 
 
 class DiskEndReached(DiskError):

@@ -67,6 +67,9 @@ def read_layout(source: BlockSource) -> DiskLayout:
         if gpt is not None:
             return _from_gpt(source, gpt)
         mbr = read_mbr(source)
+        if mbr is not None and mbr.is_protective:
+            # A hybrid MBR names some of the partitions only: what lies elsewhere must not be lost.
+            return _whole(source, ["%s has a protective MBR but no GPT that can be used." % source.path])
         if mbr is not None and mbr.partitions:
             return _from_mbr(source, mbr)
     except PartitionTableInvalid as error:
@@ -122,10 +125,9 @@ def _from_mbr(source: BlockSource, mbr: Mbr) -> DiskLayout:
     tables = ExtentSet((lba * sector, _EBR_GAP_SECTORS * sector) for lba in mbr.tables_lba if lba)
     inside = ExtentSet((partition.start_bytes, partition.length_bytes) for partition in data)
     structures = ExtentSet([(0, sector)]).union(tables.difference(inside)).union(_embedding(source, partitions))
-    warnings = [] if not mbr.is_protective else ["%s has a protective MBR but no GPT." % source.path]
     disk_id = "%08x" % mbr.signature
     clipped = _clip(source, structures)
-    return DiskLayout("mbr", disk_id, source.size_bytes, sector, partitions, clipped, warnings)
+    return DiskLayout("mbr", disk_id, source.size_bytes, sector, partitions, clipped, [])
 
 
 def _embedding(source: BlockSource, partitions: List[Partition]) -> ExtentSet:
