@@ -30,6 +30,8 @@ IMAGE_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", re.ASCII)
 _PACK_NAME = re.compile(r"[0-9a-f]{64}")
 _TRASH_NAME = re.compile(r"([0-9a-f]{64})\.(\d{1,12}|bad)\.(\d{1,12})", re.ASCII)
 _LEFTOVER_NAME = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)\.(\d{1,12})", re.ASCII)
+_SLOT_NAME = re.compile(r"[0-9a-f]{64}\.json")
+_SLOT_COPIES = 3  # looked at, of the newest images, where the device's own one is damaged
 _RECORD_NAME = re.compile(r"([a-z]{1,32})-([0-9a-f]{64})\.json")
 
 
@@ -213,6 +215,11 @@ class DeviceDirectory:
         """Return the key slots of the device's own directory: one listing, however many images there are."""
         return self._slots_in([self.path(fmt.KEYS)], invalid)
 
+    def slot_names(self) -> List[str]:
+        """Names of the device's own key slots."""
+        entries = self._list(self.path(fmt.KEYS))
+        return sorted(entry.name for entry in entries if _SLOT_NAME.fullmatch(entry.name))[: fmt.MAX_KEY_SLOTS]
+
     def slots_of(self, manifest: Manifest) -> List[KeySlot]:
         """Return the key slots that an image brought along, as far as they are there and whole."""
         slots = []
@@ -225,20 +232,32 @@ class DeviceDirectory:
         return slots
 
     def _slots_in(self, folders: List[str], invalid: Optional[List[EngineError]]) -> List[KeySlot]:
-        names: Dict[str, str] = {}
+        holders: Dict[str, List[str]] = {}
         for folder, entries in zip(folders, self._lists(folders)):
             for entry in entries:
                 if entry.kind is EntryKind.FILE and entry.name.endswith(".json"):
-                    names.setdefault(entry.name, folder)
+                    holders.setdefault(entry.name, []).append(folder)
         slots = []
-        for name in sorted(names)[: fmt.MAX_KEY_SLOTS]:
+        for name in sorted(holders)[: fmt.MAX_KEY_SLOTS]:
             try:
-                data = self.storage.get("%s/%s" % (names[name], name), 0, fmt.MAX_KEY_SLOT_BYTES + 1)
-                slots.append(parse_slot(name, data))
+                slots.append(self._first_whole_slot(name, holders[name]))
             except EngineError as error:
                 if invalid is not None:
                     invalid.append(error)
         return slots
+
+    def _first_whole_slot(self, name: str, folders: List[str]) -> KeySlot:
+        """A slot from the first folder where it is whole; a damaged copy hides no other.
+
+        :raises EngineError: why the first one can't be used, when none can.
+        """
+        first: Optional[EngineError] = None
+        for folder in [*folders[:1], *folders[1:][-_SLOT_COPIES:]]:
+            try:
+                return parse_slot(name, self.storage.get("%s/%s" % (folder, name), 0, fmt.MAX_KEY_SLOT_BYTES + 1))
+            except EngineError as error:
+                first = first or error
+        raise first or KeySlotInvalid(path=name, reason="it is nowhere")
 
     # -- records ------------------------------------------------------------------------------------------------------
 

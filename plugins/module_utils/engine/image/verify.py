@@ -51,8 +51,11 @@ def verify_image(
     password: Optional[str] = None,
     progress: Progress = lambda phase, done, total: None,
     record: bool = True,
+    beside: bool = True,
 ) -> VerifyReport:
     """Verify ``image`` ("latest" or a name). A bad pack is taken out of use, so that the next run heals it.
+
+    :param beside: whether the device's own key slots are hashed as well; the image does not need them.
 
     :raises EngineError: when the image can't even be looked at (``ImageNotFound``, ``Password*``, storage failures).
     """
@@ -65,6 +68,8 @@ def verify_image(
         check.contents(password)
     if level in ("storage", "full"):
         check.stored()
+        if beside:
+            check.device_slots()
     else:
         check.names_and_sizes()
     report = VerifyReport(manifest.image, level, check.problems, sorted(check.bad_packs), check.checked_bytes)
@@ -116,9 +121,15 @@ class _Check:
             size_bytes += present.get(pack, 0)
         if not self.problems and size_bytes != self.manifest.pack_bytes:
             self.problems.append("The packs have %d bytes, not %d." % (size_bytes, self.manifest.pack_bytes))
+        index_bytes = {fmt.index_name(n): disk.index_bytes for n, disk in enumerate(self.manifest.disks)}
         for name in listed.files:
-            if not self.storage.exists(self.directory.path(self.manifest.image, name)):
+            try:
+                size_bytes = self.storage.stat(self.directory.path(self.manifest.image, name)).size_bytes
+            except StorageNotFound:
                 self.problems.append("%s is missing." % name)
+                continue
+            if size_bytes != index_bytes.get(name, size_bytes):
+                self.problems.append("%s has %d bytes, not %d." % (name, size_bytes, index_bytes[name]))
 
     def stored(self) -> None:
         """Hash every file and pack: what ``sha256sum -c SHA256SUMS`` does."""
@@ -135,6 +146,12 @@ class _Check:
             if problem:
                 self.problems.append(problem)
                 self.bad_packs.append(pack)
+
+    def device_slots(self) -> None:
+        """The slots that runs use: each is named by its hash. A run puts a damaged one right from an image's copy."""
+        for name in self.directory.slot_names():
+            problem = self._problem(self.directory.path(fmt.KEYS, name), name[:-5], "The device's key slot %s" % name)
+            self.problems += [problem] if problem else []
 
     def _pack_problems(self, packs: List[str]) -> Iterator[str]:
         """What is wrong with each pack, in order; some are read and hashed at a time."""

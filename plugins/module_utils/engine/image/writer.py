@@ -18,7 +18,7 @@ from ..storage.contract import SendGate, Storage
 from ..storage.lease import Lease
 from . import documents, saved, sums
 from . import format as fmt
-from .access import Passwords, key_for_writing, store_slot_bytes
+from .access import Passwords, key_for_writing
 from .directory import DeviceDirectory
 from .disk_writer import DiskWriter, Previous
 from .files import open_file, seal_file
@@ -32,10 +32,11 @@ from .pack_stream import PackStream
 from .packs import hash_pieces, read_table
 from .scrub import BUDGET_BYTES, scrub
 from .segments import PackReader
+from .sequence import next_sequence
+from .slot_copies import copy_slots
 
 _REPAIR_ROUNDS = 3
 _COMMIT_ROUNDS = 3
-_LIKELY_SEQUENCE = 1_000_000_000  # a run a minute for two thousand years
 
 
 class DiskInput(NamedTuple):
@@ -124,7 +125,7 @@ class _Run:
         self.warnings += ["The image %s can't be used: %s" % (name, error) for name, error in unreadable.items()]
         self.key: Optional[MasterKey] = key_for_writing(directory, self.images, job.passwords)
         self.key_id = self.key.key_id if self.key else ""
-        self.sequence = self._next_sequence()
+        self.sequence = next_sequence(directory, self.images, self.key, self.warnings)
         self.packs_before: Optional[FrozenSet[str]] = None
         self.folder = ImageFolder(directory, job.timestamp, job.sleep)
         self.stream: Optional[PackStream] = None
@@ -161,22 +162,6 @@ class _Run:
             for writer in writers:
                 writer.close()
             stream.close()
-
-    def _next_sequence(self) -> int:
-        """One more than the newest image's number, and never one that a storage's false manifest drove beyond bounds."""
-        believed = 0
-        for known in self.images:
-            if known.sequence <= _LIKELY_SEQUENCE or self._is_proved(known):
-                believed = max(believed, known.sequence)
-            else:
-                self.warnings.append("The image %s has the impossible number %d." % (known.image, known.sequence))
-        return believed + 1
-
-    def _is_proved(self, known: Manifest) -> bool:
-        try:
-            return self.key is not None and self.directory.manifest(known.image, self.key).key_id == self.key_id
-        except EngineError:
-            return False
 
     def _pack_target(self) -> int:
         return fmt.pack_target_bytes(sum(disk.used.total_bytes for disk in self.job.disks))
@@ -322,7 +307,7 @@ class _Run:
         for root in roots:
             packs.update({name: need.size_bytes for name, need in root.packs.items()})
         files.update(self._store_documents())
-        slots = self._store_slots(files)
+        slots = copy_slots(self.directory, self.folder, self.key_id, files) if self.key else []
         manifest = Manifest(
             image=self.image,
             device=self.job.device,
@@ -403,32 +388,6 @@ class _Run:
             name: self.folder.store(name, seal_file(self.key, self.image, name, plain))
             for name, plain in contents.items()
         }
-
-    def _store_slots(self, files: Dict[str, str]) -> List[str]:
-        if self.key is None:
-            return []
-        self.folder.make_directory(fmt.KEYS)
-        names = []
-        for slot in self.directory.key_slots([]):
-            if slot.key_id != self.key_id:
-                continue
-            data = documents_of_slot(self.directory, slot.name)
-            store_slot_bytes(self.directory, slot.name, data)
-            relative = "%s/%s" % (fmt.KEYS, slot.name)
-            files[relative] = self.folder.store(relative, data)
-            names.append(slot.name)
-        return names
-
-
-def documents_of_slot(directory: DeviceDirectory, name: str) -> bytes:
-    """The bytes of a key slot, from the device's keys or from an image's copy."""
-    for holder in [directory.path(fmt.KEYS)] + [directory.path(i, fmt.KEYS) for i in directory.image_names()]:
-        path = "%s/%s" % (holder, name)
-        if directory.storage.exists(path):
-            data = directory.storage.get(path, 0, fmt.MAX_KEY_SLOT_BYTES)
-            if hashlib.sha256(data).hexdigest() + ".json" == name:
-                return data
-    raise ImageDamaged(image=name, reason="the key slot vanished during the run")
 
 
 def usable_packs(root: Root, present: Dict[str, int]) -> Set[str]:
