@@ -80,6 +80,8 @@ def verify_image(
                 _take_out_of_use(directory, pack)
         with contextlib.suppress(StoragePermissionDenied):
             facts = {"level": level, "ok": report.ok, "problems": report.problems[:20]}
+            if check.has_false_index:
+                facts["index"] = "false"
             directory.add_record(manifest.image, "verified", facts)
     return report
 
@@ -93,6 +95,13 @@ class _Check:
         self.problems: List[str] = []
         self.bad_packs: List[str] = []
         self.checked_bytes = 0
+        self.has_bad_content = False
+        self.lacks_packs = False
+
+    @property
+    def has_false_index(self) -> bool:
+        """Whether every pack is what its name says, and holds something else than the index says all the same."""
+        return self.has_bad_content and not self.bad_packs and not self.lacks_packs
 
     def sums(self) -> Optional[Sums]:
         try:
@@ -169,20 +178,13 @@ class _Check:
         for number in range(len(self.manifest.disks)):
             try:
                 disk = reader.disk(number)
-                listed = set(disk.root.packs)
+                disk.prove_index()
                 for piece in disk.stream():
                     self.checked_bytes += piece.length_bytes
                     self.progress("verifying", self.checked_bytes, total)
-                for segment_number, reference in enumerate(disk.root.segments):
-                    if reference.place is None:
-                        continue
-                    segment = disk.segment(segment_number)
-                    named = {place.pack for dummy, dummy_id, place in segment.stored()} | {reference.place.pack}
-                    if not named <= listed:
-                        self.problems.append("disk%d refers to packs that its index does not list." % number)
-                        break
             except (ImageError, StorageNotFound) as error:
                 self.problems.append(str(error))
+                self.has_bad_content = True
         for name in self.manifest.files:
             try:
                 reader.document(name)
@@ -194,6 +196,7 @@ class _Check:
         if self.directory.bring_back(pack):
             return True
         self.problems.append("The pack %s is missing." % pack)
+        self.lacks_packs = True
         return False
 
     def _problem(self, path: str, digest: str, name: str) -> str:

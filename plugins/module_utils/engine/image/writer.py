@@ -20,7 +20,7 @@ from . import documents, saved, sums
 from . import format as fmt
 from .access import Passwords, key_for_writing
 from .directory import DeviceDirectory
-from .disk_writer import DiskWriter, Previous
+from .disk_writer import DiskWriter, Previous, PreviousFalse
 from .files import open_file, seal_file
 from .folder import FolderLost, ImageFolder
 from .heal import Healer
@@ -152,8 +152,16 @@ class _Run:
         try:
             self._load_leftovers(stream, present)
             for number in range(len(self.job.disks)):
-                writers.append(self._disk_writer(stream, number, present))
-                writers[-1].run()
+                writers.append(self._disk_writer(stream, number, self._previous(number, present)))
+                try:
+                    writers[-1].run()
+                except PreviousFalse:
+                    self.warnings.append(
+                        "The newest image's index of disk%d contradicts itself and is not used." % number
+                    )
+                    writers.pop().close()
+                    writers.append(self._disk_writer(stream, number, []))
+                    writers[-1].run()
             stream.drain()
             self._repair(stream, writers)
             result = self._commit_in_own_folder(stream, [writer.root for writer in writers])
@@ -166,7 +174,7 @@ class _Run:
     def _pack_target(self) -> int:
         return fmt.pack_target_bytes(sum(disk.used.total_bytes for disk in self.job.disks))
 
-    def _disk_writer(self, stream: PackStream, number: int, present: Dict[str, int]) -> DiskWriter:
+    def _disk_writer(self, stream: PackStream, number: int, previous: List[Previous]) -> DiskWriter:
         disk = self.job.disks[number]
         total = sum(other.used.total_bytes for other in self.job.disks)
         before = sum(other.used.total_bytes for other in self.job.disks[:number])
@@ -179,7 +187,7 @@ class _Run:
             PackReader(self.storage, self.job.device, self.key),
             disk.source,
             disk.used,
-            self._previous(number, present),
+            previous,
             level=self.job.compression_level,
             workers=self.job.workers,
             progress=progress,
@@ -201,7 +209,7 @@ class _Run:
                 found.append(Previous(name, root, usable_packs(root, present), complete=False))
                 break
         for manifest in reversed(self.images):
-            if manifest.key_id != self.key_id:
+            if manifest.key_id != self.key_id or self._was_found_false(manifest):
                 continue
             for other, entry in enumerate(manifest.disks):
                 if entry.stable_id == disk.stable_id and entry.size_bytes == disk.source.size_bytes:
@@ -210,6 +218,14 @@ class _Run:
                         found.append(Previous(manifest.image, root, usable_packs(root, present), complete=True))
                         return found
         return found
+
+    def _was_found_false(self, manifest: Manifest) -> bool:
+        """What a full verify found and no pack is to blame for heals when nothing is taken over from that image."""
+        facts = self.directory.records(manifest.image)
+        false = any(fact["kind"] == "verified" and fact.get("index") == "false" for fact in facts)
+        if false:
+            self.warnings.append("The index of the image %s was found false; nothing is taken over." % manifest.image)
+        return false
 
     def _load_root(self, image: str, name: str, *, partial: bool) -> Optional[Root]:
         path = self.directory.path(image, name)

@@ -154,8 +154,7 @@ def restore(
     if not report.ok:
         raise ImageDamaged(image=reader.image, reason=report.problems[0].rstrip("."))
     for disk in planned:
-        for number in range(disk.reader.root.segment_count):
-            disk.reader.segment(number)  # the whole index opens, or nothing is written
+        disk.reader.prove_index()  # the whole index opens, or nothing is written
     return _write_disks(planned, progress)
 
 
