@@ -50,6 +50,24 @@ class LibraryMissing(EngineError):
     hint = "Install it for this interpreter, or use the bundled agent, which brings its own."
 
 
+class MemoryExhausted(EngineError):
+    code = "X002"
+    message = "There is not enough memory for this run: {reason}."
+    hint = (
+        "Earlier images are whole, and what was sent counts for the next run. Free some memory, or raise the limit of the "
+        "service or session (ulimit -v, MemoryMax); a run takes some 200 MB."
+    )
+
+
+def uncaught(error: BaseException) -> EngineError:
+    """What is told of a failure that nobody foresaw: no memory, or a defect of ours."""
+    if isinstance(error, MemoryError) or any(
+        words in str(error) for words in ("can't start new thread", "malloc failure")
+    ):
+        return MemoryExhausted(reason=str(error) or "the system refused more")
+    return EngineError(reason="%s: %s" % (type(error).__name__, error))
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # D: disks
 
