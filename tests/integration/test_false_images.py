@@ -7,7 +7,7 @@ can't keep them shut, and can't stop the next run."""
 from __future__ import annotations
 
 import hashlib
-from typing import List
+from typing import List, Optional
 
 import pytest
 from engine.errors import EngineError, ImageDamaged, PasswordUnused
@@ -16,8 +16,10 @@ from engine.image.access import Passwords
 from engine.image.directory import DeviceDirectory
 from engine.image.keys import MasterKey
 from engine.image.manifest import encode
+from engine.image.packs import read_table
 from engine.image.reader import ImageReader
 from engine.image.rollover import roll_over
+from engine.image.verify import verify_image
 from support.plant import DAY, NOW, Plant
 from support.small_runs import DEVICE, make_small, read_image, run_image
 from support.storages import MemoryStorage
@@ -138,3 +140,27 @@ def test_slots_heaped_up_keep_no_image_shut(plant: Plant, slots: int) -> None:
     with pytest.raises(EngineError) as caught:
         ImageReader(plant.storage, DEVICE, "latest", "mistyped")
     assert caught.value.code == "K100"
+
+
+@pytest.mark.parametrize("password", [None, PASSWORD], ids=["clear", "encrypted"])
+@pytest.mark.parametrize("salt", [bytes(32), None], ids=["another salt", "the same salt"])
+def test_a_pack_whose_table_lies_gets_no_chunk_believed_to_be_stored(
+    password: Optional[str], salt: Optional[bytes]
+) -> None:
+    """Ids stand in clear in the tables of packs: anybody can make a pack that says it holds those chunks."""
+    plant = Plant()
+    plant.make(password=password)
+    for name, size_bytes in plant.directory.packs().items():
+        path = fmt.pack_path(DEVICE, name)
+        genuine = plant.storage.files[path]
+        table = read_table(plant.storage, path, size_bytes)
+        head = genuine[:48] if salt is None else fmt.PACK_MAGIC + salt
+        entries = genuine[table[-1].offset + table[-1].stored_bytes :]
+        false = head + bytes(table[-1].offset + table[-1].stored_bytes - 48) + entries
+        put(plant, fmt.pack_path(DEVICE, hashlib.sha256(false).hexdigest()), false)
+    half = len(plant.disk.data) // 2
+    plant.disk.data[:] = plant.disk.data[half:] + plant.disk.data[:half]  # every chunk lies elsewhere now
+    plant.disk.used = set(range(plant.disk.chunks))
+    image = run_image(plant.storage, plant.disk, Passwords(password=password)).image
+    assert verify_image(plant.storage, DEVICE, image, "full", password=password, record=False).ok
+    assert read_image(plant.storage, image, password) == plant.disk.expected()

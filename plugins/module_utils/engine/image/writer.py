@@ -26,10 +26,10 @@ from .folder import FolderLost, ImageFolder
 from .heal import Healer
 from .index import Root
 from .keys import MasterKey
+from .leftovers import learn_leftovers
 from .manifest import DiskEntry, Manifest, encode, packs_digest
 from .needs import changes_since, needed_packs
 from .pack_stream import PackStream
-from .packs import hash_pieces, read_table
 from .scrub import BUDGET_BYTES, scrub
 from .segments import PackReader
 from .sequence import next_sequence
@@ -240,26 +240,11 @@ class _Run:
             return None
 
     def _load_leftovers(self, stream: PackStream, present: Dict[str, int]) -> None:
-        """Learn what is in packs that no image refers to: a killed run sent them."""
         damaged: List[ImageDamaged] = []
         needed = needed_packs(self.directory, self.images, damaged)
         self.warnings += [str(error) for error in damaged]
         self.packs_before = needed.by_newest
-        for name, size_bytes in sorted(present.items()):
-            if name in needed.by_any:
-                continue
-            path = fmt.pack_path(self.job.device, name)
-            try:
-                # What a killed run left was perhaps never read back: prove it before anything relies on it.
-                if hash_pieces(self.storage.read(path, 0, size_bytes + 1)) != name:
-                    raise ImageDamaged(image=name, reason="its bytes do not match its name")
-                stream.learn(name, read_table(self.storage, path, size_bytes))
-                stream.sizes[name] = size_bytes
-            except ImageDamaged:
-                with contextlib.suppress(StoragePermissionDenied):  # the operator's verify takes it out of use
-                    self.directory.move_to_trash(name, None)
-                present.pop(name)
-                self.warnings.append("A pack that an interrupted run left was damaged and is out of use.")
+        self.warnings += learn_leftovers(self.directory, self.key, stream, present, needed.by_any)
 
     def _checkpoint(self, number: int, root: Root) -> None:
         name = fmt.checkpoint_name(number)
