@@ -6,15 +6,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Tuple
 
 import pytest
-from engine.disk.extents import ExtentSet
-from engine.disk.filesystems.contract import VolumeState
-from engine.disk.filesystems.registry import detect
-from engine.disk.source import FileSource
 from support import oracles
 from support.filled import MIB, check_volume, make_ext, make_fat, make_ntfs, run
+from support.used_maps import assert_same, ntfs_tail, our_map
 
 NTFS = {
     "cluster-512": ("-c", "512"),
@@ -64,24 +60,6 @@ FAT = {
 }
 
 
-def our_map(volume: Path, state: VolumeState = VolumeState.OFFLINE) -> Tuple[ExtentSet, int]:
-    """Return what our parser says is in use, and the size of a cluster."""
-    with FileSource(str(volume)) as source:
-        found = detect(source)
-        assert found is not None
-        used = found.used(state)
-        assert used.trusted, used.reason
-        return used.extents, found.cluster_bytes
-
-
-def assert_same(ours: ExtentSet, theirs: List[Tuple[int, int]], always: List[Tuple[int, int]]) -> None:
-    """Ours is what the other program saves plus what no bitmap covers; ``always`` names that."""
-    expected = ExtentSet(theirs).union(ExtentSet(always))
-    lost, extra = expected.difference(ours), ours.difference(expected)
-    assert list(lost) == [], "in use, but our map leaves it out"
-    assert list(extra) == [], "our map holds what is free"
-
-
 @pytest.mark.root
 @pytest.mark.parametrize("name", sorted(NTFS))
 def test_ntfs_equals_ntfsclone_and_partclone(name: str, tmp_path: Path, need) -> None:
@@ -90,11 +68,7 @@ def test_ntfs_equals_ntfsclone_and_partclone(name: str, tmp_path: Path, need) ->
     check_volume("ntfs", volume)
     ours, cluster_bytes = our_map(volume)
     size = volume.stat().st_size
-    # The backup boot sector lies behind the last cluster, where no bit of $Bitmap stands for it.
-    tail = [(size // cluster_bytes * cluster_bytes, size % cluster_bytes)] if size % cluster_bytes else []
-    sector = int(NTFS[name][1]) if NTFS[name][0] == "-s" else 512
-    clusters = (size // sector - 1) * sector // cluster_bytes
-    tail = [(clusters * cluster_bytes, size - clusters * cluster_bytes)]
+    tail = ntfs_tail(size, cluster_bytes, int(NTFS[name][1]) if NTFS[name][0] == "-s" else 512)
     assert_same(ours, oracles.ntfsclone(volume), tail)
     assert_same(ours, oracles.partclone("ntfs", volume, tmp_path), tail)
 
