@@ -108,8 +108,8 @@ def ids_of_one_another(forger: Forger) -> None:
     segment = forger.segment(0)
     first, second = segment.stored_positions()[:2]
     one, two = segment.id_at(first), segment.id_at(second)
-    segment.set_id(first, two)
-    segment.set_id(second, one)
+    segment.set_ids(first, two)
+    segment.set_ids(second, one)
     forger.store_segment(0, segment)
 
 
