@@ -194,8 +194,8 @@ class DeviceDirectory:
         """Move a pack from the trash back into use; False when no whole copy of it is there."""
         for entry in self.trash():
             if entry.pack == pack and entry.sequence is not None:
-                self.storage.make_directory(self.path(fmt.PACKS, pack[:2]))
                 try:
+                    self.storage.make_directory(self.path(fmt.PACKS, pack[:2]))
                     self.storage.rename(self.path(fmt.TRASH, entry.file_name), fmt.pack_path(self.device, pack))
                 except (StorageExists, StorageNotFound):
                     return self.storage.exists(fmt.pack_path(self.device, pack))

@@ -125,9 +125,12 @@ class _Check:
         present = self.directory.packs()
         size_bytes = 0
         for pack in listed.packs:
-            if pack not in present:
-                self._brought_back(pack)
-            size_bytes += present.get(pack, 0)
+            if pack in present:
+                size_bytes += present[pack]
+                continue
+            path = self._path_of_missing(pack)
+            if path is not None:
+                size_bytes += self.storage.stat(path).size_bytes
         if not self.problems and size_bytes != self.manifest.pack_bytes:
             self.problems.append("The packs have %d bytes, not %d." % (size_bytes, self.manifest.pack_bytes))
         index_bytes = {fmt.index_name(n): disk.index_bytes for n, disk in enumerate(self.manifest.disks)}
@@ -149,7 +152,11 @@ class _Check:
             problem = self._problem(self.directory.path(self.manifest.image, name), digest, name)
             self.problems += [problem] if problem else []
         present = self.directory.packs()
-        there = [pack for pack in listed.packs if pack in present or self._brought_back(pack)]
+        there: Dict[str, str] = {}
+        for pack in listed.packs:
+            path = fmt.pack_path(self.directory.device, pack) if pack in present else self._path_of_missing(pack)
+            if path is not None:
+                there[pack] = path
         for number, (pack, problem) in enumerate(zip(there, self._pack_problems(there))):
             self.progress("verifying", number, len(there))
             if problem:
@@ -162,12 +169,9 @@ class _Check:
             problem = self._problem(self.directory.path(fmt.KEYS, name), name[:-5], "The device's key slot %s" % name)
             self.problems += [problem] if problem else []
 
-    def _pack_problems(self, packs: List[str]) -> Iterator[str]:
-        """What is wrong with each pack, in order; some are read and hashed at a time."""
-        calls = (
-            partial(self._problem, fmt.pack_path(self.directory.device, pack), pack, "The pack %s" % pack)
-            for pack in packs
-        )
+    def _pack_problems(self, packs: Dict[str, str]) -> Iterator[str]:
+        """What is wrong with each pack (name and path), in order; some are read and hashed at a time."""
+        calls = (partial(self._problem, path, pack, "The pack %s" % pack) for pack, path in packs.items())
         with ThreadPoolExecutor(_HASHERS, thread_name_prefix="pack hasher") as executor:
             yield from in_order(executor, calls, 2 * _HASHERS + 1)
 
@@ -191,13 +195,16 @@ class _Check:
             except ImageDamaged as error:
                 self.problems.append(str(error))
 
-    def _brought_back(self, pack: str) -> bool:
-        """Whether a pack that is missing could be taken out of the trash."""
+    def _path_of_missing(self, pack: str) -> Optional[str]:
+        """Where a pack that is not in its place is after all: back from the trash, or in it where nothing may be moved."""
         if self.directory.bring_back(pack):
-            return True
+            return fmt.pack_path(self.directory.device, pack)
+        for entry in self.directory.trash():
+            if entry.pack == pack and entry.sequence is not None:
+                return self.directory.path(fmt.TRASH, entry.file_name)
         self.problems.append("The pack %s is missing." % pack)
         self.lacks_packs = True
-        return False
+        return None
 
     def _problem(self, path: str, digest: str, name: str) -> str:
         """Say what is wrong with a file, "" when it is whole."""
