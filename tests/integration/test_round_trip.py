@@ -48,7 +48,7 @@ def files_of(kind: str, volume: Path, work: Path) -> Dict[str, str]:
     if kind in ("ext", "ntfs"):
         system = "ext4" if kind == "ext" else "ntfs"
         with mounted(volume, work / ("mnt-%s" % volume.name), system, read_only=True) as folder:
-            return contents(folder)
+            return contents(folder, facts=True)
     return {}
 
 

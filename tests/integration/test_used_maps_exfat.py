@@ -21,6 +21,7 @@ from engine.errors import DiskError, FileSystemInvalid
 from support import oracles
 from support.filled import MIB, churn, contents, empty, make_tree, run
 from support.imaging import image, restore
+from support.used_maps import only_used
 
 MATRIX = {
     "defaults": (96, ()),
@@ -70,21 +71,6 @@ def ask(volume: Path, state: VolumeState = VolumeState.OFFLINE) -> UsedMap:
         assert found is not None
         assert found.kind == "exfat"
         return found.used(state)
-
-
-def only_used(volume: Path) -> Path:
-    """A copy of what the map calls used; what it leaves out holds 0xDD, as a new disk may hold anything."""
-    answer = ask(volume)
-    assert answer.trusted, answer.reason
-    copy = volume.with_suffix(".restored")
-    with open(volume, "rb") as source, open(copy, "wb") as target:
-        for dummy in range(volume.stat().st_size // MIB):
-            target.write(b"\xdd" * MIB)
-        for start, length in answer.extents:
-            source.seek(start)
-            target.seek(start)
-            target.write(source.read(length))
-    return copy
 
 
 def patch(volume: Path, offset: int, data: bytes) -> None:

@@ -62,10 +62,10 @@ def make_tree(folder: Path, *, files: int = 1200, seed: int = 1, links: bool = T
     return folder
 
 
-def churn(folder: Path, *, seed: int = 2) -> None:
-    """Fragment: where no room is left but the gaps of every second of many small files, write a large one.
+def churn(folder: Path, *, seed: int = 2, fills: bool = False) -> None:
+    """Fragment: delete every second of many files, then write files that go into the gaps.
 
-    On volumes of more than a gigabyte there is too much room to fill.
+    :param fills: leave no other room than the gaps meanwhile; on volumes of more than a gigabyte there is too much of it.
     """
     chance = random.Random(seed)
     crumbs = folder / "crumbs"
@@ -73,7 +73,7 @@ def churn(folder: Path, *, seed: int = 2) -> None:
     for number in range(400):
         (crumbs / ("%03d" % number)).write_bytes(chance.randbytes(chance.randrange(1, 24_000)))
     os.sync()
-    if shutil.disk_usage(str(folder)).free < 1 << 30:
+    if fills and shutil.disk_usage(str(folder)).free < 1 << 30:
         fill(folder / "filler")
     for number in range(0, 400, 2):
         (crumbs / ("%03d" % number)).unlink()
@@ -84,10 +84,11 @@ def churn(folder: Path, *, seed: int = 2) -> None:
     os.sync()
     with contextlib.suppress(FileNotFoundError):
         (folder / "filler").unlink()
-    with open(folder / "islands.bin", "wb") as file:
-        for number in range(400):  # hundreds of extents, whatever room there is
-            file.seek(number * 16_384)
-            file.write(b"island %03d" % number)
+    if fills:
+        with open(folder / "islands.bin", "wb") as file:
+            for number in range(400):  # hundreds of extents, whatever room there is
+                file.seek(number * 16_384)
+                file.write(b"island %03d" % number)
     with open(folder / "grown.bin", "ab") as file:
         for number in range(40):
             file.write(chance.randbytes(16_384))
@@ -115,7 +116,7 @@ def fill(path: Path) -> None:
         os.close(descriptor)
 
 
-def contents(folder: Path, *, facts: bool = True) -> Dict[str, str]:
+def contents(folder: Path, *, facts: bool = False) -> Dict[str, str]:
     """Return the SHA-256 of every file below ``folder`` by its path; directories and links by what they are.
 
     :param facts: also what the file system says of it: number, names, mode, owner, times, blocks, extended attributes
@@ -186,7 +187,7 @@ def make_ext(volume: Path, work: Path, size_bytes: int, *options: str, files: in
     with mounted(volume, work / "mnt", "ext4") as folder:
         make_tree(folder, files=files)
         os.symlink("large.bin", str(folder / "a link"))
-        churn(folder)
+        churn(folder, fills=True)
     return volume
 
 
@@ -202,7 +203,7 @@ def make_ntfs(volume: Path, work: Path, size_bytes: int, *options: str, files: i
         for number in range(20):
             (packed / ("log-%d.txt" % number)).write_bytes(b"the same line again and again\n" * 3000)
         os.setxattr(str(folder / "large.bin"), "user.stream", b"an alternate stream " * 400)
-        churn(folder)
+        churn(folder, fills=True)
     return volume
 
 
@@ -239,7 +240,7 @@ def fat_contents(volume: Path, work: Path) -> Dict[str, str]:
     folder = work / ("read-%s" % volume.name)
     folder.mkdir()
     run("mcopy", "-i", volume, "-s", "-n", "::/", folder)
-    found = contents(folder, facts=False)
+    found = contents(folder)
     shutil.rmtree(folder)
     return found
 

@@ -14,6 +14,7 @@ from engine.disk.filesystems.registry import detect
 from engine.disk.source import FileSource
 
 from . import oracles
+from .filled import MIB
 
 
 def our_map(volume: Path, state: VolumeState = VolumeState.OFFLINE) -> Tuple[ExtentSet, int]:
@@ -49,3 +50,24 @@ def assert_equals_oracle(kind: str, volume: Path, sector_bytes: int) -> None:
         assert_same(ours, oracles.dumpe2fs(volume), [(0, 1024)])
     else:
         assert_same(ours, oracles.fat_chains(volume), [])
+
+
+def only_used(volume: Path, state: VolumeState = VolumeState.OFFLINE) -> Path:
+    """Return a copy of what the map calls used; what it leaves out holds 0xDD, as a new disk may hold anything."""
+    with FileSource(str(volume)) as source:
+        found = detect(source)
+        assert found is not None
+        answer = found.used(state)
+    assert answer.trusted, answer.reason
+    size_bytes = volume.stat().st_size
+    assert answer.extents.total_bytes < size_bytes
+    copy = volume.with_suffix(".restored")
+    with open(volume, "rb") as reading, open(copy, "wb") as writing:
+        for dummy in range(size_bytes // MIB):
+            writing.write(b"\xdd" * MIB)
+        for start, length in answer.extents:
+            reading.seek(start)
+            writing.seek(start)
+            writing.write(reading.read(length))
+        writing.truncate(size_bytes)
+    return copy
