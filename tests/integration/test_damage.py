@@ -79,6 +79,30 @@ def test_flipped_bit_is_found_everywhere(password: str, memory_path: Path) -> No
     assert not found_by(storage, image, "full", password)
 
 
+def test_damaged_slot_of_the_device_is_found_and_healed_by_the_next_run(memory_path: Path) -> None:
+    """The images have copies: one can be restored meanwhile, and the next run goes on with the same key."""
+    base = memory_path / "base"
+    storage = DirectoryStorage(str(base))
+    disk = SmallDisk()
+    first = run_image(storage, disk, Passwords(password=PASSWORD))
+    (slot,) = (base / DEVICE / "keys").iterdir()
+    whole = slot.read_bytes()
+    chance = random.Random(12)
+    for position in [0, len(whole) * 8 - 1, *(chance.randrange(len(whole) * 8) for dummy in range(FLIPS_PER_FILE))]:
+        flip(slot, position)
+        for level, password in (("full", PASSWORD), ("storage", "")):
+            report = verify_image(storage, DEVICE, first.image, level, password=password, record=False)
+            assert ["key slot %s is damaged" % slot.name in problem for problem in report.problems] == [True]
+        target = memory_path / "target"
+        restore(storage, DEVICE, first.image, {"disk0": str(target)}, password=PASSWORD)
+        assert target.read_bytes() == disk.expected()
+        target.unlink()
+        again = run_image(storage, disk, Passwords(password=PASSWORD))
+        assert again.key_id == first.key_id
+        assert slot.read_bytes() == whole
+        assert verify_image(storage, DEVICE, again.image, "full", password=PASSWORD).ok
+
+
 def test_missing_and_truncated_files_are_found_by_quick(memory_path: Path) -> None:
     base = memory_path / "base"
     storage = DirectoryStorage(str(base))
@@ -90,7 +114,7 @@ def test_missing_and_truncated_files_are_found_by_quick(memory_path: Path) -> No
         path.unlink()
         assert found_by(storage, image, "quick", ""), path
         path.write_bytes(whole)
-        if "packs" in path.parts:
+        if "packs" in path.parts or path.suffix == ".index":
             path.write_bytes(whole[:-1])
             assert found_by(storage, image, "quick", ""), path
             path.write_bytes(whole)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Tuple
@@ -298,3 +299,84 @@ def test_new_file_keeps_its_holes(storage: DirectoryStorage, memory_path: Path) 
         assert target.read_bytes() == disk.expected()
         assert 28 * CHUNK <= target.stat().st_blocks * 512 <= 36 * CHUNK
         target.unlink()
+
+
+# -- what an earlier life of the target left at its end ---------------------------------------------------------------
+
+
+def mbr_disk(partition_chunks: int, chunks: int = 160) -> SmallDisk:
+    """A disk with one partition from 1 MiB; of everything else nothing is in use."""
+    disk = SmallDisk(chunks=chunks)
+    disk.data[0:MIB] = bytes(MIB)
+    disk.data[446:462] = struct.pack("<B3xB3xII", 0, 0x83, 2048, partition_chunks * CHUNK // 512)
+    disk.data[510:512] = b"\x55\xaa"
+    disk.used = {*range(16), 16, 17, 15 + partition_chunks}
+    return disk
+
+
+@pytest.mark.parametrize("larger_bytes", [0, 3 * MIB])
+@pytest.mark.parametrize("partition_chunks", [100, 144], ids=["room behind it", "to the very end"])
+def test_old_marks_at_the_end_go_and_a_partition_keeps_what_it_has(
+    partition_chunks: int, larger_bytes: int, storage: DirectoryStorage, memory_path: Path
+) -> None:
+    """A RAID's superblock or an old GPT there would claim the restored disk; what is in a partition is none of our business."""
+    disk = mbr_disk(partition_chunks)
+    image = run_image(storage, disk).image
+    size = len(disk.data) + larger_bytes
+    target = memory_path / "target"
+    target.write_bytes(b"m" * size)
+    restore(storage, DEVICE, image, {"disk0": str(target)}, overwrite=True)
+    data = target.read_bytes()
+    same_in_use(disk, data)
+    assert len(data) == size
+    partition_end = (16 + partition_chunks) * CHUNK
+    start = max(size - MIB, partition_end)
+    assert data[start:] == bytes(size - start)
+    assert data[start - 1 : start] == (b"m" if start > partition_end else disk.data[start - 1 : start])
+    assert data[18 * CHUNK : 19 * CHUNK] == b"m" * CHUNK
+
+
+@pytest.mark.root
+def test_a_gpt_on_a_larger_disk_is_whole_and_the_plan_says_what_is_left(
+    storage: DirectoryStorage, tmp_path: Path, attach: Callable[..., str], need: Callable[..., None]
+) -> None:
+    need("sgdisk")
+    original = empty(tmp_path / "original", 10 * MIB)
+    run("sgdisk", "-n", "1:2048:8191", original)
+    disk = SmallDisk(chunks=160)
+    disk.data[:] = original.read_bytes()
+    image = run_image(storage, disk).image
+    file = tmp_path / "file"
+    file.write_bytes(b"m" * (24 * MIB))
+    run("sgdisk", "-Z", file)
+    run("sgdisk", "-n", "1:4096:20000", file)  # its backup is what the restored disk must not keep at its end
+    loop = attach(file)
+    planned = plan(ImageReader(storage, DEVICE, image, None), {"disk0": loop}, True)
+    (sentence,) = sentences(planned, image)
+    assert "its last %d bytes are not used" % (14 * MIB) in sentence
+    assert "sgdisk -e %s" % loop in sentence
+    restore(storage, DEVICE, image, {"disk0": loop}, overwrite=True)
+    assert "2048" in run("sgdisk", "-p", loop)
+    assert file.read_bytes()[-MIB:] == bytes(MIB)
+    run("sgdisk", "-e", loop)
+    assert "No problems found" in run("sgdisk", "-v", loop)
+    assert (
+        plan(ImageReader(storage, DEVICE, image, None), {"disk0": str(tmp_path / "new")}, True)[0].end.unused_bytes == 0
+    )
+
+
+@pytest.mark.root
+def test_swap_space_is_in_use(storage: DirectoryStorage, tmp_path: Path, attach: Callable[..., str], need) -> None:
+    need("mkswap", "swapon", "swapoff")
+    image = run_image(storage, partitioned()).image
+    file = empty(tmp_path / "file", 10 * MIB)
+    file.write_bytes(bytes(10 * MIB))
+    run("mkswap", file)
+    loop = attach(file)
+    run("swapon", loop)
+    try:
+        for target in (loop, str(file)):
+            work = partial(restore, storage, DEVICE, image, {"disk0": target}, overwrite=True)
+            assert "%s is swap space" % loop in str(refused("R100", work, file))
+    finally:
+        run("swapoff", loop)

@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from engine.errors import StoragePermissionDenied
 from engine.image import format as fmt
 from engine.image.reader import ImageReader
 from engine.image.rollover import pin, roll_over
+from engine.image.verify import verify_image
+from engine.restore.restore import restore
 from support.plant import DAY, NOW, Plant
 from support.small_runs import DEVICE, make_small
 from support.storages import HookedStorage
@@ -224,3 +229,26 @@ def test_two_rollovers_at_once_do_not_stop_each_other() -> None:
         assert plant.listed() == plant.names[-1:], moment
         plant.check(plant.names[-1])
     assert moment > 100
+
+
+@pytest.mark.parametrize("denied", ["rename", "make_directory"])
+def test_who_may_only_read_finds_in_the_trash_what_can_not_be_moved_back(denied: str, tmp_path: Path) -> None:
+    """A sweep took packs of an image that was committed meanwhile, and its run was killed before they came back."""
+    plant = Plant(2)
+    for pack in plant.packs_of(plant.names[0]):
+        plant.directory.move_to_trash(pack, 1)
+
+    def hook(dummy_moment: str, operation: str, path: str) -> None:
+        if operation == denied:
+            raise StoragePermissionDenied(storage="a share", operation=operation, path=path)
+
+    reading = HookedStorage(plant.storage, hook)
+    for level in ("quick", "storage", "full"):
+        assert verify_image(reading, DEVICE, plant.names[0], level, record=False).problems == []
+    target = tmp_path / "target"
+    restore(reading, DEVICE, plant.names[0], {"disk0": str(target)})
+    assert target.read_bytes() == plant.expected[plant.names[0]]
+    first = plant.directory.trash()[0]
+    place = plant.directory.path(fmt.TRASH, first.file_name)
+    plant.storage.files[place] = plant.storage.files[place][:-1] + b"x"
+    assert not verify_image(reading, DEVICE, plant.names[0], "storage", record=False).ok

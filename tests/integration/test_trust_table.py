@@ -30,6 +30,7 @@ from support.filled import (
     mounted,
     run,
 )
+from support.maps import only_used
 
 OFFLINE, FROZEN, LIVE = VolumeState.OFFLINE, VolumeState.FROZEN, VolumeState.LIVE
 MFT_RECORD_BYTES = 1024
@@ -47,24 +48,6 @@ def assert_whole(volume: Path, state: VolumeState, words: str) -> None:
     assert not answer.trusted
     assert words in answer.reason
     assert list(answer.extents) == [(0, volume.stat().st_size)]
-
-
-def only_used(volume: Path, state: VolumeState) -> Path:
-    """Return a copy of what the map calls used; what it leaves out holds 0xDD, as a new disk may hold anything."""
-    answer = ask(volume, state)
-    assert answer.trusted, answer.reason
-    size_bytes = volume.stat().st_size
-    assert answer.extents.total_bytes < size_bytes
-    copy = volume.with_suffix(".restored")
-    with open(volume, "rb") as source, open(copy, "wb") as target:
-        for dummy in range(size_bytes // MIB):
-            target.write(b"\xdd" * MIB)
-        for start, length in answer.extents:
-            source.seek(start)
-            target.seek(start)
-            target.write(source.read(length))
-        target.truncate(size_bytes)
-    return copy
 
 
 def patch(volume: Path, offset: int, data: bytes) -> None:

@@ -20,7 +20,7 @@ from engine.errors import FileSystemInvalid
 from support import oracles
 from support.filled import MIB, check_volume, contents, empty, make_ntfs, mounted, run
 from support.imaging import image, restore
-from support.maps import assert_same, our_map, restored
+from support.maps import assert_same, ntfs_tail, our_map, restored
 from support.ntfs_surgery import Surgery, spread_bitmap, spread_table
 
 NTFS = {
@@ -41,19 +41,10 @@ NTFS = {
 LARGE_CLUSTERS = {131072: 256, 262144: 256, 524288: 384, 1 << 20: 512, 2 << 20: 8192}
 
 
-def tail_of(volume: Path, cluster_bytes: int) -> list:
-    """The backup boot sector lies behind the last cluster, where no bit of $Bitmap stands for it, or ends the partition."""
-    with open(volume, "rb") as file:
-        boot = file.read(512)
-    sector_bytes, sectors = struct.unpack_from("<H", boot, 11)[0], struct.unpack_from("<Q", boot, 40)[0]
-    start, size = sectors * sector_bytes // cluster_bytes * cluster_bytes, volume.stat().st_size
-    return [(start, (sectors + 1) * sector_bytes - start), (size - sector_bytes, sector_bytes)]
-
-
 def assert_map_is_right(volume: Path, work: Path, *, by_partclone: bool = True) -> None:
     check_volume("ntfs", volume)
     ours = our_map(volume)
-    tail = tail_of(volume, ours.cluster_bytes)
+    tail = ntfs_tail(volume, ours.cluster_bytes)
     assert_same(ours.extents, oracles.ntfsclone(volume), tail)
     if by_partclone:
         assert_same(ours.extents, oracles.partclone("ntfs", volume, work), tail)

@@ -9,6 +9,7 @@ Volumes are plain files. Linux file systems are mounted by the kernel (root), NT
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import random
@@ -61,17 +62,33 @@ def make_tree(folder: Path, *, files: int = 1200, seed: int = 1, links: bool = T
     return folder
 
 
-def churn(folder: Path, *, seed: int = 2) -> None:
-    """Fragment: delete every second of many files, then write files that must go into the gaps."""
+def churn(folder: Path, *, seed: int = 2, fills: bool = False) -> None:
+    """Fragment: delete every second of many files, then write files that go into the gaps.
+
+    :param fills: leave no other room than the gaps meanwhile; on volumes of more than a gigabyte there is too much of it.
+    """
     chance = random.Random(seed)
     crumbs = folder / "crumbs"
     crumbs.mkdir()
     for number in range(400):
         (crumbs / ("%03d" % number)).write_bytes(chance.randbytes(chance.randrange(1, 24_000)))
     os.sync()
+    if fills and shutil.disk_usage(str(folder)).free < 1 << 30:
+        fill(folder / "filler")
     for number in range(0, 400, 2):
         (crumbs / ("%03d" % number)).unlink()
-    (folder / "fragmented.bin").write_bytes(chance.randbytes(2 * MIB))
+    os.sync()
+    status = os.statvfs(str(folder))
+    room = int(status.f_bfree * status.f_frsize * 0.6)  # root may use what is reserved for it
+    (folder / "fragmented.bin").write_bytes(chance.randbytes(min(2 * MIB, room)))
+    os.sync()
+    with contextlib.suppress(FileNotFoundError):
+        (folder / "filler").unlink()
+    if fills:
+        with open(folder / "islands.bin", "wb") as file:
+            for number in range(400):  # hundreds of extents, whatever room there is
+                file.seek(number * 16_384)
+                file.write(b"island %03d" % number)
     with open(folder / "grown.bin", "ab") as file:
         for number in range(40):
             file.write(chance.randbytes(16_384))
@@ -82,8 +99,29 @@ def churn(folder: Path, *, seed: int = 2) -> None:
         (crumbs / ("between-%d" % number)).unlink()
 
 
-def contents(folder: Path) -> Dict[str, str]:
-    """Return the SHA-256 of every file below ``folder`` by its path; directories and links by what they are."""
+def fill(path: Path) -> None:
+    """Write a file until there is no room for a byte more."""
+    descriptor = os.open(str(path), os.O_WRONLY | os.O_CREAT, 0o600)
+    size = MIB
+    try:
+        while size >= 512:
+            try:
+                os.write(descriptor, b"deleted soon" * (size // 12))
+                os.fsync(descriptor)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                size //= 4
+    finally:
+        os.close(descriptor)
+
+
+def contents(folder: Path, *, facts: bool = False) -> Dict[str, str]:
+    """Return the SHA-256 of every file below ``folder`` by its path; directories and links by what they are.
+
+    :param facts: also what the file system says of it: number, names, mode, owner, times, blocks, extended attributes
+        (of NTFS: alternate streams). Blocks tell of sparse and compressed files, numbers of hard links.
+    """
     found: Dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
@@ -95,7 +133,18 @@ def contents(folder: Path) -> Dict[str, str]:
             found[name] = "directory"
         else:
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        if facts:
+            found[name] += " " + _facts(path)
     return found
+
+
+def _facts(path: Path) -> str:
+    status = os.lstat(str(path))
+    names = ("st_ino", "st_nlink", "st_mode", "st_uid", "st_gid", "st_size", "st_blocks", "st_mtime_ns", "st_ctime_ns")
+    said = ["%s=%d" % (name, getattr(status, name)) for name in names]
+    for name in sorted(os.listxattr(str(path), follow_symlinks=False)):
+        said.append("%s=%r" % (name, os.getxattr(str(path), name, follow_symlinks=False)[:4000]))
+    return " ".join(said)
 
 
 @contextlib.contextmanager
@@ -138,7 +187,7 @@ def make_ext(volume: Path, work: Path, size_bytes: int, *options: str, files: in
     with mounted(volume, work / "mnt", "ext4") as folder:
         make_tree(folder, files=files)
         os.symlink("large.bin", str(folder / "a link"))
-        churn(folder)
+        churn(folder, fills=True)
     return volume
 
 
@@ -154,12 +203,12 @@ def make_ntfs(volume: Path, work: Path, size_bytes: int, *options: str, files: i
         for number in range(20):
             (packed / ("log-%d.txt" % number)).write_bytes(b"the same line again and again\n" * 3000)
         os.setxattr(str(folder / "large.bin"), "user.stream", b"an alternate stream " * 400)
-        churn(folder)
+        churn(folder, fills=True)
     return volume
 
 
 def make_fat(volume: Path, work: Path, size_bytes: int, *options: str, files: int = 400) -> Path:
-    """A FAT volume, filled by mtools; every tenth file is deleted again."""
+    """A FAT volume, filled by mtools; every third file of a folder is deleted again, and a large one put into the gaps."""
     run("mkfs.fat", *options, empty(volume, size_bytes))
     tree = make_tree(work / "tree", files=files, links=False)
     (tree / "sparse.img").unlink()
@@ -169,7 +218,21 @@ def make_fat(volume: Path, work: Path, size_bytes: int, *options: str, files: in
     for path in sorted((tree / "line 3").iterdir())[::3]:
         run("mdel", "-i", volume, "::/line 3/%s" % path.name)
     shutil.rmtree(tree)
+    _forget_last_cluster(volume)
+    scattered = work / "fragmented.bin"
+    scattered.write_bytes(random.Random(4).randbytes(min(size_bytes // 40, 400_000)))
+    run("mcopy", "-i", volume, scattered, "::/")
+    scattered.unlink()
     return volume
+
+
+def _forget_last_cluster(volume: Path) -> None:
+    """Let mtools look for free clusters from the first one on, where the gaps are: the hint in FAT32's second sector goes."""
+    with open(volume, "r+b") as file:
+        boot = file.read(512)
+        if boot[82:87] == b"FAT32":
+            file.seek(int.from_bytes(boot[48:50], "little") * int.from_bytes(boot[11:13], "little") + 492)
+            file.write((2).to_bytes(4, "little"))
 
 
 def fat_contents(volume: Path, work: Path) -> Dict[str, str]:

@@ -50,6 +50,7 @@ class IndependentReader:
         require(len(raw) <= 8388608, "the manifest is too large")
         self.manifest: Dict[str, Any] = json.loads(raw.decode("ascii"))
         require(self.manifest["format"] == "plantops.imaging image" and self.manifest["version"] == 1, "not version 1")
+        require(0 < self.manifest["sequence"] <= 999999999999, "an impossible number")
         require(self.manifest["image"] == image and self.manifest["device"] == device.name, "of another image")
         self.key_id: str = self.manifest["key_id"]
         require(bool(self.key_id) == (password is not None), "a password for a clear image, or none for another")
@@ -69,7 +70,8 @@ class IndependentReader:
             require(len(data) <= 16384 and hashlib.sha256(data).hexdigest() + ".json" == name, "a slot is damaged")
             slot = json.loads(data.decode("ascii"))
             kdf = slot["kdf"]
-            require(kdf["name"] == "scrypt" and 128 * kdf["n"] * kdf["r"] <= 268435456, "absurd parameters")
+            cost = 128 * kdf["n"] * kdf["r"] * kdf["p"]
+            require(kdf["name"] == "scrypt" and 0 < cost <= 268435456, "absurd parameters")
             secret = unicodedata.normalize("NFC", password).encode("utf-8")
             salt = bytes.fromhex(kdf["salt"])
             wrapping = hashlib.scrypt(secret, salt=salt, n=kdf["n"], r=kdf["r"], p=kdf["p"], maxmem=1 << 29, dklen=32)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 from typing import List, NamedTuple, Tuple
 
@@ -15,6 +16,8 @@ from engine.disk.filesystems.registry import detect
 from engine.disk.source import FileSource
 from support.filled import MIB
 from support.imaging import image, restore
+
+from . import oracles
 
 
 class Map(NamedTuple):
@@ -57,3 +60,23 @@ def restored(volume: Path, work: Path) -> Path:
     restore(storage, target, secrets={}, overwrite=True)
     assert os.stat(target).st_size == size_bytes
     return target
+
+
+def ntfs_tail(volume: Path, cluster_bytes: int) -> List[Tuple[int, int]]:
+    """The backup boot sector lies behind the last cluster, where no bit of $Bitmap stands for it, or ends the partition."""
+    with open(volume, "rb") as file:
+        boot = file.read(512)
+    sector_bytes, sectors = struct.unpack_from("<H", boot, 11)[0], struct.unpack_from("<Q", boot, 40)[0]
+    start, size = sectors * sector_bytes // cluster_bytes * cluster_bytes, volume.stat().st_size
+    return [(start, (sectors + 1) * sector_bytes - start), (size - sector_bytes, sector_bytes)]
+
+
+def assert_equals_oracle(kind: str, volume: Path) -> None:
+    """Our map of a filled volume is that of ntfsclone, of dumpe2fs, or of the chains that fsck.fat knows."""
+    ours = our_map(volume)
+    if kind == "ntfs":
+        assert_same(ours.extents, oracles.ntfsclone(volume), ntfs_tail(volume, ours.cluster_bytes))
+    elif kind == "ext":
+        assert_same(ours.extents, oracles.dumpe2fs(volume), [(0, 1024)])
+    else:
+        assert_same(ours.extents, oracles.fat_chains(volume), [])

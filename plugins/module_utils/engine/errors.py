@@ -50,6 +50,24 @@ class LibraryMissing(EngineError):
     hint = "Install it for this interpreter, or use the bundled agent, which brings its own."
 
 
+class MemoryExhausted(EngineError):
+    code = "X002"
+    message = "There is not enough memory for this run: {reason}."
+    hint = (
+        "Earlier images are whole, and what was sent counts for the next run. Free some memory, or raise the limit of the "
+        "service or session (ulimit -v, MemoryMax); a run takes some 200 MB."
+    )
+
+
+def uncaught(error: BaseException) -> EngineError:
+    """What is told of a failure that nobody foresaw: no memory, or a defect of ours."""
+    if isinstance(error, MemoryError) or any(
+        words in str(error) for words in ("can't start new thread", "malloc failure")
+    ):
+        return MemoryExhausted(reason=str(error) or "the system refused more")
+    return EngineError(reason="%s: %s" % (type(error).__name__, error))
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # D: disks
 
@@ -67,7 +85,10 @@ class DiskNotFound(DiskError):
 class DiskUnreadable(DiskError):
     code = "D101"
     message = "Reading {length_bytes} bytes at byte {offset_bytes} of {path} failed: {reason}."
-    hint = "The disk may be failing: check its health and its cable, then run the image again."
+    hint = (
+        "The disk may be failing: check its health and its cable, then run the image again. Copy one that stays "
+        "unreadable with ddrescue, and image the copy: imaging_drives takes image files."
+    )
 
 
 class DiskEndReached(DiskError):

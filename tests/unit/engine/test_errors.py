@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Dict, Set, Type
 
 import pytest
-from engine.errors import EngineError, catalogue
+from engine.errors import EngineError, catalogue, uncaught
 
 ROOT = Path(__file__).parents[3]
 ERRORS = list(catalogue())
@@ -64,3 +64,13 @@ def test_every_error_is_made_somewhere_with_all_that_its_message_names() -> None
     made = raised_with()
     unused = {error.__name__ for error in ERRORS if error.__name__ not in made}
     assert unused <= {"StorageUnreachable"}, "a code that nothing raises is no promise"
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("can't start new thread"), ValueError("[digital envelope] malloc failure")]
+)
+def test_a_machine_without_memory_is_no_defect_of_ours(error: Exception) -> None:
+    told = uncaught(error)
+    assert told.code == "X002"
+    assert "Earlier images are whole" in told.as_dict()["hint"]
+    assert uncaught(ValueError("wrong")).code == "X000"

@@ -16,7 +16,7 @@ import sys
 import traceback
 from typing import Any, Callable, Dict, List
 
-from ..errors import EngineError
+from ..errors import EngineError, uncaught
 from . import run_verbs, starting
 from .owned_files import read_document
 from .runner import WAIT_FOR_SECRETS_SECONDS
@@ -35,7 +35,7 @@ def main(arguments: List[str], installation: str, base: str) -> int:
         answer = dict(error.as_dict(), ok=False)
     except Exception as error:  # a defect of ours: reported under its code, with the place on the error output
         traceback.print_exc()
-        answer = dict(EngineError(reason="%s: %s" % (type(error).__name__, error)).as_dict(), ok=False)
+        answer = dict(uncaught(error).as_dict(), ok=False)
     sys.stdout.write(json.dumps(answer, sort_keys=True) + "\n")
     sys.stdout.flush()
     return 0 if answer["ok"] else 1

@@ -16,7 +16,7 @@ import threading
 import traceback
 from typing import Any, Dict, List
 
-from ..errors import EngineError, RunCancelled
+from ..errors import EngineError, RunCancelled, uncaught
 from .jobs import run_job, to_line
 from .priority import lower_priority
 from .shortening import shorten_names
@@ -61,7 +61,7 @@ def main(arguments: List[str]) -> int:
         return 1
     except Exception as error:  # a defect of ours: reported under its code, with the place on the error output
         traceback.print_exc()
-        emit(dict(EngineError(reason="%s: %s" % (type(error).__name__, error)).as_dict(), event="error"))
+        emit(dict(uncaught(error).as_dict(), event="error"))
         return 1
     return 0
 

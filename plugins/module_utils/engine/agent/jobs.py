@@ -20,6 +20,7 @@ from ..errors import EngineError, ImageNotFound, JobInvalid
 from ..image import documents
 from ..image import format as fmt
 from ..image.courtesy import Courtesy
+from ..image.keys import MasterKey
 from ..image.preflight import Preflight, preflight
 from ..image.rates import PacedSource, TokenBucket
 from ..image.reader import ImageReader
@@ -144,7 +145,7 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
         )
     finally:
         frozen.close()
-    rollover, rollover_warnings = _roll_over(storage, device, keep, result.key_id, looked.check)
+    rollover, rollover_warnings = _roll_over(storage, device, keep, result.key, looked.check)
     before = previous if job.get("compare") != "none" else None
     changes = compare(before, information) if before is not None else []
     return {
@@ -185,7 +186,7 @@ def _server_notes(storage: Storage) -> List[str]:
 
 
 def _roll_over(
-    storage: Storage, device: str, keep: int, key_id: str, permitted: StorageCheck
+    storage: Storage, device: str, keep: int, key: Optional[MasterKey], permitted: StorageCheck
 ) -> Tuple[Optional[RolloverReport], List[str]]:
     """Roll over after success. Whatever stops it (a device that may not delete, a lost link), the image is made."""
     if not (permitted.may_delete and permitted.may_rename):
@@ -194,7 +195,7 @@ def _roll_over(
             "read. Let the operator do it."
         ]
     try:
-        report = roll_over(storage, device, keep, openable_key=key_id)
+        report = roll_over(storage, device, keep, openable_key=key.key_id if key else "", key=key)
     except EngineError as error:
         return None, [
             "The image is made, but old ones were not rolled over: %s Let the operator do it, or the next run." % error

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List
 
 from ..device.identity import stored_identity
 from ..errors import EngineError, ImageNotFound, PasswordWrong
+from ..image.access import openable_key
 from ..image.directory import DeviceDirectory
 from ..image.keys import open_slots
 from ..image.manifest import Manifest
@@ -77,12 +78,15 @@ def rollover(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_
     directory = DeviceDirectory(storage, device)
     if stored_identity(storage, device) is None:
         raise ImageNotFound(device=device, image="at all", storage=storage.description)
-    before = [manifest.image for manifest in directory.images({})]
+    images = directory.images({})
+    before = [manifest.image for manifest in images]
+    key = openable_key(directory, images, passwords_of(job).password)
     report = roll_over(
         storage,
         device,
         keep,
-        openable_key=_openable_key(directory, passwords_of(job).password),
+        openable_key=key.key_id if key else None,
+        key=key,
         dry_run=bool(job.get("check")),
     )
     after = [image for image in before if image not in report.deleted]
@@ -93,15 +97,6 @@ def rollover(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_
         images=after,
         diff={"before": "".join(image + "\n" for image in before), "after": "".join(image + "\n" for image in after)},
     )
-
-
-def _openable_key(directory: DeviceDirectory, password: Optional[str]) -> Optional[str]:
-    """The id of the key that the password opens, None when it opens none: then the last image of every key stays."""
-    if not password:
-        return None
-    invalid: List[EngineError] = []
-    key = open_slots(directory.key_slots(invalid), password)
-    return key.key_id if key is not None else None
 
 
 def _left_behind(found: StorageCheck) -> List[str]:

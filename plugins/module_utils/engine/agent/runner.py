@@ -14,7 +14,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
-from ..errors import EngineError, RunCancelled, SecretsLate
+from ..errors import EngineError, RunCancelled, SecretsLate, uncaught
 from ..storage.lease import boot_id, process_start
 from .detached import close_memory
 from .job_secrets import merge
@@ -72,7 +72,7 @@ class _Runner:
             self._status.end("failed", error=error)
         except BaseException as error:
             traceback.print_exc()
-            self._status.end("failed", error=EngineError(reason="%s: %s" % (type(error).__name__, error)))
+            self._status.end("failed", error=uncaught(error))
         else:
             self._status.end("done", result=result)  # what can't be written is no failure of the work
 

@@ -9,7 +9,14 @@ import re
 import unicodedata
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from ..errors import DeviceMismatch, DeviceNameCollision, DeviceNameInvalid, StorageNotFound, StoragePathInvalid
+from ..errors import (
+    DeviceMismatch,
+    DeviceNameCollision,
+    DeviceNameInvalid,
+    StorageExists,
+    StorageNotFound,
+    StoragePathInvalid,
+)
 from ..image import documents
 from ..image import format as fmt
 from ..storage.contract import EntryKind, Storage, check_name
@@ -67,10 +74,16 @@ def prove_directory(storage: Storage, device: str, identity: MachineIdentity, ad
     :raises DeviceMismatch: when it belongs to another machine and ``adopt`` is false.
     """
     for entry in storage.list(""):
-        same = unicodedata.normalize("NFC", entry.name).casefold() == device.casefold()
+        # Windows shares also drop dots and spaces at the end of a name.
+        same = unicodedata.normalize("NFC", entry.name).rstrip(". ").casefold() == device.casefold()
         if entry.kind is EntryKind.DIRECTORY and same and entry.name != device:
             raise DeviceNameCollision(device=device, other=entry.name)
-    stored = stored_identity(storage, device)
+    try:
+        stored = stored_identity(storage, device)
+    except DeviceMismatch:
+        if not adopt:
+            raise
+        return MachineIdentity("", "")  # a damaged document; the yes covers that, too
     known = stored is not None and (stored.is_known or identity.is_known)
     if stored is not None and known and not adopt and not stored.same_machine(identity):
         raise DeviceMismatch(device=device, reason=_difference(stored, identity))
@@ -80,11 +93,16 @@ def prove_directory(storage: Storage, device: str, identity: MachineIdentity, ad
 def claim_directory(storage: Storage, device: str, identity: MachineIdentity, adopt: bool) -> None:
     """Make the directory this machine's, or prove that it is. Raises what :func:`prove_directory` does."""
     path = "%s/%s" % (device, fmt.DEVICE_ID_NAME)
-    if prove_directory(storage, device, identity, adopt) != identity:
-        storage.make_directory(device)
-        document: Dict[str, Any] = {"format": _FORMAT, "version": fmt.FORMAT_VERSION, "device": device}
-        document.update(identity._asdict())
-        storage.put(path, [documents.pretty(document)], replace=True)
+    stored = prove_directory(storage, device, identity, adopt)
+    if stored == identity:
+        return
+    storage.make_directory(device)
+    document: Dict[str, Any] = {"format": _FORMAT, "version": fmt.FORMAT_VERSION, "device": device}
+    document.update(identity._asdict())
+    try:
+        storage.put(path, [documents.pretty(document)], replace=stored is not None)
+    except StorageExists:
+        prove_directory(storage, device, identity, adopt)  # another machine of this name was quicker, or we were
 
 
 def stored_identity(storage: Storage, device: str) -> Optional[MachineIdentity]:

@@ -11,6 +11,7 @@ import zlib
 from typing import List, NamedTuple, Optional, Tuple
 
 from ..errors import PartitionTableInvalid
+from .mbr import has_protective_mbr
 from .source import BlockSource
 
 _HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")
@@ -50,10 +51,13 @@ def detect_sector_bytes(source: BlockSource) -> Optional[int]:
 def read_gpt(source: BlockSource) -> Optional[Gpt]:
     """Return the table, from the backup with a warning where the primary is damaged; None when there is neither.
 
+    Only behind a protective MBR, as for every system [UEFI 2.10] 5.2.3: a disk that was partitioned anew with an MBR, or
+    holds a file system as a whole, may well have an old table left, at its end above all.
+
     :raises PartitionTableInvalid: when a header with a right checksum contradicts itself.
     """
     last_lba = source.size_bytes // source.sector_bytes - 1
-    if last_lba < 3:
+    if last_lba < 3 or not has_protective_mbr(source):
         return None
     primary = _read_header(source, 1)
     if primary is not None:

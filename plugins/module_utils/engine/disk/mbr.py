@@ -34,6 +34,12 @@ class Mbr(NamedTuple):
     is_protective: bool
 
 
+def has_protective_mbr(source: BlockSource) -> bool:
+    """Whether sector 0 says that the disk has a GUID partition table, alone or (hybrid) next to its own entries."""
+    sector = source.read(0, 512)
+    return sector[510:] == b"\x55\xaa" and any(entry[1] == PROTECTIVE for entry in _entries(sector))
+
+
 def read_mbr(source: BlockSource) -> Optional[Mbr]:
     """Return the master boot record, or None when sector 0 is not one (blank, or a file system's boot sector).
 

@@ -16,6 +16,7 @@ from .page_cache import PageCache
 
 _BLKSSZGET = 0x1268  # linux/fs.h: logical sector size of a block device
 _DEFAULT_SECTOR_BYTES = 512
+_PROBE_BYTES = 4096  # what the kernel reads of a device at once, however small its sectors are
 
 
 class BlockSource(ABC):
@@ -103,9 +104,9 @@ class FileSource(BlockSource):
                 parts.append(part)
                 wanted -= len(part)
         except OSError as error:
-            raise self._unreadable(offset_bytes, length_bytes, error.strerror) from error
+            raise self._unreadable(offset_bytes, length_bytes, error) from error
         if wanted:
-            raise self._unreadable(offset_bytes, length_bytes, "it is shorter than before")
+            raise self._shorter(offset_bytes, length_bytes)
         return b"".join(parts)
 
     def read_into(self, offset_bytes: int, buffer: memoryview) -> None:
@@ -118,15 +119,31 @@ class FileSource(BlockSource):
             while done < len(buffer):
                 count = os.preadv(self._descriptor, [buffer[done:]], offset_bytes + done)
                 if not count:
-                    raise self._unreadable(offset_bytes, len(buffer), "it is shorter than before")
+                    raise self._shorter(offset_bytes, len(buffer))
                 done += count
         except OSError as error:
-            raise self._unreadable(offset_bytes, len(buffer), error.strerror) from error
+            raise self._unreadable(offset_bytes, len(buffer), error) from error
         if self._cache is not None:
             self._cache.was_read(offset_bytes, offset_bytes + len(buffer))
 
-    def _unreadable(self, offset_bytes: int, length_bytes: int, reason: Optional[str]) -> DiskUnreadable:
-        return DiskUnreadable(path=self.path, offset_bytes=offset_bytes, length_bytes=length_bytes, reason=reason)
+    def _shorter(self, offset_bytes: int, length_bytes: int) -> DiskUnreadable:
+        return DiskUnreadable(
+            path=self.path, offset_bytes=offset_bytes, length_bytes=length_bytes, reason="it is shorter than before"
+        )
+
+    def _unreadable(self, offset_bytes: int, length_bytes: int, error: OSError) -> DiskUnreadable:
+        """The error of a read that failed, with the place where it did: a read is larger than what is bad in it."""
+        self.forget_cache()
+        self.expect_small_reads(True)  # else the kernel reads, and fails, far around each place
+        for place in range(offset_bytes - offset_bytes % _PROBE_BYTES, offset_bytes + length_bytes, _PROBE_BYTES):
+            try:
+                self._read_some(place, min(_PROBE_BYTES, self.size_bytes - place))
+            except OSError as found:
+                reason = "%s, at sector %d" % (found.strerror, place // self.sector_bytes)
+                return DiskUnreadable(path=self.path, offset_bytes=place, length_bytes=_PROBE_BYTES, reason=reason)
+        return DiskUnreadable(
+            path=self.path, offset_bytes=offset_bytes, length_bytes=length_bytes, reason=error.strerror
+        )
 
     def _read_some(self, offset_bytes: int, length_bytes: int) -> bytes:
         if hasattr(os, "pread"):

@@ -100,6 +100,13 @@ def _way_in(
     raise PasswordWrong(slots=len(slots), device=directory.device)
 
 
+def openable_key(directory: DeviceDirectory, images: List[Manifest], password: Optional[str]) -> Optional[MasterKey]:
+    """The key that the password opens, of several the one that images were made with last; None when it opens none."""
+    if not password:
+        return None
+    return open_slots(_newest_key_first(directory.key_slots([]), images), password)
+
+
 def key_for_reading(directory: DeviceDirectory, manifest: Manifest, password: Optional[str]) -> Optional[MasterKey]:
     """Return the key of an image and authenticate its manifest with it.
 
@@ -113,10 +120,16 @@ def key_for_reading(directory: DeviceDirectory, manifest: Manifest, password: Op
         return None
     if not password:
         raise PasswordMissing(device=directory.device)
-    invalid: List[EngineError] = []
-    slots = directory.key_slots(invalid)
-    mine = [slot for slot in slots if slot.key_id == manifest.key_id]
-    key = open_slots(mine, password)
+    # Those that came with the image first: slots that somebody heaped up beside them can't keep it shut.
+    own = [slot for slot in directory.slots_of(manifest) if slot.key_id == manifest.key_id]
+    key = open_slots(own, password)
+    if key is None:
+        invalid: List[EngineError] = []
+        tried = {slot.name for slot in own}
+        slots = [slot for slot in directory.key_slots(invalid) if slot.name not in tried]
+        others = [slot for slot in slots if slot.key_id == manifest.key_id]
+        mine = own + others
+        key = open_slots(others, password)
     if key is None:
         if open_slots([slot for slot in slots if slot.key_id != manifest.key_id], password):
             raise KeyMissing(device=directory.device, key_id=manifest.key_id[:16])

@@ -14,6 +14,7 @@ from ..errors import (
     EngineError,
     ImageDamaged,
     ImageNotFound,
+    KeySlotInvalid,
     StorageExists,
     StorageNotFound,
     StoragePermissionDenied,
@@ -22,13 +23,15 @@ from ..storage.contract import PARTIAL_SUFFIX, Entry, EntryKind, Storage, check_
 from ..storage.together import together
 from . import documents, sums
 from . import format as fmt
-from .keys import KeySlot, parse_slot
-from .manifest import Manifest, decode
+from .keys import KeySlot, MasterKey, parse_slot
+from .manifest import Manifest, authenticate, decode
 
 IMAGE_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", re.ASCII)
 _PACK_NAME = re.compile(r"[0-9a-f]{64}")
 _TRASH_NAME = re.compile(r"([0-9a-f]{64})\.(\d{1,12}|bad)\.(\d{1,12})", re.ASCII)
 _LEFTOVER_NAME = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)\.(\d{1,12})", re.ASCII)
+_SLOT_NAME = re.compile(r"[0-9a-f]{64}\.json")
+_SLOT_COPIES = 3  # looked at, of the newest images, where the device's own one is damaged
 _RECORD_NAME = re.compile(r"([a-z]{1,32})-([0-9a-f]{64})\.json")
 
 
@@ -74,12 +77,17 @@ class DeviceDirectory:
             if entry.kind is EntryKind.DIRECTORY and IMAGE_NAME.fullmatch(entry.name)
         )
 
-    def images(self, unreadable: Optional[Dict[str, EngineError]] = None) -> List[Manifest]:
-        """Return the complete images in sequence order; manifests that can't be used go to ``unreadable``."""
+    def images(
+        self, unreadable: Optional[Dict[str, EngineError]] = None, key: Optional[MasterKey] = None
+    ) -> List[Manifest]:
+        """Return the complete images in sequence order; manifests that can't be used go to ``unreadable``.
+
+        :param key: manifests that say they are of this key are proved with it.
+        """
 
         def read(name: str) -> Optional[Manifest]:
             try:
-                return self.manifest(name)
+                return self.manifest(name, key)
             except (ImageNotFound, StorageNotFound):
                 return None
             except EngineError as error:
@@ -97,13 +105,16 @@ class DeviceDirectory:
         except StorageNotFound:
             raise ImageNotFound(device=self.device, image=image, storage=self.storage.description) from None
 
-    def manifest(self, image: str) -> Manifest:
+    def manifest(self, image: str, key: Optional[MasterKey] = None) -> Manifest:
         """:raises ImageNotFound: when the image is not there or not complete."""
         if not IMAGE_NAME.fullmatch(image):
             raise ImageNotFound(device=self.device, image=image, storage=self.storage.description)
-        manifest = decode(self.manifest_bytes(image), image)
+        data = self.manifest_bytes(image)
+        manifest = decode(data, image)
         if manifest.device != self.device:
             raise ImageDamaged(image=image, reason="its manifest belongs to the device %s" % manifest.device)
+        if key is not None and manifest.key_id == key.key_id:
+            authenticate(data, manifest, key)
         return manifest
 
     def find_image(self, wanted: str) -> Manifest:
@@ -183,8 +194,8 @@ class DeviceDirectory:
         """Move a pack from the trash back into use; False when no whole copy of it is there."""
         for entry in self.trash():
             if entry.pack == pack and entry.sequence is not None:
-                self.storage.make_directory(self.path(fmt.PACKS, pack[:2]))
                 try:
+                    self.storage.make_directory(self.path(fmt.PACKS, pack[:2]))
                     self.storage.rename(self.path(fmt.TRASH, entry.file_name), fmt.pack_path(self.device, pack))
                 except (StorageExists, StorageNotFound):
                     return self.storage.exists(fmt.pack_path(self.device, pack))
@@ -204,21 +215,49 @@ class DeviceDirectory:
         """Return the key slots of the device's own directory: one listing, however many images there are."""
         return self._slots_in([self.path(fmt.KEYS)], invalid)
 
+    def slot_names(self) -> List[str]:
+        """Names of the device's own key slots."""
+        entries = self._list(self.path(fmt.KEYS))
+        return sorted(entry.name for entry in entries if _SLOT_NAME.fullmatch(entry.name))[: fmt.MAX_KEY_SLOTS]
+
+    def slots_of(self, manifest: Manifest) -> List[KeySlot]:
+        """Return the key slots that an image brought along, as far as they are there and whole."""
+        slots = []
+        for name in manifest.slots[: fmt.MAX_KEY_SLOTS]:
+            try:
+                path = self.path(manifest.image, fmt.KEYS, name)
+                slots.append(parse_slot(name, self.storage.get(path, 0, fmt.MAX_KEY_SLOT_BYTES + 1)))
+            except (KeySlotInvalid, StorageNotFound):
+                continue  # the device's own copy of it is looked at as well
+        return slots
+
     def _slots_in(self, folders: List[str], invalid: Optional[List[EngineError]]) -> List[KeySlot]:
-        names: Dict[str, str] = {}
+        holders: Dict[str, List[str]] = {}
         for folder, entries in zip(folders, self._lists(folders)):
             for entry in entries:
                 if entry.kind is EntryKind.FILE and entry.name.endswith(".json"):
-                    names.setdefault(entry.name, folder)
+                    holders.setdefault(entry.name, []).append(folder)
         slots = []
-        for name in sorted(names)[: fmt.MAX_KEY_SLOTS]:
+        for name in sorted(holders)[: fmt.MAX_KEY_SLOTS]:
             try:
-                data = self.storage.get("%s/%s" % (names[name], name), 0, fmt.MAX_KEY_SLOT_BYTES + 1)
-                slots.append(parse_slot(name, data))
+                slots.append(self._first_whole_slot(name, holders[name]))
             except EngineError as error:
                 if invalid is not None:
                     invalid.append(error)
         return slots
+
+    def _first_whole_slot(self, name: str, folders: List[str]) -> KeySlot:
+        """A slot from the first folder where it is whole; a damaged copy hides no other.
+
+        :raises EngineError: why the first one can't be used, when none can.
+        """
+        first: Optional[EngineError] = None
+        for folder in [*folders[:1], *folders[1:][-_SLOT_COPIES:]]:
+            try:
+                return parse_slot(name, self.storage.get("%s/%s" % (folder, name), 0, fmt.MAX_KEY_SLOT_BYTES + 1))
+            except EngineError as error:
+                first = first or error
+        raise first or KeySlotInvalid(path=name, reason="it is nowhere")
 
     # -- records ------------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,10 @@ class Previous(NamedTuple):
     complete: bool
 
 
+class PreviousFalse(Exception):
+    """The previous index contradicts itself: it was made to, or a defect made it so. Never leaves the writer."""
+
+
 class DiskWriter:
     """Builds the index of one disk, sending what is not stored yet.
 
@@ -278,10 +282,16 @@ class DiskWriter:
         self._in_doubt = False
 
     def _list_packs(self) -> None:
-        if any(needed < 0 for needed in self._needed.values()):
-            raise AssertionError("a pack is needed less than not at all")
+        """List what is needed, and how much of it.
+
+        :raises PreviousFalse: when what the previous index said of its packs was not true of its segments.
+        """
+        if any(needed < 0 or name not in self._sizes for name, needed in self._needed.items()):
+            raise PreviousFalse
         self.root.packs = {
-            name: PackNeed(self._sizes[name], needed) for name, needed in sorted(self._needed.items()) if needed > 0
+            name: PackNeed(self._sizes[name], min(needed, fmt.MAX_DISK_BYTES))
+            for name, needed in sorted(self._needed.items())
+            if needed > 0
         }
 
     def _partial_root(self) -> Root:

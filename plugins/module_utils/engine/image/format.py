@@ -45,6 +45,7 @@ MAX_KEY_SLOTS = 32
 MAX_SUMS_BYTES = 256 << 20
 MAX_DISKS = 256
 MAX_DISK_BYTES = 1 << 60
+MAX_SEQUENCE = 999_999_999_999  # twelve digits, as many as a name in the trash has room for
 MAX_SCRYPT_MEMORY_BYTES = 256 << 20
 
 # A pack grows with the disk, so that the list of packs of a very large image stays small.

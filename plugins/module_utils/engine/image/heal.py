@@ -17,10 +17,11 @@ from typing import Callable, List, Optional
 from ..errors import ChunkMissing, ImageDamaged, StorageNotFound, StoragePermissionDenied
 from . import format as fmt
 from .directory import DeviceDirectory, TrashEntry
-from .index import Place, Segment
+from .index import Place
 from .keys import MasterKey
 from .packs import HEADER_BYTES, BlobEntry, fingerprint, read_salt, read_table
-from .seal import BlobDamaged, Compressor, Decompressor, FileCipher
+from .proof import BlobProver
+from .seal import Compressor, FileCipher
 from .segments import PackReader
 from .sender import store_pack
 
@@ -44,7 +45,7 @@ class Healer:
         self._find = find
         self._sleep = sleep
         self._reader = PackReader(directory.storage, directory.device, key)
-        self._decompressor = Decompressor()
+        self._prover = BlobProver(key)
         self._compressors = [Compressor(level)] + [Compressor(other) for other in _LEVELS if other != level]
 
     def heal(self) -> List[str]:
@@ -68,7 +69,7 @@ class Healer:
         cipher = FileCipher(self._key, read_salt(bytes(data[:HEADER_BYTES]), entry.pack))
         for blob in table:
             end = blob.offset + blob.stored_bytes
-            if not self._is_whole(cipher, blob, bytes(data[blob.offset : end])):
+            if not self._prover.is_whole(cipher, blob, bytes(data[blob.offset : end])):
                 made = self._make_anew(cipher, blob)
                 if made is None:
                     return False
@@ -83,19 +84,6 @@ class Healer:
         except StoragePermissionDenied:
             return True  # the operator's rollover removes it
         return True
-
-    def _is_whole(self, cipher: FileCipher, blob: BlobEntry, stored: bytes) -> bool:
-        try:
-            packed = cipher.open(blob.offset, blob.kind, blob.codec, blob.blob_id, blob.plain_bytes, stored)
-            if self._key is not None:
-                return True  # authentic
-            plain = self._decompressor.decompress(blob.codec, packed, blob.plain_bytes)
-            if blob.kind == fmt.KIND_SEGMENT:
-                ids = bytes(Segment.decode(plain, "to be healed").ids)
-                return self._reader.identifier.segment(ids) == blob.blob_id
-            return self._reader.identifier.chunk(plain) == blob.blob_id
-        except (BlobDamaged, ImageDamaged):
-            return False
 
     def _make_anew(self, cipher: FileCipher, blob: BlobEntry) -> Optional[bytes]:
         place = self._find(blob.blob_id) if blob.kind == fmt.KIND_CHUNK else None

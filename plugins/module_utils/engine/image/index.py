@@ -223,6 +223,9 @@ class SegmentReference(NamedTuple):
     plain_bytes: int
 
 
+_HOLE = SegmentReference(fmt.HOLE_ID, None, 0)
+
+
 class PackNeed(NamedTuple):
     """How much of a pack a disk's image needs."""
 
@@ -301,7 +304,7 @@ class Root:
         for dummy in range(pack_count):
             name, pack_bytes, needed_bytes = _PACK.unpack_from(data, position)
             position += _PACK.size
-            if pack_bytes > fmt.MAX_PACK_BYTES:
+            if pack_bytes > fmt.MAX_PACK_BYTES or needed_bytes > fmt.MAX_DISK_BYTES:
                 raise damaged("lists an impossible pack")
             names.append(name.hex())
             root.packs[names[-1]] = PackNeed(pack_bytes, needed_bytes)
@@ -311,7 +314,7 @@ class Root:
             segment_id, pack, offset, length, plain_bytes = _SEGMENT.unpack_from(data, position)
             position += _SEGMENT.size
             if segment_id == fmt.HOLE_ID:
-                root.segments.append(SegmentReference(segment_id, None, 0))
+                root.segments.append(_HOLE)  # one for all: a disk of a petabyte has millions
                 continue
             if pack >= pack_count or plain_bytes > fmt.MAX_BLOB_PLAIN_BYTES:
                 raise damaged("has a segment out of bounds")

@@ -180,7 +180,7 @@ def _parse(document: Dict[str, Any]) -> Manifest:
     return Manifest(
         image=documents.text(document, "image", 32),
         device=documents.text(document, "device"),
-        sequence=documents.number(document, "sequence"),
+        sequence=documents.number(document, "sequence", fmt.MAX_SEQUENCE),
         created=documents.text(document, "created", 40),
         snapshot=snapshot,
         key_id=key_id,

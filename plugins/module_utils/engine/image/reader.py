@@ -108,6 +108,18 @@ class DiskReader:
                 self._segments.popitem(last=False)
         return cached
 
+    def prove_index(self) -> None:
+        """Load every segment: each is the one that the root names, and lies in packs that the root lists.
+
+        :raises ImageDamaged, ChunkMissing: when that is not so.
+        """
+        listed = set(self.root.packs)
+        for number, reference in enumerate(self.root.segments):
+            if reference.place is None:
+                continue
+            if reference.place.pack not in listed or not self.segment(number).packs_named() <= listed:
+                raise ImageDamaged(image=self._image.image, reason="its index refers to packs that it does not list")
+
     def extents(self) -> Iterator[Extent]:
         """Yield what is in use, in whole chunks, joined and in order."""
         start = end = 0

@@ -6,6 +6,10 @@
 Rules 3 and 4: at least one image stays, so do the last image of every key that the present password can't open, and
 pinned and archived ones. A pack goes to the trash when no complete image needs it, and for good by a later rollover, a
 day and one successful run after.
+
+Who may create files here but not delete them, as a device's account or what stole it, must not get the good images
+deleted by the operator's rollover. So images that are proved with the key are counted among themselves: what anybody
+could have made (in clear, under a key of his own) pushes none of them out.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from ..errors import EngineError, ImageDamaged, JobInvalid, StorageExists, Stora
 from ..storage.contract import Entry, EntryKind, Storage
 from . import format as fmt
 from .directory import IMAGE_NAME, DeviceDirectory
+from .keys import MasterKey
 from .manifest import Manifest
 from .needs import needed_packs
 
@@ -39,18 +44,27 @@ class RolloverReport(NamedTuple):
 
 
 def plan_deletions(
-    images: List[Manifest], keep: int, protected: Dict[str, str], openable_key: Optional[str]
+    images: List[Manifest],
+    keep: int,
+    protected: Dict[str, str],
+    openable_key: Optional[str],
+    is_proved: bool = False,
 ) -> Dict[str, str]:
     """Return for each image of ``images`` (in sequence order) "" when it goes, else why it stays.
 
     :param protected: images that are pinned or archived, with the reason.
     :param openable_key: the key id that the present password opens; None when that is not known.
+    :param is_proved: whether the manifests of that key were proved with it.
     """
     if keep < 1:
         raise JobInvalid(reason="imaging_keep must be at least 1, not %d" % keep)
     verdicts = {}
     newest_of_key = {manifest.key_id: manifest.image for manifest in images}
-    for age, manifest in enumerate(reversed(images)):
+    newer_and_proved = 0
+    for newer, manifest in enumerate(reversed(images)):
+        proved = is_proved and manifest.key_id == openable_key
+        age = newer_and_proved if proved else newer
+        newer_and_proved += proved
         if age < keep:
             verdicts[manifest.image] = "it is one of the newest %d" % keep
         elif manifest.image in protected:
@@ -68,6 +82,7 @@ def roll_over(
     keep: int,
     *,
     openable_key: Optional[str],
+    key: Optional[MasterKey] = None,
     dry_run: bool = False,
     now: Callable[[], float] = time.time,
 ) -> RolloverReport:
@@ -75,13 +90,16 @@ def roll_over(
 
     An image is deleted manifest first: from that moment it does not exist, and what is left of it is swept later.
     A run that is at work meanwhile brings back what it needs.
+
+    :param openable_key: the id of the key that the password opens.
+    :param key: that key itself, where it is at hand: then an image that says it is of this key is believed when it is.
     """
     directory = DeviceDirectory(storage, device)
     unreadable: Dict[str, EngineError] = {}
-    images = directory.images(unreadable)
+    images = directory.images(unreadable, key)
     warnings = ["The image %s can't be read and is left alone: %s" % item for item in unreadable.items()]
     protected = _protected(directory, images)
-    verdicts = plan_deletions(images, keep, protected, openable_key)
+    verdicts = plan_deletions(images, keep, protected, openable_key, is_proved=key is not None)
     doomed = [manifest for manifest in images if not verdicts[manifest.image]]
     spared = {name: reason for name, reason in verdicts.items() if reason and not reason.startswith("it is one of")}
     report = RolloverReport(dry_run, [manifest.image for manifest in doomed], spared, [], [], 0, warnings)
@@ -91,7 +109,9 @@ def roll_over(
     if unreadable:
         return report  # what an unreadable image needs is not known: nothing is swept
     remaining = [manifest for manifest in images if verdicts[manifest.image]]
-    return _sweep(directory, remaining, report, int(now()))
+    proved = [manifest for manifest in remaining if key is not None and manifest.key_id == key.key_id]
+    newest = max((manifest.sequence for manifest in proved or remaining), default=0)
+    return _sweep(directory, remaining, newest, report, int(now()))
 
 
 def _protected(directory: DeviceDirectory, images: List[Manifest]) -> Dict[str, str]:
@@ -148,15 +168,15 @@ def _entries(storage: Storage, path: str) -> List[Entry]:
 
 
 def _sweep(
-    directory: DeviceDirectory, remaining: List[Manifest], report: RolloverReport, now_seconds: int
+    directory: DeviceDirectory, remaining: List[Manifest], newest: int, report: RolloverReport, now_seconds: int
 ) -> RolloverReport:
+    """``newest`` is the number of the newest image: what left the packs before it was made has seen a successful run."""
     try:
         needed = needed_packs(directory, remaining).by_any
     except ImageDamaged as error:
         report.warnings.append("Nothing was swept: %s" % error)
         return report
     complete = {manifest.image for manifest in remaining}
-    newest = remaining[-1].sequence if remaining else 0
     present = directory.packs()
     freed = 0
     for entry in directory.trash():

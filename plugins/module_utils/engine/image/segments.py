@@ -34,20 +34,14 @@ class PackReader:
 
         :raises ChunkMissing: when the pack is gone or too short.
         """
-        for path in self._paths(pack):
-            try:
-                data = self._storage.get(path, offset, length)
-            except StorageNotFound:
-                continue
-            if len(data) == length:
-                return data
-        for path in self._trashed(pack):
-            try:
-                data = self._storage.get(path, offset, length)
-            except StorageNotFound:
-                continue
-            if len(data) == length:
-                return data
+        for places in (self._in_use, self._trashed):  # the trash is looked into only when the pack is not in its place
+            for path in places(pack):
+                try:
+                    data = self._storage.get(path, offset, length)
+                except StorageNotFound:
+                    continue
+                if len(data) == length:
+                    return data
         raise ChunkMissing(chunk="in the pack %s" % pack[:16], image=image)
 
     def open(self, place: Place, kind: int, blob_id: bytes, plain_bytes: int, data: bytes, image: str) -> bytes:
@@ -88,7 +82,7 @@ class PackReader:
             cipher = self._ciphers[pack] = FileCipher(self._key, salt)
         return cipher
 
-    def _paths(self, pack: str) -> List[str]:
+    def _in_use(self, pack: str) -> List[str]:
         return [fmt.pack_path(self._directory.device, pack)]
 
     def _trashed(self, pack: str) -> List[str]:

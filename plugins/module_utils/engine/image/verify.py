@@ -51,8 +51,11 @@ def verify_image(
     password: Optional[str] = None,
     progress: Progress = lambda phase, done, total: None,
     record: bool = True,
+    beside: bool = True,
 ) -> VerifyReport:
     """Verify ``image`` ("latest" or a name). A bad pack is taken out of use, so that the next run heals it.
+
+    :param beside: whether the device's own key slots are hashed as well; the image does not need them.
 
     :raises EngineError: when the image can't even be looked at (``ImageNotFound``, ``Password*``, storage failures).
     """
@@ -65,6 +68,8 @@ def verify_image(
         check.contents(password)
     if level in ("storage", "full"):
         check.stored()
+        if beside:
+            check.device_slots()
     else:
         check.names_and_sizes()
     report = VerifyReport(manifest.image, level, check.problems, sorted(check.bad_packs), check.checked_bytes)
@@ -75,6 +80,8 @@ def verify_image(
                 _take_out_of_use(directory, pack)
         with contextlib.suppress(StoragePermissionDenied):
             facts = {"level": level, "ok": report.ok, "problems": report.problems[:20]}
+            if check.has_false_index:
+                facts["index"] = "false"
             directory.add_record(manifest.image, "verified", facts)
     return report
 
@@ -88,6 +95,13 @@ class _Check:
         self.problems: List[str] = []
         self.bad_packs: List[str] = []
         self.checked_bytes = 0
+        self.has_bad_content = False
+        self.lacks_packs = False
+
+    @property
+    def has_false_index(self) -> bool:
+        """Whether every pack is what its name says, and holds something else than the index says all the same."""
+        return self.has_bad_content and not self.bad_packs and not self.lacks_packs
 
     def sums(self) -> Optional[Sums]:
         try:
@@ -111,14 +125,23 @@ class _Check:
         present = self.directory.packs()
         size_bytes = 0
         for pack in listed.packs:
-            if pack not in present:
-                self._brought_back(pack)
-            size_bytes += present.get(pack, 0)
+            if pack in present:
+                size_bytes += present[pack]
+                continue
+            path = self._path_of_missing(pack)
+            if path is not None:
+                size_bytes += self.storage.stat(path).size_bytes
         if not self.problems and size_bytes != self.manifest.pack_bytes:
             self.problems.append("The packs have %d bytes, not %d." % (size_bytes, self.manifest.pack_bytes))
+        index_bytes = {fmt.index_name(n): disk.index_bytes for n, disk in enumerate(self.manifest.disks)}
         for name in listed.files:
-            if not self.storage.exists(self.directory.path(self.manifest.image, name)):
+            try:
+                size_bytes = self.storage.stat(self.directory.path(self.manifest.image, name)).size_bytes
+            except StorageNotFound:
                 self.problems.append("%s is missing." % name)
+                continue
+            if size_bytes != index_bytes.get(name, size_bytes):
+                self.problems.append("%s has %d bytes, not %d." % (name, size_bytes, index_bytes[name]))
 
     def stored(self) -> None:
         """Hash every file and pack: what ``sha256sum -c SHA256SUMS`` does."""
@@ -129,19 +152,26 @@ class _Check:
             problem = self._problem(self.directory.path(self.manifest.image, name), digest, name)
             self.problems += [problem] if problem else []
         present = self.directory.packs()
-        there = [pack for pack in listed.packs if pack in present or self._brought_back(pack)]
+        there: Dict[str, str] = {}
+        for pack in listed.packs:
+            path = fmt.pack_path(self.directory.device, pack) if pack in present else self._path_of_missing(pack)
+            if path is not None:
+                there[pack] = path
         for number, (pack, problem) in enumerate(zip(there, self._pack_problems(there))):
             self.progress("verifying", number, len(there))
             if problem:
                 self.problems.append(problem)
                 self.bad_packs.append(pack)
 
-    def _pack_problems(self, packs: List[str]) -> Iterator[str]:
-        """What is wrong with each pack, in order; some are read and hashed at a time."""
-        calls = (
-            partial(self._problem, fmt.pack_path(self.directory.device, pack), pack, "The pack %s" % pack)
-            for pack in packs
-        )
+    def device_slots(self) -> None:
+        """The slots that runs use: each is named by its hash. A run puts a damaged one right from an image's copy."""
+        for name in self.directory.slot_names():
+            problem = self._problem(self.directory.path(fmt.KEYS, name), name[:-5], "The device's key slot %s" % name)
+            self.problems += [problem] if problem else []
+
+    def _pack_problems(self, packs: Dict[str, str]) -> Iterator[str]:
+        """What is wrong with each pack (name and path), in order; some are read and hashed at a time."""
+        calls = (partial(self._problem, path, pack, "The pack %s" % pack) for pack, path in packs.items())
         with ThreadPoolExecutor(_HASHERS, thread_name_prefix="pack hasher") as executor:
             yield from in_order(executor, calls, 2 * _HASHERS + 1)
 
@@ -152,32 +182,29 @@ class _Check:
         for number in range(len(self.manifest.disks)):
             try:
                 disk = reader.disk(number)
-                listed = set(disk.root.packs)
+                disk.prove_index()
                 for piece in disk.stream():
                     self.checked_bytes += piece.length_bytes
                     self.progress("verifying", self.checked_bytes, total)
-                for segment_number, reference in enumerate(disk.root.segments):
-                    if reference.place is None:
-                        continue
-                    segment = disk.segment(segment_number)
-                    named = {place.pack for dummy, dummy_id, place in segment.stored()} | {reference.place.pack}
-                    if not named <= listed:
-                        self.problems.append("disk%d refers to packs that its index does not list." % number)
-                        break
             except (ImageError, StorageNotFound) as error:
                 self.problems.append(str(error))
+                self.has_bad_content = True
         for name in self.manifest.files:
             try:
                 reader.document(name)
             except ImageDamaged as error:
                 self.problems.append(str(error))
 
-    def _brought_back(self, pack: str) -> bool:
-        """Whether a pack that is missing could be taken out of the trash."""
+    def _path_of_missing(self, pack: str) -> Optional[str]:
+        """Where a pack that is not in its place is after all: back from the trash, or in it where nothing may be moved."""
         if self.directory.bring_back(pack):
-            return True
+            return fmt.pack_path(self.directory.device, pack)
+        for entry in self.directory.trash():
+            if entry.pack == pack and entry.sequence is not None:
+                return self.directory.path(fmt.TRASH, entry.file_name)
         self.problems.append("The pack %s is missing." % pack)
-        return False
+        self.lacks_packs = True
+        return None
 
     def _problem(self, path: str, digest: str, name: str) -> str:
         """Say what is wrong with a file, "" when it is whole."""

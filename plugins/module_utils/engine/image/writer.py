@@ -18,20 +18,22 @@ from ..storage.contract import SendGate, Storage
 from ..storage.lease import Lease
 from . import documents, saved, sums
 from . import format as fmt
-from .access import Passwords, key_for_writing, store_slot_bytes
+from .access import Passwords, key_for_writing
 from .directory import DeviceDirectory
-from .disk_writer import DiskWriter, Previous
+from .disk_writer import DiskWriter, Previous, PreviousFalse
 from .files import open_file, seal_file
 from .folder import FolderLost, ImageFolder
 from .heal import Healer
 from .index import Root
 from .keys import MasterKey
+from .leftovers import learn_leftovers
 from .manifest import DiskEntry, Manifest, encode, packs_digest
 from .needs import changes_since, needed_packs
 from .pack_stream import PackStream
-from .packs import hash_pieces, read_table
 from .scrub import BUDGET_BYTES, scrub
 from .segments import PackReader
+from .sequence import next_sequence
+from .slot_copies import copy_slots
 
 _REPAIR_ROUNDS = 3
 _COMMIT_ROUNDS = 3
@@ -78,8 +80,12 @@ class ImageResult(NamedTuple):
     new_packs: Dict[str, int]
     seconds: float
     warnings: List[str]
-    key_id: str
+    key: Optional[MasterKey]
     healed_packs: List[str]
+
+    @property
+    def key_id(self) -> str:
+        return self.key.key_id if self.key else ""
 
 
 def write_image(storage: Storage, job: ImageJob) -> ImageResult:
@@ -119,6 +125,7 @@ class _Run:
         self.warnings += ["The image %s can't be used: %s" % (name, error) for name, error in unreadable.items()]
         self.key: Optional[MasterKey] = key_for_writing(directory, self.images, job.passwords)
         self.key_id = self.key.key_id if self.key else ""
+        self.sequence = next_sequence(directory, self.images, self.key, self.warnings)
         self.packs_before: Optional[FrozenSet[str]] = None
         self.folder = ImageFolder(directory, job.timestamp, job.sleep)
         self.stream: Optional[PackStream] = None
@@ -137,7 +144,7 @@ class _Run:
     def run(self) -> ImageResult:
         self.folder.claim()
         present = self.directory.packs()
-        for pack in scrub(self.directory, present, self._sequence(), self.job.gate, self.job.scrub_bytes):
+        for pack in scrub(self.directory, present, self.sequence, self.job.gate, self.job.scrub_bytes):
             self.warnings.append("The pack %s was damaged and is out of use; its chunks are sent again." % pack)
         stream = PackStream(self.storage, self.job.device, self.key, self._pack_target(), self.job.gate, self.job.sleep)
         self.stream = stream
@@ -145,8 +152,16 @@ class _Run:
         try:
             self._load_leftovers(stream, present)
             for number in range(len(self.job.disks)):
-                writers.append(self._disk_writer(stream, number, present))
-                writers[-1].run()
+                writers.append(self._disk_writer(stream, number, self._previous(number, present)))
+                try:
+                    writers[-1].run()
+                except PreviousFalse:
+                    self.warnings.append(
+                        "The newest image's index of disk%d contradicts itself and is not used." % number
+                    )
+                    writers.pop().close()
+                    writers.append(self._disk_writer(stream, number, []))
+                    writers[-1].run()
             stream.drain()
             self._repair(stream, writers)
             result = self._commit_in_own_folder(stream, [writer.root for writer in writers])
@@ -156,13 +171,10 @@ class _Run:
                 writer.close()
             stream.close()
 
-    def _sequence(self) -> int:
-        return 1 + max((known.sequence for known in self.images), default=0)
-
     def _pack_target(self) -> int:
         return fmt.pack_target_bytes(sum(disk.used.total_bytes for disk in self.job.disks))
 
-    def _disk_writer(self, stream: PackStream, number: int, present: Dict[str, int]) -> DiskWriter:
+    def _disk_writer(self, stream: PackStream, number: int, previous: List[Previous]) -> DiskWriter:
         disk = self.job.disks[number]
         total = sum(other.used.total_bytes for other in self.job.disks)
         before = sum(other.used.total_bytes for other in self.job.disks[:number])
@@ -175,7 +187,7 @@ class _Run:
             PackReader(self.storage, self.job.device, self.key),
             disk.source,
             disk.used,
-            self._previous(number, present),
+            previous,
             level=self.job.compression_level,
             workers=self.job.workers,
             progress=progress,
@@ -197,7 +209,7 @@ class _Run:
                 found.append(Previous(name, root, usable_packs(root, present), complete=False))
                 break
         for manifest in reversed(self.images):
-            if manifest.key_id != self.key_id:
+            if manifest.key_id != self.key_id or self._was_found_false(manifest):
                 continue
             for other, entry in enumerate(manifest.disks):
                 if entry.stable_id == disk.stable_id and entry.size_bytes == disk.source.size_bytes:
@@ -206,6 +218,14 @@ class _Run:
                         found.append(Previous(manifest.image, root, usable_packs(root, present), complete=True))
                         return found
         return found
+
+    def _was_found_false(self, manifest: Manifest) -> bool:
+        """What a full verify found and no pack is to blame for heals when nothing is taken over from that image."""
+        facts = self.directory.records(manifest.image)
+        false = any(fact["kind"] == "verified" and fact.get("index") == "false" for fact in facts)
+        if false:
+            self.warnings.append("The index of the image %s was found false; nothing is taken over." % manifest.image)
+        return false
 
     def _load_root(self, image: str, name: str, *, partial: bool) -> Optional[Root]:
         path = self.directory.path(image, name)
@@ -220,26 +240,11 @@ class _Run:
             return None
 
     def _load_leftovers(self, stream: PackStream, present: Dict[str, int]) -> None:
-        """Learn what is in packs that no image refers to: a killed run sent them."""
         damaged: List[ImageDamaged] = []
         needed = needed_packs(self.directory, self.images, damaged)
         self.warnings += [str(error) for error in damaged]
         self.packs_before = needed.by_newest
-        for name, size_bytes in sorted(present.items()):
-            if name in needed.by_any:
-                continue
-            path = fmt.pack_path(self.job.device, name)
-            try:
-                # What a killed run left was perhaps never read back: prove it before anything relies on it.
-                if hash_pieces(self.storage.read(path, 0, size_bytes + 1)) != name:
-                    raise ImageDamaged(image=name, reason="its bytes do not match its name")
-                stream.learn(name, read_table(self.storage, path, size_bytes))
-                stream.sizes[name] = size_bytes
-            except ImageDamaged:
-                with contextlib.suppress(StoragePermissionDenied):  # the operator's verify takes it out of use
-                    self.directory.move_to_trash(name, None)
-                present.pop(name)
-                self.warnings.append("A pack that an interrupted run left was damaged and is out of use.")
+        self.warnings += learn_leftovers(self.directory, self.key, stream, present, needed.by_any)
 
     def _checkpoint(self, number: int, root: Root) -> None:
         name = fmt.checkpoint_name(number)
@@ -303,11 +308,11 @@ class _Run:
         for root in roots:
             packs.update({name: need.size_bytes for name, need in root.packs.items()})
         files.update(self._store_documents())
-        slots = self._store_slots(files)
+        slots = copy_slots(self.directory, self.folder, self.key_id, files) if self.key else []
         manifest = Manifest(
             image=self.image,
             device=self.job.device,
-            sequence=self._sequence(),
+            sequence=self.sequence,
             created=self.job.created,
             snapshot=self.job.snapshot,
             key_id=self.key_id,
@@ -332,7 +337,7 @@ class _Run:
             dict(stream.sent),
             time.monotonic() - self.started,
             self.warnings,
-            self.key_id,
+            self.key,
             [],
         )
 
@@ -384,32 +389,6 @@ class _Run:
             name: self.folder.store(name, seal_file(self.key, self.image, name, plain))
             for name, plain in contents.items()
         }
-
-    def _store_slots(self, files: Dict[str, str]) -> List[str]:
-        if self.key is None:
-            return []
-        self.folder.make_directory(fmt.KEYS)
-        names = []
-        for slot in self.directory.key_slots([]):
-            if slot.key_id != self.key_id:
-                continue
-            data = documents_of_slot(self.directory, slot.name)
-            store_slot_bytes(self.directory, slot.name, data)
-            relative = "%s/%s" % (fmt.KEYS, slot.name)
-            files[relative] = self.folder.store(relative, data)
-            names.append(slot.name)
-        return names
-
-
-def documents_of_slot(directory: DeviceDirectory, name: str) -> bytes:
-    """The bytes of a key slot, from the device's keys or from an image's copy."""
-    for holder in [directory.path(fmt.KEYS)] + [directory.path(i, fmt.KEYS) for i in directory.image_names()]:
-        path = "%s/%s" % (holder, name)
-        if directory.storage.exists(path):
-            data = directory.storage.get(path, 0, fmt.MAX_KEY_SLOT_BYTES)
-            if hashlib.sha256(data).hexdigest() + ".json" == name:
-                return data
-    raise ImageDamaged(image=name, reason="the key slot vanished during the run")
 
 
 def usable_packs(root: Root, present: Dict[str, int]) -> Set[str]:

@@ -22,6 +22,7 @@ from ..image.format import CHUNK_BYTES, DEVICE_INFORMATION_NAME
 from ..image.reader import DiskReader, ImageReader
 from ..image.verify import verify_image
 from ..storage.contract import Storage
+from .ends import TargetEnd, end_of
 from .target import MARKER_BYTES, Target, marker
 
 _LAST_BYTES = 1 << 20  # at both ends of the disk lie its partition tables
@@ -39,6 +40,7 @@ class PlannedDisk(NamedTuple):
     resumes: bool
     blank: bool
     left_alone: List[int]  # partitions whose volumes were not chosen when the image was made
+    end: TargetEnd
 
 
 class RestoredDisk(NamedTuple):
@@ -100,7 +102,7 @@ def plan(reader: ImageReader, targets: Dict[str, str], overwrite: bool) -> List[
 def sentences(planned: List[PlannedDisk], image: str) -> List[str]:
     """The plan in words, for check mode and the log."""
     return [
-        "disk%d of %s (%d bytes) goes to %s%s%s"
+        "disk%d of %s (%d bytes) goes to %s%s%s%s"
         % (
             disk.number,
             image,
@@ -108,6 +110,7 @@ def sentences(planned: List[PlannedDisk], image: str) -> List[str]:
             disk.target.path,
             ", going on with an interrupted restore" if disk.resumes else "",
             _alone(disk.left_alone),
+            _larger(disk),
         )
         for disk in planned
     ]
@@ -118,6 +121,16 @@ def _alone(partitions: List[int]) -> str:
     if not partitions:
         return ""
     return "; what is there now in partition %s stays, the image has nothing of it" % ", ".join(map(str, partitions))
+
+
+def _larger(disk: PlannedDisk) -> str:
+    """A larger disk works as it is; that the backup table lies elsewhere than tools expect, they will say."""
+    if not disk.end.unused_bytes:
+        return ""
+    said = "; its last %d bytes are not used" % disk.end.unused_bytes
+    if disk.end.has_gpt and disk.target.is_device:
+        said += ", and the backup of its partition table is moved to its end with sgdisk -e %s" % disk.target.path
+    return said
 
 
 def restore(
@@ -137,12 +150,11 @@ def restore(
     """
     reader = ImageReader(storage, device, image, password)
     planned = plan(reader, targets, overwrite)
-    report = verify_image(storage, device, reader.image, "storage", progress=progress, record=False)
+    report = verify_image(storage, device, reader.image, "storage", progress=progress, record=False, beside=False)
     if not report.ok:
         raise ImageDamaged(image=reader.image, reason=report.problems[0].rstrip("."))
     for disk in planned:
-        for number in range(disk.reader.root.segment_count):
-            disk.reader.segment(number)  # the whole index opens, or nothing is written
+        disk.reader.prove_index()  # the whole index opens, or nothing is written
     return _write_disks(planned, progress)
 
 
@@ -171,7 +183,8 @@ def _plan_disk(reader: ImageReader, number: int, target: Target, overwrite: bool
     # Only what nobody wrote to reads as zeros everywhere; a device that looks blank was merely sampled.
     blank = not target.exists or (not target.is_device and target.size_bytes == 0)
     left_alone = _not_chosen(reader, entry.name)
-    return PlannedDisk(number, reader.disk(number), target, mark, resumes, blank, left_alone)
+    disk = reader.disk(number)
+    return PlannedDisk(number, disk, target, mark, resumes, blank, left_alone, end_of(disk, target.size_bytes))
 
 
 def _not_chosen(reader: ImageReader, disk: str) -> List[int]:
@@ -209,6 +222,8 @@ def _write_body(disk: PlannedDisk, progress: Progress) -> _Body:
     target, reader = disk.target, disk.reader
     target.write(0, disk.marker)
     target.sync()
+    if not disk.blank and disk.end.cleared.length_bytes:
+        target.write(disk.end.cleared.start_bytes, bytes(disk.end.cleared.length_bytes))
     last = _boot_areas(reader)
     held: List[int] = []
     written = kept = 0

@@ -111,8 +111,9 @@ class Target:
                 self._refuse_read_only(self._descriptor)
             else:
                 self._lock_file(self._descriptor)
-                if os.fstat(self._descriptor).st_size < size_bytes:
-                    os.ftruncate(self._descriptor, size_bytes)
+            self._forget_cache(self._descriptor)
+            if not self.is_device and os.fstat(self._descriptor).st_size < size_bytes:
+                os.ftruncate(self._descriptor, size_bytes)
         except OSError as error:
             if self._descriptor is not None:
                 self.close()
@@ -132,6 +133,11 @@ class Target:
             return  # Windows refuses at opening
         if any(fcntl.ioctl(descriptor, _BLKROGET, bytes(4))):
             raise OSError(errno.EROFS, "it is write-protected")
+
+    def _forget_cache(self, descriptor: int) -> None:
+        """A restore that goes on compares with what is on the disk: what an earlier one could not write may still be in memory."""
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def _lock_file(self, descriptor: int) -> None:
         """What exclusive opening is for a device: two restores at once into one file would mix two disks."""
@@ -176,7 +182,10 @@ class Target:
         try:
             os.fsync(self._open())
         except OSError as error:
-            raise RestoreWriteFailed(target=self.path, offset_bytes=0, length_bytes=0, reason=error.strerror) from error
+            # Which of what was written did not arrive the system does not tell.
+            raise RestoreWriteFailed(
+                target=self.path, offset_bytes=0, length_bytes=self.size_bytes, reason="%s (flushing)" % error.strerror
+            ) from error
 
     def close(self) -> None:
         if self._descriptor is not None:

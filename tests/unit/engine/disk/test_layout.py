@@ -43,6 +43,34 @@ def test_a_disk_whose_both_gpts_are_damaged_is_whole_though_a_hybrid_mbr_names_s
     assert "neither copy" in layout.whole_because
 
 
+def partitioned_anew(hybrid: bytes, primary_too: bool) -> bytes:
+    """What an old tool leaves that writes an MBR and nothing else: one partition from 1 MiB, tables of before at the end."""
+    data = bytearray(hybrid)
+    data[0:512] = bytes(512)
+    data[446:462] = struct.pack("<B3xB3xII", 0x80, 0x83, 2048, 5000)
+    data[510:512] = b"\x55\xaa"
+    if not primary_too:
+        data[512:17408] = bytes(17408 - 512)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("primary_too", [False, True])
+def test_an_old_gpt_on_a_disk_with_an_mbr_counts_for_nothing(hybrid: bytes, primary_too: bool) -> None:
+    layout = read_layout(MemorySource(partitioned_anew(hybrid, primary_too)))
+    assert layout.scheme == "mbr"
+    assert [(one.start_bytes, one.length_bytes) for one in layout.partitions] == [(2048 * 512, 5000 * 512)]
+    assert layout.warnings == []
+
+
+@pytest.mark.parametrize("start", [b"", b"\xeb\x58\x90mkfs.fat"], ids=["ext", "fat"])
+def test_an_old_gpt_on_a_disk_that_is_one_volume_counts_for_nothing(hybrid: bytes, start: bytes) -> None:
+    data = bytearray(hybrid)
+    data[0:20480] = start.ljust(20480, b"\0")
+    layout = read_layout(MemorySource(bytes(data)))
+    assert layout.scheme == "none"
+    assert [(one.start_bytes, one.length_bytes) for one in layout.partitions] == [(0, _SIZE)]
+
+
 def test_structures_hold_both_tables_whichever_is_damaged(hybrid: bytes) -> None:
     data = bytearray(hybrid)
     data[600] ^= 0xFF

@@ -1,0 +1,58 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies of key slots: every image brings its own, and a damaged one is made whole from another, since its name is its hash."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from typing import Dict, List
+
+from ..errors import ImageDamaged, StorageNotFound, StoragePermissionDenied
+from . import format as fmt
+from .directory import DeviceDirectory
+from .folder import ImageFolder
+
+
+def copy_slots(directory: DeviceDirectory, folder: ImageFolder, key_id: str, files: Dict[str, str]) -> List[str]:
+    """Store the slots of a key in an image's folder; return their names, and add to ``files`` what was stored.
+
+    What the device's own directory lacks of them, or has damaged, it gets back.
+    """
+    folder.make_directory(fmt.KEYS)
+    names = []
+    for slot in directory.key_slots([]):
+        if slot.key_id != key_id:
+            continue
+        data = _whole_copy(directory, slot.name)
+        _give_back(directory, slot.name, data)
+        relative = "%s/%s" % (fmt.KEYS, slot.name)
+        files[relative] = folder.store(relative, data)
+        names.append(slot.name)
+    return names
+
+
+def _whole_copy(directory: DeviceDirectory, name: str) -> bytes:
+    for holder in [directory.path(fmt.KEYS)] + [directory.path(i, fmt.KEYS) for i in directory.image_names()]:
+        path = "%s/%s" % (holder, name)
+        if directory.storage.exists(path):
+            data = directory.storage.get(path, 0, fmt.MAX_KEY_SLOT_BYTES)
+            if _is_whole(name, data):
+                return data
+    raise ImageDamaged(image=name, reason="the key slot vanished during the run")
+
+
+def _give_back(directory: DeviceDirectory, name: str, data: bytes) -> None:
+    path = directory.path(fmt.KEYS, name)
+    try:
+        stored = directory.storage.get(path, 0, fmt.MAX_KEY_SLOT_BYTES + 1)
+    except StorageNotFound:
+        stored = b""
+    if not _is_whole(name, stored):
+        with contextlib.suppress(StoragePermissionDenied):  # who may only create leaves a damaged one to others
+            directory.storage.put(path, [data], replace=True)
+
+
+def _is_whole(name: str, data: bytes) -> bool:
+    return hashlib.sha256(data).hexdigest() + ".json" == name

@@ -1,0 +1,166 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who may create files in a storage and knows no password (a stolen account of a device) can't get good images deleted,
+can't keep them shut, and can't stop the next run."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import List, Optional
+
+import pytest
+from engine.errors import EngineError, ImageDamaged, PasswordUnused
+from engine.image import format as fmt
+from engine.image.access import Passwords
+from engine.image.directory import DeviceDirectory
+from engine.image.keys import MasterKey
+from engine.image.manifest import encode
+from engine.image.packs import read_table
+from engine.image.reader import ImageReader
+from engine.image.rollover import roll_over
+from engine.image.verify import verify_image
+from support.plant import DAY, NOW, Plant
+from support.small_runs import DEVICE, make_small, read_image, run_image
+from support.storages import MemoryStorage
+
+PASSWORD = "a password for this test"
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch)
+
+
+@pytest.fixture
+def plant() -> Plant:
+    plant = Plant()
+    for dummy in range(3):
+        plant.make(password=PASSWORD)
+    return plant
+
+
+def key_of(plant: Plant) -> MasterKey:
+    key = ImageReader(plant.storage, DEVICE, plant.names[0], PASSWORD).key
+    assert key is not None
+    return key
+
+
+def put_false_images(plant: Plant, kind: str, count: int = 8) -> List[str]:
+    """Whole images of another make under newer names: in clear, under a key of his own, or with our key's id."""
+    other = MemoryStorage()
+    word = {"own key": "his own", "clear": None, "our key's id": None}[kind]
+    made = run_image(other, plant.disk, Passwords(password=word)).image
+    model = DeviceDirectory(other, DEVICE).manifest(made)
+    forger = MasterKey.new() if kind == "our key's id" else None
+    names = []
+    for number in range(count):
+        name = "2031-01-01_00-00-%02d" % number
+        key_id = plant.directory.images()[0].key_id if forger else model.key_id
+        manifest = model._replace(image=name, sequence=5000 + number, key_id=key_id)
+        signer = forger or ImageReader(other, DEVICE, made, word).key
+        for path, data in list(other.files.items()):
+            if path.startswith("%s/%s/" % (DEVICE, made)):
+                put(plant, path.replace(made, name), data)
+            elif "/packs/" in path or "/keys/" in path:
+                put(plant, path, data)
+        plant.storage.files["%s/%s/%s" % (DEVICE, name, fmt.MANIFEST_NAME)] = encode(manifest, signer)
+        names.append(name)
+    return names
+
+
+def put(plant: Plant, path: str, data: bytes) -> None:
+    plant.storage.make_directory(path.rpartition("/")[0])
+    plant.storage.files[path] = data
+
+
+@pytest.mark.parametrize("kind", ["clear", "own key", "our key's id"])
+def test_false_images_push_no_good_one_out(plant: Plant, kind: str) -> None:
+    false = put_false_images(plant, kind)
+    key = key_of(plant)
+    for days in (0, 2, 4):
+        report = roll_over(
+            plant.storage, DEVICE, 2, openable_key=key.key_id, key=key, now=lambda days=days: NOW + days * DAY
+        )
+        assert set(report.deleted) <= {plant.names[0], *false}
+    for name in plant.names[1:]:
+        assert read_image(plant.storage, name, PASSWORD) == plant.expected[name]
+    if kind == "our key's id":
+        assert all(any(name in warning for warning in report.warnings) for name in false)
+        assert report.purged_packs == report.trashed_packs == []
+
+
+@pytest.mark.parametrize("kind", ["clear", "our key's id"])
+def test_latest_is_never_silently_a_false_one(plant: Plant, kind: str) -> None:
+    put_false_images(plant, kind, 1)
+    with pytest.raises(PasswordUnused if kind == "clear" else ImageDamaged):
+        ImageReader(plant.storage, DEVICE, "latest", PASSWORD)
+    assert read_image(plant.storage, plant.names[-1], PASSWORD) == plant.expected[plant.names[-1]]
+
+
+@pytest.mark.parametrize("sequence", [fmt.MAX_SEQUENCE, fmt.MAX_SEQUENCE - 1, 1 << 60])
+@pytest.mark.parametrize("kind", ["clear", "our key's id"])
+def test_a_false_number_drives_no_run_beyond_the_bound(plant: Plant, kind: str, sequence: int) -> None:
+    (false,) = put_false_images(plant, kind, 1)
+    path = "%s/%s/%s" % (DEVICE, false, fmt.MANIFEST_NAME)
+    manifest = plant.directory.manifest(false)._replace(sequence=sequence)
+    plant.storage.files[path] = encode(manifest, MasterKey.new() if kind != "clear" else None)
+    name = plant.make(password=PASSWORD)
+    made = plant.directory.manifest(name, key_of(plant))
+    assert made.sequence == 4
+    plant.check(name, password=PASSWORD)
+    warnings = ImageReader(plant.storage, DEVICE, name, PASSWORD).document(fmt.LOG_NAME).decode()
+    assert false in warnings
+
+
+def test_what_leaves_while_a_false_image_is_the_newest_can_be_found_in_the_trash(plant: Plant) -> None:
+    """A name in the trash with a number beyond its room would be seen by nobody."""
+    put_false_images(plant, "clear", 1)
+    key = key_of(plant)
+    roll_over(plant.storage, DEVICE, 1, openable_key=key.key_id, key=key, now=lambda: NOW)
+    entries = plant.directory.trash()
+    assert len(entries) == len(plant.storage.list("%s/%s" % (DEVICE, fmt.TRASH)))
+    assert {entry.sequence for entry in entries if entry.sequence is not None} <= {3}
+
+
+@pytest.mark.parametrize("slots", [40, 400])
+def test_slots_heaped_up_keep_no_image_shut(plant: Plant, slots: int) -> None:
+    """A reader looks at 32 slots: those that came with the image are the first of them."""
+    made = 0
+    number = 0
+    while made < slots:
+        data = b'{"format": "plantops.imaging key slot", "number": %d}\n' % number
+        name = hashlib.sha256(data).hexdigest()
+        number += 1
+        if name < "8":
+            put(plant, "%s/%s/%s.json" % (DEVICE, fmt.KEYS, name), data)
+            made += 1
+    for name in plant.names:
+        assert read_image(plant.storage, name, PASSWORD) == plant.expected[name]
+    with pytest.raises(EngineError) as caught:
+        ImageReader(plant.storage, DEVICE, "latest", "mistyped")
+    assert caught.value.code == "K100"
+
+
+@pytest.mark.parametrize("password", [None, PASSWORD], ids=["clear", "encrypted"])
+@pytest.mark.parametrize("salt", [bytes(32), None], ids=["another salt", "the same salt"])
+def test_a_pack_whose_table_lies_gets_no_chunk_believed_to_be_stored(
+    password: Optional[str], salt: Optional[bytes]
+) -> None:
+    """Ids stand in clear in the tables of packs: anybody can make a pack that says it holds those chunks."""
+    plant = Plant()
+    plant.make(password=password)
+    for name, size_bytes in plant.directory.packs().items():
+        path = fmt.pack_path(DEVICE, name)
+        genuine = plant.storage.files[path]
+        table = read_table(plant.storage, path, size_bytes)
+        head = genuine[:48] if salt is None else fmt.PACK_MAGIC + salt
+        entries = genuine[table[-1].offset + table[-1].stored_bytes :]
+        false = head + bytes(table[-1].offset + table[-1].stored_bytes - 48) + entries
+        put(plant, fmt.pack_path(DEVICE, hashlib.sha256(false).hexdigest()), false)
+    half = len(plant.disk.data) // 2
+    plant.disk.data[:] = plant.disk.data[half:] + plant.disk.data[:half]  # every chunk lies elsewhere now
+    plant.disk.used = set(range(plant.disk.chunks))
+    image = run_image(plant.storage, plant.disk, Passwords(password=password)).image
+    assert verify_image(plant.storage, DEVICE, image, "full", password=password, record=False).ok
+    assert read_image(plant.storage, image, password) == plant.disk.expected()
