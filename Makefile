@@ -16,6 +16,7 @@ test: lint
 	$(PYTEST) -m "not long" tests
 
 test-long: setup
+	$(BIN)/python -m pip install --quiet -r requirements/kerberos.in
 	$(PYTEST) -m long tests
 
 lint: setup

@@ -44,6 +44,7 @@ _TOO_LONG = frozenset([0xC0000106, 0xC0000095])
 _NAME_INVALID = frozenset([0xC0000033, 0xC000003B, 0xC0000039])
 _ON_A_LINK = frozenset([0x8000002D, 0xC0000280, 0xC000050B])
 _WRONG_LOGIN = frozenset([0xC000006D, 0xC000006A, 0xC0000064])
+_NTLM_BLOCKED = 0xC0000418
 _BLOCKED = {
     0xC000006E: "the account is restricted, for instance to passwords that are not empty",
     0xC000006F: "the account may not log in at this time of day",
@@ -106,6 +107,9 @@ def from_login(place: Place, status: int) -> StorageError:
     """Return the error for the answer to a login."""
     if status in _WRONG_LOGIN:
         reason = "user name or password is wrong"
+        return StorageLoginFailed(storage=place.storage, username=place.username, reason=reason)
+    if status == _NTLM_BLOCKED:
+        reason = "the server takes Kerberos only, which did not work with this user name and password"
         return StorageLoginFailed(storage=place.storage, username=place.username, reason=reason)
     if status in _BLOCKED:
         return StorageAccountBlocked(storage=place.storage, username=place.username, reason=_BLOCKED[status])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import Any, List, Mapping, NamedTuple, Tuple
 
@@ -29,6 +30,7 @@ from .smb_link import SmbLink
 _PORT = 445
 _SMB_3 = 0x0300
 _MOST_HOPS = 4
+_MAX_WORDS = 200
 _MAX_SHARE_LENGTH = 80  # [MS-SRVS 2.2.4.23]: what Windows lets a share be called
 
 
@@ -59,6 +61,25 @@ def parse_unc(url: str) -> UncPath:
     for name in parts[1:]:
         check_name(name)
     return UncPath(parts[0], parts[1], tuple(parts[2:]))
+
+
+def _principal(username: str) -> str:
+    """Return the name that Kerberos knows: ``domain\\user`` tells of the realm only where the domain is its full name."""
+    domain, separator, user = username.rpartition("\\")
+    if not separator or "@" in user:
+        return user
+    return "%s@%s" % (user, domain.upper()) if "." in domain.strip(".") else user
+
+
+def _why_no_ticket(error: Exception) -> str:
+    """Say in the words of the Kerberos library what is missing."""
+    if isinstance(error, ImportError):
+        return "no password is given, and Kerberos needs the Python packages gssapi and krb5"
+    major, minor = (re.search(kind + r" \(-?\d+\): (.*?)(?:, |$)", str(error)) for kind in ("Major", "Minor"))
+    # A minor "Success" says nothing; a major "Unspecified" says that the minor does.
+    told = minor if minor is not None and minor.group(1) != "Success" else major
+    words = told.group(1)[:_MAX_WORDS].rstrip(". ") if told is not None else "it does not work"
+    return "no password is given, and Kerberos says: %s" % words
 
 
 def _folded(unc: UncPath) -> List[str]:
@@ -180,7 +201,7 @@ class SmbConnector:
         place = self.place
         session = smbprotocol("session").Session(
             connection,
-            place.username,
+            place.username if self._password else _principal(place.username),
             self._password or None,
             require_encryption=bool(connection.supports_encryption),
             auth_protocol="negotiate" if self._password else "kerberos",
@@ -188,7 +209,7 @@ class SmbConnector:
         try:
             session.connect()
         except (exceptions.SMBAuthenticationError, ImportError) as error:  # of the gssapi package, where it is missing
-            reason = "no way to log in was agreed on" if self._password else "no password, and Kerberos does not work"
+            reason = "no way to log in was agreed on" if self._password else _why_no_ticket(error)
             raise StorageLoginFailed(storage=place.storage, username=place.username, reason=reason) from error
         except exceptions.SMBResponseException as error:
             if error.status == ACCESS_DENIED and connection.dialect < _SMB_3:
