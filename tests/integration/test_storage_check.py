@@ -17,7 +17,19 @@ from support.storage_factories import FACTORIES
 from support.storages import HookedStorage, MemoryStorage
 
 
-@pytest.mark.parametrize("name", ["directory", "memory", "sftp", "sftp_without_extensions", "smb", "smb_encrypted"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "directory",
+        "memory",
+        "sftp",
+        "sftp_without_extensions",
+        "sftp_proftpd",
+        "sftp_proftpd_plain",
+        "smb",
+        "smb_encrypted",
+    ],
+)
 def test_every_storage_passes_and_nothing_stays(name: str, tmp_path: Path) -> None:
     with FACTORIES[name](tmp_path) as opener:
         storage = opener()

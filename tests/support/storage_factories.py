@@ -19,6 +19,7 @@ from engine.storage.retry import RetryingStorage
 from engine.storage.sftp import SftpStorage
 from engine.storage.smb import SmbStorage
 
+from .proftpd_server import proftpd
 from .samba_server import ODD_SHARE, samba
 from .sftp_server import SftpServer
 from .sftp_stub import plain_server
@@ -52,6 +53,17 @@ def sftp_without_extensions(folder: Path) -> Iterator[Open]:
         yield lambda: opened.enter_context(SftpStorage(server.settings()))
 
 
+def sftp_proftpd(options: str = "") -> Factory:
+    """A factory for a ProFTPD with further lines of its configuration."""
+
+    @contextlib.contextmanager
+    def factory(folder: Path) -> Iterator[Open]:
+        with proftpd(folder, options) as server, contextlib.ExitStack() as opened:
+            yield lambda: opened.enter_context(SftpStorage(server.settings))
+
+    return factory
+
+
 @contextlib.contextmanager
 def sftp_with_retries(folder: Path) -> Iterator[Open]:
     with SftpServer(folder) as server, contextlib.ExitStack() as opened:
@@ -80,6 +92,8 @@ FACTORIES: Dict[str, Factory] = {
     "directory": directory,
     "sftp": sftp,
     "sftp_without_extensions": sftp_without_extensions,
+    "sftp_proftpd": sftp_proftpd(),
+    "sftp_proftpd_plain": sftp_proftpd("SFTPExtensions -fsync -posixRename -statvfs -hardlink -homeDirectory"),
     "sftp_with_retries": sftp_with_retries,
     "smb": smb(),
     "smb_encrypted": smb(options={"smb encrypt": "required"}),

@@ -192,7 +192,8 @@ class SftpConnector:
                 raise library.AuthenticationException("more is asked for than a password or a key")
         except library.BadAuthenticationType as error:
             allowed = ", ".join(str(kind)[:40] for kind in list(error.allowed_types)[:5])
-            raise self._login_failed("it accepts only %s" % allowed) from None
+            reason = "it accepts only %s" % allowed if allowed else "it offers this user no way to log in"
+            raise self._login_failed(reason) from None
         except library.AuthenticationException as error:
             text = str(error).lower()
             if "timeout" in text or "transport shut down" in text or "eof" in text:
