@@ -5,26 +5,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
+from pathlib import Path
+from typing import Optional
 
 import pytest
 from engine.image import format as fmt
+from engine.image.access import Passwords
 from engine.image.directory import DeviceDirectory
 from engine.image.packs import read_table
 from engine.image.reader import ImageReader
 from engine.image.rollover import roll_over
 from engine.image.verify import verify_image
+from engine.storage.contract import Storage
 from support.small_runs import CHUNK, DEVICE, SmallDisk, read_image, run_image
+from support.storage_factories import FACTORIES
 from support.storages import MemoryStorage
 
 DAY = 24 * 3600
+PASSWORDS = Passwords(password="word")
 
 
-def live_bytes(storage: MemoryStorage, images: list) -> int:
+def live_bytes(storage: Storage, images: list, password: Optional[str] = None) -> int:
     wanted = set()
     for image in images:
-        disk = ImageReader(storage, DEVICE, image, None).disk(0)
+        disk = ImageReader(storage, DEVICE, image, password).disk(0)
         for number, reference in enumerate(disk.root.segments):
             if reference.place is not None:
                 wanted.add((reference.place.pack, reference.place.offset))
@@ -67,3 +74,32 @@ def test_storage_stays_below_1_3_times_what_the_kept_images_need(
     assert DeviceDirectory(storage, DEVICE).trash() == [] or all(
         entry.since_seconds >= now - DAY for entry in DeviceDirectory(storage, DEVICE).trash()
     )
+
+
+@pytest.mark.parametrize("name", ["directory", "sftp", "sftp_proftpd_plain", "smb_encrypted"])
+def test_keep_3_over_ten_runs_leaves_three_images_that_restore(
+    name: str, memory_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fmt, "SEGMENT_CHUNKS", 64)
+    monkeypatch.setattr(fmt, "SEGMENT_BYTES", 64 * CHUNK)
+    monkeypatch.setattr(fmt, "PACK_TARGETS", ((1 << 62, 8 * CHUNK),))
+    chance, now, contents = random.Random(10), time.time(), {}
+    with FACTORIES[name](memory_path) as opener, contextlib.closing(opener()) as storage:
+        disk = SmallDisk(300)
+        for run in range(1, 11):
+            result = run_image(storage, disk, PASSWORDS)
+            contents[result.image] = disk.expected()
+            now += DAY
+            report = roll_over(storage, DEVICE, 3, openable_key=result.key_id, now=lambda moment=now: moment)
+            assert len(report.deleted) == (1 if run > 3 else 0)
+            disk.write(*(chance.randrange(300) for dummy in range(15)))
+        images = [manifest.image for manifest in DeviceDirectory(storage, DEVICE).images()]
+        assert images == sorted(contents)[-3:]
+        assert sorted(entry.name for entry in storage.list(DEVICE) if entry.name.startswith("20")) == images
+        for image in images:
+            assert verify_image(storage, DEVICE, image, "full", password="word").ok
+            assert read_image(storage, image, "word") == contents[image]
+        stored = sum(DeviceDirectory(storage, DEVICE).packs().values())
+        assert stored < 1.3 * live_bytes(storage, images, "word")
+        trashed = sum(entry.size_bytes for entry in DeviceDirectory(storage, DEVICE).trash())
+        assert trashed < stored / 2, "of what left in the last two days only"
