@@ -98,10 +98,15 @@ class ChaosServer(ABC):
 
     def fill(self, free_bytes: int) -> None:
         """Leave so much room and no more."""
-        there = os.statvfs(self.root)
-        size_bytes = max(0, there.f_bavail * there.f_frsize - free_bytes)
         with open(self.root / _FILLER, "ab") as file:
-            os.posix_fallocate(file.fileno(), file.tell(), max(1, size_bytes))
+            while True:
+                there = os.statvfs(self.root)
+                size_bytes = there.f_bavail * there.f_frsize - free_bytes
+                if size_bytes <= 0:
+                    return None
+                # The run writes meanwhile, so that there may be less room by now.
+                with contextlib.suppress(OSError):
+                    return os.posix_fallocate(file.fileno(), file.tell(), size_bytes)
 
     def free(self) -> None:
         (self.root / _FILLER).unlink(missing_ok=True)

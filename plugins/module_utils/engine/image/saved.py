@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
-from ..errors import EngineError
+import contextlib
+from typing import Iterator
+
+from ..errors import EngineError, LeaseHeld, StorageError
 
 
 def tell_saved(error: EngineError, sent_bytes: int, has_images: bool) -> None:
@@ -17,6 +20,18 @@ def tell_saved(error: EngineError, sent_bytes: int, has_images: bool) -> None:
     size = "%.1f MB" % (sent_bytes / 1e6) if sent_bytes >= 100_000 else "%d kB" % max(1, sent_bytes // 1000)
     saved.append("%s sent count for the next run" % size if sent_bytes else "nothing was sent yet")
     error.args = ("%s; %s." % (str(error).rstrip("."), ", ".join(saved)),)
+
+
+@contextlib.contextmanager
+def nothing_sent() -> Iterator[None]:
+    """Say of a storage that fails in this block, before it is known which images there are, that nothing was sent."""
+    try:
+        yield
+    except LeaseHeld:
+        raise  # the other run goes on, and says what it saved
+    except StorageError as error:
+        tell_saved(error, 0, has_images=False)
+        raise
 
 
 def tell_committed(error: EngineError, image: str) -> None:

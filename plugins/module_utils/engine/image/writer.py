@@ -97,12 +97,14 @@ def write_image(storage: Storage, job: ImageJob) -> ImageResult:
     :raises EngineError: the catalogue; rule 6 before anything is written, ``LeaseHeld`` when another run is alive.
     """
     directory = DeviceDirectory(storage, job.device)
-    directory.create()
     lease = Lease(storage, job.device, ttl_seconds=job.lease_ttl_seconds, heartbeat_seconds=job.lease_ttl_seconds / 6)
-    if job.takes_lease:
-        lease.acquire(wait_seconds=job.lease_ttl_seconds * 1.5)
+    with saved.nothing_sent():
+        directory.create()
+        if job.takes_lease:
+            lease.acquire(wait_seconds=job.lease_ttl_seconds * 1.5)
     try:
-        run = _Run(directory, job, lease)
+        with saved.nothing_sent():
+            run = _Run(directory, job, lease)
         try:
             return run.run()
         except EngineError as error:

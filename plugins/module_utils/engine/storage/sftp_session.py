@@ -71,10 +71,10 @@ class SftpSession:
                     break
                 name = reply.string().decode("utf-8", "replace")
                 self.extensions[name] = reply.string()
+            if "limits@openssh.com" in self.extensions:
+                self._ask_limits()
         except PacketInvalid as error:
             raise self.lose(str(error)) from None
-        if "limits@openssh.com" in self.extensions:
-            self._ask_limits()
 
     def _ask_limits(self) -> None:
         """OpenSSH's PROTOCOL, section 4.8: longest packet, read, write; 0 means that the server does not say."""
