@@ -19,9 +19,9 @@ from typing import Any, Callable, Dict, List, Optional, Set
 import pytest
 from engine.errors import EngineError
 from engine.image import format as fmt
-from engine.image import writer
 from engine.image.access import Passwords
 from engine.image.directory import DeviceDirectory
+from engine.image.needs import usable_packs
 from engine.image.packs import read_table
 from engine.image.reader import ImageReader
 from engine.image.rollover import RolloverReport, roll_over
@@ -225,7 +225,7 @@ class Chaos:
         usable = set(present) - referred
         if images:
             reader = ImageReader(storage, DEVICE, images[-1].image, PASSWORD)
-            usable |= writer.usable_packs(reader.disk(0).root, present)
+            usable |= usable_packs(reader.disk(0).root, present)
         return self.chunks_of(usable)
 
     def check_no_partial_files(self) -> None:

@@ -91,15 +91,22 @@ class ImageFolder:
     def store_checkpoint(self, name: str, seal: Callable[[str], bytes]) -> None:
         """Store what a later run may go on from; a directory that was swept is claimed anew.
 
+        Without it nothing is lost: an account that may only create keeps its first one, and where sweeps are quicker
+        than we are the next checkpoint comes. Packs of a killed run are found without any.
+
         :param seal: makes the bytes for an image of the given name.
         """
-        try:
-            self._storage.put(self.path(name), [seal(self.name)], replace=True)
-        except StoragePermissionDenied:
-            return  # an account that may only create keeps its first one; packs of a killed run are found without it
-        except StorageNotFound:
-            self.claim()
-            self._storage.put(self.path(name), [seal(self.name)], replace=True)
+        for is_last in (False, True):
+            try:
+                self._storage.put(self.path(name), [seal(self.name)], replace=True)
+            except StoragePermissionDenied:
+                return
+            except StorageNotFound:
+                if is_last:
+                    return
+                self.claim()
+            else:
+                return
 
 
 def next_name(wanted: str, existing: List[str]) -> str:

@@ -16,6 +16,7 @@ from typing import Dict, FrozenSet, List, NamedTuple, Optional, Set
 from ..errors import ImageDamaged
 from ..storage.together import together
 from .directory import DeviceDirectory
+from .index import Root
 from .manifest import MAX_LISTED_CHANGES, Manifest, PackChanges, packs_digest
 
 
@@ -85,3 +86,22 @@ def changes_since(
     if len(added) + len(dropped) > min(MAX_LISTED_CHANGES, len(packs) // 2):
         return None
     return PackChanges(before.image, added, dropped)
+
+
+def usable_packs(root: Root, present: Dict[str, int]) -> Set[str]:
+    """The packs of ``root`` that a new image may rely on: there, whole in size, and not mostly dead.
+
+    A pack of which less than a quarter is needed is left behind, and so are the emptiest ones until what remains
+    wastes less than a fifth: so old packs die with their last image.
+    """
+    there = {name: need for name, need in root.packs.items() if present.get(name) == need.size_bytes}
+    usable = {name: need for name, need in there.items() if need.needed_bytes * 4 >= need.size_bytes}
+    total = sum(need.size_bytes for need in usable.values())
+    needed = sum(min(need.needed_bytes, need.size_bytes) for need in usable.values())
+    for name in sorted(usable, key=lambda pack: usable[pack].needed_bytes / max(1, usable[pack].size_bytes)):
+        if total - needed <= total // 5:
+            break
+        need = usable.pop(name)
+        total -= need.size_bytes
+        needed -= min(need.needed_bytes, need.size_bytes)
+    return set(usable)

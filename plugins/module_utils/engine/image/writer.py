@@ -28,7 +28,7 @@ from .index import Root
 from .keys import MasterKey
 from .leftovers import learn_leftovers
 from .manifest import DiskEntry, Manifest, encode, packs_digest
-from .needs import changes_since, needed_packs
+from .needs import changes_since, needed_packs, usable_packs
 from .pack_stream import PackStream
 from .scrub import BUDGET_BYTES, scrub
 from .segments import PackReader
@@ -284,7 +284,15 @@ class _Run:
             except FolderLost:
                 self.warnings.append("The directory %s was taken away during the run; another was made." % self.image)
                 self.folder.claim()
-        return self._commit(stream, roots)
+        try:
+            return self._commit(stream, roots)
+        except FolderLost:
+            raise StorageFailed(
+                storage=self.storage.description,
+                operation="committing the image in",
+                path=self.directory.path(self.image),
+                reason="rollovers take its directory away as fast as it is made",
+            ) from None
 
     def _commit(self, stream: PackStream, roots: List[Root]) -> ImageResult:
         self.job.progress("committing", 0, 0, stream.stored_bytes)
@@ -391,25 +399,6 @@ class _Run:
             name: self.folder.store(name, seal_file(self.key, self.image, name, plain))
             for name, plain in contents.items()
         }
-
-
-def usable_packs(root: Root, present: Dict[str, int]) -> Set[str]:
-    """The packs of ``root`` that a new image may rely on: there, whole in size, and not mostly dead.
-
-    A pack of which less than a quarter is needed is left behind, and so are the emptiest ones until what remains
-    wastes less than a fifth: so old packs die with their last image.
-    """
-    there = {name: need for name, need in root.packs.items() if present.get(name) == need.size_bytes}
-    usable = {name: need for name, need in there.items() if need.needed_bytes * 4 >= need.size_bytes}
-    total = sum(need.size_bytes for need in usable.values())
-    needed = sum(min(need.needed_bytes, need.size_bytes) for need in usable.values())
-    for name in sorted(usable, key=lambda pack: usable[pack].needed_bytes / max(1, usable[pack].size_bytes)):
-        if total - needed <= total // 5:
-            break
-        need = usable.pop(name)
-        total -= need.size_bytes
-        needed -= min(need.needed_bytes, need.size_bytes)
-    return set(usable)
 
 
 def process_threads() -> int:
