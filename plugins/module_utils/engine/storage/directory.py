@@ -20,7 +20,17 @@ from ..errors import (
     StoragePermissionDenied,
     StorageUrlInvalid,
 )
-from .contract import PARTIAL_SUFFIX, READ_SIZE_BYTES, Entry, EntryKind, SendGate, Space, Storage, check_path
+from .contract import (
+    NOTHING_ABOVE,
+    PARTIAL_SUFFIX,
+    READ_SIZE_BYTES,
+    Entry,
+    EntryKind,
+    SendGate,
+    Space,
+    Storage,
+    check_path,
+)
 
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _FILE_MODE = 0o600
@@ -44,7 +54,9 @@ class DirectoryStorage(Storage):
             if not os.path.isdir(root):
                 raise StorageUrlInvalid(url=root, reason="it is not a directory") from None
         except OSError as error:
-            self._fail(error, "opening", "")
+            if error.errno in _ABSENT:
+                raise StorageUrlInvalid(url=root, reason=NOTHING_ABOVE) from None
+            self._fail(error, "making", "the directory")
 
     def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
         target = self._local(path)

@@ -39,6 +39,8 @@ def open_storage(
         return RetryingStorage(SftpStorage(settings, warn), _limit_seconds(settings), cancelled)
     if url.startswith("\\\\"):
         return RetryingStorage(SmbStorage(settings), _limit_seconds(settings), cancelled)
+    if url.startswith("//"):
+        raise StorageUrlInvalid(url=url, reason="a share is written with backslashes: \\\\server\\share\\path")
     if scheme:
         raise StorageUrlInvalid(url=url, reason="this version has no storage of the kind %s" % scheme)
     if not os.path.isabs(url):

@@ -19,7 +19,17 @@ from ..errors import (
     StorageUrlInvalid,
 )
 from . import sftp_packets as wire
-from .contract import PARALLEL_ROUND_TRIPS, PARTIAL_SUFFIX, Entry, EntryKind, SendGate, Space, Storage, check_path
+from .contract import (
+    NOTHING_ABOVE,
+    PARALLEL_ROUND_TRIPS,
+    PARTIAL_SUFFIX,
+    Entry,
+    EntryKind,
+    SendGate,
+    Space,
+    Storage,
+    check_path,
+)
 from .sftp_calls import SftpCalls, remote_name
 from .sftp_connect import SftpConnector, describe, parse_url
 from .sftp_packets import Attributes, PacketInvalid
@@ -254,7 +264,7 @@ class SftpStorage(Storage):
             if calls.status(reply)[0] == wire.OK:
                 return
             if not calls.has(self._remote(path)):
-                calls.done(reply, "making the directory", path)
+                calls.done(reply, "making", path)
         raise StorageExists(path=path, storage=self.description)
 
     def _make(self, calls: SftpCalls, remote: str, path: str) -> None:
@@ -263,7 +273,7 @@ class SftpStorage(Storage):
             there = calls.look([remote])[0]
             if there is not None and there.is_directory:
                 return  # another writer made it since
-            calls.done(reply, "making the directory", path)
+            calls.done(reply, "making", path)
 
     def remove_directory(self, path: str) -> None:
         calls = self._calls()
@@ -311,7 +321,10 @@ class SftpStorage(Storage):
             if not calls.parsed(reply.attributes).is_directory:
                 raise StorageUrlInvalid(url=self.description, reason="it is not a directory")
         elif calls.status(reply)[0] in (wire.NO_SUCH_FILE, wire.NO_SUCH_PATH):
-            self._make(calls, self._root, "")
+            try:
+                self._make(calls, self._root, "the directory")
+            except StorageNotFound:
+                raise StorageUrlInvalid(url=self.description, reason=NOTHING_ABOVE) from None
         else:
             calls.done(reply, "opening", self._root)
 

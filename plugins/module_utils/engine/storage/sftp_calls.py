@@ -103,8 +103,11 @@ class SftpCalls:
         """OpenSSH's PROTOCOL, section 4.4: eleven numbers of 64 bits."""
         if "statvfs@openssh.com" not in self.session.extensions:
             return None
-        reply = self.session.call(wire.EXTENDED, wire.string(b"statvfs@openssh.com") + remote_name(self._root))
-        if reply.kind != wire.EXTENDED_REPLY:
+        for place in (self._root, self._root.rpartition("/")[0] or "/"):  # the root may still have to be made
+            reply = self.session.call(wire.EXTENDED, wire.string(b"statvfs@openssh.com") + remote_name(place))
+            if reply.kind == wire.EXTENDED_REPLY:
+                break
+        else:
             return None
         numbers = [reply.long() for dummy in range(11)]
         block_bytes = numbers[1] or numbers[0]

@@ -85,7 +85,8 @@ class SmbStorage(Storage):
                 if refused.status != ACCESS_DENIED:
                     raise
                 # Opening and making in one is too much to ask for on a share that only lets us read.
-                link.close(link.open(link.root, link_of.READ, link_of.OPEN, link_of.ONLY_DIRECTORY))
+                if not self._is_there(link, link.root):
+                    raise from_status(self._place, "making", "", refused.status) from None
         self._root_made = True
 
     @contextlib.contextmanager

@@ -15,6 +15,7 @@ from ..errors import (
     StorageFailed,
     StorageGuestRefused,
     StorageLoginFailed,
+    StoragePathInvalid,
     StorageProtectionRefused,
     StorageServerNotFound,
     StorageShareNotFound,
@@ -45,8 +46,7 @@ class UncPath(NamedTuple):
 def parse_unc(url: str) -> UncPath:
     """Split ``\\\\server\\share\\path``.
 
-    :raises StorageUrlInvalid: when it is not of that form.
-    :raises StoragePathInvalid: when a name in it is one that a share can't hold.
+    :raises StorageUrlInvalid: when it is not of that form, or a name in it is one that a share can't hold.
     """
     parts = url[2:].rstrip("\\").split("\\")
     reason = ""
@@ -59,7 +59,10 @@ def parse_unc(url: str) -> UncPath:
     if reason:
         raise StorageUrlInvalid(url=url, reason=reason)
     for name in parts[1:]:
-        check_name(name)
+        try:
+            check_name(name)
+        except StoragePathInvalid as error:
+            raise StorageUrlInvalid(url=url, reason="%s in it: %s" % (name[:80], error.fields["reason"])) from None
     return UncPath(parts[0], parts[1], tuple(parts[2:]))
 
 
@@ -179,7 +182,7 @@ class SmbConnector:
         except RequestTimedOut as error:
             raise StorageUnreachable(storage=place.storage, reason=str(error)) from None
         except smbprotocol("exceptions").SMBConnectionClosed:
-            reason = "it closed the connection before a version of SMB was agreed on"
+            reason = "it closed the connection before a version of SMB was agreed on (SMB 1 alone is not enough)"
             raise StorageUnreachable(storage=place.storage, reason=reason) from None
         except Exception as error:  # whatever an answer that is not SMB makes the library raise
             reason = "what answers there does not speak SMB 2 or 3 (%s)" % (str(error)[:100] or type(error).__name__)

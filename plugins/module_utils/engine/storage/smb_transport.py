@@ -87,7 +87,7 @@ class SmbTransport:
         length = struct.unpack(">L", head)[0]
         if length > _MAX_PACKET_BYTES:
             self._ended()
-            raise ConnectionError("the server announces a packet of %d bytes" % length)
+            raise ConnectionError("what answers there does not speak SMB: it announces a packet of %d bytes" % length)
         return self._exactly(length, self._timeout_seconds) or self._ended()
 
     def _exactly(self, length: int, seconds: float, begins: bool = False) -> bytes:
