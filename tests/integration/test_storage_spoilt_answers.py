@@ -17,6 +17,7 @@ from typing import Callable, Dict, List
 
 import pytest
 from engine.errors import EngineError
+from engine.storage import smb_link
 from engine.storage.contract import Storage
 from engine.storage.sftp import SftpStorage
 from engine.storage.smb import SmbStorage
@@ -35,6 +36,12 @@ SMB_OPTIONS: Dict[str, Dict[str, str]] = {
     "smb encrypted": {"smb encrypt": "required"},
     "smb 2": {"server max protocol": "SMB2_10"},
 }
+
+
+@pytest.fixture(autouse=True)
+def flushes_are_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server may take minutes to bring to the disk what it has; here one second is long."""
+    monkeypatch.setattr(smb_link, "_FLUSH_SECONDS", TIMEOUT_SECONDS)
 
 
 def use(storage: Storage, folder: str) -> None:
