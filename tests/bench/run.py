@@ -32,6 +32,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--file-systems", nargs="+", choices=["ntfs", "ext4"], default=["ntfs", "ext4"])
     parser.add_argument("--caches", nargs="+", choices=["warm", "cold"], default=["warm", "cold"])
+    parser.add_argument("--images", type=int, default=500, help="of the one device of crowd")
+    parser.add_argument(
+        "--mib", type=int, default=256, help="what storages and smb move; wire takes four times as much"
+    )
     parser.add_argument("--tib", type=float, default=2.0, help="size of the simulated disk")
     options = parser.parse_args()
     os.environ["PATH"] = os.environ["PATH"] + ":/usr/sbin:/sbin"
@@ -39,10 +43,10 @@ def main() -> None:
         "io-rate": lambda: limits.io_rate(options.folder),
         "latency": lambda: limits.foreground_latency(options.folder),
         "scale": lambda: scale.main(options.folder, options.tib),
-        "storages": lambda: storages.main(options.folder, 256, options.rounds),
-        "smb": lambda: smb.main(options.folder, 256, options.rounds),
-        "wire": lambda: wire.main(options.folder, 1024, options.rounds),
-        "crowd": lambda: crowd.main(options.folder),
+        "storages": lambda: storages.main(options.folder, options.mib, options.rounds),
+        "smb": lambda: smb.main(options.folder, options.mib, options.rounds),
+        "wire": lambda: wire.main(options.folder, 4 * options.mib, options.rounds),
+        "crowd": lambda: crowd.main(options.folder, images=options.images),
         "peers": lambda: peers.main(options.folder, options.gib, options.rounds, options.file_systems, options.caches),
     }
     for name in options.what or parts:
