@@ -16,6 +16,8 @@ from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailur
 from ansible.plugins.action import ActionBase
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import ConnectionUnfit, DeviceLinkLost
 
+from . import _leftovers
+
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 20.0
 # A link that is dead without a word (a cable, a firewall) would let a command hang for hours; ssh then asks the server.
@@ -82,13 +84,32 @@ class Link:
     def folder(self) -> str:
         """Return this task's folder on the device."""
         if self._folder is None:
-            self._folder = self._persist(lambda: self._action._make_tmp_path().rstrip("/"))
+            folder = self._persist(lambda: self._action._make_tmp_path().rstrip("/"))
+            self._sweep(folder)
             if self._becomes_another_user():
-                self._action._fixup_perms2([self._folder], execute=True)
+                self._action._fixup_perms2([folder], execute=True)
+            self._folder = folder
         return self._folder
 
-    def _run(self, command: str) -> Answer:
-        answer = self._action._low_level_execute_command(command)
+    def drop_folder(self) -> None:
+        """Delete this task's folder, before hours in which a play may be killed; the next file makes another one."""
+        if self._folder is not None:
+            folder, self._folder = self._folder, None
+            self._persist(lambda: self._action._remove_tmp_path(folder))
+
+    def _sweep(self, folder: str) -> None:
+        """Delete what tasks of killed plays left beside the folder, as the user whom the connection logs in."""
+        listed = self._as_login(["/bin/sh", "-c", _leftovers.MARK_AND_LIST, "sh", folder, _leftovers.mark()])
+        unused = _leftovers.left(listed.stdout, folder)
+        if unused:
+            self._as_login(["rm", "-rf", *unused])
+
+    def _as_login(self, words: List[str]) -> Answer:
+        command = " ".join(self._shell.quote(word) for word in words)
+        return self._persist(lambda: self._run(command, sudoable=False))
+
+    def _run(self, command: str, **more: bool) -> Answer:
+        answer = self._action._low_level_execute_command(command, **more)
         return Answer(int(answer["rc"]), answer["stdout"], answer["stderr"])
 
     def _put(self, local_path: str, name: str) -> str:

@@ -51,7 +51,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SftpServer]:
 @pytest.fixture(scope="module")
 def devices(tmp_path_factory: pytest.TempPathFactory, need: Callable[..., None]) -> Iterator[List[Device]]:
     """Two for the whole file: one with a sudo password and the oldest Python of pyenv, one with the system's Python."""
-    need("unshare", "nsenter", "sshd", "sudo", "ssh", "openssl", "hostname")
+    need("unshare", "nsenter", "ip", "sshd", "sudo", "ssh", "openssl", "hostname")
     folder = tmp_path_factory.mktemp("devices")
     first = Device(folder, "press-1", sudo_password=True, python_home=next(iter(pythons()), None))
     second = Device(folder, "press-2")

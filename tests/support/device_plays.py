@@ -47,6 +47,8 @@ def make_plant(folder: Path, server: SftpServer, devices: List[Device], **settin
     )
     plant.settings.update(settings)
     plant.storage = server.root
+    for device in devices:
+        device.reach(server.port)
     return plant
 
 

@@ -70,6 +70,9 @@ class Device:
     def put_data(self, dummy_data: bytes, name: str) -> str:
         return "/tmp/task/" + name
 
+    def drop_folder(self) -> None:
+        """Here is none."""
+
     def run(self, words: List[str]) -> Answer:
         self.asked.append(words)
         if words[0] == "/bin/sh" and words[2].startswith("test"):
