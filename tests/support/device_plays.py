@@ -22,6 +22,7 @@ from .playbooks import ROOT, Played
 from .sftp_server import SftpServer
 
 MAKE = "Make an image"
+TRAFFIC_BYTES = 1_000_000  # what a run may cost the controller's line to a device that has the agent
 
 
 def make_disk(path: Path, size_mib: int = 16) -> None:
