@@ -118,20 +118,25 @@ class Agent:
         size_bytes = sum(part.size_bytes for part in bundle.missing(self.found["parts"]))
         return Installation(bundle.identity, self.found["platform"], True, self._id or None, size_bytes)
 
-    def install(self) -> Installation:
-        """Make this collection's agent the device's; send only the parts that it does not have."""
+    def install(self, anew: bool = False) -> Installation:
+        """Make this collection's agent the device's; send only the parts that it does not have.
+
+        With ``anew`` all of them, also when the device says that it has this agent: it does not work there any more.
+        """
         planned, bundle = self.plan(), self._wanted()
-        if bundle is None or not planned.changed:
+        if bundle is None or not (planned.changed or anew):
             return planned
+        present: List[str] = [] if anew else self.found["parts"]
         with tempfile.TemporaryDirectory(prefix="plantops-imaging-") as folder:
-            for path in bundle.write_missing(self.found["parts"], folder):
+            for path in bundle.write_missing(present, folder):
                 self._link.put(path, os.path.basename(path))
         sent = self._link.folder()
         words = ["install", "--bundle", "%s/bundle.json" % sent, "--parts", sent]
         answer = self._understood("install", self._link.run([self.python, "%s/installer.pyz" % sent, *words]))
         self.expect(answer["installed"] == bundle.identity, "install", "it installed %s" % answer["installed"])
         self._id = bundle.identity
-        return planned._replace(changed=answer["changed"], replaced=answer["replaced"])
+        sent_bytes = sum(part.size_bytes for part in bundle.missing(present))
+        return planned._replace(changed=answer["changed"], replaced=answer["replaced"], sent_bytes=sent_bytes)
 
     def would_remove(self) -> bool:
         """Return what :meth:`remove` would.
