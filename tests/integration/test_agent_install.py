@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
@@ -141,12 +142,14 @@ def test_real_installations_killed_at_random_moments_leave_an_agent_that_answers
         for version in ("1.0.0", "2.0.0")
     ]
     commands = [[python, one.path, "install", "--base", str(base)] for one in built]
+    before = time.monotonic()
     subprocess.run(commands[0], check=True)
+    usual_seconds = time.monotonic() - before
     killed = 0
     for number in range(40):
         process = subprocess.Popen(commands[1 - number % 2], stdout=subprocess.DEVNULL)
         try:
-            process.wait(chance.uniform(0.05, 4.0))
+            process.wait(chance.uniform(0.02, 1.3) * usual_seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -156,7 +159,7 @@ def test_real_installations_killed_at_random_moments_leave_an_agent_that_answers
         agent = str(base / "versions" / found["current"] / "agent.py")
         answer = json.loads(subprocess.run([python, agent, "version"], stdout=subprocess.PIPE, check=True).stdout)
         assert answer["id"] == found["current"]
-    assert killed > 10
+    assert 5 < killed < 40, "neither always after the installation nor always before its end"
     subprocess.run(commands[1], check=True)
     found = probed(python, base)
     assert found["current"] == built[1].identity

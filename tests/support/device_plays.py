@@ -143,8 +143,8 @@ class PlayUnderWay:
                 continue
         self.process.wait()
 
-    def finish(self) -> Played:
-        status = self.process.wait(180)
+    def finish(self, seconds: float = 180) -> Played:
+        status = self.process.wait(seconds)
         lines = (self.plant.folder / "results.jsonl").read_text(encoding="utf-8").splitlines()
         return Played(status, self.log.read_text(encoding="utf-8"), [json.loads(line) for line in lines])
 

@@ -114,7 +114,17 @@ class Device:
             PYTHON_HOME=str(self.python_home or ""),
             NAME=self.name,
         )
-        command = ["unshare", "--mount", "--pid", "--uts", "--net", "--fork", "--kill-child", "--propagation", "private"]
+        command = [
+            "unshare",
+            "--mount",
+            "--pid",
+            "--uts",
+            "--net",
+            "--fork",
+            "--kill-child",
+            "--propagation",
+            "private",
+        ]
         with open(self.folder / "init.log", "wb") as log:
             self._init = subprocess.Popen(
                 [*command, "sh", "-c", _INIT],

@@ -25,9 +25,7 @@ def make(parent: Path, number: int, mark: str) -> str:
 
 
 def marked_by_a_process_that_ended() -> str:
-    code = (
-        "from ansible_collections.plantops.imaging.plugins.plugin_utils import _leftovers; print(_leftovers.mark(), end='')"
-    )
+    code = "from ansible_collections.plantops.imaging.plugins.plugin_utils import _leftovers; print(_leftovers.mark(), end='')"
     done = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout
 
