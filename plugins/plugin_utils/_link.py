@@ -8,6 +8,7 @@ This file is PRIVATE to the collection.
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from typing import Callable, List, NamedTuple, Optional, TypeVar
@@ -17,11 +18,15 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import ConnectionUnfit, DeviceLinkLost
 
 from . import _leftovers
+from ._time_limit import at_most
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 20.0
 # A link that is dead without a word (a cable, a firewall) would let a command hang for hours; ssh then asks the server.
 _SSH_KEEP_ALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
+# An installation on a slow device compiles for minutes; nothing else takes long. A file may come over a very thin line.
+_ANSWER_SECONDS = 900.0
+_SLOWEST_BYTES_PER_SECOND = 2000
 _Result = TypeVar("_Result")
 
 
@@ -109,12 +114,14 @@ class Link:
         return self._persist(lambda: self._run(command, sudoable=False))
 
     def _run(self, command: str, **more: bool) -> Answer:
-        answer = self._action._low_level_execute_command(command, **more)
+        with at_most(_ANSWER_SECONDS):
+            answer = self._action._low_level_execute_command(command, **more)
         return Answer(int(answer["rc"]), answer["stdout"], answer["stderr"])
 
     def _put(self, local_path: str, name: str) -> str:
         path = self._shell.join_path(self.folder(), name)
-        self._action._transfer_file(local_path, path)
+        with at_most(_ANSWER_SECONDS + os.path.getsize(local_path) / _SLOWEST_BYTES_PER_SECOND):
+            self._action._transfer_file(local_path, path)
         if self._becomes_another_user():
             self._action._fixup_perms2([path], execute=False)
         return path

@@ -49,10 +49,14 @@ def log_in_with(device: Device, shell: str, profile: str, text: str) -> None:
 
 
 def fish_and_a_lecturing_sudo(device: Device) -> Dict[str, Any]:
-    log_in_with(device, "/usr/bin/fish", ".config/fish/config.fish", BANNER)
+    log_in_with(device, "/usr/bin/fish", ".config/fish/config.fish", BANNER + "set -x PYTHONPATH /opt/scada\n")
+    (device.changes / "opt" / "scada").mkdir()
+    (device.changes / "opt" / "scada" / "json.py").write_text("raise SystemExit('the plant has its own')\n")
     lecture = "\033[31mWe trust you have received the usual {lecture}\033[0m\n"
     device.run("sh", "-c", 'printf %s "$1" > /etc/lecture', "sh", lecture)
-    defaults = "Defaults lecture=always, lecture_file=/etc/lecture, requiretty, use_pty, timestamp_timeout=0\n"
+    defaults = (
+        "Defaults lecture=always, lecture_file=/etc/lecture, requiretty, use_pty, timestamp_timeout=0, !env_reset\n"
+    )
     device.run("sh", "-c", 'printf %s "$1" > /etc/sudoers.d/lecture; chmod 440 /etc/sudoers.d/lecture', "sh", defaults)
     return {}
 
@@ -96,4 +100,6 @@ def test_an_odd_device_is_imaged_all_the_same(
     assert (device.base.stat().st_uid, device.base.stat().st_mode & 0o777) == (0, 0o700)
     assert plant.play("agent", "-e", "imaging_agent_state=absent").status == 0
     changed = changed_paths(before, device.contents())
-    assert [path for path in changed if path.startswith("opt") or "plantops" in path or "ansible-tmp-" in path] == []
+    assert [
+        path for path in changed if path.startswith("opt/plantops") or "plantops" in path or "ansible-tmp-" in path
+    ] == []
