@@ -11,11 +11,10 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 import time
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, List, Optional
 
 import pytest
 from engine.agent import bundle as bundles
@@ -197,14 +196,6 @@ def test_a_bundle_for_another_platform_says_which_one_is_needed(tmp_path: Path) 
     assert b"(module agent_bundle)" in done.stderr
     assert probed(python, tmp_path)["platform"].encode("ascii") in done.stderr
     assert not (tmp_path / "agent").exists()
-
-
-@pytest.fixture
-def open_path() -> Iterator[Path]:
-    """A folder that other users get into: pytest keeps its own to root."""
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        os.chmod(folder, 0o755)
-        yield Path(folder)
 
 
 @pytest.mark.root
