@@ -15,10 +15,14 @@ from typing import Callable, List, NamedTuple, Optional, TypeVar
 
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import ConnectionUnfit, DeviceLinkLost
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    ConnectionUnfit,
+    DeviceAnswerEndless,
+    DeviceLinkLost,
+)
 
 from . import _leftovers
-from ._time_limit import at_most
+from ._time_limit import MOST_MEBIBYTES, DeviceFloods, at_most
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 20.0
@@ -114,8 +118,11 @@ class Link:
         return self._persist(lambda: self._run(command, sudoable=False))
 
     def _run(self, command: str, **more: bool) -> Answer:
-        with at_most(_ANSWER_SECONDS):
-            answer = self._action._low_level_execute_command(command, **more)
+        try:
+            with at_most(_ANSWER_SECONDS):
+                answer = self._action._low_level_execute_command(command, **more)
+        except DeviceFloods:
+            raise DeviceAnswerEndless(device=self._device, mebibytes=MOST_MEBIBYTES) from None
         return Answer(int(answer["rc"]), answer["stdout"], answer["stderr"])
 
     def _put(self, local_path: str, name: str) -> str:

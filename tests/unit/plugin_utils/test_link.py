@@ -11,7 +11,11 @@ from typing import Any, Dict, List
 
 import pytest
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import ConnectionUnfit, DeviceLinkLost
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    ConnectionUnfit,
+    DeviceAnswerEndless,
+    DeviceLinkLost,
+)
 from ansible_collections.plantops.imaging.plugins.plugin_utils import _link
 from ansible_collections.plantops.imaging.plugins.plugin_utils._run import name_of
 
@@ -155,6 +159,25 @@ def test_a_device_that_never_answers_anything_is_unreachable(monkeypatch: pytest
     action = a_device_that_hangs(monkeypatch, 0)
     with pytest.raises(AnsibleConnectionFailure, match="did not answer within"):
         _link.Link(action, "press-1", lambda dummy: None, 0.5).run(["first"])
+
+
+def test_an_answer_without_an_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the ssh plugin does it: what comes is kept until the command ends."""
+    action = Action()
+    kept = []
+
+    def ask(dummy_command: str) -> Dict[str, Any]:
+        action.client = subprocess.Popen(["yes", "x" * 4000], stdout=subprocess.PIPE)
+        assert action.client.stdout is not None
+        while True:
+            kept.append(action.client.stdout.read(1 << 20))
+            assert len(kept) < 4000, "the controller's memory is full"
+
+    monkeypatch.setattr(action, "_low_level_execute_command", ask)
+    link = _link.Link(action, "press-1", lambda dummy: None, 600)
+    with pytest.raises(DeviceAnswerEndless, match="more than 256 MiB"):
+        link.run(["first"])
+    assert action.client.wait(10) == -signal.SIGTERM
 
 
 def test_a_time_limit_of_the_task_is_the_one_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
