@@ -133,7 +133,7 @@ def test_the_running_system_is_imaged_by_a_playbook_under_load_and_its_restored_
     with PlayUnderWay(plant) as play:
         wait_for_snapshots(guest, lambda: play.process.poll() is None)
         system.note_moment_after_the_snapshots()
-        played = play.finish(seconds=900)
+        played = play.finish(seconds=1800)
     assert played.status == 0, played.output
     made = result_of(played, device)
     assert system.is_at_work(), "no load"

@@ -30,7 +30,7 @@ class Guest:
         self.console = folder / "console.log"
         self._process: Optional[subprocess.Popen[bytes]] = None
 
-    def start(self, *, wait_for: str = "login:", timeout_seconds: float = 240) -> Guest:
+    def start(self, *, wait_for: str = "login:", timeout_seconds: float = 600) -> Guest:
         """Switch on and wait until the console shows ``wait_for``."""
         command = [
             *qemu_command(self.memory_mib),

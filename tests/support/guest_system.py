@@ -27,7 +27,7 @@ def snapshots(guest: Guest) -> List[str]:
     return [name for name in names if name.startswith("plantops_")]
 
 
-def wait_for_snapshots(guest: Guest, goes_on: Callable[[], bool], count: int = 2, seconds: float = 240) -> List[str]:
+def wait_for_snapshots(guest: Guest, goes_on: Callable[[], bool], count: int = 2, seconds: float = 600) -> List[str]:
     """Wait until a run has its snapshots and reads."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and goes_on():
