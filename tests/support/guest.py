@@ -58,7 +58,7 @@ class Guest:
     def ssh_command(self) -> List[str]:
         options = ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
         command = ["ssh", "-F", "none", "-i", str(self.key), "-p", str(self.port)]
-        for option in (*options, "IdentitiesOnly=yes", "ConnectTimeout=60"):
+        for option in (*options, "IdentitiesOnly=yes", "ConnectTimeout=180"):
             command += ["-o", option]
         return [*command, "root@127.0.0.1"]
 
