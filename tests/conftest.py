@@ -33,6 +33,15 @@ def memory_path(tmp_path: Path):
 
 
 @pytest.fixture
+def open_path():
+    """A directory that other users get into: pytest's own are closed to them, and what lies there is out of their reach."""
+    folder = tempfile.mkdtemp(dir="/var/tmp", prefix="plantops-test-")
+    os.chmod(folder, 0o755)
+    yield Path(folder)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
 def agent(memory_path: Path):
     """An agent with a base of its own; whatever it runs is ended."""
     from support.agent_runs import AgentOnDevice

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import AGENT
-from ansible_collections.plantops.imaging.plugins.plugin_utils._agent import Agent
+from ansible_collections.plantops.imaging.plugins.plugin_utils._agent import Agent, Installation
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device_action import DeviceAction
 
 
@@ -26,7 +26,7 @@ class ActionModule(DeviceAction):
         elif arguments["state"] == "present" and agent.is_useful():
             done = {"changed": False, "installed": before, "replaced": None, "sent_bytes": 0}
         else:
-            installed = agent.plan() if self._task.check_mode else self.install(agent)
+            installed = agent.plan() if self._task.check_mode else self._install(agent)
             done = {
                 "changed": installed.changed,
                 "installed": installed.id,
@@ -42,6 +42,10 @@ class ActionModule(DeviceAction):
                 "after": _line(done["installed"]),
             }
         return result
+
+    def _install(self, agent: Agent) -> Installation:
+        installed = self.install(agent)
+        return installed if installed.changed or agent.is_useful() else agent.install(anew=True)
 
     def _remove(self, agent: Agent) -> Dict[str, Any]:
         before = agent.current or None

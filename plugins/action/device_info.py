@@ -30,10 +30,11 @@ class ActionModule(DeviceAction):
         agent = self.look_at_agent(self.open_link(arguments), arguments)
         if not self._task.check_mode:
             installed = self.install(agent)
+            information = self.mended(agent, lambda: agent.call("info"))["information"]
         else:
             installed = agent.plan()
             if not agent.is_useful():
                 warning = self.would_install(installed, "its information is known with it")
                 return {"changed": True, "information": None, "agent": installed.as_dict(), "warnings": [warning]}
-        information = agent.call("info")["information"]
+            information = agent.call("info")["information"]
         return {"changed": installed.changed, "information": information, "agent": installed.as_dict()}

@@ -33,8 +33,8 @@ PROTOCOL = 1
 _PYTHONS = ("python3", "/usr/libexec/platform-python", *("python3.%d" % minor for minor in range(14, 7, -1)))
 _FIND_PYTHON = (
     'program=$1; shift; for python in "$@"; do '
-    "if \"$python\" -c 'import sys; sys.exit(sys.version_info[:2] < (3, 8))' 2>/dev/null; then "
-    'printf "python=%s\\n" "$python"; exec "$python" "$program"; fi; done; echo python='
+    "if \"$python\" -I -c 'import sys; sys.exit(sys.version_info[:2] < (3, 8))' 2>/dev/null; then "
+    'printf "python=%s\\n" "$python"; exec "$python" -I "$program"; fi; done; echo python='
 )
 
 
@@ -118,20 +118,25 @@ class Agent:
         size_bytes = sum(part.size_bytes for part in bundle.missing(self.found["parts"]))
         return Installation(bundle.identity, self.found["platform"], True, self._id or None, size_bytes)
 
-    def install(self) -> Installation:
-        """Make this collection's agent the device's; send only the parts that it does not have."""
+    def install(self, anew: bool = False) -> Installation:
+        """Make this collection's agent the device's; send only the parts that it does not have.
+
+        With ``anew`` all of them, also when the device says that it has this agent: it does not work there any more.
+        """
         planned, bundle = self.plan(), self._wanted()
-        if bundle is None or not planned.changed:
+        if bundle is None or not (planned.changed or anew):
             return planned
+        present: List[str] = [] if anew else self.found["parts"]
         with tempfile.TemporaryDirectory(prefix="plantops-imaging-") as folder:
-            for path in bundle.write_missing(self.found["parts"], folder):
+            for path in bundle.write_missing(present, folder):
                 self._link.put(path, os.path.basename(path))
         sent = self._link.folder()
         words = ["install", "--bundle", "%s/bundle.json" % sent, "--parts", sent]
-        answer = self._understood("install", self._link.run([self.python, "%s/installer.pyz" % sent, *words]))
+        answer = self._understood("install", self._link.run([*self._isolated(), "%s/installer.pyz" % sent, *words]))
         self.expect(answer["installed"] == bundle.identity, "install", "it installed %s" % answer["installed"])
         self._id = bundle.identity
-        return planned._replace(changed=answer["changed"], replaced=answer["replaced"])
+        sent_bytes = sum(part.size_bytes for part in bundle.missing(present))
+        return planned._replace(changed=answer["changed"], replaced=answer["replaced"], sent_bytes=sent_bytes)
 
     def would_remove(self) -> bool:
         """Return what :meth:`remove` would.
@@ -151,7 +156,7 @@ class Agent:
         program = io.BytesIO()
         write_zip(program, installer_entries())
         installer = self._link.put_data(program.getvalue(), "installer.pyz")
-        answer = self._understood("remove", self._link.run([self.python, installer, "remove"]))
+        answer = self._understood("remove", self._link.run([*self._isolated(), installer, "remove"]))
         self._id = ""
         return bool(answer["changed"])
 
@@ -162,7 +167,11 @@ class Agent:
         docs/agent.md says.
         """
         program = "%s/versions/%s/agent.py" % (self.found["base"], self._id)
-        return self._understood(verb, self._link.run([self.python, program, verb, *arguments]))
+        return self._understood(verb, self._link.run([*self._isolated(), program, verb, *arguments]))
+
+    def _isolated(self) -> List[str]:
+        """Python without what the environment or the user's own packages would put in front of the standard library."""
+        return [self.python, "-I"]
 
     def expect(self, fits: bool, command: str, otherwise: str) -> None:
         """:raises AgentAnswerInvalid: when an answer does not fit what was asked."""

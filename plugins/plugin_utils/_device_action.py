@@ -12,14 +12,14 @@ import functools
 import os
 import pwd
 from abc import abstractmethod
-from typing import Any, ClassVar, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, ClassVar, Dict, List, Optional, Sequence, Tuple, TypeVar
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import failure
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent import probe
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import EngineError
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid, EngineError
 
 from ._agent import Agent, AgentRefused, Installation
 from ._bundles import find_bundle
@@ -27,6 +27,7 @@ from ._link import Link
 from ._progress import size
 
 display = Display()
+_Answer = TypeVar("_Answer")
 
 
 class DeviceAction(ActionBase):  # type: ignore[misc]
@@ -91,6 +92,17 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         if planned.changed:
             self.say("the agent %s is installed, %s are sent" % (planned.id, size(planned.sent_bytes or 0)))
         return agent.install()
+
+    def mended(self, agent: Agent, ask: Callable[[], _Answer]) -> _Answer:
+        """Return what ``ask`` does; when the agent does not work any more, it is installed anew and asked again."""
+        try:
+            return ask()
+        except AgentAnswerInvalid:
+            if agent.is_useful():
+                raise
+        self.say("the agent does not answer as it should, so it is installed anew")
+        agent.install(anew=True)
+        return ask()
 
     def would_install(self, planned: Installation, rest: str) -> str:
         """Say in check mode what keeps the answer away."""

@@ -56,7 +56,7 @@ class EngineAction(DeviceAction):
         if self._task.check_mode:
             return self._check(agent, runs, arguments)
         installed = self.install(agent)
-        handle = runs.start()
+        handle = self.mended(agent, runs.start)
         if handle.attached:
             self.say("the run %s is under way already and is followed" % handle.run)
         known = {"run": handle.run, "attached": handle.attached, "agent": installed.as_dict()}

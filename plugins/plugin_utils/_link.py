@@ -8,18 +8,29 @@ This file is PRIVATE to the collection.
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from typing import Callable, List, NamedTuple, Optional, TypeVar
 
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import ConnectionUnfit, DeviceLinkLost
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    ConnectionUnfit,
+    DeviceAnswerEndless,
+    DeviceLinkLost,
+)
+
+from . import _leftovers
+from ._time_limit import MOST_MEBIBYTES, DeviceFloods, at_most
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 20.0
 # A link that is dead without a word (a cable, a firewall) would let a command hang for hours; ssh then asks the server.
 _SSH_KEEP_ALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
+# An installation on a slow device compiles for minutes; nothing else takes long. A file may come over a very thin line.
+_ANSWER_SECONDS = 900.0
+_SLOWEST_BYTES_PER_SECOND = 2000
 _Result = TypeVar("_Result")
 
 
@@ -82,18 +93,42 @@ class Link:
     def folder(self) -> str:
         """Return this task's folder on the device."""
         if self._folder is None:
-            self._folder = self._persist(lambda: self._action._make_tmp_path().rstrip("/"))
+            folder = self._persist(lambda: self._action._make_tmp_path().rstrip("/"))
+            self._sweep(folder)
             if self._becomes_another_user():
-                self._action._fixup_perms2([self._folder], execute=True)
+                self._action._fixup_perms2([folder], execute=True)
+            self._folder = folder
         return self._folder
 
-    def _run(self, command: str) -> Answer:
-        answer = self._action._low_level_execute_command(command)
+    def drop_folder(self) -> None:
+        """Delete this task's folder, before hours in which a play may be killed; the next file makes another one."""
+        if self._folder is not None:
+            folder, self._folder = self._folder, None
+            self._persist(lambda: self._action._remove_tmp_path(folder))
+
+    def _sweep(self, folder: str) -> None:
+        """Delete what tasks of killed plays left beside the folder, as the user whom the connection logs in."""
+        listed = self._as_login(["/bin/sh", "-c", _leftovers.MARK_AND_LIST, "sh", folder, _leftovers.mark()])
+        unused = _leftovers.left(listed.stdout, folder)
+        if unused:
+            self._as_login(["rm", "-rf", *unused])
+
+    def _as_login(self, words: List[str]) -> Answer:
+        command = " ".join(self._shell.quote(word) for word in words)
+        return self._persist(lambda: self._run(command, sudoable=False))
+
+    def _run(self, command: str, **more: bool) -> Answer:
+        try:
+            with at_most(_ANSWER_SECONDS):
+                answer = self._action._low_level_execute_command(command, **more)
+        except DeviceFloods:
+            raise DeviceAnswerEndless(device=self._device, mebibytes=MOST_MEBIBYTES) from None
         return Answer(int(answer["rc"]), answer["stdout"], answer["stderr"])
 
     def _put(self, local_path: str, name: str) -> str:
         path = self._shell.join_path(self.folder(), name)
-        self._action._transfer_file(local_path, path)
+        with at_most(_ANSWER_SECONDS + os.path.getsize(local_path) / _SLOWEST_BYTES_PER_SECOND):
+            self._action._transfer_file(local_path, path)
         if self._becomes_another_user():
             self._action._fixup_perms2([path], execute=False)
         return path

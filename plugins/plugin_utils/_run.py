@@ -84,6 +84,7 @@ class Runs:
 
     def follow(self, run: str, show: Callable[[Dict[str, Any]], None]) -> Dict[str, Any]:
         """Return the last status of the run, and show those before."""
+        self._link.drop_folder()
         began = time.monotonic()
         while True:
             share = (time.monotonic() - began) / _WAIT_SHARE

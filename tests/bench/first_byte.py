@@ -99,6 +99,7 @@ def main(arguments: List[str]) -> int:
         disk.write_bytes(os.urandom(16 << 20))
         with device, SftpServer(Path(folder) / "sftp") as server:
             server.root.mkdir()
+            device.reach(server.port)
             plant = Plant(
                 Path(folder),
                 [device],

@@ -1,22 +1,20 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the limits do: bytes sent a second, and what a run costs others on the same disk."""
+"""What `imaging_limit_io_rate` does: bytes sent a second. What a run costs others on the same disk: latency.py."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import statistics
-import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional
+from typing import Iterable, List, Optional
 
 from engine.agent import jobs
 from engine.storage.contract import SendGate
 from engine.storage.directory import DirectoryStorage
-from measure import MIB, engine, measured, table
+from measure import table
 
 
 class TimedStorage(DirectoryStorage):
@@ -63,66 +61,3 @@ def io_rate(folder: Path) -> str:
         rows.append([str(limit), "%.2f" % rate, "%+.1f %%" % ((rate / limit - 1) * 100), "%.1f" % seconds])
     shutil.rmtree(folder)
     return table(["limit MB/s", "measured MB/s", "off by", "seconds"], rows)
-
-
-def foreground_latency(folder: Path) -> str:
-    """Milliseconds for a write of 4 KiB with fsync on the imaged disk's file system: alone, and while it is imaged."""
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "storage").mkdir(parents=True)
-    disk = folder / "disk"
-    disk.write_bytes(os.urandom(1500 * MIB))
-    rows = []
-    settings: Dict[str, Dict[str, Any]] = {
-        "nothing else": {},
-        "image, no limit": {"limit_read_rate": 0},
-        "image, auto": {"limit_read_rate": "auto"},
-        "image, 20 MB/s": {"limit_read_rate": 20},
-    }
-    for name, more in settings.items():
-        shutil.rmtree(folder / "storage")
-        (folder / "storage").mkdir()
-        os.system("sync; echo 3 > /proc/sys/vm/drop_caches")
-        stop = threading.Event()
-        times: List[float] = []
-
-        def loop(stop: threading.Event, times: List[float]) -> None:
-            descriptor = os.open(str(folder / "foreground"), os.O_WRONLY | os.O_CREAT)
-            number = 0
-            while not stop.is_set():
-                started = time.monotonic()
-                os.pwrite(descriptor, os.urandom(4096), number % 1000 * 4096)
-                os.fsync(descriptor)
-                times.append((time.monotonic() - started) * 1000)
-                number += 1
-                time.sleep(0.005)
-            os.close(descriptor)
-
-        thread = threading.Thread(target=loop, args=(stop, times))
-        thread.start()
-        if more:
-            job = {
-                "verb": "image",
-                "device": "d",
-                "storage": {"url": str(folder / "storage")},
-                "secrets": {"password": "x"},
-            }
-            run = measured(engine(dict(job, drives=[str(disk)], **more)))
-            rate = "%.0f" % (1500 * MIB / run.seconds / 1e6)
-        else:
-            time.sleep(12)
-            rate = ""
-        stop.set()
-        thread.join()
-        ordered = sorted(times)
-        rows.append(
-            [
-                name,
-                "%.2f" % statistics.median(ordered),
-                "%.2f" % ordered[int(len(ordered) * 0.99)],
-                "%.1f" % ordered[-1],
-                str(len(ordered)),
-                rate,
-            ]
-        )
-    shutil.rmtree(folder)
-    return table(["besides it runs", "median ms", "99th percentile ms", "worst ms", "writes", "read MB/s"], rows)

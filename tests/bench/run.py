@@ -14,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent / "plugins" / "module_utils")]
 
 import crowd  # noqa: E402
+import latency  # noqa: E402
 import limits  # noqa: E402  # the path is known only now
 import peers  # noqa: E402
 import scale  # noqa: E402
@@ -41,7 +42,7 @@ def main() -> None:
     os.environ["PATH"] = os.environ["PATH"] + ":/usr/sbin:/sbin"
     parts = {
         "io-rate": lambda: limits.io_rate(options.folder),
-        "latency": lambda: limits.foreground_latency(options.folder),
+        "latency": lambda: latency.foreground_latency(options.folder, 3 * options.rounds),
         "scale": lambda: scale.main(options.folder, options.tib),
         "storages": lambda: storages.main(options.folder, options.mib, options.rounds),
         "smb": lambda: smb.main(options.folder, options.mib, options.rounds),

@@ -11,10 +11,10 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
+import time
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, List, Optional
 
 import pytest
 from engine.agent import bundle as bundles
@@ -141,12 +141,14 @@ def test_real_installations_killed_at_random_moments_leave_an_agent_that_answers
         for version in ("1.0.0", "2.0.0")
     ]
     commands = [[python, one.path, "install", "--base", str(base)] for one in built]
+    before = time.monotonic()
     subprocess.run(commands[0], check=True)
+    usual_seconds = time.monotonic() - before
     killed = 0
     for number in range(40):
         process = subprocess.Popen(commands[1 - number % 2], stdout=subprocess.DEVNULL)
         try:
-            process.wait(chance.uniform(0.05, 4.0))
+            process.wait(chance.uniform(0.02, 1.3) * usual_seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -156,7 +158,7 @@ def test_real_installations_killed_at_random_moments_leave_an_agent_that_answers
         agent = str(base / "versions" / found["current"] / "agent.py")
         answer = json.loads(subprocess.run([python, agent, "version"], stdout=subprocess.PIPE, check=True).stdout)
         assert answer["id"] == found["current"]
-    assert killed > 10
+    assert 5 < killed < 40, "neither always after the installation nor always before its end"
     subprocess.run(commands[1], check=True)
     found = probed(python, base)
     assert found["current"] == built[1].identity
@@ -194,14 +196,6 @@ def test_a_bundle_for_another_platform_says_which_one_is_needed(tmp_path: Path) 
     assert b"(module agent_bundle)" in done.stderr
     assert probed(python, tmp_path)["platform"].encode("ascii") in done.stderr
     assert not (tmp_path / "agent").exists()
-
-
-@pytest.fixture
-def open_path() -> Iterator[Path]:
-    """A folder that other users get into: pytest keeps its own to root."""
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        os.chmod(folder, 0o755)
-        yield Path(folder)
 
 
 @pytest.mark.root

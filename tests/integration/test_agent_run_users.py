@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
@@ -21,12 +19,8 @@ USER = 61234
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that other users can reach, unlike pytest's own."""
-    path = tempfile.mkdtemp(dir="/var/tmp", prefix="plantops-test-")
-    os.chmod(path, 0o755)
-    yield Path(path)
-    shutil.rmtree(path)
+def folder(open_path: Path) -> Path:
+    return open_path
 
 
 def as_user(folder: Path) -> List[str]:
@@ -126,9 +120,9 @@ TRAPS = [another_users_base, link_as_base, open_base, file_as_base, link_as_spoo
 
 
 @pytest.mark.parametrize("trap", [*TRAPS, link_as_lock, open_parent], ids=lambda trap: trap.__name__)
-def test_what_others_made_or_could_change_is_refused(trap: Callable[[Path], None], tmp_path: Path) -> None:
-    agent = AgentOnDevice(tmp_path / "home")
-    agent.folder.mkdir(mode=0o700)
+def test_what_others_made_or_could_change_is_refused(trap: Callable[[Path], None], open_path: Path) -> None:
+    agent = AgentOnDevice(open_path / "home")
+    agent.folder.mkdir(mode=0o755)
     trap(agent.base)
     elsewhere = agent.folder / "elsewhere"
     with pytest.raises(Refused) as caught:

@@ -15,6 +15,7 @@ from typing import Any, Callable, Dict, Iterator, List, Tuple
 import pytest
 from engine.errors import DeviceLinkLost, DiskAccessDenied, PythonNotFound, RunLost
 from support.device_plays import (
+    TRAFFIC_BYTES,
     PlayUnderWay,
     Watch,
     changed_paths,
@@ -37,7 +38,6 @@ from support.playbooks import ROOT
 from support.sftp_server import SftpServer
 
 pytestmark = pytest.mark.root
-TRAFFIC_BYTES = 1_000_000
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SftpServer]:
 @pytest.fixture(scope="module")
 def devices(tmp_path_factory: pytest.TempPathFactory, need: Callable[..., None]) -> Iterator[List[Device]]:
     """Two for the whole file: one with a sudo password and the oldest Python of pyenv, one with the system's Python."""
-    need("unshare", "nsenter", "sshd", "sudo", "ssh", "openssl", "hostname")
+    need("unshare", "nsenter", "ip", "sshd", "sudo", "ssh", "openssl", "hostname")
     folder = tmp_path_factory.mktemp("devices")
     first = Device(folder, "press-1", sudo_password=True, python_home=next(iter(pythons()), None))
     second = Device(folder, "press-2")
@@ -381,35 +381,6 @@ def test_a_link_that_falls_silent_is_noticed(plant: Plant) -> None:
     assert played.status == 0, played.output
     assert result_of(played, device)["run"] == run
     one_image_more(plant, device, images)
-
-
-@pytest.mark.long
-def test_ten_devices_of_every_python_in_one_run(tmp_path: Path, server: SftpServer) -> None:
-    homes = [*pythons(), None]
-    devices = [Device(tmp_path, "cell-%d" % n, bool(n % 2), homes[n % len(homes)]) for n in range(10)]
-    try:
-        for device in devices:
-            make_disk(device.data / "disk.raw")
-            device.start()
-        plant = make_plant(tmp_path, server, devices)
-        first = plant.play("image")
-        assert first.status == 0, first.output
-        before = {device.name: traffic(device) for device in devices}
-        second = plant.play("image")
-        assert second.status == 0, second.output
-        for device in devices:
-            made = result_of(second, device)
-            assert made["agent"]["sent_bytes"] == 0
-            assert traffic(device) - before[device.name] < TRAFFIC_BYTES
-            assert len(plant.image_names(device)) == 2
-            assert read_back(server, device, tmp_path) == (device.data / "disk.raw").read_bytes()
-        gone = plant.play("agent", "-e", "imaging_agent_state=absent")
-        assert gone.status == 0, gone.output
-        assert not any(device.base.exists() for device in devices)
-        plant.close()
-    finally:
-        for device in devices:
-            device.stop()
 
 
 def test_a_local_device_uses_the_agent_for_what_outlives_the_play(tmp_path: Path, need: Callable[..., None]) -> None:

@@ -10,19 +10,17 @@ import re
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 from engine.agent.bundle import build_bundle
 from engine.agent.jobs import run_job
 from support.guest import HOST_FROM_GUEST, Guest, overlay
 from support.guest_build import GROUP, GuestDisk, guest_disk
+from support.guest_system import SystemUnderLoad, snapshots, wait_for_snapshots
 from support.sftp_server import SftpServer
 
-LOAD = Path(__file__).parents[1] / "support" / "guest_load.py"
 BASE = "/opt/plantops-imaging"
-QUIET = "/etc /usr/bin /usr/sbin /usr/lib/python3.11 /root/quiet /boot/efi"
-DATABASES = {"/var/lib/facts.db": "/run/root.count", "/data/facts.db": "/run/data.count"}
 SLOW_MB_PER_SECOND = 4
 
 pytestmark = [pytest.mark.root, pytest.mark.long]
@@ -49,7 +47,6 @@ def guest(base: GuestDisk, storage: SftpServer, tmp_path_factory: Any) -> Iterat
     with Guest(folder, [overlay(base.path, folder / "disk.qcow2")], base.key) as one:
         one.put(bundle, "/run")
         one.put(storage.key, "/run")
-        one.put(LOAD, "/run")
         one.run("python3 /run/%s install" % bundle.name)
         yield one
 
@@ -91,18 +88,8 @@ def volumes(guest: Guest) -> List[str]:
     return guest.run("lvs --noheadings -o lv_name").split()
 
 
-def snapshots(guest: Guest) -> List[str]:
-    return [name for name in volumes(guest) if name.startswith("plantops_")]
-
-
-def wait_for_snapshots(guest: Guest, process: subprocess.Popen[bytes], count: int = 2) -> List[str]:
-    """Wait until the run has its snapshots and reads."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        found = snapshots(guest)
-        if len(found) == count:
-            return found
-    raise AssertionError("no snapshots: %r" % (process.stdout and process.stdout.read()))
+def is_running(process: subprocess.Popen[bytes]) -> Callable[[], bool]:
+    return lambda: process.poll() is None
 
 
 @pytest.fixture
@@ -118,7 +105,7 @@ def little_room(guest: Guest) -> Iterator[None]:
 def test_a_snapshot_that_runs_full_fails_the_run_and_leaves_nothing(guest: Guest, storage: SftpServer) -> None:
     """The run reads slowly; meanwhile more is written to the volume than its snapshot has room for."""
     run = start(guest, job_of(storage, device="full", limit_read_rate=SLOW_MB_PER_SECOND))
-    wait_for_snapshots(guest, run, 1)
+    wait_for_snapshots(guest, is_running(run), 1)
     guest.run("dd if=/dev/zero of=/root/flood bs=1M count=60 conv=fsync; rm /root/flood")
     outcome = finish(run)
     assert outcome["event"] == "error"
@@ -152,7 +139,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next_and_a_cancelled_run_leave
 ) -> None:
     guest.run("lvcreate -q -y -s -n plantops_mine_0 -l 4 %s/spare" % GROUP)  # has our name, but not our tag
     killed = start(guest, job_of(storage, device="killed", limit_read_rate=SLOW_MB_PER_SECOND))
-    left = [name for name in wait_for_snapshots(guest, killed, 3) if name != "plantops_mine_0"]
+    left = [name for name in wait_for_snapshots(guest, is_running(killed), 3) if name != "plantops_mine_0"]
     guest.run("kill -9 $(cat /run/engine.pid)")
     killed.wait(timeout=60)
     assert set(left) < set(snapshots(guest))
@@ -170,13 +157,8 @@ def test_what_a_killed_run_left_is_removed_by_the_next_and_a_cancelled_run_leave
 def test_the_running_system_is_imaged_under_load_and_its_restored_disk_boots(
     guest: Guest, storage: SftpServer, base: GuestDisk, tmp_path: Path
 ) -> None:
-    guest.run("mkdir -p /root/quiet; for n in 1 2 3; do head -c 1000000 /dev/urandom > /root/quiet/$n; done; sync")
-    loads = [
-        guest.popen(
-            "echo $$ >> /run/loads; exec python3 /run/guest_load.py %s %s %s.load" % (database, count, database)
-        )
-        for database, count in DATABASES.items()
-    ]
+    system = SystemUnderLoad(guest)
+    system.start()
     first = image(guest, job_of(storage))
     assert first["event"] == "result", first
     # Read from a disk whose first image is still in this machine's memory: files rewritten in place, one on the EFI partition.
@@ -184,32 +166,22 @@ def test_the_running_system_is_imaged_under_load_and_its_restored_disk_boots(
     guest.run(
         "tr a-z A-Z < /boot/efi/EFI/debian/grubx64.efi | dd of=/boot/efi/EFI/debian/grubx64.efi conv=notrunc; sync"
     )
-    # /etc/lvm/backup is LVM's own: any of its tools, and every boot, may write it anew.
-    guest.run(
-        "find %s -type f -not -path '/etc/lvm/backup/*' -print0 | sort -z | xargs -0 sha256sum > /run/hashes" % QUIET
-    )
-    hashes = guest.run("cat /run/hashes")
-    assert hashes.count("\n") > 1000
-    machine = guest.run("cat /etc/machine-id")
-    before = counts(guest)
+    system.note_quiet_files()
     run = start(guest, job_of(storage))
-    wait_for_snapshots(guest, run)
-    after = counts(guest)
+    wait_for_snapshots(guest, is_running(run))
+    system.note_moment_after_the_snapshots()
     second = finish(run)
     assert second["event"] == "result", second
     assert not snapshots(guest)
     assert second["image"] != first["image"]
-    assert all(after[name] < now for name, now in counts(guest).items()), "no load"
+    assert system.is_at_work(), "no load"
     assert_what_was_imaged(second, storage)
     tables = {name: guest.run("dmsetup table %s-%s" % (GROUP, name)) for name in ("root", "data", "spare")}
     starts = dict(
         line.split()
         for line in guest.run("cd /sys/class/block; for n in vda?; do echo $(cat $n/dev $n/start); done").splitlines()
     )
-    for load in loads:
-        load.kill()
-        load.wait()
-    guest.run("kill $(cat /run/loads)")
+    system.stop()
 
     restored = tmp_path / "restored.raw"
     with open(restored, "wb") as file:
@@ -222,28 +194,8 @@ def test_the_running_system_is_imaged_under_load_and_its_restored_disk_boots(
         assert done.returncode == 0, done.stdout
         assert "recovering journal" not in done.stdout
     with Guest(tmp_path / "again", [restored], base.key) as again:
-        assert "login:" in again.console_text()
-        assert again.run("cat /etc/machine-id") == machine
-        again.run("cat > /run/hashes", data=hashes.encode())
-        assert again.run("sha256sum --quiet -c /run/hashes 2>&1", check=False) == ""
-        assert not snapshots(again)
+        system.assert_is(again)
         assert "failed" not in again.run("vgck %s 2>&1" % GROUP)
-        for database, count in DATABASES.items():
-            rows, highest, total, whole = again.run("python3 -c '%s' %s" % (_ASK, database)).split()
-            assert whole == "ok"
-            assert rows == highest
-            assert int(total) == int(rows) * (int(rows) + 1) // 2
-            assert before[count] <= int(rows) <= after[count] + 1
-
-
-_ASK = (
-    'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); print(*c.execute("select count(*), max(number) from facts").fetchone(),'
-    ' c.execute("select total from sums").fetchone()[0], c.execute("pragma integrity_check").fetchone()[0])'
-)
-
-
-def counts(guest: Guest) -> Dict[str, int]:
-    return {name: int(guest.run("cat " + name)) for name in DATABASES.values()}
 
 
 def assert_what_was_imaged(result: Dict[str, Any], storage: SftpServer) -> None:

@@ -22,6 +22,7 @@ from .playbooks import ROOT, Played
 from .sftp_server import SftpServer
 
 MAKE = "Make an image"
+TRAFFIC_BYTES = 1_000_000  # what a run may cost the controller's line to a device that has the agent
 
 
 def make_disk(path: Path, size_mib: int = 16) -> None:
@@ -47,6 +48,8 @@ def make_plant(folder: Path, server: SftpServer, devices: List[Device], **settin
     )
     plant.settings.update(settings)
     plant.storage = server.root
+    for device in devices:
+        device.reach(server.port)
     return plant
 
 
@@ -140,8 +143,8 @@ class PlayUnderWay:
                 continue
         self.process.wait()
 
-    def finish(self) -> Played:
-        status = self.process.wait(180)
+    def finish(self, seconds: float = 180) -> Played:
+        status = self.process.wait(seconds)
         lines = (self.plant.folder / "results.jsonl").read_text(encoding="utf-8").splitlines()
         return Played(status, self.log.read_text(encoding="utf-8"), [json.loads(line) for line in lines])
 

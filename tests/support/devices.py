@@ -1,14 +1,16 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test devices: each a root of its own (overlay, process and mount namespace) with its own sshd, user, sudo and Python.
+"""Test devices: each a root of its own (overlay; process, mount and network namespace) with its own sshd, user, sudo and Python.
 
-Everything that a device writes lies in ``changes`` on this machine, which is what tests compare. The network is shared, so
-that a device reaches servers on loopback; the controller reaches it through a proxy, which counts, cuts and silences.
+Everything that a device writes lies in ``changes`` on this machine, which is what tests compare. Its network is its own
+loopback. Two kinds of wires lead out, each a proxy, which counts, cuts and silences: from this machine to its sshd, and from
+a port of the device to the server that listens on the same port here.
 """
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import shutil
@@ -16,21 +18,25 @@ import signal
 import socket
 import stat
 import subprocess
+import threading
 import time
 import uuid
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from .playbooks import Site
 from .proxy import Proxy
-from .sftp_server import free_port, make_key
+from .sftp_server import make_key
 
 USER = "tech"
 SUDO_PASSWORD = "only-the-technician-knows-81"
 PYTHON = "/usr/local/python/bin/python3"
+SSH_PORT = 22
+_SPACES = ("--mount", "--pid", "--uts", "--net")
+_CLONE_NEWNET = 0x40000000  # linux/sched.h
 _INIT = """
 set -e
-mount -t overlay overlay -o "lowerdir=/,upperdir=$CHANGES,workdir=$WORK" "$ROOT"
+mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$CHANGES,workdir=$WORK" "$ROOT"
 mount -t proc proc "$ROOT/proc"
 mount --rbind /dev "$ROOT/dev"
 mount --rbind /sys "$ROOT/sys"
@@ -39,6 +45,7 @@ mkdir "$ROOT/run/sshd"
 mount --bind "$DATA" "$ROOT/data"
 [ -z "$PYTHON_HOME" ] || mount --bind "$PYTHON_HOME" "$ROOT/usr/local/python"
 hostname "$NAME"
+ip link set lo up
 exec chroot "$ROOT" /bin/sh -c 'while :; do sleep 3600; done'
 """
 
@@ -67,13 +74,18 @@ class Device:
     """A device that is reached over SSH as ``tech``, who may become root with or without a password."""
 
     def __init__(
-        self, folder: Path, name: str, sudo_password: bool = False, python_home: Optional[Path] = None
+        self,
+        folder: Path,
+        name: str,
+        sudo_password: bool = False,
+        python_home: Optional[Path] = None,
+        system: Path = Path("/"),
     ) -> None:
         self.folder = folder / name
         self.name = name
+        self.system = system
         self.changes = self.folder / "changes"
         self.data = self.folder / "data"
-        self.port = free_port()
         self.sudo_password = sudo_password
         self.python_home = python_home
         for path in ("changes", "work", "root", "data", "keys"):
@@ -84,6 +96,7 @@ class Device:
         self._init: Optional[subprocess.Popen[bytes]] = None
         self._server: Optional[subprocess.Popen[bytes]] = None
         self.proxy: Optional[Proxy] = None
+        self.wires: Dict[int, Proxy] = {}
 
     @property
     def base(self) -> Path:
@@ -95,12 +108,23 @@ class Device:
             os.environ,
             CHANGES=str(self.changes),
             WORK=str(self.folder / "work"),
+            LOWER=str(self.system),
             ROOT=str(self.folder / "root"),
             DATA=str(self.data),
             PYTHON_HOME=str(self.python_home or ""),
             NAME=self.name,
         )
-        command = ["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child", "--propagation", "private"]
+        command = [
+            "unshare",
+            "--mount",
+            "--pid",
+            "--uts",
+            "--net",
+            "--fork",
+            "--kill-child",
+            "--propagation",
+            "private",
+        ]
         with open(self.folder / "init.log", "wb") as log:
             self._init = subprocess.Popen(
                 [*command, "sh", "-c", _INIT],
@@ -112,8 +136,40 @@ class Device:
             )
         _wait(self._inside_is_ready, "the namespaces of %s" % self.name, self.folder / "init.log")
         self.start_server()
-        self.proxy = Proxy(self.port)
+        self.proxy = Proxy(SSH_PORT, connect=self.connect)
         return self
+
+    def reach(self, port: int) -> Proxy:
+        """Let what the device asks of its own loopback at ``port`` reach this machine's; return the wire."""
+        if port not in self.wires:
+            listener = self._in_its_network(lambda: socket.create_server(("127.0.0.1", port), backlog=100))
+            self.wires[port] = Proxy(port, listener=listener)
+        return self.wires[port]
+
+    def connect(self, port: int) -> socket.socket:
+        """Connect to a server of the device from this machine."""
+        return self._in_its_network(lambda: socket.create_connection(("127.0.0.1", port), 10))
+
+    def _in_its_network(self, make: Callable[[], socket.socket]) -> socket.socket:
+        """A socket belongs for good to the network namespace of the thread that makes it [network_namespaces(7)]."""
+        made: List[socket.socket] = []
+        failed: List[BaseException] = []
+
+        def work() -> None:
+            try:
+                with open("/proc/%d/ns/net" % self._init_pid(), "rb") as namespace:
+                    if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET):
+                        raise OSError(ctypes.get_errno(), "setns")
+                made.append(make())
+            except (OSError, AssertionError) as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        if failed:
+            raise failed[0]
+        return made[0]
 
     def start_server(self) -> None:
         """Start sshd; :meth:`kill_server` ended the one before."""
@@ -125,7 +181,7 @@ class Device:
                 stderr=log,
                 start_new_session=True,
             )
-        _wait(lambda: _listens(self.port), "sshd of %s" % self.name, self.folder / "sshd.log")
+        _wait(self._server_listens, "sshd of %s" % self.name, self.folder / "sshd.log")
 
     def kill_server(self) -> None:
         """Kill sshd with all its sessions; what left its session lives on."""
@@ -138,7 +194,7 @@ class Device:
 
     def inside(self, *command: str) -> List[str]:
         """Return the command that runs ``command`` as root on the device."""
-        return ["nsenter", "--target", str(self._init_pid()), "--mount", "--pid", "--uts", "--root", "--wd", *command]
+        return ["nsenter", "--target", str(self._init_pid()), *_SPACES, "--root", "--wd", *command]
 
     def run(self, *command: str) -> str:
         return subprocess.run(self.inside(*command), check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -203,8 +259,9 @@ class Device:
         return variables
 
     def stop(self) -> None:
-        if self.proxy is not None:
-            self.proxy.close()
+        for proxy in [self.proxy, *self.wires.values()]:
+            if proxy is not None:
+                proxy.close()
         if self._init is not None:
             os.killpg(self._init.pid, signal.SIGKILL)
             self._init.wait()
@@ -230,9 +287,9 @@ class Device:
             ("group", "%s:x:4711:" % USER),
             ("shadow", "%s:%s:19000:0:99999:7:::" % (USER, password)),
         ):
-            before = Path("/etc", name).read_text(encoding="utf-8")
-            (etc / name).write_text(before + line + "\n", encoding="utf-8")
-            shutil.copymode("/etc/%s" % name, str(etc / name))
+            given = self.system / "etc" / name
+            (etc / name).write_text(given.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
+            shutil.copymode(str(given), str(etc / name))
         (etc / "hosts").write_text("127.0.0.1 localhost %s\n" % self.name, encoding="utf-8")
         rule = etc / "sudoers.d" / USER
         rule.write_text("%s ALL=(ALL) %sALL\n" % (USER, "" if self.sudo_password else "NOPASSWD: "), encoding="utf-8")
@@ -246,11 +303,18 @@ class Device:
         home.chmod(0o700)
         shutil.copy(str(self.host_key), str(etc / "ssh" / "device_host_key"))
         (etc / "ssh" / "device_config").write_text(
-            "Port %d\nListenAddress 127.0.0.1\nHostKey /etc/ssh/device_host_key\nPidFile none\nUsePAM no\n"
+            "Port 22\nListenAddress 127.0.0.1\nHostKey /etc/ssh/device_host_key\nPidFile none\nUsePAM no\n"
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 100\nStrictModes no\n"
-            "Subsystem sftp internal-sftp\n" % self.port,
+            "Subsystem sftp internal-sftp\n",
             encoding="utf-8",
         )
+
+    def _server_listens(self) -> bool:
+        try:
+            self.connect(SSH_PORT).close()
+        except OSError:
+            return False
+        return True
 
     def _inside_is_ready(self) -> bool:
         try:
@@ -306,11 +370,6 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _wait(condition: Any, what: str, log: Path) -> None:

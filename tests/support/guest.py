@@ -30,7 +30,7 @@ class Guest:
         self.console = folder / "console.log"
         self._process: Optional[subprocess.Popen[bytes]] = None
 
-    def start(self, *, wait_for: str = "login:", timeout_seconds: float = 240) -> Guest:
+    def start(self, *, wait_for: str = "login:", timeout_seconds: float = 600) -> Guest:
         """Switch on and wait until the console shows ``wait_for``."""
         command = [
             *qemu_command(self.memory_mib),
@@ -58,7 +58,7 @@ class Guest:
     def ssh_command(self) -> List[str]:
         options = ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
         command = ["ssh", "-F", "none", "-i", str(self.key), "-p", str(self.port)]
-        for option in (*options, "IdentitiesOnly=yes", "ConnectTimeout=60"):
+        for option in (*options, "IdentitiesOnly=yes", "ConnectTimeout=180"):
             command += ["-o", option]
         return [*command, "root@127.0.0.1"]
 

@@ -114,6 +114,13 @@ class GuestDisk:
         self.log = folder / "build.log"
 
 
+def cache_folder() -> Path:
+    """Where what takes minutes to make is kept between test runs."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "plantops-imaging-tests"
+    base.mkdir(parents=True, exist_ok=True)
+    return base
+
+
 def mirror() -> str:
     """Where this machine's own packages come from."""
     command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Component: main"]
@@ -123,10 +130,9 @@ def mirror() -> str:
 
 def guest_disk() -> GuestDisk:
     """Return the disk, made now if the cache has none of this recipe."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "plantops-imaging-tests"
+    base = cache_folder()
     recipe = "\0".join([RELEASE, _PACKAGES, _INSTALL, repr(_FILES), repr(_MASKED), str(DISK_BYTES)])
     folder = base / ("guest-" + hashlib.sha256(recipe.encode()).hexdigest()[:16])
-    base.mkdir(parents=True, exist_ok=True)
     with open(base / "lock", "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two test processes make it once
         if not folder.exists():

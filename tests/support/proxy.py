@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from typing import Iterator, List, Optional, Tuple
+from typing import Callable, Iterator, List, Optional, Tuple
 
 _PIECE_BYTES = 256 << 10
 
@@ -30,10 +30,20 @@ def accepted(listener: socket.socket) -> Iterator[socket.socket]:
 
 
 class Proxy:
-    """Forwards connections to ``port``. ``round_trip_seconds`` is added to each round trip, half of it each way."""
+    """Forwards connections to ``port``. ``round_trip_seconds`` is added to each round trip, half of it each way.
 
-    def __init__(self, port: int, round_trip_seconds: float = 0.0) -> None:
+    ``connect`` and ``listener`` let either end lie in another network than this process's.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        round_trip_seconds: float = 0.0,
+        connect: Callable[[int], socket.socket] = lambda port: socket.create_connection(("127.0.0.1", port), 10),
+        listener: Optional[socket.socket] = None,
+    ) -> None:
         self._target = port
+        self._connect = connect
         self._delay = round_trip_seconds / 2
         self._lock = threading.Lock()
         self._open: List[socket.socket] = []
@@ -43,7 +53,7 @@ class Proxy:
         self.forwarded_bytes = 0
         self.connections = 0
         self._cut_after: Optional[int] = None
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -86,9 +96,9 @@ class Proxy:
             try:
                 if self._is_cut:
                     raise ConnectionRefusedError
-                server = socket.create_connection(("127.0.0.1", self._target), 10)
+                server = self._connect(self._target)
                 server.settimeout(None)
-            except OSError:
+            except (OSError, AssertionError):
                 client.close()
                 continue
             for connection in (client, server):

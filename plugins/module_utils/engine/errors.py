@@ -688,6 +688,12 @@ class AgentAnswerInvalid(AgentError):
     hint = "Install it anew: run the playbook agent with imaging_agent_state absent, then with latest."
 
 
+class DeviceAnswerEndless(AgentError):
+    code = "A405"
+    message = "{device} answered a question with more than {mebibytes} MiB, so the answer was cut off."
+    hint = "No answer is that large: the device may be in somebody else's hands. Look at its python3 and at the profile of the user who logs in."
+
+
 class AgentMissing(AgentError):
     code = "A404"
     message = "{device} has no agent, so there is no run {run} to ask for."

@@ -70,11 +70,14 @@ class Device:
     def put_data(self, dummy_data: bytes, name: str) -> str:
         return "/tmp/task/" + name
 
+    def drop_folder(self) -> None:
+        """Here is none."""
+
     def run(self, words: List[str]) -> Answer:
         self.asked.append(words)
         if words[0] == "/bin/sh" and words[2].startswith("test"):
             return Answer(self.answers["base_exists"], "", "")
-        verb = "probe" if words[0] == "/bin/sh" else words[2]
+        verb = "probe" if words[0] == "/bin/sh" else words[3]
         answer = self.answers[verb]
         answer = answer(words) if callable(answer) else answer
         text = answer if isinstance(answer, str) else json.dumps(answer)
@@ -88,7 +91,7 @@ def agent_of(device: Device) -> Agent:
 
 
 def status_of(words: List[str], **more: Any) -> Dict[str, Any]:
-    return {"ok": True, "run": words[3], "status": dict({"run": words[3], "state": "done"}, **more)}
+    return {"ok": True, "run": words[4], "status": dict({"run": words[4], "state": "done"}, **more)}
 
 
 def image_action(device: Device, monkeypatch: pytest.MonkeyPatch) -> ImageAction:
@@ -233,7 +236,7 @@ def test_secrets_are_sealed_for_the_run_that_was_asked_for(wrong: Dict[str, Any]
     runs = _run.Runs(device, agent_of(device), {"verb": "image"})  # type: ignore[arg-type]
     with pytest.raises(AgentAnswerInvalid, match="answered start"):
         runs.start()
-    assert device.asked[-1][2] == "start", "nothing was delivered"
+    assert device.asked[-1][3] == "start", "nothing was delivered"
 
 
 def test_a_device_that_does_not_wait_is_asked_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from typing import Any, Dict, List
 
 import pytest
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import ConnectionUnfit, DeviceLinkLost
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    ConnectionUnfit,
+    DeviceAnswerEndless,
+    DeviceLinkLost,
+)
 from ansible_collections.plantops.imaging.plugins.plugin_utils import _link
 from ansible_collections.plantops.imaging.plugins.plugin_utils._run import name_of
 
@@ -46,6 +52,7 @@ class Action:
         self._connection = Connection(transport, **options)
         self.script = list(script)
         self.commands: List[str] = []
+        self.client: Any = None
 
     def _low_level_execute_command(self, command: str) -> Dict[str, Any]:
         self.commands.append(command)
@@ -117,6 +124,79 @@ def test_a_refused_login_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(AnsibleAuthenticationFailure):
         link.run(["true"])
     assert clock.pauses == [], "an account would be locked"
+
+
+def a_device_that_hangs(monkeypatch: pytest.MonkeyPatch, answers_first: int) -> Action:
+    """Answers some questions and then none: what asks is a process that waits, as ssh does."""
+    monkeypatch.setattr(_link, "_ANSWER_SECONDS", 0.3)
+    action = Action()
+
+    def ask(command: str) -> Dict[str, Any]:
+        action.commands.append(command)
+        if len(action.commands) > answers_first:
+            action.client = subprocess.Popen(["sleep", "1000"])
+            action.client.wait()
+        return {"rc": 0, "stdout": "out", "stderr": ""}
+
+    monkeypatch.setattr(action, "_low_level_execute_command", ask)
+    return action
+
+
+def test_a_device_that_does_not_answer_is_a_lost_connection_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its disk hangs, or it stalls on purpose, while the connection lives."""
+    action = a_device_that_hangs(monkeypatch, 1)
+    said: List[str] = []
+    link = _link.Link(action, "press-1", said.append, 0.5)
+    assert link.run(["first"]).stdout == "out"
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(DeviceLinkLost, match="did not answer within"):
+        link.run(["second"])
+    assert action.client.wait(10) == -signal.SIGTERM, "what waited for it is ended"
+    assert (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0]) == (before, 0)
+
+
+def test_a_device_that_never_answers_anything_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    action = a_device_that_hangs(monkeypatch, 0)
+    with pytest.raises(AnsibleConnectionFailure, match="did not answer within"):
+        _link.Link(action, "press-1", lambda dummy: None, 0.5).run(["first"])
+
+
+def test_an_answer_without_an_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the ssh plugin does it: what comes is kept until the command ends."""
+    action = Action()
+    kept = []
+
+    def ask(dummy_command: str) -> Dict[str, Any]:
+        action.client = subprocess.Popen(["yes", "x" * 4000], stdout=subprocess.PIPE)
+        assert action.client.stdout is not None
+        while True:
+            kept.append(action.client.stdout.read(1 << 20))
+            assert len(kept) < 4000, "the controller's memory is full"
+
+    monkeypatch.setattr(action, "_low_level_execute_command", ask)
+    link = _link.Link(action, "press-1", lambda dummy: None, 600)
+    with pytest.raises(DeviceAnswerEndless, match="more than 256 MiB"):
+        link.run(["first"])
+    assert action.client.wait(10) == -signal.SIGTERM
+
+
+def test_a_time_limit_of_the_task_is_the_one_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    class TaskTimeout(Exception):
+        """Stands for Ansible's own."""
+
+    def out_of_time(dummy_number: int, dummy_frame: Any) -> None:
+        action.client.kill()
+        raise TaskTimeout
+
+    action = a_device_that_hangs(monkeypatch, 0)
+    before = signal.signal(signal.SIGALRM, out_of_time)
+    signal.setitimer(signal.ITIMER_REAL, 0.8)
+    try:
+        with pytest.raises(TaskTimeout):
+            _link.Link(action, "press-1", lambda dummy: None, 0.5).run(["first"])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_silent_server_is_noticed_unless_the_site_says_how() -> None:

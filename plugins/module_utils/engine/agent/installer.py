@@ -118,10 +118,10 @@ def _compile(folder: str, final: str) -> None:
 
 def complaint(folder: str, document: Document) -> Optional[str]:
     """Try the installation in ``folder`` with this Python; return what is wrong, None when it works."""
-    reason, dummy_answer = _run([sys.executable, "-c", _LOAD_LIBRARIES, folder, os.path.join(folder, "site")])
+    reason, dummy_answer = _run([sys.executable, "-I", "-c", _LOAD_LIBRARIES, folder, os.path.join(folder, "site")])
     if reason is not None:
         return reason
-    reason, answer = _run([sys.executable, os.path.join(folder, "agent.py"), "version"])
+    reason, answer = _run([sys.executable, "-I", os.path.join(folder, "agent.py"), "version"])
     if reason is not None:
         return reason
     try:

@@ -36,11 +36,10 @@ def telling(operation: str, path: str) -> Iterator[None]:
 
 
 def make_directory(path: str) -> None:
-    """Make ``path`` with mode 0700 unless it is there, and check it.
+    """Make ``path`` with mode 0700 unless it is there, and check it. The caller has checked the directory above.
 
-    :raises AgentPathUnsafe: when it, or the directory above, belongs to others. :raises AgentFileFailed:
+    :raises AgentPathUnsafe: when it belongs to others. :raises AgentFileFailed:
     """
-    check_directory(os.path.dirname(path))
     with telling("Making the directory", path):
         with contextlib.suppress(FileExistsError):
             os.mkdir(path, 0o700)

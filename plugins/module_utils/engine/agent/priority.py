@@ -33,6 +33,8 @@ def lower_priority() -> List[str]:
     number = _IOPRIO_SET.get(platform.machine())
     if number is not None and ctypes.CDLL(None).syscall(number, 1, 0, _IOPRIO_IDLE) == 0:
         done.append("I/O class idle")
+    if _written("/proc/self/oom_score_adj", "1000"):
+        done.append("first to go when memory is short")
     return done
 
 
@@ -41,11 +43,13 @@ def _lower_group() -> bool:
 
     Only in a session of our own: whoever started us in his must not be slowed down.
     """
-    if os.getsid(0) != os.getpid():
-        return False
+    return os.getsid(0) == os.getpid() and _written("/proc/self/autogroup", "19")
+
+
+def _written(path: str, text: str) -> bool:
     try:
-        with open("/proc/self/autogroup", "w", encoding="ascii") as file:
-            file.write("19")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
     except OSError:
         return False
     return True

@@ -22,6 +22,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 ROOT_BASE = "/opt/plantops-imaging"
 _ENTRIES = {"parts", "versions", "current", "previous", "spool", "run.lock", "made"}
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_OTHERS_GET_IN = stat.S_IXGRP | stat.S_IXOTH
 _MUSL_LOADER = re.compile(rb"/lib[0-9A-Za-z/_.-]*/ld-musl-[0-9A-Za-z_]+\.so\.1")
 _EXECUTABLE_HEAD_BYTES = 64 << 10
 _LONGEST_LOADER_SECONDS = 10
@@ -90,23 +91,34 @@ def distrust(base: str) -> Optional[Distrust]:
 
     A base that does not exist is judged by the directories above it. It must be ``resolved``.
     """
-    parent = os.path.dirname(base)
     if os.path.islink(base):
         return Distrust(base, "is a link")
-    if parent == base or not os.path.isabs(base):
+    if os.path.dirname(base) == base or not os.path.isabs(base):
         return Distrust(base, "is no folder that the agent could have for itself")
-    for folder in _above(parent):
-        status = os.lstat(folder)
-        # Where the sticky bit is set, others can't rename what is ours; the parent itself gets no such benefit.
-        sticky = status.st_mode & stat.S_ISVTX and folder != parent
-        found = _wrong(folder, status, writable=bool(sticky))
-        if found is not None:
-            return found
+    found = distrust_above(base)
+    if found is not None:
+        return found
     if not os.path.lexists(base):
         return None
     if not os.path.isdir(base):
         return Distrust(base, "is no folder")
     return _inside(base)
+
+
+def distrust_above(base: str) -> Optional[Distrust]:
+    """Return which of the directories above ``base`` lets others put something else in its place; None when none does."""
+    parent = os.path.dirname(base)
+    closed = False
+    for folder in reversed(list(_above(parent))):
+        status = os.lstat(folder)
+        # Where the sticky bit is set, others can't rename what is ours; the parent itself gets no such benefit.
+        sticky = status.st_mode & stat.S_ISVTX and folder != parent
+        # Below a home that nobody else gets into, folders that a careless umask left open to a group do no harm.
+        found = _wrong(folder, status, writable=bool(sticky) or closed)
+        if found is not None:
+            return found
+        closed = closed or not status.st_mode & _OTHERS_GET_IN
+    return None
 
 
 def _above(folder: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ import shutil
 import time
 from typing import Any, Dict, Iterator, List, Optional
 
-from ..errors import AgentFileFailed, RunIdInvalid, RunLives, RunNotReady, RunUnknown
+from ..errors import AgentFileFailed, AgentPathUnsafe, RunIdInvalid, RunLives, RunNotReady, RunUnknown
 from .locks import is_locked, lock_exclusive
 from .owned_files import (
     check_directory,
@@ -28,6 +28,7 @@ from .owned_files import (
     telling,
     write_document,
 )
+from .probe import distrust_above, resolved
 
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 _STEP_SECONDS = 0.05
@@ -79,8 +80,16 @@ class Spool:
 
     def prepare(self) -> None:
         """:raises AgentPathUnsafe: when somebody else could write there. :raises AgentFileFailed:"""
+        self._check_above()
         make_directory(self.base)
         make_directory(self.path)
+
+    def _check_above(self) -> None:
+        if os.name == "nt":
+            return  # mode bits say nothing there: the installer sets an access list
+        found = distrust_above(resolved(self.base))
+        if found is not None:
+            raise AgentPathUnsafe(path=found.path, reason="it " + found.reason)
 
     # -- runs ---------------------------------------------------------------------------------------------------------
 
@@ -114,7 +123,7 @@ class Spool:
     def _is_there(self) -> bool:
         if not os.path.lexists(self.path):
             return False
-        check_directory(os.path.dirname(self.base))
+        self._check_above()
         check_directory(self.base)
         check_directory(self.path)
         return True

@@ -30,8 +30,8 @@ def no_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """The trials start two processes each; hundreds of installations are made here."""
 
     def run(command: List[str]) -> Tuple[Optional[str], str]:
-        agent = Path(command[1])
-        return None, json.dumps({"ok": agent.exists() or command[1] == "-c", "id": _identity(agent)})
+        agent = Path(command[2])
+        return None, json.dumps({"ok": agent.exists() or command[2] == "-c", "id": _identity(agent)})
 
     monkeypatch.setattr(installer, "_run", run)
 

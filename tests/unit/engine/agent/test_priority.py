@@ -21,7 +21,8 @@ from engine.agent.priority import lower_priority
 done = lower_priority()
 words = open("/proc/self/autogroup").read().split() if os.path.exists("/proc/self/autogroup") else []
 group = words[-1] if words else None
-print(json.dumps({"done": done, "nice": os.nice(0), "group": group}))
+memory = int(open("/proc/self/oom_score_adj").read())
+print(json.dumps({"done": done, "nice": os.nice(0), "group": group, "memory": memory}))
 """
 
 
@@ -40,6 +41,7 @@ def test_priority(own_session: bool) -> None:
     found = lowered(own_session)
     assert found["nice"] == 19
     assert "I/O class idle" in found["done"]
+    assert found["memory"] == 1000, "short of memory, the system ends the run and not the plant's programs"
     if found["group"] is not None:
         assert found["group"] == ("19" if own_session else before)
         assert ("autogroup 19" in found["done"]) == own_session

@@ -14,7 +14,8 @@ from typing import Any, Callable, Dict
 
 import pytest
 from engine.agent import installer, probe
-from engine.errors import InstallationUnsafe
+from engine.agent.spool import Spool
+from engine.errors import AgentPathUnsafe, InstallationUnsafe
 from support.bundles import SmallBundle, tree
 
 
@@ -116,11 +117,11 @@ SPOILED: Dict[str, Callable[[Path], Any]] = {
 
 @pytest.mark.root
 @pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
-def test_what_others_could_change_is_neither_used_nor_removed(spoil: Callable[[Path], Any], tmp_path: Path) -> None:
-    base = tmp_path / "grand" / "parent" / "agent"
+def test_what_others_could_change_is_neither_used_nor_removed(spoil: Callable[[Path], Any], open_path: Path) -> None:
+    base = open_path / "grand" / "parent" / "agent"
     SmallBundle("1.0").install(base)
     spoil(base)
-    before = tree(tmp_path)
+    before = tree(open_path)
     answer = probe.probe(str(base))
     assert answer["unsafe"]
     assert (answer["parts"], answer["versions"], answer["current"]) == ([], [], None)
@@ -128,7 +129,27 @@ def test_what_others_could_change_is_neither_used_nor_removed(spoil: Callable[[P
         SmallBundle("2.0").install(base)
     with pytest.raises(InstallationUnsafe):
         installer.remove(str(base))
-    assert tree(tmp_path) == before
+    assert tree(open_path) == before
+
+
+def test_folders_open_to_a_group_below_a_closed_home_are_no_harm(open_path: Path) -> None:
+    """What a umask of 002, as some distributions give to users, makes of ~/.local/share."""
+    home = open_path / "home"
+    base = home / ".local" / "share" / "agent"
+    base.parent.mkdir(parents=True)
+    for folder in (home / ".local", base.parent):
+        folder.chmod(0o775)
+    home.chmod(0o700)
+    assert SmallBundle("1.0").install(base)["changed"]
+    Spool(str(base)).prepare()
+    for mode in (0o710, 0o701, 0o755):
+        home.chmod(mode)
+        assert "can be written by others" in str(probe.probe(str(base))["unsafe"])
+        with pytest.raises(AgentPathUnsafe):
+            Spool(str(base)).prepare()
+    home.chmod(0o700)
+    base.chmod(0o770)
+    assert probe.probe(str(base))["unsafe"], "what the agent makes is closed by itself"
 
 
 @pytest.mark.root
