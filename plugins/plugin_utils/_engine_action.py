@@ -20,7 +20,7 @@ from ._agent import Agent, AgentRefused
 from ._answers import error_of, progress_of, result_of, said
 from ._device_action import DeviceAction, display
 from ._engine_process import EngineProcess
-from ._progress import ProgressLines
+from ._progress_reporter import ProgressReporter
 from ._run import Runs
 
 
@@ -32,12 +32,17 @@ class EngineAction(DeviceAction):
 
     def work(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
         """Run the job. A local device without an agent needs none: the engine is here already, as a process."""
+        self._progress = ProgressReporter(self._task._uuid, self._host, self.verb, display.display)
         job = job_of(self.verb, arguments, self._task.check_mode)
         job["timestamp"] = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         needs_agent = not arguments.get("wait", True) or arguments.get("run")
         if self.is_local() and not needs_agent and not self.has_local_agent():
             return self._run_here(job, arguments)
         return self._run_there(job, arguments)
+
+    def connection_lost(self, is_lost: bool) -> None:
+        """Show it beside the device's progress."""
+        self._progress.connection_lost(is_lost)
 
     def finish(self, event: Dict[str, Any]) -> Dict[str, Any]:
         """Turn the engine's result into the task's."""
@@ -47,6 +52,7 @@ class EngineAction(DeviceAction):
 
     def _run_there(self, job: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
         link = self.open_link(arguments)
+        self._progress.enter("connecting")
         agent = self.look_at_agent(link, arguments)
         runs = Runs(link, agent, job)
         if arguments.get("run"):
@@ -55,7 +61,9 @@ class EngineAction(DeviceAction):
             return self._go_on(runs, arguments)
         if self._task.check_mode:
             return self._check(agent, runs, arguments)
+        self._progress.enter("agent")
         installed = self.install(agent)
+        self._progress.enter("starting")
         handle = runs.start()
         if handle.attached:
             self.say("the run %s is under way already and is followed" % handle.run)
@@ -85,10 +93,9 @@ class EngineAction(DeviceAction):
         return dict(self._follow(runs, run, arguments), agent=planned.as_dict())
 
     def _follow(self, runs: Runs, run: str, arguments: Dict[str, Any]) -> Dict[str, Any]:
-        lines = ProgressLines(self._host, self.verb, display.display)
         with _interruptible(bool(arguments.get("cancel_on_interrupt"))):
             try:
-                status = runs.follow(run, lines.show)
+                status = runs.follow(run, self._progress.show)
             except KeyboardInterrupt:
                 self.say("the play was interrupted, so the run %s is cancelled" % run)
                 runs.cancel(run)
@@ -106,12 +113,12 @@ class EngineAction(DeviceAction):
 
     def _run_here(self, job: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
         process = EngineProcess(job, secrets_of(self.spec, arguments), self.local_prefix())
-        lines = ProgressLines(self._host, self.verb, display.display)
+        self._progress.enter("starting")
         warnings: List[str] = []
 
         def on_event(event: Dict[str, Any]) -> None:
             if event.get("event") == "status":
-                lines.show(progress_of(event))
+                self._progress.show(dict(progress_of(event), warnings=warnings))
             elif event.get("event") == "warning":
                 warnings.append(said(str(event.get("message"))))
 

@@ -1,0 +1,143 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A few lines at the bottom of a terminal that are redrawn in place, below whatever else is printed.
+
+The cursor stays visible, no mode of the terminal outlives a write, and nothing is switched to another screen: a process
+that is killed leaves a usable terminal. What others print goes through byte for byte; it only finds the lines gone while
+it is printed.
+
+This file is PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from typing import Any, List, Sequence, Tuple
+
+from ._progress_drawing import Line
+
+_ERASE_TO_END_OF_LINE = "\x1b[K"
+_ERASE_BELOW = "\x1b[J"
+_DEFAULT_SIZE = (80, 24)
+# What is wider than it should be (a character that rich and the terminal measure differently) is cut off, not wrapped.
+_WRAP_OFF, _WRAP_ON = "\x1b[?7l", "\x1b[?7h"
+
+
+class Screen:
+    """The lines at the bottom. ``lock`` is what everything that prints takes; it must be reentrant."""
+
+    def __init__(self, stream: Any, lock: Any, wraps_again: bool = True) -> None:
+        self._stream = stream
+        self._descriptor = stream.fileno()
+        self._lock = lock
+        self._wraps_again = wraps_again
+        self._lines: List[Line] = []
+        self._on_screen: List[int] = []
+        self._is_mid_line = False
+        self._poll = select.poll()
+        self._poll.register(self._descriptor, select.POLLOUT)
+
+    def size(self) -> Tuple[int, int]:
+        """Return columns and rows as they are now."""
+        try:
+            columns, rows = os.get_terminal_size(self._descriptor)
+        except OSError:
+            return _DEFAULT_SIZE
+        return columns or _DEFAULT_SIZE[0], rows or _DEFAULT_SIZE[1]
+
+    def draw(self, lines: Sequence[Line]) -> bool:
+        """Draw, unless somebody is printing or the terminal takes nothing (Ctrl-S, a slow line): False then.
+
+        :raises OSError: when the terminal is gone.
+        """
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if self._is_mid_line or not self._poll.poll(0):
+                return False
+            self._lines = list(lines)
+            self._redraw()
+        finally:
+            self._lock.release()
+        return True
+
+    def print_above(self, stream: Any, text: str) -> int:
+        """Print on ``stream``, which shows on this terminal, what somebody else wants to print."""
+        with self._lock:
+            self._erase()
+            written = stream.write(text)
+            stream.flush()
+            if text:
+                self._is_mid_line = not text.endswith("\n")
+            if not self._is_mid_line:
+                self._redraw()
+        return int(written or 0)
+
+    def clear(self) -> None:
+        """Take the lines away for good."""
+        with self._lock:
+            self._lines = []
+            self._erase()
+
+    def _redraw(self) -> None:
+        columns, rows = self.size()
+        lines = self._lines[-max(1, rows - 1) :]
+        drawn = "".join("%s%s\n" % (line.text, _ERASE_TO_END_OF_LINE) for line in lines)
+        up = self._up()
+        self._on_screen = []
+        if up or drawn:
+            self._write("%s%s%s%s%s" % (up, _WRAP_OFF, drawn, _ERASE_BELOW, _WRAP_ON))
+        self._on_screen = [min(line.cells, columns) for line in lines]
+
+    def _erase(self) -> None:
+        up = self._up()
+        self._on_screen = []
+        if up:
+            self._write(up + _ERASE_BELOW)
+
+    def _up(self) -> str:
+        """Return what moves the cursor from below the lines to the first of them.
+
+        Most terminals wrap what stands there already when they become narrower.
+        """
+        columns = self.size()[0] if self._wraps_again else sys.maxsize
+        rows = sum(max(1, -(-cells // columns)) for cells in self._on_screen)
+        return "\r\x1b[%dA" % rows if rows else ""
+
+    def _write(self, text: str) -> None:
+        data = text.encode(getattr(self._stream, "encoding", None) or "utf-8", "replace")
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+
+class Above:
+    """Stands in for ``sys.stdout`` or ``sys.stderr`` while there are lines on the screen."""
+
+    def __init__(self, stream: Any, screen: Screen) -> None:
+        self._stream = stream
+        self._screen = screen
+        self._process = os.getpid()
+
+    def write(self, text: str) -> int:
+        """Print above the lines. In a worker, a copy of this process, there are none and the lock may be held for ever."""
+        if os.getpid() != self._process:
+            return int(self._stream.write(text))
+        return self._screen.print_above(self._stream, text)
+
+    def writelines(self, texts: Sequence[str]) -> None:
+        self.write("".join(texts))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def wraps_again(environment: Any) -> bool:
+    """Whether the terminal wraps its lines anew when it becomes narrower. Where it does not, a line that was counted twice
+    would take somebody else's line above with it."""
+    if "TMUX" in environment:
+        return True
+    terminal = environment.get("TERM", "")
+    return not ("XTERM_VERSION" in environment or "STY" in environment or terminal in ("linux", "vt100", "screen"))
