@@ -69,7 +69,7 @@ import sys
 import threading
 from typing import Any, Dict, List, Optional
 
-from ansible import constants as C  # noqa: N812
+from ansible import constants
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.display import Display
 from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_board import (
@@ -116,7 +116,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._end_if_idle()
         self._play = play
 
-    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+    def v2_playbook_on_task_start(self, task: Any, *dummy: Any, **dummy_options: Any) -> None:
         self._begin(task)
 
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
@@ -130,7 +130,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_runner_on_ok(self, result: Any) -> None:
         self._end(result, DONE)
 
-    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+    def v2_runner_on_failed(self, result: Any, *dummy: Any, **dummy_options: Any) -> None:
         self._end(result, FAILED)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
@@ -139,7 +139,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_runner_on_skipped(self, result: Any) -> None:
         self._end(result, SKIPPED)
 
-    def v2_playbook_on_stats(self, stats: Any) -> None:
+    def v2_playbook_on_stats(self, dummy_stats: Any) -> None:
         self._close()
 
     def _begin(self, task: Any) -> None:
@@ -189,7 +189,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         display.warning("plantops.imaging.progress draws no bars any more (%s). Progress is shown as lines." % words)
 
     def _settings(self) -> Settings:
-        has_colour = not (C.ANSIBLE_NOCOLOR or os.environ.get("NO_COLOR"))
+        has_colour = not (constants.ANSIBLE_NOCOLOR or os.environ.get("NO_COLOR"))
         lock = getattr(display, "_lock", None) or threading.RLock()
         return Settings(lock, has_colour, max(0, self.get_option("rows")), wraps_again(os.environ))
 
@@ -213,4 +213,4 @@ def _is_terminal() -> bool:
     stream = sys.stdout
     if not stream.isatty() or os.environ.get("TERM", "dumb") in ("", "dumb", "unknown"):
         return False
-    return str(C.DEFAULT_STDOUT_CALLBACK).rsplit(".", 1)[-1] != "awx_display"
+    return str(constants.DEFAULT_STDOUT_CALLBACK).rsplit(".", 1)[-1] != "awx_display"

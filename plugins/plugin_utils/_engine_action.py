@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import signal
 from typing import Any, ClassVar, Dict, Iterator, List
 
@@ -32,13 +33,16 @@ class EngineAction(DeviceAction):
 
     def work(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
         """Run the job. A local device without an agent needs none: the engine is here already, as a process."""
-        self._progress = ProgressReporter(self._task._uuid, self._host, self.verb, display.display)
         job = job_of(self.verb, arguments, self._task.check_mode)
         job["timestamp"] = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         needs_agent = not arguments.get("wait", True) or arguments.get("run")
         if self.is_local() and not needs_agent and not self.has_local_agent():
             return self._run_here(job, arguments)
         return self._run_there(job, arguments)
+
+    @functools.cached_property
+    def _progress(self) -> ProgressReporter:
+        return ProgressReporter(self._task._uuid, self._host, self.verb, display.display)
 
     def connection_lost(self, is_lost: bool) -> None:
         """Show it beside the device's progress."""

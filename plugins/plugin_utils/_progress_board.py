@@ -128,10 +128,8 @@ def say_end(totals: Totals) -> str:
     """Return the line that stays when the bars are gone."""
     parts = [say_states(totals.states, {RUNNING: "not ended", WAITING: "not begun"})]
     if totals.bytes_in_use:
-        parts.append("%s in use" % size(totals.bytes_in_use))
-    if totals.bytes_stored:
-        parts.append("%s stored" % size(totals.bytes_stored))
-    return "%s; %s" % (", ".join(parts), duration(totals.elapsed_seconds))
+        parts.append("%s in use, %s stored" % (size(totals.bytes_in_use), size(totals.bytes_stored)))
+    return "; ".join([*parts, duration(totals.elapsed_seconds)])
 
 
 def say_states(states: Dict[str, int], words: Optional[Dict[str, str]] = None) -> str:

@@ -68,7 +68,7 @@ def draw(rows: Sequence[Row], totals: Totals, look: Look) -> List[Line]:
     shown, hidden = _choose(rows, space)
     if hidden:
         shown, hidden = _choose(rows, space - 1)
-    drawn = [_cells_of(row, look) for row in shown]
+    drawn = [_cells_of(row) for row in shown]
     lines = [_print(_table(drawn, look), look)] if shown else []
     if hidden and space > len(shown):
         lines.append(_print(Text(_say_hidden(hidden), style="dim"), look))
@@ -116,7 +116,7 @@ class _Cells(NamedTuple):
     style: str
 
 
-def _cells_of(row: Row, look: Look) -> _Cells:
+def _cells_of(row: Row) -> _Cells:
     record = row.record
     is_running = row.state == RUNNING
     left, bytes_per_second = record.remaining_seconds, record.rate_bytes_per_second

@@ -12,8 +12,8 @@ This file is PRIVATE to the collection.
 
 from __future__ import annotations
 
+import contextlib
 import os
-import select
 import sys
 from typing import Any, List, Sequence, Tuple
 
@@ -37,8 +37,8 @@ class Screen:
         self._lines: List[Line] = []
         self._on_screen: List[int] = []
         self._is_mid_line = False
-        self._poll = select.poll()
-        self._poll.register(self._descriptor, select.POLLOUT)
+        self._unwritten = b""
+        self._never_waiting = _open_again(self._descriptor)
 
     def size(self) -> Tuple[int, int]:
         """Return columns and rows as they are now."""
@@ -49,17 +49,20 @@ class Screen:
         return columns or _DEFAULT_SIZE[0], rows or _DEFAULT_SIZE[1]
 
     def draw(self, lines: Sequence[Line]) -> bool:
-        """Draw, unless somebody is printing or the terminal takes nothing (Ctrl-S, a slow line): False then.
+        """Draw, unless somebody is printing or the terminal takes nothing (Ctrl-S, a line that hangs): False then.
+
+        Never waits. What the terminal does not take at once of a frame is written before anything else is.
 
         :raises OSError: when the terminal is gone.
         """
         if not self._lock.acquire(blocking=False):
             return False
         try:
-            if self._is_mid_line or not self._poll.poll(0):
+            self._write("", waits=False)
+            if self._is_mid_line or self._unwritten:
                 return False
             self._lines = list(lines)
-            self._redraw()
+            self._redraw(waits=False)
         finally:
             self._lock.release()
         return True
@@ -73,30 +76,30 @@ class Screen:
             if text:
                 self._is_mid_line = not text.endswith("\n")
             if not self._is_mid_line:
-                self._redraw()
+                self._redraw(waits=True)
         return int(written or 0)
 
-    def clear(self) -> None:
+    def close(self) -> None:
         """Take the lines away for good."""
         with self._lock:
             self._lines = []
             self._erase()
+            os.close(self._never_waiting)
 
-    def _redraw(self) -> None:
+    def _redraw(self, waits: bool) -> None:
         columns, rows = self.size()
         lines = self._lines[-max(1, rows - 1) :]
         drawn = "".join("%s%s\n" % (line.text, _ERASE_TO_END_OF_LINE) for line in lines)
         up = self._up()
         self._on_screen = []
         if up or drawn:
-            self._write("%s%s%s%s%s" % (up, _WRAP_OFF, drawn, _ERASE_BELOW, _WRAP_ON))
+            self._write("%s%s%s%s%s" % (up, _WRAP_OFF, drawn, _ERASE_BELOW, _WRAP_ON), waits)
         self._on_screen = [min(line.cells, columns) for line in lines]
 
     def _erase(self) -> None:
         up = self._up()
         self._on_screen = []
-        if up:
-            self._write(up + _ERASE_BELOW)
+        self._write(up + _ERASE_BELOW if up else "", waits=True)
 
     def _up(self) -> str:
         """Return what moves the cursor from below the lines to the first of them.
@@ -107,10 +110,24 @@ class Screen:
         rows = sum(max(1, -(-cells // columns)) for cells in self._on_screen)
         return "\r\x1b[%dA" % rows if rows else ""
 
-    def _write(self, text: str) -> None:
-        data = text.encode(getattr(self._stream, "encoding", None) or "utf-8", "replace")
-        while data:
-            data = data[os.write(self._descriptor, data) :]
+    def _write(self, text: str, waits: bool) -> None:
+        data = self._unwritten + text.encode(getattr(self._stream, "encoding", None) or "utf-8", "replace")
+        if waits:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        elif data:
+            with contextlib.suppress(BlockingIOError):
+                data = data[os.write(self._never_waiting, data) :]
+        self._unwritten = data
+
+
+def _open_again(descriptor: int) -> int:
+    """Open the terminal once more, not to wait for it: the mode of the inherited descriptor is everybody's."""
+    flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
+    try:
+        return os.open(os.ttyname(descriptor), flags)
+    except OSError:  # a container may not have its name
+        return os.open("/dev/fd/%d" % descriptor, flags)
 
 
 class Above:

@@ -95,7 +95,7 @@ class Show:
             self._thread.join(_JOIN_SECONDS)
         close_channel()
         self._give_output_back()
-        self._screen.clear()
+        self._screen.close()
         if not self._thread.is_alive():
             os.close(self._wake_sending)
             os.close(self._wake_receiving)
