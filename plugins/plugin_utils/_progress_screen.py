@@ -15,13 +15,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import Any, List, Sequence, Tuple
+import time
+from typing import Any, Callable, List, Sequence, Tuple
 
 from ._progress_drawing import Line
 
-_ERASE_TO_END_OF_LINE = "\x1b[K"
 _ERASE_BELOW = "\x1b[J"
 _DEFAULT_SIZE = (80, 24)
+_NEWS_OF_SIZE_SECONDS = 1.0  # how late a terminal may tell that it was resized
 # What is wider than it should be (a character that rich and the terminal measure differently) is cut off, not wrapped.
 _WRAP_OFF, _WRAP_ON = "\x1b[?7l", "\x1b[?7h"
 
@@ -29,11 +30,16 @@ _WRAP_OFF, _WRAP_ON = "\x1b[?7l", "\x1b[?7h"
 class Screen:
     """The lines at the bottom. ``lock`` is what everything that prints takes; it must be reentrant."""
 
-    def __init__(self, stream: Any, lock: Any, wraps_again: bool = True) -> None:
+    def __init__(
+        self, stream: Any, lock: Any, wraps_again: bool = True, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._stream = stream
         self._descriptor = stream.fileno()
         self._lock = lock
         self._wraps_again = wraps_again
+        self._clock = clock
+        self._printed_at = -_NEWS_OF_SIZE_SECONDS
+        self._drawn_columns = 0
         self._lines: List[Line] = []
         self._on_screen: List[int] = []
         self._is_mid_line = False
@@ -75,6 +81,7 @@ class Screen:
             stream.flush()
             if text:
                 self._is_mid_line = not text.endswith("\n")
+                self._printed_at = self._clock()
             if not self._is_mid_line:
                 self._redraw(waits=True)
         return int(written or 0)
@@ -89,12 +96,14 @@ class Screen:
     def _redraw(self, waits: bool) -> None:
         columns, rows = self.size()
         lines = self._lines[-max(1, rows - 1) :]
-        drawn = "".join("%s%s\n" % (line.text, _ERASE_TO_END_OF_LINE) for line in lines)
+        drawn = "".join("%s\n" % line.text for line in lines)
         up = self._up()
         self._on_screen = []
         if up or drawn:
-            self._write("%s%s%s%s%s" % (up, _WRAP_OFF, drawn, _ERASE_BELOW, _WRAP_ON), waits)
+            # Overwritten rows would still count as wrapped, and be joined when the terminal becomes wider.
+            self._write("%s%s%s%s%s" % (up, _ERASE_BELOW, _WRAP_OFF, drawn, _WRAP_ON), waits)
         self._on_screen = [min(line.cells, columns) for line in lines]
+        self._drawn_columns = columns
 
     def _erase(self) -> None:
         up = self._up()
@@ -104,9 +113,14 @@ class Screen:
     def _up(self) -> str:
         """Return what moves the cursor from below the lines to the first of them.
 
-        Most terminals wrap what stands there already when they become narrower.
+        Most terminals wrap what stands there already when they become narrower. tmux does so a moment before it tells, and
+        lines drawn in that moment are cut off; the rows that they left above them make up for it, unless somebody has
+        printed in between. Rather than to take away what he printed, rows of the lines are left then.
         """
-        columns = self.size()[0] if self._wraps_again else sys.maxsize
+        columns = self.size()[0]
+        is_in_doubt = columns < self._drawn_columns and self._clock() < self._printed_at + _NEWS_OF_SIZE_SECONDS
+        if is_in_doubt or not self._wraps_again:
+            columns = sys.maxsize
         rows = sum(max(1, -(-cells // columns)) for cells in self._on_screen)
         return "\r\x1b[%dA" % rows if rows else ""
 

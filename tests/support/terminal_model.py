@@ -33,13 +33,13 @@ class TerminalModel:
         self._wraps = True
         self._rest = ""
         self.sequences: List[str] = []
-        self._tell_size()
+        self.tell_size()
 
     def close(self) -> None:
         self.stream.close()
         os.close(self._master)
 
-    def resize(self, columns: int) -> None:
+    def resize(self, columns: int, tells: bool = True) -> None:
         """Change the width as most terminals do: what wrapped is joined, what does not fit wraps."""
         self.take()
         at = sum(len(text) for text, dummy in self._rows[: self._row]) + self._column
@@ -56,7 +56,8 @@ class TerminalModel:
         self._row, self._column = first + step, offset - step * columns
         self.columns = columns
         self._top = max(0, max(self._row, self._last_with_text()) + 1 - self.height)
-        self._tell_size()
+        if tells:
+            self.tell_size()
 
     def lines(self) -> List[str]:
         """Everything that was shown, scrolled away or not, as lines."""
@@ -95,7 +96,8 @@ class TerminalModel:
         if what == "A":
             self._row = max(self._top, self._row - int(number or 1))
         elif what == "K":
-            self._rows[self._row] = (self._rows[self._row][0][: self._column], False)
+            text, goes_on = self._rows[self._row]
+            self._rows[self._row] = (text[: self._column], goes_on)  # that it wrapped is not forgotten, as in tmux
         elif what == "J":
             self._rows[self._row] = (self._rows[self._row][0][: self._column], False)
             self._rows[self._row + 1 :] = [("", False)] * (len(self._rows) - self._row - 1)
@@ -144,5 +146,6 @@ class TerminalModel:
     def _last_with_text(self) -> int:
         return max((number for number, (text, dummy) in enumerate(self._rows) if text), default=0)
 
-    def _tell_size(self) -> None:
+    def tell_size(self) -> None:
+        """Tell the programs; tmux does it a moment later."""
         fcntl.ioctl(self.stream.fileno(), termios.TIOCSWINSZ, struct.pack("HHHH", self.height, self.columns, 0, 0))

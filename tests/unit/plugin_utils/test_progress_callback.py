@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from types import SimpleNamespace
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import pytest
 from ansible import constants
@@ -90,7 +90,14 @@ def callback_of(**options: Any) -> CallbackModule:
 
 
 @pytest.fixture
-def callback(terminal: TerminalModel, told: Told) -> Iterator[CallbackModule]:
+def drawn_on(terminal: TerminalModel, told: Told) -> Tuple[TerminalModel, Told]:
+    """Everything that the callback needs of a terminal."""
+    return terminal, told
+
+
+@pytest.fixture
+def callback(drawn_on: Tuple[TerminalModel, Told]) -> Iterator[CallbackModule]:
+    assert all(drawn_on)
     callback = callback_of()
     yield callback
     callback._close()
@@ -304,9 +311,8 @@ def test_what_fails_at_the_beginning_is_one_warning(
     assert _progress_show.sys.stdout is terminal.stream
 
 
-def test_where_rich_is_missing_it_says_so_once(
-    terminal: TerminalModel, told: Told, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("terminal")
+def test_where_rich_is_missing_it_says_so_once(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "HAS_RICH", False)
     assert callback_of().disabled
     assert len(told.warnings) == 1
@@ -325,8 +331,8 @@ def test_where_rich_is_missing_it_says_so_once(
         ("xterm", "default", "lines"),
     ],
 )
+@pytest.mark.usefixtures("terminal")
 def test_where_nobody_watches_bars_it_draws_none_and_says_nothing(
-    terminal: TerminalModel,
     told: Told,
     monkeypatch: pytest.MonkeyPatch,
     terminal_name: Optional[str],
@@ -364,7 +370,8 @@ def test_no_colour_where_none_is_wanted(
     assert not any(sequence.endswith("m") for sequence in terminal.sequences)
 
 
-def test_rows_limits_the_lines(terminal: TerminalModel, told: Told) -> None:
+@pytest.mark.usefixtures("told")
+def test_rows_limits_the_lines(terminal: TerminalModel) -> None:
     callback = callback_of(rows=3)
     begin(callback, task_of("t"), *["press-%d" % number for number in range(9)])
     try:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import termios
 import threading
@@ -111,7 +112,7 @@ def test_a_stopped_terminal_keeps_nobody_waiting(terminal: TerminalModel, screen
 
 def test_a_terminal_that_nobody_reads_keeps_nobody_waiting(terminal: TerminalModel, screen: Screen) -> None:
     wide = lines_of(*["x" * 50] * 30)
-    assert not all([screen.draw(wide) for dummy in range(200)]), "frames are left out"
+    assert False in [screen.draw(wide) for dummy in range(200)], "frames are left out"
     while not screen.draw(lines_of("press-1 10 %")):
         terminal.take()
     assert [line for line in terminal.lines() if line] == ["press-1 10 %"], "and none is left half drawn"
@@ -184,7 +185,7 @@ def test_without_wrapping_anew_nobody_elses_line_is_taken(terminal: TerminalMode
     screen.draw(lines_of("x" * 50, "y" * 50))
     terminal.take()
     terminal.columns = 30  # the model does not wrap anew unless it is asked to
-    terminal._tell_size()
+    terminal.tell_size()
     screen.close()
     assert [line for line in terminal.lines() if line] == ["ok: [press-1]", "ok: [press-2]"]
 
@@ -206,7 +207,7 @@ STEPS = st.lists(
 def test_any_order_of_printing_drawing_and_resizing_leaves_what_was_printed(steps: list) -> None:
     terminal = TerminalModel(60, 60)
     try:
-        screen = Screen(terminal.stream, threading.RLock())
+        screen = Screen(terminal.stream, threading.RLock(), clock=itertools.count(0, 10).__next__)
         out = Above(terminal.stream, screen)
         printed = ""
         for what, value in steps:
@@ -227,5 +228,56 @@ def test_any_order_of_printing_drawing_and_resizing_leaves_what_was_printed(step
         expected = [line.rstrip() for line in printed.split("\n")]
         assert shown[: len(expected)] == expected
         assert not any(shown[len(expected) :])
+    finally:
+        terminal.close()
+
+
+LATE = st.lists(
+    st.tuples(
+        st.integers(20, 100), st.booleans(), st.sampled_from(["", "draw", "print", "draw print", "print draw draw"])
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(LATE)
+def test_a_terminal_that_tells_of_its_size_late_loses_nothing_that_was_printed(steps: list) -> None:
+    """What can stay behind are rows of the lines themselves, where somebody printed in that moment."""
+    terminal = TerminalModel(60, 200)
+    now = [0.0]
+    printed: List[str] = []
+    try:
+        screen = Screen(terminal.stream, threading.RLock(), clock=lambda: now[0])
+        out = Above(terminal.stream, screen)
+
+        def print_line() -> None:
+            printed.append("LINE %d %s." % (len(printed), "abcdefgh" * (len(printed) % 11)))
+            out.write(printed[-1] + "\n")
+
+        has_printed_meanwhile = False
+        for columns, prints_before, meanwhile in steps:
+            now[0] += 10
+            if prints_before:
+                print_line()
+            now[0] += 10
+            known = screen.size()[0]
+            screen.draw(lines_of("0" * (known - 1), "1" * (known // 2)))
+            terminal.resize(columns, tells=False)
+            for what in meanwhile.split():
+                now[0] += 0.1
+                if what == "print":
+                    has_printed_meanwhile = True
+                    print_line()
+                else:
+                    screen.draw(lines_of("0" * (known - 1), "1" * (known // 2)))
+            terminal.tell_size()
+            now[0] += 0.25
+            screen.draw(lines_of("0" * (columns - 1), "1" * (columns // 2)))
+        screen.close()
+        shown = terminal.lines()
+        # A row that stayed behind counts as wrapped into what follows it.
+        assert [line[line.index("LINE") :] for line in shown if "LINE" in line] == printed
+        assert has_printed_meanwhile or [line for line in shown if line] == printed
     finally:
         terminal.close()
