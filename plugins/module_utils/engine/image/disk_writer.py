@@ -318,6 +318,8 @@ class DiskWriter:
         """Everything in front of ``end_bytes`` is done. What is read a second time, to be stored or repaired, counts once."""
         if end_bytes <= self._done_until:
             return
-        self._done_bytes += sum(extent.length_bytes for extent in self._used.clipped(self._done_until, end_bytes))
+        done_bytes = sum(extent.length_bytes for extent in self._used.clipped(self._done_until, end_bytes))
         self._done_until = end_bytes
-        self._progress(self._done_bytes)
+        if done_bytes:
+            self._done_bytes += done_bytes
+            self._progress(self._done_bytes)
