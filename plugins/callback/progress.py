@@ -17,7 +17,7 @@ description:
     for each device - what it does, how far it is, its rate, an estimate, warnings and how it ended - and a line with the sums.
   - It works beside any stdout callback. What that prints appears above the bars, unchanged, and the bars are gone when
     the last device has ended.
-  - Where there is no terminal, as under a pipe, in AWX and with E(TERM=dumb), it draws nothing, and the modules print
+  - Where there is no terminal, as under a pipe, in AWX and with C(TERM=dumb), it draws nothing, and the modules print
     a line for every ten percent as they do without it.
   - When more devices run than the terminal has lines, those with warnings and those that began first are shown, and the others summed up.
   - It keeps nothing from working. A report that finds no room is lost, how a device ended is taken from Ansible itself,
