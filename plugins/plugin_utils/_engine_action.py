@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Dict, Iterator, List
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import job_of, secrets_of
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid, AgentMissing
 
-from ._agent import Agent, AgentRefused
+from ._agent import Agent, AgentRefused, Installation
 from ._answers import error_of, progress_of, result_of, said
 from ._device_action import DeviceAction, display
 from ._engine_process import EngineProcess
@@ -48,6 +48,12 @@ class EngineAction(DeviceAction):
         """Show it beside the device's progress."""
         self._progress.connection_lost(is_lost)
 
+    def install(self, agent: Agent) -> Installation:
+        """Show it beside the device's progress: over a slow line it takes minutes."""
+        if agent.plan().changed:
+            self._progress.enter("installing agent")
+        return super().install(agent)
+
     def finish(self, event: Dict[str, Any]) -> Dict[str, Any]:
         """Turn the engine's result into the task's."""
         return event
@@ -65,7 +71,6 @@ class EngineAction(DeviceAction):
             return self._go_on(runs, arguments)
         if self._task.check_mode:
             return self._check(agent, runs, arguments)
-        self._progress.enter("agent")
         installed = self.install(agent)
         self._progress.enter("starting")
         handle = runs.start()

@@ -20,7 +20,9 @@ from typing import Any, Callable, List, Sequence, Tuple
 
 from ._progress_drawing import Line
 
-_ERASE_BELOW = "\x1b[J"
+# Whole rows, one at a time: a row of which a part was erased would still count as wrapped, and be joined with the next when
+# the terminal becomes wider; and tmux keeps a screen that is erased from its first cell on in the history.
+_UP_AND_ERASE = "\x1b[A\x1b[2K"
 _DEFAULT_SIZE = (80, 24)
 _NEWS_OF_SIZE_SECONDS = 1.0  # how late a terminal may tell that it was resized
 # What is wider than it should be (a character that rich and the terminal measure differently) is cut off, not wrapped.
@@ -100,18 +102,17 @@ class Screen:
         up = self._up()
         self._on_screen = []
         if up or drawn:
-            # Overwritten rows would still count as wrapped, and be joined when the terminal becomes wider.
-            self._write("%s%s%s%s%s" % (up, _ERASE_BELOW, _WRAP_OFF, drawn, _WRAP_ON), waits)
+            self._write("%s%s%s%s" % (up, _WRAP_OFF, drawn, _WRAP_ON), waits)
         self._on_screen = [min(line.cells, columns) for line in lines]
         self._drawn_columns = columns
 
     def _erase(self) -> None:
         up = self._up()
         self._on_screen = []
-        self._write(up + _ERASE_BELOW if up else "", waits=True)
+        self._write(up, waits=True)
 
     def _up(self) -> str:
-        """Return what moves the cursor from below the lines to the first of them.
+        """Return what erases the lines, from below them to the first.
 
         Most terminals wrap what stands there already when they become narrower. tmux does so a moment before it tells, and
         lines drawn in that moment are cut off; the rows that they left above them make up for it, unless somebody has
@@ -122,7 +123,7 @@ class Screen:
         if is_in_doubt or not self._wraps_again:
             columns = sys.maxsize
         rows = sum(max(1, -(-cells // columns)) for cells in self._on_screen)
-        return "\r\x1b[%dA" % rows if rows else ""
+        return "\r" + _UP_AND_ERASE * rows if rows else ""
 
     def _write(self, text: str, waits: bool) -> None:
         data = self._unwritten + text.encode(getattr(self._stream, "encoding", None) or "utf-8", "replace")

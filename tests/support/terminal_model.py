@@ -95,6 +95,8 @@ class TerminalModel:
         self.sequences.append(private + number + what)
         if what == "A":
             self._row = max(self._top, self._row - int(number or 1))
+        elif what == "K" and number == "2":
+            self._rows[self._row] = ("", False)
         elif what == "K":
             text, goes_on = self._rows[self._row]
             self._rows[self._row] = (text[: self._column], goes_on)  # that it wrapped is not forgotten, as in tmux
