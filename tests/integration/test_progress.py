@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -119,7 +120,12 @@ def test_a_failed_device_is_seen_among_those_that_run_and_a_resized_window_stays
     with plant.bars() as terminal:
         screen = terminal.wait_for(lambda screen: any("press-2 failed D100" in line for line in screen))
         assert any(line.startswith("fatal: [press-2]: FAILED!") for line in screen)
-        for columns, rows in ((60, 30), (35, 20), (110, 40), (80, 12)):
+        time.sleep(1.5)  # what is printed in the moment of a change leaves rows behind; docs/progress.md says so
+        for columns, rows in ((75, 40), (110, 40), (90, 30)):
+            terminal.resize(columns, rows)
+            terminal.wait_for(lambda screen, columns=columns: fits(screen, columns))
+            assert [row.split()[0] for row in bars_of(terminal.everything())] == DEVICES
+        for columns, rows in ((35, 20), (110, 40), (80, 12)):
             terminal.resize(columns, rows)
             terminal.wait_for(lambda screen, columns=columns: fits(screen, columns))
         assert terminal.wait_for_end() == 2
@@ -128,7 +134,8 @@ def test_a_failed_device_is_seen_among_those_that_run_and_a_resized_window_stays
     assert any(re.fullmatch(r"image: 4 done, 1 failed; \d+ MiB in use, .*", line) for line in shown)
     assert sum("fatal: [press-2]: FAILED!" in line for line in shown) == 1
     assert [line.split()[0] for line in shown if " : ok=" in re.sub(" +", " ", line)] == DEVICES
-    assert not bars_of(shown)
+    ended = next(number for number, line in enumerate(shown) if line.startswith("image: 4 done"))
+    assert not bars_of(shown[ended:])
 
 
 def fits(screen: List[str], columns: int) -> bool:
