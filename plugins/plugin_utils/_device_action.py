@@ -75,7 +75,10 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         display.display("%s: %s" % (self._host, sentence))
 
     def open_link(self, arguments: Dict[str, Any]) -> Link:
-        return Link(self, self._host, self.say, float(arguments["reconnect_seconds"]))
+        return Link(self, self._host, self.say, float(arguments["reconnect_seconds"]), self.connection_lost)
+
+    def connection_lost(self, is_lost: bool) -> None:
+        """Take notice that the connection is away, or back."""
 
     def look_at_agent(self, link: Link, arguments: Dict[str, Any]) -> Agent:
         """Return the device's agent after a look at what is installed."""

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import signal
 from typing import Any, ClassVar, Dict, Iterator, List
 
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import job_of, secrets_of
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid, AgentMissing
 
-from ._agent import Agent, AgentRefused
+from ._agent import Agent, AgentRefused, Installation
 from ._answers import error_of, progress_of, result_of, said
 from ._device_action import DeviceAction, display
 from ._engine_process import EngineProcess
-from ._progress import ProgressLines
+from ._progress_reporter import ProgressReporter
 from ._run import Runs
 
 
@@ -39,6 +40,20 @@ class EngineAction(DeviceAction):
             return self._run_here(job, arguments)
         return self._run_there(job, arguments)
 
+    @functools.cached_property
+    def _progress(self) -> ProgressReporter:
+        return ProgressReporter(self._task._uuid, self._host, self.verb, display.display)
+
+    def connection_lost(self, is_lost: bool) -> None:
+        """Show it beside the device's progress."""
+        self._progress.connection_lost(is_lost)
+
+    def install(self, agent: Agent) -> Installation:
+        """Show it beside the device's progress: over a slow line it takes minutes."""
+        if agent.plan().changed:
+            self._progress.enter("installing agent")
+        return super().install(agent)
+
     def finish(self, event: Dict[str, Any]) -> Dict[str, Any]:
         """Turn the engine's result into the task's."""
         return event
@@ -47,6 +62,7 @@ class EngineAction(DeviceAction):
 
     def _run_there(self, job: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
         link = self.open_link(arguments)
+        self._progress.enter("connecting")
         agent = self.look_at_agent(link, arguments)
         runs = Runs(link, agent, job)
         if arguments.get("run"):
@@ -56,6 +72,7 @@ class EngineAction(DeviceAction):
         if self._task.check_mode:
             return self._check(agent, runs, arguments)
         installed = self.install(agent)
+        self._progress.enter("starting")
         handle = self.mended(agent, runs.start)
         if handle.attached:
             self.say("the run %s is under way already and is followed" % handle.run)
@@ -85,10 +102,9 @@ class EngineAction(DeviceAction):
         return dict(self._follow(runs, run, arguments), agent=planned.as_dict())
 
     def _follow(self, runs: Runs, run: str, arguments: Dict[str, Any]) -> Dict[str, Any]:
-        lines = ProgressLines(self._host, self.verb, display.display)
         with _interruptible(bool(arguments.get("cancel_on_interrupt"))):
             try:
-                status = runs.follow(run, lines.show)
+                status = runs.follow(run, self._progress.show)
             except KeyboardInterrupt:
                 self.say("the play was interrupted, so the run %s is cancelled" % run)
                 runs.cancel(run)
@@ -106,12 +122,12 @@ class EngineAction(DeviceAction):
 
     def _run_here(self, job: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
         process = EngineProcess(job, secrets_of(self.spec, arguments), self.local_prefix())
-        lines = ProgressLines(self._host, self.verb, display.display)
+        self._progress.enter("starting")
         warnings: List[str] = []
 
         def on_event(event: Dict[str, Any]) -> None:
             if event.get("event") == "status":
-                lines.show(progress_of(event))
+                self._progress.show(dict(progress_of(event), warnings=warnings))
             elif event.get("event") == "warning":
                 warnings.append(said(str(event.get("message"))))
 

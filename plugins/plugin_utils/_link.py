@@ -48,12 +48,20 @@ class Link:
     The first thing asked is not repeated: a device that is off is Ansible's own *unreachable*.
     """
 
-    def __init__(self, action: ActionBase, device: str, say: Callable[[str], None], time_limit_seconds: float) -> None:
+    def __init__(
+        self,
+        action: ActionBase,
+        device: str,
+        say: Callable[[str], None],
+        time_limit_seconds: float,
+        connection_lost: Callable[[bool], None] = lambda dummy_is_lost: None,
+    ) -> None:
         self._action = action
         self._connection = action._connection
         self._shell = action._connection._shell
         self._device = device
         self._say = say
+        self._connection_lost = connection_lost
         self._time_limit_seconds = time_limit_seconds
         self._has_answered = False
         self._folder: Optional[str] = None
@@ -152,6 +160,7 @@ class Link:
                 now = time.monotonic()
                 if lost_at is None:
                     lost_at = now
+                    self._connection_lost(True)
                     self._say("the connection is lost, trying again; what runs on the device goes on")
                 if now - lost_at >= self._time_limit_seconds:
                     raise DeviceLinkLost(
@@ -162,6 +171,7 @@ class Link:
                 self._reset()
                 continue
             if lost_at is not None:
+                self._connection_lost(False)
                 self._say("the connection is back")
             self._has_answered = True
             return result

@@ -36,12 +36,13 @@ class ProgressLines:
         if step == 0:
             return
         self._shown = (phase, step)
-        parts = ["%s: %s, %s %d %%" % (self._device, self._verb, phase, step * _STEP_PERCENT)]
-        rate = int(status.get("rate_bytes_per_second") or 0)
-        if phase == "reading" and rate:
-            parts.append(
-                "of %s, %.0f MB/s, %s stored" % (size(total), rate / 1e6, size(status.get("bytes_stored") or 0))
-            )
+        parts = ["%s: %s, %s %d %% of %s" % (self._device, self._verb, phase, step * _STEP_PERCENT, size(total))]
+        rate_bytes = int(status.get("rate_bytes_per_second") or 0)
+        if rate_bytes:
+            parts.append(rate(rate_bytes))
+        stored_bytes = int(status.get("bytes_stored") or 0)
+        if stored_bytes:
+            parts.append("%s stored" % size(stored_bytes))
         left = status.get("remaining_seconds")
         if left and step < 100 // _STEP_PERCENT:
             parts.append("about %s left" % duration(int(left)))
@@ -56,6 +57,11 @@ def size(size_bytes: int) -> str:
             return "%.0f %s" % (value, unit) if value >= 10 or unit == "B" else "%.1f %s" % (value, unit)
         value /= 1024
     raise AssertionError("a size always has a unit")
+
+
+def rate(bytes_per_second: int) -> str:
+    """Return a rate for people: 0.4 MB/s, 120 MB/s."""
+    return "%.*f MB/s" % (1 if bytes_per_second < 9.95e6 else 0, bytes_per_second / 1e6)
 
 
 def duration(seconds: int) -> str:

@@ -65,15 +65,20 @@ class _Status:
     def __init__(self, report: Report, cancelled: Callable[[], bool]) -> None:
         self.report = report
         self.cancelled = cancelled
-        self._started = time.monotonic()
+        self._phase = ""
+        self._phase_began = self._heard = time.monotonic()
         self._last = 0.0
 
     def progress(self, phase: str, done: int, total: int, stored: int = 0) -> None:
+        """Take in how far a phase is. Its rate is its own: reading says nothing about how fast another disk is written."""
         now = time.monotonic()
+        if phase != self._phase:
+            self._phase, self._phase_began = phase, self._heard if done else now
+        self._heard = now
         if now - self._last < 1.0 and done < total:
             return
         self._last = now
-        elapsed = max(now - self._started, 1e-3)
+        elapsed = max(now - self._phase_began, 1e-3)
         rate = int(done / elapsed)
         self.report(
             {

@@ -20,6 +20,7 @@ from .segments import PackReader
 
 _CHECKPOINT_SEGMENTS = 16  # 4 GiB of disk between two checkpoints
 _MAX_PENDING_SEGMENTS = 64  # some 12 MB of memory
+_REPORT_CHUNKS = 64  # 4 MiB: a slow disk read at a limit is seen to move
 
 
 class Previous(NamedTuple):
@@ -64,6 +65,7 @@ class DiskWriter:
         self._progress = progress
         self._checkpoint = checkpoint
         self._done_bytes = 0
+        self._done_until = 0
         self._filling: Optional[Segment] = None
         self._pending: List[Tuple[int, Segment]] = []
         self._unnamed_references: List[int] = []
@@ -81,10 +83,11 @@ class DiskWriter:
     def run(self) -> Root:
         """Image the whole disk; its packs are cut, not yet all stored."""
         self._stream.on_named = self._named
+        self._progress(0)
         for number in range(self.root.segment_count):
             self.root.segments.append(SegmentReference(fmt.HOLE_ID, None, 0))
             self._image_segment(number)
-            self._report(number)
+            self._report((number + 1) * fmt.SEGMENT_BYTES)
             if number % _CHECKPOINT_SEGMENTS == _CHECKPOINT_SEGMENTS - 1 and self._pending:
                 self._settle()
                 self._stream.drain()
@@ -132,6 +135,7 @@ class DiskWriter:
         fresh = Segment(count)
         for first, ids in self._identified(number):
             fresh.set_ids(first, ids)
+            self._report_chunks(number, first + len(ids) // fmt.ID_BYTES)
         segment_id = self._reader.identifier.segment(bytes(fresh.ids))
         for earlier, reference in candidates:
             if reference.segment_id == segment_id and self._share(number, earlier, reference):
@@ -191,6 +195,7 @@ class DiskWriter:
                 # A worker saw it in a pack that was cut since, and the table of known chunks is full: once more.
                 chunk = next(iter(self._worker.prepare(number, [chunk.position], lambda position, chunk_id: None)))
             fresh.set_ids(chunk.position, chunk.chunk_id)
+            self._report_chunks(number, chunk.position + 1)
             if chunk.chunk_id == fmt.ZERO_ID:
                 continue
             fresh.set_place(chunk.position, place or self._add(chunk))
@@ -315,8 +320,16 @@ class DiskWriter:
         except (ImageDamaged, ChunkMissing):
             return None  # its chunks are sent again; verify reports the damage
 
-    def _report(self, number: int) -> None:
-        start = number * fmt.SEGMENT_BYTES
-        end = start + fmt.SEGMENT_BYTES
-        self._done_bytes += sum(extent.length_bytes for extent in self._used.clipped(start, end))
-        self._progress(self._done_bytes)
+    def _report_chunks(self, number: int, until: int) -> None:
+        """The chunks of a segment in front of ``until`` are done."""
+        self._report(number * fmt.SEGMENT_BYTES + until // _REPORT_CHUNKS * _REPORT_CHUNKS * fmt.CHUNK_BYTES)
+
+    def _report(self, end_bytes: int) -> None:
+        """Everything in front of ``end_bytes`` is done. What is read a second time, to be stored or repaired, counts once."""
+        if end_bytes <= self._done_until:
+            return
+        done_bytes = sum(extent.length_bytes for extent in self._used.clipped(self._done_until, end_bytes))
+        self._done_until = end_bytes
+        if done_bytes:
+            self._done_bytes += done_bytes
+            self._progress(self._done_bytes)

@@ -1,0 +1,89 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run tells of its progress: even within a segment, never back, each phase with its own rate."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+import pytest
+from engine.agent import jobs
+from engine.agent.jobs import run_job
+from support.imaging import job
+
+MIB = 1 << 20
+
+
+class Clock:
+    """A second passes whenever somebody looks."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        self.now += 1.0
+        return self.now
+
+    def __getattr__(self, name: str) -> Any:
+        import time
+
+        return getattr(time, name)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(jobs, "time", clock)
+    return clock
+
+
+def told(storage: Path, verb: str, **settings: Any) -> List[Dict[str, Any]]:
+    events: List[Dict[str, Any]] = []
+    run_job(job(storage, verb, **settings), events.append, lambda: False)
+    return [event for event in events if event["event"] == "status"]
+
+
+def disk_of(path: Path, seed: int, mib: int) -> Path:
+    path.write_bytes(random.Random(seed).getrandbits(8 * MIB).to_bytes(MIB, "big") * mib)
+    return path
+
+
+def reading(events: List[Dict[str, Any]]) -> List[Tuple[int, int]]:
+    return [(event["bytes_done"], event["bytes_in_use"]) for event in events if event["phase"] == "reading"]
+
+
+@pytest.mark.usefixtures("clock")
+def test_disks_smaller_than_a_segment_are_seen_to_move(tmp_path: Path) -> None:
+    one, two = disk_of(tmp_path / "one", 1, 16), disk_of(tmp_path / "two", 2, 9)
+    drives = [str(one), str(two)]
+    steps = [0, 4, 8, 12, 16, 16, 20, 24, 25]  # each disk begins with a word of its own
+    for dummy in ("new", "unchanged"):
+        events = reading(told(tmp_path / "storage", "image", drives=drives, limit_read_rate=0))
+        assert events == [(done * MIB, 25 * MIB) for done in steps]
+
+    with open(one, "r+b") as disk:
+        for place in range(0, 16, 3):
+            disk.seek(place * MIB)
+            disk.write(b"changed")
+    events = reading(told(tmp_path / "storage", "image", drives=drives, limit_read_rate=0))
+    assert events == [(done * MIB, 25 * MIB) for done in steps], "what is read a second time counts once"
+
+
+def test_the_rate_of_a_phase_is_its_own(clock: Clock) -> None:
+    events: List[Dict[str, Any]] = []
+    status = jobs._Status(events.append, lambda: False)
+    clock.now += 100  # a plan is made
+    status.progress("reading", 0, 1000)
+    clock.now += 9
+    status.progress("reading", 500, 1000)
+    assert events[-1]["rate_bytes_per_second"] == 50
+    assert events[-1]["remaining_seconds"] == 10
+    clock.now += 9
+    status.progress("reading", 1000, 1000)
+    clock.now += 4
+    status.progress("writing", 50, 1000)
+    assert events[-1]["rate_bytes_per_second"] == 10, "5 s since the last word of the phase before"
+    assert events[-1]["remaining_seconds"] == 95
