@@ -39,18 +39,19 @@ class RolloverReport(NamedTuple):
 
 
 def plan_deletions(
-    images: List[Manifest], keep: int, protected: Dict[str, str], openable_key: Optional[str]
+    images: List[Manifest], keep: int, protected: Dict[str, str], openable_key: Optional[str], newer: int = 0
 ) -> Dict[str, str]:
     """Return for each image of ``images`` (in sequence order) "" when it goes, else why it stays.
 
     :param protected: images that are pinned or archived, with the reason.
     :param openable_key: the key id that the present password opens; None when that is not known.
+    :param newer: how many images will have been made after these.
     """
     if keep < 1:
         raise JobInvalid(reason="imaging_keep must be at least 1, not %d" % keep)
     verdicts = {}
     newest_of_key = {manifest.key_id: manifest.image for manifest in images}
-    for age, manifest in enumerate(reversed(images)):
+    for age, manifest in enumerate(reversed(images), newer):
         if age < keep:
             verdicts[manifest.image] = "it is one of the newest %d" % keep
         elif manifest.image in protected:
@@ -80,18 +81,29 @@ def roll_over(
     unreadable: Dict[str, EngineError] = {}
     images = directory.images(unreadable)
     warnings = ["The image %s can't be read and is left alone: %s" % item for item in unreadable.items()]
-    protected = _protected(directory, images)
-    verdicts = plan_deletions(images, keep, protected, openable_key)
-    doomed = [manifest for manifest in images if not verdicts[manifest.image]]
-    spared = {name: reason for name, reason in verdicts.items() if reason and not reason.startswith("it is one of")}
-    report = RolloverReport(dry_run, [manifest.image for manifest in doomed], spared, [], [], 0, warnings)
+    verdicts = plan_deletions(images, keep, _protected(directory, images), openable_key)
+    report = _report(dry_run, verdicts, warnings)
     if not dry_run:
-        for manifest in doomed:
-            _delete_image(directory, manifest.image, warnings)
+        for image in report.deleted:
+            _delete_image(directory, image, warnings)
     if unreadable:
         return report  # what an unreadable image needs is not known: nothing is swept
     remaining = [manifest for manifest in images if verdicts[manifest.image]]
     return _sweep(directory, remaining, report, int(now()))
+
+
+def plan_after_next(
+    directory: DeviceDirectory, images: List[Manifest], keep: int, openable_key: Optional[str]
+) -> RolloverReport:
+    """Say what the rollover after the next image would delete of ``images``. What came free is not known before."""
+    verdicts = plan_deletions(images, keep, _protected(directory, images), openable_key, newer=1)
+    return _report(True, verdicts, [])
+
+
+def _report(dry_run: bool, verdicts: Dict[str, str], warnings: List[str]) -> RolloverReport:
+    deleted = [image for image, reason in verdicts.items() if not reason]
+    spared = {image: reason for image, reason in verdicts.items() if reason and not reason.startswith("it is one of")}
+    return RolloverReport(dry_run, deleted[::-1], spared, [], [], 0, warnings)
 
 
 def _protected(directory: DeviceDirectory, images: List[Manifest]) -> Dict[str, str]:

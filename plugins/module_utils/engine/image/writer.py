@@ -80,6 +80,7 @@ class ImageResult(NamedTuple):
     warnings: List[str]
     key_id: str
     healed_packs: List[str]
+    earlier: List[str]  # the complete images that were there before, oldest first
 
 
 def write_image(storage: Storage, job: ImageJob) -> ImageResult:
@@ -334,6 +335,7 @@ class _Run:
             self.warnings,
             self.key_id,
             [],
+            [manifest.image for manifest in self.images],
         )
 
     def _heal(self, stream: PackStream) -> List[str]:

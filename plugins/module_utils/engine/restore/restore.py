@@ -38,6 +38,7 @@ class PlannedDisk(NamedTuple):
     marker: bytes
     resumes: bool
     blank: bool
+    data: str  # what is on the target now, "" when it looks blank
     left_alone: List[int]  # partitions whose volumes were not chosen when the image was made
 
 
@@ -113,6 +114,25 @@ def sentences(planned: List[PlannedDisk], image: str) -> List[str]:
     ]
 
 
+def transitions(planned: List[PlannedDisk], image: str) -> List[Dict[str, str]]:
+    """What each target is and what it becomes: the two sides of a diff."""
+    return [
+        {
+            "target": disk.target.path,
+            "before": _present(disk),
+            "after": "disk%d of %s, %d bytes" % (disk.number, image, disk.reader.size_bytes),
+        }
+        for disk in planned
+    ]
+
+
+def _present(disk: PlannedDisk) -> str:
+    if not disk.target.exists:
+        return "no file"
+    what = "an interrupted restore of the same image" if disk.resumes else disk.data or "it is blank"
+    return "%d bytes, %s" % (disk.target.size_bytes, what)
+
+
 def _alone(partitions: List[int]) -> str:
     """A disk image always has the whole partition table, but not always what is in every partition."""
     if not partitions:
@@ -171,7 +191,7 @@ def _plan_disk(reader: ImageReader, number: int, target: Target, overwrite: bool
     # Only what nobody wrote to reads as zeros everywhere; a device that looks blank was merely sampled.
     blank = not target.exists or (not target.is_device and target.size_bytes == 0)
     left_alone = _not_chosen(reader, entry.name)
-    return PlannedDisk(number, reader.disk(number), target, mark, resumes, blank, left_alone)
+    return PlannedDisk(number, reader.disk(number), target, mark, resumes, blank, data, left_alone)
 
 
 def _not_chosen(reader: ImageReader, disk: str) -> List[int]:
