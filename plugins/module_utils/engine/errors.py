@@ -247,6 +247,12 @@ class LeaseLost(StorageError):
     hint = "This run was silent for too long and stopped without a commit; run it again."
 
 
+class StorageDirectoryMissing(StorageError):
+    code = "S113"
+    message = "The storage {storage} is not there."
+    hint = "Make the directory, or mount what belongs there: images are not put into a directory that nobody made."
+
+
 class StorageServerNotFound(StorageError):
     code = "S122"
     message = "There is no server {server} that the storage {storage} could be on: {reason}."
