@@ -34,7 +34,7 @@ def blocks() -> List[Block]:
     return [Block(kind, not skipped, body) for skipped, kind, body in _BLOCK.findall(text)]
 
 
-def in_place_of(device: Device, server: SftpServer) -> Dict[str, str]:
+def in_place_of(server: SftpServer) -> Dict[str, str]:
     """What the test has for what the guide's example has."""
     return {
         "sftp://192.0.2.2/srv/images": "sftp://127.0.0.1:%d%s" % (server.port, server.root),
@@ -73,7 +73,7 @@ def test_every_step_works(tmp_path: Path, need: Callable[..., None]) -> None:
         plant = Plant(tmp_path / "controller", [device])
         environment = plant.environment()
         environment["PATH"] = "%s:%s" % (Path(sys.executable).parent, environment["PATH"])
-        replaced = in_place_of(device, server)
+        replaced = in_place_of(server)
         for block in blocks():
             if block.kind in ("yaml", "ini"):
                 write_file(folder, block.text, replaced)
