@@ -365,7 +365,7 @@ class ImageError(EngineError):
 class ImageNotFound(ImageError):
     code = "I100"
     message = "{device} has no image {image} in {storage}."
-    hint = "image_info lists the images that are there."
+    hint = "Check imaging_image, and imaging_device_alias and imaging_device_name, which make the name; image_info lists images."
 
 
 class ImageDamaged(ImageError):
