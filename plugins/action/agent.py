@@ -10,6 +10,7 @@ from typing import Any, Dict
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import AGENT
 from ansible_collections.plantops.imaging.plugins.plugin_utils._agent import Agent, Installation
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device_action import DeviceAction
+from ansible_collections.plantops.imaging.plugins.plugin_utils._diffs import of_agent
 
 
 class ActionModule(DeviceAction):
@@ -35,12 +36,7 @@ class ActionModule(DeviceAction):
             }
         result = dict(about, **done)
         if self._task.diff:
-            result["diff"] = {
-                "before_header": "agent on the device",
-                "after_header": "agent on the device",
-                "before": _line(before),
-                "after": _line(done["installed"]),
-            }
+            result["diff"] = [of_agent(before, done["installed"])]
         return result
 
     def _install(self, agent: Agent) -> Installation:
@@ -54,7 +50,3 @@ class ActionModule(DeviceAction):
         else:
             changed = agent.is_installed() and agent.remove()
         return {"changed": changed, "installed": None, "replaced": before, "sent_bytes": 0}
-
-
-def _line(installed: Any) -> str:
-    return "%s\n" % (installed or "none")

@@ -9,14 +9,16 @@ from typing import Any, Dict, Optional
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import BUNDLE, failure
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.bundle import build_bundle
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.bundle import Built, build_bundle
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import EngineError
+from ansible_collections.plantops.imaging.plugins.plugin_utils._diffs import Diff, diff_of
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
     """Needs no connection: nothing is done on the host of the task."""
 
     _supports_check_mode = True
+    _supports_diff = True
     _supports_async = False
     _requires_connection = False
 
@@ -33,4 +35,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             result.update(failure(error.as_dict()), failed=True, changed=any(one.changed for one in built))
             return result
         result.update(changed=any(one.changed for one in built), bundles=[one._asdict() for one in built])
+        if self._task.diff:
+            result["diff"] = [_diff_of(one) for one in built if one.changed]
         return result
+
+
+def _diff_of(built: Built) -> Diff:
+    before = "sha256:%s" % built.replaced if built.replaced else "none"
+    after = "sha256:%s" % built.sha256 if built.sha256 else "one of packages that are downloaded first"
+    return diff_of(built.path, [before], [after])

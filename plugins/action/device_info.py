@@ -35,6 +35,7 @@ class ActionModule(DeviceAction):
             installed = agent.plan()
             if not agent.is_useful():
                 warning = self.would_install(installed, "its information is known with it")
-                return {"changed": True, "information": None, "agent": installed.as_dict(), "warnings": [warning]}
+                told = {"changed": True, "information": None, "warnings": [warning]}
+                return self.with_agent(told, installed)
             information = agent.call("info")["information"]
-        return {"changed": installed.changed, "information": information, "agent": installed.as_dict()}
+        return self.with_agent({"changed": installed.changed, "information": information}, installed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import IMAGE
+from ansible_collections.plantops.imaging.plugins.plugin_utils._diffs import deleted_of, of_images
 from ansible_collections.plantops.imaging.plugins.plugin_utils._engine_action import EngineAction
 from ansible_collections.plantops.imaging.plugins.plugin_utils._progress import duration, size
 
@@ -20,6 +21,11 @@ class ActionModule(EngineAction):
 
     def finish(self, event: Dict[str, Any]) -> Dict[str, Any]:
         """Say what was done in a line, and show what changed on the device since the last image as Ansible's diff."""
+        if not event.get("image") and all(name in event for name in ("bytes_in_use", "bytes_to_send")):
+            self.say(
+                "an image would be made: %s in use, some %s to send%s"
+                % (size(event["bytes_in_use"]), size(event["bytes_to_send"]), _and_delete(event))
+            )
         if event.get("image") and all(name in event for name in ("seconds", "bytes_in_use", "bytes_stored")):
             self.say(
                 "image %s made in %s: %s in use, %s sent, the rest known already or empty"
@@ -31,8 +37,14 @@ class ActionModule(EngineAction):
                 )
             )
         comparison = event.pop("comparison", None)
-        if comparison and self._task.diff:
-            event["diff"] = dict(
-                comparison, before_header="device at the previous image", after_header="device at this image"
-            )
+        if self._task.diff:
+            event["diff"] = of_images(event)
+            if comparison:
+                headers = {"before_header": "device at the previous image", "after_header": "device at this image"}
+                event["diff"].append(dict(comparison, **headers))
         return event
+
+
+def _and_delete(event: Dict[str, Any]) -> str:
+    deleted = deleted_of(event)
+    return "; then these go: %s" % ", ".join(deleted) if deleted else ""

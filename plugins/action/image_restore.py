@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+from typing import Any, Dict
+
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import RESTORE
+from ansible_collections.plantops.imaging.plugins.plugin_utils._diffs import of_targets
 from ansible_collections.plantops.imaging.plugins.plugin_utils._engine_action import EngineAction
 
 
@@ -14,3 +17,9 @@ class ActionModule(EngineAction):
 
     verb = "restore"
     spec = RESTORE
+
+    def finish(self, event: Dict[str, Any]) -> Dict[str, Any]:
+        """Show what every target was and what it became as Ansible's diff."""
+        if self._task.diff:
+            event["diff"] = of_targets(event.get("targets") or [])
+        return event

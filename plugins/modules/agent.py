@@ -25,6 +25,7 @@ attributes:
     details: Returns what would be installed and how much would be sent.
   diff_mode:
     support: full
+    details: Shows the id of the agent before and after.
   idempotent:
     support: full
 options:

@@ -24,7 +24,8 @@ attributes:
     support: full
     details: Nothing is downloaded or written, so a bundle that is not there yet has no RV(bundles[].sha256).
   diff_mode:
-    support: none
+    support: full
+    details: Shows the hash of each file before and after.
   idempotent:
     support: full
 options:
@@ -100,9 +101,13 @@ bundles:
       type: str
       sample: 0.1.0-9dd74c0a11b3f100
     changed:
-      description: Whether the file was written.
+      description: Whether the file was written, or would be.
       type: bool
       sample: true
+    replaced:
+      description: The SHA-256 of another file that was there before. Null for none.
+      type: str
+      sample: 93bb7a5d1c44e0167b2dbd7d0bccb3f6e798228185d7143e2b6f573bb48dde77
 error_code:
   description: The code of the failure in the catalogue of errors.
   returned: failure

@@ -23,7 +23,8 @@ attributes:
     support: full
     details: Does not install or update the agent. Without one that can be used there is no information.
   diff_mode:
-    support: none
+    support: full
+    details: Shows the agent that is installed on the way. Nothing else changes.
   idempotent:
     support: full
 seealso:

@@ -29,11 +29,13 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Returns the disks and the bytes in use. Nothing is written. On a device without an agent that can be used,
-      returns what would be installed.
+    details: Returns the disks, the bytes in use, an estimate of what would be sent, and the images that would be deleted.
+      What the run would refuse before it reads a disk is refused here too, a wrong password for one. Nothing is written. On
+      a device without an agent that can be used, returns what would be installed.
   diff_mode:
     support: full
-    details: Shows what changed on the device since the previous image.
+    details: Shows the agent where it is installed on the way, the device's images before and after, and what changed on
+      the device since the previous image.
   idempotent:
     support: none
     details: Every run makes an image, unless one with the same settings is under way; then that is followed.
@@ -175,7 +177,7 @@ sequence:
   sample: 12
 storage:
   description: The storage, as messages name it.
-  returned: when an image was made
+  returned: success
   type: str
   sample: /srv/images
 bytes_in_use:
@@ -183,6 +185,21 @@ bytes_in_use:
   returned: success
   type: int
   sample: 4294967296
+bytes_to_send:
+  description:
+    - In check mode, an estimate of the bytes that the run would add to the storage. Only reading the disks would tell.
+    - For a first image half of what is in use; for a later one a twentieth of what the last one needs, and half of what
+      came into use since.
+  returned: in check mode, where the job could be asked
+  type: int
+  sample: 62914560
+images:
+  description: The device's images, oldest first; with the new one, without what the rollover deleted. In check mode those
+    that are there.
+  returned: success
+  type: list
+  elements: str
+  sample: [2026-11-21_13-45-10, 2026-11-22_13-45-10]
 bytes_stored:
   description: Bytes that this run added to the storage in packs.
   returned: when an image was made
@@ -224,12 +241,13 @@ healed_packs:
   elements: str
   sample: []
 rollover:
-  description: What the rollover deleted.
-  returned: when an image was made
+  description: What the rollover deleted and what it spared, or in check mode would.
+  returned: success
   type: dict
+  sample: {"dry_run": false, "deleted": ["2026-11-15_13-45-10"], "spared": {"2026-10-01_13-45-10": "it is pinned"}}
 device_changes:
   description: What changed on the device since the previous image.
-  returned: when an image was made
+  returned: success
   type: list
   elements: dict
   sample:

@@ -18,7 +18,8 @@ attributes:
   check_mode:
     support: full
   diff_mode:
-    support: none
+    support: N/A
+    details: Nothing is changed.
   idempotent:
     support: full
 options:

@@ -26,10 +26,12 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Returns the plan after checking targets, password and image. Nothing is written. On a device without an agent
-      that can be used, returns what would be installed.
+    details: Returns the plan after checking targets and password, and that everything the image needs is stored in full
+      size; a real run hashes it all first. Nothing is written. On a device without an agent that can be used, returns what
+      would be installed.
   diff_mode:
-    support: none
+    support: full
+    details: Shows for each target what it is and what it becomes, and the agent where it is installed on the way.
   idempotent:
     support: none
     details: A disk that holds data is only overwritten when O(overwrite=true), and then each time.
@@ -86,6 +88,15 @@ plan:
   elements: str
   sample:
     - disk0 of 2026-11-22_13-45-10 (256060514304 bytes) goes to /dev/sdb
+targets:
+  description: What is on each target before, and what is after.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - target: /dev/sdb
+      before: 256060514304 bytes, it is blank
+      after: disk0 of 2026-11-22_13-45-10, 256060514304 bytes
 disks:
   description: What was written, by disk. Empty in check mode.
   returned: success

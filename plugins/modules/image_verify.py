@@ -22,7 +22,8 @@ attributes:
     support: full
     details: Verifies without recording the result and without moving damaged packs.
   diff_mode:
-    support: none
+    support: N/A
+    details: No image is changed; what is out of use is in RV(bad_packs).
   idempotent:
     support: full
 options:

@@ -22,7 +22,8 @@ attributes:
     support: partial
     details: Only looks; nothing is written, so RV(may_delete) and what is measured are missing.
   diff_mode:
-    support: none
+    support: N/A
+    details: What is written is deleted again.
   idempotent:
     support: full
 author:

@@ -23,6 +23,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
 
 from ._agent import Agent, AgentRefused, Installation
 from ._bundles import find_bundle
+from ._diffs import of_agent
 from ._link import Link
 from ._progress import size
 
@@ -112,6 +113,14 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         if planned.sent_bytes is None:
             return "%s would get the agent first, for which packages are downloaded; %s." % (self._host, rest)
         return "%s would get the agent %s first (%s); %s." % (self._host, planned.id, size(planned.sent_bytes), rest)
+
+    def with_agent(self, result: Dict[str, Any], installed: Installation) -> Dict[str, Any]:
+        """Return the result with what it says of the agent, also as the first of its diffs where the agent changes."""
+        result = dict(result, agent=installed.as_dict())
+        if self._task.diff and installed.changed:
+            agent = of_agent(installed.replaced, installed.id or "one that is not built yet")
+            result["diff"] = [agent, *result.get("diff", [])]
+        return result
 
     def is_local(self) -> bool:
         return str(getattr(self._connection, "transport", "")).rsplit(".", 1)[-1] == "local"

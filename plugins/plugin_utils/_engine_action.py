@@ -76,10 +76,10 @@ class EngineAction(DeviceAction):
         handle = self.mended(agent, runs.start)
         if handle.attached:
             self.say("the run %s is under way already and is followed" % handle.run)
-        known = {"run": handle.run, "attached": handle.attached, "agent": installed.as_dict()}
+        known = {"run": handle.run, "attached": handle.attached}
         if not arguments.get("wait", True):
-            return dict(known, changed=True, state=handle.status["state"])
-        return dict(self._follow(runs, handle.run, arguments), **known)
+            return self.with_agent(dict(known, changed=True, state=handle.status["state"]), installed)
+        return self.with_agent(dict(self._follow(runs, handle.run, arguments), **known), installed)
 
     def _go_on(self, runs: Runs, arguments: Dict[str, Any]) -> Dict[str, Any]:
         """Ask for a run that an earlier task started: follow it, look at it, or cancel it."""
@@ -97,9 +97,9 @@ class EngineAction(DeviceAction):
         planned = agent.plan()
         if not agent.is_useful():
             warning = self.would_install(planned, "what the job would do is known with it")
-            return {"changed": True, "agent": planned.as_dict(), "warnings": [warning]}
+            return self.with_agent({"changed": True, "warnings": [warning]}, planned)
         run = runs.start().run
-        return dict(self._follow(runs, run, arguments), agent=planned.as_dict())
+        return self.with_agent(self._follow(runs, run, arguments), planned)
 
     def _follow(self, runs: Runs, run: str, arguments: Dict[str, Any]) -> Dict[str, Any]:
         with _interruptible(bool(arguments.get("cancel_on_interrupt"))):

@@ -50,6 +50,7 @@ def server(request: Any, tmp_path: Path) -> Iterator[ChaosServer]:
 def storage_of(kind: str, folder: Path) -> Iterator[Dict[str, Any]]:
     """``settings`` of a storage, and the ``folder`` that it is in."""
     if kind == "directory":
+        (folder / "storage").mkdir()
         yield {"settings": {"url": str(folder / "storage")}, "folder": folder / "storage"}
         return
     with chaos_server(kind, folder) as server:

@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import pytest
-from engine.errors import EngineError, StorageExists, StorageFull, StoragePathInvalid, StoragePermissionDenied
+from engine.agent.jobs import run_job
+from engine.errors import (
+    EngineError,
+    StorageDirectoryMissing,
+    StorageExists,
+    StorageFull,
+    StoragePathInvalid,
+    StoragePermissionDenied,
+)
 from engine.storage.contract import PARTIAL_SUFFIX
 from engine.storage.directory import DirectoryStorage
 from engine.storage.lease import Lease
@@ -159,6 +167,7 @@ def test_the_last_pages_are_missing(tmp_path: Path, drive: Path) -> None:
 
 @pytest.mark.root
 def test_a_storage_that_is_full_from_the_start(mounted: Path, drive: Path) -> None:
+    (mounted / "images").mkdir()
     filler = fill(mounted, 0)
     with pytest.raises(StorageFull):
         imaging.image(mounted / "images", drive)
@@ -185,6 +194,7 @@ def test_a_file_system_without_room_for_names(tmp_path: Path, drive: Path) -> No
 def test_a_read_only_file_system(mounted: Path, drive: Path) -> None:
     storage = mounted / "images"
     first = imaging.image(storage, drive)["image"]
+    (mounted / "other").mkdir()
     run("mount", "-o", "remount,ro", mounted)
     try:
         for url in (storage, mounted / "other"):
@@ -226,10 +236,9 @@ def test_a_directory_that_is_not_permitted(memory_path: Path, tmp_path: Path, dr
         for name in folders + files:
             os.chmod(os.path.join(dummy, name), mode)
     storage.chmod(mode)
-    for url in (storage, memory_path / "other"):
-        with as_nobody(), pytest.raises(StoragePermissionDenied) as caught:
-            imaging.image(url, drive)
-        assert str(url) in str(caught.value)
+    with as_nobody(), pytest.raises(StoragePermissionDenied) as caught:
+        imaging.image(storage, drive)
+    assert str(storage) in str(caught.value)
     change(drive, 2)
     check_next_run(storage, drive, first)
 
@@ -390,3 +399,14 @@ def test_a_write_that_fails_once_is_done_again(tmp_path: Path, monkeypatch: pyte
     assert len(failures) == 2
     assert read_image(storage, image) == disk.expected()
     assert partial_files(tmp_path / "storage") == []
+
+
+@pytest.mark.parametrize("verb", ["check", "image", "list"])
+def test_a_directory_that_nobody_made_is_refused_and_not_made(tmp_path: Path, verb: str) -> None:
+    document = {"verb": verb, "device": "pc", "storage": {"url": str(tmp_path / "srv" / "imges")}, "drives": ["/x"]}
+    for made in (False, True):  # what a mount point that is missing, and a mistyped name look like
+        if made:
+            (tmp_path / "srv").mkdir()
+        with pytest.raises(StorageDirectoryMissing, match="imges is not there"):
+            run_job(document, lambda event: None, lambda: False)
+    assert list((tmp_path / "srv").iterdir()) == []

@@ -85,6 +85,7 @@ def test_bytes_that_come_back_wrong_and_a_full_storage(monkeypatch: pytest.Monke
 
 
 def job(folder: Path, verb: str, **more: Any) -> Dict[str, Any]:
+    (folder / "storage").mkdir(exist_ok=True)
     document = {"verb": verb, "device": "pc", "storage": {"url": str(folder / "storage")}}
     return run_job(dict(document, **more), lambda event: None, lambda: False)
 

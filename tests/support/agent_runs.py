@@ -165,6 +165,7 @@ def random_disk(path: Path, size_bytes: int, seed: int = 1) -> Path:
 
 def image_job(folder: Path, disk: Path, **more: Any) -> Dict[str, Any]:
     job: Dict[str, Any] = {"verb": "image", "device": "pc", "drives": [str(disk)], "limit_read_rate": 0}
+    (folder / "storage").mkdir(exist_ok=True)
     job["storage"] = {"url": str(folder / "storage")}
     job.update(more)
     return job

@@ -14,6 +14,7 @@ PASSWORD = "correct-horse-battery-staple-47"
 
 
 def job(storage: Path, verb: str, **settings: Any) -> Dict[str, Any]:
+    storage.mkdir(exist_ok=True)
     document = {"verb": verb, "device": "pc", "storage": {"url": str(storage)}, "secrets": {"password": PASSWORD}}
     document.update(settings)
     return document

@@ -268,6 +268,12 @@ class LeaseLost(StorageError):
     hint = "This run was silent for too long and stopped without a commit; run it again."
 
 
+class StorageDirectoryMissing(StorageError):
+    code = "S113"
+    message = "The storage {storage} is not there."
+    hint = "Make the directory, or mount what belongs there: images are not put into a directory that nobody made."
+
+
 class StorageServerNotFound(StorageError):
     code = "S122"
     message = "There is no server {server} that the storage {storage} could be on: {reason}."
@@ -380,7 +386,7 @@ class ImageError(EngineError):
 class ImageNotFound(ImageError):
     code = "I100"
     message = "{device} has no image {image} in {storage}."
-    hint = "image_info lists the images that are there."
+    hint = "Check imaging_image, and imaging_device_alias and imaging_device_name, which make the name; image_info lists images."
 
 
 class ImageDamaged(ImageError):

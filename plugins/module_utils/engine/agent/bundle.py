@@ -18,11 +18,14 @@ from ..errors import BundleFailed, BundleInvalid
 from .bundle_document import ENGINE_PART, Part, make_document
 from .bundle_format import ENGINE, Bundle, engine_zip, write_bundle
 from .wheel_lock import locked_platform
-from .wheel_store import default_cache, fetch_wheels
+from .wheel_store import default_cache, fetch_wheels, hash_file
 
 
 class Built(NamedTuple):
-    """A bundle's file. ``sha256``, ``size_bytes`` and ``identity`` are None where check mode has built nothing."""
+    """A bundle's file. ``sha256``, ``size_bytes`` and ``identity`` are None where check mode has built nothing.
+
+    ``replaced`` is the SHA-256 of another file that was there before, None for none.
+    """
 
     platform: str
     path: str
@@ -30,6 +33,7 @@ class Built(NamedTuple):
     size_bytes: Optional[int]
     identity: Optional[str]
     changed: bool
+    replaced: Optional[str]
 
 
 def collection_version() -> str:
@@ -67,7 +71,7 @@ def build_bundle(
     contents[hashlib.sha256(engine).hexdigest()] = engine
     if any(wheel.sha256 not in contents for wheel in locked.wheels):
         if check:
-            return Built(platform, path, None, None, None, True)
+            return Built(platform, path, None, None, None, True, _sha256_of(path))
         cache = Path(cache_folder) if cache_folder else default_cache()
         wheels = fetch_wheels(locked, cache, Path(wheel_folder) if wheel_folder else None)
         contents.update((wheel.sha256, wheels[wheel.file_name].read_bytes()) for wheel in locked.wheels)
@@ -78,10 +82,11 @@ def build_bundle(
     file = io.BytesIO()
     write_bundle(file, document, contents)
     content = file.getvalue()
-    changed = not os.path.exists(path) or Path(path).read_bytes() != content
+    sha256, before = hashlib.sha256(content).hexdigest(), _sha256_of(path)
+    changed = sha256 != before
     if changed and not check:
         _publish(path, content)
-    return Built(platform, path, hashlib.sha256(content).hexdigest(), len(content), document.identity, changed)
+    return Built(platform, path, sha256, len(content), document.identity, changed, before if changed else None)
 
 
 def _parts_of(path: str) -> Dict[str, bytes]:
@@ -93,6 +98,10 @@ def _parts_of(path: str) -> Dict[str, bytes]:
             return {part.sha256: bundle.read_part(part) for part in bundle.document.parts}
     except BundleInvalid:
         return {}
+
+
+def _sha256_of(path: str) -> Optional[str]:
+    return hash_file(Path(path)) if os.path.exists(path) else None
 
 
 def _publish(path: str, content: bytes) -> None:

@@ -16,17 +16,19 @@ from ..device.selection import moved
 from ..disk import exclusions
 from ..disk.activity import DiskActivity
 from ..disk.source import BlockSource
-from ..errors import EngineError, ImageNotFound, JobInvalid
+from ..errors import EngineError, ImageDamaged, ImageNotFound, JobInvalid
 from ..image import documents
 from ..image import format as fmt
 from ..image.courtesy import Courtesy
+from ..image.forecast import forecast
 from ..image.keys import MasterKey
 from ..image.preflight import Preflight, preflight
 from ..image.rates import PacedSource, TokenBucket
 from ..image.reader import ImageReader
 from ..image.rollover import RolloverReport, roll_over
+from ..image.verify import verify_image
 from ..image.writer import DiskInput, ImageJob, process_threads, write_image
-from ..restore.restore import plan, restore, sentences
+from ..restore.restore import plan, restore, sentences, transitions
 from ..storage.check import StorageCheck
 from ..storage.contract import Storage
 from ..storage.open import open_storage
@@ -115,16 +117,19 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
         warnings += moved((previous or {}).get("drives"), information["drives"])
         summary = [dict(describe(number, disk), path=disk.path) for number, disk in enumerate(opened)]
         in_use = sum(disk.plan.used.total_bytes for disk in opened)
+        before = previous if job.get("compare") != "none" else None
+        told = {
+            "changed": True,
+            "device": device,
+            "storage": storage.description,
+            "disks": summary,
+            "not_chosen": not_chosen(opened),
+            "left_out": [one.as_dict() for one in left_out],
+            "comparison": None if before is None else {"before": render(before), "after": render(information)},
+            "device_changes": [] if before is None else [one._asdict() for one in compare(before, information)],
+        }
         if looked is None:
-            return {
-                "changed": True,
-                "image": None,
-                "bytes_in_use": in_use,
-                "disks": summary,
-                "not_chosen": not_chosen(opened),
-                "left_out": [one.as_dict() for one in left_out],
-                "warnings": warnings,
-            }
+            return dict(told, **_foretold(storage, job, keep, in_use, warnings))
         warnings += looked.warnings + looked.check_room(in_use)
         claim_directory(storage, device, read_identity(), bool(job.get("adopt")))
         bucket = TokenBucket(float(number_of(job, "limit_io_rate", 0, 0)) * 1e6, cancelled=status.cancelled)
@@ -151,26 +156,33 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
     finally:
         frozen.close()
     rollover, rollover_warnings = _roll_over(storage, device, keep, result.key, looked.check)
-    before = previous if job.get("compare") != "none" else None
-    changes = compare(before, information) if before is not None else []
+    gone = rollover.deleted if rollover else []
+    return dict(
+        told,
+        image=result.image,
+        images=[image for image in [*result.earlier, result.image] if image not in gone],
+        sequence=result.sequence,
+        bytes_in_use=result.in_use_bytes,
+        bytes_stored=result.stored_bytes,
+        bytes_reused=result.reused_bytes,
+        healed_packs=result.healed_packs,
+        rollover=rollover.as_dict() if rollover else None,
+        warnings=result.warnings + rollover_warnings + frozen.warnings,
+        seconds=round(time.monotonic() - started, 1),
+    )
+
+
+def _foretold(storage: Storage, job: Dict[str, Any], keep: int, in_use: int, warnings: List[str]) -> Dict[str, Any]:
+    """Check mode: refuse what the run would refuse, and say what it would store and delete. Nothing is written to find out."""
+    prove_directory(storage, job["device"], read_identity(), bool(job.get("adopt")))
+    foreseen = forecast(storage, job["device"], passwords_of(job), keep)
     return {
-        "changed": True,
-        "image": result.image,
-        "device": device,
-        "storage": storage.description,
-        "sequence": result.sequence,
-        "bytes_in_use": result.in_use_bytes,
-        "bytes_stored": result.stored_bytes,
-        "bytes_reused": result.reused_bytes,
-        "disks": summary,
-        "not_chosen": not_chosen(opened),
-        "left_out": [one.as_dict() for one in left_out],
-        "healed_packs": result.healed_packs,
-        "rollover": rollover.as_dict() if rollover else None,
-        "warnings": result.warnings + rollover_warnings + frozen.warnings,
-        "comparison": None if before is None else {"before": render(before), "after": render(information)},
-        "device_changes": [change._asdict() for change in changes],
-        "seconds": round(time.monotonic() - started, 1),
+        "image": None,
+        "images": foreseen.images,
+        "bytes_in_use": in_use,
+        "bytes_to_send": foreseen.bytes_to_send(in_use),
+        "rollover": foreseen.rollover(),
+        "warnings": warnings + foreseen.warnings + foreseen.check_room(in_use),
     }
 
 
@@ -215,9 +227,18 @@ def _restore(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str
     overwrite = bool(job.get("overwrite"))
     image = str(job.get("image") or "latest")
     reader = ImageReader(storage, job["device"], image, password)
-    words = sentences(plan(reader, targets, overwrite), reader.image)
+    planned = plan(reader, targets, overwrite)
+    told = {
+        "changed": True,
+        "image": reader.image,
+        "plan": sentences(planned, reader.image),
+        "targets": transitions(planned, reader.image),
+    }
     if job.get("check"):
-        return {"changed": True, "image": reader.image, "plan": words, "disks": []}
+        whole = verify_image(storage, job["device"], reader.image, "quick", record=False)
+        if not whole.ok:
+            raise ImageDamaged(image=reader.image, reason=whole.problems[0].rstrip("."))
+        return dict(told, disks=[])
     done = restore(
         storage,
         job["device"],
@@ -228,8 +249,7 @@ def _restore(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str
         progress=status.progress,
     )
     disks = [disk._asdict() for disk in done]
-    seconds = round(time.monotonic() - started, 1)
-    return {"changed": True, "image": reader.image, "plan": words, "disks": disks, "seconds": seconds}
+    return dict(told, disks=disks, seconds=round(time.monotonic() - started, 1))
 
 
 def _paced(source: BlockSource, job: Dict[str, Any], status: _Status) -> PacedSource:

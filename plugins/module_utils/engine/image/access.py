@@ -52,15 +52,15 @@ def key_for_writing(directory: DeviceDirectory, images: List[Manifest], password
     return key
 
 
-def prove_passwords(directory: DeviceDirectory, images: List[Manifest], passwords: Passwords) -> None:
-    """Raise what :func:`key_for_writing` would raise, and change nothing.
+def prove_passwords(directory: DeviceDirectory, images: List[Manifest], passwords: Passwords) -> Optional[MasterKey]:
+    """Raise what :func:`key_for_writing` would raise, and change nothing. Return the key that is there already.
 
     The device's own slots answer nearly always; only where they don't are the copies in all its images read.
     """
     try:
-        _way_in(directory, images, passwords, directory.own_key_slots)
+        return _way_in(directory, images, passwords, directory.own_key_slots)[1]
     except KeyProblem:
-        _way_in(directory, images, passwords, directory.key_slots)
+        return _way_in(directory, images, passwords, directory.key_slots)[1]
 
 
 class _Way(Enum):

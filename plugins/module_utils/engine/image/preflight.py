@@ -13,7 +13,7 @@ from typing import List, NamedTuple, Optional
 
 from ..errors import EngineError, ImageNotFound, StorageSpaceTooSmall
 from ..storage.check import StorageCheck, check_storage
-from ..storage.contract import Storage
+from ..storage.contract import Space, Storage
 from .access import Passwords, prove_passwords
 from .directory import DeviceDirectory
 from .manifest import Manifest
@@ -40,31 +40,49 @@ class Preflight(NamedTuple):
     def check_room(self, in_use_bytes: int) -> List[str]:
         """Return a warning when an image of ``in_use_bytes`` may not fit; asks the storage nothing.
 
-        The likely size of a first image is half of what is in use; of a later one a twentieth of what the last one needs
-        in packs, and half of what is in use in addition. An error is certain only for a first image, where less than a
-        fiftieth of what is in use is free; not after an interrupted run, whose packs may hold nearly all of it.
-
         :raises StorageSpaceTooSmall: when it surely does not fit.
         """
-        if self.check.space is None:
-            return []
-        free_bytes = self.check.space.free_bytes
-        if self.newest is None:
-            likely_bytes, least_bytes = in_use_bytes // _LIKELY_SHARE, in_use_bytes // _LEAST_SHARE
-        else:
-            grown_bytes = max(0, in_use_bytes - self.newest.in_use_bytes)
-            likely_bytes = self.newest.pack_bytes // _CHANGED_SHARE + grown_bytes // _LIKELY_SHARE
-            least_bytes = 0
-        if free_bytes < least_bytes and not self.was_interrupted:
-            raise StorageSpaceTooSmall(
-                storage=self.storage, device=self.device, free=_size(free_bytes), needed=_size(least_bytes)
-            )
-        if free_bytes >= likely_bytes:
-            return []
-        return [
-            "The storage %s has %s free; this image may need some %s and not fit: make room or lower imaging_keep."
-            % (self.storage, _size(free_bytes), _size(likely_bytes))
-        ]
+        return check_room(self.storage, self.device, self.newest, self.was_interrupted, self.check.space, in_use_bytes)
+
+
+def likely_bytes(newest: Optional[Manifest], in_use_bytes: int) -> int:
+    """Return the likely size of the next image: of a first one half of what is in use; of a later one a twentieth of what
+    the last one needs in packs, and half of what came into use since."""
+    if newest is None:
+        return in_use_bytes // _LIKELY_SHARE
+    grown_bytes = max(0, in_use_bytes - newest.in_use_bytes)
+    return newest.pack_bytes // _CHANGED_SHARE + grown_bytes // _LIKELY_SHARE
+
+
+def check_room(
+    storage: str,
+    device: str,
+    newest: Optional[Manifest],
+    was_interrupted: bool,
+    space: Optional[Space],
+    in_use_bytes: int,
+) -> List[str]:
+    """Return a warning when an image of ``in_use_bytes`` may not fit into ``space``.
+
+    An error is certain only for a first image, where less than a fiftieth of what is in use is free; not after an
+    interrupted run, whose packs may hold nearly all of it.
+
+    :raises StorageSpaceTooSmall: when it surely does not fit.
+    """
+    if space is None:
+        return []
+    needed_bytes = likely_bytes(newest, in_use_bytes)
+    least_bytes = in_use_bytes // _LEAST_SHARE if newest is None else 0
+    if space.free_bytes < least_bytes and not was_interrupted:
+        raise StorageSpaceTooSmall(
+            storage=storage, device=device, free=_size(space.free_bytes), needed=_size(least_bytes)
+        )
+    if space.free_bytes >= needed_bytes:
+        return []
+    return [
+        "The storage %s has %s free; this image may need some %s and not fit: make room or lower imaging_keep."
+        % (storage, _size(space.free_bytes), _size(needed_bytes))
+    ]
 
 
 def preflight(

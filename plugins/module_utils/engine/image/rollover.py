@@ -49,21 +49,23 @@ def plan_deletions(
     protected: Dict[str, str],
     openable_key: Optional[str],
     is_proved: bool = False,
+    newer: int = 0,
 ) -> Dict[str, str]:
     """Return for each image of ``images`` (in sequence order) "" when it goes, else why it stays.
 
     :param protected: images that are pinned or archived, with the reason.
     :param openable_key: the key id that the present password opens; None when that is not known.
     :param is_proved: whether the manifests of that key were proved with it.
+    :param newer: how many images will have been made after these.
     """
     if keep < 1:
         raise JobInvalid(reason="imaging_keep must be at least 1, not %d" % keep)
     verdicts = {}
     newest_of_key = {manifest.key_id: manifest.image for manifest in images}
-    newer_and_proved = 0
-    for newer, manifest in enumerate(reversed(images)):
+    newer_and_proved = newer
+    for position, manifest in enumerate(reversed(images), newer):
         proved = is_proved and manifest.key_id == openable_key
-        age = newer_and_proved if proved else newer
+        age = newer_and_proved if proved else position
         newer_and_proved += proved
         if age < keep:
             verdicts[manifest.image] = "it is one of the newest %d" % keep
@@ -98,20 +100,31 @@ def roll_over(
     unreadable: Dict[str, EngineError] = {}
     images = directory.images(unreadable, key)
     warnings = ["The image %s can't be read and is left alone: %s" % item for item in unreadable.items()]
-    protected = _protected(directory, images)
-    verdicts = plan_deletions(images, keep, protected, openable_key, is_proved=key is not None)
-    doomed = [manifest for manifest in images if not verdicts[manifest.image]]
-    spared = {name: reason for name, reason in verdicts.items() if reason and not reason.startswith("it is one of")}
-    report = RolloverReport(dry_run, [manifest.image for manifest in doomed], spared, [], [], 0, warnings)
+    verdicts = plan_deletions(images, keep, _protected(directory, images), openable_key, is_proved=key is not None)
+    report = _report(dry_run, verdicts, warnings)
     if not dry_run:
-        for manifest in doomed:
-            _delete_image(directory, manifest.image, warnings)
+        for image in report.deleted:
+            _delete_image(directory, image, warnings)
     if unreadable:
         return report  # what an unreadable image needs is not known: nothing is swept
     remaining = [manifest for manifest in images if verdicts[manifest.image]]
     proved = [manifest for manifest in remaining if key is not None and manifest.key_id == key.key_id]
     newest = max((manifest.sequence for manifest in proved or remaining), default=0)
     return _sweep(directory, remaining, newest, report, int(now()))
+
+
+def plan_after_next(
+    directory: DeviceDirectory, images: List[Manifest], keep: int, openable_key: Optional[str]
+) -> RolloverReport:
+    """Say what the rollover after the next image would delete of ``images``. What came free is not known before."""
+    verdicts = plan_deletions(images, keep, _protected(directory, images), openable_key, newer=1)
+    return _report(True, verdicts, [])
+
+
+def _report(dry_run: bool, verdicts: Dict[str, str], warnings: List[str]) -> RolloverReport:
+    deleted = [image for image, reason in verdicts.items() if not reason]
+    spared = {image: reason for image, reason in verdicts.items() if reason and not reason.startswith("it is one of")}
+    return RolloverReport(dry_run, deleted[::-1], spared, [], [], 0, warnings)
 
 
 def _protected(directory: DeviceDirectory, images: List[Manifest]) -> Dict[str, str]:

@@ -82,6 +82,7 @@ class ImageResult(NamedTuple):
     warnings: List[str]
     key: Optional[MasterKey]
     healed_packs: List[str]
+    earlier: List[str]  # the complete images that were there before, oldest first
 
     @property
     def key_id(self) -> str:
@@ -349,6 +350,7 @@ class _Run:
             self.warnings,
             self.key,
             [],
+            [manifest.image for manifest in self.images],
         )
 
     def _heal(self, stream: PackStream) -> List[str]:

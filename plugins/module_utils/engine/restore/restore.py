@@ -39,6 +39,7 @@ class PlannedDisk(NamedTuple):
     marker: bytes
     resumes: bool
     blank: bool
+    data: str  # what is on the target now, "" when it looks blank
     left_alone: List[int]  # partitions whose volumes were not chosen when the image was made
     end: TargetEnd
 
@@ -116,6 +117,25 @@ def sentences(planned: List[PlannedDisk], image: str) -> List[str]:
     ]
 
 
+def transitions(planned: List[PlannedDisk], image: str) -> List[Dict[str, str]]:
+    """What each target is and what it becomes: the two sides of a diff."""
+    return [
+        {
+            "target": disk.target.path,
+            "before": _present(disk),
+            "after": "disk%d of %s, %d bytes" % (disk.number, image, disk.reader.size_bytes),
+        }
+        for disk in planned
+    ]
+
+
+def _present(disk: PlannedDisk) -> str:
+    if not disk.target.exists:
+        return "no file"
+    what = "an interrupted restore of the same image" if disk.resumes else disk.data or "it is blank"
+    return "%d bytes, %s" % (disk.target.size_bytes, what)
+
+
 def _alone(partitions: List[int]) -> str:
     """A disk image always has the whole partition table, but not always what is in every partition."""
     if not partitions:
@@ -184,7 +204,8 @@ def _plan_disk(reader: ImageReader, number: int, target: Target, overwrite: bool
     blank = not target.exists or (not target.is_device and target.size_bytes == 0)
     left_alone = _not_chosen(reader, entry.name)
     disk = reader.disk(number)
-    return PlannedDisk(number, disk, target, mark, resumes, blank, left_alone, end_of(disk, target.size_bytes))
+    end = end_of(disk, target.size_bytes)
+    return PlannedDisk(number, disk, target, mark, resumes, blank, data, left_alone, end)
 
 
 def _not_chosen(reader: ImageReader, disk: str) -> List[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Mapping
 
-from ..errors import StorageUrlInvalid
+from ..errors import StorageDirectoryMissing, StorageUrlInvalid
 from .contract import Storage
 from .directory import DirectoryStorage
 from .retry import RetryingStorage
@@ -29,6 +29,7 @@ def open_storage(
     ``warn`` is told what the user should know; ``cancelled`` ends a wait for a server that is away.
 
     :raises StorageUrlInvalid: when it is none, or of a kind that this version does not have.
+    :raises StorageDirectoryMissing: when it is a directory of this machine that is not there.
     """
     url = str(settings.get("url") or "")
     check_url(url)
@@ -45,6 +46,9 @@ def open_storage(
         raise StorageUrlInvalid(url=url, reason="this version has no storage of the kind %s" % scheme)
     if not os.path.isabs(url):
         raise StorageUrlInvalid(url=url or "(nothing)", reason="it is no absolute path of a directory")
+    if not os.path.lexists(url):
+        # A mistyped path, or a disk that is not mounted: making it would fill the disk that the system is on.
+        raise StorageDirectoryMissing(storage=url)
     return DirectoryStorage(url)
 
 

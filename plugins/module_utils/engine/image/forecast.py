@@ -1,0 +1,64 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the next image would do to a device's directory, found out without changing anything and without reading a disk."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from ..errors import EngineError
+from ..storage.contract import Space, Storage
+from .access import Passwords, prove_passwords
+from .directory import DeviceDirectory
+from .manifest import Manifest
+from .preflight import check_room, likely_bytes
+from .rollover import plan_after_next
+
+
+class Forecast(NamedTuple):
+    """``images`` are there now, oldest first; ``deleted`` of them would go after success, ``spared`` says why others stay."""
+
+    storage: str
+    device: str
+    images: List[str]
+    deleted: List[str]
+    spared: Dict[str, str]
+    newest: Optional[Manifest]
+    was_interrupted: bool
+    space: Optional[Space]
+    warnings: List[str]
+
+    def bytes_to_send(self, in_use_bytes: int) -> int:
+        """An estimate, by the rule that room is judged by: only reading the disks would tell."""
+        return likely_bytes(self.newest, in_use_bytes)
+
+    def check_room(self, in_use_bytes: int) -> List[str]:
+        """:raises StorageSpaceTooSmall: as the run would."""
+        return check_room(self.storage, self.device, self.newest, self.was_interrupted, self.space, in_use_bytes)
+
+    def rollover(self) -> Dict[str, Any]:
+        return {"dry_run": True, "deleted": self.deleted, "spared": self.spared}
+
+
+def forecast(storage: Storage, device: str, passwords: Passwords, keep: int) -> Forecast:
+    """Look at the device's directory and prove the password.
+
+    :raises StorageError: when the storage can't be read. :raises KeyProblem: rule 6, as the run would.
+    """
+    directory = DeviceDirectory(storage, device)
+    unreadable: Dict[str, EngineError] = {}
+    images = directory.images(unreadable)
+    key = prove_passwords(directory, images[-1:], passwords)
+    rollover = plan_after_next(directory, images, keep, key.key_id if key else None)
+    return Forecast(
+        storage=storage.description,
+        device=device,
+        images=[manifest.image for manifest in images],
+        deleted=rollover.deleted,
+        spared=rollover.spared,
+        newest=images[-1] if images else None,
+        was_interrupted=not images and bool(directory.image_names()),
+        space=storage.space(),
+        warnings=["The image %s can't be read: %s" % item for item in unreadable.items()],
+    )
