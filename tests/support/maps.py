@@ -54,7 +54,7 @@ def restored(volume: Path, work: Path) -> Path:
     with open(target, "wb") as file:
         file.truncate(size_bytes)
         for start, length in our_map(volume).extents.complement(size_bytes):
-            for place in {start, max(start, start + length - MIB)}:  # both ends of a long hole say enough
+            for place in sorted({start, max(start, start + length - MIB)}):  # both ends of a long hole say enough
                 file.seek(place)
                 file.write(b"\xdd" * min(MIB, start + length - place))
     restore(storage, target, secrets={}, overwrite=True)

@@ -83,7 +83,7 @@ def array_member(source: BlockSource) -> str:
         # The superblock of a disk's last partition may lie at the same place; it knows where it lies on its own volume.
         if head[:4] == _RAID_MAGIC and struct.unpack_from("<Q", head, 144)[0] == place // 512:
             return RAID_KIND
-    for sector_bytes in {512, source.sector_bytes}:
+    for sector_bytes in sorted({512, source.sector_bytes}):
         if _at(source, size - 2 * sector_bytes, len(_INTEL)) == _INTEL or _at(source, size - sector_bytes, 4) == _DDF:
             return FIRMWARE_RAID_KIND
     return ""
