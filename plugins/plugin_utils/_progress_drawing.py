@@ -173,8 +173,8 @@ def _table(rows: Sequence[_Cells], look: Look) -> Table:
             table.add_column(width=cells, no_wrap=True, justify=side, overflow=overflow)  # type: ignore[arg-type]
     for row in rows:
         percent = "" if row.percent is None else "%d %%" % row.percent
-        bar = ProgressBar(total=100, completed=row.percent or 0, width=max(1, bar_cells))
-        fields = [Text(row.name), Text(row.what), bar, Text(percent), Text(row.rate), Text(row.left), Text(row.sizes)]
+        strip = ProgressBar(total=100, completed=row.percent or 0, width=max(1, bar_cells))
+        fields = [Text(row.name), Text(row.what), strip, Text(percent), Text(row.rate), Text(row.left), Text(row.sizes)]
         there = [field for field, (dummy_cells, is_there, dummy_side) in zip(fields, widths) if is_there]
         table.add_row(*there, style=row.style)
     return table

@@ -52,7 +52,7 @@ class TerminalModel:
             self._rows += [(piece, number < len(pieces) - 1) for number, piece in enumerate(pieces)]
         offset = at - line_start
         first = [number for number in range(len(self._rows)) if self._first_of(number) == number][before]
-        step = min(offset // columns, sum(1 for _ in self._pieces(first)) - 1)
+        step = min(offset // columns, len(self._pieces(first)) - 1)
         self._row, self._column = first + step, offset - step * columns
         self.columns = columns
         self._top = max(0, max(self._row, self._last_with_text()) + 1 - self.height)
