@@ -107,9 +107,15 @@ class ImagingMachine(RuleBasedStateMachine):
     def timestamp(self) -> str:
         return time.strftime("%d-%%m-%%d_%%H-%%M-%%S" % self.year, time.gmtime(self.now))
 
-    def make(self, storage: Optional[object] = None, **passwords: object) -> str:
+    def make(self, storage: Optional[object] = None, takes_lease: bool = True, **passwords: object) -> str:
         words = dict({"password": self.password}, **passwords)
-        result = run_image(storage or self.storage, self.disk, Passwords(**words), timestamp=self.timestamp())
+        result = run_image(
+            storage or self.storage,
+            self.disk,
+            Passwords(**words),
+            timestamp=self.timestamp(),
+            takes_lease=takes_lease,
+        )
         self.learn(result.image)
         return result.image
 
@@ -209,16 +215,17 @@ class ImagingMachine(RuleBasedStateMachine):
         if state["swept"]:
             self.forget_deleted(keep)
 
-    @rule(moment=st.integers(5, 120))
-    def rival_writer(self, moment: int) -> None:
-        """Two writers at once: the first sleeps, the second takes its lease and commits; the first must give way."""
+    @rule(moment=st.integers(5, 120), takes_lease=st.booleans())
+    def rival_writer(self, moment: int, takes_lease: bool) -> None:
+        """Two writers at once: the first sleeps, the second takes its lease and commits; the first must give way.
+        Where accounts may only create there is no lease: then both commit, the first under a name above the second's."""
         state = {"left": moment}
 
         def hook(*dummy: object) -> None:
             state["left"] -= 1
             if state["left"] == 0:
                 self.age_the_lease()
-                self.make()
+                self.make(takes_lease=takes_lease)
 
         first_disk_state = self.disk.expected()
         try:
@@ -227,6 +234,7 @@ class ImagingMachine(RuleBasedStateMachine):
                 self.disk,
                 Passwords(password=self.password),
                 timestamp=self.timestamp(),
+                takes_lease=takes_lease,
             )
         except (LeaseLost, EngineError):
             return
@@ -308,6 +316,8 @@ class ImagingMachine(RuleBasedStateMachine):
     def every_image_is_there_and_right(self) -> None:
         listed = [manifest.image for manifest in self.directory.images()]
         assert set(self.images) <= set(listed)
+        assert listed == sorted(listed), "the order of names is that of the numbers"
+        assert self.directory.find_image("latest").image == listed[-1]
         for image in listed:
             if image in self.suspect:
                 continue

@@ -78,9 +78,8 @@ def rollover(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_
     directory = DeviceDirectory(storage, device)
     if stored_identity(storage, device) is None:
         raise ImageNotFound(device=device, image="at all", storage=storage.description)
-    images = directory.images({})
-    before = [manifest.image for manifest in images]
-    key = openable_key(directory, images, passwords_of(job).password)
+    newest = directory.newest()
+    key = openable_key(directory, [newest] if newest else [], passwords_of(job).password)
     report = roll_over(
         storage,
         device,
@@ -89,6 +88,7 @@ def rollover(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_
         key=key,
         dry_run=bool(job.get("check")),
     )
+    before = report.before
     after = [image for image in before if image not in report.deleted]
     changed = bool(report.deleted or report.trashed_packs or report.purged_packs)
     return dict(
@@ -112,7 +112,9 @@ def check(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_pro
     """
     device, password = job["device"], passwords_of(job).password
     directory = DeviceDirectory(storage, device)
-    slots = directory.key_slots([])
+    slots = directory.own_key_slots([])
+    if not slots or (password and open_slots(slots, password) is None):
+        slots = directory.key_slots([])  # the copies in all images
     if password and slots and open_slots(slots, password) is None:
         raise PasswordWrong(slots=len(slots), device=device)
     answer: Dict[str, Any] = {

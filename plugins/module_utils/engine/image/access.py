@@ -44,7 +44,9 @@ def key_for_writing(directory: DeviceDirectory, images: List[Manifest], password
     :raises PasswordMissing, PasswordWrong: rule 6.
     :raises KeySlotsFull: when one slot more would be one that no reader looks at.
     """
-    way, key = _way_in(directory, images, passwords, directory.key_slots)
+    way, key = _way_in_by_own_slots(directory, images, passwords) or _way_in(
+        directory, images, passwords, directory.key_slots
+    )
     if way is _Way.NEW_KEY:
         return _start_key(directory, passwords.password or "")
     if way is _Way.NEW_SLOT and key is not None:
@@ -61,6 +63,19 @@ def prove_passwords(directory: DeviceDirectory, images: List[Manifest], password
         return _way_in(directory, images, passwords, directory.own_key_slots)[1]
     except KeyProblem:
         return _way_in(directory, images, passwords, directory.key_slots)[1]
+
+
+def _way_in_by_own_slots(
+    directory: DeviceDirectory, images: List[Manifest], passwords: Passwords
+) -> Optional[Tuple[_Way, Optional[MasterKey]]]:
+    """The key of the newest image where the device's own slots open it; None: the copies in all images must be read."""
+    if not passwords.password or not images or not images[-1].key_id:
+        return None
+    try:
+        way, key = _way_in(directory, images, passwords, directory.own_key_slots)
+    except KeyProblem:
+        return None
+    return (way, key) if way is _Way.AS_IT_IS and key is not None and key.key_id == images[-1].key_id else None
 
 
 class _Way(Enum):
@@ -104,6 +119,9 @@ def openable_key(directory: DeviceDirectory, images: List[Manifest], password: O
     """The key that the password opens, of several the one that images were made with last; None when it opens none."""
     if not password:
         return None
+    key = open_slots(_newest_key_first(directory.own_key_slots([]), images), password)
+    if key is not None and images and key.key_id == images[-1].key_id:
+        return key
     return open_slots(_newest_key_first(directory.key_slots([]), images), password)
 
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Set
+from typing import Any, Container, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from ..errors import (
     EngineError,
     ImageDamaged,
     ImageNotFound,
     KeySlotInvalid,
+    RunCancelled,
+    StorageError,
     StorageExists,
     StorageNotFound,
     StoragePermissionDenied,
+    StorageUnreachable,
 )
 from ..storage.contract import PARTIAL_SUFFIX, Entry, EntryKind, Storage, check_name
 from ..storage.together import together
@@ -78,11 +81,15 @@ class DeviceDirectory:
         )
 
     def images(
-        self, unreadable: Optional[Dict[str, EngineError]] = None, key: Optional[MasterKey] = None
+        self,
+        unreadable: Optional[Dict[str, EngineError]] = None,
+        key: Optional[MasterKey] = None,
+        but: Container[str] = frozenset(),
     ) -> List[Manifest]:
         """Return the complete images in sequence order; manifests that can't be used go to ``unreadable``.
 
         :param key: manifests that say they are of this key are proved with it.
+        :param but: names that are passed by.
         """
 
         def read(name: str) -> Optional[Manifest]:
@@ -90,13 +97,15 @@ class DeviceDirectory:
                 return self.manifest(name, key)
             except (ImageNotFound, StorageNotFound):
                 return None
+            except (StorageUnreachable, RunCancelled):
+                raise
             except EngineError as error:
                 if unreadable is None:
                     raise
                 unreadable[name] = error
                 return None
 
-        found = together(self.storage, read, self.image_names())
+        found = together(self.storage, read, [name for name in self.image_names() if name not in but])
         return sorted((one for one in found if one), key=lambda manifest: (manifest.sequence, manifest.image))
 
     def manifest_bytes(self, image: str) -> bytes:
@@ -118,16 +127,32 @@ class DeviceDirectory:
         return manifest
 
     def find_image(self, wanted: str) -> Manifest:
-        """Return the image named ``wanted``, or the newest for ``latest``.
+        """Return the image named ``wanted``, or the newest for ``latest``: the last name that has a usable manifest.
+
+        A writer publishes under a name and a number above those of every image that is there, so that the last name has
+        the highest number, and one manifest is read instead of all.
 
         :raises ImageNotFound: when there is none.
         """
         if wanted != "latest":
             return self.manifest(wanted)
-        images = self.images({})
-        if not images:
+        newest = self.newest()
+        if newest is None:
             raise ImageNotFound(device=self.device, image="at all", storage=self.storage.description)
-        return images[-1]
+        return newest
+
+    def newest(self) -> Optional[Manifest]:
+        """Return the newest image that is complete and can be read, None where there is none."""
+        for name in reversed(self.image_names()):
+            try:
+                return self.manifest(name)
+            except StorageNotFound:
+                continue
+            except StorageError:
+                raise  # an older image is no answer because the newest can't be read now
+            except EngineError:
+                continue  # not complete, or not whole: what lists all images names it
+        return None
 
     def sums(self, image: str) -> sums.Sums:
         """:raises ImageDamaged: when the list is missing or malformed."""
@@ -141,27 +166,21 @@ class DeviceDirectory:
 
     def packs(self) -> Dict[str, int]:
         """Return name and size of every pack in use. One listing per directory of two digits."""
-        found: Dict[str, int] = {}
         rooms = self._rooms(fmt.PACKS)
-        for room, entries in zip(rooms, self._lists(rooms)):
-            for entry in entries:
-                if (
-                    entry.kind is EntryKind.FILE
-                    and _PACK_NAME.fullmatch(entry.name)
-                    and room.endswith("/" + entry.name[:2])
-                ):
-                    found[entry.name] = entry.size_bytes
-        return found
+        return _packs_in(zip(rooms, self._lists(rooms)))
 
-    def partial_files(self) -> List[str]:
-        """Paths of what killed writers left at the top, among keys, packs and records."""
-        folders = [self.device, self.path(fmt.KEYS), *self._rooms(fmt.PACKS), *self._rooms(fmt.RECORDS)]
-        return [
+    def packs_and_partial_files(self) -> Tuple[Dict[str, int], List[str]]:
+        """Return the packs in use, and the paths of what killed writers left at the top, among keys, packs, records."""
+        rooms = self._rooms(fmt.PACKS)
+        folders = [*rooms, self.device, self.path(fmt.KEYS), *self._rooms(fmt.RECORDS)]
+        lists = list(zip(folders, self._lists(folders)))
+        partial = [
             "%s/%s" % (folder, entry.name)
-            for folder, entries in zip(folders, self._lists(folders))
+            for folder, entries in lists
             for entry in entries
             if entry.kind is EntryKind.FILE and entry.name.endswith(PARTIAL_SUFFIX)
         ]
+        return _packs_in(lists[: len(rooms)]), partial
 
     def trash(self) -> List[TrashEntry]:
         found = []
@@ -310,3 +329,12 @@ class DeviceDirectory:
             return self.storage.list(path)
         except StorageNotFound:
             return []
+
+
+def _packs_in(rooms: Iterable[Tuple[str, List[Entry]]]) -> Dict[str, int]:
+    return {
+        entry.name: entry.size_bytes
+        for room, entries in rooms
+        for entry in entries
+        if entry.kind is EntryKind.FILE and _PACK_NAME.fullmatch(entry.name) and room.endswith("/" + entry.name[:2])
+    }

@@ -29,6 +29,10 @@ class FolderLost(Exception):
     """The directory is not this run's any more. Never leaves the writer."""
 
 
+class Overtaken(FolderLost):
+    """Another run has committed under a later name, or a number that is not below ours."""
+
+
 class ImageFolder:
     """A claimed directory; ``name`` is the image's name."""
 

@@ -38,9 +38,10 @@ class RolloverReport(NamedTuple):
     purged_packs: List[str]
     freed_bytes: int
     warnings: List[str]
+    before: List[str]  # the complete images that were there, in order
 
     def as_dict(self) -> Dict[str, Any]:
-        return self._asdict()
+        return {name: value for name, value in self._asdict().items() if name != "before"}
 
 
 def plan_deletions(
@@ -124,7 +125,7 @@ def plan_after_next(
 def _report(dry_run: bool, verdicts: Dict[str, str], warnings: List[str]) -> RolloverReport:
     deleted = [image for image, reason in verdicts.items() if not reason]
     spared = {image: reason for image, reason in verdicts.items() if reason and not reason.startswith("it is one of")}
-    return RolloverReport(dry_run, deleted[::-1], spared, [], [], 0, warnings)
+    return RolloverReport(dry_run, deleted[::-1], spared, [], [], 0, warnings, list(verdicts)[::-1])
 
 
 def _protected(directory: DeviceDirectory, images: List[Manifest]) -> Dict[str, str]:
@@ -190,7 +191,7 @@ def _sweep(
         report.warnings.append("Nothing was swept: %s" % error)
         return report
     complete = {manifest.image for manifest in remaining}
-    present = directory.packs()
+    present, partial = directory.packs_and_partial_files()
     freed = 0
     for entry in directory.trash():
         old = entry.since_seconds + TRASH_SECONDS <= now_seconds
@@ -208,7 +209,7 @@ def _sweep(
         if not report.dry_run:
             _move_to_trash_if_there(directory, pack, newest, now_seconds)
     if not report.dry_run:
-        _tidy(directory, complete, now_seconds, report.warnings)
+        _tidy(directory, complete, partial, now_seconds, report.warnings)
         _undo_if_needed(directory, complete, report)
     return report._replace(freed_bytes=freed)
 
@@ -220,14 +221,16 @@ def _move_to_trash_if_there(directory: DeviceDirectory, pack: str, newest: int, 
         return  # another sweep was quicker
 
 
-def _tidy(directory: DeviceDirectory, complete: Set[str], now_seconds: int, warnings: List[str]) -> None:
+def _tidy(
+    directory: DeviceDirectory, complete: Set[str], partial: List[str], now_seconds: int, warnings: List[str]
+) -> None:
     """Remove what killed runs left: directories without a manifest, records of images that are gone, partial files."""
     storage = directory.storage
     _tidy_leftovers(directory, now_seconds, warnings)
     for name in directory.image_names():
         if name not in complete and not storage.exists(directory.path(name, fmt.MANIFEST_NAME)):
             _put_aside(directory, name, now_seconds)
-    for path in directory.partial_files():
+    for path in partial:
         _delete_if_there(storage, path)
     for entry in _entries(storage, directory.path(fmt.RECORDS)):
         if entry.kind is not EntryKind.DIRECTORY or not IMAGE_NAME.fullmatch(entry.name) or entry.name in complete:
@@ -275,9 +278,7 @@ def _delete_if_there(storage: Storage, path: str) -> None:
 
 def _undo_if_needed(directory: DeviceDirectory, known: Set[str], report: RolloverReport) -> None:
     """An image that was committed while we swept brings its packs back."""
-    for manifest in directory.images({}):
-        if manifest.image in known:
-            continue
+    for manifest in directory.images({}, but=known):
         for pack in set(directory.sums(manifest.image).packs) & set(report.trashed_packs):
             if directory.bring_back(pack):
                 report.trashed_packs.remove(pack)

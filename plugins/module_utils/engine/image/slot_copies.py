@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from typing import Dict, List
+from typing import Dict, Iterator, List, Optional
 
 from ..errors import ImageDamaged, StorageNotFound, StoragePermissionDenied
 from . import format as fmt
 from .directory import DeviceDirectory
 from .folder import ImageFolder
+from .keys import KeySlot
+from .manifest import Manifest
 
 
-def copy_slots(directory: DeviceDirectory, folder: ImageFolder, key_id: str, files: Dict[str, str]) -> List[str]:
+def copy_slots(
+    directory: DeviceDirectory, folder: ImageFolder, key_id: str, newest: Optional[Manifest], files: Dict[str, str]
+) -> List[str]:
     """Store the slots of a key in an image's folder; return their names, and add to ``files`` what was stored.
 
     What the device's own directory lacks of them, or has damaged, it gets back.
+
+    :param newest: the newest image of this key.
     """
     folder.make_directory(fmt.KEYS)
     names = []
-    for slot in directory.key_slots([]):
+    for slot in _slots(directory, newest):
         if slot.key_id != key_id:
             continue
         data = _whole_copy(directory, slot.name)
@@ -33,14 +39,31 @@ def copy_slots(directory: DeviceDirectory, folder: ImageFolder, key_id: str, fil
     return names
 
 
+def _slots(directory: DeviceDirectory, newest: Optional[Manifest]) -> List[KeySlot]:
+    """The device's own slots and those of its newest image; all images are looked into only where one is damaged."""
+    if newest is None:
+        return directory.key_slots([])
+    whole = {slot.name: slot for slot in [*directory.slots_of(newest), *directory.own_key_slots([])]}
+    if not whole.keys() >= {*directory.slot_names(), *newest.slots}:
+        return directory.key_slots([])
+    return [whole[name] for name in sorted(whole)[: fmt.MAX_KEY_SLOTS]]
+
+
 def _whole_copy(directory: DeviceDirectory, name: str) -> bytes:
-    for holder in [directory.path(fmt.KEYS)] + [directory.path(i, fmt.KEYS) for i in directory.image_names()]:
-        path = "%s/%s" % (holder, name)
-        if directory.storage.exists(path):
-            data = directory.storage.get(path, 0, fmt.MAX_KEY_SLOT_BYTES)
-            if _is_whole(name, data):
-                return data
+    for holder in _holders(directory):
+        try:
+            data = directory.storage.get("%s/%s" % (holder, name), 0, fmt.MAX_KEY_SLOT_BYTES)
+        except StorageNotFound:
+            continue
+        if _is_whole(name, data):
+            return data
     raise ImageDamaged(image=name, reason="the key slot vanished during the run")
+
+
+def _holders(directory: DeviceDirectory) -> Iterator[str]:
+    yield directory.path(fmt.KEYS)
+    for image in reversed(directory.image_names()):
+        yield directory.path(image, fmt.KEYS)
 
 
 def _give_back(directory: DeviceDirectory, name: str, data: bytes) -> None:

@@ -22,7 +22,7 @@ from .access import Passwords, key_for_writing
 from .directory import DeviceDirectory
 from .disk_writer import DiskWriter, Previous, PreviousFalse
 from .files import open_file, seal_file
-from .folder import FolderLost, ImageFolder
+from .folder import FolderLost, ImageFolder, Overtaken
 from .heal import Healer
 from .index import Root
 from .keys import MasterKey
@@ -133,6 +133,7 @@ class _Run:
         self.folder = ImageFolder(directory, job.timestamp, job.sleep)
         self.stream: Optional[PackStream] = None
         self.is_committed = False
+        self.rivals: List[Manifest] = []  # images that others made meanwhile
 
     @property
     def image(self) -> str:
@@ -281,12 +282,15 @@ class _Run:
     def _commit_in_own_folder(self, stream: PackStream, roots: List[Root]) -> ImageResult:
         for dummy in range(_COMMIT_ROUNDS):
             try:
-                return self._commit(stream, roots)
+                return self._commit(stream, roots, keeps_order=True)
+            except Overtaken:
+                self.warnings.append("Another run has made an image meanwhile; %s gets a later name." % self.image)
+                self.sequence = next_sequence(self.directory, [*self.images, *self.rivals], self.key, [])
             except FolderLost:
                 self.warnings.append("The directory %s was taken away during the run; another was made." % self.image)
-                self.folder.claim()
+            self.folder.claim()
         try:
-            return self._commit(stream, roots)
+            return self._commit(stream, roots, keeps_order=False)
         except FolderLost:
             raise StorageFailed(
                 storage=self.storage.description,
@@ -295,7 +299,7 @@ class _Run:
                 reason="rollovers take its directory away as fast as it is made",
             ) from None
 
-    def _commit(self, stream: PackStream, roots: List[Root]) -> ImageResult:
+    def _commit(self, stream: PackStream, roots: List[Root], *, keeps_order: bool) -> ImageResult:
         self.job.progress("committing", 0, 0, stream.stored_bytes)
         files: Dict[str, str] = {}
         disks = []
@@ -319,7 +323,9 @@ class _Run:
         for root in roots:
             packs.update({name: need.size_bytes for name, need in root.packs.items()})
         files.update(self._store_documents())
-        slots = copy_slots(self.directory, self.folder, self.key_id, files) if self.key else []
+        of_this_key = [known for known in self.images if known.key_id == self.key_id]
+        newest = of_this_key[-1] if of_this_key else None
+        slots = copy_slots(self.directory, self.folder, self.key_id, newest, files) if self.key else []
         manifest = Manifest(
             image=self.image,
             device=self.job.device,
@@ -337,7 +343,7 @@ class _Run:
             warnings_count=len(self.warnings),
             changes=changes_since(self.images[-1] if self.images else None, self.packs_before, set(packs)),
         )
-        self._publish(encode(manifest, self.key), files, packs)
+        self._publish(encode(manifest, self.key), files, packs, keeps_order=keeps_order)
         in_use = manifest.in_use_bytes
         return ImageResult(
             self.image,
@@ -372,11 +378,24 @@ class _Run:
         except ImageDamaged:
             return set()
 
-    def _publish(self, manifest: bytes, files: Dict[str, str], packs: Dict[str, int]) -> None:
+    def _check_order(self) -> None:
+        """Readers take the last name for the newest image: nobody may have committed above our name or number.
+
+        :raises Overtaken: when one has; what comes next is the same image under a name and a number above all.
+        """
+        known = {manifest.image for manifest in [*self.images, *self.rivals]} | {self.image}
+        new = self.directory.images({}, but=known)
+        self.rivals += new
+        if any(rival.image > self.image or rival.sequence >= self.sequence for rival in new):
+            raise Overtaken
+
+    def _publish(self, manifest: bytes, files: Dict[str, str], packs: Dict[str, int], *, keeps_order: bool) -> None:
         files[fmt.MANIFEST_NAME] = hashlib.sha256(manifest).hexdigest()
         self.folder.store(fmt.SUMS_NAME, sums.encode(files, list(packs)))
         if self.job.takes_lease:
             self.lease.check()
+        if keeps_order:
+            self._check_order()
         self.folder.store(fmt.MANIFEST_NAME, manifest)
         self.is_committed = True
         for number in range(len(self.job.disks)):
@@ -388,10 +407,8 @@ class _Run:
             except StoragePermissionDenied:
                 break  # it goes with its image
         # A sweep may have run between the check and the commit: bring back what it took.
-        there = self.directory.packs()
-        for name in packs:
-            if name not in there:
-                self.directory.bring_back(name)
+        for name in {entry.pack for entry in self.directory.trash()} & set(packs):
+            self.directory.bring_back(name)
 
     def _store_documents(self) -> Dict[str, str]:
         log = "".join(line + "\n" for line in [*self.job.notes, *self.warnings]).encode("utf-8")
