@@ -41,6 +41,8 @@ TIMEOUT_SECONDS = 60.0
 _MAX_ENTRIES = 200_000
 _MAX_LISTING_SECONDS = 600.0
 _LISTINGS_IN_FLIGHT = 4
+_LOOKS = 3
+_LOOK_AGAIN_SECONDS = 0.02
 _KINDS = {b"-": EntryKind.FILE, b"d": EntryKind.DIRECTORY}
 
 
@@ -125,10 +127,10 @@ class SftpStorage(Storage):
         if reply.kind == wire.STATUS and calls.status(reply)[0] != wire.OK and calls.has(target):
             if not replace:
                 raise StorageExists(path=path, storage=self.description)
-            # Version 3 has no rename that replaces. Between these two calls the name is free: whoever looks then finds
-            # nothing and may ask again; the new bytes are whole and durable already, so that nothing is lost.
-            calls.done(calls.call(wire.REMOVE, remote_name(target)), "replacing", path)
-            reply = calls.call(wire.RENAME, names)
+            # Version 3 has no rename that replaces. Between the two the name is free, so both are sent at once and a
+            # reader looks more than once; the new bytes are whole and durable already, so that nothing is lost.
+            removed, reply = calls.both((wire.REMOVE, remote_name(target)), (wire.RENAME, names))
+            calls.done(removed, "replacing", path)
         calls.done(reply, "writing", path)
 
     @staticmethod
@@ -142,16 +144,11 @@ class SftpStorage(Storage):
         return True
 
     def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
-        target = self._remote(path)
         calls = self._calls()
-        there = self._walk(calls, path)
-        # Opening anything but a file (a FIFO) could hold the server, and a link could lead anywhere.
-        if there is None or not (there.is_file or there.mode is None):
-            raise StorageNotFound(path=path, storage=self.description)
-        if length_bytes is not None and length_bytes <= 0:
-            return
-        handle = calls.open("reading", path, target, wire.OPEN_READ, wire.number(0))
+        there, handle = self._open_to_read(calls, path)
         try:
+            if length_bytes is not None and length_bytes <= 0:
+                return
             left = length_bytes
             if there.size_bytes is not None:
                 rest = max(0, there.size_bytes - offset_bytes)
@@ -163,6 +160,23 @@ class SftpStorage(Storage):
             calls.lost(error)
         finally:
             calls.forget(wire.CLOSE, wire.string(handle))
+
+    def _open_to_read(self, calls: SftpCalls, path: str) -> Tuple[Attributes, bytes]:
+        """Look again at what is not there, where a writer that replaces it must remove it first."""
+        target = self._remote(path)
+        looks_left = 1 if "posix-rename@openssh.com" in calls.session.extensions else _LOOKS
+        while True:
+            looks_left -= 1
+            try:
+                there = self._walk(calls, path)
+                # Opening anything but a file (a FIFO) could hold the server, and a link could lead anywhere.
+                if there is None or not (there.is_file or there.mode is None):
+                    raise StorageNotFound(path=path, storage=self.description)
+                return there, calls.open("reading", path, target, wire.OPEN_READ, wire.number(0))
+            except StorageNotFound:
+                if not looks_left:
+                    raise
+            time.sleep(_LOOK_AGAIN_SECONDS)
 
     def delete(self, path: str) -> None:
         calls = self._calls()

@@ -63,6 +63,12 @@ class SftpCalls:
         except SessionLost as error:
             self.lost(error)
 
+    def both(self, first: Tuple[int, bytes], second: Tuple[int, bytes]) -> Tuple[Reply, Reply]:
+        """Make two calls, the second without waiting for the first; servers work off what they are asked in order."""
+        with self.guard():
+            requests = [self.session.request(*call) for call in (first, second)]
+            return self.session.wait(requests[0]), self.session.wait(requests[1])
+
     def parsed(self, parse: Callable[[], Any]) -> Any:
         try:
             return parse()
