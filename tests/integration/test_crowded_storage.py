@@ -80,13 +80,16 @@ def test_packs_are_listed_as_seldom_as_can_be(monkeypatch: pytest.MonkeyPatch) -
     storage, disk = filled(2)
     for verb, times in (("image", 2), ("rollover", 1), ("verify", 1)):
         listed: List[str] = []
-
-        def hook(moment: str, operation: str, path: str, listed: List[str] = listed) -> None:
-            if moment == "before" and operation == "list" and path.startswith("%s/%s/" % (DEVICE, fmt.PACKS)):
-                listed.append(path)
-
-        VERBS[verb](disk)(HookedStorage(storage, hook))
+        VERBS[verb](disk)(HookedStorage(storage, listings_of_packs(listed)))
         assert len(listed) <= times * len(storage.list("%s/%s" % (DEVICE, fmt.PACKS))), verb
+
+
+def listings_of_packs(listed: List[str]) -> Callable[[str, str, str], None]:
+    def hook(moment: str, operation: str, path: str) -> None:
+        if moment == "before" and operation == "list" and path.startswith("%s/%s/" % (DEVICE, fmt.PACKS)):
+            listed.append(path)
+
+    return hook
 
 
 def test_the_newest_is_found_behind_what_is_not_finished_or_not_whole(monkeypatch: pytest.MonkeyPatch) -> None:
