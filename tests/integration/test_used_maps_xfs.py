@@ -23,7 +23,7 @@ from engine.errors import DiskError
 from support import oracles
 from support.filled import MIB, check_volume, churn, contents, empty, make_tree, mounted, run
 from support.imaging import image, restore
-from support.maps import restored
+from support.maps import only_used, restored
 from support.xfs_volumes import SMALL, make_from_tree
 
 SIZE_BYTES = 128 * MIB
@@ -110,21 +110,6 @@ def ask(volume: Path, state: VolumeState = VolumeState.OFFLINE) -> UsedMap:
         assert found is not None
         assert found.kind == "xfs"
         return found.used(state)
-
-
-def only_used(volume: Path) -> Path:
-    """A copy of what the map calls used; what it leaves out holds 0xDD, as a new disk may hold anything."""
-    answer = ask(volume)
-    assert answer.trusted, answer.reason
-    copy = volume.with_suffix(".restored")
-    with open(volume, "rb") as source, open(copy, "wb") as target:
-        for dummy in range(volume.stat().st_size // MIB):
-            target.write(b"\xdd" * MIB)
-        for start, length in answer.extents:
-            source.seek(start)
-            target.seek(start)
-            target.write(source.read(length))
-    return copy
 
 
 def assert_whole(volume: Path, words: str, state: VolumeState = VolumeState.OFFLINE) -> None:
@@ -246,7 +231,7 @@ def test_logs_of_running_and_frozen_volumes(name: str, memory_path: Path, need) 
     assert_whole(running, "waits to be replayed", VolumeState.FROZEN)
     # A freeze writes everything to its place, so its trees are right although the log is not empty.
     assert ask(frozen, VolumeState.FROZEN).trusted
-    with mounted(only_used(frozen), memory_path / "a", "xfs") as folder:
+    with mounted(only_used(frozen, VolumeState.FROZEN), memory_path / "a", "xfs") as folder:
         assert (folder / "new file").read_bytes() == b"not there before" * 1000
         after = contents(folder)
     check_volume("xfs", frozen.with_suffix(".restored"))
