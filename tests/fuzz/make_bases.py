@@ -215,7 +215,7 @@ def main() -> None:
             # Some patches to begin with: from two bytes a slow fuzzer takes hours to find out what a patch is.
             for flags in (0, 4):
                 chance = random.Random(family + str(number + flags))
-                _seed(family, "patches%d-%d" % (number, flags), bytes([number, flags]) + chance.randbytes(120))
+                _seed(family, "patches%d-%d" % (number, flags), bytes([number, flags]) + chance.randbytes(119) + b"\0")
 
 
 if __name__ == "__main__":

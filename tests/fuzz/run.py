@@ -64,17 +64,17 @@ def fuzz(target: str, seconds: int) -> Tuple[int, List[str]]:
 
 
 def replay(target: str, inputs: List[Path]) -> Dict[str, Set[int]]:
-    """Run inputs through a target; returns the lines of the engine that they reached, by file."""
+    """Run inputs through a target; returns the lines of the collection that they reached, by file."""
     from fuzz.targets import TARGETS
 
     lines: Dict[str, Set[int]] = {}
 
     def trace(frame: FrameType, event: str, dummy: Any) -> Any:
         name = frame.f_code.co_filename
-        if "module_utils/engine" not in name:
+        if "/plugins/" not in name:
             return None
         if event == "line":
-            lines.setdefault(name.split("engine/", 1)[1], set()).add(frame.f_lineno)
+            lines.setdefault(name.rsplit("/plugins/", 1)[1], set()).add(frame.f_lineno)
         return trace
 
     threading.settrace(trace)
@@ -89,14 +89,15 @@ def replay(target: str, inputs: List[Path]) -> Dict[str, Set[int]]:
 
 
 def coverage(targets: List[str]) -> None:
-    """Print for each target and file of the engine the lines reached by its corpus, of those that hold code."""
+    """Print for each target and file the lines reached by its corpus, of those that hold code."""
     for target in targets:
         folders = [CORPUS / target, BUILD / "corpus" / target]
         inputs = [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]
         reached = replay(target, inputs)
         for name in sorted(reached):
-            all_lines = _lines_with_code(ROOT / "plugins" / "module_utils" / "engine" / name)
-            print("%-10s %-40s %4d of %4d lines" % (target, name, len(reached[name] & all_lines), len(all_lines)))
+            all_lines = _lines_with_code(ROOT / "plugins" / name)
+            shown = name.replace("module_utils/engine/", "")
+            print("%-15s %-40s %4d of %4d lines" % (target, shown, len(reached[name] & all_lines), len(all_lines)))
 
 
 def _lines_with_code(path: Path) -> Set[int]:
@@ -129,7 +130,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
         started = time.monotonic()
         executed, found = fuzz(target, seconds)
         took = time.monotonic() - started
-        print("%-10s %8d executions in %4.0f s" % (target, executed, took), *found, sep="\n  ", flush=True)
+        print("%-15s %8d executions in %4.0f s" % (target, executed, took), *found, sep="\n  ", flush=True)
         failed = failed or bool(found)
     return int(failed)
 

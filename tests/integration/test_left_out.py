@@ -26,11 +26,11 @@ MARK = b"CONTENT-THAT-NOBODY-NEEDS-AFTER-A-RESTORE "
     ],
     ids=["ext4-4k", "ext4-1k", "ext2-1k", "ext4-bigalloc"],
 )
-def test_ext(options: tuple, tmp_path: Path, need) -> None:
+def test_ext(options: tuple, memory_path: Path, need) -> None:
     need("mke2fs", "e2fsck", "losetup")
-    volume = empty(tmp_path / "volume", 96 * MIB)
+    volume = empty(memory_path / "volume", 96 * MIB)
     run("mke2fs", "-q", "-F", *options, volume)
-    with mounted(volume, tmp_path / "mnt", "ext4") as folder:
+    with mounted(volume, memory_path / "mnt", "ext4") as folder:
         make_tree(folder / "keep", files=200)
         cache = folder / "var" / "cache"
         (cache / "deep" / "deeper").mkdir(parents=True)
@@ -42,10 +42,10 @@ def test_ext(options: tuple, tmp_path: Path, need) -> None:
         os.link(str(cache / "linked.tmp"), str(folder / "keep" / "linked"))
         (folder / "swapfile").write_bytes(MARK * 50_000)
         os.symlink("/etc/passwd", str(cache / "link.tmp"))
-    whole = tmp_path / "s1"
+    whole = memory_path / "s1"
     whole.mkdir()
     everything = image(whole, volume, secrets={})["bytes_in_use"]
-    storage = tmp_path / "s2"
+    storage = memory_path / "s2"
     storage.mkdir()
     made = image(storage, volume, exclude=["/var/cache/**/*.tmp", "/swapfile", "/nothing/here"], secrets={})
     found = {entry["pattern"]: entry for entry in made["left_out"]}
@@ -55,12 +55,12 @@ def test_ext(options: tuple, tmp_path: Path, need) -> None:
     assert saved == everything - made["bytes_in_use"] > 12 * MIB
     assert any("/nothing/here" in warning for warning in made["warnings"])
     assert any("another name" in warning for warning in made["warnings"])
-    restored = tmp_path / "restored"
+    restored = memory_path / "restored"
     restore(storage, restored, secrets={})
     check_volume("ext", restored)
-    with mounted(volume, tmp_path / "a", "ext4", read_only=True) as one:
+    with mounted(volume, memory_path / "a", "ext4", read_only=True) as one:
         before = contents(one)
-    with mounted(restored, tmp_path / "b", "ext4", read_only=True) as two:
+    with mounted(restored, memory_path / "b", "ext4", read_only=True) as two:
         after = contents(two)
     assert set(before) == set(after)
     different = {name for name in before if before[name] != after[name]}
@@ -72,12 +72,12 @@ def test_ext(options: tuple, tmp_path: Path, need) -> None:
     [(8, "-F", "12"), (40, "-F", "16"), (64, "-F", "32", "-s", "1")],
     ids=["fat12", "fat16", "fat32"],
 )
-def test_fat(options: tuple, tmp_path: Path, need) -> None:
+def test_fat(options: tuple, memory_path: Path, need) -> None:
     need("mkfs.fat", "mcopy", "fsck.fat")
     size_mib, *rest = options
-    volume = empty(tmp_path / "volume", size_mib * MIB)
+    volume = empty(memory_path / "volume", size_mib * MIB)
     run("mkfs.fat", *rest, volume)
-    tree = tmp_path / "tree"
+    tree = memory_path / "tree"
     (tree / "Logs Of The Press" / "old").mkdir(parents=True)
     for number in range(40):
         (tree / "Logs Of The Press" / ("a long name of log %02d.LOG" % number)).write_bytes(MARK * 700)
@@ -85,7 +85,7 @@ def test_fat(options: tuple, tmp_path: Path, need) -> None:
     (tree / "Logs Of The Press" / "old" / "older.log").write_bytes(MARK * 9000)
     (tree / "pagefile.sys").write_bytes(MARK * 9000)
     run("mcopy", "-i", volume, "-s", *sorted(tree.iterdir()), "::/")
-    storage = tmp_path / "storage"
+    storage = memory_path / "storage"
     storage.mkdir()
     made = image(storage, volume, exclude=["C:\\logs of the press\\**\\*.log"], secrets={})
     by_letter = [warning for warning in made["warnings"] if "drive letters" in warning]
@@ -94,10 +94,10 @@ def test_fat(options: tuple, tmp_path: Path, need) -> None:
     found = {entry["pattern"]: entry for entry in made["left_out"]}
     assert found["\\logs of the press\\**\\*.log"]["files"] == 41
     assert found["\\pagefile.sys"]["files"] == 1
-    restored = tmp_path / "restored"
+    restored = memory_path / "restored"
     restore(storage, restored, secrets={})
     check_volume("fat", restored)
-    before, after = fat_contents(volume, tmp_path), fat_contents(restored, tmp_path)
+    before, after = fat_contents(volume, memory_path), fat_contents(restored, memory_path)
     different = {name for name in before if before[name] != after.get(name)}
     assert different == {name for name in before if name.lower().endswith((".log", "pagefile.sys"))}
     assert b"CONTENT-THAT-NOBODY-NEEDS" not in restored.read_bytes()

@@ -57,9 +57,9 @@ def free_a_block(volume: Path, *, and_count_it: bool) -> None:
 
 
 @pytest.mark.parametrize("options", [SUMMED, PLAIN], ids=["summed", "plain"])
-def test_ext_whose_count_says_otherwise_is_whole(options: tuple, tmp_path: Path, need) -> None:
+def test_ext_whose_count_says_otherwise_is_whole(options: tuple, memory_path: Path, need) -> None:
     need("mke2fs", "debugfs", "dumpe2fs")
-    volume = ext_with_a_file(tmp_path / "volume", tmp_path, *options)
+    volume = ext_with_a_file(memory_path / "volume", memory_path, *options)
     assert ask(volume).trusted
     free_a_block(volume, and_count_it=False)
     answer = ask(volume)
@@ -68,9 +68,9 @@ def test_ext_whose_count_says_otherwise_is_whole(options: tuple, tmp_path: Path,
     assert list(answer.extents) == [(0, 32 * MIB)]
 
 
-def test_ext_whose_count_lies_too_is_whole_where_there_are_checksums(tmp_path: Path, need) -> None:
+def test_ext_whose_count_lies_too_is_whole_where_there_are_checksums(memory_path: Path, need) -> None:
     need("mke2fs", "debugfs", "dumpe2fs")
-    volume = ext_with_a_file(tmp_path / "volume", tmp_path, *SUMMED)
+    volume = ext_with_a_file(memory_path / "volume", memory_path, *SUMMED)
     free_a_block(volume, and_count_it=True)
     assert "checksum of the bitmap of group 0" in ask(volume).reason
 
@@ -78,10 +78,10 @@ def test_ext_whose_count_lies_too_is_whole_where_there_are_checksums(tmp_path: P
 @pytest.mark.parametrize(
     ("feature", "name"), [(0x4000, "blocks that files share"), (0x80, "snapshots"), (1 << 20, "one of the future")]
 )
-def test_ext_with_features_that_only_forbid_writing_is_whole(feature: int, name: str, tmp_path: Path, need) -> None:
+def test_ext_with_features_that_only_forbid_writing_is_whole(feature: int, name: str, memory_path: Path, need) -> None:
     """Bigalloc was one of them: they may give the bitmaps another meaning."""
     need("mke2fs")
-    volume = ext_with_a_file(tmp_path / "volume", tmp_path, *PLAIN)
+    volume = ext_with_a_file(memory_path / "volume", memory_path, *PLAIN)
     with open(volume, "rb") as file:
         file.seek(1024 + 100)
         known = struct.unpack("<I", file.read(4))[0]
@@ -92,11 +92,11 @@ def test_ext_with_features_that_only_forbid_writing_is_whole(feature: int, name:
 
 
 @pytest.mark.root
-def test_exfat_that_calls_its_own_structures_free_is_whole(tmp_path: Path, need) -> None:
+def test_exfat_that_calls_its_own_structures_free_is_whole(memory_path: Path, need) -> None:
     need("mkfs.exfat", "mount.exfat-fuse")
-    volume = empty(tmp_path / "volume", 32 * MIB)
+    volume = empty(memory_path / "volume", 32 * MIB)
     run("mkfs.exfat", volume)
-    with mounted_exfat(volume, tmp_path / "mnt") as folder:
+    with mounted_exfat(volume, memory_path / "mnt") as folder:
         make_tree(folder / "tree", files=20, links=False)
     with open(volume, "rb") as file:
         boot = file.read(512)
@@ -104,17 +104,17 @@ def test_exfat_that_calls_its_own_structures_free_is_whole(tmp_path: Path, need)
     assert "its own structures free" in ask(volume).reason
 
 
-def test_a_cycle_of_folders_ends(tmp_path: Path, need) -> None:
+def test_a_cycle_of_folders_ends(memory_path: Path, need) -> None:
     """A folder is made a name in a folder below it, which no system would let happen."""
     need("mke2fs", "debugfs")
     from support.imaging import image
 
-    volume = ext_with_a_file(tmp_path / "volume", tmp_path, *PLAIN)
+    volume = ext_with_a_file(memory_path / "volume", memory_path, *PLAIN)
     run("debugfs", "-w", "-R", "mkdir /a", volume)
     run("debugfs", "-w", "-R", "mkdir /a/b", volume)
     run("debugfs", "-w", "-R", "ln /a /a/b/up", volume)
     run("debugfs", "-w", "-R", "ln / /a/b/root", volume)
-    storage = tmp_path / "storage"
+    storage = memory_path / "storage"
     storage.mkdir()
     made = image(storage, volume, exclude=["/**/large.bin"], secrets={})
     found = {one["pattern"]: one["files"] for one in made["left_out"]}

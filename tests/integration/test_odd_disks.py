@@ -129,9 +129,9 @@ def same_files(before: Path, after: Path, work: Path) -> None:
 
 @pytest.mark.root
 @pytest.mark.parametrize("name", sorted(DISKS))
-def test_disk(name: str, volume: Path, tmp_path: Path) -> None:
+def test_disk(name: str, volume: Path, memory_path: Path) -> None:
     make, words = DISKS[name]
-    disk, storage, target = tmp_path / "disk", tmp_path / "storage", tmp_path / "restored"
+    disk, storage, target = memory_path / "disk", memory_path / "storage", memory_path / "restored"
     build(disk, volume, make)
     storage.mkdir()
     made = image(storage, disk, secrets={})
@@ -142,16 +142,16 @@ def test_disk(name: str, volume: Path, tmp_path: Path) -> None:
         assert target.read_bytes() == disk.read_bytes()
     else:
         assert made["bytes_in_use"] < 40 * MIB
-        same_files(disk, target, tmp_path)
+        same_files(disk, target, memory_path)
         after = target.read_bytes()
         assert after[:MIB] == disk.read_bytes()[:MIB], "tables and boot loaders come back as they are, damaged or not"
         assert after[-33 * 512 :] == disk.read_bytes()[-33 * 512 :]
 
 
 @pytest.mark.root
-def test_dynamic_disk_with_a_gpt(volume: Path, tmp_path: Path) -> None:
+def test_dynamic_disk_with_a_gpt(volume: Path, memory_path: Path) -> None:
     """Its database has a partition of its own, which every image holds; its volumes are held whole."""
-    disk, storage, target = tmp_path / "disk", tmp_path / "storage", tmp_path / "restored"
+    disk, storage, target = memory_path / "disk", memory_path / "storage", memory_path / "restored"
     build(disk, volume, lambda one: gpt(one, "-t", "1:%s" % LDM_DATA, "-t", "2:%s" % LDM_META))
     patch(disk, 41 * MIB, b"where the volumes lie")
     storage.mkdir()

@@ -120,8 +120,8 @@ def ntfs_master(tmp_path_factory: pytest.TempPathFactory, need) -> Path:
 
 
 @pytest.fixture
-def ntfs(ntfs_master: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copy(str(ntfs_master), str(tmp_path / "volume")))
+def ntfs(ntfs_master: Path, memory_path: Path) -> Path:
+    return Path(shutil.copy(str(ntfs_master), str(memory_path / "volume")))
 
 
 def assert_ntfs_files_survive(volume: Path, state: VolumeState, work: Path) -> None:
@@ -134,8 +134,8 @@ def assert_ntfs_files_survive(volume: Path, state: VolumeState, work: Path) -> N
 
 @pytest.mark.root
 @pytest.mark.parametrize("state", [OFFLINE, FROZEN])
-def test_ntfs_clean_is_trusted(ntfs: Path, state: VolumeState, tmp_path: Path) -> None:
-    assert_ntfs_files_survive(ntfs, state, tmp_path)
+def test_ntfs_clean_is_trusted(ntfs: Path, state: VolumeState, memory_path: Path) -> None:
+    assert_ntfs_files_survive(ntfs, state, memory_path)
 
 
 @pytest.mark.root
@@ -163,8 +163,8 @@ def test_ntfs_offline_and_dirty_is_whole_and_frozen_is_checked(ntfs: Path) -> No
 
 
 @pytest.mark.root
-def test_ntfs_hibernated_is_whole_offline(ntfs: Path, tmp_path: Path) -> None:
-    hibernate(ntfs, tmp_path)
+def test_ntfs_hibernated_is_whole_offline(ntfs: Path, memory_path: Path) -> None:
+    hibernate(ntfs, memory_path)
     assert_whole(ntfs, OFFLINE, "hibernated")
     assert ask(ntfs, FROZEN).trusted  # Windows runs while a shadow copy is made: an old file says nothing
 
@@ -182,14 +182,14 @@ EXT: Dict[str, tuple] = {"ext4": ("-t", "ext4"), "ext3": ("-t", "ext3"), "ext2":
 @pytest.mark.root
 @pytest.mark.parametrize("kind", sorted(EXT))
 @pytest.mark.parametrize("state", [OFFLINE, FROZEN])
-def test_ext_unmounted_is_trusted(kind: str, state: VolumeState, tmp_path: Path, need) -> None:
+def test_ext_unmounted_is_trusted(kind: str, state: VolumeState, memory_path: Path, need) -> None:
     need("mke2fs", "losetup")
-    volume = make_ext(tmp_path / "volume", tmp_path, 32 * MIB, *EXT[kind], files=100)
+    volume = make_ext(memory_path / "volume", memory_path, 32 * MIB, *EXT[kind], files=100)
     restored = only_used(volume, state)
     check_volume("ext", restored)
-    with mounted(volume, tmp_path / "a", kind, read_only=True) as folder:
+    with mounted(volume, memory_path / "a", kind, read_only=True) as folder:
         before = contents(folder)
-    with mounted(restored, tmp_path / "b", kind, read_only=True) as folder:
+    with mounted(restored, memory_path / "b", kind, read_only=True) as folder:
         assert contents(folder) == before
     assert_whole(volume, LIVE, "mounted")
 
@@ -213,37 +213,37 @@ def copy_while_mounted(volume: Path, work: Path, kind: str, frozen: bool) -> Pat
 
 @pytest.mark.root
 @pytest.mark.parametrize("kind", ["ext4", "ext3"])
-def test_ext_frozen_by_the_kernel_is_trusted(kind: str, tmp_path: Path, need) -> None:
+def test_ext_frozen_by_the_kernel_is_trusted(kind: str, memory_path: Path, need) -> None:
     need("mke2fs", "fsfreeze", "losetup")
-    volume = make_ext(tmp_path / "volume", tmp_path, 32 * MIB, *EXT[kind], files=100)
-    copy = copy_while_mounted(volume, tmp_path, kind, frozen=True)
+    volume = make_ext(memory_path / "volume", memory_path, 32 * MIB, *EXT[kind], files=100)
+    copy = copy_while_mounted(volume, memory_path, kind, frozen=True)
     restored = only_used(copy, FROZEN)
     check_volume("ext", restored)
-    with mounted(volume, tmp_path / "a", kind, read_only=True) as folder:
+    with mounted(volume, memory_path / "a", kind, read_only=True) as folder:
         before = contents(folder)
-    with mounted(restored, tmp_path / "b", kind, read_only=True) as folder:
+    with mounted(restored, memory_path / "b", kind, read_only=True) as folder:
         assert contents(folder) == before
 
 
 @pytest.mark.root
 @pytest.mark.parametrize("kind", ["ext4", "ext3"])
 @pytest.mark.parametrize("state", [OFFLINE, FROZEN])
-def test_ext_whose_journal_waits_is_whole(kind: str, state: VolumeState, tmp_path: Path, need) -> None:
+def test_ext_whose_journal_waits_is_whole(kind: str, state: VolumeState, memory_path: Path, need) -> None:
     need("mke2fs", "losetup")
-    volume = make_ext(tmp_path / "volume", tmp_path, 32 * MIB, *EXT[kind], files=100)
-    assert_whole(copy_while_mounted(volume, tmp_path, kind, frozen=False), state, "journal")
+    volume = make_ext(memory_path / "volume", memory_path, 32 * MIB, *EXT[kind], files=100)
+    assert_whole(copy_while_mounted(volume, memory_path, kind, frozen=False), state, "journal")
 
 
 @pytest.mark.root
-def test_ext2_not_unmounted_is_whole(tmp_path: Path, need) -> None:
+def test_ext2_not_unmounted_is_whole(memory_path: Path, need) -> None:
     need("mke2fs", "losetup")
-    volume = make_ext(tmp_path / "volume", tmp_path, 32 * MIB, *EXT["ext2"], files=100)
-    assert_whole(copy_while_mounted(volume, tmp_path, "ext2", frozen=False), OFFLINE, "not unmounted cleanly")
+    volume = make_ext(memory_path / "volume", memory_path, 32 * MIB, *EXT["ext2"], files=100)
+    assert_whole(copy_while_mounted(volume, memory_path, "ext2", frozen=False), OFFLINE, "not unmounted cleanly")
 
 
-def test_ext_with_errors_or_unknown_features_is_whole(tmp_path: Path, need) -> None:
+def test_ext_with_errors_or_unknown_features_is_whole(memory_path: Path, need) -> None:
     need("mke2fs", "debugfs")
-    volume = empty(tmp_path / "volume", 8 * MIB)
+    volume = empty(memory_path / "volume", 8 * MIB)
     run("mke2fs", "-q", "-F", "-t", "ext4", volume)
     run("debugfs", "-w", "-R", "set_super_value state 3", volume)
     assert_whole(volume, OFFLINE, "errors")
@@ -259,20 +259,20 @@ def test_ext_with_errors_or_unknown_features_is_whole(tmp_path: Path, need) -> N
 
 @pytest.mark.parametrize("state", [OFFLINE, FROZEN])
 @pytest.mark.parametrize("dirty", [False, True])
-def test_fat_is_trusted_dirty_or_not(state: VolumeState, dirty: bool, tmp_path: Path, need) -> None:
+def test_fat_is_trusted_dirty_or_not(state: VolumeState, dirty: bool, memory_path: Path, need) -> None:
     need("mkfs.fat", "mcopy", "fsck.fat")
-    volume = make_fat(tmp_path / "volume", tmp_path, 64 * MIB, "-F", "32", "-s", "1", files=100)
+    volume = make_fat(memory_path / "volume", memory_path, 64 * MIB, "-F", "32", "-s", "1", files=100)
     if dirty:  # Microsoft FAT specification, section 4.2: bit 27 of the second entry is the clean-shutdown bit
         reserved = struct.unpack("<H", peek(volume, 14, 2))[0]
         patch(volume, reserved * 512 + 4, struct.pack("<I", 0x07FFFFFF))
-    before = fat_contents(volume, tmp_path)
-    assert fat_contents(only_used(volume, state), tmp_path) == before
+    before = fat_contents(volume, memory_path)
+    assert fat_contents(only_used(volume, state), memory_path) == before
     assert_whole(volume, LIVE, "mounted")
 
 
-def test_fat_tables_that_differ_keep_what_either_calls_used(tmp_path: Path, need) -> None:
+def test_fat_tables_that_differ_keep_what_either_calls_used(memory_path: Path, need) -> None:
     need("mkfs.fat", "mcopy")
-    volume = make_fat(tmp_path / "volume", tmp_path, 64 * MIB, "-F", "32", "-s", "1", files=100)
+    volume = make_fat(memory_path / "volume", memory_path, 64 * MIB, "-F", "32", "-s", "1", files=100)
     before = ask(volume, OFFLINE).extents
     reserved, per_table = struct.unpack("<H", peek(volume, 14, 2))[0], struct.unpack("<I", peek(volume, 36, 4))[0]
     free = next(number for number in range(5000, 100_000) if not any(peek(volume, reserved * 512 + number * 4, 4)))
@@ -286,9 +286,9 @@ def test_fat_tables_that_differ_keep_what_either_calls_used(tmp_path: Path, need
 
 
 @pytest.mark.parametrize("state", [OFFLINE, FROZEN, LIVE])
-def test_swap_is_its_header_unless_a_system_sleeps_in_it(state: VolumeState, tmp_path: Path, need) -> None:
+def test_swap_is_its_header_unless_a_system_sleeps_in_it(state: VolumeState, memory_path: Path, need) -> None:
     need("mkswap")
-    volume = empty(tmp_path / "swap", 8 * MIB)
+    volume = empty(memory_path / "swap", 8 * MIB)
     run("mkswap", volume)
     assert list(ask(volume, state).extents) == [(0, 4096)]
     patch(volume, 4096 - 10, b"S1SUSPEND\0")
@@ -320,12 +320,12 @@ FOREIGN: Dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("name", sorted(FOREIGN))
-def test_what_is_not_understood_is_named_and_whole(name: str, tmp_path: Path, need) -> None:
+def test_what_is_not_understood_is_named_and_whole(name: str, memory_path: Path, need) -> None:
     from engine.disk.layout import read_layout
     from engine.disk.used import plan_disk
 
     need("mkfs.btrfs", "mke2fs", "mkfs.fat")
-    volume = empty(tmp_path / "volume", 128 * MIB)
+    volume = empty(memory_path / "volume", 128 * MIB)
     FOREIGN[name](volume)
     with FileSource(str(volume)) as source:
         plan = plan_disk(source, read_layout(source), lambda partition: OFFLINE)

@@ -74,39 +74,39 @@ def assert_map_is_right(volume: Path, work: Path) -> None:
 
 @pytest.mark.root
 @pytest.mark.parametrize("name", sorted(EXT))
-def test_ext_equals_dumpe2fs_and_restores(name: str, tmp_path: Path, need) -> None:
+def test_ext_equals_dumpe2fs_and_restores(name: str, memory_path: Path, need) -> None:
     need("mke2fs", "dumpe2fs", "e2fsck", "losetup")
-    assert_map_is_right(make_ext(tmp_path / "volume", tmp_path, 64 * MIB, *EXT[name], files=150), tmp_path)
+    assert_map_is_right(make_ext(memory_path / "volume", memory_path, 64 * MIB, *EXT[name], files=150), memory_path)
 
 
 @pytest.mark.root
 @pytest.mark.parametrize("name", sorted(FILLED_BY_MKE2FS))
-def test_ext_filled_by_mke2fs(name: str, tmp_path: Path, need) -> None:
+def test_ext_filled_by_mke2fs(name: str, memory_path: Path, need) -> None:
     need("mke2fs", "dumpe2fs", "e2fsck", "losetup")
-    tree = make_tree(tmp_path / "tree", files=150)
-    volume = empty(tmp_path / "volume", 64 * MIB)
+    tree = make_tree(memory_path / "tree", files=150)
+    volume = empty(memory_path / "volume", 64 * MIB)
     run("mke2fs", "-q", "-F", *FILLED_BY_MKE2FS[name], "-d", tree, volume)
     run("sh", "-c", "e2fsck -f -y '%s'; test $? -le 1" % volume)  # mke2fs does not count quotas
-    assert_map_is_right(volume, tmp_path)
+    assert_map_is_right(volume, memory_path)
 
 
 @pytest.mark.root
 @pytest.mark.parametrize("name", ["ext2-1k", "ext3-4k", "ext4-4k", "ext4-64bit"])
-def test_ext_equals_partclone(name: str, tmp_path: Path, need) -> None:
+def test_ext_equals_partclone(name: str, memory_path: Path, need) -> None:
     need("partclone.extfs")
-    volume = make_ext(tmp_path / "volume", tmp_path, 64 * MIB, *EXT[name], files=150)
-    assert_same(our_map(volume).extents, oracles.partclone("extfs", volume, tmp_path), [(0, 1024)])
+    volume = make_ext(memory_path / "volume", memory_path, 64 * MIB, *EXT[name], files=150)
+    assert_same(our_map(volume).extents, oracles.partclone("extfs", volume, memory_path), [(0, 1024)])
 
 
 @pytest.mark.root
 @pytest.mark.parametrize("options", [(), ("-O", "meta_bg,^resize_inode")], ids=["reserved", "meta-bg"])
-def test_ext_that_grew_and_shrank(options: tuple, tmp_path: Path, need) -> None:
+def test_ext_that_grew_and_shrank(options: tuple, memory_path: Path, need) -> None:
     need("resize2fs")
-    volume = make_ext(tmp_path / "volume", tmp_path, 24 * MIB, "-t", "ext4", "-b", "1024", *options, files=60)
+    volume = make_ext(memory_path / "volume", memory_path, 24 * MIB, "-t", "ext4", "-b", "1024", *options, files=60)
     os.truncate(volume, 96 * MIB)
     run("resize2fs", volume)
-    assert_map_is_right(volume, tmp_path)
-    smaller = tmp_path / "smaller"
+    assert_map_is_right(volume, memory_path)
+    smaller = memory_path / "smaller"
     smaller.mkdir()
     run("e2fsck", "-f", "-p", volume)
     run("resize2fs", volume, "40M")  # and so behind the file system there is nothing
@@ -122,13 +122,13 @@ def fill(path: Path) -> None:
 
 
 @pytest.mark.root
-def test_ext_that_is_full(tmp_path: Path, need) -> None:
+def test_ext_that_is_full(memory_path: Path, need) -> None:
     need("mke2fs")
-    volume = make_ext(tmp_path / "volume", tmp_path, 32 * MIB, "-t", "ext4", "-b", "1024", "-m", "0", files=60)
-    with mounted(volume, tmp_path / "mnt", "ext4") as folder:
+    volume = make_ext(memory_path / "volume", memory_path, 32 * MIB, "-t", "ext4", "-b", "1024", "-m", "0", files=60)
+    with mounted(volume, memory_path / "mnt", "ext4") as folder:
         with pytest.raises(OSError, match="No space left"):
             fill(folder / "filler")
-    assert_map_is_right(volume, tmp_path)
+    assert_map_is_right(volume, memory_path)
 
 
 @contextlib.contextmanager
@@ -141,24 +141,24 @@ def loop_device(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.root
-def test_ext_whose_journal_is_another_device(tmp_path: Path, need) -> None:
+def test_ext_whose_journal_is_another_device(memory_path: Path, need) -> None:
     """The volume is understood; a journal of its own kind is imaged whole."""
     need("mke2fs", "losetup")
-    journal = empty(tmp_path / "journal", 16 * MIB)
+    journal = empty(memory_path / "journal", 16 * MIB)
     with loop_device(journal) as device:
         run("mke2fs", "-q", "-F", "-b", "4096", "-O", "journal_dev", device)
         options = ("-t", "ext4", "-b", "4096", "-J", "device=%s" % device)
-        volume = make_ext(tmp_path / "volume", tmp_path, 64 * MIB, *options, files=60)
-        assert_map_is_right(volume, tmp_path)
+        volume = make_ext(memory_path / "volume", memory_path, 64 * MIB, *options, files=60)
+        assert_map_is_right(volume, memory_path)
     with FileSource(str(journal)) as source:
         plan = plan_disk(source, read_layout(source), lambda partition: VolumeState.OFFLINE)
     assert list(plan.used) == [(0, 16 * MIB)]
     assert "the journal of an ext file system" in plan.warnings[0]
 
 
-def test_swap_keeps_its_header_only(tmp_path: Path, need) -> None:
+def test_swap_keeps_its_header_only(memory_path: Path, need) -> None:
     need("mkswap")
-    volume = tmp_path / "swap"
+    volume = memory_path / "swap"
     volume.write_bytes(b"old content of the swap space" * 300_000)
     run("mkswap", volume)
     assert list(our_map(volume).extents) == [(0, 4096)]

@@ -72,26 +72,26 @@ def bitmap_place(volume: Path) -> int:
 
 @pytest.mark.root
 @pytest.mark.parametrize("name", sorted(MATRIX))
-def test_equals_dump_exfat_and_partclone_and_restores(name: str, tmp_path: Path, need) -> None:
+def test_equals_dump_exfat_and_partclone_and_restores(name: str, memory_path: Path, need) -> None:
     need("mkfs.exfat", "mount.exfat-fuse", "dump.exfat", "fsck.exfat", "partclone.exfat", "losetup")
     size_mib, options = MATRIX[name]
-    volume = make_exfat(tmp_path / "volume", tmp_path, size_mib, *options, files=FEW_FILES.get(name, 300))
+    volume = make_exfat(memory_path / "volume", memory_path, size_mib, *options, files=FEW_FILES.get(name, 300))
     run("fsck.exfat", "-n", volume)
     ours = ask(volume).extents
     assert list(ours) == oracles.exfat_bitmap(volume)
-    assert list(ExtentSet(oracles.partclone("exfat", volume, tmp_path)).difference(ours)) == []
-    copy = restored(volume, tmp_path)
+    assert list(ExtentSet(oracles.partclone("exfat", volume, memory_path)).difference(ours)) == []
+    copy = restored(volume, memory_path)
     run("fsck.exfat", "-n", copy)
-    with mounted(volume, tmp_path / "a", read_only=True) as folder:
+    with mounted(volume, memory_path / "a", read_only=True) as folder:
         before = contents(folder)
-    with mounted(copy, tmp_path / "b", read_only=True) as folder:
+    with mounted(copy, memory_path / "b", read_only=True) as folder:
         assert contents(folder) == before
 
 
 @pytest.mark.root
-def test_sectors_of_4096_bytes(tmp_path: Path, need) -> None:
+def test_sectors_of_4096_bytes(memory_path: Path, need) -> None:
     need("mkfs.exfat", "fsck.exfat", "losetup")
-    volume = empty(tmp_path / "volume", 96 * MIB)
+    volume = empty(memory_path / "volume", 96 * MIB)
     loop = run("losetup", "-f", "--show", "-b", "4096", volume).strip()
     try:
         run("mkfs.exfat", loop)
@@ -99,21 +99,21 @@ def test_sectors_of_4096_bytes(tmp_path: Path, need) -> None:
         run("losetup", "-d", loop)
     with open(volume, "rb") as file:
         assert file.read(109)[108] == 12
-    with mounted(volume, tmp_path / "mnt", sector_bytes=4096) as folder:
+    with mounted(volume, memory_path / "mnt", sector_bytes=4096) as folder:
         make_tree(folder / "tree", files=100, links=False)
     assert list(ask(volume).extents) == oracles.exfat_bitmap(volume)
-    copy = restored(volume, tmp_path)
+    copy = restored(volume, memory_path)
     run("fsck.exfat", "-n", copy)
-    with mounted(volume, tmp_path / "a", read_only=True, sector_bytes=4096) as folder:
+    with mounted(volume, memory_path / "a", read_only=True, sector_bytes=4096) as folder:
         before = contents(folder)
-    with mounted(copy, tmp_path / "b", read_only=True, sector_bytes=4096) as folder:
+    with mounted(copy, memory_path / "b", read_only=True, sector_bytes=4096) as folder:
         assert contents(folder) == before
 
 
 @pytest.mark.root
-def test_dirty_is_trusted_only_where_files_and_bitmap_agree(tmp_path: Path, need) -> None:
+def test_dirty_is_trusted_only_where_files_and_bitmap_agree(memory_path: Path, need) -> None:
     need("mkfs.exfat", "mount.exfat-fuse")
-    volume = make_exfat(tmp_path / "volume", tmp_path, 64, files=100)
+    volume = make_exfat(memory_path / "volume", memory_path, 64, files=100)
     clean = ask(volume).extents
     for state in (VolumeState.OFFLINE, VolumeState.FROZEN):
         patch(volume, 106, b"\x02\x00")
@@ -127,30 +127,30 @@ def test_dirty_is_trusted_only_where_files_and_bitmap_agree(tmp_path: Path, need
 
 
 @pytest.mark.root
-def test_left_out_files(tmp_path: Path, need) -> None:
+def test_left_out_files(memory_path: Path, need) -> None:
     need("mkfs.exfat", "mount.exfat-fuse", "fsck.exfat")
     mark = b"CONTENT-THAT-NOBODY-NEEDS-AFTER-A-RESTORE "
-    volume = make_exfat(tmp_path / "volume", tmp_path, 96, files=100)
-    with mounted(volume, tmp_path / "mnt") as folder:
+    volume = make_exfat(memory_path / "volume", memory_path, 96, files=100)
+    with mounted(volume, memory_path / "mnt") as folder:
         logs = folder / "Protokolle der Förderbänder" / "日本語"
         logs.mkdir(parents=True)
         for number in range(300):
             (logs / ("a rather long name of a log %03d.LOG" % number)).write_bytes(mark * 300)
         (logs / "kept.txt").write_bytes(b"stays" * 5000)
         (folder / "pagefile.sys").write_bytes(mark * 9000)
-    storage = tmp_path / "storage"
+    storage = memory_path / "storage"
     storage.mkdir()
     pattern = "\\protokolle der FÖRDERBÄNDER\\**\\*.log"
     made = image(storage, volume, exclude=[pattern], secrets={})
     found = {entry["pattern"]: entry for entry in made["left_out"]}
     assert found[pattern]["files"] == 300
     assert found["\\pagefile.sys"]["files"] == 1
-    target = tmp_path / "restored"
+    target = memory_path / "restored"
     restore(storage, target, secrets={})
     run("fsck.exfat", "-n", target)
-    with mounted(volume, tmp_path / "a", read_only=True) as folder:
+    with mounted(volume, memory_path / "a", read_only=True) as folder:
         before = contents(folder)
-    with mounted(target, tmp_path / "b", read_only=True) as folder:
+    with mounted(target, memory_path / "b", read_only=True) as folder:
         after = contents(folder)
     different = {name for name in before if before[name] != after.get(name)}
     assert different == {name for name in before if name.endswith((".LOG", "pagefile.sys"))}
@@ -158,9 +158,9 @@ def test_left_out_files(tmp_path: Path, need) -> None:
 
 
 @pytest.mark.root
-def test_damaged_boot_region_is_refused(tmp_path: Path, need) -> None:
+def test_damaged_boot_region_is_refused(memory_path: Path, need) -> None:
     need("mkfs.exfat")
-    volume = empty(tmp_path / "volume", 64 * MIB)
+    volume = empty(memory_path / "volume", 64 * MIB)
     run("mkfs.exfat", volume)
     patch(volume, 112, b"\x63")  # how full it is: not in the checksum, and not looked at
     assert ask(volume).trusted
@@ -194,9 +194,9 @@ def sealed(data: bytearray) -> None:
 
 
 @pytest.mark.root
-def test_damage_ends_in_the_catalogue(tmp_path: Path, need) -> None:
+def test_damage_ends_in_the_catalogue(memory_path: Path, need) -> None:
     need("mkfs.exfat", "mount.exfat-fuse")
-    volume = make_exfat(tmp_path / "volume", tmp_path, 24, files=60)
+    volume = make_exfat(memory_path / "volume", memory_path, 24, files=60)
     data = bytearray(volume.read_bytes())
     data[106] |= 2  # dirty: then the whole tree is looked at
     fat = struct.unpack_from("<I", data, 80)[0] * 512

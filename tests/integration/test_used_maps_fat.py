@@ -55,14 +55,14 @@ def assert_map_is_right(volume: Path, work: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(FAT))
-def test_fat_equals_its_chains_and_partclone_and_restores(name: str, tmp_path: Path, need) -> None:
+def test_fat_equals_its_chains_and_partclone_and_restores(name: str, memory_path: Path, need) -> None:
     need("mkfs.fat", "mcopy", "partclone.vfat", "fsck.fat")
     size_mib, *options = FAT[name]
-    volume = make_fat(tmp_path / "volume", tmp_path, int(size_mib) * MIB, *map(str, options), files=100)
-    assert_map_is_right(volume, tmp_path)
+    volume = make_fat(memory_path / "volume", memory_path, int(size_mib) * MIB, *map(str, options), files=100)
+    assert_map_is_right(volume, memory_path)
     # partclone misreads tables of 12 bits: it calls clusters free that fsck.fat counts as used.
     if "12" not in options:
-        assert_same(our_map(volume).extents, oracles.partclone("vfat", volume, tmp_path), [])
+        assert_same(our_map(volume).extents, oracles.partclone("vfat", volume, memory_path), [])
 
 
 def clusters_of(volume: Path) -> int:
@@ -75,14 +75,14 @@ def clusters_of(volume: Path) -> int:
 
 
 @pytest.mark.parametrize("clusters", sorted(BORDERS))
-def test_fat_at_the_borders_of_its_kinds(clusters: int, tmp_path: Path, need) -> None:
+def test_fat_at_the_borders_of_its_kinds(clusters: int, memory_path: Path, need) -> None:
     """mkfs.fat keeps away from them: the number of sectors is made smaller behind its back, before there are files."""
     need("mkfs.fat", "mcopy", "fsck.fat")
     bits = BORDERS[clusters][3:]
     more = {4084: 57, 65524: 545}.get(
         clusters, 2400
     )  # sectors for boot, tables and root: of the largest of a kind exactly
-    volume = empty(tmp_path / "volume", (clusters + more) * 512)
+    volume = empty(memory_path / "volume", (clusters + more) * 512)
     run("mkfs.fat", "-F", bits, "-s", "1", "-a", *(["-r", "512"] if bits != "32" else []), volume)
     with open(volume, "rb") as file:
         boot = file.read(512)
@@ -91,7 +91,7 @@ def test_fat_at_the_borders_of_its_kinds(clusters: int, tmp_path: Path, need) ->
     for copy in (0, 6) if bits == "32" else (0,):
         patch(volume, copy * 512 + place, struct.pack(kind, total))
     assert clusters_of(volume) == clusters
-    tree = make_tree(tmp_path / "tree", files=60, links=False)
+    tree = make_tree(memory_path / "tree", files=60, links=False)
     (tree / "sparse.img").unlink()
     (tree / "large.bin").unlink()
     run("mcopy", "-i", volume, "-s", *sorted(tree.iterdir()), "::/")
@@ -99,16 +99,16 @@ def test_fat_at_the_borders_of_its_kinds(clusters: int, tmp_path: Path, need) ->
     # The free clusters that FAT32 notes belong to the size that mkfs.fat knew.
     if bits == "32":
         patch(volume, 512 + 488, b"\xff" * 4)
-    assert_map_is_right(volume, tmp_path)
+    assert_map_is_right(volume, memory_path)
 
 
-def test_fat_whose_notes_of_free_clusters_are_wrong(tmp_path: Path, need) -> None:
+def test_fat_whose_notes_of_free_clusters_are_wrong(memory_path: Path, need) -> None:
     need("mkfs.fat", "mcopy")
-    volume = make_fat(tmp_path / "volume", tmp_path, 64 * MIB, "-F", "32", "-s", "1", files=100)
+    volume = make_fat(memory_path / "volume", memory_path, 64 * MIB, "-F", "32", "-s", "1", files=100)
     before = our_map(volume).extents
     patch(volume, 512 + 488, struct.pack("<II", 7, 3))
     assert our_map(volume).extents == before
-    assert fat_contents(restored(volume, tmp_path), tmp_path) == fat_contents(volume, tmp_path)
+    assert fat_contents(restored(volume, memory_path), memory_path) == fat_contents(volume, memory_path)
 
 
 def not_mirrored(volume: Path) -> Path:
@@ -140,17 +140,17 @@ def mirrored_again(volume: Path) -> Path:
     return copy
 
 
-def test_fat_without_mirroring_follows_the_table_that_counts(tmp_path: Path, need) -> None:
+def test_fat_without_mirroring_follows_the_table_that_counts(memory_path: Path, need) -> None:
     need("mkfs.fat", "mcopy")
-    volume = make_fat(tmp_path / "volume", tmp_path, 64 * MIB, "-F", "32", "-s", "1", files=100)
-    run("mcopy", "-i", volume, empty(tmp_path / "pagefile.sys", 200_000), "::/")
-    before = fat_contents(not_mirrored(volume), tmp_path)
-    storage, target = tmp_path / "s", tmp_path / "restored"
+    volume = make_fat(memory_path / "volume", memory_path, 64 * MIB, "-F", "32", "-s", "1", files=100)
+    run("mcopy", "-i", volume, empty(memory_path / "pagefile.sys", 200_000), "::/")
+    before = fat_contents(not_mirrored(volume), memory_path)
+    storage, target = memory_path / "s", memory_path / "restored"
     storage.mkdir()
     made = image(storage, volume, secrets={})
     assert [(one["pattern"], one["files"]) for one in made["left_out"]] == [("\\pagefile.sys", 1)]
     restore(storage, target, secrets={})
-    after = fat_contents(mirrored_again(target), tmp_path)
+    after = fat_contents(mirrored_again(target), memory_path)
     before.pop("pagefile.sys")
     after.pop("pagefile.sys")
     assert after == before
@@ -165,12 +165,12 @@ def first_clusters(volume: Path) -> dict:
         return {entry.name.upper(): entry.node for entry in tree.children(tree.root())}
 
 
-def test_cross_linked_files_keep_what_they_share(tmp_path: Path, need) -> None:
+def test_cross_linked_files_keep_what_they_share(memory_path: Path, need) -> None:
     """The page file's last cluster leads into another file, as a stick that was pulled out may have left it."""
     need("mkfs.fat", "mcopy")
-    volume = empty(tmp_path / "volume", 64 * MIB)
+    volume = empty(memory_path / "volume", 64 * MIB)
     run("mkfs.fat", "-F", "32", "-s", "1", volume)
-    page, kept = tmp_path / "pagefile.sys", tmp_path / "recipes.db"
+    page, kept = memory_path / "pagefile.sys", memory_path / "recipes.db"
     page.write_bytes(b"p" * 51_200)
     kept.write_bytes(bytes(range(256)) * 400)
     run("mcopy", "-i", volume, page, kept, "::/")
@@ -179,23 +179,23 @@ def test_cross_linked_files_keep_what_they_share(tmp_path: Path, need) -> None:
     for copy in range(2):
         entry = (reserved + copy * per_table) * 512 + (places["PAGEFILE.SYS"] + 99) * 4
         patch(volume, entry, struct.pack("<I", places["RECIPES.DB"]))
-    storage, target = tmp_path / "s", tmp_path / "restored"
+    storage, target = memory_path / "s", memory_path / "restored"
     storage.mkdir()
     made = image(storage, volume, secrets={})
     assert made["left_out"][0]["saved_bytes"] == 51_200
     restore(storage, target, secrets={})
-    run("mcopy", "-i", target, "::/recipes.db", tmp_path / "read")
-    assert (tmp_path / "read").read_bytes() == kept.read_bytes()
+    run("mcopy", "-i", target, "::/recipes.db", memory_path / "read")
+    assert (memory_path / "read").read_bytes() == kept.read_bytes()
 
 
-def test_tables_that_differ_leave_nothing_out(tmp_path: Path, need) -> None:
+def test_tables_that_differ_leave_nothing_out(memory_path: Path, need) -> None:
     need("mkfs.fat", "mcopy")
-    volume = empty(tmp_path / "volume", 64 * MIB)
+    volume = empty(memory_path / "volume", 64 * MIB)
     run("mkfs.fat", "-F", "32", "-s", "1", volume)
-    run("mcopy", "-i", volume, empty(tmp_path / "pagefile.sys", 51_200), "::/")
+    run("mcopy", "-i", volume, empty(memory_path / "pagefile.sys", 51_200), "::/")
     reserved = struct.unpack("<H", peek(volume, 14, 2))[0]
     patch(volume, reserved * 512 + 9000 * 4, struct.pack("<I", 0x0FFFFFFF))
-    storage = tmp_path / "s"
+    storage = memory_path / "s"
     storage.mkdir()
     made = image(storage, volume, secrets={})
     assert made["left_out"] == []

@@ -58,21 +58,21 @@ def assert_map_is_right(volume: Path, work: Path, *, by_partclone: bool = True) 
 
 @pytest.mark.root
 @pytest.mark.parametrize("name", sorted(NTFS))
-def test_ntfs_equals_ntfsclone_and_partclone_and_restores(name: str, tmp_path: Path, need) -> None:
+def test_ntfs_equals_ntfsclone_and_partclone_and_restores(name: str, memory_path: Path, need) -> None:
     need("mkntfs", "ntfsclone", "partclone.ntfs", "ntfs-3g", "losetup")
     size_mib, *options = NTFS[name]
-    volume = make_ntfs(tmp_path / "volume", tmp_path, int(size_mib) * MIB, *map(str, options), files=150)
-    assert_map_is_right(volume, tmp_path)
+    volume = make_ntfs(memory_path / "volume", memory_path, int(size_mib) * MIB, *map(str, options), files=150)
+    assert_map_is_right(volume, memory_path)
 
 
 @pytest.mark.root
 @pytest.mark.parametrize("cluster_bytes", sorted(LARGE_CLUSTERS))
-def test_clusters_above_64_kib(cluster_bytes: int, tmp_path: Path, need) -> None:
+def test_clusters_above_64_kib(cluster_bytes: int, memory_path: Path, need) -> None:
     """The boot sector counts them as a power of two."""
     need("mkntfs", "ntfsclone", "ntfs-3g", "losetup")
-    volume = empty(tmp_path / "volume", LARGE_CLUSTERS[cluster_bytes] * MIB)
+    volume = empty(memory_path / "volume", LARGE_CLUSTERS[cluster_bytes] * MIB)
     run("mkntfs", "-F", "-Q", "-q", "-c", cluster_bytes, volume)
-    with mounted(volume, tmp_path / "mnt", "ntfs") as folder:
+    with mounted(volume, memory_path / "mnt", "ntfs") as folder:
         for number in range(30):
             (folder / ("recipe %d.txt" % number)).write_bytes(b"%07d " % number * (number * 30))
         with open(folder / "sparse.img", "wb") as file:
@@ -82,7 +82,7 @@ def test_clusters_above_64_kib(cluster_bytes: int, tmp_path: Path, need) -> None
         for number in range(0, 30, 3):
             (folder / ("recipe %d.txt" % number)).unlink()
     assert our_map(volume).cluster_bytes == cluster_bytes
-    assert_map_is_right(volume, tmp_path, by_partclone=False)
+    assert_map_is_right(volume, memory_path, by_partclone=False)
 
 
 def has_attribute_list(volume: Path, number: int) -> bool:
@@ -94,46 +94,46 @@ def has_attribute_list(volume: Path, number: int) -> bool:
 @pytest.mark.root
 @pytest.mark.parametrize("parts", [2, 4])
 @pytest.mark.parametrize("cluster_bytes", [512, 4096])
-def test_a_master_file_table_behind_an_attribute_list(parts: int, cluster_bytes: int, tmp_path: Path, need) -> None:
+def test_a_master_file_table_behind_an_attribute_list(parts: int, cluster_bytes: int, memory_path: Path, need) -> None:
     """As in a table that grew in so many pieces that its own record is too small; ntfs-3g reads it, but never makes it."""
     need("mkntfs", "ntfsclone", "ntfs-3g")
-    volume = make_ntfs(tmp_path / "volume", tmp_path, 64 * MIB, "-c", str(cluster_bytes), files=60)
+    volume = make_ntfs(memory_path / "volume", memory_path, 64 * MIB, "-c", str(cluster_bytes), files=60)
     before = our_map(volume).extents
     spread_table(volume, parts)
     assert has_attribute_list(volume, 0)
     assert our_map(volume).extents == before
-    assert_map_is_right(volume, tmp_path)
+    assert_map_is_right(volume, memory_path)
 
 
 @pytest.mark.root
 @pytest.mark.parametrize("parts", [1, 2, 5])
-def test_a_bitmap_behind_an_attribute_list(parts: int, tmp_path: Path, need) -> None:
+def test_a_bitmap_behind_an_attribute_list(parts: int, memory_path: Path, need) -> None:
     need("mkntfs", "ntfsclone", "ntfs-3g")
-    volume = make_ntfs(tmp_path / "volume", tmp_path, 64 * MIB, "-c", "512", files=60)
+    volume = make_ntfs(memory_path / "volume", memory_path, 64 * MIB, "-c", "512", files=60)
     before = our_map(volume).extents
     spread_bitmap(volume, parts)
     assert has_attribute_list(volume, 6)
     assert our_map(volume).extents == before
-    assert_map_is_right(volume, tmp_path)
+    assert_map_is_right(volume, memory_path)
 
 
 @pytest.mark.root
-def test_a_volume_that_grew_and_shrank(tmp_path: Path, need) -> None:
+def test_a_volume_that_grew_and_shrank(memory_path: Path, need) -> None:
     need("mkntfs", "ntfsresize")
-    volume = make_ntfs(tmp_path / "volume", tmp_path, 48 * MIB, files=60)
+    volume = make_ntfs(memory_path / "volume", memory_path, 48 * MIB, files=60)
     os.truncate(volume, 80 * MIB)
     run("ntfsresize", "-f", "-f", volume, input=b"y\n")
     run("ntfsfix", "-d", volume)  # it asks Windows to look; nothing is left to be done
-    assert_map_is_right(volume, tmp_path)
+    assert_map_is_right(volume, memory_path)
 
 
 # -- bitmaps that are not to be believed ------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def ntfs(tmp_path: Path, need) -> Path:
+def ntfs(memory_path: Path, need) -> Path:
     need("mkntfs", "ntfs-3g", "losetup")
-    return make_ntfs(tmp_path / "volume", tmp_path, 32 * MIB, files=40)
+    return make_ntfs(memory_path / "volume", memory_path, 32 * MIB, files=40)
 
 
 def assert_whole(volume: Path, words: str) -> None:
@@ -199,12 +199,12 @@ def test_a_table_that_begins_elsewhere_is_refused(ntfs: Path) -> None:
 
 
 @pytest.mark.root
-def test_left_out_files(tmp_path: Path, need) -> None:
+def test_left_out_files(memory_path: Path, need) -> None:
     """Patterns in any case; streams and compressed content go with their file; a hard link elsewhere keeps it."""
     need("mkntfs", "ntfs-3g")
     mark = os.urandom(64)
-    volume = make_ntfs(tmp_path / "volume", tmp_path, 96 * MIB, files=100)
-    with mounted(volume, tmp_path / "mnt", "ntfs", options=["compression"]) as folder:
+    volume = make_ntfs(memory_path / "volume", memory_path, 96 * MIB, files=100)
+    with mounted(volume, memory_path / "mnt", "ntfs", options=["compression"]) as folder:
         logs = folder / "Protokolle der Förderbänder" / "日本語"
         logs.mkdir(parents=True)
         for number in range(300):
@@ -224,7 +224,7 @@ def test_left_out_files(tmp_path: Path, need) -> None:
             file.write(mark * 2000)
         for name in ("pagefile.sys", "hiberfil.sys"):
             (folder / name).write_bytes(b"W" + mark * 9000)
-    storage, target = tmp_path / "storage", tmp_path / "restored"
+    storage, target = memory_path / "storage", memory_path / "restored"
     storage.mkdir()
     deep, near, nothing = "\\protokolle der FÖRDERBÄNDER\\*\\*.log", "\\PACKED\\*.LOG", "\\packed\\*.tmp"
     made = image(storage, volume, exclude=[deep, near, nothing], secrets={})
@@ -238,9 +238,9 @@ def test_left_out_files(tmp_path: Path, need) -> None:
     assert any("1 files that" in warning and "another name" in warning for warning in made["warnings"])
     restore(storage, target, secrets={})
     check_volume("ntfs", target)
-    with mounted(volume, tmp_path / "a", "ntfs", read_only=True) as folder:
+    with mounted(volume, memory_path / "a", "ntfs", read_only=True) as folder:
         before = contents(folder)
-    with mounted(target, tmp_path / "b", "ntfs", read_only=True) as folder:
+    with mounted(target, memory_path / "b", "ntfs", read_only=True) as folder:
         after = contents(folder)
         stream = os.getxattr(str(folder / "large.bin"), "user.stream")
         assert stream == b"an alternate stream " * 400

@@ -23,7 +23,7 @@ from engine.errors import DiskError
 from support import oracles
 from support.filled import MIB, check_volume, churn, contents, empty, make_tree, mounted, run
 from support.imaging import image, restore
-from support.maps import restored
+from support.maps import only_used, restored
 from support.xfs_volumes import SMALL, make_from_tree
 
 SIZE_BYTES = 128 * MIB
@@ -112,21 +112,6 @@ def ask(volume: Path, state: VolumeState = VolumeState.OFFLINE) -> UsedMap:
         return found.used(state)
 
 
-def only_used(volume: Path) -> Path:
-    """A copy of what the map calls used; what it leaves out holds 0xDD, as a new disk may hold anything."""
-    answer = ask(volume)
-    assert answer.trusted, answer.reason
-    copy = volume.with_suffix(".restored")
-    with open(volume, "rb") as source, open(copy, "wb") as target:
-        for dummy in range(volume.stat().st_size // MIB):
-            target.write(b"\xdd" * MIB)
-        for start, length in answer.extents:
-            source.seek(start)
-            target.seek(start)
-            target.write(source.read(length))
-    return copy
-
-
 def assert_whole(volume: Path, words: str, state: VolumeState = VolumeState.OFFLINE) -> None:
     answer = ask(volume, state)
     assert not answer.trusted
@@ -149,31 +134,31 @@ def assert_map_is_right(volume: Path, work: Path) -> None:
 
 @pytest.mark.root
 @pytest.mark.parametrize("name", sorted(MATRIX))
-def test_equals_xfs_db_and_restores(name: str, tmp_path: Path, need) -> None:
+def test_equals_xfs_db_and_restores(name: str, memory_path: Path, need) -> None:
     need("mkfs.xfs", "xfs_db", "xfs_repair", "losetup")
-    assert_map_is_right(make_xfs(tmp_path / "volume", tmp_path, *MATRIX[name]), tmp_path)
+    assert_map_is_right(make_xfs(memory_path / "volume", memory_path, *MATRIX[name]), memory_path)
 
 
 @pytest.mark.parametrize("name", sorted(UNMOUNTABLE))
-def test_volumes_that_no_kernel_mounts(name: str, tmp_path: Path, need) -> None:
+def test_volumes_that_no_kernel_mounts(name: str, memory_path: Path, need) -> None:
     need("mkfs.xfs", "xfs_db", "xfs_repair")
-    volume = tmp_path / "volume"
-    before = make_from_prototype(volume, tmp_path, *UNMOUNTABLE[name])
+    volume = memory_path / "volume"
+    before = make_from_prototype(volume, memory_path, *UNMOUNTABLE[name])
     check_volume("xfs", volume)
     answer = ask(volume)
     assert answer.trusted, answer.reason
     assert list(answer.extents) == oracles.xfs_db(volume)
-    copy = restored(volume, tmp_path)
+    copy = restored(volume, memory_path)
     check_volume("xfs", copy)
     assert read_through_tree(copy) == before
 
 
 @pytest.mark.root
 @pytest.mark.parametrize("name", ["defaults", "block-1k", "no-reflink", "rmapbt"])
-def test_holds_what_partclone_saves(name: str, tmp_path: Path, need) -> None:
+def test_holds_what_partclone_saves(name: str, memory_path: Path, need) -> None:
     need("partclone.xfs")
-    volume = make_xfs(tmp_path / "volume", tmp_path, *MATRIX[name])
-    theirs, ours = ExtentSet(oracles.partclone("xfs", volume, tmp_path)), ask(volume).extents
+    volume = make_xfs(memory_path / "volume", memory_path, *MATRIX[name])
+    theirs, ours = ExtentSet(oracles.partclone("xfs", volume, memory_path)), ask(volume).extents
     assert list(theirs.difference(ours)) == []
     # partclone also leaves out the groups' free lists; these hold a few blocks each, and are in no tree.
     assert ours.difference(theirs).total_bytes == oracles.xfs_free_list_bytes(volume)
@@ -185,52 +170,52 @@ def fill_up(folder: Path) -> None:
 
 
 @pytest.mark.root
-def test_nearly_full_and_fragmented(tmp_path: Path, need) -> None:
+def test_nearly_full_and_fragmented(memory_path: Path, need) -> None:
     need("mkfs.xfs", "xfs_db", "xfs_repair")
-    volume = make_xfs(tmp_path / "volume", tmp_path, "-b", "size=1024", files=100)
-    with mounted(volume, tmp_path / "mnt", "xfs") as folder:
+    volume = make_xfs(memory_path / "volume", memory_path, "-b", "size=1024", files=100)
+    with mounted(volume, memory_path / "mnt", "xfs") as folder:
         with pytest.raises(OSError, match="No space left"):
             fill_up(folder)
         for number in range(0, 1500, 2):
             (folder / ("filler-%05d" % number)).unlink(missing_ok=True)
-    assert_map_is_right(volume, tmp_path)
+    assert_map_is_right(volume, memory_path)
 
 
 @pytest.mark.root
-def test_xfs_that_grew(tmp_path: Path, need) -> None:
+def test_xfs_that_grew(memory_path: Path, need) -> None:
     """By two groups and a piece of one."""
     need("mkfs.xfs", "xfs_growfs")
-    volume = make_xfs(tmp_path / "volume", tmp_path, "-d", "agcount=4", files=60)
+    volume = make_xfs(memory_path / "volume", memory_path, "-d", "agcount=4", files=60)
     os.truncate(volume, SIZE_BYTES * 7 // 4 + 5 * 4096)
-    with mounted(volume, tmp_path / "mnt", "xfs") as folder:
+    with mounted(volume, memory_path / "mnt", "xfs") as folder:
         run("xfs_growfs", folder)
         make_tree(folder / "later", files=40)
-    assert_map_is_right(volume, tmp_path)
+    assert_map_is_right(volume, memory_path)
 
 
 @pytest.mark.root
-def test_log_that_went_round(tmp_path: Path, need) -> None:
+def test_log_that_went_round(memory_path: Path, need) -> None:
     """Enough changes to write the smallest log several times over."""
     need("mkfs.xfs", "xfs_db", "xfs_repair")
-    volume = empty(tmp_path / "volume", SIZE_BYTES)
+    volume = empty(memory_path / "volume", SIZE_BYTES)
     run("mkfs.xfs", "-q", "-f", "-b", "size=1024", volume, env=SMALL)
     for turn in range(3):
-        with mounted(volume, tmp_path / "mnt", "xfs") as folder:
+        with mounted(volume, memory_path / "mnt", "xfs") as folder:
             for number in range(6000):
                 (folder / ("%d-%d" % (turn, number))).write_bytes(b"x" * 10)
             for number in range(0, 6000, 2):
                 (folder / ("%d-%d" % (turn, number))).unlink()
         assert ask(volume).trusted
-    assert_map_is_right(volume, tmp_path)
+    assert_map_is_right(volume, memory_path)
 
 
 @pytest.mark.root
 @pytest.mark.parametrize("name", ["defaults", "block-1k", "rmapbt", "striped-log"])
-def test_logs_of_running_and_frozen_volumes(name: str, tmp_path: Path, need) -> None:
+def test_logs_of_running_and_frozen_volumes(name: str, memory_path: Path, need) -> None:
     need("mkfs.xfs", "xfs_freeze")
-    volume = make_xfs(tmp_path / "volume", tmp_path, *MATRIX[name], files=100)
-    running, frozen = tmp_path / "running", tmp_path / "frozen"
-    with mounted(volume, tmp_path / "mnt", "xfs") as folder:
+    volume = make_xfs(memory_path / "volume", memory_path, *MATRIX[name], files=100)
+    running, frozen = memory_path / "running", memory_path / "frozen"
+    with mounted(volume, memory_path / "mnt", "xfs") as folder:
         (folder / "new file").write_bytes(b"not there before" * 1000)
         (folder / "busy").mkdir()
         churn(folder / "busy", seed=5)
@@ -246,11 +231,11 @@ def test_logs_of_running_and_frozen_volumes(name: str, tmp_path: Path, need) -> 
     assert_whole(running, "waits to be replayed", VolumeState.FROZEN)
     # A freeze writes everything to its place, so its trees are right although the log is not empty.
     assert ask(frozen, VolumeState.FROZEN).trusted
-    with mounted(only_used(frozen), tmp_path / "a", "xfs") as folder:
+    with mounted(only_used(frozen, VolumeState.FROZEN), memory_path / "a", "xfs") as folder:
         assert (folder / "new file").read_bytes() == b"not there before" * 1000
         after = contents(folder)
     check_volume("xfs", frozen.with_suffix(".restored"))
-    with mounted(volume, tmp_path / "b", "xfs", read_only=True) as folder:
+    with mounted(volume, memory_path / "b", "xfs", read_only=True) as folder:
         assert contents(folder) == after
     assert ask(volume).trusted
     assert ask(volume, VolumeState.FROZEN).trusted
@@ -258,19 +243,19 @@ def test_logs_of_running_and_frozen_volumes(name: str, tmp_path: Path, need) -> 
 
 
 @pytest.mark.root
-def test_volumes_that_are_not_understood(tmp_path: Path, need) -> None:
+def test_volumes_that_are_not_understood(memory_path: Path, need) -> None:
     need("mkfs.xfs")
-    log = empty(tmp_path / "log", 64 * MIB)
-    outside = empty(tmp_path / "outside", SIZE_BYTES)
+    log = empty(memory_path / "log", 64 * MIB)
+    outside = empty(memory_path / "outside", SIZE_BYTES)
     run("mkfs.xfs", "-q", "-f", "-l", "logdev=%s,size=60m" % log, outside, env=SMALL)
     assert_whole(outside, "log on another device")
-    realtime = empty(tmp_path / "realtime", SIZE_BYTES)
+    realtime = empty(memory_path / "realtime", SIZE_BYTES)
     run(
         "mkfs.xfs",
         "-q",
         "-f",
         "-r",
-        "rtdev=%s" % empty(tmp_path / "rt", 64 * MIB),
+        "rtdev=%s" % empty(memory_path / "rt", 64 * MIB),
         "-m",
         "reflink=0",
         realtime,
@@ -278,7 +263,7 @@ def test_volumes_that_are_not_understood(tmp_path: Path, need) -> None:
     )
     assert_whole(realtime, "realtime")
     for place, bits, words in ((216, 1 << 20, "not known"), (212, 1 << 20, "not known"), (216, 0x10, "repair")):
-        volume = empty(tmp_path / "volume", SIZE_BYTES)
+        volume = empty(memory_path / "volume", SIZE_BYTES)
         run("mkfs.xfs", "-q", "-f", volume, env=SMALL)
         with open(volume, "r+b") as file:
             data = bytearray(file.read(512))
@@ -292,11 +277,11 @@ def test_volumes_that_are_not_understood(tmp_path: Path, need) -> None:
 
 @pytest.mark.root
 @pytest.mark.parametrize("name", ["defaults", "block-1k", "block-1k-folders-8k", "no-reflink"])
-def test_left_out_files(name: str, tmp_path: Path, need) -> None:
+def test_left_out_files(name: str, memory_path: Path, need) -> None:
     need("mkfs.xfs", "xfs_repair", "cp")
     mark = b"CONTENT-THAT-NOBODY-NEEDS-AFTER-A-RESTORE "
-    volume = make_xfs(tmp_path / "volume", tmp_path, *MATRIX[name], files=100, many_names=3000)
-    with mounted(volume, tmp_path / "mnt", "xfs") as folder:
+    volume = make_xfs(memory_path / "volume", memory_path, *MATRIX[name], files=100, many_names=3000)
+    with mounted(volume, memory_path / "mnt", "xfs") as folder:
         cache = folder / "var" / "cache" / "Förderband"
         cache.mkdir(parents=True)
         for number in range(900):
@@ -308,7 +293,7 @@ def test_left_out_files(name: str, tmp_path: Path, need) -> None:
                 torn.seek(number * 16384)
                 torn.write(mark * 20)
         run("cp", "--reflink=auto", cache / "object-006.tmp", folder / "shared content")
-    storage = tmp_path / "storage"
+    storage = memory_path / "storage"
     storage.mkdir()
     made = image(storage, volume, exclude=["/var/cache/**/*.tmp"], secrets={})
     found = {entry["pattern"]: entry for entry in made["left_out"]}["/var/cache/**/*.tmp"]
@@ -316,12 +301,12 @@ def test_left_out_files(name: str, tmp_path: Path, need) -> None:
     reflinked = name != "no-reflink"
     # 900 objects and the torn file, without the one that has another name and the one whose content is shared
     assert found["files"] == 900 - (1 if reflinked else 0)
-    target = tmp_path / "restored"
+    target = memory_path / "restored"
     restore(storage, target, secrets={})
     check_volume("xfs", target)
-    with mounted(volume, tmp_path / "a", "xfs", read_only=True) as folder:
+    with mounted(volume, memory_path / "a", "xfs", read_only=True) as folder:
         before = contents(folder)
-    with mounted(target, tmp_path / "b", "xfs", read_only=True) as folder:
+    with mounted(target, memory_path / "b", "xfs", read_only=True) as folder:
         after = contents(folder)
     kept = {"object-001.tmp"} | ({"object-006.tmp"} if reflinked else set())
     different = {path for path in before if before[path] != after.get(path)}
@@ -340,14 +325,14 @@ def _metadata_places(volume: Path, chance: random.Random) -> Iterator[int]:
 
 @pytest.mark.root
 @pytest.mark.parametrize("name", ["block-1k", "v4", "defaults"])
-def test_damage_ends_in_the_catalogue(name: str, tmp_path: Path, need) -> None:
+def test_damage_ends_in_the_catalogue(name: str, memory_path: Path, need) -> None:
     """With v4 no checksum hides the parser from the damage."""
     need("mkfs.xfs")
-    volume = tmp_path / "volume"
+    volume = memory_path / "volume"
     if name in UNMOUNTABLE:
-        make_from_prototype(volume, tmp_path, *UNMOUNTABLE[name])
+        make_from_prototype(volume, memory_path, *UNMOUNTABLE[name])
     else:
-        make_xfs(volume, tmp_path, *MATRIX[name], files=60)
+        make_xfs(volume, memory_path, *MATRIX[name], files=60)
     chance = random.Random(7)
     data = bytearray(volume.read_bytes())
     refused = 0

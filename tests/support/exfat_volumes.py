@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Iterator
 
-from support.filled import run
+from support.filled import detach, run
 
 
 @contextlib.contextmanager
@@ -26,4 +26,4 @@ def mounted(volume: Path, folder: Path, *, read_only: bool = False, sector_bytes
             os.sync()
             run("umount", folder)
     finally:
-        run("losetup", "-d", loop)
+        detach(loop)

@@ -15,6 +15,7 @@ import os
 import random
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Dict, Iterator, List, Sequence
 
@@ -175,7 +176,18 @@ def mounted(
             os.sync()
             run("umount", folder)
     finally:
-        run("losetup", "-d", loop)
+        detach(loop)
+
+
+def detach(loop: str) -> None:
+    """Detach a loop device and wait until it is: a process that took over our mounts (a new namespace) may hold it a while."""
+    run("losetup", "-d", loop)
+    attached = Path("/sys/block", Path(loop).name, "loop", "backing_file")
+    for dummy in range(600):
+        if not attached.exists():
+            return
+        time.sleep(0.05)
+    raise AssertionError("%s stays in use: the volume on it is still mounted somewhere" % loop)
 
 
 # -- makers -----------------------------------------------------------------------------------------------------------

@@ -50,16 +50,33 @@ def restored(volume: Path, work: Path) -> Path:
     storage.mkdir()
     made = image(storage, volume, secrets={})
     assert made["warnings"] == [], "the volume is imaged by its map, with nothing to say"
-    size_bytes = volume.stat().st_size
-    with open(target, "wb") as file:
+    _rubbish(target, our_map(volume).extents, volume.stat().st_size)
+    restore(storage, target, secrets={}, overwrite=True)
+    assert os.stat(target).st_size == volume.stat().st_size
+    return target
+
+
+def only_used(volume: Path, state: VolumeState = VolumeState.OFFLINE) -> Path:
+    """A copy of what the map calls used; what it leaves out holds 0xDD, as a new disk may hold anything."""
+    extents, size_bytes = our_map(volume, state).extents, volume.stat().st_size
+    assert extents.total_bytes < size_bytes
+    copy = volume.with_suffix(".restored")
+    _rubbish(copy, extents, size_bytes)
+    with open(volume, "rb") as reading, open(copy, "r+b") as writing:
+        for start, length in extents:
+            reading.seek(start)
+            writing.seek(start)
+            writing.write(reading.read(length))
+    return copy
+
+
+def _rubbish(path: Path, used: ExtentSet, size_bytes: int) -> None:
+    with open(path, "wb") as file:
         file.truncate(size_bytes)
-        for start, length in our_map(volume).extents.complement(size_bytes):
+        for start, length in used.complement(size_bytes):
             for place in sorted({start, max(start, start + length - MIB)}):  # both ends of a long hole say enough
                 file.seek(place)
                 file.write(b"\xdd" * min(MIB, start + length - place))
-    restore(storage, target, secrets={}, overwrite=True)
-    assert os.stat(target).st_size == size_bytes
-    return target
 
 
 def ntfs_tail(volume: Path, cluster_bytes: int) -> List[Tuple[int, int]]:

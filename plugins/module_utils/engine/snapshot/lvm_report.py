@@ -117,7 +117,15 @@ def read_report() -> Report:
             "-a",
         )
         return Report(_physical(physical), _groups(groups), _logical(logical))
-    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        subprocess.TimeoutExpired,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise SnapshotFailed(volume="LVM", reason="its tools can't be used: %s" % error) from error
 
 
