@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List
@@ -45,7 +44,8 @@ def device(tmp_path: Path, need: Callable[..., None]) -> Iterator[Device]:
     device = Device(tmp_path / "devices", "press-5", sudo_password=True)
     (device.data / "capture").mkdir()
     (device.data / "capture").chmod(0o1777)
-    shutil.copy(str(RECORDER), str(device.data / "record"))
+    # The device's own interpreter; sshd starts it as a program.
+    (device.data / "record").write_text("#!/usr/bin/python3\n" + RECORDER.read_text(encoding="utf-8"), encoding="utf-8")
     (device.data / "record").chmod(0o755)
     config = device.changes / "etc" / "ssh" / "device_config"
     text = config.read_text(encoding="utf-8").replace("internal-sftp", "/usr/lib/openssh/sftp-server")
