@@ -142,7 +142,7 @@ def test_the_oldest_python_runs_the_whole_cycle(tmp_path: Path) -> None:
     oldest = pythons()[0]
     assert oldest.name.startswith("3.8."), "pyenv has no CPython 3.8 here"
     site = tmp_path / "site"
-    wheels = ["cryptography>=38", "zstandard>=0.20"]
+    wheels = ["blake3>=0.3.4", "cryptography>=38", "zstandard>=0.20"]
     pip = [str(oldest / "bin" / "python3"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--target", str(site), *wheels], check=True)
     agent = AgentOnDevice(tmp_path, [str(oldest / "bin" / "python3")], [str(site)])
