@@ -49,6 +49,7 @@ def test_an_ordinary_user_images_a_file_that_he_may_read(user_agent: AgentOnDevi
     disk = random_disk(user_agent.folder / "disk.img", 5_000_000)
     os.chown(disk, USER, USER)
     job = image_job(user_agent.folder, disk)
+    os.chown(job["storage"]["url"], USER, USER)
     hello = user_agent.start("run-1", job)
     runner = user_agent.runner("run-1")
     # Not even the same user may look into a process that holds secrets.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 from typing import Iterable, Tuple
 
+from ..errors import DiskUnreadable
 from .filesystems.ext import is_journal
 from .source import BlockSource
 
@@ -99,4 +100,7 @@ def _first(source: BlockSource, signatures: Iterable[Tuple[int, bytes, str]]) ->
 def _at(source: BlockSource, place: int, length: int) -> bytes:
     if place < 0 or place + length > source.size_bytes:
         return b""
-    return source.read(place, length)
+    try:
+        return source.read(place, length)
+    except DiskUnreadable:
+        return b""  # what can't be read names nothing: a bad sector that nobody uses must not keep a dying disk from being imaged
