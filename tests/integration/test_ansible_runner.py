@@ -49,6 +49,7 @@ def run_job(plant: Plant, folder: Path, **settings: Any) -> Dict[str, Any]:
 def test_a_handle_goes_from_one_job_to_the_next(tmp_path: Path, need: Callable[..., None]) -> None:
     need("unshare", "nsenter", "sshd", "sudo", "ssh", "openssl", "hostname")
     with SftpServer(tmp_path / "sftp") as server, Device(tmp_path, "press-1") as device:
+        device.reach(server.port)
         server.root.mkdir(exist_ok=True)
         make_disk(device.data / "disk.raw")
         plant = make_plant(tmp_path, server, [device])

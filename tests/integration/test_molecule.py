@@ -52,6 +52,7 @@ def test_the_main_job_on_this_machine(tmp_path: Path, need: Callable[..., None])
 def test_the_main_job_through_the_agent(tmp_path: Path, need: Callable[..., None]) -> None:
     need("unshare", "nsenter", "sshd", "sudo", "ssh", "openssl", "hostname", "sfdisk", "mkfs.fat", "mcopy", "mke2fs")
     with SftpServer(tmp_path / "sftp") as server, Device(tmp_path, "press-1", sudo_password=True) as device:
+        device.reach(server.port)
         server.root.mkdir(exist_ok=True)
         plant = make_plant(tmp_path, server, [device])
         kept = {name: plant.settings[name] for name in ("imaging_storage",)}
