@@ -20,6 +20,7 @@ from typing import List, Optional
 from ._progress_records import MAX_RECORD_BYTES, Record, decode, encode
 
 _MOST_RECORDS_AT_ONCE = 1000
+_MOST_RECORDS_WAITING = 4096  # a socket's buffer holds a few hundred; an empty record can't be told from the end
 _current: Optional[Channel] = None
 
 
@@ -69,6 +70,9 @@ class Channel:
         """Let senders know that nobody draws any more, also those in workers that hold copies of both ends."""
         with contextlib.suppress(OSError):
             self._receiving.shutdown(socket.SHUT_RDWR)
+            # Linux looks for room first: to a sender whose records fill it the end would look like a reader that is slow.
+            for dummy in range(_MOST_RECORDS_WAITING):
+                self._receiving.recv(1)
         self._receiving.close()
         self._sending.close()
 

@@ -94,6 +94,21 @@ def test_a_flood_is_taken_in_portions(channel: Channel) -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "a worker notices that nobody draws any more"
 
 
+def test_a_worker_whose_records_found_no_room_learns_that_nobody_draws_any_more(channel: Channel) -> None:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.read(reading, 1)  # full by now, and closed
+        os._exit(0 if not channel.send(RECORD) else 1)
+    for dummy in range(5000):
+        channel.send(RECORD)
+    close_channel()
+    os.write(writing, b"x")
+    os.close(reading)
+    os.close(writing)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 def test_workers_that_were_forked_before_learn_that_nobody_draws_any_more(channel: Channel) -> None:
     reading, writing = os.pipe()
     child = os.fork()
