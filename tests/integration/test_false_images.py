@@ -14,6 +14,7 @@ from engine.errors import EngineError, ImageDamaged, PasswordUnused
 from engine.image import format as fmt
 from engine.image.access import Passwords
 from engine.image.directory import DeviceDirectory
+from engine.image.forecast import forecast
 from engine.image.keys import MasterKey
 from engine.image.manifest import encode
 from engine.image.packs import read_table
@@ -88,6 +89,17 @@ def test_false_images_push_no_good_one_out(plant: Plant, kind: str) -> None:
     if kind == "our key's id":
         assert all(any(name in warning for warning in report.warnings) for name in false)
         assert report.purged_packs == report.trashed_packs == []
+
+
+@pytest.mark.parametrize("kind", ["clear", "own key", "our key's id"])
+def test_check_mode_foretells_what_the_rollover_deletes_in_spite_of_false_images(plant: Plant, kind: str) -> None:
+    put_false_images(plant, kind)
+    foreseen = forecast(plant.storage, DEVICE, Passwords(password=PASSWORD), 2)
+    plant.make(password=PASSWORD)
+    key = key_of(plant)
+    done = roll_over(plant.storage, DEVICE, 2, openable_key=key.key_id, key=key, dry_run=True, now=lambda: NOW)
+    assert foreseen.deleted == done.deleted
+    assert foreseen.spared == done.spared
 
 
 @pytest.mark.parametrize("kind", ["clear", "our key's id"])

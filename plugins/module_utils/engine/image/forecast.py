@@ -12,7 +12,7 @@ from ..storage.contract import Space, Storage
 from .access import Passwords, prove_passwords
 from .directory import DeviceDirectory
 from .manifest import Manifest
-from .preflight import check_room, likely_bytes
+from .preflight import check_room, likely_bytes, newest_usable
 from .rollover import plan_after_next
 
 
@@ -47,18 +47,20 @@ def forecast(storage: Storage, device: str, passwords: Passwords, keep: int) -> 
     :raises StorageError: when the storage can't be read. :raises KeyProblem: rule 6, as the run would.
     """
     directory = DeviceDirectory(storage, device)
+    names = directory.image_names()
+    newest = newest_usable(directory, names)
+    key = prove_passwords(directory, [newest] if newest is not None else [], passwords)
     unreadable: Dict[str, EngineError] = {}
-    images = directory.images(unreadable)
-    key = prove_passwords(directory, images[-1:], passwords)
-    rollover = plan_after_next(directory, images, keep, key.key_id if key else None)
+    images = directory.images(unreadable, key)
+    rollover = plan_after_next(directory, images, keep, key)
     return Forecast(
         storage=storage.description,
         device=device,
         images=[manifest.image for manifest in images],
         deleted=rollover.deleted,
         spared=rollover.spared,
-        newest=images[-1] if images else None,
-        was_interrupted=not images and bool(directory.image_names()),
+        newest=newest,
+        was_interrupted=newest is None and bool(names),
         space=storage.space(),
         warnings=["The image %s can't be read: %s" % item for item in unreadable.items()],
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from typing import List, NamedTuple, Optional
 
-from ..errors import EngineError, ImageNotFound, StorageSpaceTooSmall
+from ..errors import EngineError, StorageSpaceTooSmall
 from ..storage.check import StorageCheck, check_storage
 from ..storage.contract import Space, Storage
 from .access import Passwords, prove_passwords
@@ -96,21 +96,20 @@ def preflight(
     found = check_storage(storage, device, _PROBE_BYTES)
     directory = DeviceDirectory(storage, device)
     names = directory.image_names()
-    newest = _newest(directory, names)
+    newest = newest_usable(directory, names)
     prove_passwords(directory, [newest] if newest is not None else [], passwords)
     was_interrupted = newest is None and bool(names)
     warnings = clock_warnings(storage.description, found.clock_ahead_seconds, controller_seconds)
     return Preflight(storage.description, device, found, newest, was_interrupted, warnings)
 
 
-def _newest(directory: DeviceDirectory, names: List[str]) -> Optional[Manifest]:
+def newest_usable(directory: DeviceDirectory, names: List[str]) -> Optional[Manifest]:
+    """The manifest of the last of ``names`` (in order) that can be read now."""
     for name in reversed(names):
         try:
             return directory.manifest(name)
-        except ImageNotFound:
-            continue  # what a killed run left
         except EngineError:
-            continue  # the run itself reports images that can't be read
+            continue  # what a killed run left; the run itself reports images that can't be read
     return None
 
 

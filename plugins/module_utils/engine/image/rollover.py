@@ -115,10 +115,14 @@ def roll_over(
 
 
 def plan_after_next(
-    directory: DeviceDirectory, images: List[Manifest], keep: int, openable_key: Optional[str]
+    directory: DeviceDirectory, images: List[Manifest], keep: int, key: Optional[MasterKey]
 ) -> RolloverReport:
-    """Say what the rollover after the next image would delete of ``images``. What came free is not known before."""
-    verdicts = plan_deletions(images, keep, _protected(directory, images), openable_key, newer=1)
+    """Say what the rollover after the next image would delete of ``images``, which were proved with ``key``, if there is one.
+
+    What came free is not known before.
+    """
+    key_id = key.key_id if key else None
+    verdicts = plan_deletions(images, keep, _protected(directory, images), key_id, is_proved=key is not None, newer=1)
     return _report(True, verdicts, [])
 
 
