@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum
-from typing import Callable, ClassVar, Iterator, NamedTuple, Optional, Tuple
+from typing import Callable, ClassVar, Iterator, NamedTuple, Optional, Set, Tuple
 
 from ..extents import ExtentSet
 from ..source import BlockSource
@@ -89,6 +89,21 @@ class FileTree(ABC):
     def protected(self) -> ExtentSet:
         """Bytes that are never left out whatever a file claims: the file system's own structures, boot areas."""
         return ExtentSet()
+
+    def reachable(self, folders: Set[int]) -> Iterator[int]:
+        """Yield the node of everything below the root, of a folder once whatever leads to it.
+
+        :param folders: the nodes that stand for the root; those of the folders that were met are added.
+        """
+        pending = [self.root()]
+        while pending:
+            for entry in self.children(pending.pop()):
+                if entry.is_folder:
+                    if entry.node in folders:
+                        continue
+                    folders.add(entry.node)
+                    pending.append(entry.node)
+                yield entry.node
 
 
 # Left out of every volume that Windows may have used: memory written to the disk, useless or harmful on a restored

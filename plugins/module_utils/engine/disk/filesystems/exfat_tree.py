@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from array import array
+from itertools import chain
 from typing import Iterator, List, Optional, Tuple
 
 from ..extents import ExtentSet, covered_twice
@@ -74,22 +75,12 @@ class ExfatTree(FileTree):
 
     def _claims(self) -> Tuple[array[int], array[int]]:
         starts, ends = array("Q"), array("Q")
-        pending, visited = [self.root()], {self.root()}
-        chains = [self.root()]
-        while pending:
-            for entry in self.children(pending.pop()):
-                if entry.is_folder:
-                    if entry.node in visited:
-                        continue
-                    visited.add(entry.node)
-                    pending.append(entry.node)
-                chains.append(entry.node)
-            for node in chains:
-                for start, length in self._ranges(node):
-                    starts.append(start)
-                    ends.append(start + length)
-            chains = []
-            if len(visited) > _MAX_FOLDERS or len(starts) > _MAX_PIECES:
+        folders = {self.root()}
+        for node in chain([self.root()], self.reachable(folders)):
+            for start, length in self._ranges(node):
+                starts.append(start)
+                ends.append(start + length)
+            if len(folders) > _MAX_FOLDERS or len(starts) > _MAX_PIECES:
                 raise self._volume.invalid("it has too many files to be checked")
         return starts, ends
 

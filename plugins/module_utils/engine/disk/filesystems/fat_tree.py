@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from array import array
+from itertools import chain
 from typing import Iterator, List, Optional, Set, Tuple
 
 from ...errors import FileSystemInvalid
@@ -83,22 +84,11 @@ class FatTree(FileTree):
         """Clusters that more than one file or folder claims: nothing else tells cross-linked files from sound ones."""
         starts, ends = array("Q"), array("Q")
         root = self._volume.root_cluster
-        pending, visited = [_ROOT], {_ROOT, root}
-        chains = [root] if root else []
-        while pending:
-            for entry in self.children(pending.pop()):
-                if entry.is_folder:
-                    if entry.node in visited:
-                        continue
-                    visited.add(entry.node)
-                    pending.append(entry.node)
-                chains.append(entry.node)
-            for first in chains:
-                for run in self._chain(first):
-                    start, length = self._volume.cluster_range(*run)
-                    starts.append(start)
-                    ends.append(start + length)
-            chains = []
+        for first in chain([root] if root else [], self.reachable({_ROOT, root})):
+            for run in self._chain(first):
+                start, length = self._volume.cluster_range(*run)
+                starts.append(start)
+                ends.append(start + length)
         return covered_twice(starts, ends)
 
     def _chain(self, first: int) -> Iterator[Tuple[int, int]]:
