@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator
 
 import pytest
-from support.device_plays import changed_paths, make_disk, make_plant, one_image_more, read_back, result_of, statuses
+from support.device_plays import changed_paths, make_disk, one_image_more, read_back, result_of, statuses
 from support.devices import USER, Device, Plant
 from support.sftp_server import SftpServer
 
@@ -18,26 +18,11 @@ BANNER = 'echo \'{"ok": true, "python": "welcome to press 6"}\'; echo python=/tm
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[SftpServer]:
-    server = SftpServer(tmp_path / "sftp")
-    server.root.mkdir()
-    with server:
-        yield server
-
-
-@pytest.fixture
 def device(tmp_path: Path, need: Callable[..., None]) -> Iterator[Device]:
     need("unshare", "nsenter", "ip", "sshd", "sudo", "ssh", "openssl", "hostname", "fish", "tcsh", "bash")
     with Device(tmp_path / "devices", "press-6", sudo_password=True) as device:
         make_disk(device.data / "disk.raw")
         yield device
-
-
-@pytest.fixture
-def plant(tmp_path: Path, server: SftpServer, device: Device) -> Iterator[Plant]:
-    plant = make_plant(tmp_path, server, [device])
-    yield plant
-    plant.close()
 
 
 def log_in_with(device: Device, shell: str, profile: str, text: str) -> None:

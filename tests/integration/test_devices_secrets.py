@@ -16,7 +16,7 @@ import pytest
 from engine._libraries import x25519
 from engine.agent.sealing import Recipient
 from engine.errors import SecretsRefused
-from support.device_plays import PlayUnderWay, hold, make_disk, make_plant, release, result_of
+from support.device_plays import PlayUnderWay, hold, make_disk, release, result_of
 from support.devices import SUDO_PASSWORD, Device, Plant
 from support.imaging import image, restore
 from support.plain_disks import PASSWORD
@@ -27,14 +27,6 @@ RECORDER = Path(__file__).parents[1] / "support" / "record_connection.py"
 KEY_BYTES = 32
 MOST_BYTES = 64 << 20
 FEWEST_DIFFERENT_BYTES = 20  # of a key's 32; that a random one has fewer is less likely than one in a hundred million
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[SftpServer]:
-    server = SftpServer(tmp_path / "sftp")
-    server.root.mkdir()
-    with server:
-        yield server
 
 
 @pytest.fixture
@@ -53,13 +45,6 @@ def device(tmp_path: Path, need: Callable[..., None]) -> Iterator[Device]:
     make_disk(device.data / "disk.raw")
     with device:
         yield device
-
-
-@pytest.fixture
-def plant(tmp_path: Path, server: SftpServer, device: Device) -> Iterator[Plant]:
-    plant = make_plant(tmp_path, server, [device])
-    yield plant
-    plant.close()
 
 
 def captured(device: Device) -> bytes:

@@ -15,7 +15,7 @@ from engine.agent import bundle as bundles
 from engine.agent.bundle_format import Bundle
 from engine.errors import InstallationBroken
 from support.bundles import WHEEL_CACHE, zipped
-from support.device_plays import changed_paths, make_disk, make_plant, one_image_more, read_back, result_of
+from support.device_plays import changed_paths, make_disk, one_image_more, read_back, result_of
 from support.devices import Device, Plant
 from support.sftp_server import SftpServer
 
@@ -38,13 +38,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SftpServer]:
     server.root.mkdir()
     with server:
         yield server
-
-
-@pytest.fixture
-def plant(tmp_path: Path, server: SftpServer, device: Device) -> Iterator[Plant]:
-    plant = make_plant(tmp_path, server, [device])
-    yield plant
-    plant.close()
 
 
 def carried(folder: Path, monkeypatch: pytest.MonkeyPatch, *changes: Tuple[str, bytes]) -> str:

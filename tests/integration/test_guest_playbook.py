@@ -56,14 +56,6 @@ def base(need: Callable[..., None]) -> GuestDisk:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[SftpServer]:
-    server = SftpServer(tmp_path / "sftp")
-    server.root.mkdir()
-    with server:
-        yield server
-
-
-@pytest.fixture
 def guest(base: GuestDisk, tmp_path: Path) -> Iterator[Guest]:
     with Guest(tmp_path / "guest", [overlay(base.path, tmp_path / "disk.qcow2")], base.key) as one:
         yield one
