@@ -16,8 +16,8 @@ from engine.disk.layout import read_layout
 from engine.disk.source import FileSource
 from engine.disk.used import plan_disk
 from support import oracles
-from support.filled import MIB, check_volume, contents, empty, make_ext, make_tree, mounted, run
-from support.maps import assert_same, our_map, restored
+from support.filled import MIB, check_volume, empty, make_ext, make_tree, mounted, run
+from support.maps import assert_equals_oracle, assert_restores, assert_same, our_map
 
 EXT = {
     "ext2-1k": ("-t", "ext2", "-b", "1024"),
@@ -62,14 +62,8 @@ FILLED_BY_MKE2FS = {
 def assert_map_is_right(volume: Path, work: Path) -> None:
     """The map is that of dumpe2fs; the restored volume is clean and holds the same files."""
     check_volume("ext", volume)
-    # With blocks of 1 KiB the boot block is block 0, which belongs to no group.
-    assert_same(our_map(volume).extents, oracles.dumpe2fs(volume), [(0, 1024)])
-    copy = restored(volume, work)
-    check_volume("ext", copy)
-    with mounted(volume, work / "a", "ext4", read_only=True) as folder:
-        before = contents(folder)
-    with mounted(copy, work / "b", "ext4", read_only=True) as folder:
-        assert contents(folder) == before
+    assert_equals_oracle("ext", volume)
+    assert_restores("ext", "ext4", volume, work)
 
 
 @pytest.mark.root

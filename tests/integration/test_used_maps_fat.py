@@ -16,7 +16,7 @@ from engine.disk.source import FileSource
 from support import oracles
 from support.filled import MIB, check_volume, empty, fat_contents, make_fat, make_tree, run
 from support.imaging import image, restore
-from support.maps import assert_same, our_map, restored
+from support.maps import assert_equals_oracle, assert_same, our_map, restored
 
 FAT = {
     "fat12-4m": (4, "-F", "12"),
@@ -48,7 +48,7 @@ def patch(volume: Path, offset: int, data: bytes) -> None:
 
 def assert_map_is_right(volume: Path, work: Path) -> None:
     check_volume("fat", volume)
-    assert_same(our_map(volume).extents, oracles.fat_chains(volume), [])
+    assert_equals_oracle("fat", volume)
     copy = restored(volume, work)
     check_volume("fat", copy)
     assert fat_contents(copy, work) == fat_contents(volume, work)

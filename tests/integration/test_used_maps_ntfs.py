@@ -20,7 +20,7 @@ from engine.errors import FileSystemInvalid
 from support import oracles
 from support.filled import MIB, check_volume, contents, empty, make_ntfs, mounted, run
 from support.imaging import image, restore
-from support.maps import assert_same, ntfs_tail, our_map, restored
+from support.maps import assert_equals_oracle, assert_restores, assert_same, ntfs_tail, our_map
 from support.ntfs_surgery import Surgery, spread_bitmap, spread_table
 
 NTFS = {
@@ -43,17 +43,11 @@ LARGE_CLUSTERS = {131072: 256, 262144: 256, 524288: 384, 1 << 20: 512, 2 << 20: 
 
 def assert_map_is_right(volume: Path, work: Path, *, by_partclone: bool = True) -> None:
     check_volume("ntfs", volume)
-    ours = our_map(volume)
-    tail = ntfs_tail(volume, ours.cluster_bytes)
-    assert_same(ours.extents, oracles.ntfsclone(volume), tail)
+    assert_equals_oracle("ntfs", volume)
     if by_partclone:
-        assert_same(ours.extents, oracles.partclone("ntfs", volume, work), tail)
-    copy = restored(volume, work)
-    check_volume("ntfs", copy)
-    with mounted(volume, work / "a", "ntfs", read_only=True) as folder:
-        before = contents(folder)
-    with mounted(copy, work / "b", "ntfs", read_only=True) as folder:
-        assert contents(folder) == before
+        ours = our_map(volume)
+        assert_same(ours.extents, oracles.partclone("ntfs", volume, work), ntfs_tail(volume, ours.cluster_bytes))
+    assert_restores("ntfs", "ntfs", volume, work)
 
 
 @pytest.mark.root
