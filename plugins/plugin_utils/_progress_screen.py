@@ -24,7 +24,7 @@ from ._progress_drawing import Line
 # the terminal becomes wider; and tmux keeps a screen that is erased from its first cell on in the history.
 _UP_AND_ERASE = "\x1b[A\x1b[2K"
 _DEFAULT_SIZE = (80, 24)
-_NEWS_OF_SIZE_SECONDS = 1.0  # how late a terminal may tell that it was resized
+_NEWS_OF_SIZE_SECONDS = 0.5  # how late a terminal may tell that it was resized; tmux takes a quarter
 # What is wider than it should be (a character that rich and the terminal measure differently) is cut off, not wrapped.
 _WRAP_OFF, _WRAP_ON = "\x1b[?7l", "\x1b[?7h"
 
@@ -40,7 +40,9 @@ class Screen:
         self._lock = lock
         self._wraps_again = wraps_again
         self._clock = clock
-        self._printed_at = -_NEWS_OF_SIZE_SECONDS
+        self._doubtful_until = 0.0
+        self._seen_columns = 0
+        self._seen_at = -_NEWS_OF_SIZE_SECONDS
         self._drawn_columns = 0
         self._lines: List[Line] = []
         self._on_screen: List[int] = []
@@ -54,10 +56,14 @@ class Screen:
             columns, rows = os.get_terminal_size(self._descriptor)
         except OSError:
             return _DEFAULT_SIZE
-        return columns or _DEFAULT_SIZE[0], rows or _DEFAULT_SIZE[1]
+        columns, rows = columns or _DEFAULT_SIZE[0], rows or _DEFAULT_SIZE[1]
+        if columns != self._seen_columns:
+            self._seen_columns, self._seen_at = columns, self._clock()
+        return columns, rows
 
     def draw(self, lines: Sequence[Line]) -> bool:
-        """Draw, unless somebody is printing or the terminal takes nothing (Ctrl-S, a line that hangs): False then.
+        """Draw, unless somebody is printing, the terminal takes nothing (Ctrl-S, a line that hangs), or it is just being made
+        narrower: False then.
 
         Never waits. What the terminal does not take at once of a frame is written before anything else is.
 
@@ -67,7 +73,7 @@ class Screen:
             return False
         try:
             self._write("", waits=False)
-            if self._is_mid_line or self._unwritten:
+            if self._is_mid_line or self._unwritten or (self._is_narrower() and not self._is_settled()):
                 return False
             self._lines = list(lines)
             self._redraw(waits=False)
@@ -83,7 +89,7 @@ class Screen:
             stream.flush()
             if text:
                 self._is_mid_line = not text.endswith("\n")
-                self._printed_at = self._clock()
+                self._doubt()
             if not self._is_mid_line:
                 self._redraw(waits=True)
         return int(written or 0)
@@ -104,7 +110,9 @@ class Screen:
         if up or drawn:
             self._write("%s%s%s%s" % (up, _WRAP_OFF, drawn, _WRAP_ON), waits)
         self._on_screen = [min(line.cells, columns) for line in lines]
-        self._drawn_columns = columns
+        if columns > self._drawn_columns:
+            self._doubt()
+        self._drawn_columns = columns if lines else 0
 
     def _erase(self) -> None:
         up = self._up()
@@ -116,14 +124,26 @@ class Screen:
 
         Most terminals wrap what stands there already when they become narrower. tmux does so a moment before it tells, and
         lines drawn in that moment are cut off; the rows that they left above them make up for it, unless somebody has
-        printed in between. Rather than to take away what he printed, rows of the lines are left then.
+        printed in between or the lines before were shorter. When it is dragged to and fro, it may be wider again than it told.
+        Rather than to take away what was printed, rows of the lines are left then.
         """
         columns = self.size()[0]
-        is_in_doubt = columns < self._drawn_columns and self._clock() < self._printed_at + _NEWS_OF_SIZE_SECONDS
+        is_in_doubt = self._is_narrower() and (self._seen_at < self._doubtful_until or not self._is_settled())
         if is_in_doubt or not self._wraps_again:
             columns = sys.maxsize
         rows = sum(max(1, -(-cells // columns)) for cells in self._on_screen)
         return "\r" + _UP_AND_ERASE * rows if rows else ""
+
+    def _is_narrower(self) -> bool:
+        return self.size()[0] < self._drawn_columns
+
+    def _is_settled(self) -> bool:
+        return self._clock() >= self._seen_at + _NEWS_OF_SIZE_SECONDS
+
+    def _doubt(self) -> None:
+        """The terminal may be narrower already than what is drawn now, which it cuts off. Its news are looked for with each
+        frame only, hence twice the time."""
+        self._doubtful_until = self._clock() + 2 * _NEWS_OF_SIZE_SECONDS
 
     def _write(self, text: str, waits: bool) -> None:
         data = self._unwritten + text.encode(getattr(self._stream, "encoding", None) or "utf-8", "replace")

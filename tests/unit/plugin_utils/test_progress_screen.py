@@ -14,7 +14,7 @@ from typing import Iterator, List
 import pytest
 from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_drawing import Line
 from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_screen import Above, Screen, wraps_again
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.terminal_model import TerminalModel
 
@@ -263,6 +263,7 @@ def test_a_terminal_that_tells_of_its_size_late_loses_nothing_that_was_printed(s
             now[0] += 10
             known = screen.size()[0]
             screen.draw(lines_of("0" * (known - 1), "1" * (known // 2)))
+            now[0] += 10
             terminal.resize(columns, tells=False)
             for what in meanwhile.split():
                 now[0] += 0.1
@@ -273,11 +274,70 @@ def test_a_terminal_that_tells_of_its_size_late_loses_nothing_that_was_printed(s
                     screen.draw(lines_of("0" * (known - 1), "1" * (known // 2)))
             terminal.tell_size()
             now[0] += 0.25
+            screen.size()
+            now[0] += 0.5
             screen.draw(lines_of("0" * (columns - 1), "1" * (columns // 2)))
         screen.close()
         shown = terminal.lines()
         # A row that stayed behind counts as wrapped into what follows it.
         assert [line[line.index("LINE") :] for line in shown if "LINE" in line] == printed
         assert has_printed_meanwhile or [line for line in shown if line] == printed
+    finally:
+        terminal.close()
+
+
+DRAGGED = st.lists(
+    st.one_of(st.integers(20, 100), st.sampled_from(["tell", "draw", "print", "draw", "tell", "draw", "rest"])),
+    max_size=20,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(DRAGGED)
+@example([20, "draw", "tell", "draw", 100, "tell", 60, "draw", "tell", "draw"])
+def test_a_window_that_is_dragged_to_and_fro_loses_nothing_that_was_printed(steps: list) -> None:
+    """The terminal wraps anew at once and tells a third of a second later at most, whatever is drawn and printed meanwhile.
+
+    A hand that has moved for half a second is taken to rest until the lines are drawn for the new width.
+    """
+    terminal = TerminalModel(60, 200)
+    now, told_at, moved_at = [0.0], 0.0, -1.0
+    printed: List[str] = []
+    try:
+        screen = Screen(terminal.stream, threading.RLock(), clock=lambda: now[0])
+        out = Above(terminal.stream, screen)
+
+        def draw() -> None:
+            known = screen.size()[0]
+            screen.draw(lines_of("0" * (known - 1), "1" * (known // 2)))
+
+        def rest() -> None:
+            terminal.tell_size()
+            for dummy in range(4):
+                draw()
+                now[0] += 0.25
+
+        for step in steps:
+            now[0] += 0.1
+            if terminal.columns == screen.size()[0]:
+                told_at = now[0]
+            if step == "tell" or now[0] > told_at + 0.3:
+                terminal.tell_size()
+            if step == "print":
+                printed.append("LINE %d %s." % (len(printed), "abcdefgh" * (len(printed) % 11)))
+                out.write(printed[-1] + "\n")
+            elif step == "draw":
+                draw()
+            elif step == "rest":
+                rest()
+            elif isinstance(step, int):
+                if now[0] > moved_at + 0.4:
+                    rest()
+                    moved_at = now[0]
+                terminal.resize(step, tells=False)
+        terminal.tell_size()
+        screen.close()
+        shown = terminal.lines()
+        assert [line[line.index("LINE") :] for line in shown if "LINE" in line] == printed
     finally:
         terminal.close()
