@@ -69,11 +69,24 @@ def shell(pipeline: str) -> Callable[[], Any]:
     return work
 
 
+def _environment() -> Dict[str, str]:
+    """Where the engine finds itself compiled, as an agent on a device does."""
+    environment = dict(os.environ, PYTHONPATH=str(ROOT / "plugins" / "module_utils"))
+    environment["PYTHONPYCACHEPREFIX"] = str(ROOT / "build" / "bench-compiled")
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
+
+
+def compile_engine() -> None:
+    """What an installation does; the bench runs the engine from its sources."""
+    subprocess.run([sys.executable, "-c", "import engine.agent.command"], env=_environment(), check=True)
+
+
 def engine(job: Dict[str, Any]) -> Callable[[], Any]:
     """A run of the engine's command line, as a playbook starts it."""
 
     def work() -> Any:
-        environment = dict(os.environ, PYTHONPATH=str(ROOT / "plugins" / "module_utils"))
+        environment = _environment()
         command = [sys.executable, "-m", "engine.agent.command"]
         done = subprocess.run(
             command, input=json.dumps(job).encode(), stdout=subprocess.PIPE, env=environment, check=False

@@ -70,7 +70,7 @@ def _round(
             os.replace(changed, volume)
         for racer in field:
             before = tree_bytes(racer.folder)
-            _note(runs, racer, step, cache, racer.image(volume))
+            _note(runs, racer, step, cache, racer.image(volume), volume)
             added[racer.name, step] = tree_bytes(racer.folder) - before
     for racer in field:
         target = place / "restored"
@@ -79,21 +79,32 @@ def _round(
                 file.truncate(volume.stat().st_size)
         if racer.name.startswith(("plantops", "borg")):
             target.unlink()
-        _note(runs, racer, "restore", cache, racer.restore(target))
+        _note(runs, racer, "restore", cache, racer.restore(target), racer.folder)
         target.unlink()
         shutil.rmtree(str(target) + ".d", ignore_errors=True)
     os.replace(volume, changed)
     os.replace(place / "kept", volume)
 
 
-def _note(runs: Runs, racer: Racer, step: str, cache: str, work: Callable[[], Any]) -> None:
+def _note(runs: Runs, racer: Racer, step: str, cache: str, work: Callable[[], Any], reads: Path) -> None:
+    """``reads``: the file or folder that the work reads, which a warm cache holds whatever ran before."""
     os.sync()
     if cache == "cold":
         Path("/proc/sys/vm/drop_caches").write_text("3\n", encoding="ascii")
+    else:
+        for path in reads.rglob("*") if reads.is_dir() else [reads]:
+            if path.is_file():
+                _read_through(path)
     what = measured(work)
     runs.setdefault((racer.name, step), []).append(what)
     line = "bench: %-32s %-18s %6.1f s  cpu %6.1f s  %5.0f MiB"
     print(line % (racer.name, step, what.seconds, what.cpu_seconds, what.peak_mib), flush=True)
+
+
+def _read_through(path: Path) -> None:
+    with open(path, "rb", buffering=0) as file:
+        while file.read(MIB):
+            continue
 
 
 def _rows(runs: Runs, added: Dict[Tuple[str, str], int]) -> str:

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
-from measure import engine, shell
+from measure import compile_engine, engine, shell
 
 PASSWORD = "benchmark"
 _SEAL = "openssl enc -e -aes-256-ctr -pbkdf2 -pass env:BENCH_PASSWORD"
@@ -128,6 +128,10 @@ class Ours(Racer):
         super().__init__("plantops.imaging%s" % "".join(", %s %s" % item for item in more.items()), folder)
         self._more = {key.replace(" ", "_"): value for key, value in more.items()}
         self._volume = Path()
+
+    def prepare(self) -> None:
+        super().prepare()
+        compile_engine()
 
     def _job(self, verb: str) -> Dict[str, Any]:
         secrets = {"password": PASSWORD}

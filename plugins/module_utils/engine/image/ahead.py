@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Callable, Deque, Generator, Iterable, TypeVar
+from typing import Callable, Deque, Generator, Iterable, TypeVar, Union
+
+from .pool import Pool
 
 Result = TypeVar("Result")
 
 
 def in_order(
-    executor: ThreadPoolExecutor, calls: Iterable[Callable[[], Result]], depth: int
+    executor: Union[Pool, ThreadPoolExecutor], calls: Iterable[Callable[[], Result]], depth: int
 ) -> Generator[Result, None, None]:
     """Yield the results of ``calls``, in their order, with up to ``depth`` of them under way or waiting to be taken.
 

@@ -20,6 +20,9 @@ from .segments import PackReader
 
 _CHECKPOINT_SEGMENTS = 16  # 4 GiB of disk between two checkpoints
 _MAX_PENDING_SEGMENTS = 64  # some 12 MB of memory
+_AHEAD_SEGMENTS = (
+    3  # identified while chunks of an earlier one are compressed, or the workers would wait for each other
+)
 _REPORT_CHUNKS = 64  # 4 MiB: a slow disk read at a limit is seen to move
 
 
@@ -150,12 +153,12 @@ class DiskWriter:
         ]
 
     def _identified(self, number: int) -> Iterator[Ids]:
-        """The ids of a segment. At the end the next one is begun, so that the workers have something to do meanwhile."""
+        """The ids of a segment. At the end some that follow are begun, so that the workers have something to do meanwhile."""
         ahead = self._ahead.pop(number, None)
         yield from self._worker.identify(number, self.root.chunks_of(number)) if ahead is None else ahead
-        following = number + 1
-        if following < self.root.segment_count and self._candidates(following):
-            self._ahead[following] = self._worker.identify(following, self.root.chunks_of(following))
+        for following in range(number + 1, min(number + 1 + _AHEAD_SEGMENTS, self.root.segment_count)):
+            if following not in self._ahead and self._candidates(following):
+                self._ahead[following] = self._worker.identify(following, self.root.chunks_of(following))
 
     def _share(self, number: int, earlier: Previous, reference: SegmentReference) -> bool:
         """Take over an unchanged segment by reference, without loading it where nothing speaks against it."""

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple
 
@@ -17,6 +16,7 @@ from . import format as fmt
 from .ahead import in_order
 from .index import Place
 from .keys import MasterKey
+from .pool import Pool
 from .seal import Compressor, Identifier
 
 BATCH_CHUNKS = 16  # 1 MiB: large enough for a disk, small enough for even progress
@@ -50,28 +50,25 @@ class ChunkWorker:
         self._identifier = Identifier(key)
         self._level = level
         self._local = threading.local()
-        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="chunk worker")
+        self._pool = Pool(workers, "chunk worker")
         self._depth = workers * _WINDOW
-        self._begun: List[Future[List[Ids]]] = []
 
     def close(self) -> None:
-        for future in self._begun:
-            future.cancel()
-        self._executor.shutdown(wait=True)
+        self._pool.shutdown()
 
     def identify(self, segment: int, chunk_count: int) -> Iterator[Ids]:
-        """Begin at once; yield the ids of every chunk of a segment that is not a hole. Nothing is compressed."""
+        """Begin at once, as far as nothing is prepared meanwhile; yield the ids of every chunk of a segment that is not a
+        hole. Nothing is compressed."""
         begun = [
-            self._executor.submit(self._identify, segment, positions)
+            self._pool.submit_later(partial(self._identify, segment, positions))
             for positions in _batches(self.in_use(segment, chunk_count), _IDENTIFIED_BATCHES * BATCH_CHUNKS)
         ]
-        self._begun = [future for future in self._begun if not future.done()] + begun
         return (ids for future in begun for ids in future.result())
 
     def prepare(self, segment: int, positions: List[int], lookup: Lookup) -> Iterator[WorkedChunk]:
         """Yield the chunks at ``positions`` (rising), compressed unless ``lookup`` knows a place for their id."""
         calls = (partial(self._prepare, segment, batch, lookup) for batch in _batches(positions))
-        for chunks in in_order(self._executor, calls, self._depth):
+        for chunks in in_order(self._pool, calls, self._depth):
             yield from chunks
 
     def in_use(self, segment: int, chunk_count: int) -> List[int]:
