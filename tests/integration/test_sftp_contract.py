@@ -57,7 +57,7 @@ def test_links_are_never_followed(storage: Storage, tmp_path: Path, request: Any
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "secret").write_bytes(b"secret")
-    storage.list("")
+    storage.make_directory("")
     os.symlink(outside, tmp_path / "images" / "link")
     os.symlink(outside / "secret", tmp_path / "images" / "file")
     assert {entry.kind for entry in storage.list("")} == {EntryKind.OTHER}
@@ -84,7 +84,7 @@ def test_links_are_never_followed(storage: Storage, tmp_path: Path, request: Any
 
 
 def test_special_files_do_not_hold_the_reader(storage: Storage, tmp_path: Path) -> None:
-    storage.list("")
+    storage.make_directory("")
     os.mkfifo(tmp_path / "images" / "pipe")
     with pytest.raises(StorageNotFound):
         storage.get("pipe")

@@ -40,6 +40,40 @@ def names(storage: Storage, path: str = "") -> List[str]:
     return sorted(entry.name for entry in storage.list(path))
 
 
+def test_who_only_reads_leaves_no_trace_and_the_root_is_made_for_what_is_written(opener: Open, tmp_path: Path) -> None:
+    """Check mode, a verify and a restore with a mistyped path make no directory on a server."""
+
+    def there() -> List[Path]:
+        return sorted(path for place in ("images", "root") for path in (tmp_path / place).glob("**"))
+
+    with opener() as storage:
+        before = there()
+        assert storage.list("") == []
+        assert not storage.exists("pc")
+        assert not storage.exists("pc/image.json")
+        for call in (storage.stat, storage.get, storage.list, storage.delete):
+            with pytest.raises(StorageNotFound):
+                call("pc")
+        with pytest.raises(StorageNotFound):
+            storage.rename("pc", "other")
+        space = storage.space()
+        assert space is None or 0 < space.free_bytes <= space.total_bytes
+        assert there() == before
+    with opener() as storage:
+        storage.put("file", [b"content"])
+    with opener() as storage:
+        assert names(storage) == ["file"]
+        assert storage.get("file") == b"content"
+
+
+def test_a_directory_is_made_together_with_the_root(opener: Open) -> None:
+    with opener() as storage:
+        storage.make_directory("pc/packs")
+        storage.put("pc/packs/one", [b"1"])
+    with opener() as storage:
+        assert names(storage, "pc/packs") == ["one"]
+
+
 @pytest.mark.parametrize(
     ("offset", "length"), [(0, 10), (MIB - 3, 7), (2 * MIB, None), (3 * MIB + 10, 100), (5 * MIB, 10), (7, 0)]
 )

@@ -67,8 +67,8 @@ class DeviceDirectory:
         return "/".join((self.device, *names))
 
     def create(self) -> None:
-        for name in (fmt.PACKS, fmt.KEYS, fmt.RECORDS, fmt.TRASH):
-            self.storage.make_directory(self.path(name))
+        names = (fmt.PACKS, fmt.KEYS, fmt.RECORDS, fmt.TRASH)
+        together(self.storage, self.storage.make_directory, [self.path(name) for name in names])
 
     # -- images -------------------------------------------------------------------------------------------------------
 

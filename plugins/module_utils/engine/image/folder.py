@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
-from typing import Callable, List
+from typing import Callable, Dict, List, Mapping
 
 from ..errors import StorageExists, StorageFailed, StorageNotFound, StoragePermissionDenied
 from ..storage.contract import Storage
+from ..storage.together import together
 from .directory import DeviceDirectory
 from .packs import fingerprint
 from .sender import store_verified
@@ -91,6 +92,11 @@ class ImageFolder:
         except (StorageExists, StorageNotFound) as error:
             raise FolderLost from error
         return digest
+
+    def store_all(self, contents: Mapping[str, bytes]) -> Dict[str, str]:
+        """The same for files that belong together, in no order; return the SHA-256 of each by its name."""
+        names = list(contents)
+        return dict(zip(names, together(self._storage, lambda name: self.store(name, contents[name]), names)))
 
     def store_checkpoint(self, name: str, seal: Callable[[str], bytes]) -> None:
         """Store what a later run may go on from; a directory that was swept is claimed anew.

@@ -282,6 +282,8 @@ def _delete_if_there(storage: Storage, path: str) -> None:
 
 def _undo_if_needed(directory: DeviceDirectory, known: Set[str], report: RolloverReport) -> None:
     """An image that was committed while we swept brings its packs back."""
+    if not report.trashed_packs:
+        return
     for manifest in directory.images({}, but=known):
         for pack in set(directory.sums(manifest.image).packs) & set(report.trashed_packs):
             if directory.bring_back(pack):

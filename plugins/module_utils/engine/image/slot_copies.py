@@ -32,7 +32,6 @@ def copy_slots(
         if slot.key_id != key_id:
             continue
         data = _whole_copy(directory, slot.name)
-        _give_back(directory, slot.name, data)
         relative = "%s/%s" % (fmt.KEYS, slot.name)
         files[relative] = folder.store(relative, data)
         names.append(slot.name)
@@ -50,31 +49,25 @@ def _slots(directory: DeviceDirectory, newest: Optional[Manifest]) -> List[KeySl
 
 
 def _whole_copy(directory: DeviceDirectory, name: str) -> bytes:
-    for holder in _holders(directory):
+    own = directory.path(fmt.KEYS, name)
+    for path in _copies(directory, name):
         try:
-            data = directory.storage.get("%s/%s" % (holder, name), 0, fmt.MAX_KEY_SLOT_BYTES)
+            data = directory.storage.get(path, 0, fmt.MAX_KEY_SLOT_BYTES + 1)
         except StorageNotFound:
             continue
-        if _is_whole(name, data):
-            return data
+        if not _is_whole(name, data):
+            continue
+        if path != own:
+            with contextlib.suppress(StoragePermissionDenied):  # who may only create leaves a damaged one to others
+                directory.storage.put(own, [data], replace=True)
+        return data
     raise ImageDamaged(image=name, reason="the key slot vanished during the run")
 
 
-def _holders(directory: DeviceDirectory) -> Iterator[str]:
-    yield directory.path(fmt.KEYS)
+def _copies(directory: DeviceDirectory, name: str) -> Iterator[str]:
+    yield directory.path(fmt.KEYS, name)
     for image in reversed(directory.image_names()):
-        yield directory.path(image, fmt.KEYS)
-
-
-def _give_back(directory: DeviceDirectory, name: str, data: bytes) -> None:
-    path = directory.path(fmt.KEYS, name)
-    try:
-        stored = directory.storage.get(path, 0, fmt.MAX_KEY_SLOT_BYTES + 1)
-    except StorageNotFound:
-        stored = b""
-    if not _is_whole(name, stored):
-        with contextlib.suppress(StoragePermissionDenied):  # who may only create leaves a damaged one to others
-            directory.storage.put(path, [data], replace=True)
+        yield directory.path(image, fmt.KEYS, name)
 
 
 def _is_whole(name: str, data: bytes) -> bool:

@@ -304,28 +304,29 @@ class _Run:
 
     def _commit(self, stream: PackStream, roots: List[Root], *, keeps_order: bool) -> ImageResult:
         self.job.progress("committing", 0, 0, stream.stored_bytes)
-        files: Dict[str, str] = {}
-        disks = []
-        for number, root in enumerate(roots):
-            name = fmt.index_name(number)
-            data = seal_file(self.key, self.image, name, root.encode())
-            files[name] = self.folder.store(name, data)
-            disk = self.job.disks[number]
-            disks.append(
-                DiskEntry(
-                    "disk%d" % number,
-                    disk.stable_id,
-                    disk.source.size_bytes,
-                    disk.source.sector_bytes,
-                    disk.used.total_bytes,
-                    files[name],
-                    len(data),
-                )
+        contents = {
+            name: seal_file(self.key, self.image, name, plain)
+            for name, plain in [
+                *((fmt.index_name(number), root.encode()) for number, root in enumerate(roots)),
+                *self._documents().items(),
+            ]
+        }
+        files = self.folder.store_all(contents)
+        disks = [
+            DiskEntry(
+                "disk%d" % number,
+                disk.stable_id,
+                disk.source.size_bytes,
+                disk.source.sector_bytes,
+                disk.used.total_bytes,
+                files[fmt.index_name(number)],
+                len(contents[fmt.index_name(number)]),
             )
+            for number, disk in enumerate(self.job.disks)
+        ]
         packs: Dict[str, int] = {}
         for root in roots:
             packs.update({name: need.size_bytes for name, need in root.packs.items()})
-        files.update(self._store_documents())
         of_this_key = [known for known in self.images if known.key_id == self.key_id]
         newest = of_this_key[-1] if of_this_key else None
         slots = copy_slots(self.directory, self.folder, self.key_id, newest, files) if self.key else []
@@ -413,14 +414,9 @@ class _Run:
         for name in {entry.pack for entry in self.directory.trash()} & set(packs):
             self.directory.bring_back(name)
 
-    def _store_documents(self) -> Dict[str, str]:
+    def _documents(self) -> Dict[str, bytes]:
         log = "".join(line + "\n" for line in [*self.job.notes, *self.warnings]).encode("utf-8")
-        information = documents.pretty(dict(self.job.device_information))
-        contents = {fmt.DEVICE_INFORMATION_NAME: information, fmt.LOG_NAME: log}
-        return {
-            name: self.folder.store(name, seal_file(self.key, self.image, name, plain))
-            for name, plain in contents.items()
-        }
+        return {fmt.DEVICE_INFORMATION_NAME: documents.pretty(dict(self.job.device_information)), fmt.LOG_NAME: log}
 
 
 def process_threads() -> int:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Callable, Dict, List, NamedTuple, Optional
 
 from ..disk.extents import ExtentSet
@@ -219,16 +220,22 @@ def _not_chosen(reader: ImageReader, disk: str) -> List[int]:
 
 
 def _write_disks(planned: List[PlannedDisk], progress: Progress) -> List[RestoredDisk]:
+    total_bytes = sum(disk.reader.size_bytes for disk in planned)
+    before_bytes = 0
+    bodies: List[_Body] = []
     try:
         for disk in planned:
             disk.target.open_for_writing(disk.reader.size_bytes)
         # Every disk keeps its marker until all are written: so a restore of several disks goes on with each of them.
-        bodies = [_write_body(disk, progress) for disk in planned]
+        for disk in planned:
+            bodies.append(_write_body(disk, partial(_tell_place, progress, before_bytes, total_bytes)))
+            before_bytes += disk.reader.size_bytes
         last = [_write_last(disk, body.held) for disk, body in zip(planned, bodies)]
         for disk, ends in zip(planned, last):
             disk.target.write(0, ends.first_sector)
         for disk in planned:
             disk.target.sync()
+        progress("writing", total_bytes, total_bytes)
     finally:
         for disk in planned:
             disk.target.close()
@@ -238,8 +245,12 @@ def _write_disks(planned: List[PlannedDisk], progress: Progress) -> List[Restore
     ]
 
 
-def _write_body(disk: PlannedDisk, progress: Progress) -> _Body:
-    """Write everything but the boot areas, behind the marker."""
+def _tell_place(progress: Progress, before_bytes: int, total_bytes: int, place_bytes: int) -> None:
+    progress("writing", before_bytes + place_bytes, total_bytes)
+
+
+def _write_body(disk: PlannedDisk, reached: Callable[[int], None]) -> _Body:
+    """Write everything but the boot areas, behind the marker. ``reached`` is told the offset on the disk, in bytes."""
     target, reader = disk.target, disk.reader
     target.write(0, disk.marker)
     target.sync()
@@ -251,6 +262,7 @@ def _write_body(disk: PlannedDisk, progress: Progress) -> _Body:
     run = _Run(target)
     for piece in reader.stream():
         start, length = piece.offset_bytes, piece.length_bytes
+        reached(start)
         if any(True for dummy in last.clipped(start, start + length)):
             held.append(start)
             continue
@@ -264,7 +276,6 @@ def _write_body(disk: PlannedDisk, progress: Progress) -> _Body:
             continue
         run.add(start, data)
         written += length
-        progress("writing", start, reader.size_bytes)
     run.flush()
     target.sync()
     return _Body(held, written, kept)

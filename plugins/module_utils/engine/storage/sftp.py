@@ -8,9 +8,11 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from functools import partial
 from typing import Any, Callable, Iterable, Iterator, List, Mapping, NoReturn, Optional, Tuple
 
 from ..errors import (
+    StorageError,
     StorageExists,
     StorageFailed,
     StorageNotFound,
@@ -69,13 +71,14 @@ class SftpStorage(Storage):
         self._turns = Turns(self._lock)
         self._current: Optional[SftpCalls] = None
         self._debris: List[str] = []
+        self._has_root = False
         self._is_closed = False
 
     # -- files --------------------------------------------------------------------------------------------------------
 
     def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
         target = self._remote(path)
-        calls = self._calls()
+        calls = self._calls_to_write()
         there = self._walk(calls, path)
         if there is not None and (not replace or there.is_directory):
             raise StorageExists(path=path, storage=self.description)
@@ -93,25 +96,29 @@ class SftpStorage(Storage):
         self, calls: SftpCalls, path: str, temporary: str, data: Iterable[bytes], gate: Optional[SendGate]
     ) -> int:
         flags = wire.OPEN_WRITE | wire.OPEN_CREATE | wire.OPEN_EXCLUSIVE
-        handle = calls.open("writing", path, temporary, flags, wire.mode_only(calls.file_mode))
-        try:
-            size_bytes = self._send(calls, handle, data, gate, path)
-            if "fsync@openssh.com" in calls.session.extensions:
-                fsync = wire.string(b"fsync@openssh.com") + wire.string(handle)
-                calls.done(calls.call(wire.EXTENDED, fsync), "writing", path)
-        except BaseException:
-            calls.forget(wire.CLOSE, wire.string(handle))
-            raise
-        # A server over NFS or a quota may say only now that what it took has found no room.
-        calls.done(calls.call(wire.CLOSE, wire.string(handle)), "writing", path)
-        return size_bytes
+        handle = wire.string(calls.open("writing", path, temporary, flags, wire.mode_only(calls.file_mode)))
+        is_closed = False
 
-    @staticmethod
-    def _send(calls: SftpCalls, handle: bytes, data: Iterable[bytes], gate: Optional[SendGate], path: str) -> int:
+        def finish() -> List[int]:
+            """An OpenSSH works off what it is asked about a file in order, so that nothing waits for the last bytes twice."""
+            nonlocal is_closed
+            if "fsync@openssh.com" not in calls.session.extensions:
+                return []
+            is_closed = True
+            fsync = calls.session.request(wire.EXTENDED, wire.string(b"fsync@openssh.com"), handle)
+            return [fsync, calls.session.request(wire.CLOSE, handle)]
+
         try:
-            size_bytes = send(calls.session, handle, data, gate, lambda reply: calls.done(reply, "writing", path))
-        except (SessionLost, PacketInvalid) as error:
-            calls.lost(error)
+            with calls.guard():
+                check = partial(calls.done, operation="writing", path=path)
+                size_bytes = send(calls.session, handle, data, gate, check, finish)
+        except BaseException:
+            if not is_closed:
+                calls.forget(wire.CLOSE, handle)
+            raise
+        if not is_closed:
+            # A server over NFS or a quota may say only now that what it took has found no room.
+            calls.done(calls.call(wire.CLOSE, handle), "writing", path)
         return size_bytes
 
     def _publish(self, calls: SftpCalls, path: str, temporary: str, target: str, replace: bool) -> None:
@@ -202,10 +209,16 @@ class SftpStorage(Storage):
 
     def list(self, path: str) -> List[Entry]:
         calls = self._calls()
-        there = self._walk(calls, path) if path else Attributes(None, 0o040000)
-        if there is None or not there.is_directory:
-            raise StorageNotFound(path=path, storage=self.description)
-        reply = calls.call(wire.OPENDIR, remote_name(self._remote(path)))
+        there, reply = calls.look_and_open_directory([*self._ways(path), self._remote(path)])
+        try:
+            listed = self._check_way(path, there) if path else Attributes(None, 0o040000)
+            if listed is None or not listed.is_directory:
+                raise StorageNotFound(path=path, storage=self.description)
+        except StorageError:
+            calls.close_opened(reply)
+            raise
+        if not path and not self._has_root and there[-1] is None:
+            return []
         handle = calls.handle(reply, "listing", path)
         try:
             return self._entries(calls, handle, path)
@@ -255,7 +268,7 @@ class SftpStorage(Storage):
 
     def make_directory(self, path: str, *, exclusive: bool = False) -> None:
         self._remote(path)
-        calls = self._calls()
+        calls = self._calls_to_write()
         if exclusive:
             self._make_exclusive(calls, path)
             return
@@ -320,7 +333,7 @@ class SftpStorage(Storage):
                 self._current = None
                 calls = SftpCalls(self._connector.connect(), self.description, self._root)
                 try:
-                    self._ensure_root(calls)
+                    self._has_root = self._find_root(calls)
                 except BaseException:
                     calls.session.close()
                     raise
@@ -328,19 +341,26 @@ class SftpStorage(Storage):
                 self.server_key = self._connector.server_key
             return self._current
 
-    def _ensure_root(self, calls: SftpCalls) -> None:
-        """The root may be reached over links: it is the user's word, not the server's."""
-        reply = calls.call(wire.STAT, remote_name(self._root))
-        if reply.kind == wire.ATTRS:
-            if not calls.parsed(reply.attributes).is_directory:
-                raise StorageUrlInvalid(url=self.description, reason="it is not a directory")
-        elif calls.status(reply)[0] in (wire.NO_SUCH_FILE, wire.NO_SUCH_PATH):
-            try:
-                self._make(calls, self._root, "the directory")
-            except StorageNotFound:
-                raise StorageUrlInvalid(url=self.description, reason=NOTHING_ABOVE) from None
-        else:
-            calls.done(reply, "opening", self._root)
+    def _find_root(self, calls: SftpCalls) -> bool:
+        """Whether the root is there. It may be reached over links: it is the user's word, not the server's."""
+        above = self._root.rpartition("/")[0] or ("/" if self._root.startswith("/") else ".")
+        for place in (self._root, above):
+            reply = calls.call(wire.STAT, remote_name(place))
+            if reply.kind == wire.ATTRS:
+                if not calls.parsed(reply.attributes).is_directory:
+                    raise StorageUrlInvalid(url=self.description, reason="it is not a directory")
+                return place == self._root
+            if calls.status(reply)[0] not in (wire.NO_SUCH_FILE, wire.NO_SUCH_PATH):
+                calls.done(reply, "opening", place)
+        raise StorageUrlInvalid(url=self.description, reason=NOTHING_ABOVE)
+
+    def _calls_to_write(self) -> SftpCalls:
+        """The root is made for what is written into it: who only reads, or only asks what would be done, leaves no trace."""
+        calls = self._calls()
+        if not self._has_root:
+            self._make(calls, self._root, "the directory")
+            self._has_root = True
+        return calls
 
     # -- names --------------------------------------------------------------------------------------------------------
 
@@ -355,9 +375,16 @@ class SftpStorage(Storage):
         :raises StoragePermissionDenied: when a directory above is a link.
         """
         check_path(path)
-        names = path.split("/")
-        there = calls.look([self._remote("/".join(names[: depth + 1])) for depth in range(len(names))])
-        for name, found in zip(names[:-1], there):
+        return self._check_way(path, calls.look([*self._ways(path), self._remote(path)]))
+
+    def _ways(self, path: str) -> List[str]:
+        """The directories above ``path``, from the root down, on the server."""
+        names = path.split("/")[:-1]
+        return [self._remote("/".join(names[: depth + 1])) for depth in range(len(names))]
+
+    def _check_way(self, path: str, there: List[Optional[Attributes]]) -> Optional[Attributes]:
+        """What :meth:`_walk` says, from what was found of ``_ways`` and ``path``."""
+        for name, found in zip(path.split("/")[:-1], there):
             if found is None or not (found.is_directory or found.is_link):
                 raise StorageNotFound(path=path, storage=self.description)
             if found.is_link:

@@ -137,6 +137,28 @@ class SftpCalls:
         with self.guard():
             requests = [self.session.request(wire.LSTAT, remote_name(remote)) for remote in remotes]
             replies = [self.session.wait(request) for request in requests]
+        return self._found(remotes, replies)
+
+    def look_and_open_directory(self, remotes: List[str]) -> Tuple[List[Optional[Attributes]], Reply]:
+        """The same, and the answer to OPENDIR of the last name, in the same round trip. Opening a directory changes nothing,
+        waits for nobody, and fails for all else."""
+        with self.guard():
+            requests = [self.session.request(wire.LSTAT, remote_name(remote)) for remote in remotes]
+            opening = self.session.request(wire.OPENDIR, remote_name(remotes[-1]))
+            replies = [self.session.wait(request) for request in requests]
+            opened = self.session.wait(opening)
+        try:
+            return self._found(remotes, replies), opened
+        except StorageError:
+            self.close_opened(opened)
+            raise
+
+    def close_opened(self, reply: Reply) -> None:
+        """Close what was opened for nothing."""
+        if reply.kind == wire.HANDLE:
+            self.forget(wire.CLOSE, wire.string(self.handle(reply, "opening", "")))
+
+    def _found(self, remotes: List[str], replies: List[Reply]) -> List[Optional[Attributes]]:
         found: List[Optional[Attributes]] = []
         for remote, reply in zip(remotes, replies):
             if reply.kind == wire.ATTRS:

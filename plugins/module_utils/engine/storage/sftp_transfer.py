@@ -20,12 +20,18 @@ _FIRST_READ_BYTES = 1 << 20
 Check = Callable[[Reply], None]
 
 
-def send(session: SftpSession, handle: bytes, data: Iterable[bytes], gate: Optional[SendGate], check: Check) -> int:
-    """Write ``data`` from the start of the open file ``handle`` and return how many bytes it was.
+def send(
+    session: SftpSession,
+    handle: bytes,
+    data: Iterable[bytes],
+    gate: Optional[SendGate],
+    check: Check,
+    finish: Callable[[], List[int]],
+) -> int:
+    """Write ``data`` from the start of the open file ``handle`` (with its length) and return how many bytes it was.
 
-    ``check`` raises what the answer to a write says.
+    ``check`` raises what the answer to a write says, or to the requests that ``finish`` makes when all is sent.
     """
-    name = wire.string(handle)
     offset_bytes = 0
     pending: Deque[int] = deque()
     limit = max(8, _IN_FLIGHT_BYTES // session.write_piece_bytes)
@@ -40,9 +46,10 @@ def send(session: SftpSession, handle: bytes, data: Iterable[bytes], gate: Optio
                     bit = part[place : place + session.write_piece_bytes]
                     while len(pending) >= limit:
                         check(session.wait(pending.popleft()))
-                    head = name + wire.long(offset_bytes) + wire.number(len(bit))
+                    head = handle + wire.long(offset_bytes) + wire.number(len(bit))
                     pending.append(session.request(wire.WRITE, head, bit))
                     offset_bytes += len(bit)
+        pending.extend(finish())
         while pending:
             check(session.wait(pending.popleft()))
     finally:

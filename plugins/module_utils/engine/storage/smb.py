@@ -56,7 +56,7 @@ class SmbStorage(Storage):
         self._lock = threading.Lock()
         self._turns = Turns(self._lock)
         self._link: Optional[SmbLink] = None
-        self._root_made = False
+        self._has_root = False
         self._debris: List[str] = []
         self._closed = False
 
@@ -68,26 +68,26 @@ class SmbStorage(Storage):
                 self._link = None
                 link = self._connector.connect()
                 try:
-                    self._make_root(link)
+                    self._look_for_root(link)
                 except BaseException:
                     link.kill()
                     raise
                 self._link = link
             return self._link
 
-    def _make_root(self, link: SmbLink) -> None:
-        if self._root_made or not link.root:
-            return
-        with self._errors("opening", ""):
-            try:
+    def _look_for_root(self, link: SmbLink) -> None:
+        if not self._has_root:
+            with self._errors("opening", ""):
+                self._has_root = not link.root or self._is_there(link, link.root, link_of.ONLY_DIRECTORY)
+
+    def _connected_to_write(self) -> SmbLink:
+        """The root is made for what is written into it: who only reads, or only asks what would be done, leaves no trace."""
+        link = self._connected()
+        if not self._has_root:
+            with self._errors("making", ""):
                 _make_tree(link, link.root)
-            except Refused as refused:
-                if refused.status != ACCESS_DENIED:
-                    raise
-                # Opening and making in one is too much to ask for on a share that only lets us read.
-                if not self._is_there(link, link.root):
-                    raise from_status(self._place, "making", "", refused.status) from None
-        self._root_made = True
+            self._has_root = True
+        return link
 
     @contextlib.contextmanager
     def _errors(self, operation: str, path: str) -> Iterator[None]:
@@ -119,7 +119,7 @@ class SmbStorage(Storage):
     def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
         target = self._local(path)
         with self._errors("writing", path):
-            link = self._connected()
+            link = self._connected_to_write()
             if not replace and self._is_there(link, target):
                 raise StorageExists(path=path, storage=self.description)
             self._sweep(link)
@@ -148,9 +148,9 @@ class SmbStorage(Storage):
             raise
 
     @staticmethod
-    def _is_there(link: SmbLink, target: str) -> bool:
+    def _is_there(link: SmbLink, target: str, options: int = 0) -> bool:
         try:
-            link.close(link.open(target, 0))
+            link.close(link.open(target, 0, link_of.OPEN, options))
         except Refused as refused:
             if refused.status in ABSENT:
                 return False
@@ -224,6 +224,9 @@ class SmbStorage(Storage):
 
     def list(self, path: str) -> List[Entry]:
         with self._errors("listing", path):
+            link = self._connected()
+            if not path and not self._has_root and not self._is_there(link, link.root):
+                return []
             with self._opened(path, link_of.READ, options=link_of.ONLY_DIRECTORY) as (link, handle):
                 if handle.kind is not EntryKind.DIRECTORY:
                     self._absent(path)
@@ -265,7 +268,7 @@ class SmbStorage(Storage):
     def make_directory(self, path: str, *, exclusive: bool = False) -> None:
         target = self._local(path)
         with self._errors("making the directory", path):
-            link = self._connected()
+            link = self._connected_to_write()
             try:
                 if exclusive:
                     link.close(link.open(target, 0, link_of.CREATE, link_of.ONLY_DIRECTORY))
@@ -283,8 +286,13 @@ class SmbStorage(Storage):
                 link.delete_on_close(handle)
 
     def space(self) -> Optional[Space]:
-        with self._errors("asking for the space", ""), self._opened("", link_of.READ) as (link, handle):
-            return link.space(handle)
+        with self._errors("asking for the space", ""):
+            link = self._connected()
+            handle = link.open(link.root if self._has_root else "", link_of.READ)
+            try:
+                return link.space(handle)
+            finally:
+                link.close_quietly(handle)
 
     def close(self) -> None:
         with self._lock:
