@@ -103,6 +103,50 @@ def test_damaged_slot_of_the_device_is_found_and_healed_by_the_next_run(memory_p
         assert verify_image(storage, DEVICE, again.image, "full", password=PASSWORD).ok
 
 
+@pytest.mark.parametrize("password", ["", PASSWORD], ids=["clear", "encrypted"])
+def test_sums_and_slots_of_an_image_are_healed_by_the_next_run(password: str, memory_path: Path) -> None:
+    """They follow from other files; a verify has to have found the damage, since runs don't read every image."""
+    base = memory_path / "base"
+    storage = DirectoryStorage(str(base))
+    disk = SmallDisk()
+    first = run_image(storage, disk, Passwords(password=password))
+    folder = base / DEVICE / first.image
+    victims = [folder / "SHA256SUMS", *(folder / "keys").glob("*")]
+    assert len(victims) == (2 if password else 1)
+    chance = random.Random(13)
+    for victim in victims:
+        whole = victim.read_bytes()
+        for position in [0, len(whole) * 8 - 1, *(chance.randrange(len(whole) * 8) for dummy in range(4)), None]:
+            if position is None:
+                victim.unlink()
+            else:
+                flip(victim, position)
+            assert not verify_image(storage, DEVICE, first.image, "storage").ok
+            disk.write(1)
+            again = run_image(storage, disk, Passwords(password=password))
+            assert victim.read_bytes() == whole
+            told = [warning for warning in again.warnings if "of the image %s was damaged" % first.image in warning]
+            assert len(told) == 1, again.warnings
+            assert victim.name in told[0]
+            assert verify_image(storage, DEVICE, first.image, "full", password=password).ok
+
+
+def test_damage_without_a_second_source_is_left_as_it_is_and_does_not_stop_the_next_run(memory_path: Path) -> None:
+    base = memory_path / "base"
+    storage = DirectoryStorage(str(base))
+    disk = SmallDisk()
+    first = run_image(storage, disk, Passwords(password=PASSWORD))
+    folder = base / DEVICE / first.image
+    for name in ("disk0.index", "device.json"):
+        flip(folder / name, 100)
+    (folder / "SHA256SUMS").write_text("nonsense\n")
+    assert not verify_image(storage, DEVICE, first.image, "storage").ok
+    again = run_image(storage, disk, Passwords(password=PASSWORD))
+    assert (folder / "SHA256SUMS").read_text() == "nonsense\n", "nobody knows which packs it needs"
+    assert verify_image(storage, DEVICE, again.image, "full", password=PASSWORD).ok
+    assert not verify_image(storage, DEVICE, first.image, "storage").ok
+
+
 def test_missing_and_truncated_files_are_found_by_quick(memory_path: Path) -> None:
     base = memory_path / "base"
     storage = DirectoryStorage(str(base))

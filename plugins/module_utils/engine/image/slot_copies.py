@@ -31,7 +31,7 @@ def copy_slots(
     for slot in _slots(directory, newest):
         if slot.key_id != key_id:
             continue
-        data = _whole_copy(directory, slot.name)
+        data = whole_copy(directory, slot.name)
         relative = "%s/%s" % (fmt.KEYS, slot.name)
         files[relative] = folder.store(relative, data)
         names.append(slot.name)
@@ -48,14 +48,18 @@ def _slots(directory: DeviceDirectory, newest: Optional[Manifest]) -> List[KeySl
     return [whole[name] for name in sorted(whole)[: fmt.MAX_KEY_SLOTS]]
 
 
-def _whole_copy(directory: DeviceDirectory, name: str) -> bytes:
+def whole_copy(directory: DeviceDirectory, name: str) -> bytes:
+    """Return the bytes of a slot from the first copy that is whole, which the device's own is from then on.
+
+    :raises ImageDamaged: when there is none.
+    """
     own = directory.path(fmt.KEYS, name)
     for path in _copies(directory, name):
         try:
             data = directory.storage.get(path, 0, fmt.MAX_KEY_SLOT_BYTES + 1)
         except StorageNotFound:
             continue
-        if not _is_whole(name, data):
+        if not is_whole(name, data):
             continue
         if path != own:
             with contextlib.suppress(StoragePermissionDenied):  # who may only create leaves a damaged one to others
@@ -70,5 +74,6 @@ def _copies(directory: DeviceDirectory, name: str) -> Iterator[str]:
         yield directory.path(image, fmt.KEYS, name)
 
 
-def _is_whole(name: str, data: bytes) -> bool:
+def is_whole(name: str, data: bytes) -> bool:
+    """Whether these are the bytes of the slot of this name."""
     return hashlib.sha256(data).hexdigest() + ".json" == name

@@ -28,6 +28,7 @@ from .index import Root
 from .keys import MasterKey
 from .leftovers import learn_leftovers
 from .manifest import DiskEntry, Manifest, encode, packs_digest
+from .mending import mend, suspects
 from .needs import changes_since, needed_packs, usable_packs
 from .pack_stream import PackStream
 from .scrub import BUDGET_BYTES, scrub
@@ -364,7 +365,11 @@ class _Run:
         )
 
     def _heal(self, stream: PackStream) -> List[str]:
-        """Rule 9: after the commit, make damaged packs whole from what was sent again, and say which images gained."""
+        """Rule 9: after the commit, make whole what was damaged and has a second source, and say which images gained.
+
+        A pack: what was sent again.
+        """
+        self.warnings += mend(self.directory, suspects(self.directory, self.images), self.key)
         healer = Healer(self.directory, self.key, stream.find, self.job.compression_level, self.job.sleep)
         healed = healer.heal()
         present = self.directory.packs() if healed else {}
