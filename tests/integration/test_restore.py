@@ -121,6 +121,25 @@ def test_one_wrong_target_leaves_all_of_them_alone(storage: DirectoryStorage, me
     same_in_use(made.disks[1], wrong.read_bytes())
 
 
+def test_progress_rises_over_all_disks_and_ends_with_all_of_it(storage: DirectoryStorage, memory_path: Path) -> None:
+    made = image_two(storage)
+    targets = {"disk%d" % number: str(memory_path / ("target%d" % number)) for number in range(2)}
+    seen: List[Tuple[str, int, int]] = []
+    restore(storage, DEVICE, made.image, targets, progress=lambda *status: seen.append(status))
+    phases = [phase for phase, dummy_done, dummy_total in seen]
+    assert phases == sorted(phases), "verifying, then writing"
+    verifying = [(done, total) for phase, done, total in seen if phase == "verifying"]
+    stored = sum(path.stat().st_size for path in (memory_path / "storage" / DEVICE / "packs").glob("*/*"))
+    assert verifying[0][0] > 0
+    assert verifying[-1] == (stored, stored), "bytes, not packs"
+    writing = [(done, total) for phase, done, total in seen if phase == "writing"]
+    whole = sum(len(disk.data) for disk in made.disks)
+    assert {total for dummy, total in writing} == {whole}
+    assert [done for done, dummy in writing] == sorted(done for done, dummy in writing)
+    assert len(made.disks[0].data) in [done for done, dummy in writing], "the second disk begins where the first ended"
+    assert writing[-1] == (whole, whole)
+
+
 def test_check_says_what_would_happen_and_does_nothing(storage: DirectoryStorage, memory_path: Path) -> None:
     made = image_two(storage)
     target = memory_path / "target"

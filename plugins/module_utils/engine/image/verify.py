@@ -157,11 +157,14 @@ class _Check:
             path = fmt.pack_path(self.directory.device, pack) if pack in present else self._path_of_missing(pack)
             if path is not None:
                 there[pack] = path
-        for number, (pack, problem) in enumerate(zip(there, self._pack_problems(there))):
-            self.progress("verifying", number, len(there))
+        done_bytes, total_bytes = 0, self.manifest.pack_bytes
+        for pack, problem in zip(there, self._pack_problems(there)):
+            done_bytes += present.get(pack, 0)
+            self.progress("verifying", min(done_bytes, total_bytes), total_bytes)
             if problem:
                 self.problems.append(problem)
                 self.bad_packs.append(pack)
+        self.progress("verifying", total_bytes, total_bytes)
 
     def device_slots(self) -> None:
         """The slots that runs use: each is named by its hash. A run puts a damaged one right from an image's copy."""
@@ -185,10 +188,11 @@ class _Check:
                 disk.prove_index()
                 for piece in disk.stream():
                     self.checked_bytes += piece.length_bytes
-                    self.progress("verifying", self.checked_bytes, total)
+                    self.progress("verifying", min(self.checked_bytes, total), total)
             except (ImageError, StorageNotFound) as error:
                 self.problems.append(str(error))
                 self.has_bad_content = True
+        self.progress("verifying", total, total)
         for name in self.manifest.files:
             try:
                 reader.document(name)
