@@ -73,7 +73,7 @@ class Screen:
             return False
         try:
             self._write("", waits=False)
-            if self._is_mid_line or self._unwritten or (self._is_narrower() and not self._is_settled()):
+            if self._is_mid_line or self._unwritten or self._is_being_made_narrower():
                 return False
             self._lines = list(lines)
             self._redraw(waits=False)
@@ -128,14 +128,14 @@ class Screen:
         Rather than to take away what was printed, rows of the lines are left then.
         """
         columns = self.size()[0]
-        is_in_doubt = self._is_narrower() and (self._seen_at < self._doubtful_until or not self._is_settled())
+        is_in_doubt = columns < self._drawn_columns and (self._seen_at < self._doubtful_until or not self._is_settled())
         if is_in_doubt or not self._wraps_again:
             columns = sys.maxsize
         rows = sum(max(1, -(-cells // columns)) for cells in self._on_screen)
         return "\r" + _UP_AND_ERASE * rows if rows else ""
 
-    def _is_narrower(self) -> bool:
-        return self.size()[0] < self._drawn_columns
+    def _is_being_made_narrower(self) -> bool:
+        return self.size()[0] < self._drawn_columns and not self._is_settled()
 
     def _is_settled(self) -> bool:
         return self._clock() >= self._seen_at + _NEWS_OF_SIZE_SECONDS

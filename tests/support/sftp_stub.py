@@ -67,6 +67,7 @@ class Stub(paramiko.SubsystemHandler):
     """Answers SFTP requests from ``handlers`` by kind; the root is a directory, the rest a file of 100 bytes."""
 
     handlers: Dict[int, Handler] = {}
+    extensions: Tuple[bytes, ...] = ()
     root = b"/images"
 
     def start_subsystem(self, name: str, transport: Any, channel: Any) -> None:
@@ -85,7 +86,8 @@ class Stub(paramiko.SubsystemHandler):
             if not data:
                 return
             if data[0] == wire.INIT:
-                self.send(wire.VERSION, wire.number(3))
+                offered = b"".join(wire.string(name) + wire.string(b"1") for name in self.extensions)
+                self.send(wire.VERSION, wire.number(3) + offered)
                 continue
             handler = self.handlers.get(data[0], defaults.get(data[0], lambda stub, body: status(8)))
             answer = handler(self, data[5:])

@@ -38,7 +38,7 @@ def suspects(directory: DeviceDirectory, images: List[Manifest]) -> List[Manifes
 
 
 def mend(directory: DeviceDirectory, images: Iterable[Manifest], key: Optional[MasterKey]) -> List[str]:
-    """Return a sentence for every file that is whole again. Where an account may not replace files, nothing is done."""
+    """Return a sentence for every file that is whole again. For an account that may replace files."""
     told = []
     for manifest in images:
         if manifest.key_id != (key.key_id if key else ""):

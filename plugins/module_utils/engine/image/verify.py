@@ -160,7 +160,7 @@ class _Check:
         done_bytes, total_bytes = 0, self.manifest.pack_bytes
         for pack, problem in zip(there, self._pack_problems(there)):
             done_bytes += present.get(pack, 0)
-            self.progress("verifying", min(done_bytes, total_bytes), total_bytes)
+            self.progress("verifying", min(done_bytes, max(0, total_bytes - 1)), total_bytes)
             if problem:
                 self.problems.append(problem)
                 self.bad_packs.append(pack)
@@ -188,7 +188,8 @@ class _Check:
                 disk.prove_index()
                 for piece in disk.stream():
                     self.checked_bytes += piece.length_bytes
-                    self.progress("verifying", min(self.checked_bytes, total), total)
+                    # Chunks are counted, of which only a part may be in use: the last word is said once, below.
+                    self.progress("verifying", min(self.checked_bytes, max(0, total - 1)), total)
             except (ImageError, StorageNotFound) as error:
                 self.problems.append(str(error))
                 self.has_bad_content = True

@@ -369,7 +369,8 @@ class _Run:
 
         A pack: what was sent again.
         """
-        self.warnings += mend(self.directory, suspects(self.directory, self.images), self.key)
+        if self.job.takes_lease:  # an account that may only create replaces nothing
+            self.warnings += mend(self.directory, suspects(self.directory, self.images), self.key)
         healer = Healer(self.directory, self.key, stream.find, self.job.compression_level, self.job.sleep)
         healed = healer.heal()
         present = self.directory.packs() if healed else {}

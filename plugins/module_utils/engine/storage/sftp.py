@@ -218,6 +218,7 @@ class SftpStorage(Storage):
             calls.close_opened(reply)
             raise
         if not path and not self._has_root and there[-1] is None:
+            calls.close_opened(reply)  # somebody may just have made it
             return []
         handle = calls.handle(reply, "listing", path)
         try:
@@ -343,22 +344,23 @@ class SftpStorage(Storage):
 
     def _find_root(self, calls: SftpCalls) -> bool:
         """Whether the root is there. It may be reached over links: it is the user's word, not the server's."""
-        above = self._root.rpartition("/")[0] or ("/" if self._root.startswith("/") else ".")
-        for place in (self._root, above):
-            reply = calls.call(wire.STAT, remote_name(place))
-            if reply.kind == wire.ATTRS:
-                if not calls.parsed(reply.attributes).is_directory:
-                    raise StorageUrlInvalid(url=self.description, reason="it is not a directory")
-                return place == self._root
-            if calls.status(reply)[0] not in (wire.NO_SUCH_FILE, wire.NO_SUCH_PATH):
-                calls.done(reply, "opening", place)
-        raise StorageUrlInvalid(url=self.description, reason=NOTHING_ABOVE)
+        reply = calls.call(wire.STAT, remote_name(self._root))
+        if reply.kind == wire.ATTRS:
+            if not calls.parsed(reply.attributes).is_directory:
+                raise StorageUrlInvalid(url=self.description, reason="it is not a directory")
+            return True
+        if calls.status(reply)[0] not in (wire.NO_SUCH_FILE, wire.NO_SUCH_PATH):
+            calls.done(reply, "opening", self._root)
+        return False
 
     def _calls_to_write(self) -> SftpCalls:
         """The root is made for what is written into it: who only reads, or only asks what would be done, leaves no trace."""
         calls = self._calls()
         if not self._has_root:
-            self._make(calls, self._root, "the directory")
+            try:
+                self._make(calls, self._root, "the directory")
+            except StorageNotFound:
+                raise StorageUrlInvalid(url=self.description, reason=NOTHING_ABOVE) from None
             self._has_root = True
         return calls
 

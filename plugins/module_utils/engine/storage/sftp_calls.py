@@ -109,7 +109,7 @@ class SftpCalls:
         """OpenSSH's PROTOCOL, section 4.4: eleven numbers of 64 bits."""
         if "statvfs@openssh.com" not in self.session.extensions:
             return None
-        for place in (self._root, self._root.rpartition("/")[0] or "/"):  # the root may still have to be made
+        for place in (self._root, above(self._root)):  # the root may still have to be made
             reply = self.session.call(wire.EXTENDED, wire.string(b"statvfs@openssh.com") + remote_name(place))
             if reply.kind == wire.EXTENDED_REPLY:
                 break
@@ -176,6 +176,11 @@ class SftpCalls:
 
     def has(self, remote: str) -> bool:
         return self.look([remote])[0] is not None
+
+
+def above(root: str) -> str:
+    """The directory that holds the root; a relative one is relative to the home directory."""
+    return root.rpartition("/")[0] or ("/" if root.startswith("/") else ".")
 
 
 def remote_name(remote: str) -> bytes:

@@ -288,11 +288,27 @@ class SmbStorage(Storage):
     def space(self) -> Optional[Space]:
         with self._errors("asking for the space", ""):
             link = self._connected()
-            handle = link.open(link.root if self._has_root else "", link_of.READ)
+            handle = self._nearest(link)
+            if handle is None:
+                return None
             try:
                 return link.space(handle)
             finally:
                 link.close_quietly(handle)
+
+    def _nearest(self, link: SmbLink) -> Optional[Handle]:
+        """Open the root, or the directory above it that is there: on what it lies the root will lie. None where that may
+        not be opened."""
+        place = link.root
+        while True:
+            try:
+                return link.open(place, link_of.READ)
+            except Refused as refused:
+                if refused.status == ACCESS_DENIED and place != link.root:
+                    return None
+                if refused.status not in ABSENT or not place:
+                    raise
+            place = place.rpartition("\\")[0]
 
     def close(self) -> None:
         with self._lock:
