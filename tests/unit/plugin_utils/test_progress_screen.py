@@ -286,6 +286,26 @@ def test_a_terminal_that_tells_of_its_size_late_loses_nothing_that_was_printed(s
         terminal.close()
 
 
+def test_a_narrower_window_is_drawn_as_soon_as_it_rests(terminal: TerminalModel) -> None:
+    now = [0.0]
+    screen = Screen(terminal.stream, threading.RLock(), clock=lambda: now[0])
+    Above(terminal.stream, screen).write("TASK [Make an image]\n")
+    assert screen.draw(lines_of("0" * 59, "1" * 50))
+    for columns in (50, 40):
+        now[0] += 10
+        terminal.resize(columns)
+        assert not screen.draw(lines_of("0" * (columns - 1)))
+        now[0] += 0.25
+        assert not screen.draw(lines_of("0" * (columns - 1)))
+        now[0] += 0.3
+        assert screen.draw(lines_of("0" * (columns - 1)))
+        assert [line for line in terminal.lines() if line] == ["TASK [Make an image]", "0" * (columns - 1)]
+    terminal.resize(60)
+    assert screen.draw(lines_of("0" * 59)), "what becomes wider does not wait"
+    assert [line for line in terminal.lines() if line] == ["TASK [Make an image]", "0" * 59]
+    screen.close()
+
+
 DRAGGED = st.lists(
     st.one_of(st.integers(20, 100), st.sampled_from(["tell", "draw", "print", "draw", "tell", "draw", "rest"])),
     max_size=20,

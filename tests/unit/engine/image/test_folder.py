@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from engine.image.directory import DeviceDirectory
 from engine.image.folder import FolderLost, ImageFolder, next_name
@@ -51,10 +53,29 @@ def test_a_file_of_another_run_or_a_directory_that_went_is_noticed(directory: De
     with pytest.raises(FolderLost):
         mine.store("job.log", b"log")
     with pytest.raises(FolderLost):
+        mine.store_all({"job.log": b"log", "device.json": b"device"})
+    with pytest.raises(FolderLost):
         mine.make_directory("keys")
     mine.store_checkpoint("disk0.checkpoint", lambda image: image.encode("ascii"))
     assert mine.name > WANTED
     assert directory.storage.get(mine.path("disk0.checkpoint")) == mine.name.encode("ascii")
+
+
+@pytest.mark.parametrize("parallel_calls", [1, 16])
+def test_files_that_belong_together_are_stored_all_or_the_run_learns_of_it(
+    directory: DeviceDirectory, parallel_calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory.storage, "parallel_calls", parallel_calls)
+    mine = folder(directory)
+    mine.claim()
+    contents = {"disk%d.index" % number: b"index %d" % number for number in range(5)}
+    sums = mine.store_all(contents)
+    assert sums == {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+    for name, data in contents.items():
+        assert directory.storage.get(mine.path(name)) == data
+    with pytest.raises(FolderLost):
+        mine.store_all({**{"job%d.log" % number: b"log" for number in range(5)}, "disk3.index": b"another run's"})
+    assert directory.storage.get(mine.path("disk3.index")) == b"index 3"
 
 
 @pytest.mark.parametrize(
