@@ -28,7 +28,7 @@ from ..image.reader import ImageReader
 from ..image.rollover import RolloverReport, roll_over
 from ..image.verify import verify_image
 from ..image.writer import DiskInput, ImageJob, process_threads, write_image
-from ..restore.restore import plan, restore, sentences, transitions
+from ..restore.restore import carry_out, plan, sentences, transitions
 from ..storage.check import StorageCheck
 from ..storage.contract import Storage
 from ..storage.open import open_storage
@@ -239,15 +239,7 @@ def _restore(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str
         if not whole.ok:
             raise ImageDamaged(image=reader.image, reason=whole.problems[0].rstrip("."))
         return dict(told, disks=[])
-    done = restore(
-        storage,
-        job["device"],
-        reader.image,
-        targets,
-        password=password,
-        overwrite=overwrite,
-        progress=status.progress,
-    )
+    done = carry_out(storage, job["device"], reader, planned, status.progress)
     disks = [disk._asdict() for disk in done]
     return dict(told, disks=disks, seconds=round(time.monotonic() - started, 1))
 

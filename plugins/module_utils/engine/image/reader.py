@@ -25,8 +25,8 @@ from .keys import MasterKey
 from .manifest import Manifest
 from .segments import PackReader
 
-_WORKERS = 2
-_WORKERS_OVER_A_LINE = 5  # most of them wait for a round trip
+_WORKERS, _TASKS = 2, 6
+_WORKERS_OVER_A_LINE, _TASKS_OVER_A_LINE = 16, 24  # most of them wait for a round trip; a task is 2 MiB
 _MAX_RUN_BYTES = 4 << 20  # blobs that lie side by side in a pack are fetched together, up to this much
 _CACHED_SEGMENTS = 4
 _CACHED_CHUNKS = 64
@@ -168,7 +168,8 @@ class DiskReader:
 
         Every byte is proved: authentic, decompressed, and hashed to its chunk's id.
         """
-        workers = _WORKERS if self._image.storage.parallel_calls == 1 else _WORKERS_OVER_A_LINE
+        is_near = self._image.storage.parallel_calls == 1
+        workers, depth = (_WORKERS, _TASKS) if is_near else (_WORKERS_OVER_A_LINE, _TASKS_OVER_A_LINE)
         calls = (
             partial(self._decode, number, task)
             for number, reference in enumerate(self.root.segments)
@@ -176,7 +177,7 @@ class DiskReader:
             for task in self._tasks(self.segment(number))
         )
         with ThreadPoolExecutor(workers, thread_name_prefix="image reader") as executor:
-            with closing(in_order(executor, calls, workers * 3)) as decoded:
+            with closing(in_order(executor, calls, depth)) as decoded:
                 for pieces in decoded:
                     yield from pieces
 

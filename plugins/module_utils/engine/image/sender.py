@@ -16,7 +16,7 @@ from . import format as fmt
 from .packs import FinishedPack, fingerprint
 
 _TRIES = 5
-_SENDERS = 2
+_SENDERS = 4
 
 
 class PackSender:

@@ -21,6 +21,7 @@ from .reader import ImageReader
 from .sums import Sums
 
 _HASHERS = 2
+_HASHERS_OVER_A_LINE = 6  # most of them wait for a round trip
 LEVELS = ("quick", "storage", "full")
 Progress = Callable[[str, int, int], None]
 
@@ -175,8 +176,9 @@ class _Check:
     def _pack_problems(self, packs: Dict[str, str]) -> Iterator[str]:
         """What is wrong with each pack (name and path), in order; some are read and hashed at a time."""
         calls = (partial(self._problem, path, pack, "The pack %s" % pack) for pack, path in packs.items())
-        with ThreadPoolExecutor(_HASHERS, thread_name_prefix="pack hasher") as executor:
-            yield from in_order(executor, calls, 2 * _HASHERS + 1)
+        hashers = _HASHERS if self.storage.parallel_calls == 1 else _HASHERS_OVER_A_LINE
+        with ThreadPoolExecutor(hashers, thread_name_prefix="pack hasher") as executor:
+            yield from in_order(executor, calls, 2 * hashers + 1)
 
     def contents(self, password: Optional[str]) -> None:
         """Run the restore code into nowhere, disk by disk."""

@@ -27,6 +27,7 @@ from .ends import TargetEnd, end_of
 from .target import MARKER_BYTES, Target, marker
 
 _LAST_BYTES = 1 << 20  # at both ends of the disk lie its partition tables
+_HELD_BYTES = 32 << 20
 _WRITE_BYTES = 512 << 10  # 2 MiB cost the kernel twice as much: what is gathered leaves the processor cache
 Progress = Callable[[str, int, int], None]
 
@@ -53,7 +54,7 @@ class RestoredDisk(NamedTuple):
 
 
 class _Body(NamedTuple):
-    held: List[int]  # where the chunks start that wait for the end
+    held: Dict[int, Optional[bytes]]  # the chunks that wait for the end, by where they start; None: to be read again
     written_bytes: int
     kept_bytes: int
 
@@ -170,7 +171,16 @@ def restore(
         password, damage anywhere in what is stored.
     """
     reader = ImageReader(storage, device, image, password)
-    planned = plan(reader, targets, overwrite)
+    return carry_out(storage, device, reader, plan(reader, targets, overwrite), progress)
+
+
+def carry_out(
+    storage: Storage, device: str, reader: ImageReader, planned: List[PlannedDisk], progress: Progress
+) -> List[RestoredDisk]:
+    """Restore what was planned a moment ago.
+
+    :raises EngineError: as :func:`restore`.
+    """
     report = verify_image(storage, device, reader.image, "storage", progress=progress, record=False, beside=False)
     if not report.ok:
         raise ImageDamaged(image=reader.image, reason=report.problems[0].rstrip("."))
@@ -257,14 +267,16 @@ def _write_body(disk: PlannedDisk, reached: Callable[[int], None]) -> _Body:
     if not disk.blank and disk.end.cleared.length_bytes:
         target.write(disk.end.cleared.start_bytes, bytes(disk.end.cleared.length_bytes))
     last = _boot_areas(reader)
-    held: List[int] = []
+    held: Dict[int, Optional[bytes]] = {}
+    held_bytes = 0
     written = kept = 0
     run = _Run(target)
     for piece in reader.stream():
         start, length = piece.offset_bytes, piece.length_bytes
         reached(start)
         if any(True for dummy in last.clipped(start, start + length)):
-            held.append(start)
+            held_bytes += length
+            held[start] = (piece.data or bytes(length)) if held_bytes <= _HELD_BYTES else None
             continue
         data = piece.data
         if data is None:
@@ -293,18 +305,17 @@ def _boot_areas(reader: DiskReader) -> ExtentSet:
     return ends.union(starts)
 
 
-def _write_last(disk: PlannedDisk, held: List[int]) -> _Ends:
+def _write_last(disk: PlannedDisk, held: Dict[int, Optional[bytes]]) -> _Ends:
     """Write the chunks that were held back, from the end of the disk to its start, all but the first sector."""
     written = 0
     first = bytes(MARKER_BYTES)
     for start in sorted(held, reverse=True):
-        length = min(CHUNK_BYTES, disk.reader.size_bytes - start)
-        data = disk.reader.read(start, length)
+        data = held[start] or disk.reader.read(start, min(CHUNK_BYTES, disk.reader.size_bytes - start))
         if start == 0:
             first = data[:MARKER_BYTES]
             disk.target.write(MARKER_BYTES, data[MARKER_BYTES:])
         else:
             disk.target.write(start, data)
-        written += length
+        written += len(data)
     disk.target.sync()
     return _Ends(first, written)

@@ -33,6 +33,7 @@ from .contract import (
     check_path,
 )
 from .sftp_calls import SftpCalls, remote_name
+from .sftp_channels import Channels
 from .sftp_connect import SftpConnector, describe, parse_url
 from .sftp_packets import Attributes, PacketInvalid
 from .sftp_session import SessionLost
@@ -70,6 +71,7 @@ class SftpStorage(Storage):
         self._lock = threading.Lock()
         self._turns = Turns(self._lock)
         self._current: Optional[SftpCalls] = None
+        self._channels = Channels(self._connector, self.description, self._root)
         self._debris: List[str] = []
         self._has_root = False
         self._is_closed = False
@@ -77,8 +79,11 @@ class SftpStorage(Storage):
     # -- files --------------------------------------------------------------------------------------------------------
 
     def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+        with self._channels.busy(self._calls_to_write()) as calls:
+            return self._put(calls, path, data, replace, gate)
+
+    def _put(self, calls: SftpCalls, path: str, data: Iterable[bytes], replace: bool, gate: Optional[SendGate]) -> int:
         target = self._remote(path)
-        calls = self._calls_to_write()
         there = self._walk(calls, path)
         if there is not None and (not replace or there.is_directory):
             raise StorageExists(path=path, storage=self.description)
@@ -321,6 +326,7 @@ class SftpStorage(Storage):
     def close(self) -> None:
         with self._lock:
             self._is_closed = True
+            self._channels.close()
             if self._current is not None:
                 self._current.session.close()
 

@@ -90,6 +90,7 @@ class SftpConnector:
         if not self._username:
             raise StorageCredentialInvalid(setting="username", reason="an SFTP server needs one")
         self._shown = b""
+        self._transport: Any = None
         self._key = _private_key(settings)
         if self._key is None and not self._password:
             raise StorageCredentialInvalid(setting="password", reason="neither a password nor a private key was given")
@@ -121,6 +122,25 @@ class SftpConnector:
                 raise
             finally:
                 limit.cancel()
+
+    def connect_beside(self) -> Optional[SftpSession]:
+        """Start SFTP once more on the connection that is there; None where the server permits it once only.
+
+        A server takes a bounded number of bytes that it has not acknowledged on each channel (OpenSSH: 2 MiB), which over a
+        long way is what limits a channel.
+        """
+        try:
+            channel = self._transport.open_session(_WINDOW_BYTES, _PACKET_BYTES, timeout=_CONNECT_SECONDS)
+            limit = threading.Timer(_CONNECT_SECONDS, channel.close)  # it ends paramiko's wait
+            limit.daemon = True
+            limit.start()
+            try:
+                channel.invoke_subsystem("sftp")
+                return SftpSession(channel, channel.close, self._timeout_seconds)
+            finally:
+                limit.cancel()
+        except (paramiko().SSHException, EOFError, OSError, SessionLost):
+            return None
 
     def _open(self) -> Any:
         address = self._address
@@ -155,6 +175,7 @@ class SftpConnector:
             channel = transport.open_session(_WINDOW_BYTES, _PACKET_BYTES, timeout=_CONNECT_SECONDS)
             channel.invoke_subsystem("sftp")
             transport.set_keepalive(_KEEPALIVE_SECONDS)
+            self._transport = transport
             return SftpSession(channel, transport.close, self._timeout_seconds)
         except (ssh_error, EOFError, OSError, SessionLost) as error:
             if transport.is_active() and transport.is_authenticated():

@@ -76,9 +76,9 @@ def receive(
         return _Asked(session.request(wire.READ, name, wire.long(start), wire.number(length)), start, length)
 
     in_flight = 0
-    # A reader that wants a few bytes of a large file must not make the server send megabytes: the window opens as
-    # bytes are taken.
-    window = _FIRST_READ_BYTES
+    # A reader that does not say how much it wants must not make the server send megabytes: the window opens as bytes are
+    # taken.
+    window = _FIRST_READ_BYTES if length_bytes is None else _IN_FLIGHT_BYTES
     try:
         while True:
             while in_flight < window and (end is None or position < end):
