@@ -31,9 +31,9 @@ def make_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
 
 
 class SftpServer:
-    """Runs in the foreground as a child; ``options`` are further arguments of the sftp-server behind it."""
+    """Runs in the foreground as a child; ``options`` are further arguments of the sftp-server behind it, ``more`` lines of the configuration."""
 
-    def __init__(self, folder: Path, options: str = "", internal: bool = True) -> None:
+    def __init__(self, folder: Path, options: str = "", internal: bool = True, more: str = "") -> None:
         self.folder = folder
         self.root = folder / "images"
         self.prefix: List[str] = []  # what sshd is started with, to be elsewhere
@@ -46,8 +46,8 @@ class SftpServer:
         (folder / "sshd_config").write_text(
             "Port %d\nListenAddress 127.0.0.1\nHostKey %s\nPidFile none\nAuthorizedKeysFile %s\nStrictModes no\n"
             "UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n"
-            "MaxStartups 100\nSubsystem sftp %s %s\n"
-            % (self.port, self.host_key, folder / "authorized_keys", subsystem, options),
+            "MaxStartups 100\nSubsystem sftp %s %s\n%s"
+            % (self.port, self.host_key, folder / "authorized_keys", subsystem, options, more),
             encoding="utf-8",
         )
         self._process: Optional[subprocess.Popen[bytes]] = None

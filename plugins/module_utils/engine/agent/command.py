@@ -18,6 +18,7 @@ from typing import Any, Dict, List
 
 from ..errors import EngineError, RunCancelled, uncaught
 from .jobs import run_job, to_line
+from .memory import share_one_arena
 from .priority import lower_priority
 from .shortening import shorten_names
 
@@ -51,6 +52,7 @@ def main(arguments: List[str]) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: cancel.set())
     signal.signal(signal.SIGINT, lambda number, frame: cancel.set())
     lower_priority()
+    share_one_arena()
     try:
         emit(dict(shorten_names(run_job(job, emit, cancel.is_set)), event="result"))
     except RunCancelled as error:

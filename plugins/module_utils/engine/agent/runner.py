@@ -18,6 +18,7 @@ from ..errors import EngineError, RunCancelled, SecretsLate, uncaught
 from ..storage.lease import boot_id, process_start
 from .detached import close_memory
 from .job_secrets import merge
+from .memory import share_one_arena
 from .owned_files import open_owned, read_bytes
 from .priority import lower_priority
 from .redaction import RedactedLog, Redactor
@@ -92,6 +93,7 @@ class _Runner:
         recipient = Recipient(folder.run)
         folder.write("hello.json", recipient.hello(), durable=True)
         lower_priority()  # before any thread starts: those inherit it
+        share_one_arena()
         threading.Thread(target=self._tick, name="status and cancel", daemon=True).start()
         job = self._receive(recipient, wait_seconds)
         self._status.running()

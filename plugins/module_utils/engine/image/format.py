@@ -49,7 +49,7 @@ MAX_SEQUENCE = 999_999_999_999  # twelve digits, as many as a name in the trash 
 MAX_SCRYPT_MEMORY_BYTES = 256 << 20
 
 # A pack grows with the disk, so that the list of packs of a very large image stays small.
-PACK_TARGETS = ((256 << 30, 16 << 20), (1 << 40, 32 << 20), (1 << 62, 64 << 20))
+PACK_TARGETS = ((64 << 30, 8 << 20), (256 << 30, 16 << 20), (1 << 40, 32 << 20), (1 << 62, 64 << 20))
 
 MANIFEST_NAME = "image.json"
 SUMS_NAME = "SHA256SUMS"

@@ -46,7 +46,8 @@ class PackStream:
         self._sender = self._new_sender()
 
     def _new_sender(self) -> PackSender:
-        return PackSender(self._storage, self._device, self._gate, self._sleep, self._buffers.give_back)
+        give_back = self._buffers.give_back
+        return PackSender(self._storage, self._device, self._gate, self._sleep, give_back, self._target_bytes)
 
     def learn(self, pack: str, entries: Iterable[BlobEntry]) -> None:
         chunks = [entry for entry in entries if entry.kind == fmt.KIND_CHUNK]

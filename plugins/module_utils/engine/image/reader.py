@@ -26,7 +26,8 @@ from .manifest import Manifest
 from .segments import PackReader
 
 _WORKERS, _TASKS = 2, 6
-_WORKERS_OVER_A_LINE, _TASKS_OVER_A_LINE = 16, 24  # most of them wait for a round trip; a task is 2 MiB
+_LINE_WORKERS, _LINE_TASKS = 16, 20  # most of them wait for a round trip
+_TASK_CHUNKS = 32
 _MAX_RUN_BYTES = 4 << 20  # blobs that lie side by side in a pack are fetched together, up to this much
 _CACHED_SEGMENTS = 4
 _CACHED_CHUNKS = 64
@@ -169,30 +170,17 @@ class DiskReader:
         Every byte is proved: authentic, decompressed, and hashed to its chunk's id.
         """
         is_near = self._image.storage.parallel_calls == 1
-        workers, depth = (_WORKERS, _TASKS) if is_near else (_WORKERS_OVER_A_LINE, _TASKS_OVER_A_LINE)
+        workers, depth = (_WORKERS, _TASKS) if is_near else (_LINE_WORKERS, _LINE_TASKS)
         calls = (
             partial(self._decode, number, task)
             for number, reference in enumerate(self.root.segments)
             if reference.place is not None
-            for task in self._tasks(self.segment(number))
+            for task in _tasks(self.segment(number))
         )
         with ThreadPoolExecutor(workers, thread_name_prefix="image reader") as executor:
             with closing(in_order(executor, calls, depth)) as decoded:
                 for pieces in decoded:
                     yield from pieces
-
-    def _tasks(self, segment: Segment) -> Iterator[List[Tuple[int, bytes, Optional[Place]]]]:
-        """Cut a segment into lists of neighbouring chunks, 2 MiB each."""
-        task: List[Tuple[int, bytes, Optional[Place]]] = []
-        for position in range(segment.count):
-            chunk_id = segment.id_at(position)
-            if chunk_id != fmt.HOLE_ID:
-                task.append((position, chunk_id, None if chunk_id == fmt.ZERO_ID else segment.place_at(position)))
-            if len(task) >= 32:
-                yield task
-                task = []
-        if task:
-            yield task
 
     def _decode(self, number: int, task: List[Tuple[int, bytes, Optional[Place]]]) -> List[Piece]:
         packs = self._new_pack_reader_for_thread()
@@ -255,6 +243,20 @@ class DiskReader:
     def _range(self, number: int, position: int) -> Tuple[int, int]:
         offset = number * fmt.SEGMENT_BYTES + position * fmt.CHUNK_BYTES
         return offset, min(fmt.CHUNK_BYTES, self.size_bytes - offset)
+
+
+def _tasks(segment: Segment) -> Iterator[List[Tuple[int, bytes, Optional[Place]]]]:
+    """Cut a segment into lists of neighbouring chunks."""
+    task: List[Tuple[int, bytes, Optional[Place]]] = []
+    for position in range(segment.count):
+        chunk_id = segment.id_at(position)
+        if chunk_id != fmt.HOLE_ID:
+            task.append((position, chunk_id, None if chunk_id == fmt.ZERO_ID else segment.place_at(position)))
+        if len(task) >= _TASK_CHUNKS:
+            yield task
+            task = []
+    if task:
+        yield task
 
 
 def _runs(wanted: List[_Wanted]) -> Iterator[List[_Wanted]]:

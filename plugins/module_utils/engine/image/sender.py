@@ -16,13 +16,14 @@ from . import format as fmt
 from .packs import FinishedPack, fingerprint
 
 _TRIES = 5
-_SENDERS = 4
+_SENDERS = 6
+_SENDERS_BYTES = 48 << 20  # of packs that are under way at most; two of the largest at least
 
 
 class PackSender:
     """A bounded queue (one pack waits while others are sent) in front of a storage. The first failure ends it.
 
-    Where a call is a round trip, one pack is sent while another is read back; else one at a time is as fast.
+    Where a call is a round trip, some packs are sent while others are read back; else one at a time is as fast.
     """
 
     def __init__(
@@ -32,8 +33,9 @@ class PackSender:
         gate: Optional[SendGate],
         sleep: Callable[[float], None],
         stored: Callable[[FinishedPack], None],
+        pack_bytes: int,
     ) -> None:
-        """``stored`` is told each pack that is stored and proved; its parts are not looked at any more."""
+        """``pack_bytes``: how large packs become. ``stored`` is told each pack that is stored and proved; its parts are not looked at any more."""
         self._storage = storage
         self._device = device
         self._gate = gate
@@ -43,7 +45,7 @@ class PackSender:
         self._failure: Optional[BaseException] = None
         self._directories: Dict[str, bool] = {}
         self.sent: Dict[str, int] = {}
-        count = _SENDERS if storage.parallel_calls > 1 else 1
+        count = max(2, min(_SENDERS, _SENDERS_BYTES // pack_bytes)) if storage.parallel_calls > 1 else 1
         self._threads = [threading.Thread(target=self._run, name="pack sender", daemon=True) for dummy in range(count)]
         for thread in self._threads:
             thread.start()

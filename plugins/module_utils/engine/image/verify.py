@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..errors import ImageDamaged, ImageError, JobInvalid, StorageNotFound, StoragePermissionDenied
 from ..storage.contract import Storage
+from ..storage.together import together
 from . import format as fmt
 from .ahead import in_order
 from .directory import DeviceDirectory
@@ -149,9 +150,8 @@ class _Check:
         listed = self.sums()
         if listed is None:
             return
-        for name, digest in sorted(listed.files.items()):
-            problem = self._problem(self.directory.path(self.manifest.image, name), digest, name)
-            self.problems += [problem] if problem else []
+        files = sorted(listed.files.items())
+        self.problems += filter(None, together(self.storage, self._file_problem, files))
         present = self.directory.packs()
         there: Dict[str, str] = {}
         for pack in listed.packs:
@@ -212,6 +212,10 @@ class _Check:
         self.problems.append("The pack %s is missing." % pack)
         self.lacks_packs = True
         return None
+
+    def _file_problem(self, listed: Tuple[str, str]) -> str:
+        name, digest = listed
+        return self._problem(self.directory.path(self.manifest.image, name), digest, name)
 
     def _problem(self, path: str, digest: str, name: str) -> str:
         """Say what is wrong with a file, "" when it is whole."""
