@@ -389,7 +389,8 @@ def test_a_terminal_that_is_resized_is_drawn_anew(callback: CallbackModule, term
     assert channel is not None
     channel.send(Record("t", "press-0", "image", "reading", 100 * MIB, 30 * MIB, 0, 5_000_000, 30))
     wait_for(terminal, lambda shown: any("30 %" in line and "5.0 MB/s" in line for line in shown))
-    time.sleep(1.1)  # within a second of the first frame rows may stay behind: the terminal may have been narrower already
+    # Within a second of the first frame rows may stay behind: the terminal may have been narrower already.
+    time.sleep(1.1)
     terminal.resize(25)
     shown = wait_for(terminal, lambda shown: len(shown) == 5 and shown[0].startswith("press-0 reading  30 %"))
     assert all(len(line) < 25 for line in shown)
