@@ -171,7 +171,7 @@ def test_a_killed_run_is_lost_and_the_next_one_uses_what_it_sent(
 ) -> None:
     random_disk(memory_path / "disk.img", 60_000_000)
     agent.begin("run-1", slow(job))
-    wait_until(lambda: len(sent_packs(memory_path)) >= 2, 60)
+    wait_until(lambda: len(sent_packs(memory_path)) >= 4, 60)
     agent.kill("run-1")
     status = agent.status("run-1")
     assert (status["state"], status["error"]["code"]) == ("lost", "A315")
