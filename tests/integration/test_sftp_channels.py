@@ -14,6 +14,7 @@ import pytest
 from engine.errors import StorageUnreachable
 from engine.storage.retry import RetryingStorage
 from engine.storage.sftp import SftpStorage
+from support.proftpd_server import proftpd
 from support.proxy import Proxy
 from support.sftp_server import SftpServer
 
@@ -83,6 +84,12 @@ def test_a_server_that_permits_fewer_is_asked_for_no_more(tmp_path: Path, sessio
             for dummy in range(2):
                 same(storage, put_at_once(storage, 5))
                 assert channels(storage.inner) == sessions
+
+
+def test_another_server_than_openssh_is_not_asked_for_more(tmp_path: Path) -> None:
+    with proftpd(tmp_path, "") as server, RetryingStorage(SftpStorage(server.settings), 60.0) as storage:
+        same(storage, put_at_once(storage, 5))
+        assert channels(storage.inner) == 1
 
 
 def test_after_a_lost_line_the_channels_are_made_anew(tmp_path: Path) -> None:

@@ -126,9 +126,13 @@ class SftpConnector:
     def connect_beside(self) -> Optional[SftpSession]:
         """Start SFTP once more on the connection that is there; None where the server permits it once only.
 
+        Only OpenSSH is asked: ProFTPD accepts more channels and then answers on none (1.3.8, mod_sftp 1.1.1).
+
         A server takes a bounded number of bytes that it has not acknowledged on each channel (OpenSSH: 2 MiB), which over a
         long way is what limits a channel.
         """
+        if "OpenSSH" not in str(self._transport.remote_version):
+            return None
         try:
             channel = self._transport.open_session(_WINDOW_BYTES, _PACKET_BYTES, timeout=_CONNECT_SECONDS)
             limit = threading.Timer(_CONNECT_SECONDS, channel.close)  # it ends paramiko's wait
