@@ -20,9 +20,7 @@ from .segments import PackReader
 
 _CHECKPOINT_SEGMENTS = 16  # 4 GiB of disk between two checkpoints
 _MAX_PENDING_SEGMENTS = 64  # some 12 MB of memory
-_AHEAD_SEGMENTS = (
-    3  # identified while chunks of an earlier one are compressed, or the workers would wait for each other
-)
+_AHEAD_SEGMENTS = 3  # identified while chunks of an earlier one are compressed, so that no worker waits
 _REPORT_CHUNKS = 64  # 4 MiB: a slow disk read at a limit is seen to move
 
 

@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 from typing import Iterable, List, Optional, Set
 
-from ..errors import EngineError, StorageNotFound, StoragePermissionDenied
+from ..errors import EngineError, ImageDamaged, StorageNotFound, StoragePermissionDenied
 from . import format as fmt
 from . import sums
 from .directory import DeviceDirectory
@@ -63,6 +63,14 @@ def _mend_slots(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
 
 
 def _mend_sums(directory: DeviceDirectory, manifest: Manifest, key: Optional[MasterKey]) -> List[str]:
+    files = {fmt.MANIFEST_NAME: hashlib.sha256(directory.manifest_bytes(manifest.image)).hexdigest()}
+    files.update(manifest.files)
+    files.update({fmt.index_name(number): disk.index_sha256 for number, disk in enumerate(manifest.disks)})
+    files.update({"%s/%s" % (fmt.KEYS, slot): slot[: -len(".json")] for slot in manifest.slots})
+    with contextlib.suppress(ImageDamaged):
+        listed = directory.sums(manifest.image)
+        if listed.files == files and packs_digest(listed.packs) == manifest.packs_sha256:
+            return []  # the indexes, which may be large, need not be read
     packs: Set[str] = set()
     for number, disk in enumerate(manifest.disks):
         name = fmt.index_name(number)
@@ -72,14 +80,8 @@ def _mend_sums(directory: DeviceDirectory, manifest: Manifest, key: Optional[Mas
         packs |= Root.decode(open_file(key, manifest.image, name, data), manifest.image, partial=False).packs.keys()
     if packs_digest(packs) != manifest.packs_sha256:
         return []
-    files = {fmt.MANIFEST_NAME: hashlib.sha256(directory.manifest_bytes(manifest.image)).hexdigest()}
-    files.update(manifest.files)
-    files.update({fmt.index_name(number): disk.index_sha256 for number, disk in enumerate(manifest.disks)})
-    files.update({"%s/%s" % (fmt.KEYS, slot): slot[: -len(".json")] for slot in manifest.slots})
     made = sums.encode(files, sorted(packs))
     path = directory.path(manifest.image, fmt.SUMS_NAME)
-    if _get(directory, path, fmt.MAX_SUMS_BYTES) == made:
-        return []
     directory.storage.put(path, [made], replace=True)
     return [fmt.SUMS_NAME]
 

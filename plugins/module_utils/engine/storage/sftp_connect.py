@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import socket
 import threading
 import time
-from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 from urllib.parse import unquote, urlsplit
 
 from .._libraries import paramiko
@@ -108,20 +109,15 @@ class SftpConnector:
         self._shown = b""
         while True:
             transport = self._open()
-            # Several of paramiko's waits have no end of their own; closing the transport ends them all.
-            limit = threading.Timer(2 * _CONNECT_SECONDS, transport.close)
-            limit.daemon = True
-            limit.start()
             try:
-                return self._log_in(transport, types)
+                with _closed_after(2 * _CONNECT_SECONDS, transport):
+                    return self._log_in(transport, types)
             except _OtherHostKey as other:
                 transport.close()
                 types = other.types_left
             except BaseException:
                 transport.close()
                 raise
-            finally:
-                limit.cancel()
 
     def connect_beside(self) -> Optional[SftpSession]:
         """Start SFTP once more on the connection that is there; None where the server permits it once only.
@@ -135,14 +131,9 @@ class SftpConnector:
             return None
         try:
             channel = self._transport.open_session(_WINDOW_BYTES, _PACKET_BYTES, timeout=_CONNECT_SECONDS)
-            limit = threading.Timer(_CONNECT_SECONDS, channel.close)  # it ends paramiko's wait
-            limit.daemon = True
-            limit.start()
-            try:
+            with _closed_after(_CONNECT_SECONDS, channel):
                 channel.invoke_subsystem("sftp")
                 return SftpSession(channel, channel.close, self._timeout_seconds)
-            finally:
-                limit.cancel()
         except (paramiko().SSHException, EOFError, OSError, SessionLost):
             return None
 
@@ -286,6 +277,18 @@ def _reason(error: BaseException) -> str:
         if text.startswith(theirs):
             return ours
     return "".join(character for character in text[:120] if character.isprintable()).rstrip(".")
+
+
+@contextlib.contextmanager
+def _closed_after(seconds: float, what: Any) -> Iterator[None]:
+    """Close a transport or a channel when the block takes longer: several of paramiko's waits have no end of their own."""
+    limit = threading.Timer(seconds, what.close)
+    limit.daemon = True
+    limit.start()
+    try:
+        yield
+    finally:
+        limit.cancel()
 
 
 def _private_key(settings: Mapping[str, Any]) -> Any:
