@@ -26,6 +26,9 @@ from ._time_limit import MOST_MEBIBYTES, DeviceFloods, at_most
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 20.0
+# sshd drops logins at random while many are under way [sshd_config(5), MaxStartups]: the device is on, the greeting fails.
+_GREETINGS = 3
+_GREETING_FAILED = ("kex_exchange_identification", "ssh_exchange_identification")
 # A link that is dead without a word (a cable, a firewall) would let a command hang for hours; ssh then asks the server.
 _SSH_KEEP_ALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
 # An installation on a slow device compiles for minutes; nothing else takes long. A file may come over a very thin line.
@@ -45,7 +48,8 @@ class Answer(NamedTuple):
 class Link:
     """The connection of one task. What is asked of it must bear being asked twice: a lost connection is tried again.
 
-    The first thing asked is not repeated: a device that is off is Ansible's own *unreachable*.
+    The first thing asked is not repeated, unless a server hung up before it had greeted: a device that is off is
+    Ansible's own *unreachable*.
     """
 
     def __init__(
@@ -149,6 +153,7 @@ class Link:
         """Ask, and ask again when the connection is lost, until it stays away for the time limit."""
         lost_at: Optional[float] = None
         pause_seconds = _FIRST_PAUSE_SECONDS
+        greetings = 1
         while True:
             try:
                 result = ask()
@@ -156,7 +161,12 @@ class Link:
                 raise
             except AnsibleConnectionFailure as error:
                 if not self._has_answered:
-                    raise
+                    if greetings == _GREETINGS or not any(sign in str(error) for sign in _GREETING_FAILED):
+                        raise
+                    self._say("the device hung up before its greeting, trying again")
+                    time.sleep(greetings * _FIRST_PAUSE_SECONDS)
+                    greetings += 1
+                    continue
                 now = time.monotonic()
                 if lost_at is None:
                     lost_at = now

@@ -98,7 +98,9 @@ class Proxy:
                     raise ConnectionRefusedError
                 server = self._connect(self._target)
                 server.settimeout(None)
-            except (OSError, AssertionError):
+            except (OSError, AssertionError) as error:
+                if not self._is_cut:
+                    print("proxy: no connection to port %d: %r" % (self._target, error), file=sys.stderr)
                 client.close()
                 continue
             for connection in (client, server):

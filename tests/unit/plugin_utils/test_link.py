@@ -117,6 +117,26 @@ def test_a_device_that_never_answered_is_unreachable_at_once(monkeypatch: pytest
     assert clock.pauses == []
 
 
+HUNG_UP = "Failed to connect to the host via ssh: kex_exchange_identification: read: Connection reset by peer"
+
+
+def test_a_server_that_hangs_up_before_its_greeting_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    said: List[str] = []
+    action = Action(*[AnsibleConnectionFailure(HUNG_UP)] * 2)
+    assert _link.Link(action, "press-1", said.append, 600).run(["true"]) == (0, "out", "")
+    assert clock.pauses == [1, 2]
+    assert said == ["the device hung up before its greeting, trying again"] * 2
+
+
+def test_a_server_that_never_greets_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    action = Action(*[AnsibleConnectionFailure(HUNG_UP)] * 9)
+    with pytest.raises(AnsibleConnectionFailure, match="kex_exchange"):
+        _link.Link(action, "press-1", lambda dummy: None, 600).run(["true"])
+    assert clock.pauses == [1, 2]
+
+
 def test_a_refused_login_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     link = _link.Link(Action(None, AnsibleAuthenticationFailure("no")), "press-1", lambda dummy: None, 600)
