@@ -136,6 +136,7 @@ def kill_the_play(dummy_device: Device, play: PlayUnderWay, dummy_chance: random
     play.kill()
 
 
+ENDED = {"done", "lost", "failed", "cancelled"}
 KINDS: Dict[str, Callable[[Device, PlayUnderWay, random.Random], None]] = {
     "kill the play": kill_the_play,
     "restart sshd": restart_server,
@@ -167,14 +168,16 @@ def test_whatever_is_disturbed_ends_in_an_image_or_one_clear_error(
             if play.process.poll() is None:
                 KINDS[name](device, play, chance)
             how = "killed" if name == "kill the play" else outcome(play, device)
+        # A run may end by itself before the next play asks for it, which then makes another image.
+        under_way = any(one["state"] not in ENDED for one in statuses(device).values())
         images = len(plant.image_names(device))
         again = plant.play("image")
         assert again.status == 0, (name, again.output)
         made = result_of(again, device)
         outcomes.append("%s: %s, then %s" % (name, how, "followed" if made["attached"] else "begun anew"))
         assert made["image"] in plant.image_names(device)[-1:]
-        assert made["attached"] or len(plant.image_names(device)) == images + 1
-        assert {one["state"] for one in statuses(device).values()} <= {"done", "lost", "failed", "cancelled"}
+        assert made["attached"] or len(plant.image_names(device)) - images in ((1, 2) if under_way else (1,))
+        assert {one["state"] for one in statuses(device).values()} <= ENDED
         left = [path for path in device.contents() if "/.ansible/tmp/" in path]
         assert left == [], "what killed plays put there goes with the next"
     print("\n".join(outcomes))

@@ -32,9 +32,12 @@ class PackReader:
     def fetch(self, pack: str, offset: int, length: int, image: str) -> bytes:
         """Return a range of a pack, from the trash if it has been moved there.
 
+        The trash is looked into only when the pack is not in its place; then in both once more, since a rollover that
+        sees that it is needed moves it back.
+
         :raises ChunkMissing: when the pack is gone or too short.
         """
-        for places in (self._in_use, self._trashed):  # the trash is looked into only when the pack is not in its place
+        for places in (self._in_use, self._trashed, self._in_use, self._trashed_now):
             for path in places(pack):
                 try:
                     data = self._storage.get(path, offset, length)
@@ -84,6 +87,10 @@ class PackReader:
 
     def _in_use(self, pack: str) -> List[str]:
         return [fmt.pack_path(self._directory.device, pack)]
+
+    def _trashed_now(self, pack: str) -> List[str]:
+        self._moved.pop(pack, None)
+        return self._trashed(pack)
 
     def _trashed(self, pack: str) -> List[str]:
         if pack not in self._moved:

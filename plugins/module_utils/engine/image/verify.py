@@ -175,7 +175,7 @@ class _Check:
 
     def _pack_problems(self, packs: Dict[str, str]) -> Iterator[str]:
         """What is wrong with each pack (name and path), in order; some are read and hashed at a time."""
-        calls = (partial(self._problem, path, pack, "The pack %s" % pack) for pack, path in packs.items())
+        calls = (partial(self._pack_problem, pack, path) for pack, path in packs.items())
         hashers = _HASHERS if self.storage.parallel_calls == 1 else _HASHERS_OVER_A_LINE
         with ThreadPoolExecutor(hashers, thread_name_prefix="pack hasher") as executor:
             yield from in_order(executor, calls, 2 * hashers + 1)
@@ -209,9 +209,21 @@ class _Check:
         for entry in self.directory.trash():
             if entry.pack == pack and entry.sequence is not None:
                 return self.directory.path(fmt.TRASH, entry.file_name)
+        place = fmt.pack_path(self.directory.device, pack)
+        if self.storage.exists(place):
+            return place  # whoever else missed it was quicker
         self.problems.append("The pack %s is missing." % pack)
         self.lacks_packs = True
         return None
+
+    def _pack_problem(self, pack: str, path: str) -> str:
+        """Hash a pack; a rollover may move it to the trash and, when it sees that it is needed, back."""
+        name = "The pack %s" % pack
+        try:
+            return self._damage(path, pack, name)
+        except StorageNotFound:
+            moved = self._path_of_missing(pack)
+        return self._problem(moved, pack, name) if moved is not None else ""  # that it is missing was said
 
     def _file_problem(self, listed: Tuple[str, str]) -> str:
         name, digest = listed
@@ -220,10 +232,13 @@ class _Check:
     def _problem(self, path: str, digest: str, name: str) -> str:
         """Say what is wrong with a file, "" when it is whole."""
         try:
-            if hash_pieces(self.storage.read(path, 0, fmt.MAX_PACK_BYTES + 1)) == digest:
-                return ""
+            return self._damage(path, digest, name)
         except StorageNotFound:
             return "%s is missing." % name
+
+    def _damage(self, path: str, digest: str, name: str) -> str:
+        if hash_pieces(self.storage.read(path, 0, fmt.MAX_PACK_BYTES + 1)) == digest:
+            return ""
         return "%s is damaged: its SHA-256 is wrong." % name
 
 

@@ -26,7 +26,7 @@ from .smb_errors import (
     SHARING_VIOLATION,
     from_status,
 )
-from .smb_link import Handle, LinkLost, Refused, SmbLink
+from .smb_link import Handle, LinkLost, Opening, Refused, SmbLink
 from .smb_login import SmbConnector, parse_unc
 from .smb_transfer import pull, push
 from .turns import Turns
@@ -102,7 +102,7 @@ class SmbStorage(Storage):
     def _opened(
         self, path: str, access: int, disposition: int = link_of.OPEN, options: int = 0
     ) -> Iterator[Tuple[SmbLink, Handle]]:
-        """Open for the length of a block; the server must also have closed it well."""
+        """Open for the length of a block. What closing deletes must also have been closed well."""
         link = self._connected()
         handle = link.open(self._local(path), access, disposition, options)
         try:
@@ -110,7 +110,10 @@ class SmbStorage(Storage):
         except BaseException:
             link.close_quietly(handle)
             raise
-        link.close(handle)
+        if access & link_of.DELETE:
+            link.close(handle)
+        else:
+            link.let_go(handle)
 
     def _local(self, path: str) -> str:
         inside = check_path(path).replace("/", "\\")
@@ -120,13 +123,12 @@ class SmbStorage(Storage):
         target = self._local(path)
         with self._errors("writing", path):
             link = self._connected_to_write()
-            if not replace and self._is_there(link, target):
-                raise StorageExists(path=path, storage=self.description)
             self._sweep(link)
             temporary = "%s.%s%s" % (target, secrets.token_hex(4), PARTIAL_SUFFIX)
-            access = link_of.WRITE | link_of.DELETE
-            handle = link.open(temporary, access, link_of.CREATE, link_of.ONLY_FILE)
+            is_there, handle = self._looked_and_made(link, target, temporary, replace)
             try:
+                if is_there:
+                    raise StorageExists(path=path, storage=self.description)
                 size_bytes = self._push(link, handle, data, gate)
                 link.flush(handle)
                 self._publish(link, handle, target, replace)
@@ -134,8 +136,25 @@ class SmbStorage(Storage):
             except BaseException:
                 self._drop(link, handle, temporary)
                 raise
-            link.close(handle)
+            link.let_go(handle)
         return size_bytes
+
+    def _looked_and_made(self, link: SmbLink, target: str, temporary: str, replace: bool) -> Tuple[bool, Handle]:
+        """Return whether the target is there already (which ``replace`` does not ask), and the new file; in one round trip."""
+        access = link_of.WRITE | link_of.DELETE
+        try:
+            looking = None if replace else link.send_open(target, 0)
+            creating = link.send_open(temporary, access, link_of.CREATE, link_of.ONLY_FILE)
+            try:
+                is_there = looking is not None and self._was_there(link, looking)
+            except Refused:
+                self._drop(link, link.opened(creating), temporary)
+                raise
+            return is_there, link.opened(creating)
+        except LinkLost:
+            with self._lock:
+                self._debris.append(temporary)
+            raise
 
     @staticmethod
     def _push(link: SmbLink, handle: Handle, data: Iterable[bytes], gate: Optional[SendGate]) -> int:
@@ -147,10 +166,14 @@ class SmbStorage(Storage):
                 raise Refused(QUOTA_EXCEEDED) from None
             raise
 
+    @classmethod
+    def _is_there(cls, link: SmbLink, target: str, options: int = 0) -> bool:
+        return cls._was_there(link, link.send_open(target, 0, link_of.OPEN, options))
+
     @staticmethod
-    def _is_there(link: SmbLink, target: str, options: int = 0) -> bool:
+    def _was_there(link: SmbLink, looking: Opening) -> bool:
         try:
-            link.close(link.open(target, 0, link_of.OPEN, options))
+            link.let_go(link.opened(looking))
         except Refused as refused:
             if refused.status in ABSENT:
                 return False
@@ -205,7 +228,7 @@ class SmbStorage(Storage):
                 yield piece
         finally:
             pieces.close()
-            link.close_quietly(handle)
+            link.let_go(handle)
 
     def _open_file(self, link: SmbLink, path: str) -> Handle:
         try:
@@ -244,13 +267,14 @@ class SmbStorage(Storage):
         old, new = self._local(source), self._local(destination)
         with self._errors("renaming", source):
             link = self._connected()
+            link.settle()
             handle = link.open(old, link_of.WRITE | link_of.DELETE)
             try:
                 self._rename(link, handle, new, destination)
                 if handle.kind is EntryKind.FILE:
                     link.flush(handle)
             finally:
-                link.close_quietly(handle)
+                link.let_go(handle)
 
     def _rename(self, link: SmbLink, handle: Handle, new: str, destination: str) -> None:
         try:
@@ -271,7 +295,7 @@ class SmbStorage(Storage):
             link = self._connected_to_write()
             try:
                 if exclusive:
-                    link.close(link.open(target, 0, link_of.CREATE, link_of.ONLY_DIRECTORY))
+                    link.let_go(link.open(target, 0, link_of.CREATE, link_of.ONLY_DIRECTORY))
                 elif target:
                     _make_tree(link, target)
             except Refused as refused:
@@ -283,6 +307,7 @@ class SmbStorage(Storage):
         options = link_of.ONLY_DIRECTORY
         with self._errors("removing the directory", path):
             with self._opened(path, link_of.DELETE, options=options) as (link, handle):
+                link.settle()
                 link.delete_on_close(handle)
 
     def space(self) -> Optional[Space]:
@@ -294,7 +319,7 @@ class SmbStorage(Storage):
             try:
                 return link.space(handle)
             finally:
-                link.close_quietly(handle)
+                link.let_go(handle)
 
     def _nearest(self, link: SmbLink) -> Optional[Handle]:
         """Open the root, or the directory above it that is there: on what it lies the root will lie. None where that may
@@ -321,10 +346,10 @@ class SmbStorage(Storage):
 def _make_tree(link: SmbLink, target: str) -> None:
     """Open or make a directory; those above it only where they are missing."""
     try:
-        link.close(link.open(target, 0, link_of.OPEN_OR_CREATE, link_of.ONLY_DIRECTORY))
+        link.let_go(link.open(target, 0, link_of.OPEN_OR_CREATE, link_of.ONLY_DIRECTORY))
     except Refused as refused:
         above = target.rpartition("\\")[0]
         if refused.status != PATH_NOT_FOUND or not above:
             raise
         _make_tree(link, above)
-        link.close(link.open(target, 0, link_of.OPEN_OR_CREATE, link_of.ONLY_DIRECTORY))
+        link.let_go(link.open(target, 0, link_of.OPEN_OR_CREATE, link_of.ONLY_DIRECTORY))

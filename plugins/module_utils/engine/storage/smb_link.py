@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import struct
-from typing import Any, Callable, List, NamedTuple, Optional, Tuple
+from collections import deque
+from typing import Any, Callable, Deque, List, NamedTuple, Optional, Tuple
 
 from .._libraries import smbprotocol
 from ..errors import StorageAnswerInvalid, StorageProtectionRefused
@@ -26,6 +27,7 @@ _FULL_DIRECTORY, _RENAME, _DISPOSITION, _FULL_SIZE = 2, 10, 13, 7
 _FLUSH_SECONDS = 180.0
 _LOG_OFF_SECONDS = 5.0
 _LISTING_BYTES = 1 << 16
+_MAX_LET_GO = 16
 _MAX_ENTRIES = 200000
 _ENTRY_HEAD = struct.Struct("<II32xQQIII")  # FileFullDirectoryInformation [MS-FSCC 2.4.14]
 _MAX_FILE_BYTES = (1 << 63) - 1
@@ -51,6 +53,14 @@ class Handle(NamedTuple):
     size_bytes: int
 
 
+class Opening(NamedTuple):
+    """A request to open something that was sent and not answered yet."""
+
+    open: Any
+    answer: Callable[[Any], Any]
+    request: Any
+
+
 class SmbLink:
     """Used by several threads at once. After :class:`LinkLost` it is ``dead``."""
 
@@ -68,6 +78,7 @@ class SmbLink:
         self._description = description
         self._requests = smbprotocol("open")
         self._refusal = smbprotocol("exceptions").SMBResponseException
+        self._let_go: Deque[Tuple[Callable[[Any], Any], Any]] = deque()
         if min(self.max_read_bytes, self.max_write_bytes) < 4096:
             raise self.invalid("it negotiates requests of less than 4096 bytes")
 
@@ -116,8 +127,12 @@ class SmbLink:
 
     def open(self, path: str, access: int, disposition: int = OPEN, options: int = 0) -> Handle:
         """Open ``path`` (names joined by a backslash); a link is opened itself, never what it points at."""
+        return self.opened(self.send_open(path, access, disposition, options))
+
+    def send_open(self, path: str, access: int, disposition: int = OPEN, options: int = 0) -> Opening:
+        """Ask for what :meth:`open` asks for; :meth:`opened` waits for the answer."""
         opened = self._requests.Open(self._tree, path)
-        self._call(
+        message, answer = self._call(
             opened.create,
             _IMPERSONATION,
             access | READ_ATTRIBUTES | SYNCHRONIZE,
@@ -125,12 +140,17 @@ class SmbLink:
             _SHARE_ALL,
             disposition,
             options | _THE_LINK_ITSELF,
+            send=False,
         )
-        attributes, size_bytes = int(opened.file_attributes), int(opened.end_of_file)
+        return Opening(opened, answer, self.send(message))
+
+    def opened(self, opening: Opening) -> Handle:
+        self._call(opening.answer, opening.request)
+        attributes, size_bytes = int(opening.open.file_attributes), int(opening.open.end_of_file)
         if size_bytes > _MAX_FILE_BYTES:
             raise self.invalid("a file of %d bytes" % size_bytes)
         kind = _kind(attributes)
-        return Handle(opened, kind, size_bytes if kind is EntryKind.FILE else 0)
+        return Handle(opening.open, kind, size_bytes if kind is EntryKind.FILE else 0)
 
     def close(self, handle: Handle) -> None:
         self._call(handle.open.close)
@@ -141,6 +161,30 @@ class SmbLink:
             self.close(handle)
         except (LinkLost, Refused):
             return
+
+    def let_go(self, handle: Handle) -> None:
+        """Close what nothing depends on any more, without a round trip; :meth:`settle` waits for the answers."""
+        try:
+            message, answer = handle.open.close(send=False)
+            self._let_go.append((answer, self.send(message)))
+        except (LinkLost, Refused):
+            return  # the server closes what a lost link had open
+        self._settle(_MAX_LET_GO)
+
+    def settle(self) -> None:
+        """Wait until everything let go is closed: a directory with open files in it can't be renamed or removed."""
+        self._settle(0)
+
+    def _settle(self, most_left: int) -> None:
+        while len(self._let_go) > most_left:
+            try:
+                answer, request = self._let_go.popleft()
+            except IndexError:
+                return  # another thread took the last one
+            try:
+                self._call(answer, request)
+            except (LinkLost, Refused):
+                continue
 
     def send_write(self, handle: Handle, data: bytes, offset_bytes: int) -> Any:
         message, dummy = handle.open.write(data, offset_bytes, send=False)
