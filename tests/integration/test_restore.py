@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Tuple
 
 import pytest
-from engine.errors import EngineError, ImageDamaged
+from engine.errors import EngineError, ImageDamaged, RestoreTargetChanged
 from engine.image import format as fmt
 from engine.image.reader import DiskReader, ImageReader
 from engine.restore.restore import plan, restore, sentences
 from engine.restore.target import MARKER_BYTES, Target
 from engine.storage.directory import DirectoryStorage
 from support.filled import MIB, empty, run
+from support.refusing import check_sentence
 from support.restoring import MARK, damageable, flip_byte, image_two, partitioned, refused, same_in_use
 from support.small_runs import CHUNK, DEVICE, SmallDisk, make_small, run_image
 
@@ -70,6 +71,28 @@ def test_larger_target_keeps_its_size_and_its_end(storage: DirectoryStorage, mem
     assert target.read_bytes() == disk.expected() + bytes(3 * MIB)
 
 
+@pytest.mark.parametrize("was_there", [True, False])
+def test_what_comes_onto_the_target_after_the_plan_is_not_overwritten(
+    was_there: bool, storage: DirectoryStorage, memory_path: Path
+) -> None:
+    """Between both lies the proof of everything that is stored: hours, over a slow line."""
+    disk = partitioned()
+    image = run_image(storage, disk).image
+    target = memory_path / "target"
+    if was_there:
+        empty(target, len(disk.data))
+
+    def comes(phase: str, dummy_done: int, dummy_total: int) -> None:
+        if phase == "verifying":
+            with open(empty(target, len(disk.data)), "r+b") as file:
+                file.write(b"somebody's")
+
+    with pytest.raises(RestoreTargetChanged) as caught:
+        restore(storage, DEVICE, image, {"disk0": str(target)}, progress=comes)
+    check_sentence(caught.value)
+    assert target.read_bytes() == b"somebody's".ljust(len(disk.data), b"\0")
+
+
 def test_maps_that_cannot_be_meant(storage: DirectoryStorage, memory_path: Path) -> None:
     made = image_two(storage)
     target, other = empty(memory_path / "target", 10 * MIB), memory_path / "other"
@@ -113,7 +136,8 @@ def test_one_wrong_target_leaves_all_of_them_alone(storage: DirectoryStorage, me
     wrong.write_bytes(b"data" * MIB)
     refused("R102", partial(restore, storage, DEVICE, made.image, targets), good, wrong)
     holder = Target(str(wrong))
-    holder.open_for_writing(MIB)
+    holder.open_for_writing()
+    holder.grow(MIB)
     refused("R100", partial(restore, storage, DEVICE, made.image, targets, overwrite=True), good, wrong)
     holder.close()
     restore(storage, DEVICE, made.image, targets, overwrite=True)

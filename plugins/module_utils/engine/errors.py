@@ -465,6 +465,12 @@ class RestoreSectorSizeDiffers(RestoreError):
     hint = "The partition table would not fit: take a disk with the same sector size."
 
 
+class RestoreTargetChanged(RestoreError):
+    code = "R106"
+    message = "{target} is not what it was when the restore was planned: {reason}."
+    hint = "Nothing was written to it. Find out who works with it, check that it is the right disk, then run again."
+
+
 class RestoreWriteFailed(RestoreError):
     code = "R105"
     message = "Writing {length_bytes} bytes at byte {offset_bytes} of {target} failed: {reason}."

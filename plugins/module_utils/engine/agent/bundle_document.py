@@ -20,7 +20,7 @@ MAX_PART_BYTES = 256 << 20
 _MAX_PARTS = 200
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+_-]{0,63}")
 _PLATFORM = re.compile(r"[a-z0-9]+-[a-z0-9_]+-[a-z]+-cp3[0-9]{1,2}")
-_NUMBERS = re.compile(r"[0-9]+(\.[0-9]+){1,2}")
+_NUMBERS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){1,2}")
 _PART_NAME = re.compile(r"engine\.zip|[0-9A-Za-z][0-9A-Za-z._+-]{1,240}\.whl")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

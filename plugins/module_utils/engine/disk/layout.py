@@ -14,7 +14,8 @@ from .mbr import Mbr, read_mbr
 from .signatures import array_member
 from .source import BlockSource
 
-_EMBEDDING_BYTES = 1 << 20  # boot loaders live between the table and the first partition
+# Boot loaders live between the table and the first partition: most within 1 MiB, those of ARM boards within 16.
+_EMBEDDING_BYTES = 64 << 20
 _EBR_GAP_SECTORS = 63
 _DYNAMIC = 0x42
 _EXTENDED_TYPES = frozenset(["05", "0f", "85"])
@@ -144,6 +145,7 @@ def _from_mbr(source: BlockSource, mbr: Mbr) -> DiskLayout:
 
 
 def _embedding(source: BlockSource, partitions: List[Partition]) -> ExtentSet:
+    """What is not used for it reads as zeros and costs nothing."""
     first = min((partition.start_bytes for partition in partitions), default=_EMBEDDING_BYTES)
     return ExtentSet([(0, min(first, _EMBEDDING_BYTES, source.size_bytes))])
 

@@ -14,6 +14,7 @@ from .source import BlockSource
 _ENTRY = struct.Struct("<B3sB3sII")
 _EXTENDED = frozenset([0x05, 0x0F, 0x85])
 _MAX_LOGICAL = 128
+_EMPTY = 0x00
 PROTECTIVE = 0xEE
 
 
@@ -53,9 +54,12 @@ def read_mbr(source: BlockSource) -> Optional[Mbr]:
     entries = _entries(sector)
     if any(flag not in (0, 0x80) for flag, dummy, dummy_start, dummy_count in entries):
         return None
-    used = [(number, entry) for number, entry in enumerate(entries, 1) if entry[1] != 0 and entry[3] != 0]
+    # Linux has a partition wherever there is a size, whatever its type [block/partitions/msdos.c].
+    used = [(number, entry) for number, entry in enumerate(entries, 1) if entry[3] != 0]
     if not used:
         return None
+    if all(entry[1] == _EMPTY for dummy, entry in used):
+        raise PartitionTableInvalid(path=source.path, reason="it has partitions, but none of them has a type")
     total = source.size_bytes // source.sector_bytes
     partitions, tables = [], [0]
     protective = any(entry[1] == PROTECTIVE for dummy, entry in used)
@@ -72,6 +76,8 @@ def read_mbr(source: BlockSource) -> Optional[Mbr]:
 def _read_logical(
     source: BlockSource, base: int, length: int, total: int, partitions: List[MbrEntry], tables: List[int]
 ) -> None:
+    """Follow the chain as Linux does: any entry of a record may be the link, those before and behind it are partitions
+    [block/partitions/msdos.c, parse_extended]."""
     position = base
     seen: Set[int] = set()
     number = 5
@@ -86,15 +92,20 @@ def _read_logical(
             raise PartitionTableInvalid(path=source.path, reason="an extended boot record is missing")
         tables.append(position)
         entries = _entries(sector)
-        flag, type_code, start, count = entries[0]
-        if type_code and count:
+        links = [entry for entry in entries if entry[1] in _EXTENDED and entry[3]]
+        for place, (flag, type_code, start, count) in enumerate(entries):
+            if type_code in _EXTENDED or not count:
+                continue
+            if place >= 2 and not base <= position + start <= position + start + count <= base + length:
+                continue  # some systems leave anything there
             _check(source, position + start, count, total)
             partitions.append(MbrEntry(number, position + start, count, type_code, flag == 0x80))
             number += 1
-        dummy_flag, next_type, next_start, next_count = entries[1]
-        if next_type not in _EXTENDED or not next_count:
+        if len(links) > 1:
+            raise PartitionTableInvalid(path=source.path, reason="an extended boot record leads to two others")
+        if not links:
             return
-        position = base + next_start
+        position = base + links[0][2]
 
 
 def _entries(sector: bytes) -> List[Tuple[int, int, int, int]]:

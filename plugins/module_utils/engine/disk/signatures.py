@@ -39,16 +39,19 @@ _OTHERS = (
     (65600, b"_BHRfS_M", "btrfs"),
     (1024, b"\x10\x20\xf5\xf2", "F2FS"),
     (32, b"NXSB", "APFS"),
-    (1024, b"H+", "HFS+"),
-    (1024, b"HX", "HFS+"),
+    (1024, b"H+\x00\x04", "HFS+"),
+    (1024, b"HX\x00\x05", "HFS+"),
     (32769, b"CD001", "ISO 9660"),
     (32769, b"BEA01", "UDF"),
     (65588, b"ReIsEr", "ReiserFS"),
     (32768, b"JFS1", "JFS"),
     (0, b"hsqs", "SquashFS"),
     (4120, bytes.fromhex("c68573f64e1a45ca8265f57f48ba6d81"), "bcache"),
+    (4120, bytes.fromhex("c68573f666ce90a9d96a60cf803df7ef"), "bcachefs"),
     (0, b"dmvdo001", "VDO"),
 )
+_ZFS_RING, _ZFS_RING_BYTES, _ZFS_STEP_BYTES = 128 << 10, 128 << 10, 1024  # of the first label
+_ZFS_MAGIC = struct.pack("<Q", 0x00BAB10C)
 _RAID_MAGIC = struct.pack("<I", 0xA92B4EFC)
 _RAID_MAGICS = (_RAID_MAGIC, _RAID_MAGIC[::-1])  # versions before 1 are in the order of the machine that made them
 _INTEL, _DDF = b"Intel Raid ISM Cfg Sig. ", b"\xde\x11\xde\x11"
@@ -67,7 +70,20 @@ def recognise(source: BlockSource) -> str:
     journal = _at(source, 1024, 1024)
     if len(journal) == 1024 and is_journal(journal):
         return "the journal of an ext file system"
-    return container(source) or _first(source, _OTHERS)
+    return container(source) or system(source)
+
+
+def system(source: BlockSource) -> str:
+    """Name the file system or cache that is on a volume and that no parser understands, "" when there is none."""
+    return _first(source, _OTHERS) or _zfs(source)
+
+
+def _zfs(source: BlockSource) -> str:
+    """Any uberblock of the first label [ZFS On-Disk Specification, section 1.3]; either order of bytes."""
+    ring = _at(source, _ZFS_RING, _ZFS_RING_BYTES)
+    magics = (_ZFS_MAGIC, _ZFS_MAGIC[::-1])
+    found = any(ring[place : place + 8] in magics for place in range(0, len(ring), _ZFS_STEP_BYTES))
+    return "ZFS" if found else ""
 
 
 def array_member(source: BlockSource) -> str:

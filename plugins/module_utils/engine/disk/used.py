@@ -15,11 +15,13 @@ from .filesystems.registry import detect
 from .layout import DiskLayout, Partition
 from .overlay import Piece, on_disk
 from .patterns import Pattern
-from .signatures import BY_TYPE, container, recognise
+from .signatures import BY_TYPE, container, recognise, system
 from .source import BlockSource, WindowSource
 
 _ALWAYS_ROLES = frozenset(["efi", "bios-boot", "microsoft-reserved", "dynamic-database"])
 _SMALL_BOOT_BYTES = 1 << 30
+_OWN_NAMES = {"xfs": "XFS", "exfat": "exFAT"}  # what a system that a parser understands is called among signatures
+_MUCH_BEHIND_BYTES = 64 << 20
 
 
 class PlannedVolume(NamedTuple):
@@ -161,6 +163,9 @@ def _plan_part(
     warnings: List[str] = []
     if file_system is not None and volume.trusted and part.state is not VolumeState.LIVE:
         extents, found, remarks = _leave_out(file_system, extents, exclude, part.mount_points)
+        behind_bytes = part.source.size_bytes - file_system.end_bytes
+        if behind_bytes > _MUCH_BEHIND_BYTES:
+            remarks = [*remarks, "its file system ends %d bytes before it; they are imaged too." % behind_bytes]
         warnings += ["%s: %s" % (_name(disk, volume), remark) for remark in remarks]
         volume = volume._replace(
             in_use_bytes=extents.total_bytes, left_out_bytes=volume.in_use_bytes - extents.total_bytes
@@ -208,18 +213,31 @@ def _plan_volume(
             # Nothing that is recognised is expected in the reserved partitions.
             unknown = "" if role in ("microsoft-reserved", "bios-boot") else "no file system was recognised"
             return whole._replace(kind=kind, reason=_named("it holds %s", kind) or unknown), everything, None
+        other = system(window)
+        if other and other != _OWN_NAMES.get(file_system.kind):
+            # One of them is what an earlier use of the volume has left. Which one, nobody can tell.
+            return (
+                whole._replace(reason="%s and %s both claim the volume" % (file_system.kind, other)),
+                everything,
+                None,
+            )
         answer = file_system.used(part.state)
     except DiskError as error:
         return whole._replace(reason=str(error)), everything, None
+    extents = answer.extents
+    if answer.trusted:
+        # What others keep behind a file system belongs to it: hash trees of dm-verity, metadata of DRBD.
+        behind = ExtentSet([(file_system.end_bytes, max(0, window.size_bytes - file_system.end_bytes))])
+        extents = extents.union(behind)
     planned = whole._replace(
         kind=file_system.kind,
         label=file_system.label,
         uuid=file_system.uuid,
-        in_use_bytes=answer.extents.total_bytes,
+        in_use_bytes=extents.total_bytes,
         trusted=answer.trusted,
         reason=answer.reason,
     )
-    return planned, answer.extents, file_system
+    return planned, extents, file_system
 
 
 def _named(words: str, name: str) -> str:

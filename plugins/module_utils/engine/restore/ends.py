@@ -10,7 +10,7 @@ the next start would make the restored disk a member of a RAID that is long gone
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import List, NamedTuple
 
 from ..disk.extents import Extent
 from ..disk.layout import read_layout
@@ -40,6 +40,7 @@ class TargetEnd(NamedTuple):
     cleared: Extent
     unused_bytes: int
     has_gpt: bool
+    partition_starts: List[int]  # in bytes: boot sectors of volumes
 
 
 def end_of(reader: DiskReader, target_bytes: int) -> TargetEnd:
@@ -48,4 +49,6 @@ def end_of(reader: DiskReader, target_bytes: int) -> TargetEnd:
     layout = read_layout(ImageSource(reader))
     partitions_end = max((one.start_bytes + one.length_bytes for one in layout.partitions), default=0)
     start = min(max(size_bytes - _MARKS_BYTES, partitions_end), size_bytes)
-    return TargetEnd(Extent(start, size_bytes - start), size_bytes - reader.size_bytes, layout.scheme == "gpt")
+    starts = [one.start_bytes for one in layout.partitions]
+    unused_bytes = size_bytes - reader.size_bytes
+    return TargetEnd(Extent(start, size_bytes - start), unused_bytes, layout.scheme == "gpt", starts)

@@ -15,6 +15,7 @@ from ..errors import (
     RestoreMapInvalid,
     RestoreSectorSizeDiffers,
     RestoreTargetBusy,
+    RestoreTargetChanged,
     RestoreTargetHoldsData,
     RestoreTargetTooSmall,
 )
@@ -235,7 +236,10 @@ def _write_disks(planned: List[PlannedDisk], progress: Progress) -> List[Restore
     bodies: List[_Body] = []
     try:
         for disk in planned:
-            disk.target.open_for_writing(disk.reader.size_bytes)
+            disk.target.open_for_writing()
+        for disk in planned:
+            _look_again(disk)
+            disk.target.grow(disk.reader.size_bytes)
         # Every disk keeps its marker until all are written: so a restore of several disks goes on with each of them.
         for disk in planned:
             bodies.append(_write_body(disk, partial(_tell_place, progress, before_bytes, total_bytes)))
@@ -255,6 +259,20 @@ def _write_disks(planned: List[PlannedDisk], progress: Progress) -> List[Restore
     ]
 
 
+def _look_again(disk: PlannedDisk) -> None:
+    """Between the plan and the first write lies the proof of the image, on a slow line hours: the target is still as it was.
+
+    :raises RestoreTargetChanged: when it is not.
+    """
+    target = disk.target
+    found = target.marker()
+    if disk.resumes != (found == disk.marker):
+        raise RestoreTargetChanged(target=target.path, reason="another restore has begun or ended on it")
+    data = "" if disk.resumes or disk.data else target.data_found()
+    if data:
+        raise RestoreTargetChanged(target=target.path, reason=data)
+
+
 def _tell_place(progress: Progress, before_bytes: int, total_bytes: int, place_bytes: int) -> None:
     progress("writing", before_bytes + place_bytes, total_bytes)
 
@@ -266,7 +284,7 @@ def _write_body(disk: PlannedDisk, reached: Callable[[int], None]) -> _Body:
     target.sync()
     if not disk.blank and disk.end.cleared.length_bytes:
         target.write(disk.end.cleared.start_bytes, bytes(disk.end.cleared.length_bytes))
-    last = _boot_areas(reader)
+    last = _boot_areas(reader, disk.end.partition_starts)
     held: Dict[int, Optional[bytes]] = {}
     held_bytes = 0
     written = kept = 0
@@ -293,8 +311,9 @@ def _write_body(disk: PlannedDisk, reached: Callable[[int], None]) -> _Body:
     return _Body(held, written, kept)
 
 
-def _boot_areas(reader: DiskReader) -> ExtentSet:
-    """What makes the disk a disk with volumes: both ends, and the first chunk of everything that follows a gap."""
+def _boot_areas(reader: DiskReader, partition_starts: List[int]) -> ExtentSet:
+    """What makes the disk a disk with volumes: both ends, the first bytes of every partition, and the first chunk of
+    everything that follows a gap (volumes inside of partitions)."""
     size = reader.size_bytes
     ends = ExtentSet([(0, min(_LAST_BYTES, size)), (max(0, size - _LAST_BYTES), min(_LAST_BYTES, size))])
     starts = ExtentSet(
@@ -302,7 +321,8 @@ def _boot_areas(reader: DiskReader) -> ExtentSet:
         for extent in reader.extents()
         if extent.start_bytes % _LAST_BYTES == 0
     )
-    return ends.union(starts)
+    boots = ExtentSet((start, MARKER_BYTES) for start in partition_starts)
+    return ends.union(starts).union(boots)
 
 
 def _write_last(disk: PlannedDisk, held: Dict[int, Optional[bytes]]) -> _Ends:

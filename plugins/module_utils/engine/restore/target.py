@@ -12,7 +12,7 @@ import stat
 from typing import List, Optional, Tuple
 
 from ..disk.source import FileSource
-from ..errors import DiskAccessDenied, DiskNotFound, RestoreTargetBusy, RestoreWriteFailed
+from ..errors import DiskAccessDenied, DiskNotFound, RestoreTargetBusy, RestoreTargetChanged, RestoreWriteFailed
 
 _PROBE_BYTES = 4 << 20  # at both ends: a disk whose table was lost still has its first volume at 1 MiB
 _SAMPLES, _SAMPLE_BYTES = 64, 64 << 10  # in between: a second on a slow disk
@@ -20,6 +20,7 @@ _MARKER = b"plantops.imaging restore in progress\n"
 MARKER_BYTES = 512
 _BLKROGET = 0x125E  # linux/fs.h: not zero when a block device is read-only
 _DENIED = frozenset([errno.EACCES, errno.EPERM, errno.EROFS])
+_GONE = frozenset([errno.ENOENT, errno.EEXIST, errno.ENXIO, errno.ENODEV])
 _NO_ROOM = frozenset([errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)])
 
 
@@ -48,7 +49,7 @@ class Target:
         if not (stat.S_ISBLK(mode) or stat.S_ISREG(mode)):
             raise DiskNotFound(path=path)
         self.exists, self.is_device = True, stat.S_ISBLK(mode)
-        self.identity = (status.st_rdev,) if self.is_device else (status.st_dev, status.st_ino)
+        self.identity = _identity(status)
         with FileSource(path) as source:
             self.size_bytes, self.sector_bytes = source.size_bytes, source.sector_bytes
 
@@ -97,33 +98,61 @@ class Target:
             first = source.read(0, MARKER_BYTES)
         return first if first.startswith(_MARKER) else b""
 
-    def open_for_writing(self, size_bytes: int) -> None:
-        """Open; a plain file is created or grown to ``size_bytes``, sparse.
+    def open_for_writing(self) -> None:
+        """Open what was looked at; a plain file that was not there is created.
 
+        :raises RestoreTargetChanged: when something else has its name now.
         :raises RestoreTargetBusy: when the kernel refuses exclusive use of the device.
         :raises DiskAccessDenied: when it is read-only, or not ours to write to.
-        :raises RestoreWriteFailed: when there is no room for a file of that size.
         """
         flags = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         try:
-            self._descriptor = os.open(self.path, flags | (os.O_EXCL if self.is_device else os.O_CREAT), 0o600)
+            how = (os.O_EXCL if self.is_device else 0) if self.exists else os.O_CREAT | os.O_EXCL
+            self._descriptor = os.open(self.path, flags | how, 0o600)
+            self._refuse_another(self._descriptor)
             if self.is_device:
                 self._refuse_read_only(self._descriptor)
             else:
                 self._lock_file(self._descriptor)
             self._forget_cache(self._descriptor)
-            if not self.is_device and os.fstat(self._descriptor).st_size < size_bytes:
-                os.ftruncate(self._descriptor, size_bytes)
+        except RestoreTargetChanged:
+            self.close()
+            raise
         except OSError as error:
-            if self._descriptor is not None:
-                self.close()
+            self.close()
             if error.errno in _DENIED:
                 raise DiskAccessDenied(path=self.path, reason=error.strerror) from error
+            if error.errno in _GONE:
+                raise RestoreTargetChanged(target=self.path, reason=error.strerror) from error
             if error.errno in _NO_ROOM:
                 raise RestoreWriteFailed(
-                    target=self.path, offset_bytes=0, length_bytes=size_bytes, reason=error.strerror
+                    target=self.path, offset_bytes=0, length_bytes=0, reason=error.strerror
                 ) from error
             raise RestoreTargetBusy(target=self.path, reason=error.strerror) from error
+
+    def grow(self, size_bytes: int) -> None:
+        """Make a plain file at least so large, sparse.
+
+        :raises RestoreWriteFailed: when there is no room for a file of that size.
+        """
+        try:
+            if not self.is_device and os.fstat(self._open()).st_size < size_bytes:
+                os.ftruncate(self._open(), size_bytes)
+        except OSError as error:
+            raise RestoreWriteFailed(
+                target=self.path, offset_bytes=0, length_bytes=size_bytes, reason=error.strerror
+            ) from error
+
+    def _refuse_another(self, descriptor: int) -> None:
+        if not self.exists:
+            return
+        status = os.fstat(descriptor)
+        if _identity(status) != self.identity:
+            raise RestoreTargetChanged(target=self.path, reason="another disk or file has its name now")
+        size_bytes = os.lseek(descriptor, 0, os.SEEK_END)
+        if size_bytes != self.size_bytes:
+            reason = "it has %d bytes now, not %d" % (size_bytes, self.size_bytes)
+            raise RestoreTargetChanged(target=self.path, reason=reason)
 
     def _refuse_read_only(self, descriptor: int) -> None:
         """Linux opens a write-protected device for writing and fails at the first write, which may be too late."""
@@ -151,7 +180,11 @@ class Target:
             raise OSError(errno.EBUSY, "another restore writes to it") from None
 
     def read(self, offset_bytes: int, length_bytes: int) -> bytes:
-        return os.pread(self._open(), length_bytes, offset_bytes)
+        """Return what is there, b"" where it can't be read: then it is written, which a disk takes for another sector."""
+        try:
+            return os.pread(self._open(), length_bytes, offset_bytes)
+        except OSError:
+            return b""
 
     def write(self, offset_bytes: int, data: bytes) -> None:
         self.write_pieces(offset_bytes, [data])
@@ -196,6 +229,22 @@ class Target:
         if self._descriptor is None:
             raise AssertionError("the target is not open")
         return self._descriptor
+
+
+def _identity(status: os.stat_result) -> Tuple[object, ...]:
+    if stat.S_ISBLK(status.st_mode):
+        return (status.st_rdev, _disk_sequence(status.st_rdev))
+    return (status.st_dev, status.st_ino)
+
+
+def _disk_sequence(device_number: int) -> str:
+    """A number that no other disk gets that comes under the same name (Linux 5.15 and newer), "" where there is none."""
+    base = "/sys/dev/block/%d:%d" % (os.major(device_number), os.minor(device_number))
+    for path in (base + "/diskseq", base + "/../diskseq"):  # of a disk; of the disk that a partition is on
+        lines = _lines(path)
+        if lines:
+            return lines[0]
+    return ""
 
 
 def _lines(path: str) -> List[str]:

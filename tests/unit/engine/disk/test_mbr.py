@@ -100,3 +100,38 @@ def test_any_entries_give_partitions_inside_the_disk_or_an_error(first: bytes, s
     for partition in found.partitions if found else []:
         assert partition.start_lba > 0
         assert partition.start_lba + partition.sectors <= _SECTORS
+
+
+def numbers(source: MemorySource) -> List[Tuple[int, int, int]]:
+    found = read_mbr(source)
+    assert found is not None
+    return [(one.number, one.start_lba, one.sectors) for one in found.partitions]
+
+
+def test_the_link_of_an_extended_record_may_stand_anywhere() -> None:
+    """Linux walks all four entries: data first, then the first link [block/partitions/msdos.c]."""
+    source = disk(
+        (0, table((0, 0x05, 1000, 2000))),
+        (1000, table((0, 0x05, 500, 500), (0, 0x83, 10, 100))),
+        (1500, table((0, 0x83, 10, 50), (0, 0x82, 100, 60), (0, 0x83, 200, 70))),
+    )
+    assert numbers(source) == [(1, 1000, 2000), (5, 1010, 100), (6, 1510, 50), (7, 1600, 60), (8, 1700, 70)]
+
+
+def test_rubbish_in_the_last_entries_of_an_extended_record_is_no_partition() -> None:
+    source = disk(
+        (0, table((0, 0x05, 1000, 2000))),
+        (1000, table((0, 0x83, 10, 100), (0, 0, 0, 0), (0, 0x61, 9000, 10), (0, 0x61, 10, 9000))),
+    )
+    assert numbers(source) == [(1, 1000, 2000), (5, 1010, 100)]
+
+
+def test_two_links_are_not_guessed_at() -> None:
+    source = disk((0, table((0, 0x05, 1000, 2000))), (1000, table((0, 0x05, 500, 500), (0, 0x0F, 900, 100))))
+    assert "leads to two others" in reason(source)
+
+
+def test_what_has_a_size_is_a_partition_whatever_its_type() -> None:
+    source = disk((0, table((0x80, 0x83, 100, 500), (0, 0x00, 700, 300))))
+    assert numbers(source) == [(1, 100, 500), (2, 700, 300)]
+    assert "none of them has a type" in reason(disk((0, table((0, 0x00, 700, 300)))))

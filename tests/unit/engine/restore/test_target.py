@@ -5,20 +5,80 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from typing import Callable
 
 import pytest
-from engine.errors import RestoreTargetBusy
+from engine.errors import RestoreTargetBusy, RestoreTargetChanged
 from engine.restore.target import Target
+from support.filled import run
 
 
 def test_two_restores_into_one_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "disk.img"
-    first, second = Target(str(path)), Target(str(path))
-    first.open_for_writing(1 << 20)
+    first, planned_with_it = Target(str(path)), Target(str(path))
+    first.open_for_writing()
     with pytest.raises(RestoreTargetBusy, match="another restore writes to it"):
-        second.open_for_writing(1 << 20)
+        Target(str(path)).open_for_writing()
+    with pytest.raises(RestoreTargetChanged, match="File exists"):
+        planned_with_it.open_for_writing()
     first.close()
-    second.open_for_writing(1 << 20)
+    second = Target(str(path))
+    second.open_for_writing()
+    second.grow(1 << 20)
     second.close()
     assert path.stat().st_size == 1 << 20
+
+
+def test_a_target_that_another_took_the_name_of_is_not_opened(tmp_path: Path) -> None:
+    path, other = tmp_path / "disk.img", tmp_path / "other.img"
+    for one in (path, other):
+        one.write_bytes(bytes(4096))
+    target = Target(str(path))
+    other.rename(path)
+    with pytest.raises(RestoreTargetChanged, match="another disk or file has its name now"):
+        target.open_for_writing()
+    target = Target(str(path))
+    path.unlink()
+    with pytest.raises(RestoreTargetChanged, match="No such file"):
+        target.open_for_writing()
+    assert not path.exists()
+    path.write_bytes(bytes(4096))
+    target = Target(str(path))
+    path.write_bytes(bytes(8192))
+    with pytest.raises(RestoreTargetChanged, match="8192 bytes now, not 4096"):
+        target.open_for_writing()
+
+
+@pytest.mark.root
+def test_a_device_that_was_replugged_is_another_one(tmp_path: Path, need: Callable[..., None]) -> None:
+    need("losetup")
+    for name in ("first", "second"):
+        (tmp_path / name).write_bytes(bytes(1 << 20))
+    loop = run("losetup", "-f", "--show", tmp_path / "first").strip()
+    try:
+        target = Target(loop)
+        run("losetup", "-d", loop)
+        run("losetup", loop, tmp_path / "second")
+        with pytest.raises(RestoreTargetChanged, match="another disk or file has its name now"):
+            target.open_for_writing()
+        again = Target(loop)
+        again.open_for_writing()
+        again.close()
+    finally:
+        run("losetup", "-d", loop)
+
+
+def test_what_can_not_be_read_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "disk.img"
+    path.write_bytes(bytes(4096))
+    target = Target(str(path))
+    target.open_for_writing()
+
+    def fails(*dummy: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("engine.restore.target.os.pread", fails)
+    assert target.read(0, 512) == b""
+    target.close()

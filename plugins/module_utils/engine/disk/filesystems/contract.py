@@ -128,6 +128,7 @@ class FileSystem(ABC):
     uuid: str  # as blkid shows it, "" when there is none
     cluster_bytes: int
     source: BlockSource
+    end_bytes: int  # where it ends on its volume; what lies behind is somebody else's
     always_left_out: ClassVar[Tuple[str, ...]] = ()  # patterns of files whose content no image of such a volume holds
 
     @classmethod

@@ -67,6 +67,7 @@ class Exfat(FileSystem):
         self.heap_start = heap * self._sector_bytes
         if not sectors or sectors * self._sector_bytes > source.size_bytes:
             raise self.invalid("it is larger than its volume")
+        self.end_bytes = sectors * self._sector_bytes
         if fat_offset < 24 or heap < fat_offset + fat_length * self._fats:
             raise self.invalid("its regions overlap")
         if not 0 < clusters <= _MAX_CLUSTERS or clusters > ((sectors - heap) >> cluster_shift):

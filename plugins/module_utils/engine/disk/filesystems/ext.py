@@ -17,6 +17,7 @@ from ..bitmaps import set_runs
 from ..extents import ExtentSet
 from ..source import BlockSource
 from .contract import MAX_EXTENTS, FileSystem, FileTree, UsedMap, VolumeState, whole
+from .crc16 import crc16
 from .crc32c import crc32c
 from .ext_groups import BLOCK_UNINIT, Group, Groups, extents_of
 
@@ -58,6 +59,7 @@ class Ext(FileSystem):
         blocks_high = struct.unpack_from("<I", superblock, 336)[0]
         self._backup_groups = struct.unpack_from("<II", superblock, 588)
         has_seed = self._incompat & _INCOMPAT_CSUM_SEED
+        self._volume_id = superblock[104:120]
         self._sum_seed = (
             struct.unpack_from("<I", superblock, 624)[0] if has_seed else ~crc32c(superblock[104:120]) & 0xFFFFFFFF
         )
@@ -69,6 +71,7 @@ class Ext(FileSystem):
         self._ratio = self.cluster_bytes // self.block_bytes
         is_64bit = bool(self._incompat & _INCOMPAT_64BIT)
         self.block_count = blocks_low | (blocks_high << 32 if is_64bit else 0)
+        self.end_bytes = self.block_count * self.block_bytes
         self._descriptor_bytes = descriptor_bytes if is_64bit else 32
         self._first_meta_bg = first_meta_bg if self._incompat & _INCOMPAT_META_BG else None
         self._inode_blocks = -(-self._inodes_per_group * inode_size // self.block_bytes)
@@ -149,7 +152,23 @@ class Ext(FileSystem):
             for index in range(min(per_block, self.group_count - number)):
                 groups.add(data, index * self._descriptor_bytes, self._descriptor_bytes >= 64)
                 self._check_group(groups[number + index])
+                start = index * self._descriptor_bytes
+                self._check_flags(number + index, groups[number + index], data[start : start + self._descriptor_bytes])
         return groups
+
+    def _check_flags(self, number: int, group: Group, descriptor: bytes) -> None:
+        """That a group holds nothing but metadata is believed where the descriptor's own sum agrees."""
+        if not self._has_group_sums or not group.flags & BLOCK_UNINIT:
+            return
+        place = number.to_bytes(4, "little")
+        if self._ro_compat & _RO_METADATA_CSUM:
+            wanted = crc32c(place + descriptor[:30] + bytes(2) + descriptor[32:], self._sum_seed ^ 0xFFFFFFFF)
+            wanted = ~wanted & 0xFFFF
+        else:
+            behind = descriptor[32:] if self._incompat & _INCOMPAT_64BIT else b""
+            wanted = crc16(self._volume_id + place + descriptor[:30] + behind)
+        if wanted != int.from_bytes(descriptor[30:32], "little"):
+            raise self._invalid("the checksum of the descriptor of group %d is wrong: run fsck" % number)
 
     def _check_group(self, group: Group) -> None:
         if any(not 0 < place < self.block_count for place in group[:3]):

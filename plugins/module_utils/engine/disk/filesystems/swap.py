@@ -25,6 +25,7 @@ class Swap(FileSystem):
     def __init__(self, source: BlockSource, page_bytes: int, suspended: bool) -> None:
         self.source = source
         self.cluster_bytes = page_bytes
+        self.end_bytes = source.size_bytes
         self._suspended = suspended
         self.uuid = str(uuid.UUID(bytes=source.read(1036, 16)))
 

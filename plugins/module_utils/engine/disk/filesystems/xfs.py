@@ -72,6 +72,7 @@ class Xfs(FileSystem):
         if self.has_crc and not sum_is_right(source.read(0, self.sector_bytes), 224):
             raise self.invalid("the checksum of its superblock is wrong")
         self.cluster_bytes = self.block_bytes
+        self.end_bytes = self.block_count * self.block_bytes
         self.uuid = str(uuid.UUID(bytes=superblock[32:48]))
         self.label = superblock[108:120].split(b"\0")[0].decode("utf-8", "replace")
 
