@@ -52,7 +52,20 @@ def once(answer: Answer) -> Handler:
 
 
 def test_names_that_lead_elsewhere_are_dropped(against: Any) -> None:
-    rows = [b"..", b".", b"../evil", b"a/b", b"/etc/passwd", b"a\0b", b"\xff\xfe", b"", b"good", b"con", b"link"]
+    rows = [
+        b"x" * 256,
+        b"..",
+        b".",
+        b"../evil",
+        b"a/b",
+        b"/etc/passwd",
+        b"a\0b",
+        b"\xff\xfe",
+        b"",
+        b"good",
+        b"con",
+        b"link",
+    ]
     answer = names(*[(row, LINK if row == b"link" else FILE, 5) for row in rows])
     found = {entry.name: entry for entry in against({wire.READDIR: once(answer)}).list("")}
     assert set(found) == {"good", "con", "link"}
@@ -70,6 +83,19 @@ def test_listings_without_end(against: Any, monkeypatch: pytest.MonkeyPatch) -> 
         against({wire.READDIR: lambda stub, body: dots}).list("")
     with pytest.raises(StorageUnreachable):
         against({wire.READDIR: lambda stub, body: names()}).list("")
+
+
+def test_answers_that_nobody_waits_for_yet_are_bounded(against: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that is waited for comes last; a megabyte comes for each of the others."""
+    monkeypatch.setattr("engine.storage.sftp_session._MAX_WAITING_BYTES", 8 << 20)
+    asked: List[bytes] = []
+
+    def read(stub: Stub, body: bytes) -> Answer:
+        asked.append(body)
+        return None if len(asked) == 1 else (wire.NAME, bytes((1 << 20) - 100))
+
+    with pytest.raises(StorageUnreachable, match="more than was asked for"):
+        against({wire.READ: read, wire.LSTAT: lambda stub, body: (wire.ATTRS, attributes(FILE, 1 << 30))}).get("file")
 
 
 def test_files_are_read_no_further_than_asked_for(against: Any) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 import time
 from typing import Any, Dict, Iterator, List
 
@@ -15,7 +16,7 @@ from engine.errors import StorageError, StorageFailed, StorageNotFound, StorageP
 from engine.storage import sftp_packets as wire
 from engine.storage.sftp import SftpStorage
 from engine.storage.sftp_calls import above
-from support.sftp_stub import LINK, Answer, Handler, Stub, StubServer, attributes, status
+from support.sftp_stub import FILE, LINK, Answer, Handler, Stub, StubServer, attributes, status
 
 DATA = bytes(100_000)  # four writes of 32 KiB, far below what is sent before an answer is waited for
 ANSWERS: Dict[int, Answer] = {
@@ -30,13 +31,23 @@ ANSWERS: Dict[int, Answer] = {
 }
 
 
+def answering(answer: Answer) -> Handler:
+    return lambda stub, body: answer
+
+
 class Recorded:
     """A server that writes down what it is asked, by kind."""
 
-    def __init__(self, answers: Dict[int, Answer], extensions: tuple = (b"fsync@openssh.com",)) -> None:
+    def __init__(
+        self,
+        answers: Dict[int, Answer],
+        extensions: tuple = (b"fsync@openssh.com",),
+        calls_itself: str = "SSH-2.0-OpenSSH_9.2",
+    ) -> None:
         self.kinds: List[int] = []
         handlers = {kind: self._handler(kind, answer) for kind, answer in {**ANSWERS, **answers}.items()}
-        self.server = StubServer(type("Recording", (Stub,), {"handlers": handlers, "extensions": extensions}))
+        stub = type("Recording", (Stub,), {"handlers": handlers, "extensions": extensions})
+        self.server = StubServer(stub, calls_itself=calls_itself)
 
     def _handler(self, kind: int, answer: Answer) -> Handler:
         def handler(stub: Stub, body: bytes) -> Answer:
@@ -60,8 +71,9 @@ def recorded(answers: Dict[int, Answer], **more: Any) -> Iterator[Any]:
         yield one, storage
 
 
-def test_a_file_is_synced_and_closed_before_it_gets_its_name() -> None:
-    with recorded({}) as (one, storage):
+@pytest.mark.parametrize("calls_itself", ["SSH-2.0-OpenSSH_9.2", "SSH-2.0-SFTPGo_2.6"])
+def test_a_file_is_synced_and_closed_before_it_gets_its_name(calls_itself: str) -> None:
+    with recorded({}, calls_itself=calls_itself) as (one, storage):
         assert storage.put("file", [DATA]) == len(DATA)
         assert one.asked(wire.RENAME, 1) == [
             wire.LSTAT,
@@ -88,6 +100,71 @@ def test_what_is_refused_at_the_end_gets_no_name_and_is_closed_once_and_removed(
         assert kinds.count(wire.CLOSE) == 1
         assert wire.RENAME not in kinds
         assert kinds.index(wire.CLOSE) < kinds.index(wire.REMOVE)
+
+
+def test_only_an_openssh_is_asked_to_sync_before_it_has_taken_everything() -> None:
+    """Another may write with several threads, and offer the same extension: it refuses the last write after all."""
+    with recorded({wire.WRITE: status(wire.FAILURE)}, calls_itself="SSH-2.0-SFTPGo_2.6") as (one, storage):
+        with pytest.raises(StorageFailed):
+            storage.put("file", [DATA])
+        assert wire.EXTENDED not in one.asked(wire.REMOVE, 1)
+
+
+@pytest.mark.parametrize("refusals", [1, 2, 1000])
+def test_a_refused_rename_of_what_replaces_is_tried_again(refusals: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without posix-rename the old file is gone by then; a scanner that looks at the new one holds it for a moment."""
+    monkeypatch.setattr("engine.storage.sftp._LOOK_AGAIN_SECONDS", 0.01)
+    left = [refusals + 1]  # the first rename finds the old file there
+
+    def rename(stub: Stub, body: bytes) -> Answer:
+        left[0] -= 1
+        return status(wire.FAILURE if left[0] >= 0 else wire.OK)
+
+    there = (wire.ATTRS, attributes(FILE, 5))
+    stub = type(
+        "Refusing",
+        (Stub,),
+        {
+            "handlers": {
+                **{kind: answering(answer) for kind, answer in ANSWERS.items()},
+                wire.LSTAT: lambda stub, body: there,
+                wire.RENAME: rename,
+            }
+        },
+    )
+    with StubServer(stub) as server, SftpStorage(server.settings()) as storage:
+        if refusals < 1000:
+            assert storage.put("file", [DATA], replace=True) == len(DATA)
+            return
+        with pytest.raises(StorageFailed):
+            storage.put("file", [DATA], replace=True)
+
+
+@pytest.mark.parametrize("opened", [3, 100, 200_000])
+def test_a_file_that_was_replaced_before_it_was_opened_is_read_as_it_is(opened: int) -> None:
+    """The look saw 100 bytes; what was opened then is another file."""
+    content = bytes(range(256)) * (opened // 256 + 1)
+
+    def read(stub: Stub, body: bytes) -> Answer:
+        offset, length = struct.unpack_from(">QI", body, 4 + len(b"handle"))
+        piece = content[:opened][offset : offset + length]
+        return (wire.DATA, wire.string(piece)) if piece else status(wire.EOF)
+
+    handlers = {wire.READ: read, wire.FSTAT: lambda stub, body: (wire.ATTRS, attributes(FILE, opened))}
+    with StubServer(type("Replaced", (Stub,), {"handlers": handlers})) as server:
+        with SftpStorage(server.settings()) as storage:
+            assert storage.get("file") == content[:opened]
+            assert storage.get("file", 2, 50) == content[:opened][2:52]
+
+
+def test_what_was_opened_and_is_no_file_is_not_read() -> None:
+    handlers = {
+        wire.FSTAT: lambda stub, body: (wire.ATTRS, attributes(0o010644)),
+        wire.READ: lambda stub, body: status(wire.EOF),
+    }
+    with StubServer(type("Fifo", (Stub,), {"handlers": handlers})) as server:
+        with SftpStorage(server.settings()) as storage, pytest.raises(StorageNotFound):
+            storage.get("file")
 
 
 def test_data_that_fails_in_the_middle_is_closed_once_and_removed() -> None:

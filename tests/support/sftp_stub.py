@@ -110,7 +110,14 @@ class Stub(paramiko.SubsystemHandler):
 class StubServer:
     """Listens on loopback; ``subsystem`` answers SFTP."""
 
-    def __init__(self, subsystem: Any = Stub, arguments: Tuple[Any, ...] = (), interactive: bool = False) -> None:
+    def __init__(
+        self,
+        subsystem: Any = Stub,
+        arguments: Tuple[Any, ...] = (),
+        interactive: bool = False,
+        calls_itself: str = "SSH-2.0-Stub_1.0",
+    ) -> None:
+        self._calls_itself = calls_itself
         self._key = paramiko.ECDSAKey.generate()
         self._subsystem = (subsystem, *arguments)
         self._interactive = interactive
@@ -122,6 +129,7 @@ class StubServer:
     def _accept(self) -> None:
         for client in accepted(self._listener):
             transport = paramiko.Transport(client)
+            transport.local_version = self._calls_itself
             transport.add_server_key(self._key)
             transport.set_subsystem_handler("sftp", *self._subsystem)
             self._transports.append(transport)

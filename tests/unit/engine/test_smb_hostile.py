@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 import threading
+import time
 from typing import Any, Iterator, List
 
 import pytest
 from engine.errors import StorageAnswerInvalid
 from engine.storage.contract import Entry, EntryKind
-from engine.storage.smb_connection import AnswerUnprotected, _guarded_class
+from engine.storage.smb_connection import AnswerUnprotected, RequestTimedOut, _guarded_class, open_connection
 from engine.storage.smb_errors import NO_MORE_FILES, Place, from_login, from_share, from_status
 from engine.storage.smb_link import Handle, Refused, SmbLink
 from engine.storage.smb_transfer import pull, push
@@ -88,6 +90,8 @@ def test_an_honest_listing() -> None:
         listing(entry("a/b")),
         listing(entry("")),
         listing(entry("a\0b")),
+        listing(entry("a" * 256)),
+        struct.pack("<HHI", 9, 72, 200) + entry("a" * 20, following=72) + entry("b" * 20),
         listing(entry("a", size_bytes=(1 << 64) - 1)),
         struct.pack("<HHI", 9, 72, 10) + entry("a"),
         struct.pack("<HHI", 9, 72, 1 << 31) + entry("a"),
@@ -203,3 +207,16 @@ def test_every_status_is_a_sentence() -> None:
     }
     assert codes == {"S102", "S103", "S104", "S105", "S106", "S111", "S123", "S124", "S127", "S128"}
     assert from_status(place, "reading", "x" * 300, 0xC0000033).code == "S127"
+
+
+def test_a_server_that_accepts_and_says_nothing_leaves_no_thread_and_no_socket() -> None:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        threads, descriptors = set(threading.enumerate()), len(os.listdir("/proc/self/fd"))
+        for dummy in range(3):
+            with pytest.raises(RequestTimedOut):
+                open_connection("127.0.0.1", listener.getsockname()[1], 0.3)
+        deadline = time.monotonic() + 10
+        while set(threading.enumerate()) > threads and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert set(threading.enumerate()) <= threads
+        assert len(os.listdir("/proc/self/fd")) <= descriptors

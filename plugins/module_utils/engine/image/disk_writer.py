@@ -114,6 +114,8 @@ class DiskWriter:
                 count = self.root.chunks_of(number)
                 self._store(number, Segment(count), self._worker.in_use(number, count))
         self._settle()
+        if any(needed < 0 for needed in self._needed.values()):
+            self._in_doubt = True  # the previous index said too little of a pack
         for name in lost:  # every reference to them has been replaced
             self._needed.pop(name, None)
         self._recount_if_in_doubt()

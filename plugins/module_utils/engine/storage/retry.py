@@ -108,9 +108,10 @@ class RetryingStorage(Storage):
             left = None if length_bytes is None else length_bytes - done
             try:
                 for piece in self.inner.read(path, offset_bytes + done, left):
-                    done += len(piece)
-                    patience = _Patience(self)
+                    # Nothing may be raised between counting a piece and handing it out: it would be passed over.
+                    patience.renew()
                     self._succeeded(None)
+                    done += len(piece)
                     yield piece
                 return
             except StorageError as error:
@@ -188,7 +189,12 @@ class RetryingStorage(Storage):
         with self._lock:
             self._down_since = None
             self._has_answered = True
+            self._given_up = None
         return answer
+
+    def answered(self) -> None:
+        """The server has said something, if only that it knows no such name."""
+        self._succeeded(None)
 
     def wait(self, error: StorageError, since: float, seconds: float) -> None:
         """Wait before the next try; raise ``error`` when the time is over."""
@@ -221,6 +227,10 @@ class _Patience:
     def __init__(self, storage: RetryingStorage) -> None:
         storage.check()
         self._storage = storage
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew: what was asked for makes headway."""
         self._since = 0.0
         self.failures = 0
         self._answers = 0
@@ -228,6 +238,8 @@ class _Patience:
     def bear(self, error: StorageError) -> None:
         """Wait for the next try, or raise ``error`` when there is to be none."""
         if not error.retry:
+            if isinstance(error, (StorageNotFound, StorageExists)):
+                self._storage.answered()
             raise error
         if not self.failures:
             self._since = self._storage.now()

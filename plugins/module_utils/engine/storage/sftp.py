@@ -35,14 +35,16 @@ from .contract import (
 from .sftp_calls import SftpCalls, remote_name
 from .sftp_channels import Channels
 from .sftp_connect import SftpConnector, describe, parse_url
-from .sftp_packets import Attributes, PacketInvalid
+from .sftp_packets import Attributes, PacketInvalid, Reply
+from .sftp_reading import read_opened
 from .sftp_session import SessionLost
-from .sftp_transfer import receive, send
+from .sftp_transfer import send
 from .turns import Turns
 
 TIMEOUT_SECONDS = 60.0
 _MAX_ENTRIES = 200_000
 _MAX_LISTING_SECONDS = 600.0
+_MAX_NAME = 255
 _LISTINGS_IN_FLIGHT = 4
 _LOOKS = 3
 _LOOK_AGAIN_SECONDS = 0.02
@@ -105,9 +107,10 @@ class SftpStorage(Storage):
         is_closed = False
 
         def finish() -> List[int]:
-            """An OpenSSH works off what it is asked about a file in order, so that nothing waits for the last bytes twice."""
+            """An OpenSSH works off what it is asked about a file in order, so that nothing waits for the last bytes twice.
+            Others may offer the same and write with several threads: they are asked when they have taken everything."""
             nonlocal is_closed
-            if "fsync@openssh.com" not in calls.session.extensions:
+            if not calls.session.is_openssh or "fsync@openssh.com" not in calls.session.extensions:
                 return []
             is_closed = True
             fsync = calls.session.request(wire.EXTENDED, wire.string(b"fsync@openssh.com"), handle)
@@ -122,6 +125,9 @@ class SftpStorage(Storage):
                 calls.forget(wire.CLOSE, handle)
             raise
         if not is_closed:
+            if "fsync@openssh.com" in calls.session.extensions:
+                fsync = wire.string(b"fsync@openssh.com") + handle
+                calls.done(calls.call(wire.EXTENDED, fsync), "writing", path)
             # A server over NFS or a quota may say only now that what it took has found no room.
             calls.done(calls.call(wire.CLOSE, handle), "writing", path)
         return size_bytes
@@ -142,8 +148,20 @@ class SftpStorage(Storage):
             # Version 3 has no rename that replaces. Between the two the name is free, so both are sent at once and a
             # reader looks more than once; the new bytes are whole and durable already, so that nothing is lost.
             removed, reply = calls.both((wire.REMOVE, remote_name(target)), (wire.RENAME, names))
-            calls.done(removed, "replacing", path)
+            if calls.status(reply)[0] != wire.OK:
+                calls.done(removed, "replacing", path)
+                reply = self._rename_again(calls, names)
         calls.done(reply, "writing", path)
+
+    @staticmethod
+    def _rename_again(calls: SftpCalls, names: bytes) -> Reply:
+        """The old file is gone: a moment's refusal (a scanner that looks at the new one) must not take this one, too."""
+        for dummy in range(_LOOKS):
+            time.sleep(_LOOK_AGAIN_SECONDS)
+            reply = calls.call(wire.RENAME, names)
+            if calls.status(reply)[0] == wire.OK:
+                break
+        return reply
 
     @staticmethod
     def _publish_by_link(calls: SftpCalls, names: bytes, temporary: str) -> bool:
@@ -161,13 +179,7 @@ class SftpStorage(Storage):
         try:
             if length_bytes is not None and length_bytes <= 0:
                 return
-            left = length_bytes
-            if there.size_bytes is not None:
-                rest = max(0, there.size_bytes - offset_bytes)
-                left = rest if left is None else min(left, rest)
-            yield from receive(
-                calls.session, handle, offset_bytes, left, lambda reply: calls.done(reply, "reading", path)
-            )
+            yield from read_opened(calls, self.description, path, there, handle, offset_bytes, length_bytes)
         except (SessionLost, PacketInvalid) as error:
             calls.lost(error)
         finally:
@@ -431,7 +443,7 @@ def _entry(named: Tuple[bytes, bytes, Attributes]) -> Optional[Entry]:
         name = raw.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    if not name or name in (".", "..") or "/" in name or "\0" in name:
+    if not name or len(name) > _MAX_NAME or name in (".", "..") or "/" in name or "\0" in name:
         return None
     if found.mode is None:
         kind = _KINDS.get(line[:1], EntryKind.OTHER)

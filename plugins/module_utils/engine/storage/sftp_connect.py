@@ -127,13 +127,15 @@ class SftpConnector:
         A server takes a bounded number of bytes that it has not acknowledged on each channel (OpenSSH: 2 MiB), which over a
         long way is what limits a channel.
         """
-        if "OpenSSH" not in str(self._transport.remote_version):
+        if not _is_openssh(self._transport):
             return None
         try:
             channel = self._transport.open_session(_WINDOW_BYTES, _PACKET_BYTES, timeout=_CONNECT_SECONDS)
             with _closed_after(_CONNECT_SECONDS, channel):
                 channel.invoke_subsystem("sftp")
-                return SftpSession(channel, channel.close, self._timeout_seconds)
+                session = SftpSession(channel, channel.close, self._timeout_seconds)
+            session.is_openssh = True
+            return session
         except (paramiko().SSHException, EOFError, OSError, SessionLost):
             return None
 
@@ -171,7 +173,9 @@ class SftpConnector:
             channel.invoke_subsystem("sftp")
             transport.set_keepalive(_KEEPALIVE_SECONDS)
             self._transport = transport
-            return SftpSession(channel, transport.close, self._timeout_seconds)
+            session = SftpSession(channel, transport.close, self._timeout_seconds)
+            session.is_openssh = _is_openssh(transport)
+            return session
         except (ssh_error, EOFError, OSError, SessionLost) as error:
             if transport.is_active() and transport.is_authenticated():
                 raise StorageFailed(
@@ -326,3 +330,7 @@ def describe(address: SftpAddress) -> Tuple[str, str]:
     """Return the name of the storage in messages, and its root on the server."""
     root = address.path
     return "sftp://%s%s" % (address.server, root if root.startswith("/") else "/~/" + root), root
+
+
+def _is_openssh(transport: Any) -> bool:
+    return "OpenSSH" in str(transport.remote_version)

@@ -15,7 +15,7 @@ import itertools
 import struct
 import threading
 import time
-from typing import Any, Callable, Dict, Iterable, Set
+from typing import Any, Callable, Dict, Iterable, Set, Tuple
 
 from . import sftp_packets as wire
 from .sftp_packets import PacketInvalid, Reply
@@ -26,6 +26,7 @@ _DEFAULT_PIECE_BYTES = 32768  # what every server must take (draft, section 3)
 _MAX_PIECE_BYTES = 255 << 10
 _MAX_EXTENSIONS = 64
 _PATIENCE = 10
+_MAX_WAITING_BYTES = 128 << 20  # of answers that nobody has taken yet; sixteen readers ask for half of it at most
 
 
 class SessionLost(Exception):
@@ -45,11 +46,13 @@ class SftpSession:
         self._is_reading = False
         self._expected: Set[int] = set()
         self._abandoned: Set[int] = set()
-        self._answers: Dict[int, Reply] = {}
+        self._answers: Dict[int, Tuple[Reply, int]] = {}
+        self._waiting_bytes = 0
         self._buffer = bytearray()
         self._lost = ""
         self._last_answer = 0.0
         self.extensions: Dict[str, bytes] = {}
+        self.is_openssh = False
         self.read_piece_bytes = _DEFAULT_PIECE_BYTES
         self.write_piece_bytes = _DEFAULT_PIECE_BYTES
         channel.settimeout(timeout_seconds)
@@ -110,7 +113,7 @@ class SftpSession:
             with self._condition:
                 while True:
                     if request in self._answers:
-                        return self._answers.pop(request)
+                        return self._take(request)
                     self._check()
                     deadline = min(
                         max(started, self._last_answer) + self._timeout_seconds,
@@ -129,8 +132,15 @@ class SftpSession:
         """Nobody will wait for these: their answers are dropped when they come."""
         with self._condition:
             for request in requests:
-                if self._answers.pop(request, None) is None:
+                if request in self._answers:
+                    self._take(request)
+                else:
                     self._abandoned.add(request)
+
+    def _take(self, request: int) -> Reply:
+        reply, size_bytes = self._answers.pop(request)
+        self._waiting_bytes -= size_bytes
+        return reply
 
     def lose(self, reason: str) -> SessionLost:
         """Close the connection; every later call fails. Returns the error to raise."""
@@ -165,7 +175,10 @@ class SftpSession:
                 if number in self._abandoned:
                     self._abandoned.remove(number)
                 else:
-                    self._answers[number] = reply
+                    self._answers[number] = reply, len(data)
+                    self._waiting_bytes += len(data)
+                    if self._waiting_bytes > _MAX_WAITING_BYTES:
+                        raise self.lose("it answers with more than was asked for")
         finally:
             with self._condition:
                 self._is_reading = False

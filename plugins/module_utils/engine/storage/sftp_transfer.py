@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Callable, Deque, Iterable, Iterator, List, NamedTuple, Optional
+from typing import Callable, Deque, Generator, Iterable, List, NamedTuple, Optional
 
 from . import sftp_packets as wire
 from .contract import READ_SIZE_BYTES, SendGate
@@ -65,7 +65,7 @@ class _Asked(NamedTuple):
 
 def receive(
     session: SftpSession, handle: bytes, offset_bytes: int, length_bytes: Optional[int], check: Check
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """Yield the bytes of the open file ``handle`` from ``offset_bytes``, at most ``length_bytes``, until its end."""
     name = wire.string(handle)
     pending: Deque[_Asked] = deque()

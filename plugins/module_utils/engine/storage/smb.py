@@ -126,15 +126,20 @@ class SmbStorage(Storage):
             self._sweep(link)
             temporary = "%s.%s%s" % (target, secrets.token_hex(4), PARTIAL_SUFFIX)
             is_there, handle = self._looked_and_made(link, target, temporary, replace)
+            is_published = False
             try:
                 if is_there:
                     raise StorageExists(path=path, storage=self.description)
                 size_bytes = self._push(link, handle, data, gate)
                 link.flush(handle)
                 self._publish(link, handle, target, replace)
+                is_published = True
                 link.flush(handle)  # the name too
             except BaseException:
-                self._drop(link, handle, temporary)
+                if is_published:
+                    link.close_quietly(handle)  # the handle is now that of the file itself
+                else:
+                    self._drop(link, handle, temporary)
                 raise
             link.let_go(handle)
         return size_bytes

@@ -39,7 +39,13 @@ def open_connection(server: str, port: int, timeout_seconds: float) -> Any:
     logging.getLogger("smbprotocol").addHandler(logging.NullHandler())  # its own last resort writes to stderr
     connection = _guarded_class()(uuid.uuid4(), server, port, require_signing=True)
     connection.request_seconds = timeout_seconds
-    connection.connect(timeout=timeout_seconds)
+    try:
+        connection.connect(timeout=timeout_seconds)
+    except BaseException:
+        # The library leaves a thread that reads, and the socket that it reads from.
+        if connection.transport is not None:
+            connection.disconnect(False)
+        raise
     return connection
 
 

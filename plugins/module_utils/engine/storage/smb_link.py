@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections import deque
 from typing import Any, Callable, Deque, List, NamedTuple, Optional, Tuple
 
 from .._libraries import smbprotocol
-from ..errors import StorageAnswerInvalid, StorageProtectionRefused
+from ..errors import StorageAnswerInvalid, StorageError, StorageProtectionRefused
 from .contract import Entry, EntryKind, Space
 from .smb_connection import AnswerUnprotected
 from .smb_errors import LINK_GONE, NO_MORE_FILES, NO_SUCH_FILE
@@ -29,6 +30,8 @@ _LOG_OFF_SECONDS = 5.0
 _LISTING_BYTES = 1 << 16
 _MAX_LET_GO = 16
 _MAX_ENTRIES = 200000
+_MAX_LISTING_SECONDS = 600.0
+_MAX_NAME_BYTES = 510  # 255 units of UTF-16 [MS-FSCC 2.1.5]
 _ENTRY_HEAD = struct.Struct("<II32xQQIII")  # FileFullDirectoryInformation [MS-FSCC 2.4.14]
 _MAX_FILE_BYTES = (1 << 63) - 1
 
@@ -112,7 +115,7 @@ class SmbLink:
         if not self.dead:
             try:
                 self._call(self._session.disconnect, False, timeout=_LOG_OFF_SECONDS)
-            except (LinkLost, Refused):
+            except (LinkLost, Refused, StorageError):
                 self.dead = True
         self.kill()
 
@@ -255,6 +258,7 @@ class SmbLink:
         """
         entries: List[Entry] = []
         first = True
+        deadline = time.monotonic() + _MAX_LISTING_SECONDS
         while True:
             message, dummy = handle.open.query_directory("*", _FULL_DIRECTORY, 0, 0, _LISTING_BYTES, send=False)
             try:
@@ -265,7 +269,7 @@ class SmbLink:
                 raise
             before = len(entries)
             self._parse_entries(content, entries)
-            if len(entries) > _MAX_ENTRIES or (len(entries) == before and not first):
+            if time.monotonic() > deadline or len(entries) > _MAX_ENTRIES or (len(entries) == before and not first):
                 raise self.invalid("a directory of more than %d names or without an end" % _MAX_ENTRIES)
             first = False
 
@@ -274,7 +278,7 @@ class SmbLink:
         while True:
             following, dummy, size_bytes, dummy, attributes, length, dummy = self._unpack(_ENTRY_HEAD, content, offset)
             start = offset + _ENTRY_HEAD.size
-            if start + length > len(content) or size_bytes > _MAX_FILE_BYTES:
+            if start + length > len(content) or length > _MAX_NAME_BYTES or size_bytes > _MAX_FILE_BYTES:
                 raise self.invalid("a directory entry reaches out of its answer")
             name = content[start : start + length].decode("utf-16-le", "replace")
             if name not in (".", ".."):
@@ -284,7 +288,7 @@ class SmbLink:
                 entries.append(Entry(name, kind, size_bytes if kind is EntryKind.FILE else 0))
             if not following:
                 return
-            if following < _ENTRY_HEAD.size:
+            if following < _ENTRY_HEAD.size + length:
                 raise self.invalid("directory entries that overlap")
             offset += following
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator, List
+from typing import Any, Callable, Iterator, List, Optional
 
 import pytest
 from engine.errors import (
@@ -150,6 +150,38 @@ def test_waits_grow_and_end_with_the_limit() -> None:
     troubled.storage.list("")
     troubled.fail("before", AWAY, 5)
     assert troubled.storage.list("") == []
+
+
+def test_a_read_that_goes_on_loses_nothing_when_another_call_gives_up() -> None:
+    """The calls of several threads give up together; one that makes headway is not concerned, and no piece is passed over."""
+    troubled = Troubled(100.0)
+    pieces = [bytes([number]) * 10 for number in range(4)]
+
+    class Pieces(MemoryStorage):
+        def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
+            data = b"".join(super().read(path, offset_bytes, length_bytes))
+            yield from (data[start : start + 10] for start in range(0, len(data), 10))
+
+    storage = RetryingStorage(Pieces(), 100.0, sleep=troubled._sleep, clock=lambda: troubled.now)
+    storage.inner.put("file", pieces)
+    reading = storage.read("file")
+    got = [next(reading)]
+    for dummy in range(3):
+        storage._given_up, storage._given_up_at = AWAY, troubled.now  # what a call of another thread leaves
+        got.append(next(reading))
+    assert got == pieces
+    assert list(reading) == []
+    assert storage.list("")[0].name == "file", "what is in reach is not given up"
+
+
+def test_an_answer_is_an_answer_if_only_that_nothing_is_there() -> None:
+    troubled = Troubled(3600.0)
+    with pytest.raises(StorageNotFound):
+        troubled.storage.stat("file")
+    troubled.fail("before", AWAY, 10_000)
+    with pytest.raises(StorageUnreachable):
+        troubled.storage.list("")
+    assert troubled.now > 3000
 
 
 def test_a_cancelled_run_does_not_wait() -> None:
