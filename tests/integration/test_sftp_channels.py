@@ -14,6 +14,7 @@ import pytest
 from engine.errors import StorageUnreachable
 from engine.storage.retry import RetryingStorage
 from engine.storage.sftp import SftpStorage
+from engine.storage.sftp_session import SessionLost, SftpSession
 from support.proftpd_server import proftpd
 from support.proxy import Proxy
 from support.sftp_server import SftpServer
@@ -115,3 +116,23 @@ def test_a_closed_storage_has_closed_its_channels(tmp_path: Path) -> None:
         assert not any(calls.session.is_alive for calls in beside)
         with pytest.raises(StorageUnreachable):
             storage.put("late", [b"x"])
+
+
+def test_a_session_whose_channel_cannot_be_closed_is_lost_all_the_same() -> None:
+    """Closing a channel beside the first sends a message, over a line that was cut: EOFError, not one of the catalogue."""
+
+    class Dead:
+        def settimeout(self, dummy: float) -> None:
+            pass
+
+        def send(self, data: bytes) -> int:
+            return len(data)
+
+        def recv(self, dummy: int) -> bytes:
+            return b""
+
+    def fails() -> None:
+        raise EOFError
+
+    with pytest.raises(SessionLost, match="the connection was lost"):
+        SftpSession(Dead(), fails, 1.0)

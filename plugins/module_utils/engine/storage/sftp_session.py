@@ -11,6 +11,7 @@ megabytes of another thread; that alone is no failure.)
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import struct
 import threading
@@ -149,7 +150,8 @@ class SftpSession:
             self._lost = self._lost or reason
             self._condition.notify_all()
         if first:
-            self._close()
+            with contextlib.suppress(Exception):
+                self._close()  # a channel says so to the server; over a line that is cut that fails, in many ways
         return SessionLost(self._lost)
 
     def close(self) -> None:
