@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 from engine.errors import StorageError, StorageFailed, StorageNotFound, StorageUnreachable
-from engine.storage import sftp as sftp_module
+from engine.storage import sftp_listing
 from engine.storage import sftp_packets as wire
 from engine.storage.contract import EntryKind
 from engine.storage.sftp import SftpStorage
@@ -74,7 +74,7 @@ def test_names_that_lead_elsewhere_are_dropped(against: Any) -> None:
 
 
 def test_listings_without_end(against: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sftp_module, "_MAX_ENTRIES", 1000)
+    monkeypatch.setattr(sftp_listing, "_MAX_ENTRIES", 1000)
     many = names(*[(b"name-%d" % number, FILE, 1) for number in range(100)])
     with pytest.raises(StorageFailed, match="without an end"):
         against({wire.READDIR: lambda stub, body: many}).list("")

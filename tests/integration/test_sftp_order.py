@@ -113,7 +113,7 @@ def test_only_an_openssh_is_asked_to_sync_before_it_has_taken_everything() -> No
 @pytest.mark.parametrize("refusals", [1, 2, 1000])
 def test_a_refused_rename_of_what_replaces_is_tried_again(refusals: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without posix-rename the old file is gone by then; a scanner that looks at the new one holds it for a moment."""
-    monkeypatch.setattr("engine.storage.sftp._LOOK_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("engine.storage.sftp._RENAME_AGAIN_SECONDS", (0.01, 0.01, 0.01))
     left = [refusals + 1]  # the first rename finds the old file there
 
     def rename(stub: Stub, body: bytes) -> Answer:

@@ -14,7 +14,6 @@ from typing import Any, Callable, Iterable, Iterator, List, Mapping, NoReturn, O
 from ..errors import (
     StorageError,
     StorageExists,
-    StorageFailed,
     StorageNotFound,
     StoragePermissionDenied,
     StorageUnreachable,
@@ -26,7 +25,6 @@ from .contract import (
     PARALLEL_ROUND_TRIPS,
     PARTIAL_SUFFIX,
     Entry,
-    EntryKind,
     SendGate,
     Space,
     Storage,
@@ -35,6 +33,7 @@ from .contract import (
 from .sftp_calls import SftpCalls, remote_name
 from .sftp_channels import Channels
 from .sftp_connect import SftpConnector, describe, parse_url
+from .sftp_listing import entry_of, listed_entries
 from .sftp_packets import Attributes, PacketInvalid, Reply
 from .sftp_reading import read_opened
 from .sftp_session import SessionLost
@@ -42,13 +41,9 @@ from .sftp_transfer import send
 from .turns import Turns
 
 TIMEOUT_SECONDS = 60.0
-_MAX_ENTRIES = 200_000
-_MAX_LISTING_SECONDS = 600.0
-_MAX_NAME = 255
-_LISTINGS_IN_FLIGHT = 4
 _LOOKS = 3
 _LOOK_AGAIN_SECONDS = 0.02
-_KINDS = {b"-": EntryKind.FILE, b"d": EntryKind.DIRECTORY}
+_RENAME_AGAIN_SECONDS = (0.1, 0.4, 1.5)
 
 
 class SftpStorage(Storage):
@@ -156,8 +151,8 @@ class SftpStorage(Storage):
     @staticmethod
     def _rename_again(calls: SftpCalls, names: bytes) -> Reply:
         """The old file is gone: a moment's refusal (a scanner that looks at the new one) must not take this one, too."""
-        for dummy in range(_LOOKS):
-            time.sleep(_LOOK_AGAIN_SECONDS)
+        for seconds in _RENAME_AGAIN_SECONDS:
+            time.sleep(seconds)
             reply = calls.call(wire.RENAME, names)
             if calls.status(reply)[0] == wire.OK:
                 break
@@ -239,44 +234,18 @@ class SftpStorage(Storage):
             return []
         handle = calls.handle(reply, "listing", path)
         try:
-            return self._entries(calls, handle, path)
+            return listed_entries(calls, self.description, handle, path)
         except (SessionLost, PacketInvalid) as error:
             calls.lost(error)
         finally:
             calls.forget(wire.CLOSE, wire.string(handle))
-
-    def _entries(self, calls: SftpCalls, handle: bytes, path: str) -> List[Entry]:
-        entries: List[Entry] = []
-        deadline = time.monotonic() + _MAX_LISTING_SECONDS
-        pending: List[int] = []
-        listed = 0
-        try:
-            while True:
-                while len(pending) < _LISTINGS_IN_FLIGHT:
-                    pending.append(calls.session.request(wire.READDIR, wire.string(handle)))
-                reply = calls.session.wait(pending.pop(0))
-                if reply.kind == wire.STATUS and calls.status(reply)[0] == wire.EOF:
-                    return entries
-                if reply.kind != wire.NAME:
-                    calls.done(reply, "listing", path)
-                    raise PacketInvalid("it answered a listing with nothing")
-                names = reply.names()
-                if not names:
-                    raise PacketInvalid("it answered a listing with nothing")
-                entries += [entry for entry in map(_entry, names) if entry is not None]
-                listed += len(names)
-                if listed > _MAX_ENTRIES or time.monotonic() > deadline:
-                    reason = "the server lists without an end"
-                    raise StorageFailed(operation="listing", path=path, storage=self.description, reason=reason)
-        finally:
-            calls.session.abandon(pending)
 
     def stat(self, path: str) -> Entry:
         calls = self._calls()
         there = self._walk(calls, path) if path else Attributes(None, 0o040000)
         if there is None:
             raise StorageNotFound(path=path, storage=self.description)
-        return _describe(path.rsplit("/", 1)[-1], there)
+        return entry_of(path.rsplit("/", 1)[-1], there)
 
     def modified_seconds(self, path: str) -> Optional[float]:
         there = self._walk(self._calls(), path)
@@ -428,24 +397,3 @@ class SftpStorage(Storage):
             debris, self._debris = self._debris, []
         for temporary in debris:
             calls.forget(wire.REMOVE, remote_name(temporary))
-
-
-def _describe(name: str, found: Attributes) -> Entry:
-    if found.is_file:
-        return Entry(name, EntryKind.FILE, found.size_bytes or 0)
-    return Entry(name, EntryKind.DIRECTORY if found.is_directory else EntryKind.OTHER, 0)
-
-
-def _entry(named: Tuple[bytes, bytes, Attributes]) -> Optional[Entry]:
-    """Return the entry of a listing, None for a name that no caller can use: a hostile one, or one not in UTF-8."""
-    raw, line, found = named
-    try:
-        name = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-    if not name or len(name) > _MAX_NAME or name in (".", "..") or "/" in name or "\0" in name:
-        return None
-    if found.mode is None:
-        kind = _KINDS.get(line[:1], EntryKind.OTHER)
-        return Entry(name, kind, found.size_bytes or 0 if kind is EntryKind.FILE else 0)
-    return _describe(name, found)
