@@ -55,11 +55,35 @@ information:
       type: int
       sample: 1
     operating_system:
-      description: Name and version of the operating system.
-      type: str
-      sample: Debian GNU/Linux 12 (bookworm)
+      description: The operating system.
+      type: dict
+      sample: {"family": "linux", "id": "debian", "name": "Debian GNU/Linux 12 (bookworm)", "version": "12", "architecture": "x86_64"}
+    hardware:
+      description: Manufacturer, model and serial numbers, where the machine tells them.
+      type: raw
+    firmware:
+      description: Kind and version of the firmware.
+      type: raw
+    processors:
+      description: The processors.
+      type: raw
+    memory_bytes:
+      description: Size of the memory.
+      type: int
+    interfaces:
+      description: The network interfaces.
+      type: raw
     disks:
-      description: The disks with their partitions and volumes.
+      description: The disks with their partitions, serial numbers and sector sizes.
+      type: raw
+    volumes:
+      description: The volumes, with the file system and mount points of each.
+      type: raw
+    layers:
+      description: What lies between disks and volumes, such as LVM and software RAID.
+      type: raw
+    unreadable:
+      description: What could not be read, with the reason.
       type: raw
 agent:
   description: Which agent answered or would be installed, whether that changes the device, and how much is sent.

@@ -42,7 +42,8 @@ attributes:
 options:
   drives:
     description:
-      - What to image. C(all) is every internal fixed disk, C(system) the disks that hold the system.
+      - What to image. C(all) is every internal fixed disk, but for the one that a directory storage of this machine lies on; C(system) the disks
+        that hold the system.
       - Else mount points, absolute paths of disks (C(/dev/sda)), of volumes or of disk image files, or stable ids of disks
         such as C(serial:S3Z8NB0K), C(wwn:...), C(gpt:...) and C(mbr:...).
       - Removable and network disks are never part of C(all). When a volume is named, its disk's structures and small boot partitions come along.
@@ -68,7 +69,7 @@ options:
     choices: [required, preferred, none]
     default: required
   limit_io_rate:
-    description: Most megabytes (10^6 bytes) a second that are sent to the storage. V(0) means no limit.
+    description: Most megabytes (10^6 bytes) a second that are sent to the storage, such as V(2.5). V(0) means no limit.
     type: float
     default: 0
   limit_read_rate:
@@ -162,12 +163,12 @@ EXAMPLES = r"""
 RETURN = r"""
 image:
   description: Name of the new image, V(null) in check mode.
-  returned: success
+  returned: when the work was followed to its end, or could be foretold in check mode
   type: str
   sample: 2026-11-22_13-45-10
 device:
   description: The device's directory on the storage.
-  returned: success
+  returned: when the work was followed to its end, or could be foretold in check mode
   type: str
   sample: line1_press-07
 sequence:
@@ -177,12 +178,12 @@ sequence:
   sample: 12
 storage:
   description: The storage, as messages name it.
-  returned: success
+  returned: when the work was followed to its end, or could be foretold in check mode
   type: str
   sample: /srv/images
 bytes_in_use:
   description: Bytes in use on the imaged disks.
-  returned: success
+  returned: when the work was followed to its end, or could be foretold in check mode
   type: int
   sample: 4294967296
 bytes_to_send:
@@ -196,7 +197,7 @@ bytes_to_send:
 images:
   description: The device's images, oldest first; with the new one, without what the rollover deleted. In check mode those
     that are there.
-  returned: success
+  returned: when the work was followed to its end, or could be foretold in check mode
   type: list
   elements: str
   sample: [2026-11-21_13-45-10, 2026-11-22_13-45-10]
@@ -212,7 +213,7 @@ bytes_reused:
   sample: 4263510016
 disks:
   description: The imaged disks with their partitions and volumes.
-  returned: success
+  returned: when the work was followed to its end, or could be foretold in check mode
   type: list
   elements: dict
   sample:
@@ -221,12 +222,12 @@ disks:
       stable_id: serial:S3Z8NB0K
 not_chosen:
   description: Partitions of the imaged disks whose content is not part of the image.
-  returned: success
+  returned: when the work was followed to its end, or could be foretold in check mode
   type: list
   elements: dict
 left_out:
   description: What each exclusion left out.
-  returned: success
+  returned: when the work was followed to its end, or could be foretold in check mode
   type: list
   elements: dict
   sample:
@@ -241,13 +242,13 @@ healed_packs:
   elements: str
   sample: []
 rollover:
-  description: What the rollover deleted and what it spared, or in check mode would.
-  returned: success
+  description: What the rollover deleted and what it spared, or in check mode would. V(null) where it could not be done; a warning says why.
+  returned: when the work was followed to its end, or could be foretold in check mode
   type: dict
   sample: {"dry_run": false, "deleted": ["2026-11-15_13-45-10"], "spared": {"2026-10-01_13-45-10": "it is pinned"}}
 device_changes:
   description: What changed on the device since the previous image.
-  returned: success
+  returned: when the work was followed to its end, or could be foretold in check mode
   type: list
   elements: dict
   sample:
@@ -261,21 +262,21 @@ seconds:
   sample: 74.2
 run:
   description: The handle of the run on the device.
-  returned: when the agent did the work
+  returned: when the agent did the work, in check mode only with O(run)
   type: str
   sample: image-3fa9c0d1e2b45f60-20261122-134510-a1b2c3
 state:
   description: How far the run is, one of V(waiting), V(running), V(done), V(failed), V(cancelled), V(lost).
-  returned: with O(wait=false) or O(cancel=true)
+  returned: with O(wait=false) or O(cancel=true), and with O(run) in check mode
   type: str
   sample: running
 status:
   description: The newest status of the run.
-  returned: with O(run) and O(wait=false)
+  returned: with O(run) and O(wait=false) or in check mode
   type: dict
 attached:
   description: Whether the run was started before this task.
-  returned: when the agent did the work
+  returned: when a run was started, or followed to its end
   type: bool
 agent:
   description: Which agent did the work, whether this task installed it, which one it replaced, and how much was sent.

@@ -27,6 +27,9 @@ options:
     description: Which images to list, V(all), V(latest) or the name of one.
     type: str
     default: all
+requirements:
+  - On the host that the task works on, Python 3.8 or newer with C(blake3), C(cryptography) and C(zstandard).
+  - C(paramiko) for an SFTP server, C(smbprotocol) for a share.
 author:
   - plantops.imaging contributors (@plantops)
 """

@@ -78,19 +78,19 @@ EXAMPLES = r"""
 RETURN = r"""
 image:
   description: The restored image.
-  returned: success
+  returned: when the work was followed to its end, or could be foretold in check mode
   type: str
   sample: 2026-11-22_13-45-10
 plan:
   description: What goes where, in words.
-  returned: success
+  returned: when the work was followed to its end, or could be foretold in check mode
   type: list
   elements: str
   sample:
     - disk0 of 2026-11-22_13-45-10 (256060514304 bytes) goes to /dev/sdb
 targets:
   description: What is on each target before, and what is after.
-  returned: success
+  returned: when the work was followed to its end, or could be foretold in check mode
   type: list
   elements: dict
   sample:
@@ -99,7 +99,7 @@ targets:
       after: disk0 of 2026-11-22_13-45-10, 256060514304 bytes
 disks:
   description: What was written, by disk. Empty in check mode.
-  returned: success
+  returned: when the work was followed to its end, or could be foretold in check mode
   type: list
   elements: dict
   sample:
@@ -114,21 +114,21 @@ seconds:
   sample: 61.5
 run:
   description: The handle of the run on the device.
-  returned: when the agent did the work
+  returned: when the agent did the work, in check mode only with O(run)
   type: str
   sample: restore-3fa9c0d1e2b45f60-20261122-134510-a1b2c3
 state:
   description: How far the run is, one of V(waiting), V(running), V(done), V(failed), V(cancelled), V(lost).
-  returned: with O(wait=false) or O(cancel=true)
+  returned: with O(wait=false) or O(cancel=true), and with O(run) in check mode
   type: str
   sample: running
 status:
   description: The newest status of the run.
-  returned: with O(run) and O(wait=false)
+  returned: with O(run) and O(wait=false) or in check mode
   type: dict
 attached:
   description: Whether the run was started before this task.
-  returned: when the agent did the work
+  returned: when a run was started, or followed to its end
   type: bool
 agent:
   description: Which agent did the work, whether this task installed it, which one it replaced, and how much was sent.

@@ -31,6 +31,9 @@ options:
     description: How many images remain, at least 1.
     type: int
     default: 7
+requirements:
+  - On the host that the task works on, Python 3.8 or newer with C(blake3), C(cryptography) and C(zstandard).
+  - C(paramiko) for an SFTP server, C(smbprotocol) for a share.
 author:
   - plantops.imaging contributors (@plantops)
 """

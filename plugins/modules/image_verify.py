@@ -39,6 +39,9 @@ options:
     type: str
     choices: [quick, storage, full]
     default: full
+requirements:
+  - On the host that the task works on, Python 3.8 or newer with C(blake3), C(cryptography) and C(zstandard).
+  - C(paramiko) for an SFTP server, C(smbprotocol) for a share.
 author:
   - plantops.imaging contributors (@plantops)
 """
@@ -62,34 +65,34 @@ EXAMPLES = r"""
 RETURN = r"""
 image:
   description: The verified image.
-  returned: always
+  returned: when the image could be looked at, also when it is damaged
   type: str
   sample: 2026-11-22_13-45-10
 level:
   description: The level.
-  returned: always
+  returned: when the image could be looked at, also when it is damaged
   type: str
   sample: full
 ok:
   description: Whether the image is whole.
-  returned: always
+  returned: when the image could be looked at, also when it is damaged
   type: bool
   sample: true
 problems:
   description: What is wrong, in words.
-  returned: always
+  returned: when the image could be looked at, also when it is damaged
   type: list
   elements: str
   sample: []
 bad_packs:
-  description: Damaged packs that were taken out of use.
-  returned: always
+  description: Damaged packs. They were taken out of use, but not in check mode nor where the account may not rename.
+  returned: when the image could be looked at, also when it is damaged
   type: list
   elements: str
   sample: []
 checked_bytes:
   description: Bytes of disk content that were read back, at level V(full).
-  returned: always
+  returned: when the image could be looked at, also when it is damaged
   type: int
   sample: 4294967296
 storage_host_key:

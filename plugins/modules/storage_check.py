@@ -20,12 +20,15 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: partial
-    details: Only looks; nothing is written, so RV(may_delete) and what is measured are missing.
+    details: Only looks; nothing is written, so RV(may_replace), RV(may_rename), RV(may_delete) and what is measured are missing.
   diff_mode:
     support: N/A
-    details: What is written is deleted again.
+    details: The device's directory is made; what is written into it is deleted again, where this account may delete.
   idempotent:
     support: full
+requirements:
+  - On the host that the task works on, Python 3.8 or newer with C(blake3), C(cryptography) and C(zstandard).
+  - C(paramiko) for an SFTP server, C(smbprotocol) for a share.
 author:
   - plantops.imaging contributors (@plantops)
 """

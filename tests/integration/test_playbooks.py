@@ -130,6 +130,17 @@ def test_jobs_override_the_settings_of_the_site(site: Site) -> None:
         played = site.play("image", "-e", "imaging_job=daily")
         assert played.status == 0, played.output
     assert len(list(site.device.glob("*/image.json"))) == 1
+    elsewhere = site.folder / "monthly"
+    elsewhere.mkdir()
+    site.settings["imaging_jobs"].append({"name": "monthly", "keep": 3, "storage": {"url": str(elsewhere)}})
+    for verb in ("storage_check", "image", "verify", "rollover"):
+        played = site.play(verb, "-e", "imaging_job=monthly")
+        assert played.status == 0, played.output
+    assert len(list(elsewhere.glob("*/*/image.json"))) == 1
+    assert played.result("Delete the oldest images")["deleted"] == []
+    for path in elsewhere.rglob("image.json"):
+        path.unlink()
+    assert site.play("verify", "-e", "imaging_job=monthly").status != 0, "the other storage has images still"
     unknown = site.play("image", "-e", "imaging_job=hourly")
     assert unknown.status != 0
     assert "There is no job hourly" in unknown.output

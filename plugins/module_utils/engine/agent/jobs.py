@@ -34,7 +34,7 @@ from ..storage.contract import Storage
 from ..storage.open import open_storage
 from . import operator_verbs
 from .opening import OpenedDisks, describe, not_chosen, stable_ids
-from .settings import mapping_of, number_of, passwords_of
+from .settings import mapping_of, number_of, passwords_of, rate_of
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", re.ASCII)
 Report = Callable[[Dict[str, Any]], None]
@@ -132,7 +132,7 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
             return dict(told, **_foretold(storage, job, keep, in_use, warnings))
         warnings += looked.warnings + looked.check_room(in_use)
         claim_directory(storage, device, read_identity(), bool(job.get("adopt")))
-        bucket = TokenBucket(float(number_of(job, "limit_io_rate", 0, 0)) * 1e6, cancelled=status.cancelled)
+        bucket = TokenBucket(rate_of(job, "limit_io_rate"), cancelled=status.cancelled)
         result = write_image(
             storage,
             ImageJob(
@@ -249,7 +249,7 @@ def _paced(source: BlockSource, job: Dict[str, Any], status: _Status) -> PacedSo
     if limit == "auto":
         courtesy = Courtesy(DiskActivity.of(source.path), cancelled=status.cancelled)
         return PacedSource(source, courtesy=courtesy)
-    rate = float(number_of(job, "limit_read_rate", 0, 0)) * 1e6
+    rate = rate_of(job, "limit_read_rate")
     return PacedSource(source, bucket=TokenBucket(rate, cancelled=status.cancelled))
 
 

@@ -41,6 +41,21 @@ def mapping_of(job: Dict[str, Any], key: str) -> Dict[str, Any]:
     return value
 
 
+def rate_of(job: Dict[str, Any], key: str) -> float:
+    """A rate in megabytes (10^6 bytes) a second as bytes a second; 0 is no limit.
+
+    :raises JobInvalid: when it is no number, or below 0.
+    """
+    value = job.get(key)
+    try:
+        rate = 0.0 if value is None else float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise JobInvalid(reason="imaging_%s is %r, not a number" % (key, value)) from None
+    if not 0 <= rate < 1e9:
+        raise JobInvalid(reason="imaging_%s must be a number of MB/s from 0 on, not %r" % (key, value))
+    return rate * 1e6
+
+
 def number_of(job: Dict[str, Any], key: str, default: int, least: int, most: Optional[int] = None) -> int:
     value = job.get(key)
     if value is None:

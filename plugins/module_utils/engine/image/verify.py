@@ -65,7 +65,7 @@ def verify_image(
         raise JobInvalid(reason="the verify level %r is not one of %s" % (level, ", ".join(LEVELS)))
     directory = DeviceDirectory(storage, device)
     manifest = directory.find_image(image)
-    check = _Check(directory, manifest, progress)
+    check = _Check(directory, manifest, progress, may_move=record)
     if level == "full":
         check.contents(password)
     if level in ("storage", "full"):
@@ -89,7 +89,8 @@ def verify_image(
 
 
 class _Check:
-    def __init__(self, directory: DeviceDirectory, manifest: Manifest, progress: Progress) -> None:
+    def __init__(self, directory: DeviceDirectory, manifest: Manifest, progress: Progress, may_move: bool) -> None:
+        self.may_move = may_move
         self.directory = directory
         self.storage = directory.storage
         self.manifest = manifest
@@ -204,7 +205,7 @@ class _Check:
 
     def _path_of_missing(self, pack: str) -> Optional[str]:
         """Where a pack that is not in its place is after all: back from the trash, or in it where nothing may be moved."""
-        if self.directory.bring_back(pack):
+        if self.may_move and self.directory.bring_back(pack):
             return fmt.pack_path(self.directory.device, pack)
         for entry in self.directory.trash():
             if entry.pack == pack and entry.sequence is not None:

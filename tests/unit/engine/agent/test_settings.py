@@ -1,0 +1,25 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Numbers of a job, as an inventory may write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from engine.agent.settings import rate_of
+from engine.errors import JobInvalid
+
+
+@pytest.mark.parametrize(
+    ("value", "rate"), [(None, 0), (0, 0), ("0", 0), (0.5, 5e5), ("2.5", 2.5e6), (20, 2e7), ("80", 8e7)], ids=str
+)
+def test_a_rate_may_be_a_fraction(value: Any, rate: float) -> None:
+    assert rate_of({"limit_io_rate": value}, "limit_io_rate") == rate
+
+
+@pytest.mark.parametrize("value", [-1, "-0.1", "nan", "inf", "fast", [], 1e12], ids=str)
+def test_what_is_no_rate_is_refused_by_name(value: Any) -> None:
+    with pytest.raises(JobInvalid, match="imaging_limit_io_rate"):
+        rate_of({"limit_io_rate": value}, "limit_io_rate")
