@@ -19,7 +19,8 @@ options:
     suboptions:
       url:
         description:
-          - The absolute path of a directory that is there, on the machine that does the work (C(file:///path) as well), C(sftp://server:port/path) for an SFTP server
+          - The absolute path of a directory that is there, on the machine that does the work (C(file:///path) as well),
+            C(sftp://server:port/path) for an SFTP server
             (C(sftp://server/~/path) from the user's home directory), or the UNC path of a share on a Windows or Samba
             server.
           - A path through a DFS name space is followed to the server where it leads, with the same credentials. Links of

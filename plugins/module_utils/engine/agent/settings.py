@@ -18,6 +18,10 @@ def passwords_of(job: Dict[str, Any]) -> Passwords:
     secrets = job.get("secrets") or {}
     if not isinstance(secrets, dict):
         raise JobInvalid(reason="secrets is no mapping")
+    for name in ("password", "password_previous"):
+        # Half a character, as some terminals make it; an error that names the place would hold the password.
+        if any("\ud800" <= character <= "\udfff" for character in str(secrets.get(name) or "")):
+            raise JobInvalid(reason="imaging_%s holds what is no text of Unicode" % name)
     return Passwords(
         password=secrets.get("password") or None,
         previous=secrets.get("password_previous") or None,

@@ -1,14 +1,14 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Numbers of a job, as an inventory may write them."""
+"""Rates and passwords of a job, as an inventory may write them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from engine.agent.settings import rate_of
+from engine.agent.settings import passwords_of, rate_of
 from engine.errors import JobInvalid
 
 
@@ -23,3 +23,10 @@ def test_a_rate_may_be_a_fraction(value: Any, rate: float) -> None:
 def test_what_is_no_rate_is_refused_by_name(value: Any) -> None:
     with pytest.raises(JobInvalid, match="imaging_limit_io_rate"):
         rate_of({"limit_io_rate": value}, "limit_io_rate")
+
+
+@pytest.mark.parametrize("name", ["password", "password_previous"])
+def test_half_a_character_in_a_password_is_refused_without_the_password(name: str) -> None:
+    with pytest.raises(JobInvalid, match="imaging_%s holds what is no text" % name) as caught:
+        passwords_of({"secrets": {name: "correct horse \ud83d battery"}})
+    assert "horse" not in repr(caught.value) + str(caught.value.as_dict())
