@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -194,7 +195,8 @@ def test_kills_at_random_moments(kills: int, agent: AgentOnDevice, job: Dict[str
         if chance.random() < 0.8:
             agent.deliver(hello)
         time.sleep(chance.random() * 3)
-        agent.kill(run)
+        with contextlib.suppress(ProcessLookupError):  # what is stored already is soon done
+            agent.kill(run)
         status = agent.status(run)
         assert status["state"] in ("lost", "done"), status
         if status["state"] == "lost":

@@ -47,6 +47,7 @@ def test_the_agent_is_installed_images_and_leaves(root: Path) -> None:
     told = json.loads(inside(root, "python3", installation + "/agent.py", "version").stdout)
     assert told["id"] == built.identity
 
+    (root / "root" / "storage").mkdir()
     disk = root / "root" / "disk.raw"
     disk.write_bytes(os.urandom(100_000) + b"\0" * 100_000)
     wanted = json.dumps(job(Path("/root/storage"), "image", drives=["/root/disk.raw"], limit_read_rate=0))
