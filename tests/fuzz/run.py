@@ -15,6 +15,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -28,6 +29,7 @@ BUILD = ROOT / "build" / "fuzz"
 sys.path[:0] = [str(ROOT / "plugins" / "module_utils"), str(HERE.parent)]
 SECONDS_PER_INPUT = 10
 MEMORY_MIB = 1024
+MEMORY = "/dev/shm"
 
 
 def worker(target: str, arguments: List[str]) -> None:
@@ -54,8 +56,11 @@ def fuzz(target: str, seconds: int) -> Tuple[int, List[str]]:
     options = ["-max_total_time=%d" % seconds, "-artifact_prefix=%s/" % findings, "-print_final_stats=1"]
     command = [sys.executable, __file__, "--worker", target, *limits, *options, str(grown), str(CORPUS / target)]
     log = BUILD / (target + ".log")
-    with open(log, "wb") as file:
-        status = subprocess.run(command, stdout=file, stderr=file, check=False).returncode
+    # libFuzzer ends the process on the spot: what its targets write is this one's to delete.
+    memory = MEMORY if os.path.isdir(MEMORY) else None
+    with open(log, "wb") as file, tempfile.TemporaryDirectory(prefix="plantops-fuzz-", dir=memory) as folder:
+        environment = dict(os.environ, PLANTOPS_FUZZ_FOLDER=folder)
+        status = subprocess.run(command, stdout=file, stderr=file, check=False, env=environment).returncode
     text = log.read_text("utf-8", "replace")
     count = re.search(r"number_of_executed_units: (\d+)", text) or re.findall(r"#(\d+)\s", text)
     executed = int(count.group(1)) if isinstance(count, re.Match) else int(count[-1]) if count else 0
