@@ -133,6 +133,8 @@ def test_jobs_override_the_settings_of_the_site(site: Site) -> None:
     elsewhere = site.folder / "monthly"
     elsewhere.mkdir()
     site.settings["imaging_jobs"].append({"name": "monthly", "keep": 3, "storage": {"url": str(elsewhere)}})
+    # Another login for the site's storage is none for that of a job, nor is its place.
+    site.settings["imaging_storage_operator"] = {"url": str(site.storage)}
     for verb in ("storage_check", "image", "verify", "rollover"):
         played = site.play(verb, "-e", "imaging_job=monthly")
         assert played.status == 0, played.output

@@ -62,10 +62,11 @@ def read_mbr(source: BlockSource) -> Optional[Mbr]:
         raise PartitionTableInvalid(path=source.path, reason="it has partitions, but none of them has a type")
     total = source.size_bytes // source.sector_bytes
     partitions, tables = [], [0]
+    typed = [entry for dummy, entry in used if entry[1] != _EMPTY]
     protective = any(entry[1] == PROTECTIVE for dummy, entry in used)
     for number, (flag, type_code, start, count) in used:
-        if type_code == PROTECTIVE:
-            continue
+        if type_code == PROTECTIVE or (type_code == _EMPTY and not _fits(start, count, total, typed)):
+            continue  # what a tool left that deletes the type alone
         _check(source, start, count, total)
         partitions.append(MbrEntry(number, start, count, type_code, flag == 0x80))
         if type_code in _EXTENDED:
@@ -96,16 +97,24 @@ def _read_logical(
         for place, (flag, type_code, start, count) in enumerate(entries):
             if type_code in _EXTENDED or not count:
                 continue
-            if place >= 2 and not base <= position + start <= position + start + count <= base + length:
+            is_inside = base <= position + start and position + start + count <= base + length
+            if (place >= 2 or type_code == _EMPTY) and not is_inside:
                 continue  # some systems leave anything there
             _check(source, position + start, count, total)
             partitions.append(MbrEntry(number, position + start, count, type_code, flag == 0x80))
             number += 1
-        if len(links) > 1:
+        if sum(entry[1] in _EXTENDED and entry[3] > 0 and entry[2] < length for entry in entries[:2]) > 1:
             raise PartitionTableInvalid(path=source.path, reason="an extended boot record leads to two others")
         if not links:
             return
         position = base + links[0][2]
+
+
+def _fits(start: int, count: int, total: int, typed: List[Tuple[int, int, int, int]]) -> bool:
+    """Whether an entry lies on the disk and in no other."""
+    if start == 0 or start + count > total:
+        return False
+    return all(start >= other[2] + other[3] or start + count <= other[2] for other in typed)
 
 
 def _entries(sector: bytes) -> List[Tuple[int, int, int, int]]:

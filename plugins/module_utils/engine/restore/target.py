@@ -36,6 +36,7 @@ class Target:
     def __init__(self, path: str) -> None:
         self.path = path
         self._descriptor: Optional[int] = None
+        self._held: Optional[int] = None
         # One disk has many names (/dev/sdb, /dev/disk/by-id/...): what it is counts, not what it is called.
         self.identity: Tuple[object, ...] = (os.path.realpath(path),)
         try:
@@ -49,9 +50,13 @@ class Target:
         if not (stat.S_ISBLK(mode) or stat.S_ISREG(mode)):
             raise DiskNotFound(path=path)
         self.exists, self.is_device = True, stat.S_ISBLK(mode)
-        self.identity = _identity(status)
         with FileSource(path) as source:
             self.size_bytes, self.sector_bytes = source.size_bytes, source.sector_bytes
+            if not self.is_device:
+                # Some file systems (FAT, a share) give a file another number when nobody has had it open for a while.
+                self._held = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        # After it was opened: that may be when a system notices that the medium was changed.
+        self.identity = _identity(os.stat(path))
 
     def uses(self) -> List[str]:
         """Who uses the target at present: mounts, swap, loop devices. Empty when nobody does."""
@@ -108,7 +113,9 @@ class Target:
         flags = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         try:
             how = (os.O_EXCL if self.is_device else 0) if self.exists else os.O_CREAT | os.O_EXCL
-            self._descriptor = os.open(self.path, flags | how, 0o600)
+            # A link to what is still to be made is followed, which making it as a new file does not do.
+            path = self.path if self.exists else os.path.realpath(self.path)
+            self._descriptor = os.open(path, flags | how, 0o600)
             self._refuse_another(self._descriptor)
             if self.is_device:
                 self._refuse_read_only(self._descriptor)
@@ -221,9 +228,10 @@ class Target:
             ) from error
 
     def close(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        for descriptor in (self._descriptor, self._held):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._descriptor = self._held = None
 
     def _open(self) -> int:
         if self._descriptor is None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import struct
+import threading
 import time
 from collections import deque
 from typing import Any, Callable, Deque, List, NamedTuple, Optional, Tuple
@@ -82,6 +83,8 @@ class SmbLink:
         self._requests = smbprotocol("open")
         self._refusal = smbprotocol("exceptions").SMBResponseException
         self._let_go: Deque[Tuple[Callable[[Any], Any], Any]] = deque()
+        self._closed = threading.Condition()
+        self._closing = 0
         if min(self.max_read_bytes, self.max_write_bytes) < 4096:
             raise self.invalid("it negotiates requests of less than 4096 bytes")
 
@@ -169,25 +172,34 @@ class SmbLink:
         """Close what nothing depends on any more, without a round trip; :meth:`settle` waits for the answers."""
         try:
             message, answer = handle.open.close(send=False)
-            self._let_go.append((answer, self.send(message)))
+            request = self.send(message)
         except (LinkLost, Refused):
             return  # the server closes what a lost link had open
+        with self._closed:
+            self._let_go.append((answer, request))
         self._settle(_MAX_LET_GO)
 
     def settle(self) -> None:
         """Wait until everything let go is closed: a directory with open files in it can't be renamed or removed."""
         self._settle(0)
+        with self._closed:
+            self._closed.wait_for(lambda: not self._closing, _FLUSH_SECONDS)
 
     def _settle(self, most_left: int) -> None:
-        while len(self._let_go) > most_left:
-            try:
+        while True:
+            with self._closed:
+                if len(self._let_go) <= most_left:
+                    return
                 answer, request = self._let_go.popleft()
-            except IndexError:
-                return  # another thread took the last one
+                self._closing += 1
             try:
                 self._call(answer, request)
             except (LinkLost, Refused):
                 continue
+            finally:
+                with self._closed:
+                    self._closing -= 1
+                    self._closed.notify_all()
 
     def send_write(self, handle: Handle, data: bytes, offset_bytes: int) -> Any:
         message, dummy = handle.open.write(data, offset_bytes, send=False)

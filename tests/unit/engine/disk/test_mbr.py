@@ -135,3 +135,17 @@ def test_what_has_a_size_is_a_partition_whatever_its_type() -> None:
     source = disk((0, table((0x80, 0x83, 100, 500), (0, 0x00, 700, 300))))
     assert numbers(source) == [(1, 100, 500), (2, 700, 300)]
     assert "none of them has a type" in reason(disk((0, table((0, 0x00, 700, 300)))))
+
+
+@pytest.mark.parametrize("stale", [(700, 9000), (0, 50), (300, 400), (590, 20)], ids=str)
+def test_what_a_tool_left_that_deletes_the_type_alone_is_no_partition(stale: Tuple[int, int]) -> None:
+    assert numbers(disk((0, table((0x80, 0x83, 100, 500), (0, 0x00, *stale))))) == [(1, 100, 500)]
+
+
+def test_rubbish_in_an_extended_record_does_not_end_its_chain() -> None:
+    source = disk(
+        (0, table((0, 0x05, 1000, 2000))),
+        (1000, table((0, 0x00, 0xF6F6, 0xF6F6F6), (0, 0x05, 500, 500), (0, 0x05, 9000, 1), (0, 0x0F, 1, 1))),
+        (1500, table((0, 0x83, 10, 50))),
+    )
+    assert numbers(source) == [(1, 1000, 2000), (5, 1510, 50)]

@@ -82,3 +82,14 @@ def test_what_can_not_be_read_differs(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("engine.restore.target.os.pread", fails)
     assert target.read(0, 512) == b""
     target.close()
+
+
+def test_a_link_to_what_is_still_to_be_made_is_followed(tmp_path: Path) -> None:
+    link = tmp_path / "link.img"
+    link.symlink_to(tmp_path / "made.img")
+    target = Target(str(link))
+    target.open_for_writing()
+    target.grow(4096)
+    target.close()
+    assert (tmp_path / "made.img").stat().st_size == 4096
+    assert link.is_symlink()
