@@ -6,21 +6,9 @@ metadata_csum [Linux Documentation/filesystems/ext4/group_descr.rst]."""
 
 from __future__ import annotations
 
-from typing import List
+from .crc32c import small_table
 
-_POLYNOMIAL = 0xA001
-
-
-def _table() -> List[int]:
-    table = []
-    for number in range(256):
-        for dummy in range(8):
-            number = number >> 1 ^ (_POLYNOMIAL if number & 1 else 0)
-        table.append(number)
-    return table
-
-
-_TABLE = _table()
+_TABLE = small_table(0xA001)
 
 
 def crc16(data: bytes, value: int = 0xFFFF) -> int:

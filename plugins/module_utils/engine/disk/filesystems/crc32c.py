@@ -14,16 +14,17 @@ _POLYNOMIAL = 0x82F63B78
 _LARGE_BYTES = 2048  # from here on two bytes a step pay for their table
 
 
-def _small_table() -> List[int]:
+def small_table(polynomial: int) -> List[int]:
+    """What each byte does to a reflected CRC with that polynomial."""
     table = []
     for number in range(256):
         for dummy in range(8):
-            number = number >> 1 ^ (_POLYNOMIAL if number & 1 else 0)
+            number = number >> 1 ^ (polynomial if number & 1 else 0)
         table.append(number)
     return table
 
 
-_TABLE = _small_table()
+_TABLE = small_table(_POLYNOMIAL)
 
 
 @lru_cache(maxsize=1)
