@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Callable, Dict, List, NamedTuple, Optional
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ..disk.extents import ExtentSet
 from ..errors import (
@@ -208,8 +208,7 @@ def _plan_disk(reader: ImageReader, number: int, target: Target, overwrite: bool
             disk=entry.name,
             sector_bytes=entry.sector_bytes,
         )
-    resumes = target.marker() == mark
-    data = "" if resumes else target.data_found()
+    resumes, data = _found_on(target, mark)
     if data and not overwrite:
         raise RestoreTargetHoldsData(target=target.path, reason=data)
     # Only what nobody wrote to reads as zeros everywhere; a device that looks blank was merely sampled.
@@ -264,13 +263,17 @@ def _look_again(disk: PlannedDisk) -> None:
 
     :raises RestoreTargetChanged: when it is not.
     """
-    target = disk.target
-    found = target.marker()
-    if disk.resumes != (found == disk.marker):
-        raise RestoreTargetChanged(target=target.path, reason="another restore has begun or ended on it")
-    data = "" if disk.resumes or disk.data else target.data_found()
-    if data:
-        raise RestoreTargetChanged(target=target.path, reason=data)
+    resumes, data = _found_on(disk.target, disk.marker)
+    if resumes != disk.resumes:
+        raise RestoreTargetChanged(target=disk.target.path, reason="another restore has begun or ended on it")
+    if data and not disk.data:
+        raise RestoreTargetChanged(target=disk.target.path, reason=data)
+
+
+def _found_on(target: Target, mark: bytes) -> Tuple[bool, str]:
+    """Whether an interrupted restore of the same image can go on there, and else what looks like data."""
+    resumes = target.marker() == mark
+    return resumes, "" if resumes else target.data_found()
 
 
 def _tell_place(progress: Progress, before_bytes: int, total_bytes: int, place_bytes: int) -> None:

@@ -110,7 +110,7 @@ class RetryingStorage(Storage):
                 for piece in self.inner.read(path, offset_bytes + done, left):
                     # Nothing may be raised between counting a piece and handing it out: it would be passed over.
                     patience.renew()
-                    self._succeeded(None)
+                    self.answered()
                     done += len(piece)
                     yield piece
                 return
@@ -186,15 +186,15 @@ class RetryingStorage(Storage):
                 patience.bear(error)
 
     def _succeeded(self, answer: Answer) -> Answer:
-        with self._lock:
-            self._down_since = None
-            self._has_answered = True
-            self._given_up = None
+        self.answered()
         return answer
 
     def answered(self) -> None:
         """The server has said something, if only that it knows no such name."""
-        self._succeeded(None)
+        with self._lock:
+            self._down_since = None
+            self._has_answered = True
+            self._given_up = None
 
     def wait(self, error: StorageError, since: float, seconds: float) -> None:
         """Wait before the next try; raise ``error`` when the time is over."""

@@ -99,17 +99,17 @@ class SftpStorage(Storage):
     ) -> int:
         flags = wire.OPEN_WRITE | wire.OPEN_CREATE | wire.OPEN_EXCLUSIVE
         handle = wire.string(calls.open("writing", path, temporary, flags, wire.mode_only(calls.file_mode)))
+        fsync = wire.string(b"fsync@openssh.com") + handle if "fsync@openssh.com" in calls.session.extensions else b""
         is_closed = False
 
         def finish() -> List[int]:
             """An OpenSSH works off what it is asked about a file in order, so that nothing waits for the last bytes twice.
             Others may offer the same and write with several threads: they are asked when they have taken everything."""
             nonlocal is_closed
-            if not calls.session.is_openssh or "fsync@openssh.com" not in calls.session.extensions:
+            if not calls.session.is_openssh or not fsync:
                 return []
             is_closed = True
-            fsync = calls.session.request(wire.EXTENDED, wire.string(b"fsync@openssh.com"), handle)
-            return [fsync, calls.session.request(wire.CLOSE, handle)]
+            return [calls.session.request(wire.EXTENDED, fsync), calls.session.request(wire.CLOSE, handle)]
 
         try:
             with calls.guard():
@@ -120,8 +120,7 @@ class SftpStorage(Storage):
                 calls.forget(wire.CLOSE, handle)
             raise
         if not is_closed:
-            if "fsync@openssh.com" in calls.session.extensions:
-                fsync = wire.string(b"fsync@openssh.com") + handle
+            if fsync:
                 calls.done(calls.call(wire.EXTENDED, fsync), "writing", path)
             # A server over NFS or a quota may say only now that what it took has found no room.
             calls.done(calls.call(wire.CLOSE, handle), "writing", path)

@@ -133,9 +133,7 @@ class SftpConnector:
             channel = self._transport.open_session(_WINDOW_BYTES, _PACKET_BYTES, timeout=_CONNECT_SECONDS)
             with _closed_after(_CONNECT_SECONDS, channel):
                 channel.invoke_subsystem("sftp")
-                session = SftpSession(channel, channel.close, self._timeout_seconds)
-            session.is_openssh = True
-            return session
+                return SftpSession(channel, channel.close, self._timeout_seconds, is_openssh=True)
         except (paramiko().SSHException, EOFError, OSError, SessionLost):
             return None
 
@@ -173,9 +171,7 @@ class SftpConnector:
             channel.invoke_subsystem("sftp")
             transport.set_keepalive(_KEEPALIVE_SECONDS)
             self._transport = transport
-            session = SftpSession(channel, transport.close, self._timeout_seconds)
-            session.is_openssh = _is_openssh(transport)
-            return session
+            return SftpSession(channel, transport.close, self._timeout_seconds, _is_openssh(transport))
         except (ssh_error, EOFError, OSError, SessionLost) as error:
             if transport.is_active() and transport.is_authenticated():
                 raise StorageFailed(

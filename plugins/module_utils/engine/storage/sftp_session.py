@@ -37,7 +37,9 @@ class SessionLost(Exception):
 class SftpSession:
     """The protocol over ``channel`` (a paramiko channel with the subsystem started)."""
 
-    def __init__(self, channel: Any, close: Callable[[], None], timeout_seconds: float) -> None:
+    def __init__(
+        self, channel: Any, close: Callable[[], None], timeout_seconds: float, is_openssh: bool = False
+    ) -> None:
         self._channel = channel
         self._close = close
         self._timeout_seconds = timeout_seconds
@@ -53,7 +55,7 @@ class SftpSession:
         self._lost = ""
         self._last_answer = 0.0
         self.extensions: Dict[str, bytes] = {}
-        self.is_openssh = False
+        self.is_openssh = is_openssh
         self.read_piece_bytes = _DEFAULT_PIECE_BYTES
         self.write_piece_bytes = _DEFAULT_PIECE_BYTES
         channel.settimeout(timeout_seconds)

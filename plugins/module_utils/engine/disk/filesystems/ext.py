@@ -61,7 +61,7 @@ class Ext(FileSystem):
         has_seed = self._incompat & _INCOMPAT_CSUM_SEED
         self._volume_id = superblock[104:120]
         self._sum_seed = (
-            struct.unpack_from("<I", superblock, 624)[0] if has_seed else ~crc32c(superblock[104:120]) & 0xFFFFFFFF
+            struct.unpack_from("<I", superblock, 624)[0] if has_seed else ~crc32c(self._volume_id) & 0xFFFFFFFF
         )
         if log_block > 6 or log_cluster > 20:
             raise self._invalid("its block size is impossible")
@@ -79,7 +79,7 @@ class Ext(FileSystem):
         self.group_count = -(-(self.block_count - self._first_block) // self._blocks_per_group)
         if not 0 < self.group_count <= _MAX_GROUPS:
             raise self._invalid("it has an impossible number of groups")
-        self.uuid = str(uuid.UUID(bytes=superblock[104:120]))
+        self.uuid = str(uuid.UUID(bytes=self._volume_id))
         self.label = superblock[120:136].split(b"\0")[0].decode("utf-8", "replace")
         self.kind = self._kind()
 
@@ -106,7 +106,7 @@ class Ext(FileSystem):
             used = ExtentSet.from_sorted(self._bitmap_extents(groups)).union(boot).union(self._metadata(groups))
         except FileSystemInvalid as error:
             return whole(self.source, str(error))
-        volume = ExtentSet([(0, min(self.block_count * self.block_bytes, self.source.size_bytes))])
+        volume = ExtentSet([(0, min(self.end_bytes, self.source.size_bytes))])
         return UsedMap(used.intersection(volume), True, "")
 
     def _why_untrusted(self, state: VolumeState) -> str:

@@ -58,7 +58,7 @@ class Fat(FileSystem):
         self.kind = "fat%d" % self.bits
         self.root_cluster = struct.unpack_from("<I", boot, 44)[0] if self.bits == 32 else 0
         self._page_start, self._page = -1, b""
-        self._total_bytes = self.end_bytes = total * self._sector_bytes
+        self.end_bytes = total * self._sector_bytes
         if (self.cluster_count + 2) * self.bits > self._fat_sectors * self._sector_bytes * 8:
             raise self.invalid("its allocation table is too short")
         place = 67 if self.bits == 32 else 39
