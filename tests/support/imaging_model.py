@@ -126,6 +126,12 @@ class ImagingMachine(RuleBasedStateMachine):
         self.order.append(image)
         self.passwords_of[image] = set(self.key_passwords)
 
+    def learn_what_was_committed(self, before: Set[str]) -> None:
+        """A run that ended after its commit has made its image."""
+        for manifest in self.directory.images():
+            if manifest.image not in before and manifest.image not in self.images:
+                self.learn(manifest.image)
+
     @initialize()
     def begin(self) -> None:
         self.key_passwords = {self.password}
@@ -154,9 +160,7 @@ class ImagingMachine(RuleBasedStateMachine):
             self.make(self.place.killable(moment))
         except KILLED:
             self.age_the_lease()
-            for manifest in self.directory.images():
-                if manifest.image not in before and manifest.image not in self.images:
-                    self.learn(manifest.image)  # killed after its commit: the image exists
+            self.learn_what_was_committed(before)
 
     @rule(moment=st.integers(1, 80), keep=st.integers(1, 3))
     def killed_rollover(self, moment: int, keep: int) -> None:
@@ -201,6 +205,7 @@ class ImagingMachine(RuleBasedStateMachine):
     def sweep_in_the_middle_of_a_run(self, moment: int, keep: int) -> None:
         """A writer sleeps, its lease is taken for dead, another host rolls over; then the writer wakes."""
         state = {"left": moment, "swept": False}
+        before = set(self.images)
 
         def hook(*dummy: object) -> None:
             state["left"] -= 1
@@ -210,8 +215,8 @@ class ImagingMachine(RuleBasedStateMachine):
 
         try:
             self.make(HookedStorage(self.storage, hook))
-        except EngineError:
-            state["gave_up"] = True  # with an error of the catalogue, never with a bad image
+        except EngineError:  # one of the catalogue, never a bad image
+            self.learn_what_was_committed(before)
         if state["swept"]:
             self.forget_deleted(keep)
 

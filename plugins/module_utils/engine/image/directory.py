@@ -281,7 +281,10 @@ class DeviceDirectory:
     # -- records ------------------------------------------------------------------------------------------------------
 
     def add_record(self, image: str, kind: str, facts: Dict[str, Any]) -> None:
-        """Add a fact about a committed image; its file is named by its own hash."""
+        """Add a fact about a committed image; its file is named by its own hash.
+
+        :raises StorageNotFound: when a rollover deletes the image and its records meanwhile.
+        """
         data = documents.pretty(dict(facts, kind=kind, image=image))
         name = "%s-%s.json" % (kind, hashlib.sha256(data).hexdigest())
         self.storage.make_directory(self.path(fmt.RECORDS, image))
@@ -297,7 +300,10 @@ class DeviceDirectory:
             match = _RECORD_NAME.fullmatch(entry.name)
             if not match or entry.kind is not EntryKind.FILE or entry.size_bytes > fmt.MAX_JSON_BYTES:
                 continue
-            data = self.storage.get(self.path(fmt.RECORDS, image, entry.name), 0, fmt.MAX_JSON_BYTES + 1)
+            try:
+                data = self.storage.get(self.path(fmt.RECORDS, image, entry.name), 0, fmt.MAX_JSON_BYTES + 1)
+            except StorageNotFound:
+                continue  # a rollover deletes this image meanwhile
             if hashlib.sha256(data).hexdigest() != match.group(2):
                 continue
             try:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
-from ..errors import EngineError, ImageDamaged, JobInvalid, StorageExists, StorageNotFound
+from ..errors import EngineError, ImageDamaged, JobInvalid, StorageExists, StorageFailed, StorageNotFound
 from ..storage.contract import Entry, EntryKind, Storage
 from . import format as fmt
 from .directory import IMAGE_NAME, DeviceDirectory
@@ -160,22 +160,32 @@ def _remove_or_warn(storage: Storage, path: str, warnings: List[str]) -> None:
 
 def remove_tree(storage: Storage, path: str) -> bool:
     """Remove a directory of ours with the files in it; False when links or foreign directories in it hold it there."""
-    foreign = False
+    rounds = 2
+    while _remove_files(storage, path):
+        rounds -= 1
+        try:
+            storage.remove_directory(path)
+        except StorageNotFound:
+            return True  # another sweep was quicker
+        except StorageFailed:
+            if not rounds or not _entries(storage, path):
+                raise  # else a record was added meanwhile
+        else:
+            return True
+    return False
+
+
+def _remove_files(storage: Storage, path: str) -> bool:
+    whole = True
     for entry in _entries(storage, path):
         inside = "%s/%s" % (path, entry.name)
         if entry.kind is EntryKind.FILE:
             _delete_if_there(storage, inside)
         elif entry.kind is EntryKind.DIRECTORY and entry.name == fmt.KEYS:
-            foreign = not remove_tree(storage, inside) or foreign
+            whole = remove_tree(storage, inside) and whole
         else:
-            foreign = True
-    if foreign:
-        return False
-    try:
-        storage.remove_directory(path)
-    except StorageNotFound:
-        return True  # another sweep was quicker
-    return True
+            whole = False
+    return whole
 
 
 def _entries(storage: Storage, path: str) -> List[Entry]:

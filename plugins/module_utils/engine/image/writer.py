@@ -377,7 +377,8 @@ class _Run:
         for manifest in self.images:
             needed = self._packs_of(manifest.image) if healed else set()
             if needed & set(healed) and needed <= set(present):
-                with contextlib.suppress(StoragePermissionDenied):  # the operator's records are not this account's
+                # The operator's records are not this account's; another rollover may have deleted the image meanwhile.
+                with contextlib.suppress(StoragePermissionDenied, StorageNotFound):
                     self.directory.add_record(manifest.image, "healed", {"packs": healed, "by": self.image})
                 self.warnings.append("The image %s was damaged and is whole again." % manifest.image)
         return healed

@@ -1,0 +1,107 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records go with their image: whoever reads or adds one in the moment of a rollover fails not because of it."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import pytest
+from engine.errors import ImageNotFound, StorageNotFound
+from engine.image.access import Passwords
+from engine.image.rollover import pin, roll_over
+from engine.image.verify import verify_image
+from support.plant import DAY, NOW, Plant
+from support.small_runs import DEVICE, make_small, run_image
+from support.storages import HookedStorage
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch)
+
+
+def at_every_moment(make: Callable[[], Plant], do: Callable[[Plant, HookedStorage], None], rival: Callable) -> int:
+    """Do something again and again, with ``rival`` one call later each time; return how many calls it has."""
+    moment, finished = 0, False
+    while not finished:
+        plant = make()
+        moment += 1
+        left = moment
+
+        def step(*dummy: object, plant: Plant = plant) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                rival(plant)
+
+        do(plant, HookedStorage(plant.storage, step))
+        finished = left > 0
+    return moment
+
+
+def with_records() -> Plant:
+    plant = Plant(3)
+    for name in plant.names:
+        plant.directory.add_record(name, "verified", {"ok": True})
+        plant.directory.add_record(name, "verified", {"ok": False})
+    return plant
+
+
+def test_a_rollover_beside_another() -> None:
+    def roll(plant: Plant, storage: HookedStorage) -> None:
+        roll_over(storage, DEVICE, 1, openable_key="", now=lambda: NOW + DAY)
+        assert plant.listed() == plant.names[-1:]
+        assert [entry.name for entry in plant.storage.list("%s/records" % DEVICE)] == plant.names[-1:]
+
+    assert at_every_moment(with_records, roll, lambda plant: plant.roll(1, NOW + DAY)) > 50
+
+
+def test_a_rollover_beside_who_adds_a_record() -> None:
+    """The record is lost with its image or stays until the next rollover, which takes it away."""
+
+    def roll(plant: Plant, storage: HookedStorage) -> None:
+        roll_over(storage, DEVICE, 1, openable_key="", now=lambda: NOW + DAY)
+        assert plant.listed() == plant.names[-1:]
+        plant.roll(1, NOW + DAY)
+        assert [entry.name for entry in plant.storage.list("%s/records" % DEVICE)] == plant.names[-1:]
+
+    def add(plant: Plant) -> None:  # as a verify does that began before
+        plant.directory.add_record(plant.names[0], "verified", {"ok": True, "late": True})
+
+    assert at_every_moment(with_records, roll, add) > 50
+
+
+def test_who_adds_a_record_beside_a_rollover_is_told_what_is_gone() -> None:
+    told = 0
+
+    def add(plant: Plant, storage: HookedStorage) -> None:
+        nonlocal told
+        try:
+            pin(storage, DEVICE, plant.names[0], True)
+        except (ImageNotFound, StorageNotFound):
+            told += 1
+
+    at_every_moment(with_records, add, lambda plant: plant.roll(1))
+    assert told > 0
+
+
+def test_a_run_that_heals_beside_a_rollover_has_made_its_image() -> None:
+    """From its commit on nothing that a rollover deletes may end the run: the old image was the one it made whole."""
+
+    def damaged() -> Plant:
+        plant = Plant(1)
+        pack = min(plant.packs_of(plant.names[0]))
+        path = "%s/packs/%s/%s" % (DEVICE, pack[:2], pack)
+        data = plant.storage.files[path]
+        plant.storage.files[path] = data[:100] + bytes([data[100] ^ 1]) + data[101:]
+        assert not verify_image(plant.storage, DEVICE, plant.names[0], "storage").ok
+        return plant
+
+    def image(plant: Plant, storage: HookedStorage) -> None:
+        result = run_image(storage, plant.disk, Passwords())
+        assert plant.directory.newest().image == result.image
+        assert verify_image(plant.storage, DEVICE, result.image, "full", record=False).ok
+
+    assert at_every_moment(damaged, image, lambda plant: plant.roll(1)) > 100
