@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -127,11 +128,12 @@ class AgentOnDevice:
     def contents(self) -> Dict[str, bytes]:
         """Every file below the base; those that go while we look are left out."""
         found = {}
-        for path in self.base.rglob("*"):
-            try:
-                found[str(path.relative_to(self.base))] = path.read_bytes() if path.is_file() else b""
-            except FileNotFoundError:
-                continue
+        for folder, folders, files in os.walk(self.base):  # which passes over folders that go, as rglob does not
+            found.update((os.path.relpath(os.path.join(folder, name), self.base), b"") for name in folders)
+            for name in files:
+                path = os.path.join(folder, name)
+                with contextlib.suppress(FileNotFoundError):
+                    found[os.path.relpath(path, self.base)] = Path(path).read_bytes()
         return found
 
 
