@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Tuple
 
 import pytest
+from engine.errors import DiskTooLarge
 from support.filled import MIB, check_volume, contents, empty, make_ext, mounted, run
 from support.imaging import image, restore
 from support.whole_disks import copy_range
@@ -160,3 +161,17 @@ def test_dynamic_disk_with_a_gpt(volume: Path, memory_path: Path) -> None:
     restore(storage, target, secrets={})
     assert target.read_bytes()[DATA[0] * MIB : 28 * MIB] == disk.read_bytes()[DATA[0] * MIB : 28 * MIB]
     assert target.read_bytes()[40 * MIB : 44 * MIB] == disk.read_bytes()[40 * MIB : 44 * MIB]
+
+
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize(("tib", "said"), [(300, " bytes; an image"), (100, " bytes in use; an image")])
+def test_a_disk_that_no_reader_would_take_is_refused_before_anything_is_written(
+    tib: int, said: str, check: bool, memory_path: Path
+) -> None:
+    disk, storage = memory_path / "disk", memory_path / "storage"
+    with open(disk, "wb") as file:
+        file.truncate(tib << 40)
+    with pytest.raises(DiskTooLarge, match=said) as caught:
+        image(storage, disk, check=check)
+    assert str(disk) in str(caught.value)
+    assert [path for path in storage.rglob("*") if path.is_file()] == []

@@ -121,6 +121,12 @@ class NoDriveChosen(DiskError):
     hint = "Name the disks in imaging_drives: by serial number, WWN, GUID, path or mount point."
 
 
+class DiskTooLarge(DiskError):
+    code = "D107"
+    message = "{path} has {size_bytes} bytes{what}; an image holds at most {most_bytes}."
+    hint = "Choose another disk in imaging_drives, or exclude what need not be in an image with imaging_exclude."
+
+
 class PartitionTableInvalid(DiskError):
     code = "D110"
     message = "The partition table of {path} can't be used: {reason}."

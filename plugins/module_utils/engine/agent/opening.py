@@ -15,7 +15,8 @@ from ..disk.patterns import Pattern
 from ..disk.source import BlockSource, FileSource
 from ..disk.stack import BlockTree
 from ..disk.used import DiskPlan, plan_disk
-from ..errors import DriveUnknown, JobInvalid
+from ..errors import DiskTooLarge, DriveUnknown, JobInvalid
+from ..image import format as fmt
 from ..snapshot.contract import SETTINGS, Disk, FrozenDisk, weakest
 from ..snapshot.freeze import Freeze
 from .settings import mapping_of, patterns_of
@@ -54,6 +55,8 @@ class OpenedDisks:
     def _open(self, chosen: Chosen) -> Disk:
         source = FileSource(chosen.path)
         self._sources.append(source)
+        if source.size_bytes > fmt.MAX_DISK_BYTES:
+            raise DiskTooLarge(path=chosen.path, size_bytes=source.size_bytes, what="", most_bytes=fmt.MAX_DISK_BYTES)
         if not source.is_device:
             source.sector_bytes = detect_sector_bytes(source) or source.sector_bytes
         layout = read_layout(source)
@@ -114,6 +117,9 @@ def _plan(chosen: Chosen, disk: Disk, frozen: FrozenDisk, patterns: List[Pattern
         mount_points_of=frozen.mount_points_of,
         inside_of=frozen.inside_of,
     )
+    if planned.used.total_bytes > fmt.MAX_IN_USE_BYTES:
+        in_use, most = planned.used.total_bytes, fmt.MAX_IN_USE_BYTES
+        raise DiskTooLarge(path=disk.path, size_bytes=in_use, what=" in use", most_bytes=most)
     planned.warnings.extend(frozen.warnings)
     name = stable_id(disk.path, disk.layout)
     return OpenedDisk(disk.path, frozen.source, disk.layout, planned, name, frozen.how, list(chosen.entries))

@@ -58,7 +58,7 @@ def text(document: Dict[str, Any], key: str, limit: int = 1024) -> str:
     return value
 
 
-def number(document: Dict[str, Any], key: str, limit: int = fmt.MAX_DISK_BYTES) -> int:
+def number(document: Dict[str, Any], key: str, limit: int = fmt.MAX_NUMBER) -> int:
     value = document.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= limit:
         raise ValueError("%s is missing or out of bounds" % key)

@@ -294,6 +294,8 @@ class Root:
             raise damaged("has another chunk size")
         if size_bytes > fmt.MAX_DISK_BYTES or sector_bytes not in (512, 1024, 2048, 4096):
             raise damaged("has an impossible geometry")
+        if pack_count > fmt.MAX_PACKS:
+            raise damaged("lists too many packs")
         root = cls(size_bytes, sector_bytes)
         if segment_count > root.segment_count or (not partial and segment_count != root.segment_count):
             raise damaged("has not as many segments as the disk")
@@ -314,7 +316,7 @@ class Root:
             segment_id, pack, offset, length, plain_bytes = _SEGMENT.unpack_from(data, position)
             position += _SEGMENT.size
             if segment_id == fmt.HOLE_ID:
-                root.segments.append(_HOLE)  # one for all: a disk of a petabyte has millions
+                root.segments.append(_HOLE)  # one for all: a large disk has a million
                 continue
             if pack >= pack_count or plain_bytes > fmt.MAX_BLOB_PLAIN_BYTES:
                 raise damaged("has a segment out of bounds")

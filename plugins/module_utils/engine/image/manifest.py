@@ -210,7 +210,7 @@ def _parse_disk(disk: Dict[str, Any], number: int) -> DiskEntry:
     return DiskEntry(
         name=disk["name"],
         stable_id=documents.text(disk, "stable_id"),
-        size_bytes=documents.number(disk, "size_bytes"),
+        size_bytes=documents.number(disk, "size_bytes", fmt.MAX_DISK_BYTES),
         sector_bytes=documents.number(disk, "sector_bytes", 4096),
         in_use_bytes=documents.number(disk, "in_use_bytes"),
         index_sha256=documents.digest(disk, "index_sha256"),

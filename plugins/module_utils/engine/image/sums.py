@@ -43,6 +43,8 @@ def decode(data: bytes, image: str) -> Sums:
             if match.group(2) != match.group(3)[:2]:
                 raise ImageDamaged(image=image, reason="its SHA256SUMS names a pack at a wrong place")
             result.packs.append(match.group(3))
+            if len(result.packs) > fmt.MAX_PACKS:
+                raise ImageDamaged(image=image, reason="its SHA256SUMS names too many packs")
         else:
             if match.group(4) in result.files:
                 raise ImageDamaged(image=image, reason="its SHA256SUMS names a file twice")

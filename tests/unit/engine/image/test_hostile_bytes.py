@@ -359,3 +359,16 @@ def test_sums_of_another_form_are_refused(line: str) -> None:
 def test_hostile_sums_are_refused(data: bytes) -> None:
     with pytest.raises(ImageDamaged):
         sums.decode(data, IMAGE)
+
+
+def test_more_packs_than_a_reader_takes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each costs some hundred bytes of memory."""
+    monkeypatch.setattr(fmt, "MAX_PACKS", 1)
+    data, root = sums.encode({}, [NAME]), small_root()
+    assert sums.decode(data, IMAGE).packs == [NAME]
+    Root.decode(root.encode(), IMAGE)
+    with pytest.raises(ImageDamaged, match="too many packs"):
+        sums.decode(sums.encode({}, [NAME, "0" * 64]), IMAGE)
+    root.packs["0" * 64] = PackNeed(1000, 600)
+    with pytest.raises(ImageDamaged, match="too many packs"):
+        Root.decode(root.encode(), IMAGE)

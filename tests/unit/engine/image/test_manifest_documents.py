@@ -77,7 +77,7 @@ DISK = manifest_of(None).disks[0]._asdict()
         {"device": 5},
         {"sequence": -1},
         {"sequence": True},
-        {"sequence": fmt.MAX_DISK_BYTES + 1},
+        {"sequence": fmt.MAX_NUMBER + 1},
         {"sequence": 1.5},
         {"created": "x" * 41},
         {"snapshot": "unknown"},
