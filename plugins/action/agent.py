@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import AGENT
-from ansible_collections.plantops.imaging.plugins.plugin_utils._agent import Agent, Installation
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid
+from ansible_collections.plantops.imaging.plugins.plugin_utils._agent import Agent, AgentRefused, Installation
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device_action import DeviceAction
 from ansible_collections.plantops.imaging.plugins.plugin_utils._diffs import of_agent
 
@@ -27,7 +28,7 @@ class ActionModule(DeviceAction):
         elif arguments["state"] == "present" and agent.is_useful():
             done = {"changed": False, "installed": before, "replaced": None, "sent_bytes": 0}
         else:
-            installed = agent.plan() if self._task.check_mode else self._install(agent)
+            installed = self._foretold(agent) if self._task.check_mode else self._install(agent)
             done = {
                 "changed": installed.changed,
                 "installed": installed.id,
@@ -39,14 +40,29 @@ class ActionModule(DeviceAction):
             result["diff"] = [of_agent(before, done["installed"])]
         return result
 
+    def _foretold(self, agent: Agent) -> Installation:
+        planned = agent.plan()
+        return planned if planned.changed or agent.is_useful() else agent.plan(anew=True)
+
     def _install(self, agent: Agent) -> Installation:
         installed = self.install(agent)
         return installed if installed.changed or agent.is_useful() else agent.install(anew=True)
 
+    def _tidy(self, agent: Agent) -> List[str]:
+        """Have what killed runs left outside of the agent's folder removed, while there is an agent that can; return warnings."""
+        if not agent.current:
+            return []
+        try:
+            return list(agent.call("tidy")["warnings"])
+        except AgentAnswerInvalid:
+            return []  # an older agent, or one that is damaged
+        except AgentRefused as refusal:
+            return [str(refusal)]
+
     def _remove(self, agent: Agent) -> Dict[str, Any]:
-        before = agent.current or None
+        done: Dict[str, Any] = {"installed": None, "replaced": agent.current or None, "sent_bytes": 0}
         if self._task.check_mode:
-            changed = agent.would_remove()
-        else:
-            changed = agent.is_installed() and agent.remove()
-        return {"changed": changed, "installed": None, "replaced": before, "sent_bytes": 0}
+            return dict(done, changed=agent.would_remove())
+        warnings = self._tidy(agent)
+        done["changed"] = agent.is_installed() and agent.remove()
+        return dict(done, warnings=warnings) if warnings else done

@@ -108,14 +108,14 @@ class Agent:
             return False
         return version.get("protocol") == PROTOCOL and version.get("platform") == self.found["platform"]
 
-    def plan(self) -> Installation:
-        """Return what :meth:`install` would do."""
+    def plan(self, anew: bool = False) -> Installation:
+        """Return what :meth:`install` would do, ``anew`` as well."""
         bundle = self._wanted()
         if bundle is None:
             return Installation(None, self.found["platform"], True, self._id or None, None)
-        if self._id == bundle.identity:
+        if self._id == bundle.identity and not anew:
             return Installation(bundle.identity, self.found["platform"], False, None, 0)
-        size_bytes = sum(part.size_bytes for part in bundle.missing(self.found["parts"]))
+        size_bytes = sum(part.size_bytes for part in bundle.missing([] if anew else self.found["parts"]))
         return Installation(bundle.identity, self.found["platform"], True, self._id or None, size_bytes)
 
     def install(self, anew: bool = False) -> Installation:
@@ -123,8 +123,8 @@ class Agent:
 
         With ``anew`` all of them, also when the device says that it has this agent: it does not work there any more.
         """
-        planned, bundle = self.plan(), self._wanted()
-        if bundle is None or not (planned.changed or anew):
+        planned, bundle = self.plan(anew), self._wanted()
+        if bundle is None or not planned.changed:
             return planned
         present: List[str] = [] if anew else self.found["parts"]
         with tempfile.TemporaryDirectory(prefix="plantops-imaging-") as folder:

@@ -111,6 +111,7 @@ _ANSWERS: Dict[str, _Checks] = {
     "status": {"status": _is_dict},
     "cancel": {"status": _is_dict},
     "runs": {"runs": _list_of(_is_dict, 1000)},
+    "tidy": dict(_CHANGED, removed=_list_of(_NAME, 1000), warnings=_WARNINGS),
     "forget": _CHANGED,
 }
 _SERVER_KEY: _Checks = {"storage_host_key": _NAME, "storage_host_key_is_new": _is_bool}

@@ -26,8 +26,10 @@ from ._bundles import find_bundle
 from ._diffs import of_agent
 from ._link import Link
 from ._progress import size
+from ._time_limit import DeviceFloods, at_most
 
 display = Display()
+_CLEANUP_SECONDS = 120
 _Answer = TypeVar("_Answer")
 
 
@@ -49,19 +51,21 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         self._host = str(self._vars.get("inventory_hostname", "device"))
         dummy_result, arguments = self.validate_argument_spec(argument_spec=self.spec, required_if=self.required_if)
         arguments = {name: value for name, value in arguments.items() if name in self.spec}
+        self.done: Dict[str, Any] = {"changed": False}
         try:
             result.update(self.work(arguments))
         except EngineError as error:
-            result.update(failure(error.as_dict()), failed=True, changed=False)
+            result.update(self.done, **failure(error.as_dict()), failed=True)
         except AgentRefused as refusal:
-            result.update(failure(refusal.error), failed=True, changed=False, warnings=refusal.warnings)
+            result.update(self.done, **failure(refusal.error), failed=True, warnings=refusal.warnings)
         return result
 
     def cleanup(self, force: bool = False) -> None:
         """Remove the task's folder on the device; a connection that is away keeps its task's own result."""
         try:
-            super().cleanup(force)
-        except AnsibleConnectionFailure:
+            with at_most(_CLEANUP_SECONDS):
+                super().cleanup(force)
+        except (AnsibleConnectionFailure, DeviceFloods):
             self.say("this task's folder in the temporary directory of the device could not be removed")
 
     @abstractmethod
@@ -95,7 +99,10 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         planned = agent.plan()
         if planned.changed:
             self.say("the agent %s is installed, %s are sent" % (planned.id, size(planned.sent_bytes or 0)))
-        return agent.install()
+        installed = agent.install()
+        if installed.changed:
+            self.done.update(changed=True, agent=installed.as_dict())
+        return installed
 
     def mended(self, agent: Agent, ask: Callable[[], _Answer]) -> _Answer:
         """Return what ``ask`` does; when the agent does not work any more, it is installed anew and asked again."""

@@ -22,7 +22,7 @@ from ._answers import error_of, progress_of, result_of, said
 from ._device_action import DeviceAction, display
 from ._engine_process import EngineProcess
 from ._progress_reporter import ProgressReporter
-from ._run import Runs
+from ._run import ALIVE, Runs
 
 
 class EngineAction(DeviceAction):
@@ -77,6 +77,7 @@ class EngineAction(DeviceAction):
         if handle.attached:
             self.say("the run %s is under way already and is followed" % handle.run)
         known = {"run": handle.run, "attached": handle.attached}
+        self.done.update(known, changed=True)
         if not arguments.get("wait", True):
             return self.with_agent(dict(known, changed=True, state=handle.status["state"]), installed)
         return self.with_agent(dict(self._follow(runs, handle.run, arguments), **known), installed)
@@ -85,10 +86,10 @@ class EngineAction(DeviceAction):
         """Ask for a run that an earlier task started: follow it, look at it, or cancel it."""
         run = str(arguments["run"])
         status = runs.status(run)
-        if arguments.get("cancel") and not self._task.check_mode:
+        if arguments.get("cancel") and not self._task.check_mode and status["state"] in ALIVE:
             runs.cancel(run)
             return {"changed": True, "run": run, "state": runs.follow(run, self._show_nothing)["state"]}
-        if not arguments.get("wait", True) or self._task.check_mode:
+        if arguments.get("cancel") or not arguments.get("wait", True) or self._task.check_mode:
             return {"changed": False, "run": run, "state": status["state"], "status": status}
         return dict(self._follow(runs, run, arguments), run=run, attached=True)
 
@@ -96,6 +97,7 @@ class EngineAction(DeviceAction):
         """Ask the present agent what the job would do. One that is too old or missing is not replaced for that."""
         planned = agent.plan()
         if not agent.is_useful():
+            planned = agent.plan(anew=True)
             warning = self.would_install(planned, "what the job would do is known with it")
             return self.with_agent({"changed": True, "warnings": [warning]}, planned)
         run = runs.start().run

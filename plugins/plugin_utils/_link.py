@@ -105,10 +105,10 @@ class Link:
     def folder(self) -> str:
         """Return this task's folder on the device."""
         if self._folder is None:
-            folder = self._persist(lambda: self._action._make_tmp_path().rstrip("/"))
+            folder = self._persist(lambda: self._bounded(lambda: self._action._make_tmp_path().rstrip("/")))
             self._sweep(folder)
             if self._becomes_another_user():
-                self._action._fixup_perms2([folder], execute=True)
+                self._bounded(lambda: self._action._fixup_perms2([folder], execute=True))
             self._folder = folder
         return self._folder
 
@@ -116,7 +116,7 @@ class Link:
         """Delete this task's folder, before hours in which a play may be killed; the next file makes another one."""
         if self._folder is not None:
             folder, self._folder = self._folder, None
-            self._persist(lambda: self._action._remove_tmp_path(folder))
+            self._persist(lambda: self._bounded(lambda: self._action._remove_tmp_path(folder)))
 
     def _sweep(self, folder: str) -> None:
         """Delete what tasks of killed plays left beside the folder, as the user whom the connection logs in."""
@@ -130,20 +130,27 @@ class Link:
         return self._persist(lambda: self._run(command, sudoable=False))
 
     def _run(self, command: str, **more: bool) -> Answer:
-        try:
-            with at_most(_ANSWER_SECONDS):
-                answer = self._action._low_level_execute_command(command, **more)
-        except DeviceFloods:
-            raise DeviceAnswerEndless(device=self._device, mebibytes=MOST_MEBIBYTES) from None
+        answer = self._bounded(lambda: self._action._low_level_execute_command(command, **more))
         return Answer(int(answer["rc"]), answer["stdout"], answer["stderr"])
 
     def _put(self, local_path: str, name: str) -> str:
         path = self._shell.join_path(self.folder(), name)
-        with at_most(_ANSWER_SECONDS + os.path.getsize(local_path) / _SLOWEST_BYTES_PER_SECOND):
-            self._action._transfer_file(local_path, path)
+        more_seconds = os.path.getsize(local_path) / _SLOWEST_BYTES_PER_SECOND
+        self._bounded(lambda: self._action._transfer_file(local_path, path), more_seconds)
         if self._becomes_another_user():
-            self._action._fixup_perms2([path], execute=False)
+            self._bounded(lambda: self._action._fixup_perms2([path], execute=False))
         return path
+
+    def _bounded(self, ask: Callable[[], _Result], more_seconds: float = 0) -> _Result:
+        """Ask what must come to an end, whatever the device does.
+
+        :raises DeviceSilent: which is a lost connection. :raises DeviceAnswerEndless:
+        """
+        try:
+            with at_most(_ANSWER_SECONDS + more_seconds):
+                return ask()
+        except DeviceFloods:
+            raise DeviceAnswerEndless(device=self._device, mebibytes=MOST_MEBIBYTES) from None
 
     def _becomes_another_user(self) -> bool:
         """Whether files need rights for a user who is neither the connection's own nor root."""

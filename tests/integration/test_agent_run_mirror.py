@@ -165,3 +165,20 @@ def test_a_rollover_in_the_middle_of_a_write_does_no_harm(monkeypatch: pytest.Mo
     assert json.loads(plant.storage.files[RUN_JSON])["number"] == 4
     assert not [name for name in plant.storage.files if name.endswith(".partial")]
     plant.check(*plant.names)
+
+
+def test_it_sends_nothing_to_another_server_than_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``accept-new`` holds for one run: the key that the run was shown is the one that the mirror asks for."""
+    opened: List[Dict[str, Any]] = []
+
+    def refuse(settings: Dict[str, Any]) -> Storage:
+        opened.append(settings)
+        raise StorageUnreachable(storage="sftp", reason="away")
+
+    monkeypatch.setattr(mirror_module, "open_storage", refuse)
+    settings = {"url": "sftp://server/x", "host_key": "accept-new"}
+    for shown, wanted in (("SHA256:abc", "SHA256:abc"), ("", "accept-new")):
+        one = Mirror({"device": DEVICE, "storage": settings}, lambda: status_of(1), shown)
+        one.start()
+        one.stop()
+        assert opened.pop()["host_key"] == wanted

@@ -294,12 +294,15 @@ def test_cancelling_while_it_waits_and_while_it_reads(
     check_image(memory_path, agent.finish("run-3", job)["image"])
 
 
-def test_a_shutdown_ends_a_run_as_cancelled(agent: AgentOnDevice, long_job: Dict[str, Any]) -> None:
+def test_a_shutdown_is_told_from_a_play_that_cancels(agent: AgentOnDevice, long_job: Dict[str, Any]) -> None:
     agent.begin("run-1", long_job)
     agent.wait("run-1", reading)
     runner = agent.runner("run-1")
     os.kill(runner, signal.SIGTERM)
-    assert agent.wait("run-1")["state"] == "cancelled"
+    status = agent.wait("run-1")
+    assert status["state"] == "failed"
+    assert status["error"]["code"] == "A319"
+    assert "SIGTERM" in status["error"]["message"]
     wait_until(lambda: is_gone(runner))
 
 

@@ -163,6 +163,7 @@ def test_a_connection_that_stays_away_is_one_error_and_the_run_goes_on(plant: Pl
     failed = result_of(played, device)
     assert failed["error_code"] == DeviceLinkLost.code
     assert "followed to its end" in failed["msg"]
+    assert (failed["run"], failed["changed"]) == (run, True), "with the handle it can be asked for"
     with PlayUnderWay(plant) as play:
         play.wait_for("is under way already")
         release(device, run)
@@ -225,6 +226,8 @@ def test_a_handle_is_followed_looked_at_and_cancelled(plant: Plant) -> None:
     ended = plant.play("image", "-e", "imaging_run=%s" % run, "-e", "imaging_cancel=true")
     assert ended.status == 0, ended.output
     assert result_of(ended, device)["state"] == "cancelled"
+    late = result_of(plant.play("image", "-e", "imaging_run=%s" % run, "-e", "imaging_cancel=true"), device)
+    assert (late["state"], late["changed"]) == ("cancelled", False), "it had ended"
     assert len(plant.image_names(device)) == len(images) + 1
     gone = plant.play("image", "-e", "imaging_run=image-that-was-never-there")
     assert gone.status != 0

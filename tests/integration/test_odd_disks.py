@@ -150,6 +150,32 @@ def test_disk(name: str, volume: Path, memory_path: Path) -> None:
 
 
 @pytest.mark.root
+def test_a_copy_of_a_disk_with_large_sectors_and_one_partition(volume: Path, memory_path: Path) -> None:
+    """Nothing but what lies where it points says of an MBR whether its sectors have 512 bytes or 4096."""
+    disk, storage, target = memory_path / "disk", memory_path / "storage", memory_path / "restored"
+    build(disk, volume, lambda one: mbr(one, entry(0x83, DATA[0] * 256, DATA[1] * 256)))
+    made = image(storage, disk, secrets={})
+    assert made["warnings"] == []
+    assert made["disks"][0]["layout"]["sector_bytes"] == 4096
+    assert made["bytes_in_use"] < 40 * MIB
+    restore(storage, target, secrets={})
+    same_files(disk, target, memory_path)
+
+
+def test_a_file_in_whose_partitions_nothing_is_recognised_is_imaged_whole(memory_path: Path) -> None:
+    """Were its sectors taken for smaller than they are, seven eighths of its partition would be missing."""
+    disk, storage, target = memory_path / "disk", memory_path / "storage", memory_path / "restored"
+    with open(empty(disk, 16 * MIB), "r+b") as file:
+        file.seek(MIB)
+        file.write(b"what a controller logs" * 400_000)
+    mbr(disk, entry(0xDA, 256, 10 * 256))
+    made = image(storage, disk, secrets={})
+    assert any("size of its sectors is not known" in warning for warning in made["warnings"])
+    restore(storage, target, secrets={})
+    assert target.read_bytes() == disk.read_bytes()
+
+
+@pytest.mark.root
 def test_dynamic_disk_with_a_gpt(volume: Path, memory_path: Path) -> None:
     """Its database has a partition of its own, which every image holds; its volumes are held whole."""
     disk, storage, target = memory_path / "disk", memory_path / "storage", memory_path / "restored"

@@ -108,6 +108,16 @@ def test_refusals_name_what_to_do(site: Site) -> None:
     assert "/dev/there-is-no-such-disk" in missing["msg"]
 
 
+@pytest.mark.parametrize("given", [0, 83, True])
+def test_a_password_that_yaml_takes_for_a_number_is_refused(given: object, site: Site) -> None:
+    """0 would be none at all, so that the image would be in clear; 0123 is 83."""
+    site.settings["imaging_password"] = given
+    refused = site.play("image")
+    assert refused.status != 0
+    assert "write it in quotes" in refused.output
+    assert list(site.storage.rglob("*")) == []
+
+
 def test_verify_finds_damage_and_the_play_fails(site: Site) -> None:
     site.play("image")
     pack = next(path for path in sorted(site.device.glob("packs/*/*")))

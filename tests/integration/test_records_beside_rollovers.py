@@ -1,10 +1,12 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records go with their image: whoever reads or adds one in the moment of a rollover fails not because of it."""
+"""Records go with their image: whoever reads or adds one in the moment of a rollover fails not because of it; and a pin
+that comes while a rollover is at work counts."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import Callable
 
 import pytest
@@ -105,3 +107,41 @@ def test_a_run_that_heals_beside_a_rollover_has_made_its_image() -> None:
         assert verify_image(plant.storage, DEVICE, result.image, "full", record=False).ok
 
     assert at_every_moment(damaged, image, lambda plant: plant.roll(1)) > 100
+
+
+def test_a_verify_beside_a_rollover_ends_with_a_report() -> None:
+    def verify(plant: Plant, storage: HookedStorage) -> None:
+        with contextlib.suppress(ImageNotFound):
+            verify_image(storage, DEVICE, plant.names[0], "quick")
+
+    assert at_every_moment(with_records, verify, lambda plant: plant.roll(1)) > 10
+
+
+def test_a_pin_that_comes_while_a_rollover_is_at_work_counts() -> None:
+    """It came after the look at all records, and before its image's turn."""
+    plant = with_records()
+    pinned = []
+
+    def hook(moment: str, operation: str, path: str) -> None:
+        if (moment, operation) == ("before", "delete") and not pinned:
+            pinned.append(plant.names[0] if plant.names[0] not in path else plant.names[1])
+            pin(plant.storage, DEVICE, pinned[0], True)
+
+    report = roll_over(HookedStorage(plant.storage, hook), DEVICE, 1, openable_key="", now=lambda: NOW)
+    assert pinned[0] in plant.listed()
+    assert report.spared == {pinned[0]: "it is pinned"}
+    assert len(report.deleted) == 1
+    plant.check(*plant.listed())
+
+
+def test_a_pin_counts_after_a_record_was_damaged() -> None:
+    plant = Plant(2)
+    name = plant.names[0]
+    pin(plant.storage, DEVICE, name, True)
+    (path,) = [one for one in plant.storage.files if "/pinned-" in one]
+    pin(plant.storage, DEVICE, name, False)
+    plant.storage.files[path] = b"{"
+    pin(plant.storage, DEVICE, name, True)
+    assert plant.roll(1).spared == {name: "it is pinned"}
+    pin(plant.storage, DEVICE, name, False)
+    assert plant.roll(1).deleted == [name]

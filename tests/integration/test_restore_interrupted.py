@@ -15,7 +15,7 @@ from engine.errors import RestoreWriteFailed
 from engine.image import format as fmt
 from engine.image.reader import ImageReader
 from engine.restore.restore import plan, restore, sentences
-from engine.restore.target import MARKER_BYTES, Target
+from engine.restore.target import MARKER_BYTES, Target, marker
 from engine.storage.contract import Storage
 from engine.storage.directory import DirectoryStorage
 from support.filled import MIB, run
@@ -118,13 +118,21 @@ def test_another_image_over_an_interrupted_one_starts_anew(storage: DirectorySto
     count = killed_at(storage, first, {"disk0": str(memory_path / "counted")}, None)
     assert count is not None
     assert killed_at(storage, first, targets, count - 12) is None
-    assert target.read_bytes().startswith(MARK + first.encode("ascii"))
+    assert target.read_bytes().startswith(MARK)
+    assert first.encode("ascii") in target.read_bytes()[:MARKER_BYTES]
     error = refused("R102", partial(restore, storage, DEVICE, second, targets), target)
     assert str(target) in str(error)
     (done,) = restore(storage, DEVICE, second, targets, overwrite=True)
     assert done.kept_bytes == 0
     assert target.read_bytes() == disk.expected()
     refused("R102", partial(restore, storage, DEVICE, second, targets), target)  # a finished one is data like any other
+
+
+def test_the_same_image_of_another_device_is_another_image() -> None:
+    """Images of one play have one name, and the first of each device has the number 1."""
+    one, other = (marker(device, "2026-11-23_20-00-00", 1, "disk0", "") for device in ("press-1", "press-2"))
+    assert one != other
+    assert len(marker("\u00e4" * 255, "2026-11-23_20-00-00", 10**12 - 1, "disk255", "f" * 64)) == MARKER_BYTES
 
 
 def test_damage_that_comes_between_stops_the_second_half(storage: DirectoryStorage, memory_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from engine.agent import jobs
-from engine.errors import JobInvalid, StoragePermissionDenied
+from engine.errors import JobInvalid, StorageFailed, StoragePermissionDenied
 from engine.image import format as fmt
 from engine.image.manifest import encode
 from engine.image.rollover import pin, roll_over
@@ -213,3 +213,61 @@ def test_a_device_that_may_not_delete_makes_its_image_and_warns(
     last = imaging.image(storage, drive, keep=1)
     assert last["rollover"]["deleted"] == [result["image"] for result in results]
     assert imaging.verify(storage)["ok"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "packs/aux/file",
+        "packs/a:b/file",
+        "a:b.partial",
+        "keys/nul.partial",
+        "records/con/x.partial",
+        "trash/x:y",
+        "IMAGE/x:y",
+        "IMAGE/keys/x?y",
+    ],
+)
+def test_a_name_that_no_storage_takes_stops_nothing(name: str) -> None:
+    """An account that may only create can make such a name over SFTP: runs, verifies and rollovers pass it by."""
+    plant = Plant(2)
+    path = "%s/%s" % (DEVICE, name.replace("IMAGE", plant.names[0]))
+    for depth in range(1, path.count("/") + 1):
+        plant.storage.directories.add("/".join(path.split("/")[:depth]))
+    plant.storage.files[path] = b"x"
+    plant.make()
+    plant.check(plant.names[-1])
+    report = plant.roll(1)
+    assert report.deleted == plant.names[:2]
+    plant.roll(1, NOW + 3 * DAY)
+    plant.make()
+    plant.roll(1, NOW + 6 * DAY)
+    assert plant.listed() == plant.names[-1:]
+    plant.check(plant.names[-1])
+    assert any("not ours" in warning for warning in report.warnings) is name.startswith("IMAGE")
+
+
+@pytest.mark.parametrize("operation", ["remove_directory", "rename"])
+def test_what_is_open_elsewhere_on_a_share_goes_later(operation: str) -> None:
+    """A file that somebody reads goes when it is closed; until then its directory can neither go nor be moved."""
+    plant = Plant(3)
+    plant.storage.make_directory("%s/2020-01-01_00-00-00" % DEVICE)
+    held = True
+
+    def hook(moment: str, done: str, path: str) -> None:
+        inside_image = path.startswith("%s/20" % DEVICE)
+        if held and inside_image and (moment, done) == ("before", operation):
+            refusal = StorageFailed if operation == "remove_directory" else StoragePermissionDenied
+            words = {"operation": "removing", "path": path, "storage": "a share"}
+            raise refusal(**words, **({"reason": "it is not empty"} if refusal is StorageFailed else {}))
+
+    storage = HookedStorage(plant.storage, hook)
+    report = roll_over(storage, DEVICE, 1, openable_key="", now=lambda: NOW)
+    assert report.deleted == plant.names[:2]
+    assert plant.listed() == plant.names[2:]
+    assert report.warnings
+    assert all("yet" in warning for warning in report.warnings)
+    assert set(report.trashed_packs), "the rest was done"
+    held = False
+    assert roll_over(storage, DEVICE, 1, openable_key="", now=lambda: NOW).warnings == []
+    assert [entry.name for entry in plant.storage.list(DEVICE) if entry.name.startswith("20")] == plant.names[2:]

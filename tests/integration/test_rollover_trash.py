@@ -167,6 +167,9 @@ def test_what_a_killed_run_left_goes_to_the_trash_as_a_whole() -> None:
     plant.roll(1, NOW + DAY - 1)
     assert len(plant.directory.leftovers()) == 1
     plant.roll(1, NOW + DAY)
+    assert len(plant.directory.leftovers()) == 1, "no run has succeeded since"
+    assert plant.make() > name
+    plant.roll(2, NOW + DAY)
     assert plant.directory.leftovers() == []
     assert not [path for path in plant.storage.files if name in path]
 

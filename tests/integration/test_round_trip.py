@@ -40,6 +40,12 @@ MBR = (
     Part("third", "ntfs", 48, ("-c", "1024"), logical=True),
     Part("fourth", "swap", 8, (), logical=True),
 )
+MBR_4K = (
+    Part("reserved", "ntfs", 48, ("-c", "4096")),
+    Part("first", "ext", 48, ("-t", "ext3", "-b", "4096"), logical=True),
+    Part("third", "ntfs", 48, ("-c", "4096"), logical=True),
+    Part("fourth", "swap", 8, (), logical=True),
+)
 
 
 def files_of(kind: str, volume: Path, work: Path) -> Dict[str, str]:
@@ -77,8 +83,8 @@ def assert_same_disk(disk: WholeDisk, restored: Path, work: Path) -> None:
 @pytest.mark.root
 @pytest.mark.parametrize(
     ("scheme", "parts", "sector_bytes"),
-    [("gpt", GPT, 512), ("gpt", GPT_4K, 4096), ("dos", MBR, 512)],
-    ids=["gpt-512", "gpt-4096", "mbr-logical"],
+    [("gpt", GPT, 512), ("gpt", GPT_4K, 4096), ("dos", MBR, 512), ("dos", MBR_4K, 4096)],
+    ids=["gpt-512", "gpt-4096", "mbr-logical", "mbr-logical-4096"],
 )
 def test_whole_disk(scheme: str, parts: tuple, sector_bytes: int, tmp_path: Path, need) -> None:
     need("sfdisk", "mkntfs", "mke2fs", "mkfs.fat", "mcopy", "losetup", "ntfs-3g", "mkswap")

@@ -121,6 +121,11 @@ def new_host_key(server: SftpServer) -> None:
 def test_the_first_key_is_recorded_and_holds_from_then_on(server: SftpServer, tmp_path: Path) -> None:
     known = tmp_path / "known_hosts"
     settings = server.settings(host_key="accept-new", known_hosts_file=str(known))
+    said_in_check: List[str] = []
+    with SftpStorage(dict(settings, records_host_key=False), said_in_check.append) as storage:
+        storage.list("")
+    assert not known.exists(), "check mode leaves no trace"
+    assert "would record it in %s" % known in said_in_check[0]
     said: List[str] = []
     for dummy in range(2):
         with SftpStorage(settings, said.append) as storage:

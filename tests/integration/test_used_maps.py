@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
+from engine.disk.extents import ExtentSet
 from engine.disk.filesystems.contract import VolumeState
 from engine.disk.layout import read_layout
 from engine.disk.source import FileSource
@@ -148,6 +149,16 @@ def test_ext_whose_journal_is_another_device(memory_path: Path, need) -> None:
         plan = plan_disk(source, read_layout(source), lambda partition: VolumeState.OFFLINE)
     assert list(plan.used) == [(0, 16 * MIB)]
     assert "the journal of an ext file system" in plan.warnings[0]
+
+
+def test_what_lies_behind_a_swap_space_is_kept(memory_path: Path, need) -> None:
+    need("mkswap")
+    volume = memory_path / "swap"
+    volume.write_bytes(b"somebody's own" * 300_000)
+    run("mkswap", volume, "1024")
+    with FileSource(str(volume)) as source:
+        plan = plan_disk(source, read_layout(source), lambda partition: VolumeState.OFFLINE)
+    assert plan.used == ExtentSet([(0, 4096), (1 << 20, volume.stat().st_size - (1 << 20))])
 
 
 def test_swap_keeps_its_header_only(memory_path: Path, need) -> None:

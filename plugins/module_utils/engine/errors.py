@@ -671,6 +671,17 @@ class SecretsLate(AgentError):
     hint = "Start a new run: nothing was read and nothing was stored."
 
 
+class RunEndedBySystem(AgentError):
+    code = "A319"
+    message = (
+        "The run {run} was ended by {signal_name}: the device shuts down or restarts, or somebody ended its process."
+    )
+    hint = (
+        "Earlier images are whole and what was sent counts: start a new run. Where sessions are ended with all that they "
+        "started (KillUserProcesses of systemd-logind), spare the user whom Ansible logs in with KillExcludeUsers."
+    )
+
+
 class JobHoldsSecrets(AgentError):
     code = "A318"
     message = "The job of the run {run} holds {names} in clear."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
@@ -245,3 +246,44 @@ def test_runs_of_one_job_share_the_beginning_of_their_names() -> None:
     assert name_of(dict(reversed(list(job.items())))) == name
     assert name_of(dict(job, drives=["/dev/sdb"])) != name
     assert len(name + "20261122-134510-a1b2c3") <= 64
+
+
+def test_a_folder_that_is_never_made_is_a_lost_connection_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The very first thing of a task: the shell of a user whose home hangs answers nothing."""
+    monkeypatch.setattr(_link, "_ANSWER_SECONDS", 0.3)
+    action = Action()
+
+    def make() -> str:
+        action.client = subprocess.Popen(["sleep", "1000"])
+        action.client.wait()
+        return "/tmp/x"
+
+    monkeypatch.setattr(action, "_make_tmp_path", make, raising=False)
+    with pytest.raises(AnsibleConnectionFailure, match="did not answer within"):
+        _link.Link(action, "press-1", lambda dummy: None, 0.5).folder()
+    assert action.client.wait(10) == -signal.SIGTERM
+
+
+def test_a_flood_while_a_file_is_sent_is_an_error_of_the_catalogue(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    action = Action()
+
+    def transfer(dummy_local: str, dummy_path: str) -> None:
+        raise _link.DeviceFloods
+
+    for name, work in {
+        "_make_tmp_path": lambda: "/tmp/x/",
+        "_is_become_unprivileged": lambda: False,
+        "_transfer_file": transfer,
+        "_low_level_execute_command": lambda command, **more: {"rc": 0, "stdout": "", "stderr": ""},
+    }.items():
+        monkeypatch.setattr(action, name, work, raising=False)
+    monkeypatch.setattr(Shell, "join_path", join, raising=False)
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(DeviceAnswerEndless):
+        _link.Link(action, "press-1", lambda dummy: None, 600).put(str(tmp_path / "file"), "file")
+
+
+def join(dummy_shell: Shell, *words: str) -> str:
+    return "/".join(words)

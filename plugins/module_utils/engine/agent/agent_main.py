@@ -98,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--wait", type=float, default=0.0, metavar="SECONDS")
     verb("cancel", "ask a run to stop", lambda o, spool, dummy: run_verbs.cancel(spool, o.run), "run")
     verb("runs", "every run that is known", lambda dummy_options, spool, dummy: run_verbs.runs(spool))
+    verb("tidy", "remove what killed runs left", lambda dummy_options, dummy_spool, dummy: run_verbs.tidy())
     verb("forget", "delete what is left of a run", lambda o, spool, dummy: run_verbs.forget(spool, o.run), "run")
     return parser
 

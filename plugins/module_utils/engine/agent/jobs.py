@@ -52,7 +52,7 @@ def run_job(job: Dict[str, Any], report: Report, cancelled: Callable[[], bool]) 
     if not isinstance(device, str) or not device:
         raise JobInvalid(reason="it names no device")
     job = dict(job, device=device_directory(str(job.get("alias") or ""), device))
-    settings = mapping_of(job, "storage")
+    settings = dict(mapping_of(job, "storage"), records_host_key=not job.get("check"))
     with open_storage(settings, lambda text: report({"event": "warning", "message": text}), cancelled) as storage:
         result = verb(storage, job, _Status(report, cancelled))
         if storage.server_key is not None:
@@ -104,7 +104,10 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
     keep = number_of(job, "keep", 7, 1)
     looked = None if job.get("check") else _look_ahead(storage, job)
     if looked is not None and looked.check.may_replace:
-        status.report({"event": "replaceable"})  # the directory is ours or nobody's, and may hold a status
+        key = storage.server_key.fingerprint if storage.server_key else ""
+        status.report(
+            {"event": "replaceable", "host_key": key}
+        )  # the directory is ours or nobody's, and may hold a status
     frozen = OpenedDisks(job)
     try:
         opened = frozen.disks

@@ -27,7 +27,11 @@ class Mirror:
     files in it may be replaced: else another machine's status would go, or a first one stay for ever.
     """
 
-    def __init__(self, job: Dict[str, Any], snapshot: Callable[[], Dict[str, Any]]) -> None:
+    def __init__(self, job: Dict[str, Any], snapshot: Callable[[], Dict[str, Any]], host_key: str = "") -> None:
+        """``host_key``: the fingerprint that the server has shown to the run; to another server nothing is sent."""
+        self._settings = dict(job["storage"], time_limit_seconds=_STORAGE_SECONDS)
+        if host_key:
+            self._settings["host_key"] = host_key
         self._job = job
         self._snapshot = snapshot
         self._stop = threading.Event()
@@ -48,7 +52,7 @@ class Mirror:
         while True:
             try:
                 if storage is None:
-                    storage = open_storage(dict(self._job["storage"], time_limit_seconds=_STORAGE_SECONDS))
+                    storage = open_storage(self._settings)
                 self._show(storage)
             except StoragePermissionDenied:
                 break

@@ -9,9 +9,10 @@ from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 from ..device.disks import identify
 from ..device.selection import Chosen, Selection
-from ..disk.gpt import detect_sector_bytes
 from ..disk.layout import DiskLayout, read_layout
+from ..disk.mounts import swap_files
 from ..disk.patterns import Pattern
+from ..disk.sector_size import read_layout_of_file
 from ..disk.source import BlockSource, FileSource
 from ..disk.stack import BlockTree
 from ..disk.used import DiskPlan, plan_disk
@@ -57,9 +58,7 @@ class OpenedDisks:
         self._sources.append(source)
         if source.size_bytes > fmt.MAX_DISK_BYTES:
             raise DiskTooLarge(path=chosen.path, size_bytes=source.size_bytes, what="", most_bytes=fmt.MAX_DISK_BYTES)
-        if not source.is_device:
-            source.sector_bytes = detect_sector_bytes(source) or source.sector_bytes
-        layout = read_layout(source)
+        layout = read_layout(source) if source.is_device else read_layout_of_file(source)
         return Disk(chosen.path, source, layout, _selected(chosen, layout))
 
     @property
@@ -116,6 +115,7 @@ def _plan(chosen: Chosen, disk: Disk, frozen: FrozenDisk, patterns: List[Pattern
         exclude=patterns,
         mount_points_of=frozen.mount_points_of,
         inside_of=frozen.inside_of,
+        swap_files=swap_files(),
     )
     if planned.used.total_bytes > fmt.MAX_IN_USE_BYTES:
         in_use, most = planned.used.total_bytes, fmt.MAX_IN_USE_BYTES

@@ -9,7 +9,7 @@ import contextlib
 import time
 from typing import Any, Dict
 
-from ..errors import RunNotEnded, RunUnknown
+from ..errors import EngineError, RunNotEnded, RunUnknown
 from .owned_files import write_bytes
 from .spool import Spool
 from .status import ENDED, current_status
@@ -28,6 +28,8 @@ def status(spool: Spool, run: str, after: int, wait_seconds: float) -> Dict[str,
     while True:
         found = current_status(spool, folder)
         if found["number"] > after or found["state"] in ENDED or time.monotonic() >= deadline:
+            if found["state"] == "lost":
+                tidy()
             return {"status": found}
         time.sleep(min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
 
@@ -49,6 +51,17 @@ def runs(spool: Spool) -> Dict[str, Any]:
             state = current_status(spool, folder)
             found.append({name: state.get(name) for name in ("run", "state", "started", "updated")})
     return {"runs": sorted(found, key=lambda one: str(one["started"]))}
+
+
+def tidy() -> Dict[str, Any]:
+    """Remove what killed runs left outside of the spool: snapshots of logical volumes, which slow every write down."""
+    from ..snapshot.freeze import remove_leftovers  # only here: the other verbs are asked often, on slow machines
+
+    try:
+        removed, warnings = remove_leftovers()
+    except EngineError as error:
+        removed, warnings = [], [str(error)]
+    return {"changed": bool(removed), "removed": removed, "warnings": warnings}
 
 
 def forget(spool: Spool, run: str) -> Dict[str, Any]:

@@ -14,7 +14,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
-from ..errors import EngineError, RunCancelled, SecretsLate, uncaught
+from ..errors import EngineError, RunCancelled, RunEndedBySystem, SecretsLate, uncaught
 from ..storage.lease import boot_id, process_start
 from .detached import close_memory
 from .job_secrets import merge
@@ -61,6 +61,7 @@ class _Runner:
         self._status = status
         self._redact = redact
         self._cancelled = threading.Event()
+        self._signal: Optional[int] = None
         self._mirror: Optional[Mirror] = None
 
     def run(self, installation: str, wait_seconds: int) -> None:
@@ -68,7 +69,11 @@ class _Runner:
         try:
             result = self._live(installation, wait_seconds)
         except RunCancelled as error:
-            self._status.end("cancelled", error=error)
+            if self._signal is None:
+                self._status.end("cancelled", error=error)
+            else:
+                name = signal.Signals(self._signal).name
+                self._status.end("failed", error=RunEndedBySystem(run=self._folder.run, signal_name=name))
         except EngineError as error:
             self._status.end("failed", error=error)
         except BaseException as error:
@@ -86,7 +91,7 @@ class _Runner:
     def _live(self, installation: str, wait_seconds: int) -> Dict[str, Any]:
         close_memory()
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda dummy_number, dummy_frame: self._cancelled.set())
+            signal.signal(number, lambda received, dummy_frame: self._end_by(received))
         folder = self._folder
         process = {"pid": os.getpid(), "process_start": process_start(os.getpid()), "boot_id": boot_id()}
         folder.write("runner.json", dict(process, installation=installation, started=int(time.time())))
@@ -98,6 +103,12 @@ class _Runner:
         job = self._receive(recipient, wait_seconds)
         self._status.running()
         return self._work(job)
+
+    def _end_by(self, number: int) -> None:
+        """A signal is the system's way to end a run, not the play's, which leaves a file."""
+        if not self._cancelled.is_set():
+            self._signal = number
+        self._cancelled.set()
 
     def _tick(self) -> None:
         while True:
@@ -132,7 +143,7 @@ class _Runner:
             if event.get("event") == "status" and self._cancelled.is_set():
                 raise RunCancelled()  # ends the verbs that only tell how far they are
             if event.get("event") == "replaceable" and self._mirror is None:
-                self._mirror = Mirror(job, self._status.snapshot)
+                self._mirror = Mirror(job, self._status.snapshot, str(event.get("host_key") or ""))
                 self._mirror.start()
             self._status.report(event)
 

@@ -74,24 +74,25 @@ def read_layout(source: BlockSource) -> DiskLayout:
     """
     array = array_member(source)
     if array:
-        return _whole(source, "it is %s" % array)
+        return imaged_whole(source, "it is %s" % array)
     try:
         gpt = read_gpt(source)
         if gpt is not None:
             return _from_gpt(source, gpt)
         mbr = read_mbr(source)
     except PartitionTableInvalid as error:
-        return _whole(source, str(error))
+        return imaged_whole(source, str(error))
     if mbr is None:
-        return _whole(source, "")
+        return imaged_whole(source, "")
     if mbr.is_protective:
-        return _whole(source, "its protective MBR announces a GPT, of which neither copy can be read")
+        return imaged_whole(source, "its protective MBR announces a GPT, of which neither copy can be read")
     if any(entry.type_code == _DYNAMIC for entry in mbr.partitions):
-        return _whole(source, "it is a dynamic disk, whose database lies outside of its partitions")
+        return imaged_whole(source, "it is a dynamic disk, whose database lies outside of its partitions")
     return _from_mbr(source, mbr)
 
 
-def _whole(source: BlockSource, because: str) -> DiskLayout:
+def imaged_whole(source: BlockSource, because: str) -> DiskLayout:
+    """The layout of a disk that is one volume, whatever is on it; ``because`` is "" when that is no surprise."""
     everything = Partition(0, 0, source.size_bytes, "", "", "", "data", False)
     return DiskLayout("none", "", source.size_bytes, source.sector_bytes, [everything], ExtentSet(), [], because)
 

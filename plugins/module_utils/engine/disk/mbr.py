@@ -41,6 +41,16 @@ def has_protective_mbr(source: BlockSource) -> bool:
     return sector[510:] == b"\x55\xaa" and any(entry[1] == PROTECTIVE for entry in _entries(sector))
 
 
+def starts_of_mbr(source: BlockSource) -> List[Tuple[int, bool]]:
+    """The first sector of each used entry of a master boot record, and whether it is an extended partition; empty when
+    sector 0 is no such record."""
+    sector = source.read(0, 512) if source.size_bytes >= 512 else b""
+    if sector[510:] != b"\x55\xaa" or _is_boot_sector(sector):
+        return []
+    used = [entry for entry in _entries(sector) if entry[3] and entry[1] != PROTECTIVE]
+    return [(start, type_code in _EXTENDED) for dummy, type_code, start, dummy_count in used]
+
+
 def read_mbr(source: BlockSource) -> Optional[Mbr]:
     """Return the master boot record, or None when sector 0 is not one (blank, or a file system's boot sector).
 

@@ -38,10 +38,11 @@ def read_mounts(root: str = "/") -> List[Mount]:
         if separator and len(fields) >= 6 and len(more) >= 3:
             # Of the file system, not of this mount of it: it may be mounted for writing elsewhere.
             read_only = "ro" in more[2].split(",")
-            folder, point, source = _unescape(fields[3]), _unescape(fields[4]), _unescape(more[1])
+            folder, point, source = unescape(fields[3]), unescape(fields[4]), unescape(more[1])
             found.append(Mount(fields[2], folder, point, more[0], source, read_only))
     return found
 
 
-def _unescape(text: str) -> str:
+def unescape(text: str) -> str:
+    """A path of one of the kernel's lists, where spaces and the like are octal."""
     return _ESCAPE.sub(lambda match: chr(int(match.group(1), 8)), text)

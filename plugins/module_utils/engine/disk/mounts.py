@@ -1,15 +1,22 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a part of a disk is in use on this machine: mounts, swap, loop devices over image files (Linux)."""
+"""Whether a part of a disk is in use on this machine: mounts, swap, loop devices over image files (Linux).
+
+The lists of the system are not all: a mount in another namespace, a member of a btrfs over several disks or of a ZFS pool is on
+none. Whoever uses a block device like that has claimed it, so that nobody else can open it with O_EXCL [open(2), Linux
+block/bdev.c bd_prepare_to_claim].
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import List, NamedTuple, Tuple
 
-from .mountinfo import read_mounts
+from .mountinfo import read_mounts, unescape
 
+HELD = "a place that no list of this system shows (another mount namespace, btrfs over several disks, ZFS)"
 _SECTOR_BYTES = 512  # /sys/class/block counts in 512 bytes whatever the disk's sectors are
 
 
@@ -23,14 +30,49 @@ class Use(NamedTuple):
 
 
 def uses_of(path: str) -> List[Use]:
-    """Return every mount, swap space and mapping that lies on the disk or image file ``path``."""
+    """Return every mount, swap space and mapping that lies on the disk or image file ``path``, and what else holds it."""
     real = os.path.realpath(path)
     found = []
-    for name, start, end in _ranges_on(real):
+    ranges = _ranges_on(real)
+    for name, start, end in ranges:
         found += _direct_uses("/dev/" + name, start, end)
         holders = "/sys/class/block/%s/holders" % name
         if os.path.isdir(holders):
             found += [Use(start, end, "the mapped device %s" % holder, False) for holder in os.listdir(holders)]
+    return found + _held_by_others(ranges, found)
+
+
+def _held_by_others(ranges: List[Tuple[str, int, int]], known: List[Use]) -> List[Use]:
+    """Uses of what is claimed though nothing known lies on it; of a disk with partitions, those of them that are."""
+    held = [one for one in ranges if is_held("/dev/" + one[0])]
+
+    def is_within(one: Tuple[str, int, int], start: int, end: int) -> bool:
+        return start < one[2] and one[1] < end
+
+    found: List[Use] = []
+    for name, start, end in sorted(held, key=lambda one: one[2] - one[1]):  # partitions before their disk
+        if not any(is_within((name, start, end), use.start_bytes, use.end_bytes) for use in [*known, *found]):
+            found.append(Use(start, end, HELD, False))
+    return found
+
+
+def is_held(device: str) -> bool:
+    """Whether a file system, a mapping or another program has claimed the block device for itself."""
+    try:
+        descriptor = os.open(device, os.O_RDONLY | os.O_EXCL | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        return error.errno == errno.EBUSY
+    os.close(descriptor)
+    return False
+
+
+def swap_files() -> List[str]:
+    """The files that the system swaps to, as paths from its root [proc(5), /proc/swaps]."""
+    found = []
+    for line in _text("/proc/swaps").splitlines()[1:]:
+        words = line.split()
+        if len(words) > 1 and words[1] == "file":
+            found.append(unescape(words[0]))
     return found
 
 

@@ -17,6 +17,7 @@ from .overlay import Piece, on_disk
 from .patterns import Pattern
 from .signatures import BY_TYPE, container, recognise, system
 from .source import BlockSource, WindowSource
+from .swap_files import leave_out_swap
 
 _ALWAYS_ROLES = frozenset(["efi", "bios-boot", "microsoft-reserved", "dynamic-database"])
 _SMALL_BOOT_BYTES = 1 << 30
@@ -86,6 +87,7 @@ def plan_disk(
     exclude: Sequence[Pattern] = (),
     mount_points_of: MountPointsOf = lambda partition: (),
     inside_of: InsideOf = lambda partition: None,
+    swap_files: Sequence[str] = (),
 ) -> DiskPlan:
     """Return what an image of the disk holds. ``selected`` are partition numbers, None for all.
 
@@ -95,6 +97,7 @@ def plan_disk(
     :param exclude: files whose content is left out, besides those that the volume's file system always leaves out.
     :param mount_points_of: where the device has a volume ("C:\\", "/var"); empty where that is not known.
     :param inside_of: the logical volumes of a partition, None where it holds a file system itself or nothing is known.
+    :param swap_files: where the running system swaps to; what it put there is left out.
     """
     used = layout.structures
     volumes = []
@@ -119,7 +122,9 @@ def plan_disk(
             parts = [(_Volume(partition.number, window, state_of(partition), mount_points), whole)]
         for part, pieces in parts:
             because = layout.whole_because or _named("it holds %s", BY_TYPE.get(partition.type_id, ""))
-            volume, extents, found, remarks = _plan_part(source, part, partition.role, wanted, exclude, because)
+            volume, extents, found, remarks = _plan_part(
+                source, part, partition.role, wanted, exclude, because, swap_files
+            )
             volumes.append(volume)
             left_out += found
             warnings += remarks
@@ -152,7 +157,13 @@ def _of_partition(partition: Partition, inside: Inside) -> PlannedVolume:
 
 
 def _plan_part(
-    disk: BlockSource, part: _Volume, role: str, wanted: bool, exclude: Sequence[Pattern], because: str
+    disk: BlockSource,
+    part: _Volume,
+    role: str,
+    wanted: bool,
+    exclude: Sequence[Pattern],
+    because: str,
+    swap_files: Sequence[str],
 ) -> Tuple[PlannedVolume, ExtentSet, List[LeftOut], List[str]]:
     """Return what is done with a volume, its bytes in use (of the volume), what was left out, and warnings.
 
@@ -162,7 +173,7 @@ def _plan_part(
     found: List[LeftOut] = []
     warnings: List[str] = []
     if file_system is not None and volume.trusted and part.state is not VolumeState.LIVE:
-        extents, found, remarks = _leave_out(file_system, extents, exclude, part.mount_points)
+        extents, found, remarks = _leave_out(file_system, extents, exclude, part.mount_points, swap_files)
         behind_bytes = part.source.size_bytes - file_system.end_bytes
         if behind_bytes > _MUCH_BEHIND_BYTES:
             remarks = [*remarks, "its file system ends %d bytes before it; they are imaged too." % behind_bytes]
@@ -176,10 +187,14 @@ def _plan_part(
 
 
 def _leave_out(
-    file_system: FileSystem, used: ExtentSet, exclude: Sequence[Pattern], mount_points: Sequence[str]
+    file_system: FileSystem,
+    used: ExtentSet,
+    exclude: Sequence[Pattern],
+    mount_points: Sequence[str],
+    swap_files: Sequence[str],
 ) -> Tuple[ExtentSet, List[LeftOut], List[str]]:
     always = [Pattern.parse(text) for text in file_system.always_left_out]
-    tree = file_system.tree() if exclude or always else None
+    tree = file_system.tree() if exclude or always or swap_files else None
     if tree is None:
         reason = "files of %s can't be left out by this version." % file_system.kind
         return used, [], [reason] if any(pattern.below(mount_points, True) for pattern in exclude) else []
@@ -189,7 +204,8 @@ def _leave_out(
         LeftOut(pattern.text, number < len(always), *matched)
         for number, (pattern, matched) in enumerate(zip(patterns, outcome.matched))
     ]
-    return outcome.kept, found, outcome.warnings
+    without = leave_out_swap(file_system, tree, outcome.kept, swap_files, mount_points)
+    return without.kept, [*found, *without.left_out], [*outcome.warnings, *without.remarks]
 
 
 def _plan_volume(

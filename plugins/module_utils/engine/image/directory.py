@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from typing import Any, Container, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Container, Dict, Iterable, List, NamedTuple, Optional, Pattern, Set, Tuple
 
 from ..errors import (
     EngineError,
@@ -22,7 +22,7 @@ from ..errors import (
     StoragePermissionDenied,
     StorageUnreachable,
 )
-from ..storage.contract import PARTIAL_SUFFIX, Entry, EntryKind, Storage, check_name
+from ..storage.contract import PARTIAL_SUFFIX, Entry, EntryKind, Storage, check_name, is_valid_name
 from ..storage.together import together
 from . import documents, sums
 from . import format as fmt
@@ -30,6 +30,7 @@ from .keys import KeySlot, MasterKey, parse_slot
 from .manifest import Manifest, authenticate, decode
 
 IMAGE_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", re.ASCII)
+_PACK_ROOM = re.compile(r"[0-9a-f]{2}")
 _PACK_NAME = re.compile(r"[0-9a-f]{64}")
 _TRASH_NAME = re.compile(r"([0-9a-f]{64})\.(\d{1,12}|bad)\.(\d{1,12})", re.ASCII)
 _LEFTOVER_NAME = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)\.(\d{1,12})", re.ASCII)
@@ -166,19 +167,19 @@ class DeviceDirectory:
 
     def packs(self) -> Dict[str, int]:
         """Return name and size of every pack in use. One listing per directory of two digits."""
-        rooms = self._rooms(fmt.PACKS)
+        rooms = self._rooms(fmt.PACKS, _PACK_ROOM)
         return _packs_in(zip(rooms, self._lists(rooms)))
 
     def packs_and_partial_files(self) -> Tuple[Dict[str, int], List[str]]:
         """Return the packs in use, and the paths of what killed writers left at the top, among keys, packs, records."""
-        rooms = self._rooms(fmt.PACKS)
-        folders = [*rooms, self.device, self.path(fmt.KEYS), *self._rooms(fmt.RECORDS)]
+        rooms = self._rooms(fmt.PACKS, _PACK_ROOM)
+        folders = [*rooms, self.device, self.path(fmt.KEYS), *self._rooms(fmt.RECORDS, IMAGE_NAME)]
         lists = list(zip(folders, self._lists(folders)))
         partial = [
             "%s/%s" % (folder, entry.name)
             for folder, entries in lists
             for entry in entries
-            if entry.kind is EntryKind.FILE and entry.name.endswith(PARTIAL_SUFFIX)
+            if entry.kind is EntryKind.FILE and entry.name.endswith(PARTIAL_SUFFIX) and is_valid_name(entry.name)
         ]
         return _packs_in(lists[: len(rooms)]), partial
 
@@ -211,17 +212,30 @@ class DeviceDirectory:
 
     def bring_back(self, pack: str) -> bool:
         """Move a pack from the trash back into use; False when no whole copy of it is there."""
-        for entry in self.trash():
-            if entry.pack == pack and entry.sequence is not None:
-                try:
-                    self.storage.make_directory(self.path(fmt.PACKS, pack[:2]))
-                    self.storage.rename(self.path(fmt.TRASH, entry.file_name), fmt.pack_path(self.device, pack))
-                except (StorageExists, StorageNotFound):
-                    return self.storage.exists(fmt.pack_path(self.device, pack))
-                except StoragePermissionDenied:
-                    return False  # an account that may only create sends its chunks again
-                return True
-        return False
+        return bool(self.bring_back_all({pack}))
+
+    def bring_back_all(self, packs: Set[str]) -> Set[str]:
+        """Move packs from the trash back into use, and return those that are in use then: one listing for them all."""
+        entries = {one.pack: one for one in self.trash() if one.pack in packs and one.sequence is not None}
+
+        def move(pack: str) -> bool:
+            entry, place = entries[pack], fmt.pack_path(self.device, pack)
+            try:
+                self.storage.make_directory(self.path(fmt.PACKS, pack[:2]))
+                self.storage.rename(self.path(fmt.TRASH, entry.file_name), place)
+            except (StorageExists, StorageNotFound):
+                return self._has(place, entry.size_bytes)  # another host was quicker, or it was sent again
+            except StoragePermissionDenied:
+                return False  # an account that may only create sends its chunks again
+            return True
+
+        return {pack for pack, back in zip(entries, together(self.storage, move, list(entries))) if back}
+
+    def _has(self, path: str, size_bytes: int) -> bool:
+        try:
+            return self.storage.stat(path).size_bytes == size_bytes
+        except StorageNotFound:
+            return False
 
     # -- keys ---------------------------------------------------------------------------------------------------------
 
@@ -322,10 +336,10 @@ class DeviceDirectory:
     def record_kinds(self, image: str) -> Set[str]:
         return {str(record["kind"]) for record in self.records(image)}
 
-    def _rooms(self, name: str) -> List[str]:
-        """The paths of the directories inside ``name``."""
-        entries = self._list(self.path(name))
-        return [self.path(name, entry.name) for entry in entries if entry.kind is EntryKind.DIRECTORY]
+    def _rooms(self, name: str, form: Pattern[str]) -> List[str]:
+        """The paths of the directories inside ``name`` that are ours by their names; somebody may have made others."""
+        found = [entry.name for entry in self._list(self.path(name)) if entry.kind is EntryKind.DIRECTORY]
+        return [self.path(name, one) for one in found if form.fullmatch(one)]
 
     def _lists(self, paths: List[str]) -> List[List[Entry]]:
         return together(self.storage, self._list, paths)

@@ -31,6 +31,10 @@ class KnownChunks:
     def __len__(self) -> int:
         return len(self._pack)
 
+    @property
+    def is_full(self) -> bool:
+        return len(self._pack) >= self._limit
+
     def add_all(self, many: Columns) -> None:
         """Remember places, the first one of each chunk; when the table is full nothing is added."""
         numbers = [self._number_of(pack) for pack in many.packs]

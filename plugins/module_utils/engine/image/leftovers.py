@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What killed runs left: packs that no image needs, whose chunks the next run need not send again.
 
-Nothing of them is believed unseen. Such a pack was perhaps never read back, so its bytes are hashed; and whoever may create
+Nothing of them is believed unseen, but for what an encrypted checkpoint says was read back (``interrupted``). Such a pack was perhaps never read back, so its bytes are hashed; and whoever may create
 files could have made it, with a table that names chunks of ours and holds something else, so every blob is proved.
 """
 
@@ -14,6 +14,7 @@ import hashlib
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
 from ..errors import ImageDamaged, StorageNotFound, StoragePermissionDenied
+from ..storage.contract import SendGate
 from . import format as fmt
 from .directory import DeviceDirectory
 from .keys import MasterKey
@@ -24,18 +25,28 @@ from .seal import FileCipher
 
 
 def learn_leftovers(
-    directory: DeviceDirectory, key: Optional[MasterKey], stream: PackStream, present: Dict[str, int], needed: Set[str]
+    directory: DeviceDirectory,
+    key: Optional[MasterKey],
+    stream: PackStream,
+    present: Dict[str, int],
+    known: Set[str],
+    gate: Optional[SendGate],
 ) -> List[str]:
-    """Tell ``stream`` what is in the packs of ``present`` that no image needs; return warnings.
+    """Tell ``stream`` what is in the packs of ``present`` that nothing is known of; return warnings.
 
     A damaged one is taken out of use, and out of ``present``.
+
+    :param known: packs that an image needs, or that a checkpoint proves.
+    :param gate: told how many bytes are read; it may wait, and raises when the run is cancelled.
     """
     warnings = []
     for name, size_bytes in sorted(present.items()):
-        if name in needed:
+        if name in known:
             continue
+        if stream.known.is_full:
+            break  # what is in the rest would not be found again
         try:
-            table = _proved_table(directory, key, name, size_bytes)
+            table = _proved_table(directory, key, name, size_bytes, gate)
         except StorageNotFound:
             present.pop(name)  # another host's sweep was quicker
             continue
@@ -52,7 +63,7 @@ def learn_leftovers(
 
 
 def _proved_table(
-    directory: DeviceDirectory, key: Optional[MasterKey], name: str, size_bytes: int
+    directory: DeviceDirectory, key: Optional[MasterKey], name: str, size_bytes: int, gate: Optional[SendGate]
 ) -> Optional[List[BlobEntry]]:
     """The table of a pack, None when its blobs are not what it says, or of another key.
 
@@ -65,6 +76,8 @@ def _proved_table(
     proved = True
     for blob, data in _parts(directory.storage.read(path, 0, size_bytes + 1), table):
         digest.update(data)
+        if gate is not None:
+            gate(len(data))
         if blob is None:
             cipher = cipher or FileCipher(key, read_salt(data, name))
         elif proved and cipher is not None:

@@ -17,8 +17,16 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
-from ..errors import EngineError, ImageDamaged, JobInvalid, StorageExists, StorageFailed, StorageNotFound
-from ..storage.contract import Entry, EntryKind, Storage
+from ..errors import (
+    EngineError,
+    ImageDamaged,
+    JobInvalid,
+    StorageExists,
+    StorageFailed,
+    StorageNotFound,
+    StoragePermissionDenied,
+)
+from ..storage.contract import Entry, EntryKind, Storage, is_valid_name
 from . import format as fmt
 from .directory import IMAGE_NAME, DeviceDirectory
 from .keys import MasterKey
@@ -104,8 +112,13 @@ def roll_over(
     verdicts = plan_deletions(images, keep, _protected(directory, images), openable_key, is_proved=key is not None)
     report = _report(dry_run, verdicts, warnings)
     if not dry_run:
-        for image in report.deleted:
-            _delete_image(directory, image, warnings)
+        for image in list(report.deleted):
+            reason = _why_protected(directory.records(image))  # it may have been pinned since the look at all of them
+            if reason:
+                verdicts[image] = report.spared[image] = reason
+                report.deleted.remove(image)
+            else:
+                _delete_image(directory, image, warnings)
     if unreadable:
         return report  # what an unreadable image needs is not known: nothing is swept
     remaining = [manifest for manifest in images if verdicts[manifest.image]]
@@ -135,15 +148,24 @@ def _report(dry_run: bool, verdicts: Dict[str, str], warnings: List[str]) -> Rol
 def _protected(directory: DeviceDirectory, images: List[Manifest]) -> Dict[str, str]:
     protected = {}
     for manifest, records in zip(images, directory.records_of([manifest.image for manifest in images])):
-        state: Dict[str, int] = {}
-        for record in records:
-            order = record.get("order")
-            state[record["kind"]] = max(state.get(record["kind"], 0), order if isinstance(order, int) else 1)
-        if state.get("pinned", 0) > state.get("unpinned", 0):
-            protected[manifest.image] = "it is pinned"
-        elif "archived" in state:
-            protected[manifest.image] = "it is archived"
+        reason = _why_protected(records)
+        if reason:
+            protected[manifest.image] = reason
     return protected
+
+
+def _why_protected(records: List[Dict[str, Any]]) -> str:
+    state: Dict[str, int] = {}
+    for record in records:
+        state[record["kind"]] = max(state.get(record["kind"], 0), _order(record))
+    if state.get("pinned", 0) > state.get("unpinned", 0):
+        return "it is pinned"
+    return "it is archived" if "archived" in state else ""
+
+
+def _order(record: Dict[str, Any]) -> int:
+    order = record.get("order")
+    return order if isinstance(order, int) else 1
 
 
 def _delete_image(directory: DeviceDirectory, image: str, warnings: List[str]) -> None:
@@ -154,8 +176,14 @@ def _delete_image(directory: DeviceDirectory, image: str, warnings: List[str]) -
 
 
 def _remove_or_warn(storage: Storage, path: str, warnings: List[str]) -> None:
-    if not remove_tree(storage, path):
-        warnings.append("%s holds a directory or a link that is not ours, and was left there." % path)
+    try:
+        is_gone = remove_tree(storage, path)
+    except StorageFailed as error:
+        # On a share a file that somebody reads goes when it is closed, and its directory can't go before.
+        warnings.append("%s was not removed yet: %s The next rollover tries again." % (path, error))
+        return
+    if not is_gone:
+        warnings.append("%s holds a directory, a link or a name that is not ours, and was left there." % path)
 
 
 def remove_tree(storage: Storage, path: str) -> bool:
@@ -179,7 +207,9 @@ def _remove_files(storage: Storage, path: str) -> bool:
     whole = True
     for entry in _entries(storage, path):
         inside = "%s/%s" % (path, entry.name)
-        if entry.kind is EntryKind.FILE:
+        if not is_valid_name(entry.name):
+            whole = False  # no storage of ours would have taken it
+        elif entry.kind is EntryKind.FILE:
             _delete_if_there(storage, inside)
         elif entry.kind is EntryKind.DIRECTORY and entry.name == fmt.KEYS:
             whole = remove_tree(storage, inside) and whole
@@ -240,10 +270,10 @@ def _tidy(
 ) -> None:
     """Remove what killed runs left: directories without a manifest, records of images that are gone, partial files."""
     storage = directory.storage
-    _tidy_leftovers(directory, now_seconds, warnings)
+    _tidy_leftovers(directory, max(complete, default=""), now_seconds, warnings)
     for name in directory.image_names():
         if name not in complete and not storage.exists(directory.path(name, fmt.MANIFEST_NAME)):
-            _put_aside(directory, name, now_seconds)
+            _put_aside(directory, name, now_seconds, warnings)
     for path in partial:
         _delete_if_there(storage, path)
     for entry in _entries(storage, directory.path(fmt.RECORDS)):
@@ -253,13 +283,17 @@ def _tidy(
             _remove_or_warn(storage, directory.path(fmt.RECORDS, entry.name), warnings)
 
 
-def _put_aside(directory: DeviceDirectory, image: str, now_seconds: int) -> None:
+def _put_aside(directory: DeviceDirectory, image: str, now_seconds: int, warnings: List[str]) -> None:
     """Move a directory without a manifest to the trash, as a whole: a run that works in it notices and starts anew."""
     aside = directory.path(fmt.TRASH, "%s.%d" % (image, max(0, now_seconds)))
     try:
         directory.storage.rename(directory.path(image), aside)
     except (StorageExists, StorageNotFound):
         return  # another sweep was quicker
+    except (StorageFailed, StoragePermissionDenied) as error:
+        # Windows moves no directory in which a run has a file open.
+        warnings.append("%s has no image and was not put aside yet: %s" % (directory.path(image), error))
+        return
     _restore_if_complete(directory, aside, image)
 
 
@@ -274,12 +308,13 @@ def _restore_if_complete(directory: DeviceDirectory, aside: str, image: str) -> 
     return True
 
 
-def _tidy_leftovers(directory: DeviceDirectory, now_seconds: int, warnings: List[str]) -> None:
+def _tidy_leftovers(directory: DeviceDirectory, newest: str, now_seconds: int, warnings: List[str]) -> None:
+    """What an interrupted run left goes like packs: a day after, and when a run has succeeded since."""
     for leftover in directory.leftovers():
         aside = directory.path(fmt.TRASH, leftover.file_name)
         if _restore_if_complete(directory, aside, leftover.image):
             continue
-        if leftover.since_seconds + TRASH_SECONDS <= now_seconds:
+        if leftover.since_seconds + TRASH_SECONDS <= now_seconds and leftover.image < newest:
             _remove_or_warn(directory.storage, aside, warnings)
 
 
@@ -295,14 +330,18 @@ def _undo_if_needed(directory: DeviceDirectory, known: Set[str], report: Rollove
     if not report.trashed_packs:
         return
     for manifest in directory.images({}, but=known):
-        for pack in set(directory.sums(manifest.image).packs) & set(report.trashed_packs):
-            if directory.bring_back(pack):
-                report.trashed_packs.remove(pack)
+        for pack in directory.bring_back_all(set(directory.sums(manifest.image).packs) & set(report.trashed_packs)):
+            report.trashed_packs.remove(pack)
 
 
 def pin(storage: Storage, device: str, image: str, pinned: bool) -> None:
-    """Pin or unpin an image: a pinned one is never rolled over."""
+    """Pin or unpin an image: a pinned one is never rolled over.
+
+    :raises ImageNotFound: when there is none, also when a rollover deletes it in this moment.
+    """
     directory = DeviceDirectory(storage, device)
     directory.manifest(image)
-    order = 1 + len([r for r in directory.records(image) if r["kind"] in ("pinned", "unpinned")])
-    directory.add_record(image, "pinned" if pinned else "unpinned", {"order": order})
+    before = [_order(record) for record in directory.records(image) if record["kind"] in ("pinned", "unpinned")]
+    # A damaged record is none: its number may have been any up to that of the other kind, which a tie would not beat.
+    directory.add_record(image, "pinned" if pinned else "unpinned", {"order": max([len(before), *before]) + 1})
+    directory.manifest(image)

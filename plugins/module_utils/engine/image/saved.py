@@ -37,3 +37,8 @@ def nothing_sent() -> Iterator[None]:
 def tell_committed(error: EngineError, image: str) -> None:
     """Say that the image was made, and that only what follows its commit was not done."""
     error.args = ("%s; the image %s is made." % (str(error).rstrip("."), image),)
+
+
+def tell_doubt(error: EngineError, image: str) -> None:
+    """Say that the line was lost while the image was being published, so that it may be made."""
+    error.args = ("%s; whether the image %s is made, image_info says." % (str(error).rstrip("."), image),)

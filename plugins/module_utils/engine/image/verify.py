@@ -80,7 +80,7 @@ def verify_image(
         with contextlib.suppress(StoragePermissionDenied):
             for pack in report.bad_packs:
                 _take_out_of_use(directory, pack)
-        with contextlib.suppress(StoragePermissionDenied):
+        with contextlib.suppress(StoragePermissionDenied, StorageNotFound):  # a rollover may take them away meanwhile
             facts = {"level": level, "ok": report.ok, "problems": report.problems[:20]}
             if check.has_false_index:
                 facts["index"] = "false"

@@ -13,7 +13,15 @@ from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, S
 
 from ..disk.extents import ExtentSet
 from ..disk.source import BlockSource
-from ..errors import EngineError, ImageDamaged, PasswordMissing, StorageFailed, StorageNotFound, StoragePermissionDenied
+from ..errors import (
+    EngineError,
+    ImageDamaged,
+    PasswordMissing,
+    StorageFailed,
+    StorageNotFound,
+    StoragePermissionDenied,
+    StorageUnreachable,
+)
 from ..storage.contract import SendGate, Storage
 from ..storage.lease import Lease
 from . import documents, saved, sums
@@ -25,6 +33,7 @@ from .files import open_file, seal_file
 from .folder import FolderLost, ImageFolder, Overtaken
 from .heal import Healer
 from .index import Root
+from .interrupted import Interrupted, bring_back_packs, interrupted_runs, proved_packs
 from .keys import MasterKey
 from .leftovers import learn_leftovers
 from .manifest import DiskEntry, Manifest, encode, packs_digest
@@ -133,7 +142,8 @@ class _Run:
         self.packs_before: Optional[FrozenSet[str]] = None
         self.folder = ImageFolder(directory, job.timestamp, job.sleep)
         self.stream: Optional[PackStream] = None
-        self.is_committed = False
+        self.is_committed: Optional[bool] = False
+        self.interrupted: List[Interrupted] = []
         self.rivals: List[Manifest] = []  # images that others made meanwhile
 
     @property
@@ -143,6 +153,8 @@ class _Run:
     def tell_saved(self, error: EngineError) -> None:
         if self.is_committed:
             saved.tell_committed(error, self.image)
+        elif self.is_committed is None and isinstance(error, StorageUnreachable):
+            saved.tell_doubt(error, self.image)
         else:
             saved.tell_saved(error, self.stream.sent_bytes if self.stream else 0, bool(self.images))
 
@@ -155,6 +167,8 @@ class _Run:
         self.stream = stream
         writers: List[DiskWriter] = []
         try:
+            self.interrupted = interrupted_runs(self.directory, self.key, self._names() | {self.image})
+            bring_back_packs(self.directory, self.interrupted, present)
             self._load_leftovers(stream, present)
             for number in range(len(self.job.disks)):
                 writers.append(self._disk_writer(stream, number, self._previous(number, present)))
@@ -202,23 +216,19 @@ class _Run:
     # -- what is there already ----------------------------------------------------------------------------------------
 
     def _previous(self, number: int, present: Dict[str, int]) -> List[Previous]:
-        """The newest image of the same disk and key, and what an interrupted run left."""
+        """What interrupted runs left of this disk, and the newest image of the same disk and key."""
         found = []
         disk = self.job.disks[number]
-        complete = {manifest.image for manifest in self.images}
-        for name in reversed(self.directory.image_names()):
-            if name in complete or name == self.image:
-                continue
-            root = self._load_root(name, fmt.checkpoint_name(number), partial=True)
-            if root is not None and root.size_bytes == disk.source.size_bytes:
-                found.append(Previous(name, root, usable_packs(root, present), complete=False))
-                break
+        for run in self.interrupted:
+            partial = run.roots.get(number)
+            if partial is not None and partial.size_bytes == disk.source.size_bytes:
+                found.append(Previous(run.image, partial, usable_packs(partial, present), complete=False))
         for manifest in reversed(self.images):
             if manifest.key_id != self.key_id or self._was_found_false(manifest):
                 continue
             for other, entry in enumerate(manifest.disks):
                 if entry.stable_id == disk.stable_id and entry.size_bytes == disk.source.size_bytes:
-                    root = self._load_root(manifest.image, fmt.index_name(other), partial=False)
+                    root = self._load_root(manifest.image, fmt.index_name(other))
                     if root is not None:
                         found.append(Previous(manifest.image, root, usable_packs(root, present), complete=True))
                         return found
@@ -235,24 +245,26 @@ class _Run:
             self.warnings.append("The index of the image %s was found false; nothing is taken over." % manifest.image)
         return false
 
-    def _load_root(self, image: str, name: str, *, partial: bool) -> Optional[Root]:
-        path = self.directory.path(image, name)
-        if not self.storage.exists(path):
-            return None
+    def _load_root(self, image: str, name: str) -> Optional[Root]:
         try:
-            data = self.storage.get(path, 0, fmt.MAX_SEALED_PLAIN_BYTES)
-            return Root.decode(open_file(self.key, image, name, data), image, partial=partial)
+            data = self.storage.get(self.directory.path(image, name), 0, fmt.MAX_SEALED_PLAIN_BYTES)
+            return Root.decode(open_file(self.key, image, name, data), image)
+        except StorageNotFound:
+            return None  # damage that verify names, or a rollover in this moment
         except (ImageDamaged, PasswordMissing) as error:
-            if not partial:
-                self.warnings.append("%s Its chunks are sent again." % error)
+            self.warnings.append("%s Its chunks are sent again." % error)
             return None
+
+    def _names(self) -> Set[str]:
+        return {manifest.image for manifest in self.images}
 
     def _load_leftovers(self, stream: PackStream, present: Dict[str, int]) -> None:
         damaged: List[ImageDamaged] = []
         needed = needed_packs(self.directory, self.images, damaged)
         self.warnings += [str(error) for error in damaged]
         self.packs_before = needed.by_newest
-        self.warnings += learn_leftovers(self.directory, self.key, stream, present, needed.by_any)
+        known = needed.by_any | proved_packs(self.interrupted, self.key)
+        self.warnings += learn_leftovers(self.directory, self.key, stream, present, known, self.job.gate)
 
     def _checkpoint(self, number: int, root: Root) -> None:
         name = fmt.checkpoint_name(number)
@@ -264,11 +276,9 @@ class _Run:
         """Rule 2: every pack referred to is there with the right size; what is missing is sent again."""
         for dummy in range(_REPAIR_ROUNDS):
             there = self.directory.packs()
-            lost = set()
-            for writer in writers:
-                for name, need in writer.root.packs.items():
-                    if there.get(name) != need.size_bytes and not self.directory.bring_back(name):
-                        lost.add(name)
+            needed = {name: need.size_bytes for writer in writers for name, need in writer.root.packs.items()}
+            missing = {name for name, size_bytes in needed.items() if there.get(name) != size_bytes}
+            lost = missing - self.directory.bring_back_all(missing) if missing else missing
             if not lost:
                 return
             self.warnings.append("%d packs vanished during the run; their chunks were sent again." % len(lost))
@@ -401,12 +411,14 @@ class _Run:
             raise Overtaken
 
     def _publish(self, manifest: bytes, files: Dict[str, str], packs: Dict[str, int], *, keeps_order: bool) -> None:
+        self.is_committed = False
         files[fmt.MANIFEST_NAME] = hashlib.sha256(manifest).hexdigest()
         self.folder.store(fmt.SUMS_NAME, sums.encode(files, list(packs)))
         if self.job.takes_lease:
             self.lease.check()
         if keeps_order:
             self._check_order()
+        self.is_committed = None  # while it is published and read back, the line may go with nobody knowing
         self.folder.store(fmt.MANIFEST_NAME, manifest)
         self.is_committed = True
         for number in range(len(self.job.disks)):
@@ -418,8 +430,7 @@ class _Run:
             except StoragePermissionDenied:
                 break  # it goes with its image
         # A sweep may have run between the check and the commit: bring back what it took.
-        for name in {entry.pack for entry in self.directory.trash()} & set(packs):
-            self.directory.bring_back(name)
+        self.directory.bring_back_all(set(packs))
 
     def _documents(self) -> Dict[str, bytes]:
         log = "".join(line + "\n" for line in [*self.job.notes, *self.warnings]).encode("utf-8")

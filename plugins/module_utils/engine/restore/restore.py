@@ -192,7 +192,7 @@ def carry_out(
 
 def _plan_disk(reader: ImageReader, number: int, target: Target, overwrite: bool) -> PlannedDisk:
     entry = reader.manifest.disks[number]
-    mark = marker(reader.image, reader.manifest.sequence, entry.name, reader.manifest.key_id)
+    mark = marker(reader.manifest.device, reader.image, reader.manifest.sequence, entry.name, reader.manifest.key_id)
     uses = target.uses()
     if uses:
         raise RestoreTargetBusy(target=target.path, reason=uses[0])

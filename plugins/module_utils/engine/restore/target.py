@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import importlib
 import os
 import stat
@@ -24,9 +25,13 @@ _GONE = frozenset([errno.ENOENT, errno.EEXIST, errno.ENXIO, errno.ENODEV])
 _NO_ROOM = frozenset([errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)])
 
 
-def marker(image: str, sequence: int, disk: str, key_id: str) -> bytes:
-    """The first sector while a restore is under way: it says that what is here is ours, and of which image."""
-    text = _MARKER + ("%s %d %s %s\n" % (image, sequence, disk, key_id[:32])).encode("ascii")
+def marker(device: str, image: str, sequence: int, disk: str, key_id: str) -> bytes:
+    """The first sector while a restore is under way: it says that what is here is ours, and of which image.
+
+    Images of several devices may have the same name and number: the device counts, by a hash, since its name may be long.
+    """
+    whose = hashlib.sha256(device.encode("utf-8")).hexdigest()[:32]
+    text = _MARKER + ("%s %s %d %s %s\n" % (whose, image, sequence, disk, key_id[:32])).encode("ascii")
     return text.ljust(MARKER_BYTES, b"\0")
 
 

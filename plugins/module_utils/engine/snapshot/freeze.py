@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..disk.filesystems.contract import VolumeState
 from ..disk.overlay import OverlaySource
@@ -176,6 +176,26 @@ class Freeze:
         source = FileSource(path)
         self._sources.append(source)
         return source
+
+
+def remove_leftovers() -> Tuple[List[str], List[str]]:
+    """Remove the snapshots that killed runs of this machine left; return their names, and why others stay.
+
+    Where a run lives that has snapshots of its own nothing is done: it removed the others when it began.
+    """
+    if not find_tool() or os.geteuid() or not lvm.leftovers(read_report()):
+        return [], []
+    try:
+        lock = lvm.lock_snapshots()
+    except SnapshotFailed:
+        return [], []
+    try:
+        names = [one.full_name for one in lvm.leftovers(read_report())]
+        reasons = {name: lvm.remove(name) for name in names}
+    finally:
+        lvm.unlock_snapshots(lock)
+    stays = ["The snapshot %s could not be removed: %s." % (name, reason) for name, reason in reasons.items() if reason]
+    return [name for name, reason in reasons.items() if not reason], stays
 
 
 def _of_volume(plan: Decisions, volume: LogicalVolume, snapshot: Optional[BlockSource]) -> FrozenDisk:

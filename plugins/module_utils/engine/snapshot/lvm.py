@@ -9,6 +9,7 @@ freezes the file system on the volume for that moment: device mapper does it in 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -96,7 +97,8 @@ def lock_snapshots() -> int:
 
 def unlock_snapshots(descriptor: int) -> None:
     """Give the lock free and leave no file."""
-    os.unlink(_LOCK)
+    with contextlib.suppress(FileNotFoundError):  # somebody tidied /run up
+        os.unlink(_LOCK)
     os.close(descriptor)
 
 

@@ -146,6 +146,11 @@ class Storage(ABC):
     def space(self) -> Optional[Space]:
         """Return total and free bytes, or None where the server does not tell."""
 
+    @property
+    def once(self) -> Storage:
+        """The same storage, which tries each call just once: for what must not come late, by a repetition after an outage."""
+        return self
+
     def modified_seconds(self, path: str) -> Optional[float]:
         """Return when ``path`` was written to, in seconds since 1970 by the server's clock; None where it does not tell.
 
@@ -187,20 +192,30 @@ def check_name(name: str) -> str:
 
     :raises StoragePathInvalid: reserved device names, trailing dots or spaces, control characters, ``<>:"\\|?*/``.
     """
-    reason = ""
-    if not name or len(name) > _MAX_NAME_LENGTH:
-        reason = "a name has 1 to %d characters" % _MAX_NAME_LENGTH
-    elif name in (".", ".."):
-        reason = "it leaves its directory"
-    elif any(character in _FORBIDDEN or character == "/" or ord(character) < 32 for character in name):
-        reason = "it holds a character that Windows shares refuse"
-    elif name[-1] in ". ":
-        reason = "it ends in a dot or a space"
-    elif name.split(".")[0].rstrip(" ").lower() in _RESERVED:
-        reason = "Windows reserves this name"
+    reason = _why_invalid(name)
     if reason:
         raise StoragePathInvalid(path=name, reason=reason)
     return name
+
+
+def is_valid_name(name: str) -> bool:
+    """Whether ``name``, which somebody else chose, passes :func:`check_name`: else no operation takes a path with it."""
+    return not _why_invalid(name)
+
+
+def _why_invalid(name: str) -> str:
+    """Return what is wrong with a name, "" where nothing is."""
+    if not name or len(name) > _MAX_NAME_LENGTH:
+        return "a name has 1 to %d characters" % _MAX_NAME_LENGTH
+    if name in (".", ".."):
+        return "it leaves its directory"
+    if any(character in _FORBIDDEN or character == "/" or ord(character) < 32 for character in name):
+        return "it holds a character that Windows shares refuse"
+    if name[-1] in ". ":
+        return "it ends in a dot or a space"
+    if name.split(".")[0].rstrip(" ").lower() in _RESERVED:
+        return "Windows reserves this name"
+    return ""
 
 
 def check_path(path: str) -> str:

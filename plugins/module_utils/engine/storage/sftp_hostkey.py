@@ -51,6 +51,7 @@ class HostKeys:
         self._types: Set[str] = set()
         self._accepts_new = False
         self._file = str(settings.get("known_hosts_file") or "")
+        self._records = bool(settings.get("records_host_key", True))  # check mode leaves no trace
         self.shown: Optional[ServerKey] = None
         given = str(settings.get("host_key") or "").strip()
         if given == ACCEPT_NEW:
@@ -122,11 +123,13 @@ class HostKeys:
         """
         shown = fingerprint(key)
         if self._accepts_new and not self._fingerprints:
-            if self._file:
+            if self._file and self._records:
                 self._record(key)
             self._fingerprints.add(shown)
             self.shown = ServerKey(shown, True)
-            recorded = "recorded in %s" % self._file if self._file else "give it as imaging_storage.host_key"
+            recorded = "give it as imaging_storage.host_key"
+            if self._file:
+                recorded = ("recorded in %s" if self._records else "a run would record it in %s") % self._file
             self._warn(
                 "The host key %s of the SFTP server %s was not checked before: it was accepted unseen; %s."
                 % (shown, self._server, recorded)

@@ -313,3 +313,27 @@ def test_tools_that_fail_or_talk_nonsense_are_an_error_of_the_catalogue(disk: Di
         monkeypatch.setattr(lvm_report, "run_tool", lambda *dummy, answer=answer: answer)
         with pytest.raises(SnapshotFailed, match="its tools can't be used"):
             Freeze([disk], "required")
+
+
+def test_leftovers_go_without_a_run(fake: FakeLvm, tmp_path: Path) -> None:
+    """Else they would slow the device down until somebody makes the next image, or for ever where the agent is removed."""
+    assert freeze.remove_leftovers() == ([], [])
+    fake.snapshots["plantops_dead_0"] = ("root", lvm.TAG, False)
+    fake.snapshots["plantops_mine_0"] = ("spare", "", False)
+    held = lvm.lock_snapshots()
+    assert freeze.remove_leftovers() == ([], []), "a run that lives may have made it"
+    lvm.unlock_snapshots(held)
+    fake.removals_refused = 100
+    removed, stays = freeze.remove_leftovers()
+    assert removed == []
+    assert "plant/plantops_dead_0" in stays[0]
+    fake.removals_refused = 0
+    assert freeze.remove_leftovers() == (["plant/plantops_dead_0"], [])
+    assert set(fake.snapshots) == {"plantops_mine_0"}
+    assert not (tmp_path / "lock").exists()
+
+
+def test_a_lock_that_somebody_tidied_up_is_no_failure(fake: FakeLvm, disk: Disk, tmp_path: Path) -> None:
+    with Freeze([disk], "required", "r"):
+        (tmp_path / "lock").unlink()
+    assert not fake.snapshots

@@ -101,9 +101,8 @@ class Ext(FileSystem):
         if reason:
             return whole(self.source, reason)
         try:
-            groups = self._groups()
-            boot = ExtentSet([(0, max(1024, self._first_block * self.block_bytes))])
-            used = ExtentSet.from_sorted(self._bitmap_extents(groups)).union(boot).union(self._metadata(groups))
+            groups = self._group_table = self._groups()
+            used = ExtentSet.from_sorted(self._bitmap_extents(groups)).union(self.structures())
         except FileSystemInvalid as error:
             return whole(self.source, str(error))
         volume = ExtentSet([(0, min(self.end_bytes, self.source.size_bytes))])
@@ -140,6 +139,16 @@ class Ext(FileSystem):
             self._group_table = self._groups()
         place = self._group_table.inode_table(group) * self.block_bytes + index * self._inode_bytes
         return self.source.read(place, self._inode_bytes)
+
+    def structures(self) -> ExtentSet:
+        """The boot area, superblocks, descriptors, bitmaps and inode tables, whatever the bitmaps say.
+
+        :raises FileSystemInvalid: when the groups contradict themselves.
+        """
+        if self._group_table is None:
+            self._group_table = self._groups()
+        boot = ExtentSet([(0, max(1024, self._first_block * self.block_bytes))])
+        return boot.union(self._metadata(self._group_table))
 
     # -- groups -------------------------------------------------------------------------------------------------------
 
@@ -240,7 +249,6 @@ class Ext(FileSystem):
         return bool(self._ro_compat & (_RO_GDT_CSUM | _RO_METADATA_CSUM))
 
     def _metadata(self, groups: Groups) -> ExtentSet:
-        """Superblocks, descriptors, bitmaps and inode tables of every group, whatever the bitmaps say."""
         block = self.block_bytes
         found = ExtentSet.from_sorted(self._copies())
         for places, blocks in groups.places(self._inode_blocks):

@@ -89,6 +89,20 @@ class ExtTree(FileTree):
         kept = ExtentSet((block * self._block_bytes, self._block_bytes) for block in sorted(maps))
         return FileContent(blocks.difference(kept), links)
 
+    def protected(self) -> ExtentSet:
+        """The structures of the groups, and what the reserved inodes hold: the journal above all."""
+        found = self._volume.structures()
+        block = self._block_bytes
+        for number in range(1, self._volume.first_inode):
+            inode = self._inode(number)
+            flags = struct.unpack_from("<I", inode, 32)[0]
+            if flags & _INLINE_DATA:
+                continue
+            runs, maps = self._runs(inode, flags)
+            found = found.union(ExtentSet((first * block, count * block) for first, count in runs))
+            found = found.union(ExtentSet((one * block, block) for one in maps))
+        return found
+
     def _runs(self, inode: bytes, flags: int) -> Tuple[Runs, Set[int]]:
         """Return the runs of content in order, and the blocks of the map itself."""
         runs: Runs = []

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import struct
 import uuid
 from typing import Optional
 
@@ -12,7 +13,8 @@ from ..extents import ExtentSet
 from ..source import BlockSource
 from .contract import FileSystem, UsedMap, VolumeState, whole
 
-_PAGE_SIZES = (4096, 8192, 16384, 32768, 65536)
+SIGNATURE = b"SWAPSPACE2"
+PAGE_SIZES = (4096, 8192, 16384, 32768, 65536)
 _SUSPENDED = (b"S1SUSPEND", b"S2SUSPEND", b"ULSUSPEND", b"LINHIB0001")
 
 
@@ -25,17 +27,17 @@ class Swap(FileSystem):
     def __init__(self, source: BlockSource, page_bytes: int, suspended: bool) -> None:
         self.source = source
         self.cluster_bytes = page_bytes
-        self.end_bytes = source.size_bytes
+        self.end_bytes = _end_bytes(source, page_bytes)
         self._suspended = suspended
         self.uuid = str(uuid.UUID(bytes=source.read(1036, 16)))
 
     @classmethod
     def probe(cls, source: BlockSource) -> Optional[FileSystem]:
-        for page_bytes in _PAGE_SIZES:
+        for page_bytes in PAGE_SIZES:
             if source.size_bytes < page_bytes * 2:
                 return None
             signature = source.read(page_bytes - 10, 10)
-            if signature == b"SWAPSPACE2":
+            if signature == SIGNATURE:
                 return cls(source, page_bytes, False)
             if any(signature.startswith(name[:10]) for name in _SUSPENDED):
                 return cls(source, page_bytes, True)
@@ -46,3 +48,10 @@ class Swap(FileSystem):
         if self._suspended:
             return whole(self.source, "the swap space holds a suspended system (read %s)" % state.value)
         return UsedMap(ExtentSet([(0, self.cluster_bytes)]), True, "")
+
+
+def _end_bytes(source: BlockSource, page_bytes: int) -> int:
+    """Where the swap space ends: a header of version 1 says which page is its last."""
+    version, last_page = struct.unpack("=II", source.read(1024, 8))
+    end_bytes = (last_page + 1) * page_bytes
+    return end_bytes if version == 1 and last_page and end_bytes <= source.size_bytes else source.size_bytes

@@ -1,0 +1,89 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What interrupted runs had done, as their checkpoints say: the next run goes on from there.
+
+A checkpoint is stored when all packs that it names were read back; an account that may replace nothing stores it under a number.
+A rollover in between may have put directory and packs into
+the trash: they are looked for there, too, and what is in use again comes back.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Container, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+
+from ..errors import ImageDamaged, PasswordMissing, StorageNotFound
+from ..storage.contract import EntryKind
+from . import format as fmt
+from .directory import DeviceDirectory
+from .files import open_file
+from .index import Root
+from .keys import MasterKey
+
+_CHECKPOINT = re.compile(r"disk([0-9]{1,3})\.checkpoint(?:\.([0-9]{1,4}))?")
+_MOST_RUNS = 3
+_MOST_DIRECTORIES = 20  # of which a checkpoint is looked for, the newest first
+
+
+class Interrupted(NamedTuple):
+    """A run that made no image: the roots of its disks, as far as it came, by their numbers."""
+
+    image: str
+    roots: Dict[int, Root]
+
+    @property
+    def packs(self) -> Dict[str, int]:
+        """The size of every pack that it refers to."""
+        return {name: need.size_bytes for root in self.roots.values() for name, need in root.packs.items()}
+
+
+def interrupted_runs(directory: DeviceDirectory, key: Optional[MasterKey], others: Container[str]) -> List[Interrupted]:
+    """The last interrupted runs that left a checkpoint of this key, newest first.
+
+    :param others: names that are passed by: complete images, and the run's own.
+    """
+    places = [(name, directory.path(name)) for name in directory.image_names()]
+    places += [(one.image, directory.path(fmt.TRASH, one.file_name)) for one in directory.leftovers()]
+    found: List[Interrupted] = []
+    for image, path in sorted((one for one in places if one[0] not in others), reverse=True)[:_MOST_DIRECTORIES]:
+        run = Interrupted(image, _roots(directory, key, image, path))
+        if run.roots:
+            found.append(run)
+        if len(found) == _MOST_RUNS:
+            break
+    return found
+
+
+def _roots(directory: DeviceDirectory, key: Optional[MasterKey], image: str, path: str) -> Dict[int, Root]:
+    newest: Dict[int, Tuple[int, str]] = {}
+    try:
+        entries = directory.storage.list(path)
+    except StorageNotFound:
+        return {}  # another host's sweep was quicker
+    for entry in entries:
+        match = _CHECKPOINT.fullmatch(entry.name)
+        if match and entry.kind is EntryKind.FILE:
+            disk, number = int(match.group(1)), int(match.group(2) or 0)
+            newest[disk] = max(newest.get(disk, (-1, "")), (number, entry.name))
+    roots = {}
+    for disk, (dummy_number, name) in newest.items():
+        try:
+            data = directory.storage.get("%s/%s" % (path, name), 0, fmt.MAX_SEALED_PLAIN_BYTES)
+            plain = open_file(key, image, fmt.checkpoint_name(disk), data)
+            roots[disk] = Root.decode(plain, image, partial=True)
+        except (ImageDamaged, PasswordMissing, StorageNotFound):
+            continue  # of another key, cut off, or swept in this moment: its chunks are sent again
+    return roots
+
+
+def proved_packs(runs: Iterable[Interrupted], key: Optional[MasterKey]) -> Set[str]:
+    """The packs that need not be read again, since whoever sent them did and says so under the key; in clear anybody could."""
+    return {name for run in runs for name in run.packs} if key is not None else set()
+
+
+def bring_back_packs(directory: DeviceDirectory, runs: Iterable[Interrupted], present: Dict[str, int]) -> None:
+    """Take what a rollover put into the trash back into use, and into ``present``."""
+    wanted = {name: size for run in runs for name, size in run.packs.items() if name not in present}
+    for name in directory.bring_back_all(set(wanted)) if wanted else ():
+        present[name] = wanted[name]

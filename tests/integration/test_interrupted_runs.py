@@ -1,0 +1,191 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rule 8: a run that goes on after an interrupted one sends nothing twice, and does not read again what was proved; also when
+a rollover came in between, and for an account that may only create."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Set
+
+import pytest
+from engine.errors import StoragePermissionDenied
+from engine.image import format as fmt
+from engine.image.access import Passwords
+from engine.image.directory import DeviceDirectory
+from engine.image.rollover import roll_over
+from engine.image.verify import verify_image
+from engine.storage.contract import Storage
+from support.plant import DAY, NOW
+from support.small_runs import DEVICE, SmallDisk, chunk_places, make_small, read_image, run_image
+from support.storages import HookedStorage, Killed, MemoryStorage
+
+PASSWORD = "correct-horse-battery-staple-47"
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch)
+
+
+class Line(HookedStorage):
+    """Breaks for good after some packs were published, and counts what is sent and how much of each pack is read."""
+
+    def __init__(self, inner: Storage, packs: Optional[int] = None) -> None:
+        super().__init__(inner, self._look)
+        self._left = packs
+        self.sent: Set[str] = set()
+        self.read_bytes: Dict[str, int] = {}
+
+    def _look(self, moment: str, operation: str, path: str) -> None:
+        if self._left is not None and self._left <= 0:
+            raise Killed
+        if (moment, operation) == ("after", "put") and "/packs/" in path:
+            self.sent.add(path.rpartition("/")[2])
+            if self._left is not None:
+                self._left -= 1
+
+    def read(self, path, offset_bytes=0, length_bytes=None):  # type: ignore[no-untyped-def]
+        for piece in super().read(path, offset_bytes, length_bytes):
+            if "/packs/" in path:
+                name = path.rpartition("/")[2]
+                self.read_bytes[name] = self.read_bytes.get(name, 0) + len(piece)
+            yield piece
+
+
+def interrupted(inner: Storage, disk: SmallDisk, packs: int, password: Optional[str], **more: object) -> None:
+    with pytest.raises(Killed):
+        run_image(Line(inner, packs), disk, Passwords(password=password), **more)
+    if isinstance(inner, MemoryStorage):
+        inner.files.pop("%s/lease.json" % DEVICE, None)  # as time does
+
+
+def sizes(storage: Storage) -> Dict[str, int]:
+    return DeviceDirectory(storage, DEVICE).packs()
+
+
+def test_what_a_checkpoint_proves_is_not_read_again() -> None:
+    """Else each window of a large first image would begin with hours of reading what the ones before sent."""
+    storage, disk = MemoryStorage(), SmallDisk(160)
+    interrupted(storage, disk, 24, PASSWORD)
+    before = sizes(storage)
+    line = Line(storage)
+    image = run_image(line, disk, Passwords(password=PASSWORD)).image
+    whole = [name for name, size in before.items() if line.read_bytes.get(name, 0) >= size]
+    # Between two checkpoints lie two segments of eight chunks: those packs alone are in doubt.
+    assert len(whole) <= 8 < len(before)
+    assert not line.sent & set(before)
+    assert read_image(storage, image, PASSWORD) == disk.expected()
+    assert all(len(places) == 1 for places in chunk_places(storage).values()), "no chunk is stored twice"
+
+
+def test_in_clear_anybody_could_have_made_a_checkpoint_so_that_all_is_read() -> None:
+    storage, disk = MemoryStorage(), SmallDisk(96)
+    interrupted(storage, disk, 14, None)
+    before = sizes(storage)
+    line = Line(storage)
+    image = run_image(line, disk).image
+    assert all(line.read_bytes.get(name, 0) >= size for name, size in before.items())
+    assert read_image(storage, image) == disk.expected()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_rollover_in_between_costs_nothing(times: int) -> None:
+    """The operator's rollover takes what no image needs for debris; days later the run goes on where it was."""
+    storage, disk = MemoryStorage(), SmallDisk(160)
+    interrupted(storage, disk, 24, PASSWORD)
+    before = sizes(storage)
+    for days in range(times):
+        roll_over(storage, DEVICE, 3, openable_key=None, now=lambda days=days: NOW + days * 3 * DAY)
+    assert sizes(storage) == {}
+    line = Line(storage)
+    image = run_image(line, disk, Passwords(password=PASSWORD)).image
+    assert len(line.sent & set(before)) == 0
+    assert len(set(before) - set(sizes(storage))) <= 8, "but what came after the last checkpoint"
+    assert read_image(storage, image, PASSWORD) == disk.expected()
+    assert verify_image(storage, DEVICE, image, "full", password=PASSWORD, record=False).ok
+
+
+def test_several_interrupted_runs_add_up() -> None:
+    """The second one is cut off before it comes as far as the first; the third goes on from both."""
+    storage, disk = MemoryStorage(), SmallDisk(160)
+    interrupted(storage, disk, 24, PASSWORD)
+    disk.write(0, 1, 2, 3, 16, 17, 18, 19, 32, 33, 34, 35)
+    interrupted(storage, disk, 3, PASSWORD)
+    before = sizes(storage)
+    line = Line(storage)
+    image = run_image(line, disk, Passwords(password=PASSWORD)).image
+    whole = [name for name, size in before.items() if line.read_bytes.get(name, 0) >= size]
+    assert len(whole) <= 12 < len(before)
+    assert read_image(storage, image, PASSWORD) == disk.expected()
+    assert all(len(places) == 1 for places in chunk_places(storage).values())
+
+
+def test_what_a_run_left_goes_a_day_after_a_run_has_succeeded() -> None:
+    storage, disk = MemoryStorage(), SmallDisk(96)
+    interrupted(storage, disk, 14, PASSWORD)
+    trash = lambda: [entry.name for entry in storage.list("%s/trash" % DEVICE)]  # noqa: E731
+    roll_over(storage, DEVICE, 3, openable_key=None, now=lambda: NOW)
+    roll_over(storage, DEVICE, 3, openable_key=None, now=lambda: NOW + 30 * DAY)
+    assert len(trash()) > 10
+    run_image(storage, disk, Passwords(password=PASSWORD))
+    roll_over(storage, DEVICE, 3, openable_key=None, now=lambda: NOW + 31 * DAY)
+    roll_over(storage, DEVICE, 3, openable_key=None, now=lambda: NOW + 33 * DAY)
+    assert trash() == []
+
+
+def creating(inner: MemoryStorage) -> HookedStorage:
+    """An account that may create and read, and neither change nor delete."""
+
+    def hook(moment: str, operation: str, path: str) -> None:
+        if moment == "before" and operation in ("delete", "rename", "remove_directory"):
+            raise StoragePermissionDenied(storage="memory", operation=operation, path=path)
+
+    class Creating(HookedStorage):
+        def put(self, path, data, *, replace=False, gate=None):  # type: ignore[no-untyped-def]
+            if replace and path in inner.files:
+                raise StoragePermissionDenied(storage="memory", operation="replacing", path=path)
+            return super().put(path, data, gate=gate)
+
+    return Creating(inner, hook)
+
+
+def test_an_account_that_may_only_create_goes_on_too() -> None:
+    storage, disk = MemoryStorage(), SmallDisk(320)
+    interrupted(creating(storage), disk, 60, PASSWORD, takes_lease=False)
+    before = sizes(storage)
+    checkpoints = [path for path in storage.files if ".checkpoint" in path]
+    assert 3 < len(checkpoints) < 16, "not one for each four gigabytes"
+    line = Line(creating(storage))
+    image = run_image(line, disk, Passwords(password=PASSWORD), takes_lease=False).image
+    whole = [name for name, size in before.items() if line.read_bytes.get(name, 0) >= size]
+    assert len(whole) <= len(before) // 2
+    assert not line.sent & set(before)
+    assert read_image(storage, image, PASSWORD) == disk.expected()
+
+
+def test_a_rollover_at_every_moment_of_a_run_that_goes_on() -> None:
+    """Its checkpoint and packs may go between any two calls: it makes its image all the same."""
+    moment, finished = 0, False
+    while not finished:
+        storage, disk = MemoryStorage(), SmallDisk(40)
+        interrupted(storage, disk, 6, PASSWORD)
+        moment += 1
+        left: List[int] = [moment]
+
+        def hook(*dummy: object, storage: MemoryStorage = storage, left: List[int] = left) -> None:
+            left[0] -= 1
+            if left[0] == 0:
+                roll_over(storage, DEVICE, 1, openable_key=None, now=lambda: NOW)
+
+        image = run_image(HookedStorage(storage, hook), disk, Passwords(password=PASSWORD)).image
+        assert read_image(storage, image, PASSWORD) == disk.expected(), moment
+        finished = left[0] > 0
+    assert moment > 100
+
+
+def test_the_names_of_checkpoints_do_not_get_into_an_image() -> None:
+    storage, disk = MemoryStorage(), SmallDisk(96)
+    run_image(storage, disk, Passwords(password=PASSWORD))
+    assert [path for path in storage.files if "checkpoint" in path] == []
+    assert fmt.checkpoint_name(0) == "disk0.checkpoint"
