@@ -78,6 +78,12 @@ VERIFY: Dict[str, Any] = dict(
     level={"type": "str", "choices": ["quick", "storage", "full"], "default": "full"},
 )
 ROLLOVER: Dict[str, Any] = dict(DEVICE, keep={"type": "int", "default": 7})
+PIN: Dict[str, Any] = dict(
+    DEVICE,
+    image={"type": "str", "required": True},
+    state={"type": "str", "choices": ["pinned", "unpinned"], "default": "pinned"},
+)
+PIN.pop("password")
 STORAGE_CHECK: Dict[str, Any] = dict(DEVICE)
 RESTORE: Dict[str, Any] = dict(
     DEVICE,

@@ -86,6 +86,10 @@ images:
       description: Size of all packs that the image needs; other images may need the same ones.
       type: int
       sample: 1503238553
+    pinned:
+      description: Whether it is kept from being rolled over.
+      type: bool
+      sample: false
     disks:
       description: The imaged disks.
       type: list

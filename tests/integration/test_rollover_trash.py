@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 from engine.errors import StoragePermissionDenied
 from engine.image import format as fmt
+from engine.image.directory import DeviceDirectory
 from engine.image.reader import ImageReader
 from engine.image.rollover import pin, roll_over
 from engine.image.verify import verify_image
 from engine.restore.restore import restore
+from engine.storage.directory import DirectoryStorage
+from support import imaging
 from support.plant import DAY, NOW, Plant
 from support.small_runs import DEVICE, make_small
 from support.storages import HookedStorage
@@ -255,3 +258,25 @@ def test_who_may_only_read_finds_in_the_trash_what_can_not_be_moved_back(denied:
     place = plant.directory.path(fmt.TRASH, first.file_name)
     plant.storage.files[place] = plant.storage.files[place][:-1] + b"x"
     assert not verify_image(reading, DEVICE, plant.names[0], "storage", record=False).ok
+
+
+def test_what_a_clock_put_there_that_was_years_ahead_does_not_stay_for_years() -> None:
+    plant = Plant(2)
+    gone = plant.packs_of(plant.names[0])
+    plant.roll(1, NOW + 3650 * DAY)
+    plant.make()
+    assert plant.roll(2, NOW).purged_packs == []
+    assert plant.trashed() == gone
+    assert plant.roll(2, NOW + DAY - 1).purged_packs == []
+    assert set(plant.roll(2, NOW + DAY).purged_packs) == gone
+
+
+def test_the_trash_of_a_device_is_aged_by_the_controllers_clock(tmp_path: Path) -> None:
+    """With a dead battery each start of a device is in 2009: nothing would ever be a day old."""
+    drive, storage = tmp_path / "drive", tmp_path / "storage"
+    for number in range(2):
+        drive.write_bytes(bytes([number + 1]) * (1 << 20))
+        imaging.image(storage, drive, keep=1, controller_seconds=NOW)
+    stamps = {entry.since_seconds - NOW for entry in DeviceDirectory(DirectoryStorage(str(storage)), "pc").trash()}
+    assert stamps
+    assert max(stamps) < 600

@@ -14,7 +14,7 @@ import time
 from typing import Any, Callable, Dict, MutableMapping, Optional, Set
 
 import pytest
-from engine.errors import EngineError, LeaseLost, PasswordMissing, PasswordWrong, StorageUnreachable
+from engine.errors import LeaseLost, PasswordMissing, PasswordWrong, StorageFailed, StorageUnreachable
 from engine.image import format as fmt
 from engine.image.access import Passwords
 from engine.image.directory import DeviceDirectory
@@ -32,6 +32,8 @@ DAY = 24 * 3600
 PACK_BYTES = 4 * fmt.CHUNK_BYTES
 # Of calls at once one is killed; the others meet the line that was cut.
 KILLED = (Killed, StorageUnreachable)
+# How a run ends that another host overtook: another has its lease, or rollovers are quicker. Never otherwise.
+GIVES_WAY = (LeaseLost, StorageFailed)
 OVERHEAD_BYTES = 200_000  # manifests, indexes, keys, documents: not packs
 
 
@@ -126,6 +128,13 @@ class ImagingMachine(RuleBasedStateMachine):
         self.order.append(image)
         self.passwords_of[image] = set(self.key_passwords)
 
+    def learn_late(self, image: str, content: bytes) -> None:
+        """An image that was committed after one that began later."""
+        if image not in self.images:
+            self.images[image] = content
+            self.order = sorted([*self.order, image], key=self.sequence_of)
+            self.passwords_of[image] = set(self.key_passwords)
+
     def learn_what_was_committed(self, before: Set[str]) -> None:
         """A run that ended after its commit has made its image."""
         for manifest in self.directory.images():
@@ -215,7 +224,7 @@ class ImagingMachine(RuleBasedStateMachine):
 
         try:
             self.make(HookedStorage(self.storage, hook))
-        except EngineError:  # one of the catalogue, never a bad image
+        except GIVES_WAY:
             self.learn_what_was_committed(before)
         if state["swept"]:
             self.forget_deleted(keep)
@@ -241,12 +250,45 @@ class ImagingMachine(RuleBasedStateMachine):
                 timestamp=self.timestamp(),
                 takes_lease=takes_lease,
             )
-        except (LeaseLost, EngineError):
+        except GIVES_WAY:
             return
-        if result.image not in self.images:
-            self.images[result.image] = first_disk_state
-            self.order = sorted([*self.order, result.image], key=self.sequence_of)
-            self.passwords_of[result.image] = set(self.key_passwords)
+        self.learn_late(result.image, first_disk_state)
+
+    @rule(moment=st.integers(5, 160), keep=st.integers(1, 3), takes_lease=st.booleans())
+    def writer_sleeps_for_days(self, moment: int, keep: int, takes_lease: bool) -> None:
+        """Meanwhile another host makes an image and rolls over before and after, so that what the sleeper sent is gone for good."""
+        left, before = [moment], set(self.images)
+        disk_state = self.disk.expected()
+        committed: Set[str] = set()  # when the others came: what is deleted then was an image like any other
+
+        def hook(*dummy: object) -> None:
+            left[0] -= 1
+            if left[0] == 0:
+                self.age_the_lease()
+                self.learn_what_was_committed(before)
+                committed.update(set(self.images) - before)
+                roll_over(self.storage, DEVICE, keep, openable_key=self.key(), now=lambda: self.now)
+                self.now += 2 * DAY
+                self.make(takes_lease=takes_lease)
+                for dummy_time in range(2):
+                    roll_over(self.storage, DEVICE, keep, openable_key=self.key(), now=lambda: self.now)
+                    self.now += 2 * DAY
+
+        made = ""
+        try:
+            made = run_image(
+                HookedStorage(self.storage, hook),
+                self.disk,
+                Passwords(password=self.password),
+                timestamp=self.timestamp(),
+                takes_lease=takes_lease,
+            ).image
+        except GIVES_WAY:
+            committed.add("")
+        if left[0] <= 0:
+            self.forget_deleted(keep)
+        if made not in committed:
+            self.learn_late(made, disk_state)
 
     @rule()
     def clock_of_2009(self) -> None:

@@ -158,7 +158,8 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
         )
     finally:
         frozen.close()
-    rollover, rollover_warnings = _roll_over(storage, device, keep, result.key, looked.check)
+    clock = _controllers_clock(job, started)
+    rollover, rollover_warnings = _roll_over(storage, device, keep, result.key, looked.check, clock)
     gone = rollover.deleted if rollover else []
     return dict(
         told,
@@ -205,8 +206,21 @@ def _server_notes(storage: Storage) -> List[str]:
     return ["The host key of the storage's server, %s, %s." % (key.fingerprint, checked)]
 
 
+def _controllers_clock(job: Dict[str, Any], started: float) -> Callable[[], float]:
+    """The time for the age of what is in the trash: a device whose battery is dead begins in 2009 after every start."""
+    moment = job.get("controller_seconds")
+    if not isinstance(moment, (int, float)):
+        return time.time
+    return lambda: moment + time.monotonic() - started
+
+
 def _roll_over(
-    storage: Storage, device: str, keep: int, key: Optional[MasterKey], permitted: StorageCheck
+    storage: Storage,
+    device: str,
+    keep: int,
+    key: Optional[MasterKey],
+    permitted: StorageCheck,
+    clock: Callable[[], float],
 ) -> Tuple[Optional[RolloverReport], List[str]]:
     """Roll over after success. Whatever stops it (a device that may not delete, a lost link), the image is made."""
     if not (permitted.may_delete and permitted.may_rename):
@@ -215,7 +229,7 @@ def _roll_over(
             "read. Let the operator do it."
         ]
     try:
-        report = roll_over(storage, device, keep, openable_key=key.key_id if key else "", key=key)
+        report = roll_over(storage, device, keep, openable_key=key.key_id if key else "", key=key, now=clock)
     except EngineError as error:
         return None, [
             "The image is made, but old ones were not rolled over: %s Let the operator do it, or the next run." % error
@@ -283,4 +297,5 @@ _VERBS: Dict[str, Callable[..., Dict[str, Any]]] = {
     "list": _for_operator(operator_verbs.list_images),
     "check": _for_operator(operator_verbs.check),
     "rollover": _for_operator(operator_verbs.rollover),
+    "pin": _for_operator(operator_verbs.pin_image),
 }

@@ -14,7 +14,7 @@ from ..image.directory import DeviceDirectory
 from ..image.keys import open_slots
 from ..image.manifest import Manifest
 from ..image.preflight import clock_warnings
-from ..image.rollover import roll_over
+from ..image.rollover import is_pinned, pin, roll_over
 from ..image.verify import verify_image
 from ..storage.check import StorageCheck, check_storage
 from ..storage.contract import Storage
@@ -64,9 +64,25 @@ def summary(manifest: Manifest, records: List[Dict[str, Any]]) -> Dict[str, Any]
         "size_bytes": manifest.size_bytes,
         "in_use_bytes": manifest.in_use_bytes,
         "pack_bytes": manifest.pack_bytes,
+        "pinned": is_pinned(records),
         "disks": [disk._asdict() for disk in manifest.disks],
         "verified": [{"level": record.get("level"), "ok": record.get("ok")} for record in verified],
     }
+
+
+def pin_image(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_progress: Progress) -> Dict[str, Any]:
+    """Keep an image from being rolled over, or no longer.
+
+    :raises ImageNotFound: when there is none of that name.
+    """
+    directory = DeviceDirectory(storage, job["device"])
+    image = directory.find_image(str(job.get("image") or "")).image
+    before, after = is_pinned(directory.records(image)), job.get("state") != "unpinned"
+    if before != after and not job.get("check"):
+        pin(storage, job["device"], image, after)
+    said = {True: "%s is pinned\n" % image, False: "%s is not pinned\n" % image}
+    diff = {"before": said[before], "after": said[after]}
+    return {"changed": before != after, "image": image, "pinned": after, "diff": diff}
 
 
 def rollover(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_progress: Progress) -> Dict[str, Any]:

@@ -28,7 +28,7 @@ from ..errors import (
 )
 from ..storage.contract import Entry, EntryKind, Storage, is_valid_name
 from . import format as fmt
-from .directory import IMAGE_NAME, DeviceDirectory
+from .directory import IMAGE_NAME, DeviceDirectory, TrashEntry
 from .keys import MasterKey
 from .manifest import Manifest
 from .needs import needed_packs
@@ -154,13 +154,19 @@ def _protected(directory: DeviceDirectory, images: List[Manifest]) -> Dict[str, 
     return protected
 
 
-def _why_protected(records: List[Dict[str, Any]]) -> str:
-    state: Dict[str, int] = {}
+def is_pinned(records: List[Dict[str, Any]]) -> bool:
+    """Whether the last of an image's records about it says that it is pinned."""
+    orders = {"pinned": 0, "unpinned": 0}
     for record in records:
-        state[record["kind"]] = max(state.get(record["kind"], 0), _order(record))
-    if state.get("pinned", 0) > state.get("unpinned", 0):
+        if record["kind"] in orders:
+            orders[record["kind"]] = max(orders[record["kind"]], _order(record))
+    return orders["pinned"] > orders["unpinned"]
+
+
+def _why_protected(records: List[Dict[str, Any]]) -> str:
+    if is_pinned(records):
         return "it is pinned"
-    return "it is archived" if "archived" in state else ""
+    return "it is archived" if any(record["kind"] == "archived" for record in records) else ""
 
 
 def _order(record: Dict[str, Any]) -> int:
@@ -238,6 +244,9 @@ def _sweep(
     present, partial = directory.packs_and_partial_files()
     freed = 0
     for entry in directory.trash():
+        if entry.since_seconds > now_seconds + TRASH_SECONDS and not report.dry_run:
+            _stamp_anew(directory, entry, now_seconds)
+            continue
         old = entry.since_seconds + TRASH_SECONDS <= now_seconds
         # Needed and in use as well: it was sent again while this copy was on its way out.
         finished = entry.pack not in needed or present.get(entry.pack) == entry.size_bytes
@@ -256,6 +265,15 @@ def _sweep(
         _tidy(directory, complete, partial, now_seconds, report.warnings)
         _undo_if_needed(directory, complete, report)
     return report._replace(freed_bytes=freed)
+
+
+def _stamp_anew(directory: DeviceDirectory, entry: TrashEntry, now_seconds: int) -> None:
+    """A clock that was years ahead put it there: else it would stay until that year."""
+    name = "%s.%s.%d" % (entry.pack, "bad" if entry.sequence is None else entry.sequence, now_seconds)
+    try:
+        directory.storage.rename(directory.path(fmt.TRASH, entry.file_name), directory.path(fmt.TRASH, name))
+    except (StorageExists, StorageNotFound):
+        return  # another sweep was quicker
 
 
 def _move_to_trash_if_there(directory: DeviceDirectory, pack: str, newest: int, now_seconds: int) -> None:

@@ -1,0 +1,101 @@
+#!/usr/bin/python
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_pin
+short_description: Keep an image from being rolled over
+version_added: 0.1.0
+description:
+  - A pinned image stays, however many newer ones there are; it does not count among those that a rollover keeps.
+  - Needs no password. The account in O(storage) must be permitted to create files.
+extends_documentation_fragment:
+  - plantops.imaging.attributes
+  - plantops.imaging.storage
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  image:
+    description: Which image, V(latest) or its name.
+    type: str
+    required: true
+  state:
+    description: Whether the image is pinned, or rolled over like any other again.
+    type: str
+    choices: [pinned, unpinned]
+    default: pinned
+requirements:
+  - On the host that the task works on, Python 3.8 or newer with C(blake3), C(cryptography) and C(zstandard).
+  - C(paramiko) for an SFTP server, C(smbprotocol) for a share.
+author:
+  - plantops.imaging contributors (@plantops)
+"""
+
+EXAMPLES = r"""
+- name: Keep the image of the accepted state for good
+  plantops.imaging.image_pin:
+    storage:
+      url: /srv/images
+    device_name: press-07
+    image: 2026-11-22_13-45-10
+
+- name: Let it go again
+  plantops.imaging.image_pin:
+    storage:
+      url: /srv/images
+    device_name: press-07
+    image: 2026-11-22_13-45-10
+    state: unpinned
+"""
+
+RETURN = r"""
+image:
+  description: Name of the image.
+  returned: success
+  type: str
+  sample: 2026-11-22_13-45-10
+pinned:
+  description: Whether it is pinned now; in check mode, whether it would be.
+  returned: success
+  type: bool
+  sample: true
+storage_host_key:
+  description: Fingerprint of the host key that the SFTP server showed.
+  returned: success, with an SFTP server that was asked
+  type: str
+  sample: SHA256:d6KNsk3bmZ8Cx4Gmkqz5bA1zVJ3mS8rBxkH3qkqkqk0
+storage_host_key_is_new:
+  description: Whether V(accept-new) took it without a check; compare it with the server's own and give it as C(host_key).
+  returned: success, with an SFTP server that was asked
+  type: bool
+  sample: false
+error_code:
+  description: The code of the failure in the catalogue of errors.
+  returned: failure
+  type: str
+  sample: K100
+hint:
+  description: What to do about the failure.
+  returned: failure
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.plantops.imaging.plugins.module_utils._arguments import PIN, run_verb
+
+
+def main() -> None:
+    """Run the module."""
+    run_verb(AnsibleModule(argument_spec=PIN, supports_check_mode=True), "pin")
+
+
+if __name__ == "__main__":
+    main()
