@@ -90,7 +90,8 @@ def check_round(verb: str, answer: Dict[str, Any], contents: Dict[str, str], ima
     """What was read is right, and what could not be read is an image that a rollover has deleted meanwhile."""
     if verb == "rollover":
         assert "error" not in answer, answer
-        assert answer["warnings"] == []
+        # Samba, as Windows, removes no directory with a file in it that somebody reads, though the file was deleted.
+        assert all("not removed yet" in warning for warning in answer["warnings"]), answer
     elif verb == "verify":
         assert answer.get("ok") or answer["image"] not in images, answer
     elif verb == "read":
@@ -98,9 +99,12 @@ def check_round(verb: str, answer: Dict[str, Any], contents: Dict[str, str], ima
         assert "content" not in answer or answer["content"] == contents[answer["image"]], answer
 
 
+@pytest.mark.parametrize("kind", ["sftp", "smb"])
 @pytest.mark.parametrize("verbs", PAIRS, ids="-".join)
-def test_two_at_the_same_time(verbs: Tuple[str, ...], memory_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    together("sftp", memory_path, verbs, monkeypatch)
+def test_two_at_the_same_time(
+    verbs: Tuple[str, ...], kind: str, memory_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together(kind, memory_path, verbs, monkeypatch)
 
 
 @pytest.mark.parametrize("kind", ["sftp", "smb"])

@@ -65,13 +65,15 @@ def main() -> None:
         for number in range(task["rounds"]):
             disk.write(number % disk.chunks)
             try:
-                answer = _round(storage, task["verb"], disk)
+                answer = _round(storage, task["verb"], disk, number)
             except EngineError as error:
                 answer = {"error": error.code, "message": str(error)}
             print(json.dumps(answer), flush=True)
 
 
-def _round(storage: Any, verb: str, disk: Any) -> Dict[str, Any]:
+def _round(storage: Any, verb: str, disk: Any, number: int) -> Dict[str, Any]:
+    """Verifies and reads the oldest image and the newest by turns: the oldest is what a rollover takes away meanwhile."""
+    from engine.errors import EngineError
     from engine.image.access import Passwords
     from engine.image.directory import DeviceDirectory
     from engine.image.rollover import roll_over
@@ -81,20 +83,19 @@ def _round(storage: Any, verb: str, disk: Any) -> Dict[str, Any]:
     if verb == "image":
         result = run_image(storage, disk, Passwords(password=PASSWORD), lease_ttl_seconds=60.0)
         return {"image": result.image, "content": hashlib.sha256(disk.expected()).hexdigest()}
-    newest = DeviceDirectory(storage, DEVICE).find_image("latest")
+    images = DeviceDirectory(storage, DEVICE).images({})
+    newest, looked_at = images[-1], images[0 if number % 2 == 0 else -1]
     if verb == "rollover":
         report = roll_over(storage, DEVICE, 2, openable_key=newest.key_id)
         return {"deleted": report.deleted, "warnings": report.warnings}
-    if verb == "verify":
-        found = verify_image(storage, DEVICE, newest.image, "full", password=PASSWORD)
-        return {"image": newest.image, "ok": found.ok, "problems": found.problems}
+    answer: Dict[str, Any] = {"image": looked_at.image}
     try:
-        return {
-            "image": newest.image,
-            "content": hashlib.sha256(read_image(storage, newest.image, PASSWORD)).hexdigest(),
-        }
-    except Exception as error:
-        return {"image": newest.image, "error": str(getattr(error, "code", "?")), "message": str(error)}
+        if verb == "verify":
+            found = verify_image(storage, DEVICE, looked_at.image, "full", password=PASSWORD)
+            return dict(answer, ok=found.ok, problems=found.problems)
+        return dict(answer, content=hashlib.sha256(read_image(storage, looked_at.image, PASSWORD)).hexdigest())
+    except EngineError as error:
+        return dict(answer, error=error.code, message=str(error))
 
 
 if __name__ == "__main__":
