@@ -185,6 +185,9 @@ def test_room_for_a_first_image() -> None:
     interrupted = Small(gigabyte)
     interrupted.make_directory("%s/2026-01-02_03-04-05" % DEVICE)
     assert len(preflight(interrupted, DEVICE, Passwords()).check_room(100 * gigabyte)) == 1
+    interrupted.make_directory("%s/trash" % DEVICE)
+    interrupted.rename("%s/2026-01-02_03-04-05" % DEVICE, "%s/trash/2026-01-02_03-04-05.1800000000" % DEVICE)
+    assert len(preflight(interrupted, DEVICE, Passwords()).check_room(100 * gigabyte)) == 1, "a rollover came between"
     assert preflight(MemoryStorage(), DEVICE, Passwords()).check_room(100 * gigabyte) == []  # nobody knows its room
 
 

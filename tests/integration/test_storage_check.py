@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any, Dict
 
@@ -12,7 +13,8 @@ import pytest
 from engine.agent.jobs import run_job
 from engine.errors import EngineError, PasswordWrong, StorageFull, StoragePermissionDenied, StorageReadBackDiffers
 from engine.storage.check import check_storage
-from engine.storage.contract import PARTIAL_SUFFIX, Storage
+from engine.storage.contract import PARTIAL_SUFFIX, Space, Storage
+from engine.storage.directory import DirectoryStorage
 from support.storage_factories import FACTORIES
 from support.storages import HookedStorage, MemoryStorage
 
@@ -108,3 +110,13 @@ def test_the_verb_tells_of_images_and_keys_and_tries_the_password(tmp_path: Path
     assert sorted(tmp_path.rglob("*")) == files
     with pytest.raises(EngineError):
         run_job({"verb": "check", "device": "pc", "storage": {"url": "relative"}}, lambda event: None, lambda: False)
+
+
+def test_the_verb_warns_where_the_next_image_may_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "disk.raw").write_bytes(random.Random(1).randbytes(4 << 20))
+    job(tmp_path, "image", drives=[str(tmp_path / "disk.raw")])
+    assert job(tmp_path, "check")["warnings"] == []
+    monkeypatch.setattr(DirectoryStorage, "space", lambda storage: Space(1 << 30, 100_000))
+    for check in (False, True):
+        (warning,) = job(tmp_path, "check", check=check)["warnings"]
+        assert "may need some" in warning

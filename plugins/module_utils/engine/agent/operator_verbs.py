@@ -13,7 +13,7 @@ from ..image.access import openable_key
 from ..image.directory import DeviceDirectory
 from ..image.keys import open_slots
 from ..image.manifest import Manifest
-from ..image.preflight import clock_warnings
+from ..image.preflight import check_room, clock_warnings
 from ..image.rollover import is_pinned, pin, roll_over
 from ..image.verify import verify_image
 from ..storage.check import StorageCheck, check_storage
@@ -133,11 +133,13 @@ def check(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_pro
         slots = directory.key_slots([])  # the copies in all images
     if password and slots and open_slots(slots, password) is None:
         raise PasswordWrong(slots=len(slots), device=device)
+    images = directory.images({})
     answer: Dict[str, Any] = {
         "changed": False,
         "storage": storage.description,
-        "images": len(directory.images({})),
+        "images": len(images),
         "has_key": bool(slots),
+        "warnings": [],
     }
     if job.get("check"):
         space = storage.space()
@@ -153,6 +155,8 @@ def check(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_pro
             clock_ahead_seconds=None if found.clock_ahead_seconds is None else round(found.clock_ahead_seconds),
             warnings=clock_warnings(storage.description, found.clock_ahead_seconds, None) + _left_behind(found),
         )
+    if images:  # a first image is not known before its device was asked
+        answer["warnings"] += check_room(storage.description, device, images[-1], False, space, images[-1].in_use_bytes)
     return dict(
         answer, free_bytes=space.free_bytes if space else None, total_bytes=space.total_bytes if space else None
     )

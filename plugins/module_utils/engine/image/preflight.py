@@ -98,7 +98,7 @@ def preflight(
     names = directory.image_names()
     newest = newest_usable(directory, names)
     prove_passwords(directory, [newest] if newest is not None else [], passwords)
-    was_interrupted = newest is None and bool(names)
+    was_interrupted = newest is None and bool(names or directory.leftovers())
     warnings = clock_warnings(storage.description, found.clock_ahead_seconds, controller_seconds)
     return Preflight(storage.description, device, found, newest, was_interrupted, warnings)
 
