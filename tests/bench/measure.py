@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MIB = 1 << 20
@@ -82,12 +82,12 @@ def compile_engine() -> None:
     subprocess.run([sys.executable, "-c", "import engine.agent.command"], env=_environment(), check=True)
 
 
-def engine(job: Dict[str, Any]) -> Callable[[], Any]:
-    """A run of the engine's command line, as a playbook starts it."""
+def engine(job: Dict[str, Any], prefix: Sequence[str] = ()) -> Callable[[], Any]:
+    """A run of the engine's command line, as a playbook starts it; ``prefix`` is a command in front of it."""
 
     def work() -> Any:
         environment = _environment()
-        command = [sys.executable, "-m", "engine.agent.command"]
+        command = [*prefix, sys.executable, "-m", "engine.agent.command"]
         done = subprocess.run(
             command, input=json.dumps(job).encode(), stdout=subprocess.PIPE, env=environment, check=False
         )

@@ -1,7 +1,8 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`make bench`: measures and prints tables. Arguments choose: peers, io-rate, latency, scale, storages, smb, wire, crowd; none means all."""
+"""`make bench`: measures and prints tables. Arguments choose: peers, io-rate, latency, scale, storages, smb, wire, crowd,
+shares; none means all."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ import latency  # noqa: E402
 import limits  # noqa: E402  # the path is known only now
 import peers  # noqa: E402
 import scale  # noqa: E402
+import shares  # noqa: E402
 import smb  # noqa: E402
 import storages  # noqa: E402
 import wire  # noqa: E402
@@ -26,11 +28,13 @@ import wire  # noqa: E402
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "what", nargs="*", choices=["peers", "io-rate", "latency", "scale", "storages", "smb", "wire", "crowd", []]
+        "what",
+        nargs="*",
+        choices=["peers", "io-rate", "latency", "scale", "storages", "smb", "wire", "crowd", "shares", []],
     )
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp/plantops-bench"))
     parser.add_argument("--gib", type=float, default=4.0, help="bytes in use of the volume for peers")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--file-systems", nargs="+", choices=["ntfs", "ext4"], default=["ntfs", "ext4"])
     parser.add_argument("--caches", nargs="+", choices=["warm", "cold"], default=["warm", "cold"])
     parser.add_argument("--images", type=int, default=500, help="of the one device of crowd")
@@ -48,6 +52,7 @@ def main() -> None:
         "smb": lambda: smb.main(options.folder, options.mib, options.rounds),
         "wire": lambda: wire.main(options.folder, 4 * options.mib, options.rounds),
         "crowd": lambda: crowd.main(options.folder, images=options.images),
+        "shares": lambda: shares.main(options.folder, options.gib / 2, options.rounds),
         "peers": lambda: peers.main(options.folder, options.gib, options.rounds, options.file_systems, options.caches),
     }
     for name in options.what or parts:

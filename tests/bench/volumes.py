@@ -16,7 +16,7 @@ from measure import MIB
 
 MAKE: Dict[str, List[str]] = {"ntfs": ["mkntfs", "-F", "-Q", "-q"], "ext4": ["mke2fs", "-q", "-F", "-t", "ext4"]}
 MOUNT: Dict[str, List[str]] = {"ntfs": ["ntfs-3g"], "ext4": ["mount", "-o", "loop"]}
-_SOURCES = ("/usr", "/opt", "/root/.pyenv")
+_SOURCES = ("/usr", "/opt", os.path.expanduser("~/.pyenv"))
 _PIECE_BYTES = 65536
 
 
