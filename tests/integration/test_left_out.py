@@ -191,10 +191,10 @@ def test_a_file_that_claims_what_is_the_file_systems_own_takes_nothing_away(
     volume = empty(memory_path / "volume", 32 * MIB)
     run("mke2fs", "-q", "-F", "-t", "ext3", "-b", "1024", "-O", "^extents", volume)
     with mounted(volume, memory_path / "mnt", "ext3") as folder:
-        (folder / "victim").write_bytes(MARK * 20)
+        (folder / "victim").write_bytes(MARK * 200)
     told = run("dumpe2fs", volume)
     if place == "journal":
-        block = int(run("debugfs", "-R", "bmap <8> 5", volume).split()[0])
+        block = int(run("debugfs", "-R", "bmap <8> 5", volume).split()[-1])
     else:
         words = {"inode table": "Inode table at ", "bitmap": "Block bitmap at "}[place]
         block = int(re.search(words + r"(\d+)", told).group(1)) + (1 if place == "inode table" else 0)  # type: ignore[union-attr]
