@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, Iterator, List
 import pytest
 from engine.agent.jobs import run_job
 from engine.errors import (
+    StorageFailed,
     StorageFull,
     StoragePermissionDenied,
     StorageUnreachable,
@@ -25,6 +26,7 @@ from engine.storage.retry import RetryingStorage
 from engine.storage.sftp import SftpStorage
 from support.playbooks import Site
 from support.proxy import Proxy
+from support.samba_server import disk_with_quota
 from support.sftp_server import PASSPHRASE, SftpServer, make_key
 
 IMAGE_PASSWORD = "correct-horse-battery-staple-47"
@@ -270,6 +272,18 @@ def test_a_full_server(server: SftpServer, small: Path, tmp_path: Path) -> None:
         run("image", server.settings(), drives=[str(disk)])
     assert run("verify", server.settings(), level="full", image=first["image"])["ok"] is True
     assert not list(small.rglob("*.partial"))
+
+
+@pytest.mark.root
+def test_a_quota_is_named_as_a_reason(server: SftpServer, tmp_path: Path) -> None:
+    """OpenSSH says only that it failed, and its disk has room."""
+    with disk_with_quota(tmp_path / "disk", 16 * MIB) as disk:
+        server.root = disk
+        with SftpStorage(server.settings()) as storage:
+            storage.put("first", [os.urandom(8 * MIB)])
+            with pytest.raises(StorageFailed, match="a quota of this account may be used up"):
+                storage.put("second", [os.urandom(MIB) for dummy in range(20)])
+            assert [entry.name for entry in storage.list("")] == ["first"]
 
 
 @pytest.mark.root

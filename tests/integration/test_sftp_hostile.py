@@ -124,6 +124,51 @@ def test_short_answers_are_completed(against: Any) -> None:
     assert against({wire.READ: grudging}).get("file") == content
 
 
+@pytest.mark.parametrize("way", ["read", "written"])
+def test_a_file_that_drips_is_a_time_out(against: Any, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """Each answer comes in time, and brings a byte, or takes a piece of which hardly one a minute is taken."""
+    monkeypatch.setattr("engine.storage.pace.WINDOW_SECONDS", 0.5)
+    if way == "written":
+        monkeypatch.setattr("engine.storage.pace.LEAST_BYTES_PER_SECOND", 32768 * 100)
+
+    def dripping_byte(stub: Stub, body: bytes) -> Answer:
+        time.sleep(0.02)
+        return wire.DATA, wire.string(b"x")
+
+    def slowly(stub: Stub, body: bytes) -> Answer:
+        time.sleep(0.02)
+        return status(wire.OK)
+
+    there = {"read": (wire.ATTRS, attributes(FILE, 1 << 30)), "written": status(wire.NO_SUCH_FILE)}[way]
+    handlers = {wire.READ: dripping_byte, wire.WRITE: slowly, wire.LSTAT: lambda stub, body: there}
+    storage = against(handlers)
+    call = {"read": lambda: storage.get("file"), "written": lambda: storage.put("file", [bytes(16 << 20)])}[way]
+    started = time.monotonic()
+    with pytest.raises(StorageUnreachable, match="bytes a second") as raised:
+        call()
+    assert raised.value.retry
+    assert time.monotonic() - started < 10
+
+
+class Slow(Stub):
+    """Sends what it read late, and then in two parts."""
+
+    handlers = {wire.READ: lambda stub, body: (wire.DATA, wire.string(b"x" * 100))}
+
+    def send(self, kind: int, body: bytes) -> None:
+        packet = struct.pack(">IB", len(body) + 1, kind) + body
+        halves = [packet[:50], packet[50:]] if kind == wire.DATA else [packet]
+        for half in halves:
+            if kind == wire.DATA:
+                time.sleep(0.7 * TIMEOUT_SECONDS)
+            self.channel.sendall(half)
+
+
+def test_a_packet_that_was_long_in_coming_may_take_long_itself() -> None:
+    with StubServer(Slow) as server, SftpStorage(server.settings(), timeout_seconds=TIMEOUT_SECONDS) as storage:
+        assert storage.get("file") == b"x" * 100
+
+
 def silent(stub: Stub, body: bytes) -> Answer:
     return None
 

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# ruff: noqa: ARG001  # handlers share one signature
+# ruff: noqa: ARG001, ARG002  # handlers share one signature
 """What is sent to an SFTP server without waiting for the answers in between, and what a refusal of each of them leaves."""
 
 from __future__ import annotations
@@ -9,10 +9,17 @@ from __future__ import annotations
 import contextlib
 import struct
 import time
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Optional, Set
 
 import pytest
-from engine.errors import StorageError, StorageFailed, StorageNotFound, StoragePermissionDenied
+from engine.errors import (
+    StorageError,
+    StorageFailed,
+    StorageFull,
+    StorageNotFound,
+    StoragePermissionDenied,
+    StorageUnreachable,
+)
 from engine.storage import sftp_packets as wire
 from engine.storage.sftp import SftpStorage
 from engine.storage.sftp_calls import above
@@ -114,30 +121,144 @@ def test_only_an_openssh_is_asked_to_sync_before_it_has_taken_everything() -> No
 def test_a_refused_rename_of_what_replaces_is_tried_again(refusals: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without posix-rename the old file is gone by then; a scanner that looks at the new one holds it for a moment."""
     monkeypatch.setattr("engine.storage.sftp._RENAME_AGAIN_SECONDS", (0.01, 0.01, 0.01))
-    left = [refusals + 1]  # the first rename finds the old file there
-
-    def rename(stub: Stub, body: bytes) -> Answer:
-        left[0] -= 1
-        return status(wire.FAILURE if left[0] >= 0 else wire.OK)
-
-    there = (wire.ATTRS, attributes(FILE, 5))
-    stub = type(
-        "Refusing",
-        (Stub,),
-        {
-            "handlers": {
-                **{kind: answering(answer) for kind, answer in ANSWERS.items()},
-                wire.LSTAT: lambda stub, body: there,
-                wire.RENAME: rename,
-            }
-        },
-    )
-    with StubServer(stub) as server, SftpStorage(server.settings()) as storage:
+    files = Files({"/images/file"}, refusals + 1)  # the first rename finds the old file there
+    with files.server() as server, SftpStorage(server.settings()) as storage:
         if refusals < 1000:
             assert storage.put("file", [DATA], replace=True) == len(DATA)
+            assert files.names == {"/images/file"}
             return
+        with pytest.raises(StorageFailed) as raised:
+            storage.put("file", [DATA], replace=True)
+        storage.exists("file")  # all that was sent before is worked off
+        (left,) = files.names
+        assert left.startswith("/images/file.")
+        assert left[len("/images/") :] in str(raised.value), "what is the only copy now is named"
+
+
+def test_the_only_copy_outlives_further_tries_and_goes_when_one_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.storage.sftp._RENAME_AGAIN_SECONDS", (0.01,))
+    files = Files({"/images/file"}, 5)
+    with files.server() as server, SftpStorage(server.settings()) as storage:
+        said = []
+        for dummy in range(3):
+            with pytest.raises(StorageFailed) as raised:
+                storage.put("file", [DATA], replace=True)
+            said.append(str(raised.value))
+        storage.exists("file")
+        (only,) = files.names
+        assert all(only[len("/images/") :] in sentence for sentence in said)
+        assert storage.put("file", [DATA], replace=True) == len(DATA)
+        assert files.names == {only, "/images/file"}
+        storage.put("other", [DATA])
+        storage.exists("file")
+        assert files.names == {"/images/file", "/images/other"}
+
+
+def test_a_line_that_is_lost_while_a_file_is_replaced_takes_neither() -> None:
+    files = Files({"/images/file"}, 0, dies_after_removing=True)
+    with files.server() as server, SftpStorage(server.settings()) as storage:
+        with pytest.raises(StorageUnreachable):
+            storage.put("file", [DATA], replace=True)
+        storage.put("other", [DATA])
+        storage.exists("file")
+        left = files.names - {"/images/other"}
+        assert len(left) == 1, "whether the old one is gone can't be known"
+
+
+def test_a_server_that_keeps_the_old_file_gets_no_second_one() -> None:
+    files = Files({"/images/file"}, 1000, removes=False)
+    with files.server() as server, SftpStorage(server.settings()) as storage:
         with pytest.raises(StorageFailed):
             storage.put("file", [DATA], replace=True)
+        storage.exists("file")
+        assert files.names == {"/images/file"}
+
+
+class Files:
+    """A server's names. It has no rename that replaces, and refuses the first ``refusals`` of those that it has."""
+
+    def __init__(self, names: Set[str], refusals: int, removes: bool = True, dies_after_removing: bool = False) -> None:
+        self.names = names
+        self._refusals = refusals
+        self._removes = removes
+        self._dies = dies_after_removing
+        self._dead: Optional[Stub] = None
+
+    def server(self) -> StubServer:
+        handlers = {
+            **{kind: answering(answer) for kind, answer in ANSWERS.items()},
+            wire.LSTAT: self._look,
+            wire.OPEN: self._make,
+            wire.REMOVE: self._remove,
+            wire.RENAME: self._rename,
+        }
+        return StubServer(type("Refusing", (Stub,), {"handlers": handlers}))
+
+    @staticmethod
+    def _named(body: bytes) -> List[str]:
+        first = 4 + struct.unpack_from(">I", body)[0]
+        return [body[4:first].decode("utf-8"), body[first + 4 :].decode("utf-8", "replace")]
+
+    def _look(self, stub: Stub, body: bytes) -> Answer:
+        is_there = self._named(body)[0] in self.names
+        return (wire.ATTRS, attributes(FILE, 5)) if is_there else status(wire.NO_SUCH_FILE)
+
+    def _make(self, stub: Stub, body: bytes) -> Answer:
+        self.names.add(self._named(body)[0])
+        return ANSWERS[wire.OPEN]
+
+    def _remove(self, stub: Stub, body: bytes) -> Answer:
+        name = self._named(body)[0]
+        if not self._removes and name == "/images/file":
+            return status(wire.FAILURE)
+        self.names.discard(name)
+        if self._dies:
+            self._dies, self._dead = False, stub
+            stub.channel.close()
+            return None
+        return status(wire.OK)
+
+    def _rename(self, stub: Stub, body: bytes) -> Answer:
+        if stub is self._dead:
+            return None  # it had come already
+        self._refusals -= 1
+        old, new = self._named(body)
+        if self._refusals >= 0 or new in self.names:
+            return status(wire.FAILURE)
+        self.names.remove(old)
+        self.names.add(new)
+        return status(wire.OK)
+
+
+# OpenSSH's PROTOCOL, section 4.4: 4 KiB blocks, a million of them, and how many are free
+def room(free: int) -> Answer:
+    return wire.EXTENDED_REPLY, b"".join(map(wire.long, [4096, 4096, 1 << 20, free, free, 9, 9, 9, 1, 0, 255]))
+
+
+@pytest.mark.parametrize("refused", [wire.WRITE, wire.CLOSE], ids=["write", "close"])
+@pytest.mark.parametrize("text", [b"Failure", b""])
+def test_a_file_that_does_not_get_its_bytes_where_there_is_room(refused: int, text: bytes) -> None:
+    """OpenSSH has one status for a quota that is used up and for a disk that fails, and statvfs knows of neither."""
+    answers = {refused: status(wire.FAILURE, text), wire.EXTENDED: room(1 << 19)}
+    with recorded(answers, extensions=(b"statvfs@openssh.com",)) as (dummy, storage):
+        with pytest.raises(StorageFailed, match="a quota of this account may be used up"):
+            storage.put("file", [DATA])
+    with recorded({**answers, wire.EXTENDED: room(1)}, extensions=(b"statvfs@openssh.com",)) as (dummy, storage):
+        with pytest.raises(StorageFull):
+            storage.put("file", [DATA])
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [{wire.OPEN: status(wire.FAILURE, b"Failure")}, {wire.WRITE: status(wire.FAILURE, b"I/O error")}],
+    ids=["not even made", "the server says more"],
+)
+def test_no_quota_is_guessed_at_elsewhere(answers: Dict[int, Answer]) -> None:
+    extensions = (b"statvfs@openssh.com",)
+    with recorded({**answers, wire.EXTENDED: room(1 << 19)}, extensions=extensions) as (dummy, storage):
+        with pytest.raises(StorageFailed) as raised:
+            storage.put("file", [DATA])
+        assert "quota" not in str(raised.value)
 
 
 @pytest.mark.parametrize("opened", [3, 100, 200_000])

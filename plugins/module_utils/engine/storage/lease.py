@@ -5,6 +5,9 @@
 
 No correctness rests on it: it keeps two runs from doing the same work. A lease that does not change for
 ``ttl_seconds`` is dead, and so is one whose process is gone from this very machine.
+
+A put that replaces the lease follows a look that showed it ours or dead, and is not repeated after an outage without
+another look: meanwhile another run may have taken over.
 """
 
 from __future__ import annotations
@@ -21,14 +24,21 @@ from ..errors import (
     EngineError,
     LeaseHeld,
     LeaseLost,
+    StorageError,
     StorageExists,
     StorageNotFound,
     StoragePermissionDenied,
+    StorageUnreachable,
 )
 from .contract import Storage
 
 LEASE_NAME = "lease.json"
 _MAX_BYTES = 4096
+_LOOKS = 4
+
+
+class _TooLate(Exception):
+    """So long after the last look another run may have the lease."""
 
 
 class Lease:
@@ -69,13 +79,14 @@ class Lease:
         started = self._clock()
         seen: Optional[bytes] = None
         seen_since = looked = started
+        tries_left = _LOOKS
         while True:
             content = self._read()
             if content is None:
                 if self._create():
                     break
                 if self._clock() - started > wait_seconds:
-                    self._storage.put(self._path, [self._content()])  # raises what stands in the way
+                    self._put_new()  # raises what stands in the way
                     break
                 self._pause()
                 continue
@@ -85,8 +96,8 @@ class Lease:
                 seen, seen_since = content, now
             looked = now
             if self._is_dead(content) or now - seen_since > self._ttl_seconds:
-                self._beat()
-                if not self._is_permitted:
+                tries_left -= 1
+                if self._beat_after_look(is_last=tries_left <= 0) and not self._is_permitted:
                     return
                 if self._holder_of(self._read() or b"") == self._holder:
                     break
@@ -96,7 +107,6 @@ class Lease:
                     holder=self._describe(content), device=self._device, wait_seconds=int(self._ttl_seconds)
                 )
             self._pause()
-        self._last_beat = self._clock()
         self._thread = threading.Thread(target=self._run, name="lease heartbeat", daemon=True)
         self._thread.start()
 
@@ -108,14 +118,15 @@ class Lease:
 
         :raises LeaseLost: when another run took over.
         """
-        if not self._is_permitted:
-            return
-        content = self._read()
-        holder = self._holder_of(content or b"")
-        if holder != self._holder:
-            raise LeaseLost(device=self._device, holder=self._describe(content or b""))
-        if self._clock() - self._last_beat > self._ttl_seconds:
-            self._beat()
+        for tries_left in range(_LOOKS - 1, -1, -1):
+            if not self._is_permitted:
+                return
+            content = self._read()
+            holder = self._holder_of(content or b"")
+            if holder != self._holder:
+                raise LeaseLost(device=self._device, holder=self._describe(content or b""))
+            if self._clock() - self._last_beat <= self._ttl_seconds or self._beat_after_look(is_last=not tries_left):
+                return
 
     def release(self) -> None:
         """Give the lease back; where deleting is not permitted the file says that it is free.
@@ -134,9 +145,9 @@ class Lease:
         if self._holder_of(self._read() or b"") != self._holder:
             return
         try:
-            self._storage.delete(self._path)
+            self._storage.once.delete(self._path)
         except StoragePermissionDenied:
-            self._storage.put(self._path, [self._content(released=True)], replace=True)
+            self._storage.once.put(self._path, [self._content(released=True)], replace=True)
 
     def _run(self) -> None:
         while not self._stop.wait(self._heartbeat_seconds):
@@ -144,27 +155,61 @@ class Lease:
                 if self._holder_of(self._read() or b"") != self._holder:
                     return  # taken over: check() will say so
                 self._beat()
-            except EngineError:
+            except (EngineError, _TooLate):
                 continue  # the storage is away; check() measures for how long
             if not self._is_permitted:
                 return
 
     def _create(self) -> bool:
         try:
-            self._storage.put(self._path, [self._content()])
+            self._put_new()
         except (StorageExists, StorageNotFound):
             return False  # taken, or a sweep took the half-written file
         return True
 
+    def _put_new(self) -> None:
+        begun = self._clock()
+        self._storage.put(self._path, [self._content()])
+        self._last_beat = begun
+
+    def _beat_after_look(self, is_last: bool) -> bool:
+        """Beat; false where it failed and the caller has to look again, because another may have come first meanwhile."""
+        try:
+            self._beat()
+        except _TooLate:
+            if is_last:
+                reason = "the lease could not be renewed in time"
+                raise StorageUnreachable(storage=self._storage.description, reason=reason) from None
+            return False
+        except StorageError as error:
+            if is_last or not error.retry:
+                raise
+            self._pause()
+            return False
+        return True
+
     def _beat(self) -> None:
+        """Replace what was looked at just now."""
+        begun = self._clock()
+        # Until a beat is as old as a lease may become, nobody takes over. After that the last look, just before, must do.
+        until = max(self._last_beat + self._ttl_seconds, begun + self._ttl_seconds / 2)
         self._counter += 1
         try:
-            self._storage.put(self._path, [self._content()], replace=True)
+            self._replace(until)
         except StorageNotFound:  # a sweep took the half-written file
-            self._storage.put(self._path, [self._content()], replace=True)
+            self._replace(until)
         except StoragePermissionDenied:
             self._is_permitted = False
-        self._last_beat = self._clock()
+        self._last_beat = begun
+
+    def _replace(self, until: float) -> None:
+        """:raises _TooLate: when connecting and waiting for others took until then; nothing was sent."""
+
+        def gate(dummy_count: int) -> None:
+            if self._clock() > until:
+                raise _TooLate
+
+        self._storage.once.put(self._path, [self._content()], replace=True, gate=gate)
 
     def _content(self, released: bool = False) -> bytes:
         return json.dumps(

@@ -20,6 +20,7 @@ from ..errors import (
     StorageUnreachable,
 )
 from .contract import Entry, SendGate, ServerKey, Space, Storage
+from .pace import headway_bytes
 from .pause import pause
 
 _FIRST_WAIT_SECONDS = 0.5
@@ -38,7 +39,7 @@ class RetryingStorage(Storage):
 
     It gives up when one call has been tried for ``limit_seconds``, or when nothing at all got through for as long:
     several threads then give up together. The error is the last one. A storage that never answered is given up after
-    two minutes at the latest.
+    two minutes at the latest. A read that makes headway begins to count anew; a few bytes after each failure are none.
 
     A repeated call may meet its own earlier success, whose answer was lost: a ``put`` then reads back and compares, a
     ``delete`` finds nothing to delete, a ``rename`` finds its work done. All three succeed.
@@ -69,6 +70,10 @@ class RetryingStorage(Storage):
         self._has_answered = False
         self._given_up: Optional[StorageError] = None
         self._given_up_at = 0.0
+
+    @property
+    def once(self) -> Storage:
+        return self.inner
 
     @property
     def server_key(self) -> Optional[ServerKey]:  # type: ignore[override]
@@ -103,18 +108,21 @@ class RetryingStorage(Storage):
 
     def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
         patience = _Patience(self)
-        done = 0
+        done = since_failure = 0
         while True:
             left = None if length_bytes is None else length_bytes - done
             try:
                 for piece in self.inner.read(path, offset_bytes + done, left):
                     # Nothing may be raised between counting a piece and handing it out: it would be passed over.
-                    patience.renew()
                     self.answered()
                     done += len(piece)
+                    since_failure += len(piece)
+                    if since_failure >= headway_bytes():
+                        patience.renew()
                     yield piece
                 return
             except StorageError as error:
+                since_failure = 0
                 patience.bear(error)
 
     def list(self, path: str) -> List[Entry]:

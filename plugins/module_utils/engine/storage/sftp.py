@@ -9,11 +9,12 @@ import secrets
 import threading
 import time
 from functools import partial
-from typing import Any, Callable, Iterable, Iterator, List, Mapping, NoReturn, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NoReturn, Optional, Tuple
 
 from ..errors import (
     StorageError,
     StorageExists,
+    StorageFailed,
     StorageNotFound,
     StoragePermissionDenied,
     StorageUnreachable,
@@ -43,7 +44,7 @@ from .turns import Turns
 TIMEOUT_SECONDS = 60.0
 _LOOKS = 3
 _LOOK_AGAIN_SECONDS = 0.02
-_RENAME_AGAIN_SECONDS = (0.1, 0.4, 1.5)
+_RENAME_AGAIN_SECONDS = (0.1, 0.4, 1.5, 4.0, 8.0, 16.0)
 
 
 class SftpStorage(Storage):
@@ -70,6 +71,7 @@ class SftpStorage(Storage):
         self._current: Optional[SftpCalls] = None
         self._channels = Channels(self._connector, self.description, self._root)
         self._debris: List[str] = []
+        self._only_copies: Dict[str, str] = {}  # by the name that each was to get
         self._has_root = False
         self._is_closed = False
 
@@ -92,6 +94,9 @@ class SftpStorage(Storage):
         except BaseException:
             self._drop(calls, temporary)
             raise
+        with self._lock:
+            if target in self._only_copies:
+                self._debris.append(self._only_copies.pop(target))
         return size_bytes
 
     def _write(
@@ -113,7 +118,7 @@ class SftpStorage(Storage):
 
         try:
             with calls.guard():
-                check = partial(calls.done, operation="writing", path=path)
+                check = partial(calls.taken, path=path)
                 size_bytes = send(calls.session, handle, data, gate, check, finish)
         except BaseException:
             if not is_closed:
@@ -121,9 +126,9 @@ class SftpStorage(Storage):
             raise
         if not is_closed:
             if fsync:
-                calls.done(calls.call(wire.EXTENDED, fsync), "writing", path)
+                calls.taken(calls.call(wire.EXTENDED, fsync), path)
             # A server over NFS or a quota may say only now that what it took has found no room.
-            calls.done(calls.call(wire.CLOSE, handle), "writing", path)
+            calls.taken(calls.call(wire.CLOSE, handle), path)
         return size_bytes
 
     def _publish(self, calls: SftpCalls, path: str, temporary: str, target: str, replace: bool) -> None:
@@ -139,13 +144,41 @@ class SftpStorage(Storage):
         if reply.kind == wire.STATUS and calls.status(reply)[0] != wire.OK and calls.has(target):
             if not replace:
                 raise StorageExists(path=path, storage=self.description)
-            # Version 3 has no rename that replaces. Between the two the name is free, so both are sent at once and a
-            # reader looks more than once; the new bytes are whole and durable already, so that nothing is lost.
-            removed, reply = calls.both((wire.REMOVE, remote_name(target)), (wire.RENAME, names))
-            if calls.status(reply)[0] != wire.OK:
+            reply = self._replace(calls, path, temporary, target)
+        if calls.status(reply)[0] != wire.OK:
+            self._refuse_name(calls, path, target, reply)
+
+    def _replace(self, calls: SftpCalls, path: str, temporary: str, target: str) -> Reply:
+        """Version 3 has no rename that replaces. Between the two the name is free, so both are sent at once and a reader
+        looks more than once; the new bytes are whole and durable already, and from here on the only ones."""
+        names = remote_name(temporary) + remote_name(target)
+        with self._lock:
+            self._only_copies[target] = temporary
+        removed, reply = calls.both((wire.REMOVE, remote_name(target)), (wire.RENAME, names))
+        if calls.status(reply)[0] != wire.OK:
+            if calls.status(removed)[0] != wire.OK:
+                with self._lock:
+                    self._only_copies.pop(target, None)
                 calls.done(removed, "replacing", path)
-                reply = self._rename_again(calls, names)
-        calls.done(reply, "writing", path)
+            reply = self._rename_again(calls, names)
+        if calls.status(reply)[0] == wire.OK:
+            with self._lock:
+                self._only_copies.pop(target, None)
+        return reply
+
+    def _refuse_name(self, calls: SftpCalls, path: str, target: str, reply: Reply) -> NoReturn:
+        """Say why a new file did not get its name, and where its bytes are if the old one is gone."""
+        code, text = calls.status(reply)
+        only_copy = self._only_copies.get(target)
+        if only_copy is None:
+            raise calls.error("writing", path, code, text)
+        place = only_copy.rpartition("/")[2]
+        reason = 'the server says "%s" (status %d); the old file is gone, the new one lies beside it as %s' % (
+            text or "nothing",
+            code,
+            place,
+        )
+        raise StorageFailed(operation="replacing", path=path, storage=self.description, reason=reason)
 
     @staticmethod
     def _rename_again(calls: SftpCalls, names: bytes) -> Reply:
@@ -384,6 +417,8 @@ class SftpStorage(Storage):
         raise StoragePermissionDenied(storage=self.description, operation=operation, path=path)
 
     def _drop(self, calls: SftpCalls, temporary: str) -> None:
+        if temporary in self._only_copies.values():
+            return  # the file that it was to replace is gone, or may be
         if calls.session.is_alive:
             calls.forget(wire.REMOVE, remote_name(temporary))
         else:

@@ -96,14 +96,20 @@ class SftpCalls:
         if code != wire.OK:
             raise self.error(operation, path, code, text)
 
-    def error(self, operation: str, path: str, code: int, text: str) -> StorageError:
+    def taken(self, reply: Reply, path: str) -> None:
+        """:raises StorageError: what the answer to a write means, or to what ends one, if it is not success."""
+        code, text = self.status(reply)
+        if code != wire.OK:
+            raise self.error("writing", path, code, text, is_of_bytes=True)
+
+    def error(self, operation: str, path: str, code: int, text: str, is_of_bytes: bool = False) -> StorageError:
         def space() -> Optional[ServerSpace]:
             try:
                 return self.space()
             except (SessionLost, PacketInvalid):
                 return None
 
-        return from_status(self._storage, operation, path, code, text, space)
+        return from_status(self._storage, operation, path, code, text, space, is_of_bytes)
 
     def space(self) -> Optional[ServerSpace]:
         """OpenSSH's PROTOCOL, section 4.4: eleven numbers of 64 bits."""

@@ -19,6 +19,7 @@ import time
 from typing import Any, Callable, Dict, Iterable, Set, Tuple
 
 from . import sftp_packets as wire
+from .pace import Line
 from .sftp_packets import PacketInvalid, Reply
 
 _MAX_PACKET_BYTES = 1 << 20
@@ -54,6 +55,7 @@ class SftpSession:
         self._buffer = bytearray()
         self._lost = ""
         self._last_answer = 0.0
+        self.line = Line()
         self.extensions: Dict[str, bytes] = {}
         self.is_openssh = is_openssh
         self.read_piece_bytes = _DEFAULT_PIECE_BYTES
@@ -204,8 +206,9 @@ class SftpSession:
         self._guarded(send)
 
     def _read_packet(self) -> bytes:
+        self._fill(4, time.monotonic() + self._timeout_seconds)
+        # Its own time begins here: on a slow line a packet that was long in coming takes long itself.
         deadline = time.monotonic() + self._timeout_seconds
-        self._fill(4, deadline)
         (length,) = struct.unpack_from(">I", self._buffer)
         if not 1 <= length <= _MAX_PACKET_BYTES:
             raise PacketInvalid("it sent a packet of %d bytes" % length)

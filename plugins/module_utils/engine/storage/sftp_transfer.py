@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import Callable, Deque, Generator, Iterable, List, NamedTuple, Optional
 
 from . import sftp_packets as wire
 from .contract import READ_SIZE_BYTES, SendGate
+from .pace import Pace, TooSlow
 from .sftp_packets import PacketInvalid, Reply
 from .sftp_session import SftpSession
 
@@ -18,6 +20,11 @@ _IN_FLIGHT_BYTES = 4 << 20
 _FIRST_READ_BYTES = 1 << 20
 
 Check = Callable[[Reply], None]
+
+
+class _Sent(NamedTuple):
+    request: int
+    length_bytes: int  # none of what only ends the file
 
 
 def send(
@@ -33,8 +40,9 @@ def send(
     ``check`` raises what the answer to a write says, or to the requests that ``finish`` makes when all is sent.
     """
     offset_bytes = 0
-    pending: Deque[int] = deque()
+    pending: Deque[_Sent] = deque()
     limit = max(8, _IN_FLIGHT_BYTES // session.write_piece_bytes)
+    pace = Pace(session.line)
     try:
         for piece in data:
             view = memoryview(piece)
@@ -45,16 +53,25 @@ def send(
                 for place in range(0, len(part), session.write_piece_bytes):
                     bit = part[place : place + session.write_piece_bytes]
                     while len(pending) >= limit:
-                        check(session.wait(pending.popleft()))
+                        _take_answer(session, pending.popleft(), pace, check)
                     head = handle + wire.long(offset_bytes) + wire.number(len(bit))
-                    pending.append(session.request(wire.WRITE, head, bit))
+                    request = pace.waited(partial(session.request, wire.WRITE, head, bit))
+                    pending.append(_Sent(request, len(bit)))
                     offset_bytes += len(bit)
-        pending.extend(finish())
+        pending.extend(_Sent(request, 0) for request in finish())
         while pending:
-            check(session.wait(pending.popleft()))
+            _take_answer(session, pending.popleft(), pace, check)
+    except TooSlow as slow:
+        raise session.lose(str(slow)) from None
     finally:
-        session.abandon(pending)
+        session.abandon([sent.request for sent in pending])
     return offset_bytes
+
+
+def _take_answer(session: SftpSession, sent: _Sent, pace: Pace, check: Check) -> None:
+    check(pace.waited(partial(session.wait, sent.request)))
+    if sent.length_bytes:
+        pace.moved(sent.length_bytes)
 
 
 class _Asked(NamedTuple):
@@ -71,6 +88,7 @@ def receive(
     pending: Deque[_Asked] = deque()
     end = None if length_bytes is None else offset_bytes + length_bytes
     position = offset_bytes
+    pace = Pace(session.line)
 
     def ask(start: int, length: int) -> _Asked:
         return _Asked(session.request(wire.READ, name, wire.long(start), wire.number(length)), start, length)
@@ -90,9 +108,10 @@ def receive(
                 return
             asked = pending.popleft()
             in_flight -= asked.length_bytes
-            piece = _data(session.wait(asked.request), asked.length_bytes, check)
+            piece = _data(pace.waited(partial(session.wait, asked.request)), asked.length_bytes, check)
             if not piece:
                 return
+            pace.moved(len(piece))
             missing = asked.length_bytes - len(piece)
             if missing:
                 # Servers may give less than was asked for; the rest comes before what was asked for after it.
@@ -100,6 +119,8 @@ def receive(
                 in_flight += missing
             window = min(_IN_FLIGHT_BYTES, window + 2 * len(piece))
             yield piece
+    except TooSlow as slow:
+        raise session.lose(str(slow)) from None
     finally:
         session.abandon(_requests(pending))
 

@@ -42,8 +42,8 @@ class SmbStorage(Storage):
     """The contract over ``\\\\server\\share\\path``. Connects with the first call, and again after a lost link.
 
     Settings: ``url``, ``username`` (``domain\\user``, ``computer\\user`` or ``user@domain``), ``password`` (without one
-    Kerberos is tried), ``port`` (445), ``require_encryption`` (refuses a server that can't), ``timeout_seconds`` of
-    each request (60).
+    Kerberos is tried), ``port`` (445), ``require_encryption`` (refuses a server that can't), ``timeout_seconds`` for
+    which a server may be silent (60).
     """
 
     parallel_calls = PARALLEL_ROUND_TRIPS

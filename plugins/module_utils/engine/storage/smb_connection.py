@@ -17,10 +17,15 @@ from .smb_transport import SmbTransport
 
 PENDING = 0x103
 _SESSION_SETUP = 1
+_WRITE = 9
 _SIGNED = 8
 # Requests that the server may hold for us at once; 512 of 64 KiB are 32 MiB, more than 1 Gbit/s holds in 200 ms.
 _CREDITS = 512
 _CREDIT_POLL_SECONDS = 0.002
+# Nothing comes while a write of a MiB goes out: 100 seconds at 10 kB/s.
+_PATIENCE_WITH_WRITES = 3
+# However much comes for others: an answer may have to wait for the 8 MiB of a file, 800 seconds at 10 kB/s.
+_PATIENCE = 20
 
 
 class AnswerUnprotected(Exception):
@@ -56,6 +61,7 @@ def _guarded_class() -> Any:
 
     class GuardedConnection(base):  # type: ignore[misc, valid-type]
         request_seconds = 60.0
+        is_patient = True
 
         def __init__(self, *arguments: Any, **named: Any) -> None:
             self._send_lock = threading.Lock()
@@ -81,25 +87,30 @@ def _guarded_class() -> Any:
                 return super().send(message, sid, tid, wanted, **named)
 
         def _wait_for_credits(self, charge: int) -> int:
-            deadline = time.monotonic() + self.request_seconds
+            started = time.monotonic()
             while True:
                 have = int(self.sequence_window["high"] - self.sequence_window["low"])
                 if have >= charge:
                     return have
                 self._check_worker_running()
-                if time.monotonic() > deadline:
+                if self._left_seconds(started, self.request_seconds) <= 0:
                     raise RequestTimedOut("the server gives no credit for a request")
                 time.sleep(_CREDIT_POLL_SECONDS)
 
         def receive(self, request: Any, wait: bool = True, timeout: Any = None, **dummy: Any) -> Any:
-            """As the library's, but the time-out is one for all interim answers, and no link is ever resolved."""
+            """As the library's, but the time-out is one for all interim answers, and no link is ever resolved.
+
+            On a slow line an answer may have to queue behind the megabytes of others; that alone is no failure.
+            """
             seconds = timeout or self.request_seconds
-            deadline = time.monotonic() + seconds
+            started = time.monotonic()
             while True:
                 self._check_worker_running()
-                left_seconds = deadline - time.monotonic()
-                if left_seconds <= 0 or not request.response_event.wait(left_seconds):
-                    raise RequestTimedOut("no answer within %d seconds" % seconds)
+                left_seconds = self._left_seconds(started, seconds)
+                if left_seconds <= 0:
+                    raise RequestTimedOut("no answer within %d seconds" % (time.monotonic() - started))
+                if not request.response_event.wait(left_seconds):
+                    continue  # something else may have come meanwhile
                 with request.response_event_lock:
                     self._check_worker_running()
                     response = request.response
@@ -111,6 +122,21 @@ def _guarded_class() -> Any:
                 if status not in (0, PENDING):
                     raise refusal(response)
                 return response
+
+        def _left_seconds(self, started: float, seconds: float) -> float:
+            """How long to wait on for what was asked at ``started`` before the link counts as dead."""
+            now = time.monotonic()
+            if not self.is_patient:
+                return started + seconds - now
+            last = started + max(seconds, _PATIENCE * self.request_seconds)
+            heard = float(max(started, self.transport.last_arrival))
+            if now >= heard + seconds and self._is_writing():
+                seconds *= _PATIENCE_WITH_WRITES
+            return min(heard + seconds, last) - now
+
+        def _is_writing(self) -> bool:
+            waiting = list(self.outstanding_requests.values())
+            return any(request.message["command"].get_value() == _WRITE for request in waiting)
 
         def verify_signature(self, header: Any, session_id: Any, force: bool = False) -> None:
             """The library checks a signature where there is one [MS-SMB2 3.2.5.1.3]; here one must be there."""

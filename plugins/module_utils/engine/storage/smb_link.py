@@ -9,11 +9,13 @@ import struct
 import threading
 import time
 from collections import deque
+from functools import cached_property
 from typing import Any, Callable, Deque, List, NamedTuple, Optional, Tuple
 
 from .._libraries import smbprotocol
 from ..errors import StorageAnswerInvalid, StorageError, StorageProtectionRefused
 from .contract import Entry, EntryKind, Space
+from .pace import Line
 from .smb_connection import AnswerUnprotected
 from .smb_errors import LINK_GONE, NO_MORE_FILES, NO_SUCH_FILE
 
@@ -88,6 +90,10 @@ class SmbLink:
         if min(self.max_read_bytes, self.max_write_bytes) < 4096:
             raise self.invalid("it negotiates requests of less than 4096 bytes")
 
+    @cached_property
+    def line(self) -> Line:
+        return Line()
+
     def invalid(self, reason: str) -> StorageAnswerInvalid:
         return StorageAnswerInvalid(storage=self._description, reason=reason)
 
@@ -113,9 +119,15 @@ class SmbLink:
         self.dead = True
         self._connection.disconnect(False)
 
+    def lose(self, reason: str) -> LinkLost:
+        """Close the link and return the error to raise."""
+        self.kill()
+        return LinkLost(reason)
+
     def log_off(self) -> None:
         """Close the link politely, within a few seconds."""
         if not self.dead:
+            self._connection.is_patient = False
             try:
                 self._call(self._session.disconnect, False, timeout=_LOG_OFF_SECONDS)
             except (LinkLost, Refused, StorageError):

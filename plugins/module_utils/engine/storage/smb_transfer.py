@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import Any, Deque, Generator, Iterable, Iterator, List, Optional, Tuple
 
 from .contract import READ_SIZE_BYTES, SendGate
+from .pace import Pace, TooSlow
 from .smb_errors import END_OF_FILE
 from .smb_link import Handle, LinkLost, Refused, SmbLink
 
@@ -22,28 +24,33 @@ def push(link: SmbLink, handle: Handle, data: Iterable[bytes], gate: Optional[Se
     piece_bytes = min(READ_SIZE_BYTES, link.max_write_bytes)
     window = _window(piece_bytes)
     sent: Deque[Tuple[Any, int, bytes]] = deque()
+    pace = Pace(link.line)
     size_bytes = 0
     try:
         for piece in _cut(data, piece_bytes):
             if gate is not None:
                 gate(len(piece))
             while len(sent) >= window:
-                _taken(link, handle, *sent.popleft())
-            sent.append((link.send_write(handle, piece, size_bytes), size_bytes, piece))
+                _taken(link, handle, pace, *sent.popleft())
+            request = pace.waited(partial(link.send_write, handle, piece, size_bytes))
+            sent.append((request, size_bytes, piece))
             size_bytes += len(piece)
         while sent:
-            _taken(link, handle, *sent.popleft())
+            _taken(link, handle, pace, *sent.popleft())
+    except TooSlow as slow:
+        raise link.lose(str(slow)) from None
     finally:
         _collect(link, [item[0] for item in sent])
     return size_bytes
 
 
-def _taken(link: SmbLink, handle: Handle, request: Any, offset_bytes: int, piece: bytes) -> None:
+def _taken(link: SmbLink, handle: Handle, pace: Pace, request: Any, offset_bytes: int, piece: bytes) -> None:
     """Wait for a write; a nearly full server takes a part and says why with the next one."""
     while True:
-        taken_bytes = link.written(request)
+        taken_bytes = pace.waited(partial(link.written, request))
         if not 0 < taken_bytes <= len(piece):
             raise link.invalid("a write of %d bytes took %d" % (len(piece), taken_bytes))
+        pace.moved(taken_bytes)
         if taken_bytes == len(piece):
             return
         offset_bytes, piece = offset_bytes + taken_bytes, piece[taken_bytes:]
@@ -80,20 +87,24 @@ def pull(link: SmbLink, handle: Handle, offset_bytes: int, length_bytes: Optiona
     window = _window(piece_bytes)
     asked: Deque[Tuple[Any, int, int]] = deque()
     ahead = offset_bytes
+    pace = Pace(link.line)
     try:
         while ahead < end or asked:
             while ahead < end and len(asked) < window:
                 length = min(piece_bytes, end - ahead)
-                asked.append((link.send_read(handle, ahead, length), ahead, length))
+                asked.append((pace.waited(partial(link.send_read, handle, ahead, length)), ahead, length))
                 ahead += length
             request, start, length = asked.popleft()
-            piece = _answer(link, request, length)
+            piece = pace.waited(partial(_answer, link, request, length))
             while piece:
+                pace.moved(len(piece))
                 yield piece
                 start, length = start + len(piece), length - len(piece)
-                piece = _answer(link, link.send_read(handle, start, length), length) if length else b""
+                piece = pace.waited(partial(_ask_again, link, handle, start, length)) if length else b""
             if length:
                 return  # the file has become shorter
+    except TooSlow as slow:
+        raise link.lose(str(slow)) from None
     finally:
         _collect(link, [item[0] for item in asked])
 
@@ -105,6 +116,11 @@ def _answer(link: SmbLink, request: Any, length_bytes: int) -> bytes:
         if refused.status != END_OF_FILE:
             raise
         return b""
+
+
+def _ask_again(link: SmbLink, handle: Handle, offset_bytes: int, length_bytes: int) -> bytes:
+    """The rest of a piece of which the server gave a part."""
+    return _answer(link, link.send_read(handle, offset_bytes, length_bytes), length_bytes)
 
 
 def _collect(link: SmbLink, requests: List[Any]) -> None:

@@ -9,7 +9,10 @@ import socket
 import struct
 import threading
 import time
+from functools import partial
 from typing import Any, Optional
+
+from .pace import Line, Pace, TooSlow
 
 # Direct TCP gives a packet 24 bits of length [MS-SMB2 2.1].
 _MAX_PACKET_BYTES = (1 << 24) - 1
@@ -23,6 +26,7 @@ class SmbTransport:
         self.server = server
         self.port = port
         self.connected = False
+        self.last_arrival = 0.0  # when anything came, if only a part of a packet
         self._timeout_seconds = timeout_seconds
         self._writer: Optional[socket.socket] = None
         self._reader: Optional[socket.socket] = None
@@ -53,7 +57,7 @@ class SmbTransport:
     def send(self, header: Any) -> None:
         """Send a packet: bytes, or the structure in which an encrypted one comes.
 
-        :raises OSError: when the link is lost or the server takes nothing for the time-out.
+        :raises OSError: when the link is lost, or the server takes nothing for the time-out or hardly anything for minutes.
         """
         if isinstance(header, bytes):
             head, body = b"", header
@@ -68,11 +72,14 @@ class SmbTransport:
             writer = self._writer
             if writer is None:
                 raise ConnectionError("the link is closed")
+            pace = Pace(Line())
             try:
-                writer.sendall(struct.pack(">L", length) + head)
-                writer.sendall(body)
-            except OSError:
+                _send_all(writer, struct.pack(">L", length) + head, pace)
+                _send_all(writer, body, pace)
+            except (OSError, TooSlow) as error:
                 self.close()  # half a packet may be out: nothing can follow it
+                if isinstance(error, TooSlow):
+                    raise TimeoutError(str(error)) from None
                 raise
 
     def recv(self, timeout: Any) -> bytes:
@@ -81,34 +88,38 @@ class SmbTransport:
         :raises TimeoutError: when none begins within ``timeout`` seconds.
         :raises ConnectionError: when a packet is too long or stops in its middle.
         """
-        head = self._exactly(4, float(timeout), begins=True)
+        head = self._exactly(4, float(timeout))
         if not head:
             return self._ended()
         length = struct.unpack(">L", head)[0]
         if length > _MAX_PACKET_BYTES:
             self._ended()
             raise ConnectionError("what answers there does not speak SMB: it announces a packet of %d bytes" % length)
-        return self._exactly(length, self._timeout_seconds) or self._ended()
+        return self._exactly(length) or self._ended()
 
-    def _exactly(self, length: int, seconds: float, begins: bool = False) -> bytes:
+    def _exactly(self, length: int, begins_within: Optional[float] = None) -> bytes:
+        """Return so many bytes, none at the end of the link: nothing came for the time-out, or hardly anything for minutes."""
         reader = self._reader
         if reader is None:
             return b""
         parts = bytearray(length)
         view, offset = memoryview(parts), 0
-        deadline = time.monotonic() + seconds
+        pace = Pace(Line())
         while offset < length:
-            reader.settimeout(max(0.001, deadline - time.monotonic()))
+            is_begin = begins_within is not None and not offset
+            reader.settimeout(begins_within if is_begin else self._timeout_seconds)
             try:
-                count = reader.recv_into(view[offset:])
+                count = pace.waited(partial(reader.recv_into, view[offset:]))
+                if not count:
+                    return b""
+                pace.moved(count)
             except socket.timeout:
-                if begins and not offset:
-                    raise TimeoutError("nothing came for %d seconds" % seconds) from None
+                if is_begin:
+                    raise TimeoutError("nothing came for %d seconds" % (begins_within or 0)) from None
                 return b""  # a packet that never ends is the end of the link
-            except OSError:
+            except (OSError, TooSlow):
                 return b""
-            if not count:
-                return b""
+            self.last_arrival = time.monotonic()
             offset += count
         return bytes(parts)
 
@@ -118,3 +129,12 @@ class SmbTransport:
         if reader is not None:
             reader.close()
         return b""
+
+
+def _send_all(writer: socket.socket, data: bytes, pace: Pace) -> None:
+    """``socket.sendall`` ends after the time-out in all, which a slow line needs longer for."""
+    left = memoryview(data)
+    while left:
+        count = pace.waited(partial(writer.send, left))
+        left = left[count:]
+        pace.moved(count)

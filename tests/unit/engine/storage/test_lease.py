@@ -5,20 +5,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import threading
 import time
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import pytest
-from engine.errors import LeaseHeld, LeaseLost, StorageFailed, StorageFull, StorageNotFound, StoragePermissionDenied
+from engine.errors import (
+    LeaseHeld,
+    LeaseLost,
+    StorageFailed,
+    StorageFull,
+    StorageNotFound,
+    StoragePermissionDenied,
+    StorageUnreachable,
+)
 from engine.image.access import Passwords
 from engine.image.directory import DeviceDirectory
 from engine.storage import lease as lease_module
 from engine.storage.contract import Storage
 from engine.storage.lease import Lease
+from engine.storage.retry import RetryingStorage
 from support.small_runs import DEVICE, SmallDisk, make_small, run_image
 from support.storages import HookedStorage, MemoryStorage
 
@@ -354,6 +364,119 @@ def test_a_sweep_that_takes_a_heartbeat(storage: MemoryStorage, leases: Any) -> 
     lease.check()
     assert len(swept) == 1
     assert content(storage)["counter"] == 1
+
+
+class Outage:
+    """Calls of one kind fail as over a line that is lost, until the test mends it; each try costs time."""
+
+    def __init__(self, storage: MemoryStorage, clock: Clock, operation: str) -> None:
+        self.clock = clock
+        self.operation = operation
+        self.is_down = False
+        self.tries = 0
+        self.meanwhile: Callable[[], object] = lambda: None
+        inner = HookedStorage(storage, self._hook)
+        self.storage = RetryingStorage(inner, 3600.0, sleep=clock.sleep, clock=clock)
+
+    def _hook(self, moment: str, operation: str, dummy_path: str) -> None:
+        if self.is_down and (moment, operation) == ("before", self.operation):
+            self.tries += 1
+            self.clock.now += 20.0
+            self.meanwhile()
+            raise StorageUnreachable(storage="memory", reason="away")
+
+
+def held(leases: Any, storage: MemoryStorage, operation: str) -> Tuple[Outage, Lease]:
+    """A lease that was taken over a line which is lost then for ``operation``; a rival takes over after ten minutes."""
+    clock = Clock()
+    outage = Outage(storage, clock, operation)
+    lease = leases(clock, outage.storage)
+    lease.acquire()
+
+    def meanwhile() -> None:
+        if clock.now > 1600.0 and outage.is_down:
+            from_elsewhere(storage)
+            outage.is_down = False
+
+    outage.meanwhile = meanwhile
+    outage.is_down = True
+    return outage, lease
+
+
+def test_a_heartbeat_that_was_held_up_does_not_replace_a_rivals_lease(storage: MemoryStorage, leases: Any) -> None:
+    """The line is lost inside the put; another host takes over after the ttl, and then the line comes back."""
+    outage, lease = held(leases, storage, "put")
+    for dummy in range(100):  # what the heartbeat does
+        if lease._holder_of(lease._read() or b"") != lease._holder:
+            break
+        with contextlib.suppress(StorageUnreachable):
+            lease._beat()
+    assert outage.tries > 1
+    assert content(storage)["holder"] == "f" * 32
+    with pytest.raises(LeaseLost, match="process 1 on other"):
+        lease.check()
+
+
+def test_a_check_that_was_held_up_looks_again(storage: MemoryStorage, leases: Any) -> None:
+    outage, lease = held(leases, storage, "put")
+    outage.clock.now = 1590.0  # the machine slept
+    with pytest.raises(LeaseLost, match="process 1 on other"):
+        lease.check()
+    assert content(storage)["holder"] == "f" * 32
+
+
+def test_a_check_that_can_not_renew_ends(storage: MemoryStorage, leases: Any) -> None:
+    outage, lease = held(leases, storage, "put")
+    outage.meanwhile = lambda: None
+    outage.clock.now += 10 * TTL
+    with pytest.raises(StorageUnreachable):
+        lease.check()
+    outage.is_down = False
+    lease.check()
+    assert content(storage)["counter"] > 0
+
+
+def test_giving_back_does_not_take_a_rivals_lease_away(storage: MemoryStorage, leases: Any) -> None:
+    outage, lease = held(leases, storage, "delete")
+    outage.clock.now = 1590.0
+    lease.release()
+    outage.clock.now += 3600.0
+    assert storage.exists(PATH)
+    assert outage.tries == 1
+
+
+def test_taking_a_dead_lease_is_not_repeated_without_another_look(storage: MemoryStorage, leases: Any) -> None:
+    from_elsewhere(storage, holder="d" * 32, released=True)
+    clock = Clock()
+    outage = Outage(storage, clock, "put")
+
+    def meanwhile() -> None:
+        from_elsewhere(storage)
+        outage.is_down = False
+
+    outage.meanwhile, outage.is_down = meanwhile, True
+    with pytest.raises(LeaseHeld):
+        leases(clock, outage.storage).acquire(wait_seconds=30)
+    assert content(storage)["holder"] == "f" * 32
+
+
+def test_a_put_that_is_late_itself_sends_nothing(storage: MemoryStorage, leases: Any) -> None:
+    """To connect again, or to wait behind others, may take long as well."""
+    clock = Clock()
+
+    def slow(moment: str, operation: str, dummy_path: str) -> None:
+        if (moment, operation) == ("before", "put") and clock.now > 1000.0:
+            clock.now += 200.0
+            from_elsewhere(storage)
+
+    lease = leases(clock, HookedStorage(storage, slow))
+    lease.acquire()
+    clock.now += 15.0
+    with pytest.raises(lease_module._TooLate):
+        lease._beat()
+    assert content(storage)["holder"] == "f" * 32
+    with pytest.raises(LeaseLost):
+        lease.check()
 
 
 def test_no_directory_is_an_error_and_no_busy_loop(leases: Any) -> None:

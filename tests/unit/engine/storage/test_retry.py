@@ -174,6 +174,56 @@ def test_a_read_that_goes_on_loses_nothing_when_another_call_gives_up() -> None:
     assert storage.list("")[0].name == "file", "what is in reach is not given up"
 
 
+class Dripping(MemoryStorage):
+    """Gives ``given`` bytes each time it is asked, and is lost then."""
+
+    def __init__(self, given: int, clock: Troubled) -> None:
+        super().__init__()
+        self.given = given
+        self.clock = clock
+
+    def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
+        for piece in super().read(path, offset_bytes, min(self.given, length_bytes or self.given)):
+            yield from (piece[start : start + 1000] for start in range(0, len(piece), 1000))
+        self.clock.now += 300.0
+        raise AWAY
+
+
+def test_a_few_bytes_after_each_failure_are_no_headway() -> None:
+    """What drips ends as a time-out after minutes; it must not be asked again for ever."""
+    troubled = Troubled()
+    storage = RetryingStorage(Dripping(1000, troubled), 3600.0, sleep=troubled._sleep, clock=lambda: troubled.now)
+    storage.inner.put("file", [bytes(10_000_000)])
+    with pytest.raises(StorageUnreachable):
+        storage.get("file", 0, 10_000_000)
+    assert 3300 < troubled.now < 4500
+
+
+def test_a_read_that_makes_headway_goes_on_however_often_it_fails() -> None:
+    troubled = Troubled()
+    storage = RetryingStorage(Dripping(400_000, troubled), 3600.0, sleep=troubled._sleep, clock=lambda: troubled.now)
+    storage.inner.put("file", [bytes(10_000_000)])
+    assert sum(map(len, islice_bytes(storage.read("file", 0, 10_000_000), 9_900_000))) >= 9_900_000
+    assert troubled.now > 2 * 3600
+
+
+def islice_bytes(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """The pieces until there are so many bytes."""
+    while count > 0:
+        piece = next(pieces)
+        count -= len(piece)
+        yield piece
+
+
+def test_once_is_the_storage_that_repeats_nothing() -> None:
+    troubled = Troubled()
+    troubled.fail("before", AWAY)
+    with pytest.raises(StorageUnreachable):
+        troubled.storage.once.stat("file")
+    assert troubled.waits == []
+    assert troubled.memory.once is troubled.memory
+
+
 def test_an_answer_is_an_answer_if_only_that_nothing_is_there() -> None:
     troubled = Troubled(3600.0)
     with pytest.raises(StorageNotFound):
