@@ -80,7 +80,8 @@ class Decisions:
         if all(use.mount_point == "swap" for use in uses):
             return  # of swap space only the header is imaged, which never changes
         point = uses[0].mount_point
-        if partition.role == "efi" and self.setting != "none" and point.startswith("/"):
+        is_of_the_system = partition.role == "efi" or point in ("/boot", "/efi") or point.startswith("/boot/")
+        if is_of_the_system and self.setting != "none" and point.startswith("/"):
             held = read_stable(self.disk.source, partition, point)
             if held is not None:
                 self.states[partition.number] = VolumeState.FROZEN

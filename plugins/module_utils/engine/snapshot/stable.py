@@ -1,11 +1,12 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small mounted system partitions (EFI): read into memory until two passes agree."""
+"""Small mounted system partitions (EFI, /boot of FAT): read into memory until two passes agree."""
 
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import time
 from typing import List, Optional, Tuple
@@ -18,6 +19,7 @@ from ..disk.source import BlockSource, FileSource, MemorySource, WindowSource
 from ..errors import DiskError
 
 _MAX_BYTES = 128 << 20  # of a partition that is in use; an EFI partition holds some 30 MB
+_DIGEST_STEP_BYTES = 1 << 20
 _PASSES = 6
 _PAUSE_SECONDS = 0.5
 
@@ -30,7 +32,7 @@ def read_stable(disk: FileSource, partition: Partition, mount_point: str) -> Opt
     None when it holds no FAT, too much, or does not stand still. The mounted file system writes past the cache of its disk, so
     it is told to write what it has, and what this machine's memory keeps of the disk is dropped before each pass.
     """
-    before: Optional[Held] = None
+    before: Optional[bytes] = None  # a digest: nobody has the memory for the content of two passes
     for number in range(_PASSES):
         if number > 1:
             time.sleep(_PAUSE_SECONDS)
@@ -42,9 +44,11 @@ def read_stable(disk: FileSource, partition: Partition, mount_point: str) -> Opt
             return None  # what can't be understood is decided like any other volume in use
         if now is None:
             return None
-        if before is not None and _is_same(before, now):
+        digest = _digest(now)
+        if digest == before:
             return now
-        before = now
+        before = digest
+        del now
     return None
 
 
@@ -65,11 +69,13 @@ def _read(disk: FileSource, partition: Partition) -> Optional[Held]:
     ]
 
 
-def _is_same(left: Held, right: Held) -> bool:
-    return [piece for piece, dummy in left] == [piece for piece, dummy in right] and all(
-        one.read(0, one.size_bytes) == other.read(0, other.size_bytes)
-        for (dummy_left, one), (dummy_right, other) in zip(left, right)
-    )
+def _digest(held: Held) -> bytes:
+    digest = hashlib.sha256()
+    for piece, source in held:
+        digest.update(repr(piece).encode())
+        for start in range(0, source.size_bytes, _DIGEST_STEP_BYTES):
+            digest.update(source.read(start, min(_DIGEST_STEP_BYTES, source.size_bytes - start)))
+    return digest.digest()
 
 
 def _write_out(mount_point: str) -> None:

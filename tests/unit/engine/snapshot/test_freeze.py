@@ -337,3 +337,28 @@ def test_a_lock_that_somebody_tidied_up_is_no_failure(fake: FakeLvm, disk: Disk,
     with Freeze([disk], "required", "r"):
         (tmp_path / "lock").unlink()
     assert not fake.snapshots
+
+
+@pytest.mark.parametrize(
+    ("point", "is_stable"),
+    [("/boot", True), ("/boot/firmware", True), ("/efi", True), ("/bootleg", False), ("/data", False)],
+)
+def test_small_partitions_that_a_machine_boots_with_are_read_until_stable(
+    point: str, is_stable: bool, fake: FakeLvm, disk: Disk, monkeypatch: Any
+) -> None:
+    """Boards of ARM have theirs at /boot/firmware, with the type of any FAT."""
+    asked: List[str] = []
+
+    def read_stable(dummy_disk: Any, dummy_partition: Any, mount_point: str) -> List[Any]:
+        asked.append(mount_point)
+        return []
+
+    monkeypatch.setattr(decisions, "read_stable", read_stable)
+    fake.uses["vda"].append(Use(163 * MIB, 197 * MIB, point, False))  # type: ignore[attr-defined]
+    if is_stable:
+        Freeze([disk], "required").close()
+        assert asked == [point]
+    else:
+        with pytest.raises(VolumeMounted, match=point):
+            Freeze([disk], "required")
+        assert asked == []
