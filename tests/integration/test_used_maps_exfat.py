@@ -169,6 +169,38 @@ def test_damaged_boot_region_is_refused(memory_path: Path, need) -> None:
         ask(volume)
 
 
+def sealed(data: bytearray) -> None:
+    """Make the boot region's checksum right again, so that it does not hide the parser from the damage."""
+    total = 0
+    for place in range(11 * 512):
+        if place not in (106, 107, 112):
+            total = ((total & 1) << 31) + (total >> 1) + data[place] & 0xFFFFFFFF
+    data[11 * 512 : 12 * 512] = struct.pack("<I", total) * 128
+
+
+@pytest.mark.parametrize("state", list(VolumeState))
+@pytest.mark.parametrize("how", ["two tables", "the second one is active"])
+def test_texfat_is_imaged_whole(how: str, state: VolumeState, memory_path: Path, need) -> None:
+    """With two allocation tables and bitmaps the flags say which ones count [exFAT specification, 3.1.13.1, 3.1.16]."""
+    need("mkfs.exfat")
+    volume = empty(memory_path / "volume", 64 * MIB)
+    run("mkfs.exfat", volume)
+    data = bytearray(volume.read_bytes())
+    if how == "two tables":
+        data[110] = 2
+        length = struct.unpack_from("<I", data, 84)[0]
+        # The second one takes half of the room of the first, which is enough for half of the clusters.
+        data[84:88], data[92:96] = struct.pack("<I", length // 2), struct.pack("<I", length // 2 * 512 // 4 - 2)
+    else:
+        data[106] |= 1
+    sealed(data)
+    volume.write_bytes(data)
+    answer = ask(volume, state)
+    assert not answer.trusted
+    assert list(answer.extents) == [(0, 64 * MIB)]
+    assert "TexFAT" in answer.reason or state is VolumeState.LIVE
+
+
 class Damaged(MemorySource):
     """Counts what is read, and shares the bytes that a test changes."""
 
@@ -182,15 +214,6 @@ class Damaged(MemorySource):
         self.check_range(offset_bytes, length_bytes)
         self.bytes_read += length_bytes
         return bytes(self._damaged[offset_bytes : offset_bytes + length_bytes])
-
-
-def sealed(data: bytearray) -> None:
-    """Make the boot region's checksum right again, so that it does not hide the parser from the damage."""
-    total = 0
-    for place in range(11 * 512):
-        if place not in (106, 107, 112):
-            total = ((total & 1) << 31) + (total >> 1) + data[place] & 0xFFFFFFFF
-    data[11 * 512 : 12 * 512] = struct.pack("<I", total) * 128
 
 
 @pytest.mark.root
