@@ -56,7 +56,8 @@ options:
       - Files whose content is left out, as paths or globs from the volume's root. C(*) stays inside a folder, C(**) crosses.
       - Only content is left out, only of volumes that are frozen or not mounted. The file itself is there after a restore
         but its bytes are undefined.
-      - C(pagefile.sys), C(hiberfil.sys) and C(swapfile.sys) are always left out.
+      - C(pagefile.sys), C(hiberfil.sys) and C(swapfile.sys) are always left out, and so is, but for its first page, a file
+        that a running Linux swaps to.
     type: list
     elements: str
     default: []

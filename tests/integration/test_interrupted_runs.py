@@ -189,3 +189,63 @@ def test_the_names_of_checkpoints_do_not_get_into_an_image() -> None:
     run_image(storage, disk, Passwords(password=PASSWORD))
     assert [path for path in storage.files if "checkpoint" in path] == []
     assert fmt.checkpoint_name(0) == "disk0.checkpoint"
+
+
+def test_a_run_that_a_success_has_overtaken_is_gone_on_from_no_more() -> None:
+    """Else each later run would bring its packs back from the trash, and its rollover put them there again."""
+    storage, disk = MemoryStorage(), SmallDisk(96)
+    interrupted(storage, disk, 14, PASSWORD)
+    disk.write(*range(96))
+    run_image(storage, disk, Passwords(password=PASSWORD))
+    roll_over(storage, DEVICE, 3, openable_key=None, now=lambda: NOW)
+    trash = sorted(entry.file_name for entry in DeviceDirectory(storage, DEVICE).trash())
+    assert len(trash) >= 8
+    run_image(storage, disk, Passwords(password=PASSWORD))
+    assert sorted(entry.file_name for entry in DeviceDirectory(storage, DEVICE).trash()) == trash
+
+
+def test_what_an_interrupted_run_sent_of_another_disk_counts_too() -> None:
+    """The next job images only the second disk, under the first one's number: its chunks are found by their ids."""
+    storage, disk = MemoryStorage(), SmallDisk(96)
+    interrupted(storage, disk, 14, PASSWORD)
+    before = sizes(storage)
+    other = SmallDisk(128)  # of another size, so that the checkpoint is none of it
+    other.data[: len(disk.data)] = disk.data
+    line = Line(storage)
+    image = run_image(line, other, Passwords(password=PASSWORD)).image
+    assert all(line.read_bytes.get(name, 0) >= size for name, size in before.items()), "they were looked into"
+    assert all(len(places) == 1 for places in chunk_places(storage).values()), "no chunk is stored twice"
+    assert read_image(storage, image, PASSWORD) == other.expected()
+
+
+def test_a_checkpoint_that_could_not_be_replaced_once_leaves_nothing_in_the_image() -> None:
+    """A scanner had the file open, as on Windows: from then on checkpoints have numbers."""
+    storage, disk = MemoryStorage(), SmallDisk(160)
+    refused = []
+
+    class Scanned(HookedStorage):
+        def put(self, path, data, *, replace=False, gate=None):  # type: ignore[no-untyped-def]
+            if replace and path in storage.files and ".checkpoint" in path and not refused:
+                refused.append(path)
+                raise StoragePermissionDenied(storage="memory", operation="replacing", path=path)
+            return super().put(path, data, replace=replace, gate=gate)
+
+    seen = []
+    run_image(
+        Scanned(storage, lambda moment, operation, path: seen.append(path) if ".checkpoint." in path else None),
+        disk,
+        Passwords(password=PASSWORD),
+    )
+    assert refused
+    assert seen
+    assert [path for path in storage.files if "checkpoint" in path] == []
+
+
+def test_a_directory_of_a_clock_that_was_years_ahead_goes_too() -> None:
+    storage, disk = MemoryStorage(), SmallDisk(96)
+    interrupted(storage, disk, 14, PASSWORD)
+    roll_over(storage, DEVICE, 3, openable_key=None, now=lambda: NOW + 3650 * DAY)
+    run_image(storage, disk, Passwords(password=PASSWORD))
+    for days in range(1, 5):
+        roll_over(storage, DEVICE, 3, openable_key=None, now=lambda days=days: NOW + days * DAY)
+    assert DeviceDirectory(storage, DEVICE).leftovers() == []

@@ -8,6 +8,7 @@ The next run finishes, and sends no chunk that is stored already.
 
 from __future__ import annotations
 
+import functools
 import random
 import shutil
 import time
@@ -21,7 +22,7 @@ from engine.image.rollover import roll_over
 from engine.image.verify import verify_image
 from engine.storage.contract import Storage
 from engine.storage.directory import DirectoryStorage
-from support.killing import run_and_kill
+from support.killing import run_and_kill, run_and_kill_after
 from support.small_runs import DEVICE, SmallDisk, chunk_places, make_small, read_image, run_image
 
 PASSWORD = "a password for this test"
@@ -144,6 +145,11 @@ def test_kill_at_every_moment_of_a_rollover(memory_path: Path) -> None:
             sweep(storage)
         check_images(storage, kept)
         assert [manifest.image for manifest in DeviceDirectory(storage, DEVICE).images()] == list(kept)
+        if moment % 5 == 0:
+            again = run_image(storage, disk, SECRET)
+            assert again.stored_bytes < 10_000, "everything is stored already"
+            check_images(storage, dict(kept, **{again.image: disk.expected()}))
+            check_nothing_twice(storage)
         moment += 1
     assert count > 40
 
@@ -164,7 +170,9 @@ def test_kill_at_500_random_moments(memory_path: Path) -> None:
             run_image(hooked, disk, SECRET)
             roll_over(hooked, DEVICE, 3, openable_key=key)
 
-        if run_and_kill(storage, work, chance.randrange(1, 500)) is None:
+        if kills % 2:  # at a moment that nobody chose, in the middle of a write as well
+            kills += run_and_kill_after(functools.partial(work, storage), chance.uniform(0, 0.25))
+        elif run_and_kill(storage, work, chance.randrange(1, 500)) is None:
             kills += 1
         names = [manifest.image for manifest in DeviceDirectory(storage, DEVICE).images()]
         for name in names:

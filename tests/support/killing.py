@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 import traceback
 from typing import Callable, Optional
 
@@ -30,6 +31,25 @@ class Moments:
 def run_and_kill(storage: Storage, work: Callable[[Storage], object], kill_at: Optional[int]) -> Optional[int]:
     """Run ``work`` in a child over the storage; kill it at moment ``kill_at``. Return what ``kill_in_child`` does."""
     return kill_in_child(lambda moments: work(HookedStorage(storage, moments.step)), kill_at)
+
+
+def run_and_kill_after(work: Callable[[], object], seconds: float) -> bool:
+    """Run ``work`` in a child and kill it after ``seconds``, wherever it is; return whether it was at work still."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    dummy_pid, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the child failed by itself; its traceback is above"
+    return os.WIFSIGNALED(status)
 
 
 def kill_in_child(work: Callable[[Moments], object], kill_at: Optional[int]) -> Optional[int]:

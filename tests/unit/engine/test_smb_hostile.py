@@ -16,6 +16,7 @@ from typing import Any, Iterator, List
 import pytest
 from engine.errors import StorageAnswerInvalid
 from engine.storage.contract import Entry, EntryKind
+from engine.storage.pace import Line
 from engine.storage.smb_connection import AnswerUnprotected, RequestTimedOut, _guarded_class, open_connection
 from engine.storage.smb_errors import NO_MORE_FILES, Place, from_login, from_share, from_status
 from engine.storage.smb_link import Handle, Refused, SmbLink
@@ -30,6 +31,7 @@ class Answers(SmbLink):
 
     def __init__(self, *bodies: bytes, endless: bool = False) -> None:
         self.dead = False
+        self.line = Line()
         self.max_read_bytes = self.max_write_bytes = MIB
         self._description = "\\\\server\\share"
         self.bodies = list(bodies)

@@ -44,6 +44,7 @@ class ImageFolder:
         self._sleep = sleep
         self.name = ""
         self._may_replace = True
+        self._stored_checkpoints: List[str] = []
         self._checkpoints: Dict[str, Tuple[int, int]] = {}  # how often one was to be stored, and after which was
 
     def claim(self) -> None:
@@ -113,6 +114,8 @@ class ImageFolder:
             try:
                 if self._may_replace:
                     self._storage.put(self.path(name), [seal(self.name)], replace=True)
+                    if self.path(name) not in self._stored_checkpoints:
+                        self._stored_checkpoints.append(self.path(name))
                 else:
                     self._store_numbered(name, seal)
             except StoragePermissionDenied:
@@ -124,11 +127,24 @@ class ImageFolder:
             else:
                 return
 
+    def delete_checkpoints(self) -> None:
+        """Those that were stored under the present name; what an account may not delete goes with its image."""
+        for path in self._stored_checkpoints:
+            try:
+                self._storage.delete(path)
+            except StorageNotFound:
+                continue
+            except StoragePermissionDenied:
+                break
+        self._stored_checkpoints = []
+
     def _store_numbered(self, name: str, seal: Callable[[str], bytes]) -> None:
         asked, stored_at = self._checkpoints.get(name, (0, 0))
         if (asked + 1) * 4 >= stored_at * 5:
             stored_at = asked + 1
-            self._storage.put("%s.%d" % (self.path(name), stored_at), [seal(self.name)])
+            path = "%s.%d" % (self.path(name), stored_at)
+            self._storage.put(path, [seal(self.name)])
+            self._stored_checkpoints.append(path)
         self._checkpoints[name] = (asked + 1, stored_at)
 
 

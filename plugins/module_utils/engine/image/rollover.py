@@ -14,6 +14,7 @@ could have made (in clear, under a key of his own) pushes none of them out.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
@@ -332,7 +333,10 @@ def _tidy_leftovers(directory: DeviceDirectory, newest: str, now_seconds: int, w
         aside = directory.path(fmt.TRASH, leftover.file_name)
         if _restore_if_complete(directory, aside, leftover.image):
             continue
-        if leftover.since_seconds + TRASH_SECONDS <= now_seconds and leftover.image < newest:
+        if leftover.since_seconds > now_seconds + TRASH_SECONDS:  # of a clock that was years ahead
+            with contextlib.suppress(StorageExists, StorageNotFound):
+                directory.storage.rename(aside, directory.path(fmt.TRASH, "%s.%d" % (leftover.image, now_seconds)))
+        elif leftover.since_seconds + TRASH_SECONDS <= now_seconds and leftover.image < newest:
             _remove_or_warn(directory.storage, aside, warnings)
 
 

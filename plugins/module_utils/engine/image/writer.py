@@ -167,7 +167,9 @@ class _Run:
         self.stream = stream
         writers: List[DiskWriter] = []
         try:
-            self.interrupted = interrupted_runs(self.directory, self.key, self._names() | {self.image})
+            self.interrupted = self._fitting(
+                interrupted_runs(self.directory, self.key, {manifest.image for manifest in self.images} | {self.image})
+            )
             bring_back_packs(self.directory, self.interrupted, present)
             self._load_leftovers(stream, present)
             for number in range(len(self.job.disks)):
@@ -221,7 +223,7 @@ class _Run:
         disk = self.job.disks[number]
         for run in self.interrupted:
             partial = run.roots.get(number)
-            if partial is not None and partial.size_bytes == disk.source.size_bytes:
+            if partial is not None:
                 found.append(Previous(run.image, partial, usable_packs(partial, present), complete=False))
         for manifest in reversed(self.images):
             if manifest.key_id != self.key_id or self._was_found_false(manifest):
@@ -255,8 +257,22 @@ class _Run:
             self.warnings.append("%s Its chunks are sent again." % error)
             return None
 
-    def _names(self) -> Set[str]:
-        return {manifest.image for manifest in self.images}
+    def _fitting(self, runs: List[Interrupted]) -> List[Interrupted]:
+        """What of interrupted runs this one goes on from: disks of these sizes, of which no image was made since."""
+
+        def fits(run: Interrupted, number: int) -> bool:
+            if number >= len(self.job.disks):
+                return False
+            disk = self.job.disks[number]
+            made = (one for one in self.images if one.image > run.image and one.key_id == self.key_id)
+            since = any(entry.stable_id == disk.stable_id for manifest in made for entry in manifest.disks)
+            return run.roots[number].size_bytes == disk.source.size_bytes and not since
+
+        fitting = [
+            run._replace(roots={number: root for number, root in run.roots.items() if fits(run, number)})
+            for run in runs
+        ]
+        return [run for run in fitting if run.roots]
 
     def _load_leftovers(self, stream: PackStream, present: Dict[str, int]) -> None:
         damaged: List[ImageDamaged] = []
@@ -298,9 +314,11 @@ class _Run:
             try:
                 return self._commit(stream, roots, keeps_order=True)
             except Overtaken:
+                self.is_committed = False
                 self.warnings.append("Another run has made an image meanwhile; %s gets a later name." % self.image)
                 self.sequence = next_sequence(self.directory, [*self.images, *self.rivals], self.key, [])
             except FolderLost:
+                self.is_committed = False
                 self.warnings.append("The directory %s was taken away during the run; another was made." % self.image)
             self.folder.claim()
         try:
@@ -421,14 +439,7 @@ class _Run:
         self.is_committed = None  # while it is published and read back, the line may go with nobody knowing
         self.folder.store(fmt.MANIFEST_NAME, manifest)
         self.is_committed = True
-        for number in range(len(self.job.disks)):
-            checkpoint = self.directory.path(self.image, fmt.checkpoint_name(number))
-            try:
-                self.storage.delete(checkpoint)
-            except StorageNotFound:
-                continue
-            except StoragePermissionDenied:
-                break  # it goes with its image
+        self.folder.delete_checkpoints()
         # A sweep may have run between the check and the commit: bring back what it took.
         self.directory.bring_back_all(set(packs))
 

@@ -186,7 +186,7 @@ def remove_leftovers() -> Tuple[List[str], List[str]]:
     if not find_tool() or os.geteuid() or not lvm.leftovers(read_report()):
         return [], []
     try:
-        lock = lvm.lock_snapshots()
+        lock = lvm.lock_snapshots(tries=1)
     except SnapshotFailed:
         return [], []
     try:

@@ -26,7 +26,7 @@ _LEAST_BYTES = 16 << 20
 _LEAST_SHARE = 50  # a snapshot has room for a fiftieth of its volume, or is not made
 _REMOVALS = 5
 _PAUSE_SECONDS = 1.0
-_LOCKINGS = 3
+_LOCKINGS = 20
 # Without a copy of the group's metadata in /etc/lvm for each snapshot: a run leaves a device's files as they were.
 _QUIETLY = ("--autobackup", "n", "--yes", "--quiet")
 
@@ -72,14 +72,16 @@ class SnapshotSource(FileSource):
         return SnapshotOverflowed(volume="%s/%s" % (one.group, one.origin), group=one.group, size_bytes=one.size_bytes)
 
 
-def lock_snapshots() -> int:
+def lock_snapshots(tries: int = _LOCKINGS) -> int:
     """Take the lock of this machine's snapshots; it ends with the process, or by :func:`unlock_snapshots`.
 
     :raises SnapshotFailed: when another run has it.
     """
     import fcntl  # not on Windows, where nothing gets here
 
-    for dummy in range(_LOCKINGS):
+    for number in range(tries):
+        if number:
+            time.sleep(_PAUSE_SECONDS)  # who only removes leftovers has it for a moment
         try:
             descriptor = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
@@ -145,6 +147,7 @@ def remove(full_name: str) -> str:
     for number in range(_REMOVALS):
         if number:
             time.sleep(_PAUSE_SECONDS)
+        # Without a time limit: what ends it in its middle may leave a volume suspended.
         status, dummy_output, error = run_tool(["lvremove", "--force", *_QUIETLY, full_name])
         if not status or "Failed to find logical volume" in error:
             return ""

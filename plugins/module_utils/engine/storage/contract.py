@@ -63,7 +63,8 @@ class ServerKey(NamedTuple):
     is_new: bool
 
 
-# Called with the number of bytes about to be sent; may sleep (I/O limit) or raise (cancel).
+# Called with the number of bytes about to be sent, and with 0 right before what replaces a file is published; may sleep
+# (I/O limit) or raise (cancel, a lease that grew too old meanwhile).
 SendGate = Callable[[int], None]
 
 

@@ -65,6 +65,8 @@ class DirectoryStorage(Storage):
         temporary = "%s.%s%s" % (target, secrets.token_hex(4), PARTIAL_SUFFIX)
         try:
             size_bytes = self._write(temporary, data, gate)
+            if replace and gate is not None:
+                gate(0)
             self._publish(temporary, target, path, replace)
         except OSError as error:
             self._drop(temporary)

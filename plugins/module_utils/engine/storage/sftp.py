@@ -90,6 +90,8 @@ class SftpStorage(Storage):
         temporary = "%s.%s%s" % (target, secrets.token_hex(4), PARTIAL_SUFFIX)
         try:
             size_bytes = self._write(calls, path, temporary, data, gate)
+            if replace and gate is not None:
+                gate(0)
             self._publish(calls, path, temporary, target, replace)
         except BaseException:
             self._drop(calls, temporary)

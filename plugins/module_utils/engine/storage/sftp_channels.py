@@ -58,6 +58,7 @@ class Channels:
             # Once is enough: a server that said no, or a connection that is lost, which the next call will notice.
             self._has_enough = first.session.is_alive
             return chosen
+        session.line = first.session.line  # all channels share one
         self._beside.append(SftpCalls(session, self._storage, self._root))
         return self._beside[-1]
 

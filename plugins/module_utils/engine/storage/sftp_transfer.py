@@ -56,6 +56,7 @@ def send(
                         _take_answer(session, pending.popleft(), pace, check)
                     head = handle + wire.long(offset_bytes) + wire.number(len(bit))
                     request = pace.waited(partial(session.request, wire.WRITE, head, bit))
+                    pace.moved(len(bit))  # it went out, into the line's buffers at least: answers may be minutes away
                     pending.append(_Sent(request, len(bit)))
                     offset_bytes += len(bit)
         pending.extend(_Sent(request, 0) for request in finish())

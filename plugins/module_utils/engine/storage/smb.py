@@ -132,6 +132,8 @@ class SmbStorage(Storage):
                     raise StorageExists(path=path, storage=self.description)
                 size_bytes = self._push(link, handle, data, gate)
                 link.flush(handle)
+                if replace and gate is not None:
+                    gate(0)
                 self._publish(link, handle, target, replace)
                 is_published = True
                 link.flush(handle)  # the name too

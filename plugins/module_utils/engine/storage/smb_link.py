@@ -9,7 +9,6 @@ import struct
 import threading
 import time
 from collections import deque
-from functools import cached_property
 from typing import Any, Callable, Deque, List, NamedTuple, Optional, Tuple
 
 from .._libraries import smbprotocol
@@ -72,6 +71,7 @@ class SmbLink:
 
     def __init__(self, connection: Any, session: Any, tree: Any, description: str, root: str) -> None:
         self.dead = False
+        self.line = Line()
         self.root = root  # of the storage, inside the share
         self.max_read_bytes = int(connection.max_read_size)
         self.max_write_bytes = int(connection.max_write_size)
@@ -89,10 +89,6 @@ class SmbLink:
         self._closing = 0
         if min(self.max_read_bytes, self.max_write_bytes) < 4096:
             raise self.invalid("it negotiates requests of less than 4096 bytes")
-
-    @cached_property
-    def line(self) -> Line:
-        return Line()
 
     def invalid(self, reason: str) -> StorageAnswerInvalid:
         return StorageAnswerInvalid(storage=self._description, reason=reason)

@@ -33,6 +33,7 @@ def push(link: SmbLink, handle: Handle, data: Iterable[bytes], gate: Optional[Se
             while len(sent) >= window:
                 _taken(link, handle, pace, *sent.popleft())
             request = pace.waited(partial(link.send_write, handle, piece, size_bytes))
+            pace.moved(len(piece))  # it went out, into the line's buffers at least: answers may be minutes away
             sent.append((request, size_bytes, piece))
             size_bytes += len(piece)
         while sent:

@@ -109,7 +109,8 @@ class SmbTransport:
             is_begin = begins_within is not None and not offset
             reader.settimeout(begins_within if is_begin else self._timeout_seconds)
             try:
-                count = pace.waited(partial(reader.recv_into, view[offset:]))
+                read = partial(reader.recv_into, view[offset:])
+                count = read() if is_begin else pace.waited(read)  # that nobody asked for anything is no drip
                 if not count:
                     return b""
                 pace.moved(count)

@@ -9,6 +9,7 @@ from typing import Callable, List
 
 import pytest
 from engine.storage import pace as pace_module
+from engine.storage import sftp_transfer, smb_transfer
 from engine.storage.pace import LEAST_BYTES_PER_SECOND, Line, Pace, TooSlow
 
 
@@ -86,3 +87,55 @@ def test_a_transfer_that_waits_for_the_bytes_of_another_is_not_too_slow(clock: C
         for pace in waiting:
             pace.waited(clock.takes(60.0))
             pace.moved(1)
+
+
+class SlowLine:
+    """A server behind a line of 2 kB/s for each of the files under way. It answers when all that went out has arrived."""
+
+    write_piece_bytes = 255 << 10
+    max_write_bytes = 1 << 20
+
+    def __init__(self, clock: Clock) -> None:
+        self.line = Line()
+        self.clock = clock
+        self.sizes: List[int] = []
+
+    def goes_out(self, length: int) -> int:
+        self.clock.now += length / 2000
+        self.sizes.append(length)
+        return len(self.sizes) - 1
+
+    # as a session of SFTP
+    def request(self, dummy_kind: int, dummy_head: bytes, data: bytes) -> int:
+        return self.goes_out(len(data))
+
+    def wait(self, request: int) -> int:
+        return request
+
+    def abandon(self, requests: List[int]) -> None:
+        assert requests == []
+
+    # as a link of SMB
+    def send_write(self, dummy_handle: object, data: bytes, dummy_offset: int) -> int:
+        return self.goes_out(len(data))
+
+    def written(self, request: int) -> int:
+        return self.sizes[request]
+
+    def answer(self, dummy_request: int) -> None:
+        raise AssertionError("every answer was taken")
+
+    def lose(self, reason: str) -> Exception:
+        return AssertionError(reason)
+
+
+def test_a_window_that_takes_minutes_to_fill_is_no_drip(clock: Clock) -> None:
+    """Six packs go out at once, over a line of 12 kB/s: the first answer comes after half an hour."""
+    data = [bytes(1 << 20)] * 8
+    session = SlowLine(clock)
+    began = clock.now
+    sent_bytes = sftp_transfer.send(session, b"handle", data, None, lambda reply: None, list)  # type: ignore[arg-type]
+    assert sent_bytes == 8 << 20
+    assert clock.now - began > 4000
+    link = SlowLine(clock)
+    assert smb_transfer.push(link, "handle", data, None) == 8 << 20  # type: ignore[arg-type]

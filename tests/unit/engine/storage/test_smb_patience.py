@@ -15,6 +15,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
 from engine.storage.contract import EntryKind
+from engine.storage.pace import Line
 from engine.storage.smb_connection import RequestTimedOut, _guarded_class
 from engine.storage.smb_link import Handle, LinkLost, SmbLink
 from engine.storage.smb_transfer import pull, push
@@ -172,6 +173,18 @@ def test_a_packet_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
         assert time.monotonic() - began < 6 * SECONDS
 
 
+def test_a_packet_after_minutes_in_which_nobody_asked_for_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.storage.pace.WINDOW_SECONDS", SECONDS)
+
+    def serve(client: socket.socket) -> None:
+        time.sleep(3 * SECONDS)
+        client.sendall(b"\0\0\0\x03abc")
+        client.recv(1)
+
+    with connected(serve) as link:
+        assert link.recv(600) == b"abc"
+
+
 def taking(count: int, pause_seconds: float) -> Callable[[socket.socket], None]:
     def serve(client: socket.socket) -> None:
         while client.recv(count):
@@ -211,6 +224,7 @@ class Dripping(SmbLink):
 
     def __init__(self) -> None:
         self.dead = False
+        self.line = Line()
         self.max_read_bytes = self.max_write_bytes = 1 << 20
         self._description = "\\\\server\\share"
         self._connection = SimpleNamespace(disconnect=lambda dummy: None)

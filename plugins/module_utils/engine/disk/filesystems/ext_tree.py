@@ -20,6 +20,7 @@ _ROOT_INODE = 2
 _FOLDER, _FILE = 0x4000, 0x8000
 _EXTENTS, _INLINE_DATA, _ENCRYPTED = 0x80000, 0x10000000, 0x800
 _EXTENT_MAGIC = 0xF30A
+_MAX_RESERVED = 1024  # mke2fs makes 11
 _MAX_DEPTH = 6
 _MAX_FOLDER_BYTES = 1 << 30
 _MAX_RUNS = 1 << 21
@@ -91,17 +92,19 @@ class ExtTree(FileTree):
 
     def protected(self) -> ExtentSet:
         """The structures of the groups, and what the reserved inodes hold: the journal above all."""
-        found = self._volume.structures()
         block = self._block_bytes
+        reserved: List[Tuple[int, int]] = []
+        if self._volume.first_inode > _MAX_RESERVED:
+            raise self._invalid("it reserves %d inodes" % self._volume.first_inode)
         for number in range(1, self._volume.first_inode):
             inode = self._inode(number)
             flags = struct.unpack_from("<I", inode, 32)[0]
             if flags & _INLINE_DATA:
                 continue
             runs, maps = self._runs(inode, flags)
-            found = found.union(ExtentSet((first * block, count * block) for first, count in runs))
-            found = found.union(ExtentSet((one * block, block) for one in maps))
-        return found
+            reserved += [(first * block, count * block) for first, count in runs]
+            reserved += [(one * block, block) for one in maps]
+        return self._volume.structures().union(ExtentSet(reserved))
 
     def _runs(self, inode: bytes, flags: int) -> Tuple[Runs, Set[int]]:
         """Return the runs of content in order, and the blocks of the map itself."""
