@@ -6,6 +6,7 @@ a rollover came in between, and for an account that may only create."""
 
 from __future__ import annotations
 
+import functools
 from typing import Dict, List, Optional, Set
 
 import pytest
@@ -124,7 +125,10 @@ def test_several_interrupted_runs_add_up() -> None:
 def test_what_a_run_left_goes_a_day_after_a_run_has_succeeded() -> None:
     storage, disk = MemoryStorage(), SmallDisk(96)
     interrupted(storage, disk, 14, PASSWORD)
-    trash = lambda: [entry.name for entry in storage.list("%s/trash" % DEVICE)]  # noqa: E731
+
+    def trash() -> List[str]:
+        return [entry.name for entry in storage.list("%s/trash" % DEVICE)]
+
     roll_over(storage, DEVICE, 3, openable_key=None, now=lambda: NOW)
     roll_over(storage, DEVICE, 3, openable_key=None, now=lambda: NOW + 30 * DAY)
     assert len(trash()) > 10
@@ -164,6 +168,12 @@ def test_an_account_that_may_only_create_goes_on_too() -> None:
     assert read_image(storage, image, PASSWORD) == disk.expected()
 
 
+def roll_over_in_the_end(storage: MemoryStorage, left: List[int], *dummy: object) -> None:
+    left[0] -= 1
+    if left[0] == 0:
+        roll_over(storage, DEVICE, 1, openable_key=None, now=lambda: NOW)
+
+
 def test_a_rollover_at_every_moment_of_a_run_that_goes_on() -> None:
     """Its checkpoint and packs may go between any two calls: it makes its image all the same."""
     moment, finished = 0, False
@@ -171,14 +181,12 @@ def test_a_rollover_at_every_moment_of_a_run_that_goes_on() -> None:
         storage, disk = MemoryStorage(), SmallDisk(40)
         interrupted(storage, disk, 6, PASSWORD)
         moment += 1
-        left: List[int] = [moment]
-
-        def hook(*dummy: object, storage: MemoryStorage = storage, left: List[int] = left) -> None:
-            left[0] -= 1
-            if left[0] == 0:
-                roll_over(storage, DEVICE, 1, openable_key=None, now=lambda: NOW)
-
-        image = run_image(HookedStorage(storage, hook), disk, Passwords(password=PASSWORD)).image
+        left = [moment]
+        image = run_image(
+            HookedStorage(storage, functools.partial(roll_over_in_the_end, storage, left)),
+            disk,
+            Passwords(password=PASSWORD),
+        ).image
         assert read_image(storage, image, PASSWORD) == disk.expected(), moment
         finished = left[0] > 0
     assert moment > 100

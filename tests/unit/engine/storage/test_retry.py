@@ -209,10 +209,11 @@ def test_a_read_that_makes_headway_goes_on_however_often_it_fails() -> None:
 
 def islice_bytes(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
     """The pieces until there are so many bytes."""
-    while count > 0:
-        piece = next(pieces)
+    for piece in pieces:
         count -= len(piece)
         yield piece
+        if count <= 0:
+            return
 
 
 def test_once_is_the_storage_that_repeats_nothing() -> None:
