@@ -4,7 +4,8 @@
 """What killed runs left: packs that no image needs, whose chunks the next run need not send again.
 
 Nothing of them is believed unseen, but for what an encrypted checkpoint says was read back (``interrupted``). Any other pack
-was perhaps never read back, so its bytes are hashed; and whoever may create files could have made it, with a table that names chunks of ours and holds something else, so every blob is proved.
+was perhaps never read back, so its bytes are hashed; and whoever may create files could have made it, with a table that
+names chunks of ours and holds something else, so every blob is proved.
 """
 
 from __future__ import annotations
