@@ -11,7 +11,7 @@ the trash: they are looked for there, too, and what is in use again comes back.
 from __future__ import annotations
 
 import re
-from typing import Container, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Container, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..errors import ImageDamaged, PasswordMissing, StorageNotFound
 from ..storage.contract import EntryKind
@@ -20,6 +20,7 @@ from .directory import DeviceDirectory
 from .files import open_file
 from .index import Root
 from .keys import MasterKey
+from .manifest import Manifest
 
 _CHECKPOINT = re.compile(r"disk([0-9]{1,3})\.checkpoint(?:\.([0-9]{1,4}))?")
 _MOST_RUNS = 3
@@ -75,6 +76,28 @@ def _roots(directory: DeviceDirectory, key: Optional[MasterKey], image: str, pat
         except (ImageDamaged, PasswordMissing, StorageNotFound):
             continue  # of another key, cut off, or swept in this moment: its chunks are sent again
     return roots
+
+
+def fitting_runs(
+    runs: Sequence[Interrupted], disks: Sequence[Tuple[str, int]], images: Sequence[Manifest]
+) -> List[Interrupted]:
+    """What of ``runs`` a new one goes on from: disks of these sizes, of which no image was made since.
+
+    :param disks: stable id and size of the new run's disks, in order.
+    :param images: the complete images of its key.
+    """
+
+    def fits(run: Interrupted, number: int) -> bool:
+        if number >= len(disks):
+            return False
+        stable_id, size_bytes = disks[number]
+        made = (entry.stable_id for one in images if one.image > run.image for entry in one.disks)
+        return run.roots[number].size_bytes == size_bytes and stable_id not in made
+
+    fitting = [
+        run._replace(roots={number: root for number, root in run.roots.items() if fits(run, number)}) for run in runs
+    ]
+    return [run for run in fitting if run.roots]
 
 
 def proved_packs(runs: Iterable[Interrupted], key: Optional[MasterKey]) -> Set[str]:

@@ -33,7 +33,7 @@ from .files import open_file, seal_file
 from .folder import FolderLost, ImageFolder, Overtaken
 from .heal import Healer
 from .index import Root
-from .interrupted import Interrupted, bring_back_packs, interrupted_runs, proved_packs
+from .interrupted import Interrupted, bring_back_packs, fitting_runs, interrupted_runs, proved_packs
 from .keys import MasterKey
 from .leftovers import learn_leftovers
 from .manifest import DiskEntry, Manifest, encode, packs_digest
@@ -167,9 +167,9 @@ class _Run:
         self.stream = stream
         writers: List[DiskWriter] = []
         try:
-            self.interrupted = self._fitting(
-                interrupted_runs(self.directory, self.key, {manifest.image for manifest in self.images} | {self.image})
-            )
+            left = interrupted_runs(self.directory, self.key, {one.image for one in self.images} | {self.image})
+            disks = [(disk.stable_id, disk.source.size_bytes) for disk in self.job.disks]
+            self.interrupted = fitting_runs(left, disks, [one for one in self.images if one.key_id == self.key_id])
             bring_back_packs(self.directory, self.interrupted, present)
             self._load_leftovers(stream, present)
             for number in range(len(self.job.disks)):
@@ -256,23 +256,6 @@ class _Run:
         except (ImageDamaged, PasswordMissing) as error:
             self.warnings.append("%s Its chunks are sent again." % error)
             return None
-
-    def _fitting(self, runs: List[Interrupted]) -> List[Interrupted]:
-        """What of interrupted runs this one goes on from: disks of these sizes, of which no image was made since."""
-
-        def fits(run: Interrupted, number: int) -> bool:
-            if number >= len(self.job.disks):
-                return False
-            disk = self.job.disks[number]
-            made = (one for one in self.images if one.image > run.image and one.key_id == self.key_id)
-            since = any(entry.stable_id == disk.stable_id for manifest in made for entry in manifest.disks)
-            return run.roots[number].size_bytes == disk.source.size_bytes and not since
-
-        fitting = [
-            run._replace(roots={number: root for number, root in run.roots.items() if fits(run, number)})
-            for run in runs
-        ]
-        return [run for run in fitting if run.roots]
 
     def _load_leftovers(self, stream: PackStream, present: Dict[str, int]) -> None:
         damaged: List[ImageDamaged] = []
