@@ -17,7 +17,6 @@ import pytest
 from engine.agent.jobs import run_job
 from engine.errors import StorageUnreachable
 from engine.image.directory import DeviceDirectory
-from engine.image.rollover import roll_over
 from engine.storage.contract import PARTIAL_SUFFIX, Storage
 from engine.storage.directory import DirectoryStorage
 from support import imaging
@@ -58,9 +57,8 @@ def storage_of(kind: str, folder: Path) -> Iterator[Dict[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", ["directory", "sftp", "smb"])
-def test_three_images_stay_of_ten_runs(kind: str, tmp_path: Path, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_three_images_stay_of_ten_runs(kind: str, tmp_path: Path, runs: Runs) -> None:
     days = [0]
-    monkeypatch.setitem(roll_over.__kwdefaults__, "now", lambda: time.time() + days[0] * DAY)
     chance = random.Random(SEED)
     drive, target = tmp_path / "drive.img", tmp_path / "restored.img"
     data = bytearray(chance.getrandbits(8 * 96 * CHUNK).to_bytes(96 * CHUNK, "little"))
@@ -74,7 +72,9 @@ def test_three_images_stay_of_ten_runs(kind: str, tmp_path: Path, runs: Runs, mo
         for dummy in range(10):
             runs.next()
             drive.write_bytes(data)
-            image = run("image", drives=[str(drive)], keep=3, limit_read_rate=0)["image"]
+            moment = time.time() + days[0] * DAY
+            made = run("image", drives=[str(drive)], keep=3, limit_read_rate=0, controller_seconds=moment)
+            image = made["image"]
             contents[image] = bytes(data)
             for number in chance.sample(range(96), 12):
                 data[number * CHUNK : (number + 1) * CHUNK] = chance.getrandbits(8 * CHUNK).to_bytes(CHUNK, "little")
