@@ -97,6 +97,7 @@ def status_of(words: List[str], **more: Any) -> Dict[str, Any]:
 def image_action(device: Device, monkeypatch: pytest.MonkeyPatch) -> ImageAction:
     action = ImageAction.__new__(ImageAction)
     action._host, action._task = "press-1", SimpleNamespace(check_mode=False, diff=True, _uuid="uuid")
+    action.done = {"changed": False}
     said: List[str] = []
     monkeypatch.setattr(action, "say", said.append)
     monkeypatch.setattr(action, "is_local", lambda: False)
