@@ -42,7 +42,7 @@ class ActionModule(DeviceAction):
 
     def _foretold(self, agent: Agent) -> Installation:
         planned = agent.plan()
-        return planned if planned.changed or agent.is_useful() else agent.plan(anew=True)
+        return planned if agent.is_useful() else agent.plan(anew=not planned.changed)
 
     def _install(self, agent: Agent) -> Installation:
         installed = self.install(agent)

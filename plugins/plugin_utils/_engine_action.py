@@ -97,7 +97,7 @@ class EngineAction(DeviceAction):
         """Ask the present agent what the job would do. One that is too old or missing is not replaced for that."""
         planned = agent.plan()
         if not agent.is_useful():
-            planned = agent.plan(anew=True)
+            planned = agent.plan(anew=not planned.changed)
             warning = self.would_install(planned, "what the job would do is known with it")
             return self.with_agent({"changed": True, "warnings": [warning]}, planned)
         run = runs.start().run

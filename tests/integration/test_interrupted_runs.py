@@ -53,6 +53,10 @@ class Line(HookedStorage):
                 self.read_bytes[name] = self.read_bytes.get(name, 0) + len(piece)
             yield piece
 
+    def read_whole(self, packs: Dict[str, int]) -> List[str]:
+        """Those of ``packs``, given with their sizes, of which every byte was read."""
+        return [name for name, size in packs.items() if self.read_bytes.get(name, 0) >= size]
+
 
 def interrupted(inner: Storage, disk: SmallDisk, packs: int, password: Optional[str], **more: object) -> None:
     with pytest.raises(Killed):
@@ -72,7 +76,7 @@ def test_what_a_checkpoint_proves_is_not_read_again() -> None:
     before = sizes(storage)
     line = Line(storage)
     image = run_image(line, disk, Passwords(password=PASSWORD)).image
-    whole = [name for name, size in before.items() if line.read_bytes.get(name, 0) >= size]
+    whole = line.read_whole(before)
     # Between two checkpoints lie two segments of eight chunks: those packs alone are in doubt.
     assert len(whole) <= 8 < len(before)
     assert not line.sent & set(before)
@@ -86,7 +90,7 @@ def test_in_clear_anybody_could_have_made_a_checkpoint_so_that_all_is_read() -> 
     before = sizes(storage)
     line = Line(storage)
     image = run_image(line, disk).image
-    assert all(line.read_bytes.get(name, 0) >= size for name, size in before.items())
+    assert line.read_whole(before) == list(before)
     assert read_image(storage, image) == disk.expected()
 
 
@@ -116,7 +120,7 @@ def test_several_interrupted_runs_add_up() -> None:
     before = sizes(storage)
     line = Line(storage)
     image = run_image(line, disk, Passwords(password=PASSWORD)).image
-    whole = [name for name, size in before.items() if line.read_bytes.get(name, 0) >= size]
+    whole = line.read_whole(before)
     assert len(whole) <= 12 < len(before)
     assert read_image(storage, image, PASSWORD) == disk.expected()
     assert all(len(places) == 1 for places in chunk_places(storage).values())
@@ -162,7 +166,7 @@ def test_an_account_that_may_only_create_goes_on_too() -> None:
     assert 3 < len(checkpoints) < 16, "not one for each four gigabytes"
     line = Line(creating(storage))
     image = run_image(line, disk, Passwords(password=PASSWORD), takes_lease=False).image
-    whole = [name for name, size in before.items() if line.read_bytes.get(name, 0) >= size]
+    whole = line.read_whole(before)
     assert len(whole) <= len(before) // 2
     assert not line.sent & set(before)
     assert read_image(storage, image, PASSWORD) == disk.expected()
@@ -221,7 +225,7 @@ def test_what_an_interrupted_run_sent_of_another_disk_counts_too() -> None:
     other.data[: len(disk.data)] = disk.data
     line = Line(storage)
     image = run_image(line, other, Passwords(password=PASSWORD)).image
-    assert all(line.read_bytes.get(name, 0) >= size for name, size in before.items()), "they were looked into"
+    assert line.read_whole(before) == list(before), "they were looked into"
     assert all(len(places) == 1 for places in chunk_places(storage).values()), "no chunk is stored twice"
     assert read_image(storage, image, PASSWORD) == other.expected()
 

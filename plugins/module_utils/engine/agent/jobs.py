@@ -104,10 +104,9 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
     keep = number_of(job, "keep", 7, 1)
     looked = None if job.get("check") else _look_ahead(storage, job)
     if looked is not None and looked.check.may_replace:
+        # The directory is ours or nobody's, and may hold a status.
         key = storage.server_key.fingerprint if storage.server_key else ""
-        status.report(
-            {"event": "replaceable", "host_key": key}
-        )  # the directory is ours or nobody's, and may hold a status
+        status.report({"event": "replaceable", "host_key": key})
     frozen = OpenedDisks(job)
     try:
         opened = frozen.disks

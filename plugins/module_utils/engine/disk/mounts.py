@@ -44,14 +44,10 @@ def uses_of(path: str) -> List[Use]:
 
 def _held_by_others(ranges: List[Tuple[str, int, int]], known: List[Use]) -> List[Use]:
     """Uses of what is claimed though nothing known lies on it; of a disk with partitions, those of them that are."""
-    held = [one for one in ranges if is_held("/dev/" + one[0])]
-
-    def is_within(one: Tuple[str, int, int], start: int, end: int) -> bool:
-        return start < one[2] and one[1] < end
-
     found: List[Use] = []
-    for name, start, end in sorted(held, key=lambda one: one[2] - one[1]):  # partitions before their disk
-        if not any(is_within((name, start, end), use.start_bytes, use.end_bytes) for use in [*known, *found]):
+    for name, start, end in sorted(ranges, key=lambda one: one[2] - one[1]):  # partitions before their disk
+        is_known = any(start < use.end_bytes and use.start_bytes < end for use in [*known, *found])
+        if not is_known and is_held("/dev/" + name):
             found.append(Use(start, end, HELD, False))
     return found
 

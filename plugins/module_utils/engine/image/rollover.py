@@ -29,7 +29,7 @@ from ..errors import (
 )
 from ..storage.contract import Entry, EntryKind, Storage, is_valid_name
 from . import format as fmt
-from .directory import IMAGE_NAME, DeviceDirectory, TrashEntry
+from .directory import IMAGE_NAME, DeviceDirectory
 from .keys import MasterKey
 from .manifest import Manifest
 from .needs import needed_packs
@@ -246,7 +246,7 @@ def _sweep(
     freed = 0
     for entry in directory.trash():
         if entry.since_seconds > now_seconds + TRASH_SECONDS and not report.dry_run:
-            _stamp_anew(directory, entry, now_seconds)
+            _stamp_anew(directory, entry.file_name, now_seconds)
             continue
         old = entry.since_seconds + TRASH_SECONDS <= now_seconds
         # Needed and in use as well: it was sent again while this copy was on its way out.
@@ -268,13 +268,11 @@ def _sweep(
     return report._replace(freed_bytes=freed)
 
 
-def _stamp_anew(directory: DeviceDirectory, entry: TrashEntry, now_seconds: int) -> None:
-    """A clock that was years ahead put it there: else it would stay until that year."""
-    name = "%s.%s.%d" % (entry.pack, "bad" if entry.sequence is None else entry.sequence, now_seconds)
-    try:
-        directory.storage.rename(directory.path(fmt.TRASH, entry.file_name), directory.path(fmt.TRASH, name))
-    except (StorageExists, StorageNotFound):
-        return  # another sweep was quicker
+def _stamp_anew(directory: DeviceDirectory, file_name: str, now_seconds: int) -> None:
+    """A clock that was years ahead put it into the trash: else it would stay until that year."""
+    name = "%s.%d" % (file_name.rpartition(".")[0], now_seconds)
+    with contextlib.suppress(StorageExists, StorageNotFound):  # another sweep was quicker
+        directory.storage.rename(directory.path(fmt.TRASH, file_name), directory.path(fmt.TRASH, name))
 
 
 def _move_to_trash_if_there(directory: DeviceDirectory, pack: str, newest: int, now_seconds: int) -> None:
@@ -333,9 +331,8 @@ def _tidy_leftovers(directory: DeviceDirectory, newest: str, now_seconds: int, w
         aside = directory.path(fmt.TRASH, leftover.file_name)
         if _restore_if_complete(directory, aside, leftover.image):
             continue
-        if leftover.since_seconds > now_seconds + TRASH_SECONDS:  # of a clock that was years ahead
-            with contextlib.suppress(StorageExists, StorageNotFound):
-                directory.storage.rename(aside, directory.path(fmt.TRASH, "%s.%d" % (leftover.image, now_seconds)))
+        if leftover.since_seconds > now_seconds + TRASH_SECONDS:
+            _stamp_anew(directory, leftover.file_name, now_seconds)
         elif leftover.since_seconds + TRASH_SECONDS <= now_seconds and leftover.image < newest:
             _remove_or_warn(directory.storage, aside, warnings)
 

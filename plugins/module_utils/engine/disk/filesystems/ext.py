@@ -135,9 +135,7 @@ class Ext(FileSystem):
         group, index = divmod(number - 1, self._inodes_per_group)
         if number < 1 or group >= self.group_count:
             raise self._invalid("there is no inode %d" % number)
-        if self._group_table is None:
-            self._group_table = self._groups()
-        place = self._group_table.inode_table(group) * self.block_bytes + index * self._inode_bytes
+        place = self._known_groups().inode_table(group) * self.block_bytes + index * self._inode_bytes
         return self.source.read(place, self._inode_bytes)
 
     def structures(self) -> ExtentSet:
@@ -145,12 +143,15 @@ class Ext(FileSystem):
 
         :raises FileSystemInvalid: when the groups contradict themselves.
         """
-        if self._group_table is None:
-            self._group_table = self._groups()
         boot = ExtentSet([(0, max(1024, self._first_block * self.block_bytes))])
-        return boot.union(self._metadata(self._group_table))
+        return boot.union(self._metadata(self._known_groups()))
 
     # -- groups -------------------------------------------------------------------------------------------------------
+
+    def _known_groups(self) -> Groups:
+        if self._group_table is None:
+            self._group_table = self._groups()
+        return self._group_table
 
     def _groups(self) -> Groups:
         per_block = self.block_bytes // self._descriptor_bytes
