@@ -297,11 +297,9 @@ class _Run:
             try:
                 return self._commit(stream, roots, keeps_order=True)
             except Overtaken:
-                self.is_committed = False
                 self.warnings.append("Another run has made an image meanwhile; %s gets a later name." % self.image)
                 self.sequence = next_sequence(self.directory, [*self.images, *self.rivals], self.key, [])
             except FolderLost:
-                self.is_committed = False
                 self.warnings.append("The directory %s was taken away during the run; another was made." % self.image)
             self.folder.claim()
         try:
@@ -412,7 +410,6 @@ class _Run:
             raise Overtaken
 
     def _publish(self, manifest: bytes, files: Dict[str, str], packs: Dict[str, int], *, keeps_order: bool) -> None:
-        self.is_committed = False
         files[fmt.MANIFEST_NAME] = hashlib.sha256(manifest).hexdigest()
         self.folder.store(fmt.SUMS_NAME, sums.encode(files, list(packs)))
         if self.job.takes_lease:
@@ -420,7 +417,11 @@ class _Run:
         if keeps_order:
             self._check_order()
         self.is_committed = None  # while it is published and read back, the line may go with nobody knowing
-        self.folder.store(fmt.MANIFEST_NAME, manifest)
+        try:
+            self.folder.store(fmt.MANIFEST_NAME, manifest)
+        except FolderLost:
+            self.is_committed = False
+            raise
         self.is_committed = True
         self.folder.delete_checkpoints()
         # A sweep may have run between the check and the commit: bring back what it took.
