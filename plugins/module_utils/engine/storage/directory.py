@@ -9,7 +9,8 @@ import errno
 import os
 import secrets
 import stat
-from typing import Iterable, Iterator, List, NoReturn, Optional
+from contextlib import contextmanager
+from typing import Iterable, Iterator, List, NoReturn, Optional, Union
 
 from ..errors import (
     StorageExists,
@@ -29,10 +30,10 @@ from .contract import (
     SendGate,
     Space,
     Storage,
-    check_path,
 )
+from .directory_walk import BY_DESCRIPTOR, LinkInTheWay, Place, reach
 
-_BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
 _FULL = frozenset([errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)])
@@ -59,26 +60,23 @@ class DirectoryStorage(Storage):
             self._fail(error, "making", "the directory")
 
     def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
-        target = self._local(path)
-        if not replace and os.path.lexists(target):
-            raise StorageExists(path=path, storage=self.description)
-        temporary = "%s.%s%s" % (target, secrets.token_hex(4), PARTIAL_SUFFIX)
-        try:
-            size_bytes = self._write(temporary, data, gate)
-            if replace and gate is not None:
-                gate(0)
-            self._publish(temporary, target, path, replace)
-        except OSError as error:
-            self._drop(temporary)
-            self._fail(error, "writing", path)
-        except BaseException:
-            self._drop(temporary)
-            raise
-        return size_bytes
+        with self._at(path, "writing") as target:
+            if not replace and target.is_there():
+                raise StorageExists(path=path, storage=self.description)
+            temporary = target.beside("%s.%s%s" % (os.path.basename(target.path), secrets.token_hex(4), PARTIAL_SUFFIX))
+            try:
+                size_bytes = self._write(temporary, data, gate)
+                if replace and gate is not None:
+                    gate(0)
+                self._publish(temporary, target, path, replace)
+            except BaseException:
+                self._drop(temporary)
+                raise
+            return size_bytes
 
-    def _write(self, temporary: str, data: Iterable[bytes], gate: Optional[SendGate]) -> int:
+    def _write(self, temporary: Place, data: Iterable[bytes], gate: Optional[SendGate]) -> int:
         size_bytes = 0
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, _FILE_MODE)
+        descriptor = temporary.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, _FILE_MODE)
         try:
             for piece in data:
                 view = memoryview(piece)
@@ -94,12 +92,19 @@ class DirectoryStorage(Storage):
             os.close(descriptor)
         return size_bytes
 
-    def _publish(self, temporary: str, target: str, path: str, replace: bool) -> None:
+    def _publish(self, temporary: Place, target: Place, path: str, replace: bool) -> None:
         if replace:
-            os.replace(temporary, target)
+            os.replace(temporary.path, target.path, src_dir_fd=temporary.folder, dst_dir_fd=target.folder)
         elif hasattr(os, "link"):
             try:
-                os.link(temporary, target)  # unlike rename, never replaces what another writer published meanwhile
+                # Unlike rename, never replaces what another writer published meanwhile.
+                os.link(
+                    temporary.path,
+                    target.path,
+                    src_dir_fd=temporary.folder,
+                    dst_dir_fd=target.folder,
+                    follow_symlinks=False,
+                )
             except FileExistsError:
                 raise StorageExists(path=path, storage=self.description) from None
             except OSError as error:
@@ -107,38 +112,25 @@ class DirectoryStorage(Storage):
                     raise
                 self._rename_unless_there(temporary, target, path)  # a file system without hard links
             else:
-                os.unlink(temporary)
+                os.unlink(temporary.path, dir_fd=temporary.folder)
         else:
             self._rename_unless_there(temporary, target, path)
-        self._sync_directory(os.path.dirname(target))
+        target.sync_folder()
 
-    def _rename_unless_there(self, source: str, target: str, path: str) -> None:
-        if os.path.lexists(target):
+    def _rename_unless_there(self, source: Place, target: Place, path: str) -> None:
+        if target.is_there():
             raise StorageExists(path=path, storage=self.description)
-        os.rename(source, target)
+        os.rename(source.path, target.path, src_dir_fd=source.folder, dst_dir_fd=target.folder)
 
     @staticmethod
-    def _drop(temporary: str) -> None:
+    def _drop(temporary: Place) -> None:
         try:
-            os.unlink(temporary)
+            os.unlink(temporary.path, dir_fd=temporary.folder)
         except OSError:
             return  # it was never there, or the sweep will find it by its suffix
 
-    @staticmethod
-    def _sync_directory(path: str) -> None:
-        if os.name == "nt":
-            return  # Windows has no way to ask for it; NTFS journals its names
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
     def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
-        try:
-            descriptor = self._open_file(path)
-        except OSError as error:
-            self._fail(error, "reading", path)
+        descriptor = self._open_file(path)
         try:
             os.lseek(descriptor, offset_bytes, os.SEEK_SET)
             left = length_bytes
@@ -155,72 +147,58 @@ class DirectoryStorage(Storage):
             os.close(descriptor)
 
     def _open_file(self, path: str) -> int:
-        descriptor = os.open(self._local(path), os.O_RDONLY | _BINARY | getattr(os, "O_NONBLOCK", 0))
+        with self._at(path, "reading") as place:
+            descriptor = place.open(os.O_RDONLY | _BINARY | getattr(os, "O_NONBLOCK", 0))
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise StorageNotFound(path=path, storage=self.description)
         return descriptor
 
     def list(self, path: str) -> List[Entry]:
-        target = self._local(path)
-        entries = []
-        if path and os.path.islink(target):
-            raise StorageNotFound(storage=self.description, path=path)
-        try:
-            with os.scandir(target) as found:
-                for item in found:
-                    entry = _entry(item.name, item)
-                    if entry is not None:
-                        entries.append(entry)
-        except OSError as error:
-            self._fail(error, "listing", path)
-        return entries
+        with self._at(path, "listing") as place:
+            if not BY_DESCRIPTOR:
+                return self._entries(place.path)
+            descriptor = place.open_folder()
+            try:
+                return self._entries(descriptor)
+            finally:
+                os.close(descriptor)
+
+    @staticmethod
+    def _entries(folder: Union[int, str]) -> List[Entry]:
+        with os.scandir(folder) as found:
+            return [entry for entry in (_entry(item.name, item) for item in found) if entry is not None]
 
     def stat(self, path: str) -> Entry:
-        try:
-            return _describe(path.rsplit("/", 1)[-1], os.lstat(self._local(path)))
-        except OSError as error:
-            self._fail(error, "looking at", path)
+        with self._at(path, "looking at") as place:
+            return _describe(path.rsplit("/", 1)[-1], place.status())
 
     def rename(self, source: str, destination: str) -> None:
-        old, new = self._local(source), self._local(destination)
-        try:
-            if os.path.lexists(new):
-                raise StorageExists(path=destination, storage=self.description)
-            os.rename(old, new)
-            self._sync_directory(os.path.dirname(new))
-            self._sync_directory(os.path.dirname(old))
-        except OSError as error:
-            self._fail(error, "renaming", source)
+        with self._at(source, "renaming") as old, self._at(destination, "renaming") as new:
+            self._rename_unless_there(old, new, destination)
+            new.sync_folder()
+            old.sync_folder()
 
     def delete(self, path: str) -> None:
-        target = self._local(path)
-        try:
-            os.unlink(target)
-            self._sync_directory(os.path.dirname(target))
-        except OSError as error:
-            self._fail(error, "deleting", path)
+        with self._at(path, "deleting") as place:
+            os.unlink(place.path, dir_fd=place.folder)
+            place.sync_folder()
 
     def make_directory(self, path: str, *, exclusive: bool = False) -> None:
-        target = self._local(path)
-        if path and os.path.islink(target):
-            raise StorageExists(storage=self.description, path=path)
-        try:
-            if exclusive:
-                os.mkdir(target, _DIRECTORY_MODE)
-            else:
-                os.makedirs(target, _DIRECTORY_MODE, exist_ok=True)
-            self._sync_directory(os.path.dirname(target))
-        except OSError as error:
-            self._fail(error, "making the directory", path)
+        with self._at(path, "making the directory", make=not exclusive) as place:
+            if place.path == ".":
+                return
+            try:
+                os.mkdir(place.path, _DIRECTORY_MODE, dir_fd=place.folder)
+            except FileExistsError:
+                if exclusive or not stat.S_ISDIR(place.status().st_mode):
+                    raise
+            place.sync_folder()
 
     def remove_directory(self, path: str) -> None:
-        target = self._local(path)
-        try:
-            os.rmdir(target)
-            self._sync_directory(os.path.dirname(target))
-        except OSError as error:
-            self._fail(error, "removing the directory", path)
+        with self._at(path, "removing the directory") as place:
+            os.rmdir(place.path, dir_fd=place.folder)
+            place.sync_folder()
 
     def space(self) -> Optional[Space]:
         import shutil
@@ -232,36 +210,35 @@ class DirectoryStorage(Storage):
         return Space(usage.total, usage.free)
 
     def modified_seconds(self, path: str) -> Optional[float]:
-        try:
-            return os.lstat(self._local(path)).st_mtime
-        except OSError as error:
-            self._fail(error, "looking at", path)
+        with self._at(path, "looking at") as place:
+            return place.status().st_mtime
 
     def forget_cache(self, path: str) -> None:
         if not hasattr(os, "posix_fadvise"):
             return
-        try:
-            descriptor = self._open_file(path)
-        except OSError as error:
-            self._fail(error, "reading", path)
+        descriptor = self._open_file(path)
         try:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        except OSError as error:
+            self._fail(error, "reading", path)
         finally:
             os.close(descriptor)
 
     def close(self) -> None:
         """Nothing is held open between calls."""
 
-    def _local(self, path: str) -> str:
-        names = check_path(path).split("/") if path else []
-        current = self._root
-        for name in names[:-1]:
-            current = os.path.join(current, name)
-            if os.path.islink(current):
-                raise StoragePermissionDenied(
-                    storage=self.description, operation="following the link %s" % name, path=path
-                )
-        return os.path.join(current, names[-1]) if names else current
+    @contextmanager
+    def _at(self, path: str, operation: str, make: bool = False) -> Iterator[Place]:
+        """The place of ``path``; whatever the system refuses there becomes an error of the catalogue."""
+        try:
+            with reach(self._root, path, make=make, mode=_DIRECTORY_MODE) as place:
+                yield place
+        except LinkInTheWay as error:
+            raise StoragePermissionDenied(
+                storage=self.description, operation="following the link %s" % error.name, path=path
+            ) from error
+        except OSError as error:
+            self._fail(error, operation, path)
 
     def _fail(self, error: OSError, operation: str, path: str) -> NoReturn:
         if error.errno in _FULL:
