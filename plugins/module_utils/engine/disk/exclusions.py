@@ -22,6 +22,7 @@ _MAX_FOLDERS = 2_000_000
 _MAX_NAMES = 50_000_000
 _MAX_LINKED_FILES = 1_000_000
 _MAX_PIECES = 4_000_000
+_HEAD_BYTES = 4096  # a page of Windows: the header of hiberfil.sys, of a swap file, of a store of shadow copies
 
 _State = Tuple[int, int]  # pattern, segment that the next name must match
 
@@ -108,11 +109,13 @@ def _why_nothing(one: LeftOut) -> str:
     return ""
 
 
-def leave_out(used: ExtentSet, tree: FileTree, patterns: Sequence[Sequence[Segment]]) -> Exclusion:
+def leave_out(used: ExtentSet, tree: FileTree, patterns: Sequence[Sequence[Segment]], with_heads: int = 0) -> Exclusion:
     """Return ``used`` without the content of the files that ``patterns`` match.
 
     :param used: the trusted map of a volume that is frozen or offline.
     :param patterns: for each pattern its segments below this volume's root (see :meth:`Pattern.below`).
+    :param with_heads: of how many of the first patterns the files keep their heads: a system file of which a restore
+        writes nothing would begin with what the target had there, perhaps with a header that is valid.
     :return: where a folder can't be read, everything is kept, with a warning.
     """
     nothing = [Matched(0, 0, 0, 0) for dummy in patterns]
@@ -127,7 +130,8 @@ def leave_out(used: ExtentSet, tree: FileTree, patterns: Sequence[Sequence[Segme
     kept, matched = used, []
     for number in range(len(patterns)):
         found = walk.found[number]
-        rest = kept.difference(found.extents().difference(protected))
+        head_bytes = _HEAD_BYTES if number < with_heads else 0
+        rest = kept.difference(found.extents(head_bytes).difference(protected))
         saved = kept.total_bytes - rest.total_bytes
         matched.append(Matched(found.files, saved, found.folders, found.kept_links))
         kept = rest
@@ -150,8 +154,10 @@ class _Found:
             self._pieces.append(extent.length_bytes)
         return len(content.extents)
 
-    def extents(self) -> ExtentSet:
-        return ExtentSet(zip(self._pieces[::2], self._pieces[1::2]))
+    def extents(self, head_bytes: int) -> ExtentSet:
+        """All that was found, but the first ``head_bytes`` of each extent: they are not in the file's order, so that any may be its head."""
+        starts, lengths = self._pieces[::2], self._pieces[1::2]
+        return ExtentSet((start + head_bytes, max(0, length - head_bytes)) for start, length in zip(starts, lengths))
 
 
 class _Linked(NamedTuple):

@@ -199,7 +199,8 @@ def _leave_out(
         reason = "files of %s can't be left out by this version." % file_system.kind
         return used, [], [reason] if any(pattern.below(mount_points, True) for pattern in exclude) else []
     patterns = [*always, *exclude]
-    outcome = leave_out(used, tree, [pattern.below(mount_points, tree.case_sensitive) for pattern in patterns])
+    below = [pattern.below(mount_points, tree.case_sensitive) for pattern in patterns]
+    outcome = leave_out(used, tree, below, with_heads=len(always))
     found = [
         LeftOut(pattern.text, number < len(always), *matched)
         for number, (pattern, matched) in enumerate(zip(patterns, outcome.matched))

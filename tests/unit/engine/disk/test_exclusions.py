@@ -118,6 +118,27 @@ def test_what_a_pattern_leaves_out(tree: MemoryTree, pattern: str, expected: Lis
     assert outcome.warnings == []
 
 
+class Pieces(MemoryTree):
+    """Its files lie in two pieces: a page and a half, and half a page."""
+
+    def content(self, node: int) -> Optional[FileContent]:
+        place = super().content(node)
+        assert place is not None
+        start = next(iter(place.extents)).start_bytes * 100
+        return FileContent(ExtentSet([(start, 6144), (start + 50 * CLUSTER, 2048)]), place.links)
+
+
+def test_system_files_keep_the_first_page_of_each_piece_and_excluded_ones_nothing() -> None:
+    tree = Pieces({"hiberfil.sys": file(1), "a.tmp": file(2)})
+    used = ExtentSet([(0, 1000 * CLUSTER)])
+    patterns = [Pattern.parse(text).below((), False) for text in ("\\hiberfil.sys", "\\*")]
+    outcome = leave_out(used, tree, patterns, with_heads=1)
+    assert used.difference(outcome.kept) == ExtentSet(
+        [(100 * CLUSTER + 4096, 2048), (200 * CLUSTER, 6144), (250 * CLUSTER, 2048)]
+    )
+    assert [(one.files, one.saved_bytes) for one in outcome.matched] == [(1, 2048), (1, 8192)]
+
+
 def test_case_counts_where_the_file_system_says_so() -> None:
     tree = MemoryTree({"Temp": {"a": file(1)}, "temp": {"a": file(2), "A": file(3)}}, case_sensitive=True)
     assert clusters(run(tree, "/temp/a")) == [2]
