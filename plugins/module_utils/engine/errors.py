@@ -395,6 +395,12 @@ class ImageNotFound(ImageError):
     hint = "Check imaging_image, and imaging_device_alias and imaging_device_name, which make the name; image_info lists images."
 
 
+class JobWithoutImage(ImageNotFound):
+    code = "I130"
+    message = "{device} has no image of {job} in {storage}."
+    hint = "Run that job first, or name the image in imaging_image; image_info lists each image with its job."
+
+
 class ImageDamaged(ImageError):
     code = "I101"
     message = "The image {image} is damaged: {reason}."
@@ -491,6 +497,24 @@ class JobInvalid(EngineError):
     code = "J100"
     message = "The job can't be used: {reason}."
     hint = "Correct the setting it names."
+
+
+class JobNameInvalid(EngineError):
+    code = "J120"
+    message = "{name} can't be the name of a job: {reason}."
+    hint = "Rename the job in imaging_jobs."
+
+
+class JobNamesTwice(EngineError):
+    code = "J121"
+    message = "imaging_jobs defines the job {job} more than once."
+    hint = "Rename one of the two jobs in imaging_jobs."
+
+
+class ForgottenJobDefined(EngineError):
+    code = "J122"
+    message = "imaging_forget_jobs lists {job}, which is still defined."
+    hint = "Remove it from imaging_forget_jobs to keep its images, or from imaging_jobs to delete them."
 
 
 class RunCancelled(EngineError):

@@ -19,9 +19,12 @@ from ..disk.source import BlockSource
 from ..errors import EngineError, ImageDamaged, ImageNotFound, JobInvalid
 from ..image import documents
 from ..image import format as fmt
+from ..image.coming import coming_image
 from ..image.courtesy import Courtesy
 from ..image.forecast import forecast
+from ..image.keeping import Policy
 from ..image.keys import MasterKey
+from ..image.manifest import Manifest
 from ..image.preflight import Preflight, preflight
 from ..image.rates import PacedSource, TokenBucket
 from ..image.reader import ImageReader
@@ -33,7 +36,8 @@ from ..storage.check import StorageCheck
 from ..storage.contract import Storage
 from ..storage.open import open_storage
 from . import operator_verbs
-from .opening import OpenedDisks, describe, not_chosen, stable_ids
+from .opening import OpenedDisk, OpenedDisks, describe, not_chosen, stable_ids
+from .policies import chosen_job, job_of, policy_of
 from .settings import mapping_of, number_of, passwords_of, rate_of
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", re.ASCII)
@@ -101,7 +105,7 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
     if not _TIMESTAMP.fullmatch(timestamp):
         raise JobInvalid(reason="the timestamp %r is malformed" % timestamp)
     device = job["device"]
-    keep = number_of(job, "keep", 7, 1)
+    policy = policy_of(job)
     looked = None if job.get("check") else _look_ahead(storage, job)
     if looked is not None and looked.check.may_replace:
         # The directory is ours or nobody's, and may hold a status.
@@ -115,7 +119,7 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
         information = collect([describe(number, disk) for number, disk in enumerate(opened)])
         information["drives"] = stable_ids(opened)
         passwords = passwords_of(job)
-        previous = _previous_information(storage, device, passwords.password)
+        previous = _previous_information(storage, device, passwords.password, job_of(job))
         warnings += moved((previous or {}).get("drives"), information["drives"])
         summary = [dict(describe(number, disk), path=disk.path) for number, disk in enumerate(opened)]
         in_use = sum(disk.plan.used.total_bytes for disk in opened)
@@ -123,6 +127,7 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
         told = {
             "changed": True,
             "device": device,
+            "job": job_of(job),
             "storage": storage.description,
             "disks": summary,
             "not_chosen": not_chosen(opened),
@@ -131,7 +136,8 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
             "device_changes": [] if before is None else [one._asdict() for one in compare(before, information)],
         }
         if looked is None:
-            return dict(told, **_foretold(storage, job, keep, in_use, warnings))
+            coming = coming_image(device, job_of(job), [_input(disk, disk.source).coming for disk in opened])
+            return dict(told, **_foretold(storage, job, policy, coming, in_use, warnings))
         warnings += looked.warnings + looked.check_room(in_use)
         claim_directory(storage, device, read_identity(), bool(job.get("adopt")))
         bucket = TokenBucket(rate_of(job, "limit_io_rate"), cancelled=status.cancelled)
@@ -140,7 +146,9 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
             ImageJob(
                 device=device,
                 timestamp=timestamp,
-                disks=[DiskInput(_paced(disk.source, job, status), disk.plan.used, disk.stable_id) for disk in opened],
+                disks=[_input(disk, _paced(disk.source, job, status)) for disk in opened],
+                job=job_of(job),
+                policy=policy,
                 passwords=passwords,
                 snapshot=frozen.how,
                 device_information=information,
@@ -158,7 +166,7 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
     finally:
         frozen.close()
     clock = _controllers_clock(job, started)
-    rollover, rollover_warnings = _roll_over(storage, device, keep, result.key, looked.check, clock)
+    rollover, rollover_warnings = _roll_over(storage, device, policy, result.key, looked.check, clock)
     gone = rollover.deleted if rollover else []
     return dict(
         told,
@@ -170,21 +178,29 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
         bytes_reused=result.reused_bytes,
         healed_packs=result.healed_packs,
         rollover=rollover.as_dict() if rollover else None,
+        missing_disks=[one.as_dict() for one in result.missing],
         warnings=result.warnings + rollover_warnings + frozen.warnings,
         seconds=round(time.monotonic() - started, 1),
     )
 
 
-def _foretold(storage: Storage, job: Dict[str, Any], keep: int, in_use: int, warnings: List[str]) -> Dict[str, Any]:
+def _input(disk: OpenedDisk, source: BlockSource) -> DiskInput:
+    return DiskInput(source, disk.plan.used, disk.stable_id, disk.contents)
+
+
+def _foretold(
+    storage: Storage, job: Dict[str, Any], policy: Policy, coming: Manifest, in_use: int, warnings: List[str]
+) -> Dict[str, Any]:
     """Check mode: refuse what the run would refuse, and say what it would store and delete. Nothing is written to find out."""
     prove_directory(storage, job["device"], read_identity(), bool(job.get("adopt")))
-    foreseen = forecast(storage, job["device"], passwords_of(job), keep)
+    foreseen = forecast(storage, job["device"], passwords_of(job), policy, coming)
     return {
         "image": None,
         "images": foreseen.images,
         "bytes_in_use": in_use,
         "bytes_to_send": foreseen.bytes_to_send(in_use),
         "rollover": foreseen.rollover(),
+        "missing_disks": [one.as_dict() for one in foreseen.missing],
         "warnings": warnings + foreseen.warnings + foreseen.check_room(in_use),
     }
 
@@ -216,7 +232,7 @@ def _controllers_clock(job: Dict[str, Any], started: float) -> Callable[[], floa
 def _roll_over(
     storage: Storage,
     device: str,
-    keep: int,
+    policy: Policy,
     key: Optional[MasterKey],
     permitted: StorageCheck,
     clock: Callable[[], float],
@@ -228,7 +244,7 @@ def _roll_over(
             "read. Let the operator do it."
         ]
     try:
-        report = roll_over(storage, device, keep, openable_key=key.key_id if key else "", key=key, now=clock)
+        report = roll_over(storage, device, policy, openable_key=key.key_id if key else "", key=key, now=clock)
     except EngineError as error:
         return None, [
             "The image is made, but old ones were not rolled over: %s Let the operator do it, or the next run." % error
@@ -242,7 +258,7 @@ def _restore(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str
     password = passwords_of(job).password
     overwrite = bool(job.get("overwrite"))
     image = str(job.get("image") or "latest")
-    reader = ImageReader(storage, job["device"], image, password)
+    reader = ImageReader(storage, job["device"], image, password, chosen_job(job))
     planned = plan(reader, targets, overwrite)
     told = {
         "changed": True,
@@ -269,11 +285,13 @@ def _paced(source: BlockSource, job: Dict[str, Any], status: _Status) -> PacedSo
     return PacedSource(source, bucket=TokenBucket(rate, cancelled=status.cancelled))
 
 
-def _previous_information(storage: Storage, device: str, password: Optional[str]) -> Optional[Dict[str, Any]]:
+def _previous_information(
+    storage: Storage, device: str, password: Optional[str], of_job: str
+) -> Optional[Dict[str, Any]]:
     if stored_identity(storage, device) is None:
         return None
     try:
-        reader = ImageReader(storage, device, "latest", password)
+        reader = ImageReader(storage, device, "latest", password, of_job)
         return documents.parse(reader.document(fmt.DEVICE_INFORMATION_NAME))
     except ImageNotFound:
         return None

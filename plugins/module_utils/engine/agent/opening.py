@@ -18,8 +18,10 @@ from ..disk.stack import BlockTree
 from ..disk.used import DiskPlan, plan_disk
 from ..errors import DiskTooLarge, DriveUnknown, JobInvalid
 from ..image import format as fmt
+from ..image.contents import DiskContents
 from ..snapshot.contract import SETTINGS, Disk, FrozenDisk, weakest
 from ..snapshot.freeze import Freeze
+from .contents import contents_of
 from .settings import mapping_of, patterns_of
 
 
@@ -31,6 +33,7 @@ class OpenedDisk(NamedTuple):
     stable_id: str
     how: str  # how still its volumes stand: a word of the manifest
     entries: List[str]  # of imaging_drives that chose it
+    contents: DiskContents
 
 
 class OpenedDisks:
@@ -122,7 +125,8 @@ def _plan(chosen: Chosen, disk: Disk, frozen: FrozenDisk, patterns: List[Pattern
         raise DiskTooLarge(path=disk.path, size_bytes=in_use, what=" in use", most_bytes=most)
     planned.warnings.extend(frozen.warnings)
     name = stable_id(disk.path, disk.layout)
-    return OpenedDisk(disk.path, frozen.source, disk.layout, planned, name, frozen.how, list(chosen.entries))
+    contents = contents_of(disk.path, disk.layout, planned.volumes)
+    return OpenedDisk(disk.path, frozen.source, disk.layout, planned, name, frozen.how, list(chosen.entries), contents)
 
 
 def stable_ids(opened: List[OpenedDisk]) -> Dict[str, List[str]]:

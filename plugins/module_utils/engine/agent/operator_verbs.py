@@ -18,7 +18,8 @@ from ..image.rollover import is_pinned, pin, roll_over
 from ..image.verify import verify_image
 from ..storage.check import StorageCheck, check_storage
 from ..storage.contract import Storage
-from .settings import number_of, passwords_of
+from .policies import chosen_job, policy_of
+from .settings import passwords_of
 
 Report = Callable[[Dict[str, Any]], None]
 Progress = Callable[..., None]
@@ -33,6 +34,7 @@ def verify(storage: Storage, job: Dict[str, Any], dummy_report: Report, progress
         password=passwords_of(job).password,
         progress=progress,
         record=not job.get("check"),
+        job=chosen_job(job),
     )
     return dict(found.as_dict(), changed=False)
 
@@ -41,10 +43,11 @@ def list_images(storage: Storage, job: Dict[str, Any], report: Report, dummy_pro
     directory = DeviceDirectory(storage, job["device"])
     unreadable: Dict[str, EngineError] = {}
     wanted = str(job.get("image") or "all")
+    chosen = chosen_job(job)
     if wanted == "all":
-        found = directory.images(unreadable)
+        found = [manifest for manifest in directory.images(unreadable) if chosen in (None, manifest.job)]
     else:
-        found = [directory.find_image(wanted)]
+        found = [directory.find_image(wanted, chosen)]
     records = directory.records_of([manifest.image for manifest in found])
     images = [summary(manifest, facts) for manifest, facts in zip(found, records)]
     for name, error in unreadable.items():
@@ -57,6 +60,7 @@ def summary(manifest: Manifest, records: List[Dict[str, Any]]) -> Dict[str, Any]
     verified = [record for record in records if record["kind"] == "verified"]
     return {
         "image": manifest.image,
+        "job": manifest.job,
         "sequence": manifest.sequence,
         "created": manifest.created,
         "snapshot": manifest.snapshot,
@@ -65,7 +69,7 @@ def summary(manifest: Manifest, records: List[Dict[str, Any]]) -> Dict[str, Any]
         "in_use_bytes": manifest.in_use_bytes,
         "pack_bytes": manifest.pack_bytes,
         "pinned": is_pinned(records),
-        "disks": [disk._asdict() for disk in manifest.disks],
+        "disks": [disk.as_dict() for disk in manifest.disks],
         "verified": [{"level": record.get("level"), "ok": record.get("ok")} for record in verified],
     }
 
@@ -76,7 +80,7 @@ def pin_image(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy
     :raises ImageNotFound: when there is none of that name.
     """
     directory = DeviceDirectory(storage, job["device"])
-    image = directory.find_image(str(job.get("image") or "")).image
+    image = directory.find_image(str(job.get("image") or ""), chosen_job(job)).image
     before, after = is_pinned(directory.records(image)), job.get("state") != "unpinned"
     if before != after and not job.get("check"):
         pin(storage, job["device"], image, after)
@@ -90,7 +94,7 @@ def rollover(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_
 
     :raises ImageNotFound: when the device has no directory that is ours.
     """
-    device, keep = job["device"], number_of(job, "keep", 7, 1)
+    device, policy = job["device"], policy_of(job, of_all_jobs=True)
     directory = DeviceDirectory(storage, device)
     if stored_identity(storage, device) is None:
         raise ImageNotFound(device=device, image="at all", storage=storage.description)
@@ -99,7 +103,7 @@ def rollover(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_
     report = roll_over(
         storage,
         device,
-        keep,
+        policy,
         openable_key=key.key_id if key else None,
         key=key,
         dry_run=bool(job.get("check")),
@@ -111,6 +115,8 @@ def rollover(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_
         report.as_dict(),
         changed=changed,
         images=after,
+        warnings=report.warnings + report.named,
+        missing_disks=[one.as_dict() for one in report.missing],
         diff={"before": "".join(image + "\n" for image in before), "after": "".join(image + "\n" for image in after)},
     )
 

@@ -98,7 +98,7 @@ def _disk(tree: BlockTree, name: str) -> Disk:
         name=name,
         path=tree.path(name),
         vendor="" if vendor.startswith("0x") else vendor,
-        model=tree.text(shown, "device/model") or tree.text(shown, "device/name"),
+        model=model_of(tree, shown),
         revision=tree.text(shown, "device/rev") or tree.text(shown, "device/firmware_rev"),
         serial=serial,
         wwn=wwn,
@@ -111,6 +111,10 @@ def _disk(tree: BlockTree, name: str) -> Disk:
         read_only=tree.text(name, "ro") == "1",
         path_of=holders[0] if holders else "",
     )
+
+
+def model_of(tree: BlockTree, name: str) -> str:
+    return tree.text(name, "device/model") or tree.text(name, "device/name")
 
 
 def identify(tree: BlockTree, name: str) -> Tuple[str, str]:

@@ -14,6 +14,7 @@ from ..errors import (
     EngineError,
     ImageDamaged,
     ImageNotFound,
+    JobWithoutImage,
     KeySlotInvalid,
     RunCancelled,
     StorageError,
@@ -26,6 +27,7 @@ from ..storage.contract import PARTIAL_SUFFIX, Entry, EntryKind, Storage, check_
 from ..storage.together import together
 from . import documents, sums
 from . import format as fmt
+from .job_name import shown
 from .keys import KeySlot, MasterKey, parse_slot
 from .manifest import Manifest, authenticate, decode
 
@@ -127,26 +129,31 @@ class DeviceDirectory:
             authenticate(data, manifest, key)
         return manifest
 
-    def find_image(self, wanted: str) -> Manifest:
+    def find_image(self, wanted: str, job: Optional[str] = None) -> Manifest:
         """Return the image named ``wanted``, or the newest for ``latest``: the last name that has a usable manifest.
 
         A writer publishes under a name and a number above those of every image that is there, so that the last name has
         the highest number, and one manifest is read instead of all.
 
-        :raises ImageNotFound: when there is none.
+        :param job: of which job the newest is meant; None for any.
+        :raises ImageNotFound: when there is none. :raises JobWithoutImage: when there is none of the job.
         """
         if wanted != "latest":
             return self.manifest(wanted)
-        newest = self.newest()
+        newest = self.newest(job)
+        if newest is None and job is not None:
+            raise JobWithoutImage(device=self.device, job=shown(job), storage=self.storage.description)
         if newest is None:
             raise ImageNotFound(device=self.device, image="at all", storage=self.storage.description)
         return newest
 
-    def newest(self) -> Optional[Manifest]:
-        """Return the newest image that is complete and can be read, None where there is none."""
+    def newest(self, job: Optional[str] = None) -> Optional[Manifest]:
+        """Return the newest image (of ``job``; None for any) that is complete and can be read, None where there is none."""
         for name in reversed(self.image_names()):
             try:
-                return self.manifest(name)
+                manifest = self.manifest(name)
+                if job in (None, manifest.job):
+                    return manifest
             except StorageNotFound:
                 continue
             except StorageError:

@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Union
 
 from ..errors import EngineError
 from ..storage.contract import Space, Storage
+from . import job_name
 from .access import Passwords, prove_passwords
+from .coming import coming_image
 from .directory import DeviceDirectory
+from .keeping import Policy
 from .manifest import Manifest
+from .missing import Missing
 from .preflight import check_room, likely_bytes, newest_usable
 from .rollover import plan_after_next
 
@@ -28,6 +32,7 @@ class Forecast(NamedTuple):
     was_interrupted: bool
     space: Optional[Space]
     warnings: List[str]
+    missing: List[Missing] = []
 
     def bytes_to_send(self, in_use_bytes: int) -> int:
         """An estimate, by the rule that room is judged by: only reading the disks would tell."""
@@ -41,8 +46,13 @@ class Forecast(NamedTuple):
         return {"dry_run": True, "deleted": self.deleted, "spared": self.spared}
 
 
-def forecast(storage: Storage, device: str, passwords: Passwords, keep: int) -> Forecast:
+def forecast(
+    storage: Storage, device: str, passwords: Passwords, wanted: Union[int, Policy], coming: Optional[Manifest] = None
+) -> Forecast:
     """Look at the device's directory and prove the password.
+
+    :param wanted: the policy of the rollover; a number is how many images of the default job remain.
+    :param coming: the next image, as far as it is known; None for one of the default job with the disks of the newest.
 
     :raises StorageError: when the storage can't be read. :raises KeyProblem: rule 6, as the run would.
     """
@@ -52,7 +62,8 @@ def forecast(storage: Storage, device: str, passwords: Passwords, keep: int) -> 
     key = prove_passwords(directory, [newest] if newest is not None else [], passwords)
     unreadable: Dict[str, EngineError] = {}
     images = directory.images(unreadable, key)
-    rollover = plan_after_next(directory, images, keep, key)
+    policy = wanted if isinstance(wanted, Policy) else Policy({job_name.DEFAULT: wanted})
+    rollover = plan_after_next(directory, images, policy, key, coming or _like_the_newest(device, images))
     return Forecast(
         storage=storage.description,
         device=device,
@@ -62,5 +73,12 @@ def forecast(storage: Storage, device: str, passwords: Passwords, keep: int) -> 
         newest=newest,
         was_interrupted=newest is None and bool(names),
         space=storage.space(),
-        warnings=["The image %s can't be read: %s" % item for item in unreadable.items()],
+        warnings=["The image %s can't be read: %s" % item for item in unreadable.items()] + rollover.named,
+        missing=rollover.missing,
     )
+
+
+def _like_the_newest(device: str, images: List[Manifest]) -> Manifest:
+    coming = coming_image(device, job_name.DEFAULT, [])
+    before = [manifest for manifest in images if manifest.job == job_name.DEFAULT]
+    return coming._replace(disks=before[-1].disks) if before else coming

@@ -14,8 +14,9 @@ import hmac
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
 from ..errors import ImageDamaged, ImageFormatUnknown, KeyMissing, PasswordMissing
-from . import documents
+from . import contents, documents, job_name
 from . import format as fmt
+from .contents import DiskContents
 from .keys import MasterKey
 
 _FORMAT = "plantops.imaging image"
@@ -33,6 +34,13 @@ class DiskEntry(NamedTuple):
     in_use_bytes: int
     index_sha256: str
     index_bytes: int
+    contents: DiskContents = DiskContents()
+
+    def as_dict(self) -> Dict[str, Any]:
+        """The entry as the manifest has it."""
+        fields = self._asdict()
+        fields.pop("contents")
+        return dict(fields, **self.contents.as_dict())
 
 
 class PackChanges(NamedTuple):
@@ -61,6 +69,7 @@ class Manifest(NamedTuple):
     seconds: int
     warnings_count: int
     changes: Optional[PackChanges] = None
+    job: str = job_name.DEFAULT
 
     @property
     def in_use_bytes(self) -> int:
@@ -87,7 +96,7 @@ def encode(manifest: Manifest, key: Optional[MasterKey]) -> bytes:
         "snapshot": manifest.snapshot,
         "key_id": manifest.key_id,
         "slots": sorted(manifest.slots),
-        "disks": [disk._asdict() for disk in manifest.disks],
+        "disks": [disk.as_dict() for disk in manifest.disks],
         "files": manifest.files,
         "packs": {"count": manifest.pack_count, "bytes": manifest.pack_bytes, "sha256": manifest.packs_sha256},
         "seconds": manifest.seconds,
@@ -95,6 +104,8 @@ def encode(manifest: Manifest, key: Optional[MasterKey]) -> bytes:
         "size_bytes": manifest.size_bytes,
         "in_use_bytes": manifest.in_use_bytes,
     }
+    if manifest.job != job_name.DEFAULT:
+        document["job"] = manifest.job
     if manifest.changes is not None:
         document["packs"]["changes"] = manifest.changes._asdict()
     document["authentication"] = _mac(document, key)
@@ -193,7 +204,15 @@ def _parse(document: Dict[str, Any]) -> Manifest:
         seconds=documents.number(document, "seconds"),
         warnings_count=documents.number(document, "warnings_count"),
         changes=_parse_changes(packs["changes"]) if "changes" in packs else None,
+        job=_parse_job(document["job"]) if "job" in document else job_name.DEFAULT,
     )
+
+
+def _parse_job(job: Any) -> str:
+    reason = "a name is text" if not isinstance(job, str) else job_name.why_invalid(job)
+    if reason:
+        raise ValueError("its job has an impossible name: %s" % reason)
+    return str(job)
 
 
 def _parse_changes(changes: Dict[str, Any]) -> PackChanges:
@@ -215,4 +234,5 @@ def _parse_disk(disk: Dict[str, Any], number: int) -> DiskEntry:
         in_use_bytes=documents.number(disk, "in_use_bytes"),
         index_sha256=documents.digest(disk, "index_sha256"),
         index_bytes=documents.number(disk, "index_bytes", fmt.MAX_SEALED_PLAIN_BYTES),
+        contents=contents.parse(disk),
     )

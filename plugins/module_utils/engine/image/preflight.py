@@ -17,6 +17,7 @@ from ..storage.contract import Space, Storage
 from .access import Passwords, prove_passwords
 from .directory import DeviceDirectory
 from .manifest import Manifest
+from .wording import size
 
 _PROBE_BYTES = 4096
 _MOST_SKEW_SECONDS = 300
@@ -75,13 +76,13 @@ def check_room(
     least_bytes = in_use_bytes // _LEAST_SHARE if newest is None else 0
     if space.free_bytes < least_bytes and not was_interrupted:
         raise StorageSpaceTooSmall(
-            storage=storage, device=device, free=_size(space.free_bytes), needed=_size(least_bytes)
+            storage=storage, device=device, free=size(space.free_bytes), needed=size(least_bytes)
         )
     if space.free_bytes >= needed_bytes:
         return []
     return [
         "The storage %s has %s free; this image may need some %s and not fit: make room or lower imaging_keep."
-        % (storage, _size(space.free_bytes), _size(needed_bytes))
+        % (storage, size(space.free_bytes), size(needed_bytes))
     ]
 
 
@@ -132,11 +133,3 @@ def _skew(whose: str, ahead_seconds: float) -> str:
         amount = "%d days" % (minutes / 60 / 24)
     side = "behind" if ahead_seconds > 0 else "ahead of"
     return "This machine's clock is %s %s that of %s; images keep their order all the same." % (amount, side, whose)
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return "%d %s" % (count, unit) if unit == "bytes" else "%.1f %s" % (count, unit)
-        count /= 1000
-    return "%.1f TB" % count

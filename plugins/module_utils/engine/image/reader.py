@@ -50,11 +50,14 @@ class _Wanted(NamedTuple):
 class ImageReader:
     """An image opened for reading: manifest and key proved, its disks by number."""
 
-    def __init__(self, storage: Storage, device: str, image: str, password: Optional[str]) -> None:
-        """:raises EngineError: ``ImageNotFound``, ``Password*``, ``ImageDamaged``."""
+    def __init__(
+        self, storage: Storage, device: str, image: str, password: Optional[str], job: Optional[str] = None
+    ) -> None:
+        """:param job: of which job the newest is meant where ``image`` is ``latest``; None for any.
+        :raises EngineError: ``ImageNotFound``, ``Password*``, ``ImageDamaged``."""
         self.storage = storage
         self.directory = DeviceDirectory(storage, device)
-        self.manifest: Manifest = self.directory.find_image(image)
+        self.manifest: Manifest = self.directory.find_image(image, job)
         self.key: Optional[MasterKey] = key_for_reading(self.directory, self.manifest, password)
         self.image = self.manifest.image
 

@@ -3,25 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rollover: the oldest images go, so that the configured number remains; their packs leave in two steps.
 
-Rules 3 and 4: at least one image stays, so do the last image of every key that the present password can't open, and
-pinned and archived ones. A pack goes to the trash when no complete image needs it, and for good by a later rollover, a
-day and one successful run after.
-
-Who may create files here but not delete them, as a device's account or what stole it, must not get the good images
-deleted by the operator's rollover. So images that are proved with the key are counted among themselves: what anybody
-could have made (in clear, under a key of his own) pushes none of them out.
+Rules 3 and 4: what stays is decided in ``keeping``. A pack goes to the trash when no complete image needs it, and for
+good by a later rollover, a day and one successful run after.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Union
 
 from ..errors import (
     EngineError,
     ImageDamaged,
-    JobInvalid,
     StorageExists,
     StorageFailed,
     StorageNotFound,
@@ -29,9 +23,12 @@ from ..errors import (
 )
 from ..storage.contract import Entry, EntryKind, Storage, is_valid_name
 from . import format as fmt
+from . import job_name
 from .directory import IMAGE_NAME, DeviceDirectory
+from .keeping import Policy, Verdict, judge, orphan_sentences, to_be_named
 from .keys import MasterKey
 from .manifest import Manifest
+from .missing import Missing, find_missing, sentences
 from .needs import needed_packs
 
 TRASH_SECONDS = 24 * 3600
@@ -48,50 +45,19 @@ class RolloverReport(NamedTuple):
     freed_bytes: int
     warnings: List[str]
     before: List[str]  # the complete images that were there, in order
+    missing: List[Missing] = []  # what only older images of a job hold
+    named: List[str] = []  # sentences about that, and about images of jobs that are not defined
 
     def as_dict(self) -> Dict[str, Any]:
-        return {name: value for name, value in self._asdict().items() if name != "before"}
-
-
-def plan_deletions(
-    images: List[Manifest],
-    keep: int,
-    protected: Dict[str, str],
-    openable_key: Optional[str],
-    is_proved: bool = False,
-    newer: int = 0,
-) -> Dict[str, str]:
-    """Return for each image of ``images`` (in sequence order) "" when it goes, else why it stays.
-
-    :param protected: images that are pinned or archived, with the reason.
-    :param openable_key: the key id that the present password opens; None when that is not known.
-    :param is_proved: whether the manifests of that key were proved with it.
-    :param newer: how many images will have been made after these.
-    """
-    if keep < 1:
-        raise JobInvalid(reason="imaging_keep must be at least 1, not %d" % keep)
-    verdicts = {}
-    newest_of_key = {manifest.key_id: manifest.image for manifest in images}
-    newer_and_proved = newer
-    for position, manifest in enumerate(reversed(images), newer):
-        proved = is_proved and manifest.key_id == openable_key
-        age = newer_and_proved if proved else position
-        newer_and_proved += proved
-        if age < keep:
-            verdicts[manifest.image] = "it is one of the newest %d" % keep
-        elif manifest.image in protected:
-            verdicts[manifest.image] = protected[manifest.image]
-        elif manifest.key_id not in ("", openable_key) and newest_of_key[manifest.key_id] == manifest.image:
-            verdicts[manifest.image] = "it is the last image of a key that this password does not open"
-        else:
-            verdicts[manifest.image] = ""
-    return verdicts
+        """What an image run says of it."""
+        said = ("dry_run", "deleted", "spared", "trashed_packs", "purged_packs", "freed_bytes", "warnings")
+        return {name: value for name, value in self._asdict().items() if name in said}
 
 
 def roll_over(
     storage: Storage,
     device: str,
-    keep: int,
+    wanted: Union[int, Policy],
     *,
     openable_key: Optional[str],
     key: Optional[MasterKey] = None,
@@ -103,6 +69,7 @@ def roll_over(
     An image is deleted manifest first: from that moment it does not exist, and what is left of it is swept later.
     A run that is at work meanwhile brings back what it needs.
 
+    :param wanted: the policy; a number is how many images of the default job remain.
     :param openable_key: the id of the key that the password opens.
     :param key: that key itself, where it is at hand: then an image that says it is of this key is believed when it is.
     """
@@ -110,40 +77,56 @@ def roll_over(
     unreadable: Dict[str, EngineError] = {}
     images = directory.images(unreadable, key)
     warnings = ["The image %s can't be read and is left alone: %s" % item for item in unreadable.items()]
-    verdicts = plan_deletions(images, keep, _protected(directory, images), openable_key, is_proved=key is not None)
-    report = _report(dry_run, verdicts, warnings)
+    policy = wanted if isinstance(wanted, Policy) else Policy({job_name.DEFAULT: wanted})
+    verdicts = judge(images, policy, _protected(directory, images), openable_key, is_proved=key is not None)
+    missing = [one for job in policy.keep for one in _missing_of(job, images, policy, key)]
+    named = [*sentences(missing), *orphan_sentences(images, policy)]
+    report = _report(dry_run, verdicts, warnings)._replace(missing=missing, named=named)
     if not dry_run:
         for image in list(report.deleted):
             reason = _why_protected(directory.records(image))  # it may have been pinned since the look at all of them
             if reason:
-                verdicts[image] = report.spared[image] = reason
+                report.spared[image] = reason
                 report.deleted.remove(image)
             else:
                 _delete_image(directory, image, warnings)
     if unreadable:
         return report  # what an unreadable image needs is not known: nothing is swept
-    remaining = [manifest for manifest in images if verdicts[manifest.image]]
+    remaining = [manifest for manifest in images if manifest.image not in report.deleted]
     proved = [manifest for manifest in remaining if key is not None and manifest.key_id == key.key_id]
     newest = max((manifest.sequence for manifest in proved or remaining), default=0)
     return _sweep(directory, remaining, newest, report, int(now()))
 
 
 def plan_after_next(
-    directory: DeviceDirectory, images: List[Manifest], keep: int, key: Optional[MasterKey]
+    directory: DeviceDirectory, images: List[Manifest], policy: Policy, key: Optional[MasterKey], coming: Manifest
 ) -> RolloverReport:
     """Say what the rollover after the next image would delete of ``images``, which were proved with ``key``, if there is one.
 
     What came free is not known before.
+
+    :param coming: the next image, as far as it is known.
     """
     key_id = key.key_id if key else None
-    verdicts = plan_deletions(images, keep, _protected(directory, images), key_id, is_proved=key is not None, newer=1)
-    return _report(True, verdicts, [])
+    coming = coming._replace(key_id=key_id or "")
+    verdicts = judge([*images, coming], policy, _protected(directory, images), key_id, is_proved=key is not None)
+    verdicts.pop(coming.image)
+    missing, named = to_be_named(images, coming, policy)
+    return _report(True, verdicts, [])._replace(missing=missing, named=named)
 
 
-def _report(dry_run: bool, verdicts: Dict[str, str], warnings: List[str]) -> RolloverReport:
-    deleted = [image for image, reason in verdicts.items() if not reason]
-    spared = {image: reason for image, reason in verdicts.items() if reason and not reason.startswith("it is one of")}
+def _report(dry_run: bool, verdicts: Dict[str, Verdict], warnings: List[str]) -> RolloverReport:
+    deleted = [image for image, verdict in verdicts.items() if verdict.goes]
+    spared = {image: verdict.reason for image, verdict in verdicts.items() if verdict.is_told}
     return RolloverReport(dry_run, deleted[::-1], spared, [], [], 0, warnings, list(verdicts)[::-1])
+
+
+def _missing_of(job: str, images: List[Manifest], policy: Policy, key: Optional[MasterKey]) -> List[Missing]:
+    """What the newest image of a job misses; with a key the newest is one that was proved, where there is one."""
+    made = [manifest for manifest in images if manifest.job == job]
+    proved = [manifest for manifest in made if key is not None and manifest.key_id == key.key_id]
+    newest = (proved or made)[-1:]
+    return find_missing(made, newest[0], policy.forget_disks) if newest else []
 
 
 def _protected(directory: DeviceDirectory, images: List[Manifest]) -> Dict[str, str]:

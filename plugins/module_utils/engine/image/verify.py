@@ -54,17 +54,19 @@ def verify_image(
     progress: Progress = lambda phase, done, total: None,
     record: bool = True,
     beside: bool = True,
+    job: Optional[str] = None,
 ) -> VerifyReport:
     """Verify ``image`` ("latest" or a name). A bad pack is taken out of use, so that the next run heals it.
 
     :param beside: whether the device's own key slots are hashed as well; the image does not need them.
+    :param job: of which job the newest is meant where ``image`` is ``latest``; None for any.
 
     :raises EngineError: when the image can't even be looked at (``ImageNotFound``, ``Password*``, storage failures).
     """
     if level not in LEVELS:
         raise JobInvalid(reason="the verify level %r is not one of %s" % (level, ", ".join(LEVELS)))
     directory = DeviceDirectory(storage, device)
-    manifest = directory.find_image(image)
+    manifest = directory.find_image(image, job)
     check = _Check(directory, manifest, progress, may_move=record)
     if level == "full":
         check.contents(password)

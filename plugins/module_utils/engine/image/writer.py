@@ -9,10 +9,8 @@ import contextlib
 import hashlib
 import os
 import time
-from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Set
+from typing import Any, Dict, FrozenSet, List, Optional, Set
 
-from ..disk.extents import ExtentSet
-from ..disk.source import BlockSource
 from ..errors import (
     EngineError,
     ImageDamaged,
@@ -22,81 +20,35 @@ from ..errors import (
     StoragePermissionDenied,
     StorageUnreachable,
 )
-from ..storage.contract import SendGate, Storage
+from ..storage.contract import Storage
 from ..storage.lease import Lease
 from . import documents, saved, sums
 from . import format as fmt
-from .access import Passwords, key_for_writing
+from .access import key_for_writing
+from .coming import coming_image
 from .directory import DeviceDirectory
 from .disk_writer import DiskWriter, Previous, PreviousFalse
 from .files import open_file, seal_file
 from .folder import FolderLost, ImageFolder, Overtaken
 from .heal import Healer
+from .image_job import DiskInput, ImageJob, ImageResult
 from .index import Root
 from .interrupted import Interrupted, bring_back_packs, fitting_runs, interrupted_runs, proved_packs
+from .keeping import to_be_named
 from .keys import MasterKey
 from .leftovers import learn_leftovers
 from .manifest import DiskEntry, Manifest, encode, packs_digest
 from .mending import mend, suspects
 from .needs import changes_since, needed_packs, usable_packs
 from .pack_stream import PackStream
-from .scrub import BUDGET_BYTES, scrub
+from .scrub import scrub
 from .segments import PackReader
 from .sequence import next_sequence
 from .slot_copies import copy_slots
 
+__all__ = ["DiskInput", "ImageJob", "ImageResult", "process_threads", "write_image"]
 _REPAIR_ROUNDS = 3
 _COMMIT_ROUNDS = 3
-
-
-class DiskInput(NamedTuple):
-    """A disk to be imaged: where its bytes come from and which of them are in use."""
-
-    source: BlockSource
-    used: ExtentSet
-    stable_id: str
-
-
-class ImageJob(NamedTuple):
-    """All that a run needs to know."""
-
-    device: str
-    timestamp: str
-    disks: List[DiskInput]
-    passwords: Passwords = Passwords()
-    snapshot: str = "offline"
-    device_information: Dict[str, Any] = {}
-    created: str = ""
-    warnings: List[str] = []
-    notes: List[str] = []  # lines for the job's log
-    compression_level: int = 1
-    workers: int = 2
-    gate: Optional[SendGate] = None
-    progress: Callable[[str, int, int, int], None] = lambda phase, done, total, stored: None
-    lease_ttl_seconds: float = 90.0
-    takes_lease: bool = True  # False for an account that may only create: it could never give one back
-    scrub_bytes: int = BUDGET_BYTES
-    sleep: Callable[[float], None] = time.sleep
-
-
-class ImageResult(NamedTuple):
-    """What a run did; sizes in bytes."""
-
-    image: str
-    sequence: int
-    in_use_bytes: int
-    stored_bytes: int
-    reused_bytes: int
-    new_packs: Dict[str, int]
-    seconds: float
-    warnings: List[str]
-    key: Optional[MasterKey]
-    healed_packs: List[str]
-    earlier: List[str]  # the complete images that were there before, oldest first
-
-    @property
-    def key_id(self) -> str:
-        return self.key.key_id if self.key else ""
 
 
 def write_image(storage: Storage, job: ImageJob) -> ImageResult:
@@ -136,6 +88,9 @@ class _Run:
         unreadable: Dict[str, Any] = {}
         self.images = directory.images(unreadable)
         self.warnings += ["The image %s can't be used: %s" % (name, error) for name, error in unreadable.items()]
+        coming = coming_image(job.device, job.job, [disk.coming for disk in job.disks])
+        self.missing, named = to_be_named(self.images, coming, job.policy)
+        self.warnings += named
         self.key: Optional[MasterKey] = key_for_writing(directory, self.images, job.passwords)
         self.key_id = self.key.key_id if self.key else ""
         self.sequence = next_sequence(directory, self.images, self.key, self.warnings)
@@ -331,6 +286,7 @@ class _Run:
                 disk.used.total_bytes,
                 files[fmt.index_name(number)],
                 len(contents[fmt.index_name(number)]),
+                disk.contents,
             )
             for number, disk in enumerate(self.job.disks)
         ]
@@ -356,6 +312,7 @@ class _Run:
             seconds=int(time.monotonic() - self.started),
             warnings_count=len(self.warnings),
             changes=changes_since(self.images[-1] if self.images else None, self.packs_before, set(packs)),
+            job=self.job.job,
         )
         self._publish(encode(manifest, self.key), files, packs, keeps_order=keeps_order)
         in_use = manifest.in_use_bytes
@@ -371,6 +328,7 @@ class _Run:
             self.key,
             [],
             [manifest.image for manifest in self.images],
+            self.missing,
         )
 
     def _heal(self, stream: PackStream) -> List[str]:
