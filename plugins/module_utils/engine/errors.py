@@ -180,6 +180,8 @@ class StorageError(EngineError):
     """Base of failures of a storage. ``retry`` says whether trying again may help (part of the storage contract)."""
 
     retry: ClassVar[bool] = False
+    # The server did answer, with a failure: it is asked a few times only, not until the time is over.
+    is_answer: ClassVar[bool] = False
 
 
 class StorageUrlInvalid(StorageError):
@@ -200,6 +202,7 @@ class StorageFailed(StorageError):
     message = "{operation} of {path} in the storage {storage} failed: {reason}."
     hint = "Check the storage, then run again; what was sent already counts."
     retry = True
+    is_answer = True
 
 
 class StorageFull(StorageError):
@@ -335,6 +338,162 @@ class StorageSpaceTooSmall(StorageError):
     code = "S130"
     message = "The storage {storage} has {free} free, but the first image of {device} takes at least {needed}."
     hint = "Make room there or name another storage; nothing was read from the device and nothing sent."
+
+
+class StorageAlgorithmsDiffer(StorageError):
+    code = "S150"
+    message = "The SFTP server {server} and this program have no {kind} in common: it offers {theirs}; this program has {ours}."
+    hint = (
+        "Allow one of this program's on the server (OpenSSH: KexAlgorithms, HostKeyAlgorithms, Ciphers, MACs, "
+        "PubkeyAcceptedAlgorithms), or update the server."
+    )
+
+
+class StorageSftpMissing(StorageError):
+    code = "S151"
+    message = "The SFTP server {storage} let {username} in, but SFTP did not start: {reason}."
+    hint = (
+        "Set 'Subsystem sftp internal-sftp' on the server, and a login shell that is not nologin or false unless that is so; "
+        "check with: sftp USER@SERVER."
+    )
+
+
+class StorageSftpDisturbed(StorageError):
+    code = "S152"
+    message = "The SFTP server {storage} let {username} in, but sent {reason} in the place of an SFTP answer."
+    hint = (
+        "Remove what the user's shell prints when it starts (.bashrc, .profile, a forced command), or set "
+        "'Subsystem sftp internal-sftp' on the server."
+    )
+
+
+class StoragePasswordExpired(StorageAccountBlocked):
+    code = "S153"
+    message = "The storage {storage} does not let {username} in before the password is changed: {reason}."
+    hint = (
+        "Change the password of this account on its server, set it as imaging_storage.password, and let it not expire."
+    )
+
+
+class StorageSessionCut(StorageError):
+    code = "S154"
+    message = "The SFTP server {storage} let {username} in and then gave no session{reason}."
+    hint = (
+        "Look into the server's log. With OpenSSH: every directory down to ChrootDirectory must belong to root and be writable "
+        "by nobody else; the home directory must be there."
+    )
+    retry = True
+    is_answer = True
+
+
+class StorageLoginCut(StorageError):
+    code = "S155"
+    message = "The SFTP server {storage} closed the connection during the login of {username}{reason}."
+    hint = (
+        "Look into the server's log: the account may be expired or locked, not permitted by PAM, or the server is going down "
+        "(/etc/nologin)."
+    )
+    retry = True
+    is_answer = True
+
+
+class StorageLoginAttemptsUsedUp(StorageError):
+    code = "S156"
+    message = "The SFTP server {storage} ended the login of {username} after too many failures; {tried} was tried."
+    hint = (
+        "Correct what is refused first, or give only the password or only the key; or raise MaxAuthTries on the server."
+    )
+
+
+class StorageSessionRefused(StorageError):
+    code = "S157"
+    message = "The SFTP server {storage} let {username} in, but refuses a session: {reason}."
+    hint = "Raise MaxSessions on the server to at least 1 (3 are used at once where it permits them)."
+
+
+class StorageLoginNeedsMore(StorageError):
+    code = "S158"
+    message = "The SFTP server {storage} wants more of {username} than imaging_storage has: {reason}."
+    hint = "Give both password and private_key where it wants both, or exempt this account from the second factor."
+
+
+class StorageHostCertificateRefused(StorageError):
+    code = "S159"
+    message = "The SFTP server {server} presented a host certificate that is not valid: {reason}."
+    hint = (
+        "Renew the certificate on the server for the name that imaging_storage.url has (ssh-keygen -s CA -h -n NAME)."
+    )
+
+
+class StorageAccountDisabled(StorageAccountBlocked):
+    code = "S160"
+    message = "The account {username} of the storage {storage} is disabled."
+    hint = "Have the account enabled by whoever runs the server."
+
+
+class StorageAccountExpired(StorageAccountBlocked):
+    code = "S161"
+    message = "The account {username} of the storage {storage} has expired or is closed: {reason}."
+    hint = "Have the account extended by whoever runs the server (usermod -e, Account Expires)."
+
+
+class StorageAccountLocked(StorageAccountBlocked):
+    code = "S162"
+    message = "The account {username} of the storage {storage} is locked after too many failed logins."
+    hint = "Correct the password first, then have the account unlocked: every try with the wrong one locks it again."
+
+
+class StorageLogonHours(StorageAccountBlocked):
+    code = "S163"
+    message = "The account {username} of the storage {storage} may not log in at this time of day."
+    hint = "Have the account's logon hours extended to when images are made, or run in those hours."
+
+
+class StorageWorkstationRefused(StorageAccountBlocked):
+    code = "S164"
+    message = "The account {username} of the storage {storage} may not log in from this machine."
+    hint = "Add this machine to the account's workstations (Log On To), or use an account without that restriction."
+
+
+class StorageNtlmBlocked(StorageLoginFailed):
+    code = "S165"
+    message = "The storage {storage} refused the login of {username}: it takes Kerberos only, and NTLM was tried."
+    hint = (
+        "Use Kerberos (no password, a ticket of this account, the server's full name), or permit NTLM for this server."
+    )
+
+
+class StorageLogonTypeRefused(StorageAccountBlocked):
+    code = "S166"
+    message = "The account {username} of the storage {storage} may not log in over the network."
+    hint = "Give the account the right 'Access this computer from the network' on the server."
+
+
+class StorageDialectRefused(StorageProtectionRefused):
+    code = "S167"
+    message = "The storage {storage} speaks no SMB 2 or 3: {reason}."
+    hint = "Enable SMB 2 or 3 on the server (Samba: server max protocol); SMB 1 is never used, it protects nothing."
+
+
+class StorageEncryptionMissing(StorageProtectionRefused):
+    code = "S168"
+    message = "The storage {storage} offers no encryption (SMB 0x{dialect:04X}), which imaging_storage.require_encryption demands."
+    hint = (
+        "Enable SMB 3 with encryption on the server (Samba: smb encrypt = desired), or set require_encryption to false."
+    )
+
+
+class StorageEncryptionDemanded(StorageProtectionRefused):
+    code = "S169"
+    message = "The storage {storage} refuses the {operation} of {username}; it may demand encryption, which SMB 2 does not have."
+    hint = "Let the server speak SMB 3 (Samba: server max protocol = SMB3), or permit unencrypted sessions; else check the account's rights."
+
+
+class StorageServerBusy(StorageError):
+    code = "S170"
+    message = "The server of the storage {storage} takes no more work now: {reason}."
+    hint = "Raise its limit of sessions or connections, or run fewer devices at once (imaging_parallel_per_storage)."
+    retry = True
 
 
 # ---------------------------------------------------------------------------------------------------------------------

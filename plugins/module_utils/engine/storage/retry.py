@@ -252,7 +252,7 @@ class _Patience:
         if not self.failures:
             self._since = self._storage.now()
         self.failures += 1
-        self._answers += isinstance(error, StorageFailed)
+        self._answers += error.is_answer
         if self._answers >= _TRIES_AFTER_ANSWERS:
             raise error
         longest = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2.0 ** min(self.failures, 10))

@@ -31,9 +31,10 @@ from .contract import (
     Storage,
     check_path,
 )
+from .sftp_address import describe, parse_url
 from .sftp_calls import SftpCalls, remote_name
 from .sftp_channels import Channels
-from .sftp_connect import SftpConnector, describe, parse_url
+from .sftp_connect import SftpConnector
 from .sftp_listing import entry_of, listed_entries
 from .sftp_packets import Attributes, PacketInvalid, Reply
 from .sftp_reading import read_opened

@@ -28,11 +28,14 @@ _DEFAULT_PIECE_BYTES = 32768  # what every server must take (draft, section 3)
 _MAX_PIECE_BYTES = 255 << 10
 _MAX_EXTENSIONS = 64
 _PATIENCE = 10
+_SHOWN_BYTES = 400
 _MAX_WAITING_BYTES = 128 << 20  # of answers that nobody has taken yet; sixteen readers ask for half of it at most
 
 
 class SessionLost(Exception):
     """The connection is gone, silent or speaks nonsense. Its text says which, without secrets."""
+
+    received = b""  # what came in the place of the first answer
 
 
 class SftpSession:
@@ -68,9 +71,16 @@ class SftpSession:
         return not self._lost
 
     def _start(self) -> None:
-        self._send(struct.pack(">IBI", 5, wire.INIT, 3))
-        data = self._guarded(self._read_packet)
-        reply = Reply(data[0], data, 1)
+        data = b""
+        try:
+            self._send(struct.pack(">IBI", 5, wire.INIT, 3))
+            data = self._guarded(self._read_packet)
+            self._take_version(Reply(data[0], data, 1))
+        except SessionLost as lost:
+            lost.received = data[:_SHOWN_BYTES] or bytes(self._buffer[:_SHOWN_BYTES])
+            raise
+
+    def _take_version(self, reply: Reply) -> None:
         try:
             if reply.kind != wire.VERSION or reply.number() < 3:
                 raise PacketInvalid("it does not speak SFTP version 3")
