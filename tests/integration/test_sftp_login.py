@@ -82,7 +82,7 @@ def test_another_host_key_is_refused_before_anything_is_sent(server: SftpServer,
         assert server.fingerprint in str(raised.value)
         assert (fingerprint_of(other) if given == line else given) in str(raised.value)
     assert "Accepted" not in (server.folder / "sshd.log").read_text(encoding="utf-8")
-    assert not server.root.exists()
+    assert not list(server.root.iterdir())
 
 
 def test_a_fingerprint_of_the_servers_other_key_is_found(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def opened(server: SambaServer, below: str) -> SmbStorage:
 def test_a_link_is_followed_and_the_rest_of_the_path_kept(server: SambaServer, target: Path, below: str) -> None:
     link(server, "line 3", "127.0.0.1\\real")
     inside = target / "/".join(below.split("\\")[1:])
+    inside.mkdir(parents=True, exist_ok=True)
     with opened(server, below) as storage:
         storage.make_directory("pc/packs")
         storage.put("pc/packs/file", [b"x"])
@@ -81,6 +82,7 @@ def test_a_target_that_is_gone_gives_way_to_the_next(server: SambaServer, target
 def test_links_that_lead_to_links_and_in_circles(server: SambaServer, target: Path) -> None:
     link(server, "first", "127.0.0.1\\images\\second")
     link(server, "second", "127.0.0.1\\real")
+    (target / "x").mkdir()
     with opened(server, "first\\x") as storage:
         storage.put("file", [b"x"])
     assert (target / "x" / "file").read_bytes() == b"x"
@@ -92,6 +94,7 @@ def test_links_that_lead_to_links_and_in_circles(server: SambaServer, target: Pa
 
 
 def test_paths_of_a_name_space_that_are_no_links_are_where_they_are(server: SambaServer) -> None:
+    (server.root / "plain" / "folder").mkdir(parents=True)
     with opened(server, "plain\\folder") as storage:
         storage.put("file", [b"x"])
     assert (server.root / "plain" / "folder" / "file").read_bytes() == b"x"

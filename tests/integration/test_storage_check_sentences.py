@@ -39,14 +39,17 @@ def told(settings: Dict[str, Any], **more: Any) -> str:
 
 SFTP: Dict[str, Any] = {
     "port": ({"url": "sftp://127.0.0.1:1/x"}, "S101 ", "Connection refused"),
-    "server": ({"url": "sftp://no-such-host.invalid/x"}, "S101 ", "can't be reached"),
+    "server": ({"url": "sftp://no-such-host.invalid/x"}, "S122 ", "There is no server no-such-host.invalid"),
     "user": ({"username": "nobody9"}, "S111 ", "refused the login of nobody9: the key was not accepted"),
     "key file": ({"private_key_file": "/nonexistent"}, "S112 ", "private_key_file of imaging_storage can't be used"),
     "no key": ({"private_key_file": None}, "S112 ", "neither a password nor a private key"),
     "another host key": ({"host_key": "SHA256:" + "A" * 43}, "S110 ", "but imaging_storage expects"),
     "no host key": ({"host_key": None}, "S109 ", "which nothing here says is right"),
     "a file": ({"url": "sftp://127.0.0.1:%d/etc/hostname"}, "S100 ", "it is not a directory"),
-    "nothing above": ({"url": "sftp://127.0.0.1:%d/nonexistent/x/y"}, "S100 ", "the directory above it must exist"),
+    "nothing": ({"url": "sftp://127.0.0.1:%d/nonexistent/x"}, "S113 ", "/nonexistent/x is not there"),
+    "the home directory": ({"url": "sftp://127.0.0.1:%d/~/nonexistent"}, "S113 ", "/~/nonexistent is not there"),
+    "an empty query": ({"url": "sftp://127.0.0.1:%d/x?"}, "S100 ", "%3F"),
+    "an empty fragment": ({"url": "sftp://127.0.0.1:%d/x#"}, "S100 ", "%23"),
 }
 
 
@@ -70,7 +73,12 @@ SMB: Dict[str, Any] = {
     "no password": ({"password": ""}, "S111 ", "no password is given, and Kerberos"),
     "only a server": ({"url": "\\\\127.0.0.1"}, "S100 ", "it is not of the form \\\\server\\share\\path"),
     "a name": ({"url": "\\\\127.0.0.1\\images\\a:b"}, "S100 ", "a:b in it: it holds a character"),
-    "slashes": ({"url": "//127.0.0.1/images"}, "S100 ", "a share is written with backslashes"),
+    "nothing": ({"url": "\\\\127.0.0.1\\images\\nothing"}, "S113 ", "\\images\\nothing is not there"),
+    "a port": ({"url": "\\\\127.0.0.1:445\\images"}, "S100 ", "imaging_storage.port"),
+    "IPv6": ({"url": "\\\\::1\\images"}, "S100 ", "in brackets: [::1]"),
+    "slashes": ({"url": "//127.0.0.1/images"}, "S100 ", "with backslashes: \\\\127.0.0.1\\images"),
+    "a URL": ({"url": "smb://127.0.0.1/images"}, "S100 ", "with backslashes: \\\\127.0.0.1\\images"),
+    "one backslash": ({"url": "\\127.0.0.1\\images"}, "S100 ", "two backslashes: \\\\127.0.0.1\\images"),
 }
 
 
@@ -89,17 +97,18 @@ def test_another_server_answers(ssh: SftpServer, share: SambaServer) -> None:
 def test_a_share_that_may_only_be_read(tmp_path: Path) -> None:
     with samba(tmp_path, share_options={"read only": "yes"}) as server:
         assert told(server.settings) == (
-            "S104 The storage \\\\127.0.0.1\\images\\plant does not permit making of the directory."
+            "S104 The storage \\\\127.0.0.1\\images\\plant does not permit making the directory of pc."
         )
 
 
 def test_file_systems_that_are_full_or_read_only(ssh: SftpServer, tmp_path: Path) -> None:
     with full_disk(tmp_path / "disk", 1 << 20) as disk:
         url = "sftp://127.0.0.1:%d%s/images" % (ssh.port, disk)
+        (disk / "images").mkdir()
         (disk / "filler").write_bytes(bytes((1 << 20) - 8192))
         assert told(ssh.settings(url=url)).startswith("S103 ")
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-        assert told(ssh.settings(url=url + "-new")).startswith("S104 ")
+        assert told(ssh.settings(url=url)).startswith("S104 ")
 
 
 @pytest.mark.parametrize(

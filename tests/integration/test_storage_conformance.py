@@ -20,14 +20,17 @@ from engine.errors import (
     StoragePathInvalid,
 )
 from engine.storage.contract import PARTIAL_SUFFIX, READ_SIZE_BYTES, Entry, EntryKind, Storage
-from support.storage_factories import FACTORIES, Open
+from support.storage_factories import FACTORIES, LONG_FACTORIES, Open
 
 MIB = 1 << 20
 
 
-@pytest.fixture(params=sorted(FACTORIES))
+KINDS = [*sorted(FACTORIES), *(pytest.param(name, marks=pytest.mark.long) for name in sorted(LONG_FACTORIES))]
+
+
+@pytest.fixture(params=KINDS)
 def opener(request: Any, tmp_path: Path) -> Iterator[Open]:
-    with FACTORIES[request.param](tmp_path) as opener:
+    with {**FACTORIES, **LONG_FACTORIES}[request.param](tmp_path) as opener:
         yield opener
 
 
@@ -40,8 +43,8 @@ def names(storage: Storage, path: str = "") -> List[str]:
     return sorted(entry.name for entry in storage.list(path))
 
 
-def test_who_only_reads_leaves_no_trace_and_the_root_is_made_for_what_is_written(opener: Open, tmp_path: Path) -> None:
-    """Check mode, a verify and a restore with a mistyped path make no directory on a server."""
+def test_who_only_reads_leaves_no_trace(opener: Open, tmp_path: Path) -> None:
+    """Check mode, a verify and a restore with a mistyped device make no directory on a server."""
 
     def there() -> List[Path]:
         return sorted(path for place in ("images", "root") for path in (tmp_path / place).glob("**"))
@@ -66,7 +69,7 @@ def test_who_only_reads_leaves_no_trace_and_the_root_is_made_for_what_is_written
         assert storage.get("file") == b"content"
 
 
-def test_a_directory_is_made_together_with_the_root(opener: Open) -> None:
+def test_a_directory_is_made_with_those_above_it(opener: Open) -> None:
     with opener() as storage:
         storage.make_directory("pc/packs")
         storage.put("pc/packs/one", [b"1"])

@@ -85,6 +85,8 @@ class Chaos:
         self.runs = runs
         self.limit_seconds = limit_seconds
         self.below = "chaos-%d" % seed
+        (server.root / self.below).mkdir(exist_ok=True)
+        (server.root / self.below).chmod(0o777)
         self.disk = SmallDisk(40, seed)
         self.expected: Dict[str, bytes] = {}
         self.now = time.time()

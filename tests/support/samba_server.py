@@ -73,12 +73,19 @@ class SambaServer:
         for name in ("private", "lock", "state", "cache", "pid", "ncalrpc", "root"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         self._open_to_all(folder / "root")
+        self.make_below()
         self.config = folder / "smb.conf"
         self.user_map = folder / "users.map"
         self.user_map.touch()
         self.write_config()
         for user in (USER, OTHER_USER):
             self.set_password(user, PASSWORD)
+
+    def make_below(self) -> None:
+        """The directory of the share that is the storage: nobody but its owner makes it."""
+        inside = self.root.joinpath(*self.below.split("\\")) if self.below else self.root
+        inside.mkdir(parents=True, exist_ok=True)
+        self._open_to_all(inside)
 
     @staticmethod
     def _open_to_all(path: Path) -> None:

@@ -38,7 +38,7 @@ class SftpServer:
         self.root = folder / "images"
         self.prefix: List[str] = []  # what sshd is started with, to be elsewhere
         self.port = free_port()
-        folder.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(parents=True, exist_ok=True)
         self.host_key = make_key(folder / "host_key")
         self.key = make_key(folder / "user_key")
         shutil.copy(folder / "user_key.pub", folder / "authorized_keys")

@@ -101,3 +101,9 @@ FACTORIES: Dict[str, Factory] = {
     "smb_odd_path": smb(share=ODD_SHARE, below="Sicherung größe 2\\ab cd"),
     "smb_with_retries": smb_with_retries,
 }
+
+# Every version of SMB 2 and 3 that Samba speaks; ``smb_2`` above and ``smb`` (3.1.1) stand for all in the short run.
+DIALECTS = {"SMB2_02": 0x0202, "SMB2_10": 0x0210, "SMB3_00": 0x0300, "SMB3_02": 0x0302, "SMB3_11": 0x0311}
+LONG_FACTORIES: Dict[str, Factory] = {
+    "smb_at_%s" % name.lower(): smb(options={"server max protocol": name}) for name in DIALECTS if name != "SMB2_10"
+}

@@ -280,7 +280,10 @@ class LeaseLost(StorageError):
 class StorageDirectoryMissing(StorageError):
     code = "S113"
     message = "The storage {storage} is not there."
-    hint = "Make the directory, or mount what belongs there: images are not put into a directory that nobody made."
+    hint = (
+        "Correct imaging_storage.url, make the directory, or mount what belongs there: images are not put into a directory "
+        "that nobody made."
+    )
 
 
 class StorageServerNotFound(StorageError):
@@ -475,22 +478,14 @@ class StorageDialectRefused(StorageProtectionRefused):
     hint = "Enable SMB 2 or 3 on the server (Samba: server max protocol); SMB 1 is never used, it protects nothing."
 
 
-class StorageEncryptionMissing(StorageProtectionRefused):
+class StorageHostRefused(StorageError):
     code = "S168"
-    message = "The storage {storage} offers no encryption (SMB 0x{dialect:04X}), which imaging_storage.require_encryption demands."
-    hint = (
-        "Enable SMB 3 with encryption on the server (Samba: smb encrypt = desired), or set require_encryption to false."
-    )
-
-
-class StorageEncryptionDemanded(StorageProtectionRefused):
-    code = "S169"
-    message = "The storage {storage} refuses the {operation} of {username}; it may demand encryption, which SMB 2 does not have."
-    hint = "Let the server speak SMB 3 (Samba: server max protocol = SMB3), or permit unencrypted sessions; else check the account's rights."
+    message = "The server of the storage {storage} takes no connections from this machine."
+    hint = "Permit this machine's address on the server (Samba: hosts allow, hosts deny)."
 
 
 class StorageServerBusy(StorageError):
-    code = "S170"
+    code = "S169"
     message = "The server of the storage {storage} takes no more work now: {reason}."
     hint = "Raise its limit of sessions or connections, or run fewer devices at once (imaging_parallel_per_storage)."
     retry = True

@@ -207,7 +207,20 @@ def test_every_status_is_a_sentence() -> None:
             lambda status: from_share(place, status),
         )
     }
-    assert codes == {"S102", "S103", "S104", "S105", "S106", "S111", "S123", "S124", "S127", "S128"}
+    assert codes == {
+        "S102",
+        "S103",
+        "S104",
+        "S105",
+        "S106",
+        "S111",
+        "S123",
+        "S127",
+        "S128",
+        "S153",
+        "S161",
+        "S162",
+    }
     assert from_status(place, "reading", "x" * 300, 0xC0000033).code == "S127"
 
 

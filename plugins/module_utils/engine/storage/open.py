@@ -14,6 +14,7 @@ from .directory import DirectoryStorage
 from .retry import RetryingStorage
 from .sftp import SftpStorage
 from .smb import SmbStorage
+from .smb_unc import parse_unc
 from .url import check_url
 
 _TIME_LIMIT_SECONDS = 3600
@@ -40,16 +41,28 @@ def open_storage(
         return RetryingStorage(SftpStorage(settings, warn), _limit_seconds(settings), cancelled)
     if url.startswith("\\\\"):
         return RetryingStorage(SmbStorage(settings), _limit_seconds(settings), cancelled)
-    if url.startswith("//"):
-        raise StorageUrlInvalid(url=url, reason="a share is written with backslashes: \\\\server\\share\\path")
+    if url.startswith("//") or scheme in ("smb", "cifs"):
+        share = "\\\\" + url.split("//", 1)[1].strip("/").replace("/", "\\")
+        raise StorageUrlInvalid(url=url, reason="a share is written with backslashes: %s" % _example(share))
     if scheme:
         raise StorageUrlInvalid(url=url, reason="this version has no storage of the kind %s" % scheme)
+    if url.startswith("\\"):
+        raise StorageUrlInvalid(url=url, reason="a share begins with two backslashes: %s" % _example("\\" + url))
     if not os.path.isabs(url):
         raise StorageUrlInvalid(url=url or "(nothing)", reason="it is no absolute path of a directory")
     if not os.path.lexists(url):
         # A mistyped path, or a disk that is not mounted: making it would fill the disk that the system is on.
         raise StorageDirectoryMissing(storage=url)
     return DirectoryStorage(url)
+
+
+def _example(share: str) -> str:
+    """What may be meant, where it is one."""
+    try:
+        parse_unc(share)
+    except StorageUrlInvalid:
+        return "\\\\server\\share\\path"
+    return share
 
 
 def _limit_seconds(settings: Mapping[str, Any]) -> float:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NoReturn, Optional, Tuple
 
 from ..errors import (
+    StorageDirectoryMissing,
     StorageError,
     StorageExists,
     StorageFailed,
@@ -22,9 +23,9 @@ from ..errors import (
 )
 from . import sftp_packets as wire
 from .contract import (
-    NOTHING_ABOVE,
     PARALLEL_ROUND_TRIPS,
     PARTIAL_SUFFIX,
+    ROOT_GONE,
     Entry,
     SendGate,
     Space,
@@ -73,13 +74,13 @@ class SftpStorage(Storage):
         self._channels = Channels(self._connector, self.description, self._root)
         self._debris: List[str] = []
         self._only_copies: Dict[str, str] = {}  # by the name that each was to get
-        self._has_root = False
+        self._had_root = False
         self._is_closed = False
 
     # -- files --------------------------------------------------------------------------------------------------------
 
     def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
-        with self._channels.busy(self._calls_to_write()) as calls:
+        with self._channels.busy(self._calls()) as calls:
             return self._put(calls, path, data, replace, gate)
 
     def _put(self, calls: SftpCalls, path: str, data: Iterable[bytes], replace: bool, gate: Optional[SendGate]) -> int:
@@ -264,9 +265,6 @@ class SftpStorage(Storage):
         except StorageError:
             calls.close_opened(reply)
             raise
-        if not path and not self._has_root and there[-1] is None:
-            calls.close_opened(reply)  # somebody may just have made it
-            return []
         handle = calls.handle(reply, "listing", path)
         try:
             return listed_entries(calls, self.description, handle, path)
@@ -290,7 +288,7 @@ class SftpStorage(Storage):
 
     def make_directory(self, path: str, *, exclusive: bool = False) -> None:
         self._remote(path)
-        calls = self._calls_to_write()
+        calls = self._calls()
         if exclusive:
             self._make_exclusive(calls, path)
             return
@@ -356,7 +354,7 @@ class SftpStorage(Storage):
                 self._current = None
                 calls = SftpCalls(self._connector.connect(), self.description, self._root)
                 try:
-                    self._has_root = self._find_root(calls)
+                    self._find_root(calls)
                 except BaseException:
                     calls.session.close()
                     raise
@@ -364,27 +362,22 @@ class SftpStorage(Storage):
                 self.server_key = self._connector.server_key
             return self._current
 
-    def _find_root(self, calls: SftpCalls) -> bool:
-        """Whether the root is there. It may be reached over links: it is the user's word, not the server's."""
+    def _find_root(self, calls: SftpCalls) -> None:
+        """The root must be there. It may be reached over links: it is the user's word, not the server's.
+
+        :raises StorageDirectoryMissing: when it is not; one that was there before may come back.
+        """
         reply = calls.call(wire.STAT, remote_name(self._root))
         if reply.kind == wire.ATTRS:
             if not calls.parsed(reply.attributes).is_directory:
                 raise StorageUrlInvalid(url=self.description, reason="it is not a directory")
-            return True
+            self._had_root = True
+            return
         if calls.status(reply)[0] not in (wire.NO_SUCH_FILE, wire.NO_SUCH_PATH):
             calls.done(reply, "opening", self._root)
-        return False
-
-    def _calls_to_write(self) -> SftpCalls:
-        """The root is made for what is written into it: who only reads, or only asks what would be done, leaves no trace."""
-        calls = self._calls()
-        if not self._has_root:
-            try:
-                self._make(calls, self._root, "the directory")
-            except StorageNotFound:
-                raise StorageUrlInvalid(url=self.description, reason=NOTHING_ABOVE) from None
-            self._has_root = True
-        return calls
+        if self._had_root:
+            raise StorageUnreachable(storage=self.description, reason=ROOT_GONE)
+        raise StorageDirectoryMissing(storage=self.description)
 
     # -- names --------------------------------------------------------------------------------------------------------
 

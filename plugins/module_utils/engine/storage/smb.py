@@ -11,9 +11,26 @@ import threading
 import time
 from typing import Any, Iterable, Iterator, List, Mapping, NoReturn, Optional, Tuple
 
-from ..errors import StorageExists, StorageFailed, StorageNotFound, StorageUnreachable
+from ..errors import (
+    StorageDirectoryMissing,
+    StorageExists,
+    StorageFailed,
+    StorageNotFound,
+    StorageUnreachable,
+    StorageUrlInvalid,
+)
 from . import smb_link as link_of
-from .contract import PARALLEL_ROUND_TRIPS, PARTIAL_SUFFIX, Entry, EntryKind, SendGate, Space, Storage, check_path
+from .contract import (
+    PARALLEL_ROUND_TRIPS,
+    PARTIAL_SUFFIX,
+    ROOT_GONE,
+    Entry,
+    EntryKind,
+    SendGate,
+    Space,
+    Storage,
+    check_path,
+)
 from .smb_errors import (
     ABSENT,
     ACCESS_DENIED,
@@ -27,8 +44,9 @@ from .smb_errors import (
     from_status,
 )
 from .smb_link import Handle, LinkLost, Opening, Refused, SmbLink
-from .smb_login import SmbConnector, parse_unc
+from .smb_login import SmbConnector
 from .smb_transfer import pull, push
+from .smb_unc import parse_unc
 from .turns import Turns
 
 _TIMEOUT_SECONDS = 60.0
@@ -56,7 +74,7 @@ class SmbStorage(Storage):
         self._lock = threading.Lock()
         self._turns = Turns(self._lock)
         self._link: Optional[SmbLink] = None
-        self._has_root = False
+        self._had_root = False
         self._debris: List[str] = []
         self._closed = False
 
@@ -76,18 +94,19 @@ class SmbStorage(Storage):
             return self._link
 
     def _look_for_root(self, link: SmbLink) -> None:
-        if not self._has_root:
-            with self._errors("opening", ""):
-                self._has_root = not link.root or self._is_there(link, link.root, link_of.ONLY_DIRECTORY)
-
-    def _connected_to_write(self) -> SmbLink:
-        """The root is made for what is written into it: who only reads, or only asks what would be done, leaves no trace."""
-        link = self._connected()
-        if not self._has_root:
-            with self._errors("making", ""):
-                _make_tree(link, link.root)
-            self._has_root = True
-        return link
+        """:raises StorageDirectoryMissing: when the root is not there; one that was there before may come back."""
+        with self._errors("opening", ""):
+            try:
+                is_there = not link.root or self._is_there(link, link.root, link_of.ONLY_DIRECTORY)
+            except Refused as refused:
+                if refused.status != NOT_A_DIRECTORY:
+                    raise
+                raise StorageUrlInvalid(url=self.description, reason="it is not a directory") from None
+        if not is_there and self._had_root:
+            raise StorageUnreachable(storage=self.description, reason=ROOT_GONE)
+        if not is_there:
+            raise StorageDirectoryMissing(storage=self.description)
+        self._had_root = True
 
     @contextlib.contextmanager
     def _errors(self, operation: str, path: str) -> Iterator[None]:
@@ -122,7 +141,7 @@ class SmbStorage(Storage):
     def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
         target = self._local(path)
         with self._errors("writing", path):
-            link = self._connected_to_write()
+            link = self._connected()
             self._sweep(link)
             temporary = "%s.%s%s" % (target, secrets.token_hex(4), PARTIAL_SUFFIX)
             is_there, handle = self._looked_and_made(link, target, temporary, replace)
@@ -254,9 +273,6 @@ class SmbStorage(Storage):
 
     def list(self, path: str) -> List[Entry]:
         with self._errors("listing", path):
-            link = self._connected()
-            if not path and not self._has_root and not self._is_there(link, link.root):
-                return []
             with self._opened(path, link_of.READ, options=link_of.ONLY_DIRECTORY) as (link, handle):
                 if handle.kind is not EntryKind.DIRECTORY:
                     self._absent(path)
@@ -299,7 +315,7 @@ class SmbStorage(Storage):
     def make_directory(self, path: str, *, exclusive: bool = False) -> None:
         target = self._local(path)
         with self._errors("making the directory", path):
-            link = self._connected_to_write()
+            link = self._connected()
             try:
                 if exclusive:
                     link.let_go(link.open(target, 0, link_of.CREATE, link_of.ONLY_DIRECTORY))
@@ -320,27 +336,11 @@ class SmbStorage(Storage):
     def space(self) -> Optional[Space]:
         with self._errors("asking for the space", ""):
             link = self._connected()
-            handle = self._nearest(link)
-            if handle is None:
-                return None
+            handle = link.open(link.root, link_of.READ)
             try:
                 return link.space(handle)
             finally:
                 link.let_go(handle)
-
-    def _nearest(self, link: SmbLink) -> Optional[Handle]:
-        """Open the root, or the directory above it that is there: on what it lies the root will lie. None where that may
-        not be opened."""
-        place = link.root
-        while True:
-            try:
-                return link.open(place, link_of.READ)
-            except Refused as refused:
-                if refused.status == ACCESS_DENIED and place != link.root:
-                    return None
-                if refused.status not in ABSENT or not place:
-                    raise
-            place = place.rpartition("\\")[0]
 
     def close(self) -> None:
         with self._lock:

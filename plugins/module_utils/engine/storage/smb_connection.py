@@ -143,11 +143,12 @@ def _guarded_class() -> Any:
             session = self.session_table.get(session_id)
             status, command = header["status"].get_value(), header["command"].get_value()
             if not force and session is not None and status != PENDING and command != _SESSION_SETUP:
-                if status in LINK_GONE:
+                is_signed = bool(int(header["flags"].get_value()) & _SIGNED)
+                if status in LINK_GONE and not is_signed:
                     raise ConnectionError("the session has ended")  # who has forgotten a session can't sign for it
                 if session.encrypt_data:
                     raise AnswerUnprotected("an answer of an encrypted session came in the clear")
-                if not int(header["flags"].get_value()) & _SIGNED:
+                if not is_signed:
                     raise AnswerUnprotected("an answer of a signed session came without a signature")
             super().verify_signature(header, session_id, force)
 

@@ -5,20 +5,29 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Dict, NamedTuple, Tuple, Type
 
 from ..errors import (
     StorageAccountBlocked,
+    StorageAccountDisabled,
+    StorageAccountExpired,
+    StorageAccountLocked,
     StorageError,
     StorageExists,
     StorageFailed,
     StorageFull,
     StorageLoginFailed,
+    StorageLogonHours,
+    StorageLogonTypeRefused,
     StorageNotFound,
+    StorageNtlmBlocked,
+    StoragePasswordExpired,
     StoragePathTooLong,
     StoragePermissionDenied,
     StorageQuotaReached,
+    StorageServerBusy,
     StorageShareNotFound,
+    StorageWorkstationRefused,
 )
 
 ACCESS_DENIED = 0xC0000022
@@ -44,17 +53,36 @@ _TOO_LONG = frozenset([0xC0000106, 0xC0000095])
 _NAME_INVALID = frozenset([0xC0000033, 0xC000003B, 0xC0000039])
 _ON_A_LINK = frozenset([0x8000002D, 0xC0000280, 0xC000050B])
 _WRONG_LOGIN = frozenset([0xC000006D, 0xC000006A, 0xC0000064])
-_NTLM_BLOCKED = 0xC0000418
-_BLOCKED = {
-    0xC000006E: "the account is restricted, for instance to passwords that are not empty",
-    0xC000006F: "the account may not log in at this time of day",
-    0xC0000070: "the account may not log in from this host",
-    0xC0000071: "its password has expired",
-    0xC0000072: "the account is disabled",
-    0xC0000193: "the account has expired",
-    0xC0000224: "its password must be changed first",
-    0xC0000234: "the account is locked after too many failures",
-    0xC000015B: "the account may not log in over the network",
+_TROUBLE_AT_LOGIN = {
+    0xC0000133: "the clocks of this machine and of the domain controller differ too much",
+    0xC000018A: "the server has no secret to speak to its domain with",
+    0xC000018B: "the domain does not know the server",
+    0xC000018C: "the trust between the server's domain and the user's is broken",
+    0xC000018D: "the trust between the server and its domain is broken",
+}
+_BLOCKED: Dict[int, Tuple[Type[StorageError], str]] = {
+    0xC000006E: (StorageAccountBlocked, "the account is restricted, for instance to passwords that are not empty"),
+    0xC000006F: (StorageLogonHours, "this time of day"),
+    0xC0000070: (StorageWorkstationRefused, "this host"),
+    0xC0000071: (StoragePasswordExpired, "it has expired"),
+    0xC0000072: (StorageAccountDisabled, "it is disabled"),
+    0xC000015B: (StorageLogonTypeRefused, "not over the network"),
+    0xC0000193: (StorageAccountExpired, "its end date is over"),
+    0xC0000224: (StoragePasswordExpired, "it must be changed at the first login"),
+    0xC0000234: (StorageAccountLocked, "too many failures"),
+    0xC0000413: (StorageAccountBlocked, "selective authentication of its domain does not permit it on this server"),
+    0xC0000418: (StorageNtlmBlocked, "NTLM is blocked"),
+}
+# What ends by itself.
+_BUSY = {
+    0xC000005E: "no domain controller answers it",
+    0xC000009A: "it is short of memory, or the share has as many connections as it may",
+    0xC00000BF: "its network is busy",
+    0xC00000CE: "it has as many sessions as it may",
+    0xC00000D0: "it takes no more connections",
+    0xC0000205: "it is short of memory",
+    0xC0000246: "it has as many connections as it may",
+    0xC0000466: "it is unavailable",
 }
 _WORDS = {
     0xC0000101: "the directory is not empty",
@@ -108,11 +136,13 @@ def from_login(place: Place, status: int) -> StorageError:
     if status in _WRONG_LOGIN:
         reason = "user name or password is wrong"
         return StorageLoginFailed(storage=place.storage, username=place.username, reason=reason)
-    if status == _NTLM_BLOCKED:
-        reason = "the server takes Kerberos only, which did not work with this user name and password"
-        return StorageLoginFailed(storage=place.storage, username=place.username, reason=reason)
+    if status in _TROUBLE_AT_LOGIN:
+        return StorageLoginFailed(storage=place.storage, username=place.username, reason=_TROUBLE_AT_LOGIN[status])
     if status in _BLOCKED:
-        return StorageAccountBlocked(storage=place.storage, username=place.username, reason=_BLOCKED[status])
+        kind, why = _BLOCKED[status]
+        return kind(storage=place.storage, username=place.username, reason=why)
+    if status in _BUSY:
+        return StorageServerBusy(storage=place.storage, reason=_BUSY[status])
     if status in _DENIED:
         reason = "the server does not let this user in, or demands an encryption that was not agreed on"
         return StorageLoginFailed(storage=place.storage, username=place.username, reason=reason)
@@ -123,6 +153,8 @@ def from_share(place: Place, status: int) -> StorageError:
     """Return the error for the answer to connecting to the share."""
     if status == BAD_NETWORK_NAME:
         return StorageShareNotFound(server=place.server, share=place.share)
+    if status in _BUSY:
+        return StorageServerBusy(storage=place.storage, reason=_BUSY[status])
     return from_status(place, "opening", "the share " + place.share, status)
 
 

@@ -7,63 +7,33 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import Any, List, Mapping, NamedTuple, Tuple
+from typing import Any, List, Mapping, Tuple
 
 from .._libraries import smbprotocol
 from ..errors import (
     StorageCredentialInvalid,
+    StorageDialectRefused,
     StorageFailed,
     StorageGuestRefused,
+    StorageHostRefused,
     StorageLoginFailed,
-    StoragePathInvalid,
     StorageProtectionRefused,
     StorageServerNotFound,
     StorageShareNotFound,
     StorageUnreachable,
-    StorageUrlInvalid,
 )
 from . import smb_dfs
-from .contract import check_name
 from .smb_connection import AnswerUnprotected, RequestTimedOut, open_connection
 from .smb_errors import ACCESS_DENIED, Place, from_login, from_share
 from .smb_link import SmbLink
+from .smb_one import speaks_smb_1
+from .smb_transport import SessionRefused
+from .smb_unc import UncPath, parse_unc
 
 _PORT = 445
 _SMB_3 = 0x0300
 _MOST_HOPS = 4
 _MAX_WORDS = 200
-_MAX_SHARE_LENGTH = 80  # [MS-SRVS 2.2.4.23]: what Windows lets a share be called
-
-
-class UncPath(NamedTuple):
-    """``\\\\server\\share\\path``; ``names`` is the path's."""
-
-    server: str
-    share: str
-    names: Tuple[str, ...]
-
-
-def parse_unc(url: str) -> UncPath:
-    """Split ``\\\\server\\share\\path``.
-
-    :raises StorageUrlInvalid: when it is not of that form, or a name in it is one that a share can't hold.
-    """
-    parts = url[2:].rstrip("\\").split("\\")
-    reason = ""
-    if not url.startswith("\\\\") or len(parts) < 2 or not all(parts):
-        reason = "it is not of the form \\\\server\\share\\path"
-    elif parts[0] in ("?", ".") or any(character in '/@:*?"<>| ' for character in parts[0].strip("[]")):
-        reason = "%s is no server's name" % parts[0]
-    elif len(parts[1]) > _MAX_SHARE_LENGTH or parts[1].lower() in ("ipc$", "pipe"):
-        reason = "%s is not a share for files" % parts[1][:80]
-    if reason:
-        raise StorageUrlInvalid(url=url, reason=reason)
-    for name in parts[1:]:
-        try:
-            check_name(name)
-        except StoragePathInvalid as error:
-            raise StorageUrlInvalid(url=url, reason="%s in it: %s" % (name[:80], error.fields["reason"])) from None
-    return UncPath(parts[0], parts[1], tuple(parts[2:]))
 
 
 def _principal(username: str) -> str:
@@ -114,7 +84,7 @@ class SmbConnector:
         return self._reach(self._unc, _MOST_HOPS)
 
     def _reach(self, unc: UncPath, hops_left: int) -> SmbLink:
-        connection = self._connect(unc.server)
+        connection = self._connect(unc.host)
         try:
             self._check_protection(connection)
             session = self._log_in(connection)
@@ -177,12 +147,16 @@ class SmbConnector:
             reason = error.strerror or str(error) or "no answer"
             raise StorageUnreachable(storage=place.storage, reason=reason) from None
         except self._refusal() as error:
-            reason = "it offers no SMB 2 or 3 (status 0x%08X)" % error.status
-            raise StorageProtectionRefused(storage=place.storage, reason=reason) from None
+            reason = "no version was agreed on (status 0x%08X)" % error.status
+            raise StorageDialectRefused(storage=place.storage, reason=reason) from None
         except RequestTimedOut as error:
             raise StorageUnreachable(storage=place.storage, reason=str(error)) from None
+        except SessionRefused:
+            raise StorageHostRefused(storage=place.storage) from None
         except smbprotocol("exceptions").SMBConnectionClosed:
-            reason = "it closed the connection before a version of SMB was agreed on (SMB 1 alone is not enough)"
+            if speaks_smb_1(host, self._port):
+                raise StorageDialectRefused(storage=place.storage, reason="it speaks SMB 1 (NT1) only") from None
+            reason = "it closed the connection before a version of SMB was agreed on"
             raise StorageUnreachable(storage=place.storage, reason=reason) from None
         except Exception as error:  # whatever an answer that is not SMB makes the library raise
             reason = "what answers there does not speak SMB 2 or 3 (%s)" % (str(error)[:100] or type(error).__name__)

@@ -17,6 +17,11 @@ from .pace import Line, Pace, TooSlow
 # Direct TCP gives a packet 24 bits of length [MS-SMB2 2.1].
 _MAX_PACKET_BYTES = (1 << 24) - 1
 _CONNECT_SECONDS = 20.0
+_SESSION_REFUSED = 0x83
+
+
+class SessionRefused(Exception):
+    """The server takes no sessions from this host [RFC 1002, 4.3.4]: how Samba says that ``hosts allow`` forbids it."""
 
 
 class SmbTransport:
@@ -92,6 +97,9 @@ class SmbTransport:
         if not head:
             return self._ended()
         length = struct.unpack(">L", head)[0]
+        if head[0] == _SESSION_REFUSED:
+            self._ended()
+            raise SessionRefused("the server refuses sessions from this host")
         if length > _MAX_PACKET_BYTES:
             self._ended()
             raise ConnectionError("what answers there does not speak SMB: it announces a packet of %d bytes" % length)
