@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, NamedTuple, Tuple, Type
+from typing import Callable, Dict, NamedTuple
 
 from ..errors import (
     StorageAccountBlocked,
@@ -60,18 +60,22 @@ _TROUBLE_AT_LOGIN = {
     0xC000018C: "the trust between the server's domain and the user's is broken",
     0xC000018D: "the trust between the server and its domain is broken",
 }
-_BLOCKED: Dict[int, Tuple[Type[StorageError], str]] = {
-    0xC000006E: (StorageAccountBlocked, "the account is restricted, for instance to passwords that are not empty"),
-    0xC000006F: (StorageLogonHours, "this time of day"),
-    0xC0000070: (StorageWorkstationRefused, "this host"),
-    0xC0000071: (StoragePasswordExpired, "it has expired"),
-    0xC0000072: (StorageAccountDisabled, "it is disabled"),
-    0xC000015B: (StorageLogonTypeRefused, "not over the network"),
-    0xC0000193: (StorageAccountExpired, "its end date is over"),
-    0xC0000224: (StoragePasswordExpired, "it must be changed at the first login"),
-    0xC0000234: (StorageAccountLocked, "too many failures"),
-    0xC0000413: (StorageAccountBlocked, "selective authentication of its domain does not permit it on this server"),
-    0xC0000418: (StorageNtlmBlocked, "NTLM is blocked"),
+_BLOCKED: Dict[int, Callable[..., StorageError]] = {
+    0xC000006E: lambda **of: StorageAccountBlocked(
+        reason="the account is restricted, for instance to passwords that are not empty", **of
+    ),
+    0xC000006F: lambda **of: StorageLogonHours(**of),
+    0xC0000070: lambda **of: StorageWorkstationRefused(**of),
+    0xC0000071: lambda **of: StoragePasswordExpired(reason="it has expired", **of),
+    0xC0000072: lambda **of: StorageAccountDisabled(**of),
+    0xC000015B: lambda **of: StorageLogonTypeRefused(**of),
+    0xC0000193: lambda **of: StorageAccountExpired(reason="its end date is over", **of),
+    0xC0000224: lambda **of: StoragePasswordExpired(reason="the server demands another one at this login", **of),
+    0xC0000234: lambda **of: StorageAccountLocked(**of),
+    0xC0000413: lambda **of: StorageAccountBlocked(
+        reason="selective authentication of its domain does not permit it on this server", **of
+    ),
+    0xC0000418: lambda **of: StorageNtlmBlocked(**of),
 }
 # What ends by itself.
 _BUSY = {
@@ -139,8 +143,7 @@ def from_login(place: Place, status: int) -> StorageError:
     if status in _TROUBLE_AT_LOGIN:
         return StorageLoginFailed(storage=place.storage, username=place.username, reason=_TROUBLE_AT_LOGIN[status])
     if status in _BLOCKED:
-        kind, why = _BLOCKED[status]
-        return kind(storage=place.storage, username=place.username, reason=why)
+        return _BLOCKED[status](storage=place.storage, username=place.username)
     if status in _BUSY:
         return StorageServerBusy(storage=place.storage, reason=_BUSY[status])
     if status in _DENIED:
