@@ -35,8 +35,15 @@ def seal_file(key: Optional[MasterKey], image: str, purpose: str, plain: bytes) 
     return _HEAD.pack(fmt.SEALED_MAGIC, salt, 1 if key else 0, codec, len(plain)) + check + sealed
 
 
-def open_file(key: Optional[MasterKey], image: str, purpose: str, data: bytes) -> bytes:
-    """Return the plain bytes of a sealed file.
+def open_file(
+    key: Optional[MasterKey],
+    image: str,
+    purpose: str,
+    data: bytes,
+    *,
+    most_bytes: int = fmt.MAX_SEALED_PLAIN_BYTES,
+) -> bytes:
+    """Return the plain bytes of a sealed file, at most ``most_bytes``.
 
     :raises ImageDamaged: when it is damaged, or another file than ``purpose`` of ``image``.
     :raises PasswordMissing: when it is encrypted and there is no key.
@@ -44,7 +51,7 @@ def open_file(key: Optional[MasterKey], image: str, purpose: str, data: bytes) -
     if len(data) < _HEAD.size:
         raise ImageDamaged(image=image, reason="%s is too short" % purpose)
     magic, salt, encrypted, codec, plain_bytes = _HEAD.unpack(data[: _HEAD.size])
-    if magic != fmt.SEALED_MAGIC or encrypted > 1 or plain_bytes > fmt.MAX_SEALED_PLAIN_BYTES:
+    if magic != fmt.SEALED_MAGIC or encrypted > 1 or plain_bytes > most_bytes:
         raise ImageDamaged(image=image, reason="%s is not a file of this format" % purpose)
     if encrypted and key is None:
         raise PasswordMissing(device=image)

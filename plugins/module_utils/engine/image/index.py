@@ -125,17 +125,23 @@ class Segment:
             [self._length[position] for position in positions],
         )
 
-    def take_places(self, old: Segment, usable: Set[str]) -> None:
-        """Take the places of those chunks that ``old`` holds at the same position, in a usable pack."""
+    def take_places(self, old: Segment, usable: Set[str], shift: int = 0) -> None:
+        """Take the places of those chunks that ``old`` holds in a usable pack, ``shift`` chunks further to the front."""
         numbers = {number: self._number_of(name) for number, name in enumerate(old._packs) if name in usable}
         ids, old_ids = bytes(self.ids), bytes(old.ids)
         for position in self.without_place():
-            start = position * fmt.ID_BYTES
-            number = numbers.get(old._pack[position])
-            if number is not None and ids[start : start + fmt.ID_BYTES] == old_ids[start : start + fmt.ID_BYTES]:
+            before = position - shift
+            if not 0 <= before < old.count:
+                continue
+            start, old_start = position * fmt.ID_BYTES, before * fmt.ID_BYTES
+            number = numbers.get(old._pack[before])
+            if (
+                number is not None
+                and ids[start : start + fmt.ID_BYTES] == old_ids[old_start : old_start + fmt.ID_BYTES]
+            ):
                 self._pack[position] = number
-                self._offset[position] = old._offset[position]
-                self._length[position] = old._length[position]
+                self._offset[position] = old._offset[before]
+                self._length[position] = old._length[before]
 
     def without_place(self) -> List[int]:
         """The positions of the chunks that are to be stored and have no place yet."""
@@ -273,6 +279,11 @@ class Root:
                 length = place.stored_bytes | (_RAW_BIT if place.codec == fmt.CODEC_RAW else 0)
                 parts.append(_SEGMENT.pack(segment_id, numbers[place.pack], place.offset, length, plain_bytes))
         return b"".join(parts)
+
+    @staticmethod
+    def most_bytes(segments: int, packs: int) -> int:
+        """How long an encoded root with so many segments and packs is."""
+        return _ROOT_HEAD.size + segments * _SEGMENT.size + packs * _PACK.size
 
     @classmethod
     def decode(cls, data: bytes, image: str, *, partial: bool = False) -> Root:

@@ -100,3 +100,13 @@ class PackReader:
                 if entry.pack == pack
             ]
         return self._moved[pack]
+
+
+def load_segment(reader: PackReader, reference: SegmentReference, chunk_count: int) -> Optional[Segment]:
+    """A segment that an image or a run has stored before, None where it is lost: verify reports the damage."""
+    if reference.place is None:
+        return None
+    try:
+        return reader.segment(reference, chunk_count, "before")
+    except (ImageDamaged, ChunkMissing):
+        return None

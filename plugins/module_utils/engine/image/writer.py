@@ -14,7 +14,6 @@ from typing import Any, Dict, FrozenSet, List, Optional, Set
 from ..errors import (
     EngineError,
     ImageDamaged,
-    PasswordMissing,
     StorageFailed,
     StorageNotFound,
     StoragePermissionDenied,
@@ -25,10 +24,11 @@ from ..storage.lease import Lease
 from . import documents, saved, sums
 from . import format as fmt
 from .access import key_for_writing
+from .candidates import Candidates, DiskName, KeptImages
 from .coming import coming_image
 from .directory import DeviceDirectory
-from .disk_writer import DiskWriter, Previous, PreviousFalse
-from .files import open_file, seal_file
+from .disk_writer import DiskWriter
+from .files import seal_file
 from .folder import FolderLost, ImageFolder, Overtaken
 from .heal import Healer
 from .image_job import DiskInput, ImageJob, ImageResult
@@ -37,10 +37,14 @@ from .interrupted import Interrupted, bring_back_packs, fitting_runs, interrupte
 from .keeping import to_be_named
 from .keys import MasterKey
 from .leftovers import learn_leftovers
+from .lookup import Lookup
 from .manifest import DiskEntry, Manifest, encode, packs_digest
 from .mending import mend, suspects
 from .needs import changes_since, needed_packs, usable_packs
+from .pack_counts import PackCounts
 from .pack_stream import PackStream
+from .places import places_of
+from .previous import Previous, PreviousFalse
 from .scrub import scrub
 from .segments import PackReader
 from .sequence import next_sequence
@@ -99,6 +103,7 @@ class _Run:
         self.stream: Optional[PackStream] = None
         self.is_committed: Optional[bool] = False
         self.interrupted: List[Interrupted] = []
+        self.kept: Optional[KeptImages] = None
         self.rivals: List[Manifest] = []  # images that others made meanwhile
 
     @property
@@ -127,16 +132,18 @@ class _Run:
             self.interrupted = fitting_runs(left, disks, [one for one in self.images if one.key_id == self.key_id])
             bring_back_packs(self.directory, self.interrupted, present)
             self._load_leftovers(stream, present)
+            of_this_key = [one for one in self.images if one.key_id == self.key_id]
+            self.kept = KeptImages(self.directory, self.key, of_this_key, present, self.warnings)
             for number in range(len(self.job.disks)):
-                writers.append(self._disk_writer(stream, number, self._previous(number, present)))
+                writers.append(self._disk_writer(stream, number))
                 try:
                     writers[-1].run()
                 except PreviousFalse:
                     self.warnings.append(
-                        "The newest image's index of disk%d contradicts itself and is not used." % number
+                        "The index of an earlier image contradicts itself; disk%d is compared with none." % number
                     )
                     writers.pop().close()
-                    writers.append(self._disk_writer(stream, number, []))
+                    writers.append(self._disk_writer(stream, number, compares=False))
                     writers[-1].run()
             stream.drain()
             self._repair(stream, writers)
@@ -150,7 +157,7 @@ class _Run:
     def _pack_target(self) -> int:
         return fmt.pack_target_bytes(sum(disk.used.total_bytes for disk in self.job.disks))
 
-    def _disk_writer(self, stream: PackStream, number: int, previous: List[Previous]) -> DiskWriter:
+    def _disk_writer(self, stream: PackStream, number: int, *, compares: bool = True) -> DiskWriter:
         disk = self.job.disks[number]
         total = sum(other.used.total_bytes for other in self.job.disks)
         before = sum(other.used.total_bytes for other in self.job.disks[:number])
@@ -163,7 +170,7 @@ class _Run:
             PackReader(self.storage, self.job.device, self.key),
             disk.source,
             disk.used,
-            previous,
+            lambda reader, counts: self._lookup(number, reader, counts) if compares else Lookup(reader, counts, []),
             level=self.job.compression_level,
             workers=self.job.workers,
             progress=progress,
@@ -172,45 +179,19 @@ class _Run:
 
     # -- what is there already ----------------------------------------------------------------------------------------
 
-    def _previous(self, number: int, present: Dict[str, int]) -> List[Previous]:
-        """What interrupted runs left of this disk, and the newest image of the same disk and key."""
-        found = []
-        disk = self.job.disks[number]
-        for run in self.interrupted:
-            partial = run.roots.get(number)
-            if partial is not None:
-                found.append(Previous(run.image, partial, usable_packs(partial, present), complete=False))
-        for manifest in reversed(self.images):
-            if manifest.key_id != self.key_id or self._was_found_false(manifest):
-                continue
-            for other, entry in enumerate(manifest.disks):
-                if entry.stable_id == disk.stable_id and entry.size_bytes == disk.source.size_bytes:
-                    root = self._load_root(manifest.image, fmt.index_name(other))
-                    if root is not None:
-                        found.append(Previous(manifest.image, root, usable_packs(root, present), complete=True))
-                        return found
-        return found
-
-    def _was_found_false(self, manifest: Manifest) -> bool:
-        """What a full verify found and no pack is to blame for heals when nothing is taken over from that image."""
-        try:
-            facts = self.directory.records(manifest.image)
-        except StoragePermissionDenied:
-            return False  # the operator's records are not this account's to read
-        false = any(fact["kind"] == "verified" and fact.get("index") == "false" for fact in facts)
-        if false:
-            self.warnings.append("The index of the image %s was found false; nothing is taken over." % manifest.image)
-        return false
-
-    def _load_root(self, image: str, name: str) -> Optional[Root]:
-        try:
-            data = self.storage.get(self.directory.path(image, name), 0, fmt.MAX_SEALED_PLAIN_BYTES)
-            return Root.decode(open_file(self.key, image, name, data), image)
-        except StorageNotFound:
-            return None  # damage that verify names, or a rollover in this moment
-        except (ImageDamaged, PasswordMissing) as error:
-            self.warnings.append("%s Its chunks are sent again." % error)
-            return None
+    def _lookup(self, number: int, reader: PackReader, counts: PackCounts) -> Lookup:
+        """What interrupted runs left of this disk, and what the kept images of its key hold."""
+        if self.kept is None:
+            return Lookup(reader, counts, [])
+        left = [
+            Previous(run.image, run.roots[number], usable_packs(run.roots[number], self.kept.present), complete=False)
+            for run in self.interrupted
+            if number in run.roots
+        ]
+        names = [DiskName(disk.stable_id, disk.source.size_bytes) for disk in self.job.disks]
+        others = {name.stable_id for other, name in enumerate(names) if other != number}
+        volumes = places_of(self.job.device_information, number)
+        return Lookup(reader, counts, left, Candidates(self.kept, names[number], others), volumes)
 
     def _load_leftovers(self, stream: PackStream, present: Dict[str, int]) -> None:
         damaged: List[ImageDamaged] = []
