@@ -32,6 +32,18 @@ def memory_path(tmp_path: Path):
     shutil.rmtree(folder)
 
 
+@pytest.fixture(autouse=True)
+def restoring_into_memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain files in memory are no targets for users; tests restore there, but those that are about the rule."""
+    if "rule_of_places" not in request.fixturenames:
+        monkeypatch.setattr("engine.restore.target.refuse_file_off_disk", lambda path: None)
+
+
+@pytest.fixture
+def rule_of_places() -> None:
+    """The rule holds that plain files in memory are no targets."""
+
+
 @pytest.fixture
 def open_path():
     """A directory that other users get into: pytest's own are closed to them, and what lies there is out of their reach."""

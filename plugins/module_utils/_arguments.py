@@ -91,6 +91,8 @@ RESTORE: Dict[str, Any] = dict(
     image={"type": "str", "default": "latest"},
     map={"type": "dict", "required": True},
     overwrite={"type": "bool", "default": False},
+    replace_table={"type": "list", "elements": "str", "default": []},
+    damaged={"type": "bool", "default": False},
 )
 BUNDLE: Dict[str, Any] = {
     "platforms": {"type": "list", "elements": "str", "required": True},

@@ -13,7 +13,11 @@ description:
   - Writes disks of an image onto disks of a device, or into sparse files.
   - First everything is planned and the whole image is verified; only then the first byte is written.
   - Partition tables and boot sectors are written last, so that a half-restored disk never looks like a whole one.
-  - An interrupted restore goes on where it stopped when it is run again with the same arguments.
+  - An interrupted restore goes on where it stopped when it is run again with the same arguments. One that has ended is told
+    as ended as long as the target still holds every byte of it, and nothing is written.
+  - An image of some volumes only is restored without writing outside of these volumes when the target has the partition
+    table of the imaged disk. A target that has another one is refused, see O(replace_table).
+  - Below C(/dev) and on file systems in memory only block devices are targets.
   - The agent on the device is installed or updated first. The restore goes on when the connection is lost or the play is
     killed; the next task with the same settings finds that run and follows it.
 extends_documentation_fragment:
@@ -33,8 +37,9 @@ attributes:
     support: full
     details: Shows for each target what it is and what it becomes, and the agent where it is installed on the way.
   idempotent:
-    support: none
-    details: A disk that holds data is only overwritten when O(overwrite=true), and then each time.
+    support: partial
+    details: Nothing is written when the target holds all of the image already, byte for byte. A disk that holds anything else
+      is only overwritten when O(overwrite=true), and then each time.
 options:
   image:
     description: Which image to restore, V(latest) or its name.
@@ -48,6 +53,22 @@ options:
     required: true
   overwrite:
     description: The explicit yes for a target that holds data.
+    type: bool
+    default: false
+  replace_table:
+    description:
+      - The explicit yes for partitions of the target that go, because the image holds only some volumes and its partition
+        table is another one than the target's.
+      - Each of them by its number or name, as the refusal prints them; by V(disk0p3) where several disks are restored.
+    type: list
+    elements: str
+    default: []
+  damaged:
+    description:
+      - The explicit yes to restore what is whole of a damaged image. What is lost becomes zeros, and RV(damaged) tells where
+        that is and which files are hit. A target that was restored so is not whole.
+      - An image whose manifest or root of the index is lost can't be restored even so. A lost segment of the index costs
+        256 MiB.
     type: bool
     default: false
 author:
@@ -72,6 +93,17 @@ EXAMPLES = r"""
     image: 2026-11-22_13-45-10
     map:
       disk0: /var/tmp/press-07.raw
+    password: "{{ vault_imaging_password }}"
+
+- name: Put the volumes of the image back, and give up partition 3, which the disk got since
+  plantops.imaging.image_restore:
+    storage:
+      url: /srv/images
+    device_name: press-07
+    map:
+      disk0: /dev/sdb
+    overwrite: true
+    replace_table: ["3"]
     password: "{{ vault_imaging_password }}"
 """
 
@@ -107,6 +139,26 @@ disks:
       target: /dev/sdb
       written_bytes: 4294967296
       kept_bytes: 0
+already_restored:
+  description: Whether all targets held all of the image already, so that nothing was, or would be, written.
+  returned: when the work was followed to its end, or could be foretold in check mode
+  type: bool
+  sample: false
+damaged:
+  description:
+    - What of the restored disks is lost and became zeros. Always empty without O(damaged=true).
+    - C(files) are those that lie there, as far as the file system can tell; C(where) is what else does.
+  returned: when the work was followed to its end, or could be foretold in check mode
+  type: list
+  elements: dict
+  sample:
+    - disk: disk0
+      offset: 1073741824
+      length: 65536
+      files: ["disk0p2:/plant/recipes.db"]
+      files_count: 1
+      where: []
+      reason: "The image 2026-11-22_13-45-10 is damaged: byte 4096 of the pack 3fa9 is not authentic."
 seconds:
   description: How long it took.
   returned: when something was restored

@@ -146,6 +146,8 @@ RESULTS: Dict[str, _Checks] = {
         plan=_list_of(_SENTENCE),
         targets=_DICTS,
         disks=_DICTS,
+        already_restored=_is_bool,
+        damaged=_DICTS,
         seconds=_is_number,
         warnings=_WARNINGS,
         **_SERVER_KEY,

@@ -75,11 +75,10 @@ def finish(storage: Storage, made: Made, other: str, targets: Dict[str, str], st
     paths = [Path(path) for path in targets.values()]
     if "marked" in states:
         refused("R102", partial(restore, storage, DEVICE, other, targets), *paths)
-    if "finished" in states:  # killed between the first sectors of two disks, or at the very end
-        refused("R102", partial(restore, storage, DEVICE, made.image, targets), *paths)
-        return sum(disk.kept_bytes for disk in restore(storage, DEVICE, made.image, targets, overwrite=True))
     words = sentences(plan(ImageReader(storage, DEVICE, made.image, None), targets, False), made.image)
     assert ["going on" in sentence for sentence in words] == [one == "marked" for one in states]
+    # Killed between the first sectors of two disks, or at the very end: what holds its image already needs no yes.
+    assert ["has ended" in sentence for sentence in words] == [one == "finished" for one in states]
     return sum(disk.kept_bytes for disk in restore(storage, DEVICE, made.image, targets))
 
 
@@ -125,7 +124,10 @@ def test_another_image_over_an_interrupted_one_starts_anew(storage: DirectorySto
     (done,) = restore(storage, DEVICE, second, targets, overwrite=True)
     assert done.kept_bytes == 0
     assert target.read_bytes() == disk.expected()
-    refused("R102", partial(restore, storage, DEVICE, second, targets), target)  # a finished one is data like any other
+    refused("R102", partial(restore, storage, DEVICE, first, targets), target)  # a finished one is data like any other
+    (again,) = restore(storage, DEVICE, second, targets)  # but for the same image
+    assert again.written_bytes == 0
+    assert target.read_bytes() == disk.expected()
 
 
 def test_the_same_image_of_another_device_is_another_image() -> None:

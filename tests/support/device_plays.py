@@ -45,6 +45,7 @@ def make_plant(folder: Path, server: SftpServer, devices: List[Device], **settin
         imaging_limit_read_rate="0",
         imaging_keep=100,  # the tests of this file count images
         imaging_restore_map={"disk0": "/data/restored.raw"},
+        imaging_restore_many=True,
     )
     plant.settings.update(settings)
     plant.storage = server.root

@@ -643,6 +643,41 @@ class RestoreWriteFailed(RestoreError):
     hint = "Check the target disk; run the restore again with the same map to go on where it stopped."
 
 
+class RestoreTableDiffers(RestoreError):
+    code = "R110"
+    message = (
+        "{target} has another partition table than {disk} of the image, which holds only some volumes, and with the "
+        "image's table these partitions of {target} would go: {partitions}."
+    )
+    hint = (
+        "Check that it is the right disk. To give them up, list each of them: imaging_restore_replace_table: [{names}]."
+    )
+
+
+class RestoreTargetNotOnDisk(RestoreError):
+    code = "R111"
+    message = "{target} is not a block device, and {reason}; disks of this machine: {disks}."
+    hint = "Correct imaging_restore_map. An image file as a target belongs into a directory of a disk."
+
+
+class RestoreTargetIsPartition(RestoreError):
+    code = "R112"
+    message = "{target} is a partition, but {disk} of the image is a whole disk with a partition table of its own."
+    hint = "Name the disk in imaging_restore_map: {parent}."
+
+
+class RestoreTargetInStorage(RestoreError):
+    code = "R113"
+    message = "{target} lies in the storage {storage}, among the images."
+    hint = "Name a target outside of the storage in imaging_restore_map."
+
+
+class RestoreBeyondRepair(RestoreError):
+    code = "R114"
+    message = "Not even a part of the image {image} can be restored: {reason}."
+    hint = "Restore an earlier image, or one that was copied elsewhere; image_info lists what there is."
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # J: jobs and runs
 

@@ -16,7 +16,7 @@ from ..device.selection import moved
 from ..disk import exclusions
 from ..disk.activity import DiskActivity
 from ..disk.source import BlockSource
-from ..errors import EngineError, ImageDamaged, ImageNotFound, JobInvalid
+from ..errors import EngineError, ImageNotFound, JobInvalid
 from ..image import documents
 from ..image import format as fmt
 from ..image.coming import coming_image
@@ -29,15 +29,13 @@ from ..image.preflight import Preflight, preflight
 from ..image.rates import PacedSource, TokenBucket
 from ..image.reader import ImageReader
 from ..image.rollover import RolloverReport, roll_over
-from ..image.verify import verify_image
 from ..image.writer import DiskInput, ImageJob, process_threads, write_image
-from ..restore.restore import carry_out, plan, sentences, transitions
 from ..storage.check import StorageCheck
 from ..storage.contract import Storage
 from ..storage.open import open_storage
-from . import operator_verbs
+from . import operator_verbs, restore_verb
 from .opening import OpenedDisk, OpenedDisks, describe, not_chosen, stable_ids
-from .policies import chosen_job, job_of, policy_of
+from .policies import job_of, policy_of
 from .settings import mapping_of, number_of, passwords_of, rate_of
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", re.ASCII)
@@ -252,30 +250,6 @@ def _roll_over(
     return report, report.warnings
 
 
-def _restore(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, Any]:
-    started = time.monotonic()
-    targets = {str(name): str(path) for name, path in mapping_of(job, "map").items()}
-    password = passwords_of(job).password
-    overwrite = bool(job.get("overwrite"))
-    image = str(job.get("image") or "latest")
-    reader = ImageReader(storage, job["device"], image, password, chosen_job(job))
-    planned = plan(reader, targets, overwrite)
-    told = {
-        "changed": True,
-        "image": reader.image,
-        "plan": sentences(planned, reader.image),
-        "targets": transitions(planned, reader.image),
-    }
-    if job.get("check"):
-        whole = verify_image(storage, job["device"], reader.image, "quick", record=False)
-        if not whole.ok:
-            raise ImageDamaged(image=reader.image, reason=whole.problems[0].rstrip("."))
-        return dict(told, disks=[])
-    done = carry_out(storage, job["device"], reader, planned, status.progress)
-    disks = [disk._asdict() for disk in done]
-    return dict(told, disks=disks, seconds=round(time.monotonic() - started, 1))
-
-
 def _paced(source: BlockSource, job: Dict[str, Any], status: _Status) -> PacedSource:
     limit = job.get("limit_read_rate", "auto")
     if limit == "auto":
@@ -309,7 +283,7 @@ def _for_operator(verb: Callable[..., Dict[str, Any]]) -> Callable[..., Dict[str
 
 _VERBS: Dict[str, Callable[..., Dict[str, Any]]] = {
     "image": _image,
-    "restore": _restore,
+    "restore": _for_operator(restore_verb.restore),
     "verify": _for_operator(operator_verbs.verify),
     "list": _for_operator(operator_verbs.list_images),
     "check": _for_operator(operator_verbs.check),

@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import importlib
 import os
 import stat
-from typing import List, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 from ..disk.source import FileSource
+from ..disk.stack import BlockTree
 from ..errors import DiskAccessDenied, DiskNotFound, RestoreTargetBusy, RestoreTargetChanged, RestoreWriteFailed
+from .place import refuse_file_off_disk
 
 _PROBE_BYTES = 4 << 20  # at both ends: a disk whose table was lost still has its first volume at 1 MiB
 _SAMPLES, _SAMPLE_BYTES = 64, 64 << 10  # in between: a second on a slow disk
@@ -44,10 +47,12 @@ class Target:
         self._held: Optional[int] = None
         # One disk has many names (/dev/sdb, /dev/disk/by-id/...): what it is counts, not what it is called.
         self.identity: Tuple[object, ...] = (os.path.realpath(path),)
+        self.parent = ""  # the disk, where the target is a partition of one
         try:
             status = os.stat(path)
             mode = status.st_mode
         except FileNotFoundError:
+            refuse_file_off_disk(path)
             if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
                 raise DiskNotFound(path=path) from None
             self.exists, self.is_device, self.size_bytes, self.sector_bytes = False, False, 0, 0
@@ -55,11 +60,17 @@ class Target:
         if not (stat.S_ISBLK(mode) or stat.S_ISREG(mode)):
             raise DiskNotFound(path=path)
         self.exists, self.is_device = True, stat.S_ISBLK(mode)
+        if not self.is_device:
+            refuse_file_off_disk(path)
         with FileSource(path) as source:
             self.size_bytes, self.sector_bytes = source.size_bytes, source.sector_bytes
             if not self.is_device:
                 # Some file systems (FAT, a share) give a file another number when nobody has had it open for a while.
                 self._held = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        if self.is_device:
+            tree = BlockTree()
+            name = tree.by_number("%d:%d" % (os.major(status.st_rdev), os.minor(status.st_rdev)))
+            self.parent = tree.path(tree.parent(name)) if name and tree.is_partition(name) else ""
         # After it was opened: that may be when a system notices that the medium was changed.
         self.identity = _identity(os.stat(path))
 
@@ -83,7 +94,17 @@ class Target:
                 found.append("%s is part of %s" % (name, ", ".join(sorted(os.listdir(holders)))))
         if not found and _loops_on(real):
             found.append("it is attached as %s" % _loops_on(real)[0])
+        if not found and self.is_device and self._is_held():
+            found.append("the kernel or a program has it to itself (a pool, an array, a virtual machine)")
         return found
+
+    def _is_held(self) -> bool:
+        """Whether somebody opened the device exclusively: known now, and not after hours of verifying."""
+        try:
+            os.close(os.open(self.path, os.O_RDONLY | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)))
+        except OSError as error:
+            return error.errno == errno.EBUSY
+        return False
 
     def data_found(self) -> str:
         """Say what on the target looks like data, "" when it is blank."""
@@ -100,13 +121,26 @@ class Target:
                     return "it is not blank (bytes other than zero after byte %d)" % offset
         return ""
 
-    def marker(self) -> bytes:
-        """The marker of an interrupted restore, b"" when there is none."""
-        if not self.exists or self.size_bytes < MARKER_BYTES:
+    def marker(self, place_bytes: int = 0) -> bytes:
+        """The marker of an interrupted restore of the disk, or of the volume at ``place_bytes``, b"" when there is none."""
+        if not self.exists or self.size_bytes < place_bytes + MARKER_BYTES:
             return b""
         with FileSource(self.path) as source:
-            first = source.read(0, MARKER_BYTES)
+            first = source.read(place_bytes, MARKER_BYTES)
         return first if first.startswith(_MARKER) else b""
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Open what exists to be compared, before anything is written to it."""
+        if self._descriptor is not None:
+            raise AssertionError("the target is open")
+        self._descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+        try:
+            self._forget_cache(self._descriptor)
+            yield
+        finally:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def open_for_writing(self) -> None:
         """Open what was looked at; a plain file that was not there is created.

@@ -1,0 +1,74 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a used target becomes zeros before anything is restored: what an earlier life left must not claim anything.
+
+Marks of software and firmware RAID, of other volume managers and file systems lie in the first and last sectors of a disk
+or volume, the backup of a partition table in the last ones. Where the image has nothing there they would stay, and the
+next start would make the restored volume a member of a RAID that is long gone. What is cleared is written last.
+"""
+
+from __future__ import annotations
+
+from typing import Iterator, List, Optional, Tuple
+
+from ..disk.exclusions import leave_out
+from ..disk.extents import ExtentSet
+from ..disk.filesystems.registry import detect
+from ..disk.layout import Partition
+from ..disk.patterns import Pattern
+from ..disk.source import WindowSource
+from ..errors import EngineError
+from ..image.reader import DiskReader
+from .ends import ImageSource
+from .present import Present
+from .scope import Scope
+
+_MARKS_BYTES = 1 << 20
+_HEAD_BYTES = 64 << 10
+_MOST_HEADS = 10_000
+
+
+def to_clear(
+    reader: DiskReader, scope: Scope, present: Optional[Present], table_stays: bool, size_bytes: int
+) -> ExtentSet:
+    """The bytes to be cleared of a target of ``size_bytes``; the caller cuts them to what it may write.
+
+    Both ends of each restored volume, and where the table is replaced both ends of the disk and of the imaged disk.
+    When the whole disk is restored, both ends of each partition that the target has now, too.
+    """
+    places = [(one.start_bytes, one.length_bytes) for one in scope.volumes]
+    if not table_stays:
+        places += [(0, size_bytes), (0, reader.size_bytes)]
+    if not scope.is_partial and present is not None:
+        places += [(one.start_bytes, one.length_bytes) for one in present.claims]
+    ends = ExtentSet(end for start, length in places for end in _ends(start, length))
+    heads = ExtentSet(head for one in scope.volumes for head in _stale_heads(reader, one))
+    return ends.union(heads).intersection(ExtentSet([(0, size_bytes)]))
+
+
+def _ends(start: int, length: int) -> List[Tuple[int, int]]:
+    size = min(_MARKS_BYTES, length)
+    return [(start, size), (start + length - size, size)]
+
+
+def _stale_heads(reader: DiskReader, volume: Partition) -> Iterator[Tuple[int, int]]:
+    """The heads of system files that images leave out: images of earlier versions do not hold them.
+
+    The target's own could be valid: Windows would resume yesterday's memory from its hiberfil.sys.
+    """
+    window = WindowSource(ImageSource(reader), volume.start_bytes, volume.length_bytes)
+    try:
+        file_system = detect(window)
+        tree = file_system.tree() if file_system is not None and file_system.always_left_out else None
+        if file_system is None or tree is None:
+            return
+        patterns = [Pattern.parse(text).below((), tree.case_sensitive) for text in file_system.always_left_out]
+        everything = ExtentSet([(0, window.size_bytes)])
+        found = everything.difference(leave_out(everything, tree, patterns).kept)
+    except EngineError:
+        return  # a volume that is not understood was imaged whole
+    for number, extent in enumerate(found):
+        if number == _MOST_HEADS:
+            return
+        yield volume.start_bytes + extent.start_bytes, min(_HEAD_BYTES, extent.length_bytes)

@@ -1,0 +1,77 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a target may lie. A mistyped ``/dev/sdx`` must not become a file in memory that is called a restored disk."""
+
+from __future__ import annotations
+
+import os
+from typing import List
+
+from ..device.disks import find_disks
+from ..disk.mountinfo import read_mounts
+from ..disk.stack import BlockTree
+from ..errors import RestoreTargetInStorage, RestoreTargetNotOnDisk
+
+_DEVICES = "/dev"
+# File systems of the kernel, or in memory: what is written there is gone at the next start, or never was anywhere.
+_NOT_ON_A_DISK = frozenset(
+    ["autofs", "bdev", "binder", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "cpuset", "debugfs", "devpts"]
+    + ["devtmpfs", "efivarfs", "functionfs", "fusectl", "hugetlbfs", "mqueue", "nfsd", "nsfs", "pipefs", "proc"]
+    + ["pstore", "ramfs", "resctrl", "rootfs", "rpc_pipefs", "securityfs", "selinuxfs", "smackfs", "sockfs", "sysfs"]
+    + ["tmpfs", "tracefs"]
+)
+_MOST_LISTED = 16
+
+
+def refuse_file_off_disk(path: str) -> None:
+    """Refuse a target that is a plain file, or is to become one, where only block devices can be meant.
+
+    :raises RestoreTargetNotOnDisk: below /dev, and on file systems that are not on a disk.
+    """
+    reason = why_not_on_disk(path)
+    if reason:
+        raise RestoreTargetNotOnDisk(target=path, reason=reason, disks=", ".join(disks_here()) or "none were found")
+
+
+def why_not_on_disk(path: str) -> str:
+    """Why a plain file at ``path`` would not be on a disk, "" when it would be."""
+    real = os.path.realpath(path)
+    if (real + "/").startswith(_DEVICES + "/") or os.path.abspath(path).startswith(_DEVICES + "/"):
+        return "below %s only block devices can be restored to" % _DEVICES
+    folder = os.path.dirname(real)
+    while not os.path.isdir(folder) and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    kind = _kind_of_file_system(folder)
+    if kind in _NOT_ON_A_DISK:
+        return "%s is on a file system of the type %s, which is not on a disk" % (folder, kind)
+    return ""
+
+
+def disks_here() -> List[str]:
+    """The disks of this machine in words, those that may be meant first."""
+    disks = sorted(find_disks(BlockTree()), key=lambda disk: (not disk.size_bytes, disk.path))
+    words = ["%s (%d bytes%s)" % (one.path, one.size_bytes, ", " + one.model if one.model else "") for one in disks]
+    return words[:_MOST_LISTED]
+
+
+def refuse_inside_storage(path: str, storage_folder: str) -> None:
+    """:raises RestoreTargetInStorage: when a file target would replace or join what is stored."""
+    real, folder = os.path.realpath(path), os.path.realpath(storage_folder)
+    if real == folder or real.startswith(folder.rstrip("/") + "/"):
+        raise RestoreTargetInStorage(target=path, storage=storage_folder)
+
+
+def _kind_of_file_system(folder: str) -> str:
+    """The type of the file system that holds ``folder``, "" where the system does not tell."""
+    try:
+        number = os.stat(folder).st_dev
+    except OSError:
+        return ""
+    wanted = "%d:%d" % (os.major(number), os.minor(number))
+    mounts = read_mounts()
+    for mount in mounts:
+        if mount.number == wanted:
+            return mount.kind
+    above = [mount for mount in mounts if (folder + "/").startswith(mount.point.rstrip("/") + "/")]
+    return max(above, key=lambda mount: len(mount.point)).kind if above else ""

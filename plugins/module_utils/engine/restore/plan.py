@@ -1,0 +1,229 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans a restore: which bytes of which target are written, cleared and left, or why nothing may be. Nothing is written."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from ..disk.extents import ExtentSet
+from ..errors import (
+    EngineError,
+    RestoreBeyondRepair,
+    RestoreMapInvalid,
+    RestoreSectorSizeDiffers,
+    RestoreTableDiffers,
+    RestoreTargetBusy,
+    RestoreTargetHoldsData,
+    RestoreTargetIsPartition,
+    RestoreTargetTooSmall,
+)
+from ..image.manifest import DiskEntry
+from ..image.reader import DiskReader, ImageReader
+from .clearing import to_clear
+from .ends import ImageSource, TargetEnd, end_of
+from .present import Claim, Present, partitions_of, present_on
+from .salvage import salvaging
+from .same import holds_already
+from .scope import Scope, scope_of
+from .target import MARKER_BYTES, Target, marker
+
+Progress = Callable[[str, int, int], None]
+
+
+class Yeses(NamedTuple):
+    """What a user agreed to."""
+
+    overwrite: bool = False
+    damaged: bool = False
+    replace_table: Sequence[str] = ()
+
+
+class Found(NamedTuple):
+    """How a target stands: what decides what may be written to it, looked at twice."""
+
+    resumes: bool
+    data: str  # what is on the target now, "" when it looks blank
+    present: Optional[Present]  # None where there is nothing to look at
+    table_stays: bool  # nothing but the volumes of the image is written
+    going: List[Claim]  # partitions of the target that its new table does not have
+
+
+class PlannedDisk(NamedTuple):
+    """One disk of a restore, checked."""
+
+    number: int
+    reader: DiskReader
+    target: Target
+    marker: bytes
+    blank: bool
+    scope: Scope
+    end: TargetEnd
+    found: Found
+    allowed: ExtentSet  # the bytes of the target that may be written
+    cleared: ExtentSet  # of these, what becomes zeros before anything else is written
+    mark_place: int  # where the marker is while the restore is under way
+    is_done: bool = False  # the target already holds all that the image does
+
+    @property
+    def name(self) -> str:
+        return "disk%d" % self.number
+
+    @property
+    def resumes(self) -> bool:
+        return self.found.resumes
+
+    @property
+    def data(self) -> str:
+        return self.found.data
+
+    @property
+    def left_alone(self) -> List[int]:
+        """The partitions whose volumes were not chosen when the image was made."""
+        return self.scope.left_alone
+
+
+def plan(
+    reader: ImageReader,
+    targets: Dict[str, str],
+    overwrite: bool,
+    *,
+    damaged: bool = False,
+    replace_table: Sequence[str] = (),
+    progress: Progress = lambda phase, done, total: None,
+) -> List[PlannedDisk]:
+    """Check every disk and target. Nothing is written.
+
+    :raises RestoreError: the map names no such disk; a target is in use, too small, or holds data.
+    """
+    names = [disk.name for disk in reader.manifest.disks]
+    if not targets:
+        raise RestoreMapInvalid(reason="it is empty; the image holds %s" % ", ".join(names))
+    unknown = sorted(set(targets) - set(names))
+    if unknown:
+        raise RestoreMapInvalid(reason="the image has no %s, only %s" % (unknown[0], ", ".join(names)))
+    opened = {name: Target(path) for name, path in sorted(targets.items())}
+    if len({target.identity for target in opened.values()}) != len(opened):
+        raise RestoreMapInvalid(reason="two disks go to the same target")
+    yeses = Yeses(overwrite, damaged, replace_table)
+    planned = [_plan_disk(reader, names.index(name), target, yeses) for name, target in opened.items()]
+    planned = [disk._replace(is_done=_is_done(disk, progress)) for disk in planned]
+    for disk in planned:
+        _refuse_without_yes(disk, yeses)
+    return planned
+
+
+def _plan_disk(reader: ImageReader, number: int, target: Target, yeses: Yeses) -> PlannedDisk:
+    entry = reader.manifest.disks[number]
+    uses = target.uses()
+    if uses:
+        raise RestoreTargetBusy(target=target.path, reason=uses[0])
+    _refuse_unfit(target, entry)
+    disk = _open(reader, number, yeses)
+    scope = scope_of(reader, disk, entry.name)
+    if target.parent and scope.layout.scheme != "none":
+        raise RestoreTargetIsPartition(target=target.path, disk=entry.name, parent=target.parent)
+    mark = marker(reader.manifest.device, reader.image, reader.manifest.sequence, entry.name, reader.manifest.key_id)
+    found = look_at(target, mark, disk, scope)
+    # Only what nobody wrote to reads as zeros everywhere; a device that looks blank was merely sampled.
+    blank = not target.exists or (not target.is_device and target.size_bytes == 0)
+    end = end_of(disk, scope.layout, target.size_bytes)
+    size_bytes = max(target.size_bytes, disk.size_bytes)
+    allowed = scope.held if found.table_stays else _with_table(scope, size_bytes)
+    cleared = ExtentSet() if blank else to_clear(disk, scope, found.present, found.table_stays, size_bytes)
+    return PlannedDisk(
+        number=number,
+        reader=disk,
+        target=target,
+        marker=mark,
+        blank=blank,
+        scope=scope,
+        end=end,
+        found=found,
+        allowed=allowed,
+        cleared=cleared.intersection(allowed),
+        mark_place=_first_of(scope) if found.table_stays else 0,
+    )
+
+
+def _refuse_unfit(target: Target, entry: DiskEntry) -> None:
+    too_small = target.exists and target.size_bytes < entry.size_bytes
+    if too_small and (target.is_device or target.size_bytes > 0):
+        raise RestoreTargetTooSmall(
+            target=target.path, target_bytes=target.size_bytes, disk=entry.name, needed_bytes=entry.size_bytes
+        )
+    if target.is_device and target.sector_bytes != entry.sector_bytes:
+        raise RestoreSectorSizeDiffers(
+            target=target.path,
+            target_sector_bytes=target.sector_bytes,
+            disk=entry.name,
+            sector_bytes=entry.sector_bytes,
+        )
+
+
+def _open(reader: ImageReader, number: int, yeses: Yeses) -> DiskReader:
+    if not yeses.damaged:
+        return reader.disk(number)
+    try:
+        return salvaging(reader, number)
+    except EngineError as error:
+        reason = "the root of disk%d's index can't be read: %s" % (number, str(error).rstrip("."))
+        raise RestoreBeyondRepair(image=reader.image, reason=reason) from error
+
+
+def _with_table(scope: Scope, size_bytes: int) -> ExtentSet:
+    """All but the partitions that were not chosen; the first sector is always the table's."""
+    everything = ExtentSet([(0, size_bytes)])
+    return everything.difference(scope.kept).union(ExtentSet([(0, MARKER_BYTES)]))
+
+
+def _first_of(scope: Scope) -> int:
+    return min(one.start_bytes for one in scope.volumes)
+
+
+def look_at(target: Target, mark: bytes, disk: DiskReader, scope: Scope) -> Found:
+    """Find out how a target stands: whether an interrupted restore goes on there, else its data and partitions."""
+    if target.marker() == mark:
+        return Found(True, "", None, False, [])
+    present = present_on(target, disk.sector_bytes) if target.exists and target.size_bytes else None
+    if present is None or not scope.is_partial:
+        return Found(False, target.data_found(), present, False, [])
+    imaged = partitions_of(ImageSource(disk), scope.layout, looks_inside=False).claims
+    going = present.lacking_in(imaged)
+    there = {one.identity for one in present.claims}
+    wanted = {one.number for one in scope.volumes}
+    lacking = [one for one in imaged if one.number in set(map(str, wanted)) and one.identity not in there]
+    stays = bool(present.claims and scope.volumes) and not going and not lacking
+    resumes = stays and target.marker(_first_of(scope)) == mark
+    return Found(resumes, "" if resumes else target.data_found(), present, stays, going)
+
+
+def _is_done(disk: PlannedDisk, progress: Progress) -> bool:
+    """Whether the same restore has ended already: everything that the image holds is on the target, byte for byte."""
+    if disk.resumes or not disk.data:
+        return False
+    return holds_already(disk.reader, disk.target, disk.allowed, disk.cleared, progress)
+
+
+def _refuse_without_yes(disk: PlannedDisk, yeses: Yeses) -> None:
+    if disk.is_done:
+        return
+    if disk.data and not yeses.overwrite:
+        raise RestoreTargetHoldsData(target=disk.target.path, reason=disk.data)
+    refused, names = _not_agreed(disk, yeses)
+    if refused:
+        raise RestoreTableDiffers(
+            target=disk.target.path,
+            disk=disk.name,
+            partitions="; ".join(one.words for one in refused),
+            names=", ".join(names),
+        )
+
+
+def _not_agreed(disk: PlannedDisk, yeses: Yeses) -> Tuple[List[Claim], List[str]]:
+    """The partitions that would go, all of them, when any was not named; and how to name them."""
+    going = disk.found.going
+    if all(one.is_named_by(yeses.replace_table, disk.name) for one in going):
+        return [], []
+    return going, ['"%s"' % one.number for one in going]

@@ -1,0 +1,115 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The partitions that a target has now, compared with those of the image: which of them a restored table would drop."""
+
+from __future__ import annotations
+
+from typing import List, NamedTuple, Sequence, Tuple
+
+from ..disk.filesystems.registry import detect
+from ..disk.gpt import detect_sector_bytes
+from ..disk.layout import DiskLayout, read_layout
+from ..disk.mbr import read_mbr
+from ..disk.signatures import recognise
+from ..disk.source import BlockSource, FileSource, WindowSource
+from ..errors import DiskError
+from .target import Target
+
+
+class Claim(NamedTuple):
+    """A partition as its table has it. ``identity`` is all of it that must agree: table, number, place, type and id."""
+
+    number: str
+    name: str
+    start_bytes: int
+    length_bytes: int
+    identity: Tuple[object, ...]
+    kind: str = ""  # what is on it
+
+    @property
+    def words(self) -> str:
+        """How a refusal prints it."""
+        what = [self.kind] if self.kind else []
+        what += ['"%s"' % self.name] if self.name else []
+        return "%s (%s)" % (self.number, ", ".join([*what, "%d bytes" % self.length_bytes]))
+
+    def is_named_by(self, given: Sequence[str], disk: str) -> bool:
+        """Whether one of ``given`` means it: its number, with or without the disk's name, or its name."""
+        names = {self.number, "%sp%s" % (disk, self.number)} | ({self.name} if self.name else set())
+        return not names.isdisjoint(given)
+
+
+class Present(NamedTuple):
+    """What is on a disk: its table and the partitions of it, a file system or the like on the whole disk as number 0."""
+
+    layout: DiskLayout
+    claims: List[Claim]
+
+    def lacking_in(self, other: List[Claim]) -> List[Claim]:
+        """The partitions that ``other`` does not have in the same place with the same identity."""
+        there = {one.identity for one in other}
+        return [one for one in self.claims if one.identity not in there]
+
+
+def present_on(target: Target, sector_bytes: int) -> Present:
+    """Look at the partition table of a target that exists.
+
+    :param sector_bytes: of the imaged disk; a plain file has the sectors that its own table was made with.
+    """
+    with FileSource(target.path, None if target.is_device else sector_bytes) as source:
+        if not target.is_device:
+            source.sector_bytes = detect_sector_bytes(source) or sector_bytes
+        return partitions_of(source, read_layout(source))
+
+
+def partitions_of(source: BlockSource, layout: DiskLayout, looks_inside: bool = True) -> Present:
+    """The partitions of ``layout`` as claims on the disk's bytes; entries of a hybrid MBR outside of the GPT's come too."""
+    if layout.scheme == "none":
+        kind = layout.whole_because or _inside(source)
+        whole = Claim("0", "", 0, source.size_bytes, ("none", 0, source.size_bytes), kind)
+        return Present(layout, [whole] if kind else [])
+    claims = []
+    for one in layout.partitions:
+        if one.role == "extended" or not one.length_bytes:
+            continue
+        identity = (
+            (layout.scheme, layout.disk_id, one.number)
+            + (one.start_bytes, one.length_bytes)
+            + (one.type_id.lower(), one.unique_id.lower())
+        )
+        kind = _inside(_window(source, one.start_bytes, one.length_bytes)) if looks_inside else ""
+        claims.append(Claim(str(one.number), one.name, one.start_bytes, one.length_bytes, identity, kind))
+    return Present(layout, claims + _hybrid(source, layout, claims))
+
+
+def _hybrid(source: BlockSource, layout: DiskLayout, claims: List[Claim]) -> List[Claim]:
+    """Partitions that only the MBR beside a GPT names: they go when it is replaced."""
+    if layout.scheme != "gpt":
+        return []
+    try:
+        mbr = read_mbr(source)
+    except DiskError:
+        return []
+    found = []
+    for entry in mbr.partitions if mbr is not None else []:
+        start, length = entry.start_lba * source.sector_bytes, entry.sectors * source.sector_bytes
+        if any(one.start_bytes < start + length and start < one.start_bytes + one.length_bytes for one in claims):
+            continue
+        identity = ("hybrid", entry.number, start, length, entry.type_code)
+        found.append(Claim("mbr%d" % entry.number, "", start, length, identity))
+    return found
+
+
+def _window(source: BlockSource, start_bytes: int, length_bytes: int) -> BlockSource:
+    return WindowSource(source, start_bytes, max(0, min(length_bytes, source.size_bytes - start_bytes)))
+
+
+def _inside(source: BlockSource) -> str:
+    """What is on a volume, "" when nothing is recognised."""
+    try:
+        kind = recognise(source)
+        file_system = None if kind else detect(source)
+        return kind or (file_system.kind if file_system is not None else "")
+    except DiskError as error:
+        return str(error).rstrip(".")

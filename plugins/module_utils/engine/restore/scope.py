@@ -1,0 +1,97 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a disk an image holds, in bytes: which volumes, and which bytes belong to volumes that were not chosen.
+
+The index counts in chunks. A chunk that two partitions share is in the image when either has a byte in use in it, and
+reads as zeros where the other has its own. So a restore cuts what it writes to what this file says. Images of every
+version tell it: by their partition table, and by the note of their run about each volume.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
+
+from ..disk.extents import ExtentSet
+from ..disk.layout import DiskLayout, Partition, imaged_whole, read_layout
+from ..errors import EngineError
+from ..image import documents
+from ..image.format import CHUNK_BYTES, DEVICE_INFORMATION_NAME
+from ..image.reader import DiskReader, ImageReader
+from .ends import ImageSource
+
+
+class Scope(NamedTuple):
+    """``volumes`` are the partitions whose content the image holds, ``left_alone`` the numbers of the others."""
+
+    layout: DiskLayout
+    volumes: List[Partition]
+    left_alone: List[int]
+    kept: ExtentSet  # bytes that belong to partitions that were not chosen, and to none that was
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether some volumes were not chosen."""
+        return bool(self.left_alone)
+
+    @property
+    def held(self) -> ExtentSet:
+        """The bytes of the volumes that the image holds."""
+        return ExtentSet((one.start_bytes, one.length_bytes) for one in self.volumes)
+
+
+class _Note(NamedTuple):
+    """What the run that made the image noted of a disk."""
+
+    is_whole: bool  # it was imaged as one volume, whatever table is on it
+    not_chosen: Set[int]
+    ranges: List[Tuple[int, int]]  # where the partitions that were not chosen lay: start and length
+
+
+def scope_of(image: ImageReader, reader: DiskReader, name: str) -> Scope:
+    """Find out what the image holds of the disk ``name``."""
+    source = ImageSource(reader)
+    note = _note_of(image, name)
+    layout = imaged_whole(source, "") if note is not None and note.is_whole else read_layout(source)
+    partitions = [one for one in layout.partitions if one.role != "extended"]
+    left_alone = _all_holes(reader, partitions) if note is None else note.not_chosen
+    volumes = [one for one in partitions if one.number not in left_alone]
+    others = [(one.start_bytes, one.length_bytes) for one in partitions if one.number in left_alone]
+    held = ExtentSet((one.start_bytes, one.length_bytes) for one in volumes)
+    # Where table and note contradict each other both count: what is not written can't harm anybody.
+    kept = ExtentSet([*others, *(note.ranges if note is not None else [])]).difference(held)
+    return Scope(layout, volumes, sorted(left_alone), kept)
+
+
+def _note_of(image: ImageReader, name: str) -> Optional[_Note]:
+    """What ``device.json`` says, None where it can't be used."""
+    try:
+        disk = documents.parse(image.document(DEVICE_INFORMATION_NAME))["disks"][name]
+        not_chosen = {_number(one["number"]) for one in disk["volumes"] if one["selected"] is False}
+        partitions: List[Dict[str, Any]] = disk["layout"]["partitions"]
+        ranges = [
+            (_number(one["start_bytes"]), _number(one["length_bytes"]))
+            for one in partitions
+            if one["number"] in not_chosen and one["role"] != "extended"
+        ]
+        return _Note(disk["layout"]["scheme"] == "none", not_chosen, ranges)
+    except (EngineError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 60:
+        raise ValueError("it is not a number of bytes")
+    return value
+
+
+def _all_holes(reader: DiskReader, partitions: List[Partition]) -> Set[int]:
+    """The partitions in which no chunk of their own is in use: what a run chooses has at least its first bytes in use."""
+    used = ExtentSet((extent.start_bytes, extent.length_bytes) for extent in reader.extents())
+    found = set()
+    for one in partitions:
+        start = -(-one.start_bytes // CHUNK_BYTES) * CHUNK_BYTES
+        end = (one.start_bytes + one.length_bytes) // CHUNK_BYTES * CHUNK_BYTES
+        if end > start and not any(True for dummy in used.clipped(start, end)):
+            found.add(one.number)
+    return found
