@@ -131,18 +131,21 @@ def _tell_place(progress: Progress, before_bytes: int, total_bytes: int, place_b
 
 
 def _mark_and_clear(disk: PlannedDisk) -> None:
-    """From here on neither the old table nor an old boot sector is there, and the marker says why.
-
-    A restore that goes on clears once more: one that was killed at this point has cleared only a part.
-    """
+    """From here on neither the old table nor an old boot sector is there, and the marker says why."""
     target = disk.target
     target.write(disk.mark_place, disk.marker)
     target.sync()
-    marked = ExtentSet([(disk.mark_place, MARKER_BYTES)])
-    for extent in disk.cleared.difference(marked):
+    cleared = disk.cleared.difference(ExtentSet([(disk.mark_place, MARKER_BYTES)]))
+    if disk.resumes:
+        # The one before may have been killed when it had cleared only a part; what it restored since stays.
+        restored = ExtentSet((one.start_bytes, one.length_bytes) for one in disk.reader.extents())
+        cleared = cleared.difference(restored.difference(_boot_areas(disk)))
+    for extent in cleared:
         for start in range(extent.start_bytes, extent.end_bytes, _CLEAR_BYTES):
-            target.write(start, bytes(min(_CLEAR_BYTES, extent.end_bytes - start)))
-    if disk.cleared:
+            zeros = bytes(min(_CLEAR_BYTES, extent.end_bytes - start))
+            if target.read(start, len(zeros)) != zeros:  # a thin disk that is blank stays so
+                target.write(start, zeros)
+    if cleared:
         target.sync()
 
 
