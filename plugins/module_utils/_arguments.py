@@ -54,6 +54,11 @@ AGENT: Dict[str, Any] = dict(
     LINK, state={"type": "str", "choices": ["present", "latest", "absent"], "default": "present"}
 )
 DEVICE_INFO: Dict[str, Any] = dict(LINK)
+JOB: Dict[str, Any] = {"job": {"type": "str", "default": ""}}
+FORGET: Dict[str, Any] = {
+    "forget_jobs": {"type": "list", "elements": "str", "default": []},
+    "forget_disks": {"type": "list", "elements": "str", "default": []},
+}
 IMAGE: Dict[str, Any] = dict(
     DEVICE,
     **RUN,
@@ -69,15 +74,29 @@ IMAGE: Dict[str, Any] = dict(
     keep={"type": "int", "default": 7},
     compare={"type": "str", "choices": ["previous", "none"], "default": "previous"},
     compression_level={"type": "int", "default": 1},
+    **JOB,
+    **FORGET,
+    jobs={"type": "list", "elements": "str"},
 )
-INFO: Dict[str, Any] = dict(DEVICE, image={"type": "str", "default": "all"})
+INFO: Dict[str, Any] = dict(DEVICE, **JOB, image={"type": "str", "default": "all"})
 INFO.pop("password")
 VERIFY: Dict[str, Any] = dict(
     DEVICE,
+    **JOB,
     image={"type": "str", "default": "latest"},
     level={"type": "str", "choices": ["quick", "storage", "full"], "default": "full"},
 )
-ROLLOVER: Dict[str, Any] = dict(DEVICE, keep={"type": "int", "default": 7})
+ROLLOVER: Dict[str, Any] = dict(
+    DEVICE,
+    **JOB,
+    **FORGET,
+    keep={"type": "int", "default": 7},
+    jobs={
+        "type": "list",
+        "elements": "dict",
+        "options": {"name": {"type": "str", "required": True}, "keep": {"type": "int"}},
+    },
+)
 PIN: Dict[str, Any] = dict(
     DEVICE,
     image={"type": "str", "required": True},
@@ -88,6 +107,7 @@ STORAGE_CHECK: Dict[str, Any] = dict(DEVICE)
 RESTORE: Dict[str, Any] = dict(
     DEVICE,
     **RUN,
+    **JOB,
     image={"type": "str", "default": "latest"},
     map={"type": "dict", "required": True},
     overwrite={"type": "bool", "default": False},

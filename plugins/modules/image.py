@@ -97,9 +97,35 @@ options:
     type: bool
     default: false
   keep:
-    description: How many images remain, at least 1. Pinned and archived ones do not count and stay.
+    description:
+      - How many images of O(job) remain, at least 1. Pinned and archived ones do not count and stay.
+      - The last image of a disk or volume that the new image does not hold stays as well, until O(forget_disks) lists it.
     type: int
     default: 7
+  job:
+    description:
+      - The job that the image is made for, empty for the default one. The image is counted by O(keep) and compared with earlier
+        images of the same job only.
+    type: str
+    default: ""
+  jobs:
+    description:
+      - All jobs that are defined for the device. Images of other jobs are a warning. Without it nothing is said of them.
+    type: list
+    elements: str
+  forget_jobs:
+    description:
+      - Jobs that are not defined any more and whose images are deleted, whatever O(keep) says. An empty name stands for the default
+        job. Pinned images stay, and so does the only image that is left.
+    type: list
+    elements: str
+    default: []
+  forget_disks:
+    description:
+      - Ids of disks or volumes, as warnings name them, that are gone for good. Their last image counts like any other then.
+    type: list
+    elements: str
+    default: []
   compare:
     description: Whether the device's information is compared with that of the previous image.
     type: str
@@ -172,6 +198,29 @@ device:
   returned: when the work was followed to its end, or could be foretold in check mode
   type: str
   sample: line1_press-07
+job:
+  description: The job that the image was made for, empty for the default one.
+  returned: when the work was followed to its end, or could be foretold in check mode
+  type: str
+  sample: monthly
+missing_disks:
+  description:
+    - Disks and volumes that earlier images of the job hold and this one does not, each with the image that is kept for it.
+    - RV(missing_disks[].kind) is V(missing), V(replaced) (by the disk RV(missing_disks[].now), which has the same partition table),
+      V(resized) (to RV(missing_disks[].now) bytes) or V(volume).
+  returned: when the work was followed to its end, or could be foretold in check mode
+  type: list
+  elements: dict
+  sample:
+    - kind: missing
+      id: serial:S3Z8NB0K
+      number: 0
+      model: Samsung SSD 870
+      size_bytes: 500107862016
+      image: 2026-11-22_13-45-10
+      created: 2026-11-22_13-45-10
+      job: ""
+      now: ""
 sequence:
   description: The image's number; the order of images is the order of these.
   returned: when an image was made

@@ -27,6 +27,10 @@ options:
     description: Which images to list, V(all), V(latest) or the name of one.
     type: str
     default: all
+  job:
+    description: Only images of this job are listed; empty for those of all jobs.
+    type: str
+    default: ""
 requirements:
   - On the host that the task works on, Python 3.8 or newer with C(blake3), C(cryptography) and C(zstandard).
   - C(paramiko) for an SFTP server, C(smbprotocol) for a share.
@@ -58,6 +62,10 @@ images:
       description: Name of the image.
       type: str
       sample: 2026-11-22_13-45-10
+    job:
+      description: The job that it was made for, empty for the default one.
+      type: str
+      sample: monthly
     sequence:
       description: Its number; the order of images is the order of these.
       type: int

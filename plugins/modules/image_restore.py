@@ -45,6 +45,11 @@ options:
     description: Which image to restore, V(latest) or its name.
     type: str
     default: latest
+  job:
+    description:
+      - The job whose newest image V(latest) is; empty for the newest image of the device, whichever job made it.
+    type: str
+    default: ""
   map:
     description:
       - Which imaged disk goes where. The keys are V(disk0), V(disk1) and so on, as M(plantops.imaging.image_info) lists

@@ -10,7 +10,8 @@ module: image_rollover
 short_description: Delete the oldest images of a device
 version_added: 0.1.0
 description:
-  - Deletes the oldest images, so that O(keep) remain. Only complete images count, in the order in which they were made.
+  - Deletes the oldest images, so that O(keep) remain of each job. Only complete images count, in the order in which they were made.
+  - The last image of a disk or volume that the newest image of its job does not hold stays, until O(forget_disks) lists it.
   - Pinned and archived images stay, and so does the last image of every key that O(password) does not open.
   - What only deleted images need goes to the trash at once, and for good by a later run, at least a day after.
   - M(plantops.imaging.image) does this after each successful run; this module is for storages on which devices may not delete.
@@ -28,9 +29,39 @@ attributes:
     support: full
 options:
   keep:
-    description: How many images remain, at least 1.
+    description: How many images of O(job) remain, at least 1.
     type: int
     default: 7
+  job:
+    description: The job whose images are deleted, empty for the default one.
+    type: str
+    default: ""
+  jobs:
+    description:
+      - All jobs that are defined for the device. Images of other jobs are a warning. Without it nothing is said of them.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the job.
+        type: str
+        required: true
+      keep:
+        description: How many images of this job remain; without it they all stay.
+        type: int
+  forget_jobs:
+    description:
+      - Jobs that are not defined any more and whose images are deleted, whatever O(keep) says. An empty name stands for the default
+        job. Pinned images stay, and so does the only image that is left.
+    type: list
+    elements: str
+    default: []
+  forget_disks:
+    description:
+      - Ids of disks or volumes, as warnings name them, that are gone for good. Their last image counts like any other then.
+    type: list
+    elements: str
+    default: []
 requirements:
   - On the host that the task works on, Python 3.8 or newer with C(blake3), C(cryptography) and C(zstandard).
   - C(paramiko) for an SFTP server, C(smbprotocol) for a share.
@@ -78,6 +109,12 @@ spared:
   returned: success
   type: dict
   sample: {"2026-10-01_13-45-10": "it is pinned"}
+missing_disks:
+  description: Disks and volumes that older images of a job hold and its newest one does not, each with the image that is kept for it.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
 dry_run:
   description: Whether nothing was deleted because of check mode.
   returned: success

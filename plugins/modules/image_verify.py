@@ -31,6 +31,11 @@ options:
     description: Which image to verify, V(latest) or its name.
     type: str
     default: latest
+  job:
+    description:
+      - The job whose newest image V(latest) is; empty for the newest image of the device, whichever job made it.
+    type: str
+    default: ""
   level:
     description:
       - V(quick) compares names and sizes.

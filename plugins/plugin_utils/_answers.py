@@ -122,6 +122,8 @@ RESULTS: Dict[str, _Checks] = {
         _CHANGED,
         image=_or_null(_NAME),
         device=_NAME,
+        job=_NAME,
+        missing_disks=_DICTS,
         sequence=_is_whole,
         storage=_SENTENCE,
         bytes_in_use=_is_number,
