@@ -139,6 +139,15 @@ class FileSystemInvalid(DiskError):
     hint = "The volume is imaged whole. Check it with its own tool (chkdsk, fsck)."
 
 
+class TrustInvalid(DiskError):
+    code = "D131"
+    message = "imaging_trust has an entry that is not valid, {entry}: {reason}."
+    hint = (
+        "Write each entry as the warning of the run gives it: a disk, a partition (disk0p1) or a logical volume (group/volume), "
+        "and the system that is believed (ntfs, ext4, zfs, table)."
+    )
+
+
 class PatternInvalid(DiskError):
     code = "D130"
     message = "The exclusion {pattern!r} can't be used: {reason}."

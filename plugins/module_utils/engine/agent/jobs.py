@@ -109,7 +109,7 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
         # The directory is ours or nobody's, and may hold a status.
         key = storage.server_key.fingerprint if storage.server_key else ""
         status.report({"event": "replaceable", "host_key": key})
-    frozen = OpenedDisks(job)
+    frozen = OpenedDisks(job, lambda source: _paced(source, job, status))
     try:
         opened = frozen.disks
         left_out = exclusions.totals(one for disk in opened for one in disk.plan.left_out)
@@ -118,6 +118,7 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
         information["drives"] = stable_ids(opened)
         passwords = passwords_of(job)
         previous = _previous_information(storage, device, passwords.password, job_of(job))
+        warnings += frozen.remarks
         warnings += moved((previous or {}).get("drives"), information["drives"])
         summary = [dict(describe(number, disk), path=disk.path) for number, disk in enumerate(opened)]
         in_use = sum(disk.plan.used.total_bytes for disk in opened)
@@ -152,7 +153,8 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
                 device_information=information,
                 created=timestamp,
                 warnings=warnings,
-                notes=exclusions.notes(left_out) + _server_notes(storage),
+                notes=exclusions.notes(left_out) + _notes(frozen, storage),
+                late_warnings=frozen.unreadable,
                 compression_level=number_of(job, "compression_level", 1, 1, 19),
                 workers=process_threads(),
                 gate=bucket.take,
@@ -208,6 +210,10 @@ def _look_ahead(storage: Storage, job: Dict[str, Any]) -> Preflight:
     prove_directory(storage, job["device"], read_identity(), bool(job.get("adopt")))
     moment = job.get("controller_seconds")
     return preflight(storage, job["device"], passwords_of(job), moment if isinstance(moment, (int, float)) else None)
+
+
+def _notes(opened: OpenedDisks, storage: Storage) -> List[str]:
+    return [note for disk in opened.disks for note in disk.plan.notes] + _server_notes(storage)
 
 
 def _server_notes(storage: Storage) -> List[str]:

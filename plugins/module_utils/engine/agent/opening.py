@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Set
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
 from ..device.disks import identify
 from ..device.selection import Chosen, Selection
-from ..disk.layout import DiskLayout, read_layout
-from ..disk.mounts import swap_files
+from ..disk.layout import DiskLayout
+from ..disk.layout_claims import settle, table_is_trusted
+from ..disk.mounts import swap_files, uses_of
 from ..disk.patterns import Pattern
-from ..disk.sector_size import read_layout_of_file
+from ..disk.sector_size import read_layout_of_device, read_layout_of_file
 from ..disk.source import BlockSource, FileSource
 from ..disk.stack import BlockTree
+from ..disk.tolerant import TolerantSource
+from ..disk.trust import TABLE, Trust, parse_trust, trust_of, unknown_places
 from ..disk.used import DiskPlan, plan_disk
 from ..errors import DiskTooLarge, DriveUnknown, JobInvalid
 from ..image import format as fmt
@@ -24,10 +27,12 @@ from ..snapshot.freeze import Freeze
 from .contents import contents_of
 from .settings import mapping_of, patterns_of
 
+Pace = Callable[[BlockSource], BlockSource]
+
 
 class OpenedDisk(NamedTuple):
     path: str
-    source: BlockSource
+    source: TolerantSource
     layout: DiskLayout
     plan: DiskPlan
     stable_id: str
@@ -39,29 +44,40 @@ class OpenedDisk(NamedTuple):
 class OpenedDisks:
     """The disks of a run with their volumes frozen, until :meth:`close`. ``warnings`` may grow when they are closed."""
 
-    def __init__(self, job: Dict[str, Any]) -> None:
+    def __init__(self, job: Dict[str, Any], paced: Pace = lambda source: source) -> None:
+        """:param paced: gives a source the pace that the run may read at."""
         self.disks: List[OpenedDisk] = []
         self._freeze: Optional[Freeze] = None
         self._sources: List[FileSource] = []
+        self._misplaced: List[str] = []
         snapshot = job.get("snapshot") or "required"
         if snapshot not in SETTINGS:
             raise JobInvalid(reason="imaging_snapshot is %r" % snapshot)
         patterns = patterns_of(job)
+        trusts = parse_trust(job.get("trust"))
         try:
-            pairs = [(one, self._open(one)) for one in _chosen(job)]
+            pairs = [(one, self._open(one, trust_of(trusts, number).of(0))) for number, one in enumerate(_chosen(job))]
             disks = [disk for dummy, disk in pairs]
             self._freeze = Freeze(disks, snapshot, str(job.get("run") or ""), is_rehearsal=bool(job.get("check")))
-            self.disks = [_plan(one, disk, self._freeze.frozen[disk.path], patterns) for one, disk in pairs]
+            for number, (one, disk) in enumerate(pairs):
+                planning = _Planning("disk%d" % number, patterns, trust_of(trusts, number), paced)
+                self.disks.append(_plan(one, disk, self._freeze.frozen[disk.path], planning))
+            self._misplaced = unknown_places(trusts, [[one.number for one in disk.layout.partitions] for disk in disks])
         except BaseException:
             self.close()
             raise
 
-    def _open(self, chosen: Chosen) -> Disk:
+    def _open(self, chosen: Chosen, trusted: str) -> Disk:
         source = FileSource(chosen.path)
         self._sources.append(source)
         if source.size_bytes > fmt.MAX_DISK_BYTES:
             raise DiskTooLarge(path=chosen.path, size_bytes=source.size_bytes, what="", most_bytes=fmt.MAX_DISK_BYTES)
-        layout = read_layout(source) if source.is_device else read_layout_of_file(source)
+        believed = table_is_trusted(trusted)
+        read = read_layout_of_device if source.is_device else read_layout_of_file
+        layout = read(source, table_is_trusted=believed)
+        if source.is_device and not trusted and any(use.start_bytes for use in uses_of(chosen.path)):
+            trusted = TABLE  # a partition of it is in use: the system itself says that the table is true
+        layout = settle(source, layout, trusted)
         return Disk(chosen.path, source, layout, _selected(chosen, layout))
 
     @property
@@ -71,6 +87,15 @@ class OpenedDisks:
     @property
     def warnings(self) -> List[str]:
         return self._freeze.warnings if self._freeze else []
+
+    @property
+    def remarks(self) -> List[str]:
+        """Entries of imaging_trust that are about nothing here."""
+        return ["imaging_trust names %s, which is not part of this image." % name for name in self._misplaced]
+
+    def unreadable(self) -> List[str]:
+        """What of the disks could not be read and was not needed, known when they were read."""
+        return [warning for disk in self.disks for warning in disk.source.warnings()]
 
     def close(self) -> None:
         try:
@@ -109,16 +134,26 @@ def _selected(chosen: Chosen, layout: DiskLayout) -> Optional[Set[int]]:
     return found
 
 
-def _plan(chosen: Chosen, disk: Disk, frozen: FrozenDisk, patterns: List[Pattern]) -> OpenedDisk:
+class _Planning(NamedTuple):
+    name: str
+    patterns: List[Pattern]
+    trust: Trust
+    paced: Pace
+
+
+def _plan(chosen: Chosen, disk: Disk, frozen: FrozenDisk, how: _Planning) -> OpenedDisk:
     planned = plan_disk(
         frozen.source,
         disk.layout,
         frozen.state_of,
         disk.selected,
-        exclude=patterns,
+        exclude=how.patterns,
         mount_points_of=frozen.mount_points_of,
         inside_of=frozen.inside_of,
         swap_files=swap_files(),
+        trust=how.trust,
+        name=how.name,
+        paced=how.paced(frozen.source),
     )
     if planned.used.total_bytes > fmt.MAX_IN_USE_BYTES:
         in_use, most = planned.used.total_bytes, fmt.MAX_IN_USE_BYTES
@@ -126,7 +161,8 @@ def _plan(chosen: Chosen, disk: Disk, frozen: FrozenDisk, patterns: List[Pattern
     planned.warnings.extend(frozen.warnings)
     name = stable_id(disk.path, disk.layout)
     contents = contents_of(disk.path, disk.layout, planned.volumes)
-    return OpenedDisk(disk.path, frozen.source, disk.layout, planned, name, frozen.how, list(chosen.entries), contents)
+    source = TolerantSource(frozen.source, planned.wanted)
+    return OpenedDisk(disk.path, source, disk.layout, planned, name, frozen.how, list(chosen.entries), contents)
 
 
 def stable_ids(opened: List[OpenedDisk]) -> Dict[str, List[str]]:

@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Sequence, Set, Tuple
 from ..errors import FileSystemInvalid
 from .extents import ExtentSet
 from .filesystems.contract import FileContent, FileTree
-from .patterns import Segment, fold
+from .patterns import Segment
 
 _MAX_FOLDERS = 2_000_000
 _MAX_NAMES = 50_000_000
@@ -197,10 +197,10 @@ class _Walk:
                 following, accepted = self._step(states, entry.name)
                 if entry.is_folder:
                     self._note_folders(accepted)
-                    if following and entry.node not in visited:
+                    if following and entry.node not in visited and self._tree.confirms(folder, entry):
                         visited.add(entry.node)
                         pending.append((entry.node, frozenset(following)))
-                elif accepted:
+                elif accepted and self._tree.confirms(folder, entry):
                     self._take(entry.node, min(accepted))
         self._settle_links()
 
@@ -217,7 +217,7 @@ class _Walk:
         """The states after ``name``, and the patterns that end with it."""
         following: Set[_State] = set()
         accepted: Set[int] = set()
-        folded = fold(name) if self._fold else name
+        folded = self._tree.fold(name) if self._fold else name
         for number, place in states:
             segments = self._patterns[number]
             while segments[place].crosses:

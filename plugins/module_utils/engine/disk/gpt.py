@@ -40,10 +40,15 @@ class Gpt(NamedTuple):
     warnings: List[str]
 
 
+def has_gpt(source: BlockSource, sector_bytes: int) -> bool:
+    """Whether a GPT in units of this size begins where it must."""
+    return source.size_bytes >= 3 * sector_bytes and source.read(sector_bytes, 8) == _SIGNATURE
+
+
 def detect_sector_bytes(source: BlockSource) -> Optional[int]:
     """Return the sector size that a GPT on a plain file was made with; None when there is no GPT."""
     for sector_bytes in (512, 4096):
-        if source.size_bytes >= 3 * sector_bytes and source.read(sector_bytes, 8) == _SIGNATURE:
+        if has_gpt(source, sector_bytes):
             return sector_bytes
     return None
 

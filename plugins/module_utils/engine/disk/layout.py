@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 from ..errors import PartitionTableInvalid
+from .claims import Claim
 from .extents import ExtentSet
 from .gpt import Gpt, read_gpt
-from .mbr import Mbr, read_mbr
+from .mbr import Mbr, hybrid_entries, read_mbr
 from .signatures import array_member
 from .source import BlockSource
 
@@ -57,6 +58,12 @@ class DiskLayout(NamedTuple):
     structures: ExtentSet
     warnings: List[str]
     whole_because: str = ""
+    unnamed: ExtentSet = ExtentSet()  # what the table has entries for but no system shows as a partition
+    rivals: Tuple[Claim, ...] = ()  # whose claims to the disk contradict one another
+
+    def shown(self) -> ExtentSet:
+        """The bytes of all partitions but extended ones, which hold others."""
+        return ExtentSet((one.start_bytes, one.length_bytes) for one in self.partitions if one.role != "extended")
 
     def as_dict(self) -> Dict[str, Any]:
         return {
@@ -68,18 +75,20 @@ class DiskLayout(NamedTuple):
         }
 
 
-def read_layout(source: BlockSource) -> DiskLayout:
+def read_layout(source: BlockSource, *, table_is_trusted: bool = False) -> DiskLayout:
     """Read the partition table. The disk is one whole where the table can't be understood, or does not tell everything:
     then an image of the partitions alone could not be restored.
+
+    :param table_is_trusted: ``imaging_trust`` says that the disk has partitions, whatever else claims it.
     """
-    array = array_member(source)
+    array = "" if table_is_trusted else array_member(source)
     if array:
         return imaged_whole(source, "it is %s" % array)
     try:
         gpt = read_gpt(source)
         if gpt is not None:
             return _from_gpt(source, gpt)
-        mbr = read_mbr(source)
+        mbr = read_mbr(source, in_boot_sector=table_is_trusted)
     except PartitionTableInvalid as error:
         return imaged_whole(source, str(error))
     if mbr is None:
@@ -114,7 +123,8 @@ def _from_gpt(source: BlockSource, gpt: Gpt) -> DiskLayout:
     ]
     areas = [(lba * sector, count * sector) for lba, count in gpt.areas]
     structures = _clip(source, ExtentSet([(0, sector), *areas]).union(_embedding(source, partitions)))
-    return DiskLayout("gpt", gpt.disk_guid, source.size_bytes, sector, partitions, structures, gpt.warnings)
+    layout = DiskLayout("gpt", gpt.disk_guid, source.size_bytes, sector, partitions, structures, gpt.warnings)
+    return _with_unnamed(source, layout, hybrid_entries(source))
 
 
 def _from_mbr(source: BlockSource, mbr: Mbr) -> DiskLayout:
@@ -142,7 +152,15 @@ def _from_mbr(source: BlockSource, mbr: Mbr) -> DiskLayout:
     structures = ExtentSet([(0, sector)]).union(tables.difference(inside)).union(_embedding(source, partitions))
     disk_id = "%08x" % mbr.signature
     clipped = _clip(source, structures)
-    return DiskLayout("mbr", disk_id, source.size_bytes, sector, partitions, clipped, [])
+    layout = DiskLayout("mbr", disk_id, source.size_bytes, sector, partitions, clipped, [])
+    return _with_unnamed(source, layout, mbr.unnamed)
+
+
+def _with_unnamed(source: BlockSource, layout: DiskLayout, entries: List[Tuple[int, int]]) -> DiskLayout:
+    """Add what entries of the table cover and no partition shows: an installer's ISO 9660 behind a type of 0."""
+    sector = source.sector_bytes
+    covered = _clip(source, ExtentSet((start * sector, count * sector) for start, count in entries))
+    return layout._replace(unnamed=covered.difference(layout.shown()).difference(layout.structures))
 
 
 def _embedding(source: BlockSource, partitions: List[Partition]) -> ExtentSet:

@@ -33,12 +33,40 @@ class Mbr(NamedTuple):
     partitions: List[MbrEntry]
     tables_lba: List[int]
     is_protective: bool
+    unnamed: List[Tuple[int, int]] = []  # first sector and length of entries without a type that lie in or over others
 
 
 def has_protective_mbr(source: BlockSource) -> bool:
     """Whether sector 0 says that the disk has a GUID partition table, alone or (hybrid) next to its own entries."""
     sector = source.read(0, 512)
     return sector[510:] == b"\x55\xaa" and any(entry[1] == PROTECTIVE for entry in _entries(sector))
+
+
+def holds_table(sector: bytes, total: int) -> bool:
+    """Whether a boot sector has a table of partitions in it that says something else than that all is one volume.
+
+    An entry that begins with the boot sector itself says nothing: mkfs.fat and mkudffs write one for systems that want a table.
+
+    :param total: how many sectors there are.
+    """
+    if sector[510:] != b"\x55\xaa":
+        return False
+    entries = _entries(sector)
+    used = [entry for entry in entries if entry[3] and entry[1] != _EMPTY and entry[2]]
+    if not used or any(flag not in (0, 0x80) for flag, dummy, dummy_start, dummy_count in entries):
+        return False
+    return all(entry[2] < total for entry in used)
+
+
+def hybrid_entries(source: BlockSource) -> List[Tuple[int, int]]:
+    """First sector and length of what a master boot record beside a GPT has on its own."""
+    total = source.size_bytes // source.sector_bytes
+    entries = _entries(source.read(0, 512))
+    return [
+        (start, min(count, total - start))
+        for dummy, type_code, start, count in entries
+        if type_code != PROTECTIVE and count and start < total
+    ]
 
 
 def starts_of_mbr(source: BlockSource) -> List[Tuple[int, bool]]:
@@ -51,15 +79,16 @@ def starts_of_mbr(source: BlockSource) -> List[Tuple[int, bool]]:
     return [(start, type_code in _EXTENDED) for dummy, type_code, start, dummy_count in used]
 
 
-def read_mbr(source: BlockSource) -> Optional[Mbr]:
+def read_mbr(source: BlockSource, *, in_boot_sector: bool = False) -> Optional[Mbr]:
     """Return the master boot record, or None when sector 0 is not one (blank, or a file system's boot sector).
 
+    :param in_boot_sector: believe a table in a file system's boot sector.
     :raises PartitionTableInvalid: when it is one but its partitions reach past the disk or its chain is broken.
     """
     if source.size_bytes < max(512, source.sector_bytes):
         return None
     sector = source.read(0, 512)
-    if sector[510:] != b"\x55\xaa" or _is_boot_sector(sector):
+    if sector[510:] != b"\x55\xaa" or (_is_boot_sector(sector) and not in_boot_sector):
         return None
     entries = _entries(sector)
     if any(flag not in (0, 0x80) for flag, dummy, dummy_start, dummy_count in entries):
@@ -71,17 +100,23 @@ def read_mbr(source: BlockSource) -> Optional[Mbr]:
     if all(entry[1] == _EMPTY for dummy, entry in used):
         raise PartitionTableInvalid(path=source.path, reason="it has partitions, but none of them has a type")
     total = source.size_bytes // source.sector_bytes
-    partitions, tables = [], [0]
+    partitions: List[MbrEntry] = []
+    tables, unnamed = [0], []
     typed = [entry for dummy, entry in used if entry[1] != _EMPTY]
     protective = any(entry[1] == PROTECTIVE for dummy, entry in used)
     for number, (flag, type_code, start, count) in used:
-        if type_code == PROTECTIVE or (type_code == _EMPTY and not _fits(start, count, total, typed)):
-            continue  # what a tool left that deletes the type alone
+        if type_code == PROTECTIVE:
+            continue
+        if type_code == _EMPTY and not _fits(start, count, total, typed):
+            unnamed.append(
+                (start, count)
+            )  # no system shows it as a partition; what is in it may be all of an installer
+            continue
         _check(source, start, count, total)
         partitions.append(MbrEntry(number, start, count, type_code, flag == 0x80))
         if type_code in _EXTENDED:
             _read_logical(source, start, count, total, partitions, tables)
-    return Mbr(struct.unpack("<I", sector[440:444])[0], partitions, tables, protective)
+    return Mbr(struct.unpack("<I", sector[440:444])[0], partitions, tables, protective, unnamed)
 
 
 def _read_logical(
@@ -91,7 +126,7 @@ def _read_logical(
     [block/partitions/msdos.c, parse_extended]."""
     position = base
     seen: Set[int] = set()
-    number = 5
+    number = max([4, *(entry.number for entry in partitions)]) + 1  # of a second extended partition they go on
     while True:
         if position in seen or len(seen) >= _MAX_LOGICAL:
             raise PartitionTableInvalid(path=source.path, reason="its chain of logical partitions has a loop")

@@ -112,6 +112,10 @@ class OverlaySource(BlockSource):
             position = stop
             number += 1
 
+    def data_ranges(self, start_bytes: int, end_bytes: int) -> List[Tuple[int, int]]:
+        """Asked for what lies in no piece."""
+        return self._base.data_ranges(start_bytes, end_bytes)
+
     def expect_small_reads(self, small: bool) -> None:
         for source in {id(source): source for source in [self._base, *(one for dummy, one in self._pieces)]}.values():
             source.expect_small_reads(small)

@@ -172,6 +172,19 @@ def fold(name: str) -> str:
     return "".join(map(_upper, name))
 
 
+def fold_by(table: bytes, name: str) -> str:
+    """Upper case where a volume's table (two bytes for each character from 0 on) says the same as we do."""
+    return "".join(
+        upper if upper == character or _in_table(table, character) == upper else character
+        for character, upper in zip(name, map(_upper, name))
+    )
+
+
+def _in_table(table: bytes, character: str) -> str:
+    place = 2 * ord(character)
+    return table[place : place + 2].decode("utf-16-le", "replace")
+
+
 def _upper(character: str) -> str:
     upper = character.upper()
     return upper if len(upper) == 1 and upper.lower() == character else character

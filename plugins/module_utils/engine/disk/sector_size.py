@@ -1,15 +1,19 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sector size of the disk that a plain file is a copy of: a GPT tells, an MBR only by what lies where it points."""
+"""The sector size that a partition table counts in: a GPT tells, an MBR only by what lies where it points.
+
+A plain file does not say what disk it is a copy of. A device has a size of its own, but its table may have been made in a
+housing that shows another one.
+"""
 
 from __future__ import annotations
 
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from ..errors import FileSystemInvalid
 from .filesystems.registry import detect
-from .gpt import detect_sector_bytes
+from .gpt import detect_sector_bytes, has_gpt
 from .layout import DiskLayout, imaged_whole, read_layout
 from .mbr import starts_of_mbr
 from .signatures import recognise
@@ -18,7 +22,30 @@ from .source import BlockSource, FileSource, WindowSource
 _SIZES = (512, 4096)
 
 
-def read_layout_of_file(source: FileSource) -> DiskLayout:
+def read_layout_of_device(source: FileSource, *, table_is_trusted: bool = False) -> DiskLayout:
+    """Read the partition table of a device, in units of its own sectors unless only others lead to something.
+
+    Its sectors stay what they are: what is restored goes to a device like it. Where neither size leads to anything, the device's
+    own counts, as for every system that runs on it.
+    """
+    own = source.sector_bytes
+    sizes = [own, *(size for size in _SIZES if size != own)]
+    found = next((size for size in sizes if has_gpt(source, size)), None)
+    if found is None:
+        starts = starts_of_mbr(source)
+        found = _recognising(source, starts, sizes) if starts else None
+    if found is None or found == own:
+        return read_layout(source, table_is_trusted=table_is_trusted)
+    view = WindowSource(source, 0, source.size_bytes, source.path)
+    view.sector_bytes = found
+    layout = read_layout(view, table_is_trusted=table_is_trusted)
+    if layout.scheme == "none":
+        return read_layout(source, table_is_trusted=table_is_trusted)
+    warning = "The partition table of %s counts in sectors of %d bytes, but the disk's have %d; its partitions are imaged by it."
+    return layout._replace(warnings=[*layout.warnings, warning % (source.path, found, own)])
+
+
+def read_layout_of_file(source: FileSource, *, table_is_trusted: bool = False) -> DiskLayout:
     """Find out the sector size of a plain file, set it, and read the partition table.
 
     With an MBR it is the size for which something is recognised at the start of a partition. Where nothing is, the file is one whole:
@@ -27,18 +54,18 @@ def read_layout_of_file(source: FileSource) -> DiskLayout:
     found = detect_sector_bytes(source)
     starts = starts_of_mbr(source) if found is None else []
     if found is None and starts:
-        found = _recognising(source, starts)
+        found = _recognising(source, starts, _SIZES)
     source.sector_bytes = found or source.sector_bytes
-    layout = read_layout(source)
-    if layout.scheme == "mbr" and found is None:
+    layout = read_layout(source, table_is_trusted=table_is_trusted)
+    if layout.scheme == "mbr" and found is None and not table_is_trusted:
         return imaged_whole(
             source, "nothing is recognised in its partitions, so that the size of its sectors is not known"
         )
     return layout
 
 
-def _recognising(source: BlockSource, starts: List[Tuple[int, bool]]) -> Optional[int]:
-    return next((size for size in _SIZES if any(_recognised(source, starts, size))), None)
+def _recognising(source: BlockSource, starts: List[Tuple[int, bool]], sizes: Sequence[int]) -> Optional[int]:
+    return next((size for size in sizes if any(_recognised(source, starts, size))), None)
 
 
 def _recognised(source: BlockSource, starts: List[Tuple[int, bool]], sector_bytes: int) -> Iterator[bool]:

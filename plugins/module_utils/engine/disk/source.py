@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
 from abc import ABC, abstractmethod
-from typing import Optional
+from typing import List, Optional, Tuple
 
 from ..errors import DiskAccessDenied, DiskEndReached, DiskNotFound, DiskUnreadable
 from .page_cache import PageCache
 
 _BLKSSZGET = 0x1268  # linux/fs.h: logical sector size of a block device
 _DEFAULT_SECTOR_BYTES = 512
+_MAX_RANGES = 1 << 16  # of a sparse file, in one answer
 _PROBE_BYTES = 4096  # what the kernel reads of a device at once, however small its sectors are
 
 
@@ -43,6 +45,10 @@ class BlockSource(ABC):
             raise DiskEndReached(
                 path=self.path, size_bytes=self.size_bytes, offset_bytes=offset_bytes, length_bytes=length_bytes
             )
+
+    def data_ranges(self, start_bytes: int, end_bytes: int) -> List[Tuple[int, int]]:
+        """Where between two places there may be something else than zeros, as pairs of start and end, found without reading."""
+        return [(start_bytes, end_bytes)] if start_bytes < end_bytes else []
 
     def expect_small_reads(self, small: bool) -> None:
         """Tell the system whether to read ahead; a source that can't be told does as it does."""
@@ -161,6 +167,24 @@ class FileSource(BlockSource):
         if self._cache is not None:
             self._cache.forget_all()
 
+    def data_ranges(self, start_bytes: int, end_bytes: int) -> List[Tuple[int, int]]:
+        """The holes of a sparse file are left out."""
+        if self.is_device or not hasattr(os, "SEEK_DATA"):
+            return super().data_ranges(start_bytes, end_bytes)
+        found: List[Tuple[int, int]] = []
+        place = start_bytes
+        with self._lock:
+            while place < end_bytes and len(found) < _MAX_RANGES:
+                try:
+                    start = os.lseek(self._descriptor, place, os.SEEK_DATA)
+                    place = min(end_bytes, os.lseek(self._descriptor, start, os.SEEK_HOLE))
+                except OSError as error:
+                    # Nothing but a hole up to the end; or a file system that knows no holes.
+                    return found if error.errno == errno.ENXIO else super().data_ranges(start_bytes, end_bytes)
+                if start < end_bytes:
+                    found.append((start, place))
+        return found if place >= end_bytes else [*found, (place, end_bytes)]
+
     def expect_small_reads(self, small: bool) -> None:
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_RANDOM if small else os.POSIX_FADV_NORMAL)
@@ -204,3 +228,8 @@ class WindowSource(BlockSource):
     def read_into(self, offset_bytes: int, buffer: memoryview) -> None:
         self.check_range(offset_bytes, len(buffer))
         self._source.read_into(self._start_bytes + offset_bytes, buffer)
+
+    def data_ranges(self, start_bytes: int, end_bytes: int) -> List[Tuple[int, int]]:
+        base = self._start_bytes
+        found = self._source.data_ranges(base + start_bytes, base + end_bytes)
+        return [(start - base, end - base) for start, end in found]

@@ -8,20 +8,23 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..errors import DiskError
+from .claim_sentences import advice, partition_device
+from .claims import Claim, judge
 from .exclusions import LeftOut, leave_out
 from .extents import ExtentSet
-from .filesystems.contract import FileSystem, VolumeState
-from .filesystems.registry import detect
+from .filesystems.contract import FileSystem, UsedMap, VolumeState
+from .hibernation import always_left_out
 from .layout import DiskLayout, Partition
 from .overlay import Piece, on_disk
+from .partition_types import BY_TYPE
 from .patterns import Pattern
-from .signatures import BY_TYPE, container, recognise, system
 from .source import BlockSource, WindowSource
 from .swap_files import leave_out_swap
+from .trust import NOBODY, Trust
+from .unclaimed import look_at
 
 _ALWAYS_ROLES = frozenset(["efi", "bios-boot", "microsoft-reserved", "dynamic-database"])
 _SMALL_BOOT_BYTES = 1 << 30
-_OWN_NAMES = {"xfs": "XFS", "exfat": "exFAT"}  # what a system that a parser understands is called among signatures
 _MUCH_BEHIND_BYTES = 64 << 20
 
 
@@ -49,6 +52,8 @@ class DiskPlan(NamedTuple):
     volumes: List[PlannedVolume]
     warnings: List[str]
     left_out: List[LeftOut] = []  # for each volume and pattern; a pattern that matched nothing comes too
+    wanted: ExtentSet = ExtentSet()  # of ``used``: what file systems call bad, read where it can be
+    notes: List[str] = []  # for the log of the run
 
 
 class InnerVolume(NamedTuple):
@@ -88,20 +93,27 @@ def plan_disk(
     mount_points_of: MountPointsOf = lambda partition: (),
     inside_of: InsideOf = lambda partition: None,
     swap_files: Sequence[str] = (),
+    trust: Trust = NOBODY,
+    name: str = "disk0",
+    paced: Optional[BlockSource] = None,
 ) -> DiskPlan:
     """Return what an image of the disk holds. ``selected`` are partition numbers, None for all.
 
-    Partition structures, boot areas and small boot partitions are held always. A volume that is not understood, or
-    whose bitmap can't be trusted as it stands, is held whole, with a warning; of such a volume no file is left out.
+    Partition structures, boot areas and small boot partitions are held always. A volume that is not understood, that two
+    systems claim, or whose bitmap can't be trusted as it stands, is held whole, with a warning; of such a volume no file is
+    left out. Of an image of all partitions the rest of the disk is a part too, as far as it is not zero.
 
     :param exclude: files whose content is left out, besides those that the volume's file system always leaves out.
     :param mount_points_of: where the device has a volume ("C:\\", "/var"); empty where that is not known.
     :param inside_of: the logical volumes of a partition, None where it holds a file system itself or nothing is known.
     :param swap_files: where the running system swaps to; what it put there is left out.
+    :param trust: which system is believed where more than one claims a volume.
+    :param name: what ``imaging_trust`` calls the disk.
+    :param paced: the disk, read at the pace that the run allows; for what lies in no partition.
     """
-    used = layout.structures
+    used, wanted_bytes = layout.structures, ExtentSet()
     volumes = []
-    warnings = list(layout.warnings)
+    warnings = [*layout.warnings, *_rivals_of(layout, source, name)]
     left_out: List[LeftOut] = [LeftOut(pattern.text) for pattern in exclude]
     for partition in layout.partitions:
         if partition.role == "extended":
@@ -111,26 +123,25 @@ def plan_disk(
         if inside is not None:
             volumes.append(_of_partition(partition, inside))
             used = used.union(inside.held)
-            parts = [
-                (_Volume(partition.number, inner.source, inner.state, inner.mount_points, inner.name), inner.pieces)
-                for inner in inside.volumes
-            ]
-        else:
-            window = WindowSource(source, partition.start_bytes, partition.length_bytes)
-            mount_points = mount_points_of(partition)
-            whole = [Piece(partition.start_bytes, window.size_bytes, 0, window.size_bytes, window.size_bytes)]
-            parts = [(_Volume(partition.number, window, state_of(partition), mount_points), whole)]
-        for part, pieces in parts:
+        for part, pieces in _parts_of(source, partition, inside, state_of, mount_points_of):
             because = layout.whole_because or _named("it holds %s", BY_TYPE.get(partition.type_id, ""))
-            volume, extents, found, remarks = _plan_part(
-                source, part, partition.role, wanted, exclude, because, swap_files
-            )
-            volumes.append(volume)
-            left_out += found
-            warnings += remarks
-            used = used.union(on_disk(pieces, extents))
+            key = part.name or (name if not partition.number else "%sp%d" % (name, partition.number))
+            how = _How(partition, wanted, because, exclude, swap_files, trust.of(partition.number, part.name), key)
+            planned = _plan_part(source, part, how)
+            volumes.append(planned.volume)
+            left_out += planned.left_out
+            warnings += planned.warnings
+            used = used.union(on_disk(pieces, planned.extents))
+            wanted_bytes = wanted_bytes.union(on_disk(pieces, planned.wanted))
+    notes: List[str] = []
+    if selected is None:
+        rest = look_at(paced or source, _outside(source, layout, used))
+        used = used.union(layout.unnamed).union(rest.held)
+        warnings += [*_unnamed(layout, source), *rest.warnings]
+        notes = rest.notes
     disk = ExtentSet([(0, source.size_bytes)])
-    return DiskPlan(used.intersection(disk), volumes, warnings, left_out)
+    used = used.intersection(disk)
+    return DiskPlan(used, volumes, warnings, left_out, wanted_bytes.intersection(used), notes)
 
 
 def is_wanted(partition: Partition, selected: Optional[Set[int]]) -> bool:
@@ -151,29 +162,80 @@ class _Volume(NamedTuple):
     name: str = ""
 
 
+class _How(NamedTuple):
+    """What decides how a volume is planned. ``because`` says why it is whole whatever is on it, "" when nothing does."""
+
+    partition: Partition
+    wanted: bool
+    because: str
+    exclude: Sequence[Pattern]
+    swap_files: Sequence[str]
+    trusted: str
+    key: str
+
+
+class _Planned(NamedTuple):
+    """What is done with a volume, and its bytes in use (of the volume)."""
+
+    volume: PlannedVolume
+    extents: ExtentSet
+    wanted: ExtentSet = ExtentSet()
+    file_system: Optional[FileSystem] = None
+    rivals: Tuple[Claim, ...] = ()
+    left_out: List[LeftOut] = []
+    warnings: List[str] = []
+
+
 def _of_partition(partition: Partition, inside: Inside) -> PlannedVolume:
     held_bytes = inside.held.total_bytes
     return PlannedVolume(partition.number, inside.kind, "", "", partition.length_bytes, held_bytes, True, "", True)
 
 
-def _plan_part(
-    disk: BlockSource,
-    part: _Volume,
-    role: str,
-    wanted: bool,
-    exclude: Sequence[Pattern],
-    because: str,
-    swap_files: Sequence[str],
-) -> Tuple[PlannedVolume, ExtentSet, List[LeftOut], List[str]]:
-    """Return what is done with a volume, its bytes in use (of the volume), what was left out, and warnings.
+def _parts_of(
+    source: BlockSource,
+    partition: Partition,
+    inside: Optional[Inside],
+    state_of: StateOf,
+    mount_points_of: MountPointsOf,
+) -> List[Tuple[_Volume, Sequence[Piece]]]:
+    """The volumes of a partition, each with the pieces of the disk that it lies on."""
+    if inside is not None:
+        return [
+            (_Volume(partition.number, inner.source, inner.state, inner.mount_points, inner.name), inner.pieces)
+            for inner in inside.volumes
+        ]
+    window = WindowSource(source, partition.start_bytes, partition.length_bytes)
+    whole = [Piece(partition.start_bytes, window.size_bytes, 0, window.size_bytes, window.size_bytes)]
+    return [(_Volume(partition.number, window, state_of(partition), mount_points_of(partition)), whole)]
 
-    :param because: why it is imaged whole whatever is on it, "" when nothing says so.
-    """
-    volume, extents, file_system = _plan_volume(part, role, wanted, because)
+
+def _outside(source: BlockSource, layout: DiskLayout, used: ExtentSet) -> ExtentSet:
+    """The bytes that lie in no partition and are not held anyway."""
+    if layout.scheme == "none":
+        return ExtentSet()
+    return layout.shown().union(layout.unnamed).union(used).complement(source.size_bytes)
+
+
+def _unnamed(layout: DiskLayout, source: BlockSource) -> List[str]:
+    return [
+        "%s: an entry of its table that no system shows as a partition covers %d bytes at byte %d; they are imaged whole."
+        % (source.path, extent.length_bytes, extent.start_bytes)
+        for extent in layout.unnamed
+    ]
+
+
+def _rivals_of(layout: DiskLayout, source: BlockSource, name: str) -> List[str]:
+    return ["%s: %s" % (source.path, advice(layout.rivals, source.path, 0, source.path, name))] if layout.rivals else []
+
+
+def _plan_part(disk: BlockSource, part: _Volume, how: _How) -> _Planned:
+    """Return what is done with a volume, what was left out of it, and warnings."""
+    planned = _plan_volume(part, how)
+    volume, extents, file_system = planned.volume, planned.extents, planned.file_system
     found: List[LeftOut] = []
     warnings: List[str] = []
     if file_system is not None and volume.trusted and part.state is not VolumeState.LIVE:
-        extents, found, remarks = _leave_out(file_system, extents, exclude, part.mount_points, swap_files)
+        extents, found, remarks = _leave_out(file_system, extents, how.exclude, part.mount_points, how.swap_files)
         behind_bytes = part.source.size_bytes - file_system.end_bytes
         if behind_bytes > _MUCH_BEHIND_BYTES:
             remarks = [*remarks, "its file system ends %d bytes before it; they are imaged too." % behind_bytes]
@@ -181,9 +243,9 @@ def _plan_part(
         volume = volume._replace(
             in_use_bytes=extents.total_bytes, left_out_bytes=volume.in_use_bytes - extents.total_bytes
         )
-    if wanted and volume.reason:
-        warnings.append(_warning(disk, volume))
-    return volume, extents, found, warnings
+    if how.wanted and volume.reason:
+        warnings.append(_warning(disk, planned, how))
+    return planned._replace(volume=volume, extents=extents, left_out=found, warnings=warnings)
 
 
 def _leave_out(
@@ -193,11 +255,11 @@ def _leave_out(
     mount_points: Sequence[str],
     swap_files: Sequence[str],
 ) -> Tuple[ExtentSet, List[LeftOut], List[str]]:
-    always = [Pattern.parse(text) for text in file_system.always_left_out]
-    tree = file_system.tree() if exclude or always or swap_files else None
+    tree = file_system.tree() if exclude or file_system.always_left_out or swap_files else None
     if tree is None:
         reason = "files of %s can't be left out by this version." % file_system.kind
         return used, [], [reason] if any(pattern.below(mount_points, True) for pattern in exclude) else []
+    always = always_left_out(file_system, tree)
     patterns = [*always, *exclude]
     below = [pattern.below(mount_points, tree.case_sensitive) for pattern in patterns]
     outcome = leave_out(used, tree, below, with_heads=len(always))
@@ -209,52 +271,44 @@ def _leave_out(
     return without.kept, [*found, *without.left_out], [*outcome.warnings, *without.remarks]
 
 
-def _plan_volume(
-    part: _Volume, role: str, wanted: bool, because: str
-) -> Tuple[PlannedVolume, ExtentSet, Optional[FileSystem]]:
+def _plan_volume(part: _Volume, how: _How) -> _Planned:
     window = part.source
-    if not wanted:
-        empty = PlannedVolume(part.number, "", "", "", window.size_bytes, 0, True, "", False)
-        return empty, ExtentSet(), None
+    if not how.wanted:
+        return _Planned(PlannedVolume(part.number, "", "", "", window.size_bytes, 0, True, "", False), ExtentSet())
     whole = PlannedVolume(
-        part.number, "", "", "", window.size_bytes, window.size_bytes, False, because, True, name=part.name
+        part.number, "", "", "", window.size_bytes, window.size_bytes, False, how.because, True, name=part.name
     )
     everything = ExtentSet([(0, window.size_bytes)])
-    if because:
-        return whole, everything, None
+    if how.because:
+        return _Planned(whole, everything)
     try:
-        kind = container(window)
-        file_system = None if kind else detect(window)
-        if file_system is None:
-            kind = kind or recognise(window)
+        verdict = judge(window, how.partition.type_id, how.trusted)
+        if verdict.file_system is None:
             # Nothing that is recognised is expected in the reserved partitions.
-            unknown = "" if role in ("microsoft-reserved", "bios-boot") else "no file system was recognised"
-            return whole._replace(kind=kind, reason=_named("it holds %s", kind) or unknown), everything, None
-        other = system(window)
-        if other and other != _OWN_NAMES.get(file_system.kind):
-            # One of them is what an earlier use of the volume has left. Which one, nobody can tell.
-            return (
-                whole._replace(reason="%s and %s both claim the volume" % (file_system.kind, other)),
-                everything,
-                None,
-            )
-        answer = file_system.used(part.state)
+            is_reserved = how.partition.role in ("microsoft-reserved", "bios-boot")
+            reason = verdict.reason or ("" if is_reserved else "no file system was recognised")
+            return _Planned(whole._replace(kind=verdict.kind, reason=reason), everything, rivals=verdict.rivals)
+        answer = verdict.file_system.used(part.state)
     except DiskError as error:
-        return whole._replace(reason=str(error)), everything, None
-    extents = answer.extents
-    if answer.trusted:
-        # What others keep behind a file system belongs to it: hash trees of dm-verity, metadata of DRBD.
-        behind = ExtentSet([(file_system.end_bytes, max(0, window.size_bytes - file_system.end_bytes))])
-        extents = extents.union(behind)
+        return _Planned(whole._replace(reason=str(error)), everything)
+    extents = _with_what_is_behind(answer, verdict.file_system, window)
     planned = whole._replace(
-        kind=file_system.kind,
-        label=file_system.label,
-        uuid=file_system.uuid,
+        kind=verdict.file_system.kind,
+        label=verdict.file_system.label,
+        uuid=verdict.file_system.uuid,
         in_use_bytes=extents.total_bytes,
         trusted=answer.trusted,
         reason=answer.reason,
     )
-    return planned, extents, file_system
+    return _Planned(planned, extents, answer.wanted.intersection(extents), verdict.file_system)
+
+
+def _with_what_is_behind(answer: UsedMap, file_system: FileSystem, window: BlockSource) -> ExtentSet:
+    """What others keep behind a file system belongs to it: hash trees of dm-verity, metadata of DRBD."""
+    if not answer.trusted:
+        return answer.extents
+    end = file_system.end_bytes
+    return answer.extents.union(ExtentSet([(end, max(0, window.size_bytes - end))]))
 
 
 def _named(words: str, name: str) -> str:
@@ -267,6 +321,12 @@ def _name(source: BlockSource, volume: PlannedVolume) -> str:
     return "Partition %d of %s" % (volume.number, source.path) if volume.number else source.path
 
 
-def _warning(source: BlockSource, volume: PlannedVolume) -> str:
+def _warning(source: BlockSource, planned: _Planned, how: _How) -> str:
+    volume = planned.volume
     what, reason = _name(source, volume), volume.reason.rstrip(".")
-    return "%s is imaged whole (%d bytes): %s." % (what, volume.size_bytes, reason)
+    sentence = "%s is imaged whole (%d bytes): %s." % (what, volume.size_bytes, reason)
+    if not planned.rivals:
+        return sentence
+    device = "/dev/" + volume.name if volume.name else partition_device(source.path, volume.number)
+    start = how.partition.start_bytes
+    return "%s %s" % (sentence, advice(planned.rivals, source.path, start, device, how.key))

@@ -47,6 +47,7 @@ class ImageJob(NamedTuple):
     created: str = ""
     warnings: List[str] = []
     notes: List[str] = []  # lines for the job's log
+    late_warnings: Callable[[], List[str]] = list  # what is known when all disks were read
     compression_level: int = 1
     workers: int = 2
     gate: Optional[SendGate] = None

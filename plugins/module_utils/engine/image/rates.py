@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Callable, Optional
+from typing import Callable, List, Optional, Tuple
 
 from ..disk.source import BlockSource
 from ..errors import RunCancelled
@@ -82,6 +82,9 @@ class PacedSource(BlockSource):
                 self._source.read_into(offset_bytes, buffer)
             else:
                 self._read_in_pieces(self._courtesy, offset_bytes, buffer)
+
+    def data_ranges(self, start_bytes: int, end_bytes: int) -> List[Tuple[int, int]]:
+        return self._source.data_ranges(start_bytes, end_bytes)
 
     def _read_in_pieces(self, courtesy: Courtesy, offset_bytes: int, buffer: memoryview) -> None:
         done = 0

@@ -147,6 +147,7 @@ class _Run:
                     writers[-1].run()
             stream.drain()
             self._repair(stream, writers)
+            self.warnings += self.job.late_warnings()
             result = self._commit_in_own_folder(stream, [writer.root for writer in writers])
             return result._replace(healed_packs=self._heal(stream))
         finally:

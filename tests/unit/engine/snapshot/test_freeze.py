@@ -102,7 +102,7 @@ def test_volumes_are_read_from_snapshots_made_one_right_after_the_other(fake: Fa
         assert [one.name for one in plan.volumes] == ["", "plant/root", "plant/data", ""]
         free = ExtentSet([(first_extent + 14 * EXTENT, 26 * EXTENT), (164 * MIB + 2 * EXTENT, 6 * EXTENT)])
         assert not plan.used.intersection(free)
-        assert plan.used.union(free) == ExtentSet([(0, 197 * MIB)])
+        assert plan.used.union(free) == ExtentSet([(0, DISK_BYTES)])
         inside = frozen.inside_of(disk.layout.partitions[0])
         assert inside is not None
         assert {one.state for one in inside.volumes} == {VolumeState.FROZEN}

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Callable, ClassVar, Iterator, NamedTuple, Optional, Set, Tuple
 
 from ..extents import ExtentSet
+from ..patterns import fold
 from ..source import BlockSource
 
 MAX_EXTENTS = 1 << 23  # of a map, in flat arrays of 128 MiB; a volume in more pieces is imaged whole
@@ -33,11 +34,15 @@ class VolumeState(Enum):
 
 
 class UsedMap(NamedTuple):
-    """Which bytes of a volume are in use. When ``trusted`` is false ``extents`` is the whole volume."""
+    """Which bytes of a volume are in use. When ``trusted`` is false ``extents`` is the whole volume.
+
+    ``wanted`` are those of them that the file system itself calls bad: they are read where they can be.
+    """
 
     extents: ExtentSet
     trusted: bool
     reason: str  # why it is not trusted, in a sentence for the user's log; "" when trusted
+    wanted: ExtentSet = ExtentSet()
 
 
 class Entry(NamedTuple):
@@ -85,6 +90,14 @@ class FileTree(ABC):
     @abstractmethod
     def content(self, node: int) -> Optional[FileContent]:
         """Where a file's bytes are; None for what is never left out (the file system's own files, links, devices)."""
+
+    def confirms(self, folder: int, entry: Entry) -> bool:  # noqa: ARG002
+        """Whether what an entry of a folder leads to says that it is there by this name; in doubt a file stays in the image."""
+        return True
+
+    def fold(self, name: str) -> str:
+        """A name as the volume compares it; asked where it does not tell upper from lower case."""
+        return fold(name)
 
     def protected(self) -> ExtentSet:
         """Bytes that are never left out whatever a file claims: the file system's own structures, boot areas."""

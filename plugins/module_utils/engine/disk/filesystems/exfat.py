@@ -9,6 +9,7 @@ structure) and 7.1 (allocation bitmap), 7.3 (volume label). PercentInUse (3.1.15
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Iterator, List, NamedTuple, Optional, Set, Tuple
 
@@ -30,6 +31,8 @@ _MAX_UPCASE_BYTES = 128 << 10  # 65,536 characters
 _TABLE_PAGE_BYTES = 4 << 10  # of the FAT, kept while a chain is followed: a hostile chain may need a new one each step
 _MORE_STEPS, _MOST_STEPS = 1 << 20, 1 << 28  # along chains, for all files of a volume
 _PAGE_BYTES = 64 << 10
+_MAX_TABLE_BYTES = 256 << 20  # that is searched for bad clusters: 64 million of them
+_BAD_ENTRY = re.compile(rb"(?=\xf7\xff\xff\xff)", re.DOTALL)
 _PIECE_BYTES = 4 << 20
 Runs = List[Tuple[int, int]]  # (first cluster, clusters)
 
@@ -39,6 +42,7 @@ class _Root(NamedTuple):
 
     bitmaps: List[Tuple[int, Runs, int]]  # which FAT it belongs to, where it is, how many bytes count
     upcase: Runs
+    upcase_bytes: int
     folder: Runs
     label: str
 
@@ -106,9 +110,10 @@ class Exfat(FileSystem):
                 reason = self._why_dirty_matters(used)
                 if reason:
                     return whole(self.source, reason)
+            bad = self._bad_clusters()
         except FileSystemInvalid as error:
             return whole(self.source, str(error))
-        return UsedMap(used, True, "")
+        return UsedMap(used.union(bad), True, "", bad)
 
     def tree(self) -> Optional[FileTree]:
         from .exfat_tree import ExfatTree
@@ -186,6 +191,7 @@ class Exfat(FileSystem):
         folder = list(self.chain(self.root_cluster, _MAX_FOLDER_BYTES))
         bitmaps: List[Tuple[int, Runs, int]] = []
         upcase: Runs = []
+        upcase_bytes = 0
         label = ""
         wanted = -(-self.cluster_count // 8)
         for entry in self._entries(folder):
@@ -193,12 +199,12 @@ class Exfat(FileSystem):
             if kind == _BITMAP_ENTRY and len(bitmaps) < 2:
                 bitmaps.append((entry[1] & 1, list(self.chain(first, wanted)), length))
             elif kind == _UPCASE_ENTRY and not upcase:
-                upcase = list(self.chain(first, _MAX_UPCASE_BYTES))
+                upcase, upcase_bytes = list(self.chain(first, _MAX_UPCASE_BYTES)), length
             elif kind == _LABEL_ENTRY:
                 label = entry[2 : 2 + 2 * min(entry[1], 11)].decode("utf-16-le", "replace")
         if not bitmaps:
             raise self.invalid("it has no allocation bitmap")
-        return _Root(bitmaps, upcase, folder, label)
+        return _Root(bitmaps, upcase, upcase_bytes, folder, label)
 
     def _entries(self, runs: Runs) -> Iterator[bytes]:
         for run in runs:
@@ -238,6 +244,46 @@ class Exfat(FileSystem):
                 if found > MAX_EXTENTS:
                     raise self.invalid("its free space is in too many pieces")
                 done += len(piece)
+
+    def _bad_clusters(self) -> ExtentSet:
+        """The clusters that the table calls bad (section 4.1.3), but for those that a file claims: of a file in one run the
+        table says nothing.
+
+        Looked for by the regular expression engine, since hardly any volume has one.
+        """
+        from .exfat_tree import ExfatTree
+
+        found: Runs = []
+        length = (self.cluster_count + 2) * 4
+        if length > _MAX_TABLE_BYTES:
+            return ExtentSet()  # all of it is needed then
+        for offset in range(0, length, _PIECE_BYTES):
+            piece = self.source.read(self._fat_start + offset, min(_PIECE_BYTES, length - offset))
+            places = [match.start() for match in _BAD_ENTRY.finditer(piece)]
+            found += [((offset + place) // 4, 1) for place in places if place % 4 == 0 and offset + place >= 8]
+            if len(found) > MAX_EXTENTS:
+                raise self.invalid("too many of its clusters are marked bad")
+        if not found:
+            return ExtentSet()
+        bad = ExtentSet(self.cluster_range(*run) for run in found)
+        return bad.difference(ExfatTree(self).everything()).difference(self.structures())
+
+    def upper_case(self) -> bytes:
+        """The volume's table of upper case, two bytes for each character (section 7.2.5: runs of itself are packed)."""
+        packed = b"".join(self.source.read(*self.cluster_range(*run)) for run in self._root.upcase)[
+            : self._root.upcase_bytes
+        ]
+        table, place = bytearray(), 0
+        while place + 2 <= len(packed) and len(table) < _MAX_UPCASE_BYTES:
+            value = int.from_bytes(packed[place : place + 2], "little")
+            place += 2
+            if value == 0xFFFF and place + 2 <= len(packed):
+                count, first = int.from_bytes(packed[place : place + 2], "little"), len(table) // 2
+                table += b"".join(struct.pack("<H", one & 0xFFFF) for one in range(first, first + count))
+                place += 2
+            else:
+                table += struct.pack("<H", value)
+        return bytes(table[:_MAX_UPCASE_BYTES])
 
     def _why_dirty_matters(self, used: ExtentSet) -> str:
         from .exfat_tree import ExfatTree

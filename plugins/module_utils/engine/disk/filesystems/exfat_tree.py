@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Iterator, List, Optional, Tuple
 
 from ..extents import ExtentSet, covered_twice
+from ..patterns import fold_by
 from .contract import Entry, FileContent, FileTree, reading_budget
 from .exfat import Exfat
 
@@ -23,6 +24,7 @@ _IN_USE, _SECONDARY = 0x80, 0x40
 _ALLOCATION_POSSIBLE, _NO_FAT_CHAIN = 0x1, 0x2
 _FOLDER = 0x10
 _END = 0x00
+_NAME_LETTERS = 15  # in each part of a name
 _MAX_FOLDER_BYTES = 256 << 20
 _PAGE_BYTES = 64 << 10
 _MAX_FOLDERS = 2_000_000
@@ -37,6 +39,7 @@ class ExfatTree(FileTree):
     def __init__(self, volume: Exfat) -> None:
         self._volume = volume
         # Following a chain reads a page of the table for each step at worst; each step is charged one entry.
+        self._upper: Optional[bytes] = None
         self._budget = reading_budget(volume.source.size_bytes)
 
     def root(self) -> int:
@@ -56,6 +59,14 @@ class ExfatTree(FileTree):
                     group = []
             else:
                 group, missing = [], 0
+
+    def fold(self, name: str) -> str:
+        """Only where the volume's own table agrees; some know no letters but those of ASCII."""
+        if name.isascii():
+            return name.upper()
+        if self._upper is None:
+            self._upper = self._volume.upper_case()
+        return fold_by(self._upper, name)
 
     def content(self, node: int) -> Optional[FileContent]:
         return FileContent(ExtentSet(self._ranges(node)), 1)
@@ -91,13 +102,20 @@ class ExfatTree(FileTree):
         if stream[0] != _STREAM:
             raise self._volume.invalid("a file has no stream")
         text = b""
-        for entry in group[2:]:
+        names = -(-stream[3] // _NAME_LETTERS)
+        for number, entry in enumerate(group[2:]):
+            if (entry[0] == _NAME) != (number < names):
+                raise self._volume.invalid("a file's name has other parts than it should")
             if entry[0] == _NAME:
                 text += entry[2:32]
             elif entry[1] & _ALLOCATION_POSSIBLE:
                 raise self._volume.invalid("a file has content of a vendor's own kind")
+        if not stream[3] or len(text) < 2 * stream[3]:
+            raise self._volume.invalid("a file's name is too short")
         name = text[: 2 * stream[3]].decode("utf-16-le", "surrogatepass")
         first, length = struct.unpack_from("<IQ", stream, 20)
+        if name.isascii() and _hash_of(name.upper()) != struct.unpack_from("<H", stream, 4)[0]:
+            raise self._volume.invalid("the hash of a file's name is wrong")
         clusters = -(-length // self._volume.cluster_bytes)
         if clusters > self._volume.cluster_count or (clusters and not stream[1] & _ALLOCATION_POSSIBLE):
             raise self._volume.invalid("a file is larger than the volume")
@@ -138,6 +156,14 @@ class ExfatTree(FileTree):
         self._budget -= length
         if self._budget < 0:
             raise self._volume.invalid("its folders lead in circles")
+
+
+def _hash_of(name: str) -> int:
+    """The hash of a name in upper case (section 7.6.4)."""
+    total = 0
+    for value in name.encode("utf-16-le"):
+        total = ((total & 1) << 15) + (total >> 1) + value & 0xFFFF
+    return total
 
 
 def set_is_whole(group: List[bytes]) -> bool:

@@ -19,7 +19,7 @@ from ..source import BlockSource
 from .contract import MAX_EXTENTS, FileSystem, FileTree, UsedMap, VolumeState, whole
 from .crc16 import crc16
 from .crc32c import crc32c
-from .ext_groups import BLOCK_UNINIT, Group, Groups, extents_of
+from .ext_groups import BLOCK_UNINIT, INODE_UNINIT, Group, Groups, extents_of
 
 _MAGIC = 0xEF53
 _STATE_CLEAN, _STATE_ERROR = 1, 2
@@ -106,7 +106,16 @@ class Ext(FileSystem):
         except FileSystemInvalid as error:
             return whole(self.source, str(error))
         volume = ExtentSet([(0, min(self.end_bytes, self.source.size_bytes))])
-        return UsedMap(used.intersection(volume), True, "")
+        return UsedMap(used.intersection(volume), True, "", self._bad_blocks())
+
+    def _bad_blocks(self) -> ExtentSet:
+        """What the first inode lists, as mke2fs -c and e2fsck -c do; nothing where that is not understood."""
+        from .ext_tree import ExtTree
+
+        try:
+            return ExtTree(self).bad_blocks()
+        except FileSystemInvalid:
+            return ExtentSet()
 
     def _why_untrusted(self, state: VolumeState) -> str:
         unknown = self._incompat & ~_INCOMPAT_KNOWN or self._ro_compat & ~_RO_KNOWN
@@ -137,6 +146,15 @@ class Ext(FileSystem):
             raise self._invalid("there is no inode %d" % number)
         place = self._known_groups().inode_table(group) * self.block_bytes + index * self._inode_bytes
         return self.source.read(place, self._inode_bytes)
+
+    def is_in_use(self, number: int) -> bool:
+        """Whether the inode's own bitmap says that there is a file."""
+        group_number, index = divmod(number - 1, self._inodes_per_group)
+        group = self._known_groups()[group_number]
+        if self._has_group_sums and group.flags & INODE_UNINIT:
+            return False
+        byte = self.source.read(group.inode_bitmap * self.block_bytes + index // 8, 1)[0]
+        return bool(byte >> index % 8 & 1)
 
     def structures(self) -> ExtentSet:
         """The boot area, superblocks, descriptors, bitmaps and inode tables, whatever the bitmaps say.

@@ -14,7 +14,7 @@ from typing import Iterator, NamedTuple, Tuple
 
 from ..extents import ExtentSet
 
-BLOCK_UNINIT = 0x2
+INODE_UNINIT, BLOCK_UNINIT = 0x1, 0x2
 
 
 class Group(NamedTuple):

@@ -16,7 +16,8 @@ from ..extents import ExtentSet
 from .contract import Entry, FileContent, FileTree, reading_budget
 from .ext import Ext
 
-_ROOT_INODE = 2
+_BAD_BLOCKS_INODE, _ROOT_INODE = 1, 2
+_KINDS = (0, 1, 2)  # of an entry: not said, a plain file, a folder
 _FOLDER, _FILE = 0x4000, 0x8000
 _EXTENTS, _INLINE_DATA, _ENCRYPTED = 0x80000, 0x10000000, 0x800
 _EXTENT_MAGIC = 0xF30A
@@ -74,13 +75,43 @@ class ExtTree(FileTree):
             is_folder = kind == 2
             if kind == 0:  # a volume without types in its folders
                 is_folder = struct.unpack_from("<H", self._inode(child), 0)[0] & 0xF000 == _FOLDER
-            yield Entry(name.decode("utf-8", "surrogateescape"), child, is_folder)
+            node = child if kind in _KINDS and name_length else -child
+            yield Entry(name.decode("utf-8", "surrogateescape"), node, is_folder)
+
+    def confirms(self, folder: int, entry: Entry) -> bool:  # noqa: ARG002
+        """That the inode is in use, not deleted, and what the folder says that it is."""
+        if entry.node < 1:
+            return False
+        try:
+            inode = self._inode(entry.node)
+        except FileSystemInvalid:
+            return False
+        mode, deleted, links = (
+            struct.unpack_from(form, inode, at)[0] for form, at in (("<H", 0), ("<I", 20), ("<H", 26))
+        )
+        wanted = _FOLDER if entry.is_folder else _FILE
+        return bool(mode & 0xF000 == wanted and links and not deleted and self._volume.is_in_use(entry.node))
+
+    def bad_blocks(self) -> ExtentSet:
+        """The blocks that the file system itself calls bad.
+
+        :raises FileSystemInvalid: when their list is malformed.
+        """
+        inode = self._inode(_BAD_BLOCKS_INODE)
+        flags = struct.unpack_from("<I", inode, 32)[0]
+        if flags & _INLINE_DATA or not struct.unpack_from("<I", inode, 28)[0]:
+            return ExtentSet()
+        return ExtentSet(
+            (first * self._block_bytes, count * self._block_bytes) for first, count in self._runs(inode, flags)[0]
+        )
 
     def content(self, node: int) -> Optional[FileContent]:
+        if node < self._volume.first_inode:
+            return None
         inode = self._inode(node)
         mode, links = struct.unpack_from("<H", inode, 0)[0], struct.unpack_from("<H", inode, 26)[0]
         flags = struct.unpack_from("<I", inode, 32)[0]
-        if mode & 0xF000 != _FILE or node < self._volume.first_inode:
+        if mode & 0xF000 != _FILE:
             return None
         if flags & _INLINE_DATA:
             return FileContent(ExtentSet(), links)

@@ -22,6 +22,10 @@ _PIECE_BYTES = 3 << 20  # whole entries of 12, 16 and 32 bits
 _PAGE_BYTES = 64 << 10  # of the table, kept while a chain is followed
 _MOST_CLUSTERS = {12: 0xFF4, 16: 0xFFF4, 32: 0x0FFFFFF5}
 _NOT_MIRRORED = 0x80  # one table counts, the others are as they were
+_BAD_16, _BAD_32 = (
+    re.compile(rb"(?=\xf7\xff)", re.DOTALL),
+    re.compile(rb"(?=\xf7\xff\xff[\x0f\x1f\x2f\x3f\x4f\x5f\x6f\x7f\x8f\x9f\xaf\xbf\xcf\xdf\xef\xff])", re.DOTALL),
+)
 _ZERO_RUN = re.compile(rb"\x00{64,}")
 
 
@@ -85,12 +89,32 @@ class Fat(FileSystem):
             return whole(self.source, "the FAT volume is mounted and changes while it is read")
         data_start = self._data_sector * self._sector_bytes
         used = ExtentSet([(0, data_start)])
+        bad = ExtentSet()
         try:
+            if state is VolumeState.OFFLINE and self._is_hibernated():
+                return whole(self.source, "Windows is hibernated on the FAT volume")
             for copy in range(self._fats):
-                used = used.union(ExtentSet.from_sorted(self._used_ranges(copy)))
+                used = used.union(ExtentSet.from_sorted(self._ranges(copy, False)))
+                bad = bad.union(ExtentSet.from_sorted(self._ranges(copy, True)))
         except FileSystemInvalid as error:
             return whole(self.source, str(error))
-        return UsedMap(used.intersection(ExtentSet([(0, self.source.size_bytes)])), True, "")
+        volume = ExtentSet([(0, self.source.size_bytes)])
+        # A cluster that is marked bad may hold something all the same: licences of the nineties do.
+        return UsedMap(used.union(bad).intersection(volume), True, "", bad.difference(used).intersection(volume))
+
+    def _is_hibernated(self) -> bool:
+        """Whether ``hiberfil.sys`` begins as while a system sleeps: HIBR, or RSTR while it wakes.
+
+        What can't be understood says nothing here: the tables are trusted without the folders.
+        """
+        from .fat_tree import FatTree
+
+        try:
+            nodes = [entry.node for entry in FatTree(self).children(0) if entry.name.upper() == "HIBERFIL.SYS"]
+        except FileSystemInvalid:
+            return False
+        places = [self.cluster_range(node, 1)[0] for node in nodes if 2 <= node < self.cluster_count + 2]
+        return any(self.source.read(place, 4).upper() in (b"HIBR", b"RSTR") for place in places)
 
     def tables_agree(self) -> bool:
         """Whether all copies that count say the same."""
@@ -135,20 +159,20 @@ class Fat(FileSystem):
             value, end = int(struct.unpack_from("<I", self._page, inside)[0]) & 0x0FFFFFFF, 0x0FFFFFF8
         return None if value >= end else value
 
-    def _used_ranges(self, copy: int) -> Iterator[Tuple[int, int]]:
-        for number, run in enumerate(self._table_runs(copy)):
+    def _ranges(self, copy: int, bad: bool) -> Iterator[Tuple[int, int]]:
+        for number, run in enumerate(self._table_runs(copy, bad)):
             if number > MAX_EXTENTS:
                 raise self.invalid("its free space is in too many pieces")
             yield self.cluster_range(*run)
 
-    def _table_runs(self, copy: int) -> Iterator[Tuple[int, int]]:
-        """Yield ``(cluster, count)`` of entries that are neither free nor bad."""
+    def _table_runs(self, copy: int, bad: bool) -> Iterator[Tuple[int, int]]:
+        """Yield ``(cluster, count)`` of entries that are neither free nor bad, or of those that are bad."""
         start = (self._reserved + copy * self._fat_sectors) * self._sector_bytes
         table_bytes = -(-(self.cluster_count + 2) * self.bits // 8)
         for offset in range(0, table_bytes, _PIECE_BYTES):
             piece = self.source.read(start + offset, min(_PIECE_BYTES, table_bytes - offset))
             first = offset * 8 // self.bits
-            for cluster, count in self._runs_in(piece):
+            for cluster, count in self._bad_in(piece) if bad else self._runs_in(piece):
                 lowest = max(2, first + cluster)
                 highest = min(first + cluster + count, self.cluster_count + 2)
                 if lowest < highest:
@@ -167,6 +191,18 @@ class Fat(FileSystem):
             yield from self._runs_between(piece, position, begin, width)
             position = end
         yield from self._runs_between(piece, position, len(piece) - len(piece) % width, width)
+
+    def _bad_in(self, piece: bytes) -> Iterator[Tuple[int, int]]:
+        """Found by the regular expression engine: hardly any volume has one."""
+        if self.bits == 12:
+            for number, entry in enumerate(_unpack12(piece)):
+                if entry == 0xFF7:
+                    yield number, 1
+            return
+        width = self.bits // 8
+        for match in (_BAD_16 if width == 2 else _BAD_32).finditer(piece):
+            if match.start() % width == 0:
+                yield match.start() // width, 1
 
     def _runs_between(self, piece: bytes, begin: int, end: int, width: int) -> Iterator[Tuple[int, int]]:
         if begin >= end:

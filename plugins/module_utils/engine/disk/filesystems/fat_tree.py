@@ -21,6 +21,7 @@ from .fat import Fat
 _ROOT = 0  # FAT12 and FAT16 have a root folder outside the clusters
 _LONG_NAME, _VOLUME_ID, _FOLDER = 0x0F, 0x08, 0x10
 _DELETED, _END = 0xE5, 0x00
+_LAST_PART, _MAX_PARTS = 0x40, 20
 _MAX_FOLDER_BYTES = 4 << 20  # twice what the specification allows
 
 
@@ -38,7 +39,7 @@ class FatTree(FileTree):
         return _ROOT
 
     def children(self, node: int) -> Iterator[Entry]:
-        long_name: List[Tuple[int, str]] = []
+        long_name: List[bytes] = []
         for data in self._folder_pieces(node):
             for position in range(0, len(data) - 31, 32):
                 entry = data[position : position + 32]
@@ -47,10 +48,9 @@ class FatTree(FileTree):
                 if entry[0] == _DELETED:
                     long_name = []
                 elif entry[11] & 0x3F == _LONG_NAME:
-                    text = (entry[1:11] + entry[14:26] + entry[28:32]).decode("utf-16-le", "surrogatepass")
-                    long_name.append((entry[0] & 0x1F, text))
+                    long_name.append(entry)
                 else:
-                    name = _join(long_name) or _short_name(entry)
+                    name = _long_name(long_name, entry) or _short_name(entry)
                     long_name = []
                     high, low = struct.unpack_from("<H", entry, 20)[0], struct.unpack_from("<H", entry, 26)[0]
                     first = low | (high << 16 if self._volume.bits == 32 else 0)
@@ -122,12 +122,35 @@ class FatTree(FileTree):
         return self._volume.invalid(reason)
 
 
-def _join(parts: List[Tuple[int, str]]) -> str:
-    text = "".join(part for dummy, part in sorted(parts))
-    return text.split("\0", maxsplit=1)[0]
+def _long_name(parts: List[bytes], short: bytes) -> str:
+    """The long name in front of a short one, "" where it is not proved to belong to it.
+
+    DOS deletes and makes files without a look at long names: the entries of an old one stay in front of another file. So
+    the entries must be in order, the last one of the name first, and each with the sum of the short name (section 7.2).
+    """
+    if not parts or parts[-1][0] & 0x1F != 1 or not parts[0][0] & _LAST_PART:
+        return ""
+    wanted, text = _sum_of(short[:11]), b""
+    for number, entry in enumerate(reversed(parts), 1):
+        is_last = number == len(parts)
+        if entry[0] != number | (_LAST_PART if is_last else 0) or entry[12] or entry[13] != wanted or any(entry[26:28]):
+            return ""
+        text += entry[1:11] + entry[14:26] + entry[28:32]
+    name, end, rest = text.decode("utf-16-le", "surrogatepass").partition("\0")
+    if len(parts) > _MAX_PARTS or (end and rest.strip("\uffff")) or len(name) <= 13 * (len(parts) - 1):
+        return ""
+    return name
+
+
+def _sum_of(short: bytes) -> int:
+    total = 0
+    for value in short:
+        total = ((total & 1) << 7) + (total >> 1) + value & 0xFF
+    return total
 
 
 def _short_name(entry: bytes) -> str:
-    stem = entry[:8].decode("cp437").rstrip(" ")
-    extension = entry[8:11].decode("cp437").rstrip(" ")
+    """Which letters bytes above 127 are depends on the country that the system was set to: they match no letter."""
+    stem = entry[:8].decode("ascii", "replace").rstrip(" ")
+    extension = entry[8:11].decode("ascii", "replace").rstrip(" ")
     return "%s.%s" % (stem, extension) if extension else stem

@@ -19,7 +19,7 @@ from .contract import MAX_EXTENTS, WINDOWS_LEFT_OUT, FileSystem, FileTree, UsedM
 from .ntfs_attributes import DATA, VOLUME_INFORMATION, VOLUME_NAME, Attribute
 from .ntfs_check import why_inconsistent
 from .ntfs_journal import RESTART_BYTES, is_clean
-from .ntfs_table import FileTable, Geometry
+from .ntfs_table import FileTable, Geometry, bad_clusters
 from .ntfs_tree import NtfsTree, hibernation
 
 _LOGFILE, _VOLUME, _BITMAP = 2, 3, 6
@@ -85,7 +85,7 @@ class Ntfs(FileSystem):
         except FileSystemInvalid as error:
             return whole(self.source, str(error))
         self._table = table
-        return UsedMap(used, True, "")
+        return UsedMap(used, True, "", bad_clusters(table))
 
     def tree(self) -> Optional[FileTree]:
         if self._table is None:

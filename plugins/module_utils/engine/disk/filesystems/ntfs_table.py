@@ -25,7 +25,7 @@ from .ntfs_attributes import (
     parse_record,
 )
 
-MFT = 0
+MFT, _BAD_CLUSTERS = 0, 8
 SYSTEM_RECORDS = 24  # the file system's own files; user files begin here
 _MAX_LIST_BYTES = 256 << 10
 _MAX_FILE_RUNS = 1 << 20
@@ -251,6 +251,14 @@ class FileTable:
 
     def invalid(self, reason: str) -> FileSystemInvalid:
         return FileSystemInvalid(kind="NTFS", path=self._source.path, reason=reason)
+
+
+def bad_clusters(table: FileTable) -> ExtentSet:
+    """The clusters that ``$BadClus`` lists, as chkdsk /r does; nothing where that is not understood."""
+    try:
+        return table.extents([table.joined(table.attributes(_BAD_CLUSTERS), DATA, "$BadClus", "$Bad")])
+    except FileSystemInvalid:
+        return ExtentSet()
 
 
 def _runs_of(attributes: Sequence[Attribute]) -> List[Run]:

@@ -12,8 +12,10 @@ from __future__ import annotations
 import struct
 from typing import Iterator, List, Optional
 
+from ...errors import FileSystemInvalid
 from ..bitmaps import set_runs
 from ..extents import ExtentSet
+from ..patterns import fold_by
 from .contract import Entry, FileContent, FileTree
 from .ntfs_attributes import (
     BITMAP,
@@ -31,7 +33,8 @@ from .ntfs_attributes import (
 )
 from .ntfs_table import SYSTEM_RECORDS, FileTable
 
-ROOT = 5
+ROOT, _UPPER_CASE = 5, 10
+_UPPER_CASE_BYTES = 128 << 10
 _INDEX = "$I30"
 _DOS_NAME = 2  # the namespace of short names that stand beside long ones
 _FOLDER, _REPARSE = 0x10000000, 0x400
@@ -46,6 +49,7 @@ class NtfsTree(FileTree):
 
     def __init__(self, table: FileTable) -> None:
         self._table = table
+        self._upper: Optional[bytes] = None
 
     def root(self) -> int:
         return ROOT
@@ -61,6 +65,35 @@ class NtfsTree(FileTree):
         block_bytes = struct.unpack_from("<I", root, 8)[0]
         for block in self._blocks(record, block_bytes):
             yield from self._entries(block[24:])
+
+    def confirms(self, folder: int, entry: Entry) -> bool:
+        """That the record is the file's that the index means, and has this name in this folder: an index may be stale."""
+        if not entry.node >> 48:
+            return False
+        try:
+            record = self._file(entry.node)
+        except FileSystemInvalid:
+            return False
+        if record is None or bool(record.flags & IS_FOLDER) != entry.is_folder:
+            return False
+        return any(
+            _is_name(attribute.content or b"", folder, entry.name)
+            for attribute in record.attributes
+            if attribute.kind == FILE_NAME
+        )
+
+    def fold(self, name: str) -> str:
+        """Only where the volume's own table agrees: which letters are the same depends on the Windows that formatted it."""
+        return name.upper() if name.isascii() else fold_by(self._upper_case(), name)
+
+    def _upper_case(self) -> bytes:
+        if self._upper is None:
+            try:
+                table = self._table.joined(self._table.attributes(_UPPER_CASE), DATA, "$UpCase")
+                self._upper = b"".join(self._table.pieces(table, min(table.size_bytes, _UPPER_CASE_BYTES)))
+            except FileSystemInvalid:
+                self._upper = b""
+        return self._upper
 
     def content(self, node: int) -> Optional[FileContent]:
         record = self._file(node)
@@ -132,6 +165,14 @@ class NtfsTree(FileTree):
             # A junction or a link leads elsewhere: its content is None, because its record is a folder's.
             is_folder = bool(attributes & _FOLDER) and not attributes & _REPARSE
             yield Entry(name, reference, is_folder)
+
+
+def _is_name(content: bytes, folder: int, name: str) -> bool:
+    if len(content) < 66:
+        return False
+    parent = struct.unpack_from("<Q", content, 0)[0]
+    is_there = parent & REFERENCE_MASK == folder & REFERENCE_MASK and (not folder >> 48 or parent == folder)
+    return is_there and content[66 : 66 + 2 * content[64]] == name.encode("utf-16-le", "surrogatepass")
 
 
 def _run_list(attribute: Attribute) -> RunList:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from typing import Iterator, List, NamedTuple, Optional, Set, Tuple
 
+from ...errors import FileSystemInvalid
 from ..extents import ExtentSet
 from .contract import Entry, FileContent, FileTree, reading_budget
 from .xfs import Xfs
@@ -24,6 +25,7 @@ _LEAF_OFFSET_BYTES = 1 << 35  # behind it a folder holds hashes, not names
 _BLOCK_MAGICS, _DATA_MAGICS = (b"XD2B", b"XDB3"), (b"XD2D", b"XDD3")
 _UNUSED = 0xFFFF
 _TYPE_FOLDER = 2
+_KINDS = (0, 1, 2)  # of an entry: not said, a plain file, a folder
 _MAX_LEVELS = 10
 _MAX_RUNS = 1 << 24
 Run = Tuple[int, int, int]  # first block of the file, first block of the volume, blocks
@@ -72,6 +74,8 @@ class XfsTree(FileTree):
                     parts = []
 
     def content(self, node: int) -> Optional[FileContent]:
+        if node < 0:
+            return None
         inode = self._inode(node)
         if inode.mode & 0xF000 != _FILE or inode.flags & _REALTIME or inode.flags2 & _SHARED:
             return None
@@ -79,6 +83,16 @@ class XfsTree(FileTree):
             return FileContent(ExtentSet(), inode.links)
         ranges = [self._volume.block_range(block, count) for dummy, block, count in self._runs(inode)]
         return FileContent(ExtentSet(ranges), inode.links)
+
+    def confirms(self, folder: int, entry: Entry) -> bool:  # noqa: ARG002
+        """That the inode is not deleted, and what the folder says that it is."""
+        if entry.node < 0:
+            return False
+        try:
+            inode = self._inode(entry.node)
+        except FileSystemInvalid:
+            return False
+        return bool(inode.mode & 0xF000 == (_FOLDER if entry.is_folder else _FILE) and inode.links)
 
     def protected(self) -> ExtentSet:
         return self._volume.structures()
@@ -206,7 +220,8 @@ class XfsTree(FileTree):
         is_folder = kind == _TYPE_FOLDER
         if kind == 0:  # a volume without types in its folders
             is_folder = self._inode(child).mode & 0xF000 == _FOLDER
-        return Entry(name.decode("utf-8", "surrogateescape"), child, is_folder)
+        node = child if kind in _KINDS and name else -child
+        return Entry(name.decode("utf-8", "surrogateescape"), node, is_folder)
 
     def _read(self, start: int, length: int) -> bytes:
         self._budget -= length

@@ -1,0 +1,127 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bytes of a disk that lie in no partition: what of them is not zero, held in the image or named.
+
+Boards keep firmware there, installers an ISO 9660, virtual disks a footer, old tables a partition that nothing lists. Up to
+64 MiB of each gap are held. A gap that is too large to be read for that is looked at in samples, and what was done is said.
+"""
+
+from __future__ import annotations
+
+from typing import Iterator, List, NamedTuple, Tuple
+
+from ..errors import DiskUnreadable
+from .extents import Extent, ExtentSet
+from .source import BlockSource
+
+HELD_BYTES = 64 << 20  # of each gap
+LOOK_BYTES = 512 << 20  # that may be read of all gaps of a disk to find out
+_EDGE_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 20
+_GRAIN_BYTES = 64 << 10
+_SAMPLES = 256
+_MOST_GAPS = 4096
+_ZEROS = bytes(_PIECE_BYTES)
+
+
+class Unclaimed(NamedTuple):
+    """What is held of the gaps, what a user must be told, and what the log of the run says."""
+
+    held: ExtentSet
+    warnings: List[str]
+    notes: List[str]
+
+
+class _Looked(NamedTuple):
+    found: ExtentSet  # what is not zero, in pieces of 64 KiB
+    is_all: bool  # the gap was read as a whole
+    unreadable: ExtentSet
+
+
+def look_at(source: BlockSource, gaps: ExtentSet, look_bytes: int = LOOK_BYTES) -> Unclaimed:
+    """Decide what of ``gaps`` is held.
+
+    :param source: the disk, paced where it must be.
+    :param look_bytes: how much may be read to find out.
+    """
+    held = ExtentSet()
+    warnings: List[str] = []
+    notes: List[str] = []
+    left = look_bytes
+    for number, gap in enumerate(gaps):
+        if gap.length_bytes <= HELD_BYTES and (left < gap.length_bytes or number >= _MOST_GAPS):
+            held = held.union(ExtentSet([gap]))  # held unread: the image reads it anyway
+            continue
+        looked, cost = _look(source, gap, left)
+        left = max(0, left - cost)
+        kept = _first_bytes(looked.found, HELD_BYTES)
+        held = held.union(kept).union(looked.unreadable if gap.length_bytes <= HELD_BYTES else ExtentSet())
+        missing = looked.found.difference(kept)
+        where = "%d bytes at byte %d" % (gap.length_bytes, gap.start_bytes)
+        if missing:
+            first = next(iter(missing))
+            warnings.append(
+                "%s: %s lie in no partition and hold data, of which %d bytes (the first at byte %d) are not in the image%s."
+                % (source.path, where, missing.total_bytes, first.start_bytes, "" if looked.is_all else " at least")
+            )
+        elif looked.found and not looked.is_all:
+            warnings.append(
+                "%s: %s lie in no partition and hold data. What was found in samples is in the image, the rest is not."
+                % (source.path, where)
+            )
+        elif not looked.is_all:
+            notes.append(
+                "%s: %s lie in no partition; the first and last MiB and %d samples between them are zeros, the rest was not read."
+                % (source.path, where, _SAMPLES)
+            )
+    return Unclaimed(held, warnings, notes)
+
+
+def _look(source: BlockSource, gap: Extent, left: int) -> Tuple[_Looked, int]:
+    """Read a gap, or samples of it where it has more than ``left`` bytes that are not holes of a file."""
+    data = list(source.data_ranges(gap.start_bytes, gap.end_bytes))
+    total = sum(end - start for start, end in data)
+    found: List[Tuple[int, int]] = []
+    bad: List[Tuple[int, int]] = []
+    is_all = total <= left
+    ranges = data if is_all else list(_samples(gap))
+    cost = 0
+    for start, end in ranges:
+        for place in range(start, end, _PIECE_BYTES):
+            size = min(_PIECE_BYTES, end - place)
+            cost += size
+            try:
+                found += _not_zero(source.read(place, size), place)
+            except DiskUnreadable:
+                bad.append((place, size))
+    return _Looked(ExtentSet(found), is_all, ExtentSet(bad)), cost
+
+
+def _samples(gap: Extent) -> Iterator[Tuple[int, int]]:
+    yield gap.start_bytes, gap.start_bytes + _EDGE_BYTES
+    step = (gap.length_bytes - 2 * _EDGE_BYTES) // (_SAMPLES + 1)
+    for number in range(1, _SAMPLES + 1):
+        place = gap.start_bytes + _EDGE_BYTES + number * step
+        place -= place % _GRAIN_BYTES
+        yield place, min(place + _GRAIN_BYTES, gap.end_bytes)
+    yield gap.end_bytes - _EDGE_BYTES, gap.end_bytes
+
+
+def _not_zero(data: bytes, start: int) -> Iterator[Tuple[int, int]]:
+    if data == _ZEROS[: len(data)]:
+        return
+    for place in range(0, len(data), _GRAIN_BYTES):
+        piece = data[place : place + _GRAIN_BYTES]
+        if piece != _ZEROS[: len(piece)]:
+            yield start + place, len(piece)
+
+
+def _first_bytes(extents: ExtentSet, most: int) -> ExtentSet:
+    kept: List[Tuple[int, int]] = []
+    for start, length in extents:
+        if most <= 0:
+            break
+        kept.append((start, min(length, most)))
+        most -= length
+    return ExtentSet(kept)
