@@ -64,6 +64,7 @@ IMAGE: Dict[str, Any] = dict(
     **RUN,
     drives={"type": "list", "elements": "str", "required": True},
     exclude={"type": "list", "elements": "str", "default": []},
+    trust={"type": "dict", "default": {}},
     snapshot={"type": "str", "choices": ["required", "preferred", "none"], "default": "required"},
     limit_io_rate={"type": "float", "default": 0},
     limit_read_rate={"type": "str", "default": "auto"},

@@ -61,6 +61,14 @@ options:
     type: list
     elements: str
     default: []
+  trust:
+    description:
+      - Which system is believed where more than one claims a volume. Without it such a volume is imaged whole at each run, with a warning that
+        names both, where their marks lie, and what to write here.
+      - The keys are a disk (V(disk0)), a partition (V(disk0p1)) or a logical volume (V(group/volume)); the values what it is, such as V(ntfs),
+        V(ext4) or V(zfs), and V(table) for a disk whose partitions count.
+    type: dict
+    default: {}
   snapshot:
     description:
       - What to do about volumes that are in use.
