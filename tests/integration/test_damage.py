@@ -70,8 +70,13 @@ def test_flipped_bit_is_found_everywhere(password: str, memory_path: Path) -> No
             assert found_by(storage, image, "full", password), where
             assert found_by(storage, image, "storage", ""), where
             target = memory_path / "target"
-            with pytest.raises(EngineError):
+            if path.name == "copies.tar":  # nothing that a restore needs
                 restore(storage, DEVICE, image, {"disk0": str(target)}, password=password)
+                assert target.read_bytes() == disk.expected()
+                target.unlink()
+            else:
+                with pytest.raises(EngineError):
+                    restore(storage, DEVICE, image, {"disk0": str(target)}, password=password)
             assert not target.exists(), where
             path.write_bytes(whole)
             flips += 1

@@ -9,6 +9,7 @@ from typing import Dict
 
 import pytest
 from engine.errors import ChunkMissing
+from engine.image.bring_back import bring_back
 from engine.image.directory import DeviceDirectory
 from engine.image.verify import verify_image
 from engine.storage.contract import Storage
@@ -43,7 +44,7 @@ def moving(storage: MemoryStorage, back_after: int) -> Storage:
             for moved in [name for name, place in packs.items() if place == "in the trash"]:
                 listings[moved] += 1
                 if listings[moved] == back_after:
-                    directory.bring_back(moved)  # unless the verify did already
+                    bring_back(directory, {moved})  # unless the verify did already
                     packs[moved] = "back"
 
     return HookedStorage(storage, move)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engine.errors import StoragePermissionDenied
+from engine.errors import ImageNotUnusable, StoragePermissionDenied
 from engine.image import format as fmt
 from engine.image.directory import DeviceDirectory
 from engine.image.reader import ImageReader
@@ -133,7 +133,8 @@ def test_a_reader_finds_in_the_trash_what_left_while_it_read() -> None:
 
 
 @pytest.mark.parametrize("damage", ["manifest", "empty manifest", "sums", "no sums"])
-def test_what_an_image_needs_is_not_known_then_nothing_is_swept(damage: str) -> None:
+def test_damaged_lists_are_made_whole_and_the_rest_is_swept(damage: str) -> None:
+    """An image has its small files twice, and its list of packs follows from its indexes."""
     plant = Plant(3)
     name = fmt.SUMS_NAME if "sums" in damage else fmt.MANIFEST_NAME
     path = plant.directory.path(plant.names[1], name)
@@ -142,14 +143,56 @@ def test_what_an_image_needs_is_not_known_then_nothing_is_swept(damage: str) -> 
         plant.storage.delete(path)
     else:
         plant.storage.put(path, [b"" if damage.startswith("empty") else b"{" + original], replace=True)
-    packs = plant.directory.packs()
+    gone = plant.packs_of(plant.names[0])
     report = plant.roll(2)
-    assert [text for text in report.warnings if plant.names[1] in text]
-    assert report.trashed_packs == []
-    assert plant.directory.packs() == packs
-    assert plant.storage.exists(plant.directory.path(plant.names[1]))
+    assert report.deleted == plant.names[:1]
+    assert set(report.trashed_packs) == gone
+    plant.check(plant.names[2])
+    if damage != "sums":
+        assert plant.storage.get(path) == original
+        plant.check(plant.names[1])
+
+
+@pytest.mark.parametrize("damage", ["manifest", "empty manifest"])
+def test_what_an_image_without_copies_needs_stays_and_the_rest_is_swept(damage: str) -> None:
+    plant = Plant(4)
+    path = plant.directory.path(plant.names[1], fmt.MANIFEST_NAME)
+    original = plant.storage.get(path)
+    plant.storage.put(path, [b"" if damage.startswith("empty") else b"{" + original], replace=True)
+    plant.storage.delete(plant.directory.path(plant.names[1], fmt.COPIES_NAME))
+    gone = plant.packs_of(plant.names[0])
+    report = plant.roll(2)
+    assert report.deleted == plant.names[:1]
+    assert set(report.trashed_packs) == gone
+    assert [text for text in report.warnings if plant.names[1] in text and "imaging_remove_damaged" in text]
+    plant.make()
+    assert set(plant.roll(3, NOW + DAY).purged_packs) == gone
     plant.storage.put(path, [original], replace=True)
-    plant.check(plant.names[1], plant.names[2])
+    plant.check(*plant.names[1:])
+
+
+def test_what_can_not_be_used_goes_when_somebody_says_so_by_name() -> None:
+    plant = Plant(4)
+    kept, damaged = plant.names[3], plant.names[1]
+    path = plant.directory.path(damaged, fmt.MANIFEST_NAME)
+    plant.storage.put(path, [b"{"], replace=True)
+    for name in (fmt.COPIES_NAME, fmt.SUMS_NAME):
+        plant.storage.delete(plant.directory.path(damaged, name))
+    gone = plant.packs_of(plant.names[0])
+    before = plant.directory.packs()
+    assert plant.roll(3).trashed_packs == []
+    assert plant.directory.packs() == before, "what it needs is not known"
+    for wrong in (kept, "2020-01-01_00-00-00"):
+        with pytest.raises(ImageNotUnusable):
+            plant.roll(3, remove_damaged=[wrong])
+    dry = plant.roll(3, remove_damaged=[damaged], dry_run=True)
+    assert dry.deleted == [damaged]
+    assert plant.storage.exists(path)
+    report = plant.roll(2, remove_damaged=[damaged])
+    assert report.deleted == [plant.names[0], damaged]
+    assert gone < set(report.trashed_packs)
+    assert not plant.storage.exists(plant.directory.path(damaged))
+    plant.check(*plant.names[2:])
 
 
 def test_what_a_killed_run_left_goes_to_the_trash_as_a_whole() -> None:

@@ -24,7 +24,8 @@ from engine.image.directory import DeviceDirectory
 from engine.image.needs import usable_packs
 from engine.image.packs import read_table
 from engine.image.reader import ImageReader
-from engine.image.rollover import RolloverReport, roll_over
+from engine.image.rollover import roll_over
+from engine.image.rollover_report import RolloverReport
 from engine.image.verify import verify_image
 from engine.storage import lease, retry, sftp_connect
 from engine.storage.contract import PARTIAL_SUFFIX, Storage

@@ -9,7 +9,8 @@ from typing import Any, Dict, List, Optional, Set
 
 from engine.image.access import Passwords
 from engine.image.directory import DeviceDirectory
-from engine.image.rollover import RolloverReport, roll_over
+from engine.image.rollover import roll_over
+from engine.image.rollover_report import RolloverReport
 from engine.image.verify import verify_image
 
 from .small_runs import DEVICE, SmallDisk, read_image, run_image

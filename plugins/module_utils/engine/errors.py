@@ -582,6 +582,18 @@ class ChunkMissing(ImageError):
     hint = "Run a new image of the device: it sends again what is still on its disk."
 
 
+class ImageNotCommitted(ImageError):
+    code = "I120"
+    message = "No image of {device} was made: {image} was published and can't be used, {reason}."
+    hint = "Check the storage and whether other hosts roll over there, then run again; what was sent counts."
+
+
+class ImageNotUnusable(ImageError):
+    code = "I121"
+    message = "The image {image} of {device} is not removed: {reason}."
+    hint = "imaging_remove_damaged removes only images that can't be read; the rollover names them, imaging_keep deletes the others."
+
+
 class DeviceMismatch(ImageError):
     code = "I110"
     message = "The directory {device} belongs to another machine ({reason})."

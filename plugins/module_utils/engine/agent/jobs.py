@@ -28,7 +28,8 @@ from ..image.manifest import Manifest
 from ..image.preflight import Preflight, preflight
 from ..image.rates import PacedSource, TokenBucket
 from ..image.reader import ImageReader
-from ..image.rollover import RolloverReport, roll_over
+from ..image.rollover import roll_over
+from ..image.rollover_report import RolloverReport
 from ..image.writer import DiskInput, ImageJob, process_threads, write_image
 from ..storage.check import StorageCheck
 from ..storage.contract import Storage

@@ -19,7 +19,7 @@ from ..image.verify import verify_image
 from ..storage.check import StorageCheck, check_storage
 from ..storage.contract import Storage
 from .policies import chosen_job, policy_of
-from .settings import passwords_of
+from .settings import names_of, passwords_of
 
 Report = Callable[[Dict[str, Any]], None]
 Progress = Callable[..., None]
@@ -107,6 +107,7 @@ def rollover(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_
         openable_key=key.key_id if key else None,
         key=key,
         dry_run=bool(job.get("check")),
+        remove_damaged=names_of(job, "remove_damaged"),
     )
     before = report.before
     after = [image for image in before if image not in report.deleted]

@@ -45,6 +45,14 @@ def mapping_of(job: Dict[str, Any], key: str) -> Dict[str, Any]:
     return value
 
 
+def names_of(job: Dict[str, Any], key: str) -> List[str]:
+    """:raises JobInvalid: when it is not a list of names."""
+    given = job.get(key) or []
+    if not isinstance(given, list) or any(not isinstance(name, str) for name in given):
+        raise JobInvalid(reason="imaging_%s must be a list of names" % key)
+    return given
+
+
 def rate_of(job: Dict[str, Any], key: str) -> float:
     """A rate in megabytes (10^6 bytes) a second as bytes a second; 0 is no limit.
 

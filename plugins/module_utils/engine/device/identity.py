@@ -16,12 +16,14 @@ from ..errors import (
     StorageExists,
     StorageNotFound,
     StoragePathInvalid,
+    StoragePermissionDenied,
 )
-from ..image import documents
+from ..image import checked, documents
 from ..image import format as fmt
 from ..storage.contract import EntryKind, Storage, check_name
 
 _FORMAT = "plantops.imaging device"
+_MAX_BYTES = 64 << 10
 _JUNK = re.compile(r"^(0+|f+|0*3000200.*|1234.*|)$")
 
 
@@ -94,30 +96,45 @@ def claim_directory(storage: Storage, device: str, identity: MachineIdentity, ad
     """Make the directory this machine's, or prove that it is. Raises what :func:`prove_directory` does."""
     path = "%s/%s" % (device, fmt.DEVICE_ID_NAME)
     stored = prove_directory(storage, device, identity, adopt)
-    if stored == identity:
+    if stored == identity and _has_check(storage, path):
         return
     storage.make_directory(device)
     document: Dict[str, Any] = {"format": _FORMAT, "version": fmt.FORMAT_VERSION, "device": device}
     document.update(identity._asdict())
     try:
-        storage.put(path, [documents.pretty(document)], replace=stored is not None)
+        storage.put(path, [checked.encode(document)], replace=stored is not None)
+    except StoragePermissionDenied:
+        if stored != identity:
+            raise  # else it stays as an earlier version wrote it
     except StorageExists:
         prove_directory(storage, device, identity, adopt)  # another machine of this name was quicker, or we were
 
 
 def stored_identity(storage: Storage, device: str) -> Optional[MachineIdentity]:
     """:raises DeviceMismatch: when the document is there but can't be used: it could be anybody's."""
+    path = "%s/%s" % (device, fmt.DEVICE_ID_NAME)
     try:
-        data = storage.get("%s/%s" % (device, fmt.DEVICE_ID_NAME), 0, 64 << 10)
+        try:
+            return _parsed(storage.get(path, 0, _MAX_BYTES), device)
+        except ValueError:
+            storage.forget_cache(path)  # one false read is no damage
+            return _parsed(storage.get(path, 0, _MAX_BYTES), device)
     except StorageNotFound:
         return None
-    try:
-        document = documents.parse(data)
-        if document.get("format") != _FORMAT or document.get("device") != device:
-            raise ValueError("it is another document")
-        return MachineIdentity(documents.text(document, "smbios_uuid"), documents.text(document, "machine_id"))
     except ValueError as error:
         raise DeviceMismatch(device=device, reason="its device-id.json can't be used: %s" % error) from None
+
+
+def _parsed(data: bytes, device: str) -> MachineIdentity:
+    document = checked.decode(data)
+    if document.get("format") != _FORMAT or document.get("device") != device:
+        raise ValueError("it is another document")
+    return MachineIdentity(documents.text(document, "smbios_uuid"), documents.text(document, "machine_id"))
+
+
+def _has_check(storage: Storage, path: str) -> bool:
+    """Whether an earlier version wrote the document, which had none."""
+    return checked.is_checked(documents.parse(storage.get(path, 0, _MAX_BYTES)))
 
 
 def _difference(stored: MachineIdentity, present: MachineIdentity) -> str:

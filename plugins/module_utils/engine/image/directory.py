@@ -8,25 +8,27 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from typing import Any, Container, Dict, Iterable, List, NamedTuple, Optional, Pattern, Set, Tuple
+from typing import Any, Container, Dict, Iterable, List, NamedTuple, Optional, Pattern, Set, Tuple, Union
 
 from ..errors import (
     EngineError,
     ImageDamaged,
+    ImageFormatUnknown,
     ImageNotFound,
     JobWithoutImage,
     KeySlotInvalid,
     RunCancelled,
     StorageError,
     StorageExists,
+    StorageFailed,
     StorageNotFound,
-    StoragePermissionDenied,
     StorageUnreachable,
 )
 from ..storage.contract import PARTIAL_SUFFIX, Entry, EntryKind, Storage, check_name, is_valid_name
 from ..storage.together import together
 from . import documents, sums
 from . import format as fmt
+from .copies import whole_copy_of
 from .job_name import shown
 from .keys import KeySlot, MasterKey, parse_slot
 from .manifest import Manifest, authenticate, decode
@@ -37,6 +39,7 @@ _PACK_NAME = re.compile(r"[0-9a-f]{64}")
 _TRASH_NAME = re.compile(r"([0-9a-f]{64})\.(\d{1,12}|bad)\.(\d{1,12})", re.ASCII)
 _LEFTOVER_NAME = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)\.(\d{1,12})", re.ASCII)
 _SLOT_NAME = re.compile(r"[0-9a-f]{64}\.json")
+_MOST_COPIES = 60  # of a pack, taken out of use in one second
 _SLOT_COPIES = 3  # looked at, of the newest images, where the device's own one is damaged
 _RECORD_NAME = re.compile(r"([a-z]{1,32})-([0-9a-f]{64})\.json")
 
@@ -88,16 +91,18 @@ class DeviceDirectory:
         unreadable: Optional[Dict[str, EngineError]] = None,
         key: Optional[MasterKey] = None,
         but: Container[str] = frozenset(),
+        from_copy: Optional[Set[str]] = None,
     ) -> List[Manifest]:
         """Return the complete images in sequence order; manifests that can't be used go to ``unreadable``.
 
         :param key: manifests that say they are of this key are proved with it.
         :param but: names that are passed by.
+        :param from_copy: see :meth:`manifest`.
         """
 
         def read(name: str) -> Optional[Manifest]:
             try:
-                return self.manifest(name, key)
+                return self.manifest(name, key, from_copy)
             except (ImageNotFound, StorageNotFound):
                 return None
             except (StorageUnreachable, RunCancelled):
@@ -112,22 +117,69 @@ class DeviceDirectory:
         return sorted((one for one in found if one), key=lambda manifest: (manifest.sequence, manifest.image))
 
     def manifest_bytes(self, image: str) -> bytes:
-        try:
-            return self.storage.get(self.path(image, fmt.MANIFEST_NAME), 0, fmt.MAX_JSON_BYTES + 1)
-        except StorageNotFound:
-            raise ImageNotFound(device=self.device, image=image, storage=self.storage.description) from None
+        """The bytes of a manifest that can be parsed, of its copy where it can't; else what is there."""
+        data, found, dummy_is_copy = self._first_proved(image, None)
+        if isinstance(found, StorageError):
+            raise found
+        return data
 
-    def manifest(self, image: str, key: Optional[MasterKey] = None) -> Manifest:
-        """:raises ImageNotFound: when the image is not there or not complete."""
+    def manifest(self, image: str, key: Optional[MasterKey] = None, from_copy: Optional[Set[str]] = None) -> Manifest:
+        """Return the manifest of an image, from its second copy where the file itself is damaged.
+
+        :param from_copy: the names of the images of which it was the copy are added to it.
+        :raises ImageNotFound: when the image is not there or not complete.
+        :raises ImageDamaged: when neither can be used.
+        """
         if not IMAGE_NAME.fullmatch(image):
             raise ImageNotFound(device=self.device, image=image, storage=self.storage.description)
-        data = self.manifest_bytes(image)
+        dummy_data, found, is_copy = self._first_proved(image, key)
+        if isinstance(found, EngineError):
+            raise found
+        if is_copy and from_copy is not None:
+            from_copy.add(image)
+        return found
+
+    def _first_proved(self, image: str, key: Optional[MasterKey]) -> Tuple[bytes, Union[Manifest, EngineError], bool]:
+        """The first manifest that can be used, its bytes, and whether they are the copy's; else why the file can't."""
+        failed: List[Tuple[bytes, EngineError]] = []
+        for read in (self._read_manifest, self._read_manifest_again, self._read_manifest_copy):
+            data = b""
+            try:
+                data = read(image)
+                return data, self._proved(image, data, key), read == self._read_manifest_copy
+            except (ImageDamaged, ImageFormatUnknown, StorageFailed) as error:
+                failed.append((data, error))
+        return failed[0][0], failed[0][1], False
+
+    def _proved(self, image: str, data: bytes, key: Optional[MasterKey]) -> Manifest:
         manifest = decode(data, image)
         if manifest.device != self.device:
             raise ImageDamaged(image=image, reason="its manifest belongs to the device %s" % manifest.device)
         if key is not None and manifest.key_id == key.key_id:
             authenticate(data, manifest, key)
         return manifest
+
+    def _read_manifest(self, image: str) -> bytes:
+        try:
+            return self.storage.get(self.path(image, fmt.MANIFEST_NAME), 0, fmt.MAX_JSON_BYTES + 1)
+        except StorageNotFound:
+            raise ImageNotFound(device=self.device, image=image, storage=self.storage.description) from None
+
+    def _read_manifest_again(self, image: str) -> bytes:
+        """Past the cache: one false read is no damage."""
+        try:
+            self.storage.forget_cache(self.path(image, fmt.MANIFEST_NAME))
+        except StorageNotFound:
+            raise ImageNotFound(device=self.device, image=image, storage=self.storage.description) from None
+        return self._read_manifest(image)
+
+    def _read_manifest_copy(self, image: str) -> bytes:
+        """The copy that SHA256SUMS has the sum of."""
+        digests = [self.sums(image).files.get(fmt.MANIFEST_NAME, "")]
+        data = whole_copy_of(self.storage, self.path(image), fmt.MANIFEST_NAME, digests)
+        if data is None:
+            raise ImageDamaged(image=image, reason="its manifest has no second copy")
+        return data
 
     def find_image(self, wanted: str, job: Optional[str] = None) -> Manifest:
         """Return the image named ``wanted``, or the newest for ``latest``: the last name that has a usable manifest.
@@ -190,9 +242,12 @@ class DeviceDirectory:
         ]
         return _packs_in(lists[: len(rooms)]), partial
 
+    def trash_entries(self) -> List[Entry]:
+        return self._list(self.path(fmt.TRASH))
+
     def trash(self) -> List[TrashEntry]:
         found = []
-        for entry in self._list(self.path(fmt.TRASH)):
+        for entry in self.trash_entries():
             match = _TRASH_NAME.fullmatch(entry.name)
             if match and entry.kind is EntryKind.FILE:
                 sequence = None if match.group(2) == "bad" else int(match.group(2))
@@ -209,40 +264,15 @@ class DeviceDirectory:
         return sorted(found)
 
     def move_to_trash(self, pack: str, sequence: Optional[int], now_seconds: Optional[int] = None) -> None:
-        """Take a pack out of use; ``sequence`` None says that it is damaged."""
-        now = int(time.time()) if now_seconds is None else now_seconds
-        name = "%s.%s.%d" % (pack, "bad" if sequence is None else sequence, max(0, now))
-        try:
-            self.storage.rename(fmt.pack_path(self.device, pack), self.path(fmt.TRASH, name))
-        except StorageExists:
-            self.storage.delete(fmt.pack_path(self.device, pack))
-
-    def bring_back(self, pack: str) -> bool:
-        """Move a pack from the trash back into use; False when no whole copy of it is there."""
-        return bool(self.bring_back_all({pack}))
-
-    def bring_back_all(self, packs: Set[str]) -> Set[str]:
-        """Move packs from the trash back into use, and return those that are in use then: one listing for them all."""
-        entries = {one.pack: one for one in self.trash() if one.pack in packs and one.sequence is not None}
-
-        def move(pack: str) -> bool:
-            entry, place = entries[pack], fmt.pack_path(self.device, pack)
+        """Take a pack out of use; ``sequence`` None says that it is damaged. Nothing is deleted: each copy gets a name."""
+        now = max(0, int(time.time()) if now_seconds is None else now_seconds)
+        for moment in range(now, now + _MOST_COPIES):
+            name = "%s.%s.%d" % (pack, "bad" if sequence is None else sequence, moment)
             try:
-                self.storage.make_directory(self.path(fmt.PACKS, pack[:2]))
-                self.storage.rename(self.path(fmt.TRASH, entry.file_name), place)
-            except (StorageExists, StorageNotFound):
-                return self._has(place, entry.size_bytes)  # another host was quicker, or it was sent again
-            except StoragePermissionDenied:
-                return False  # an account that may only create sends its chunks again
-            return True
-
-        return {pack for pack, back in zip(entries, together(self.storage, move, list(entries))) if back}
-
-    def _has(self, path: str, size_bytes: int) -> bool:
-        try:
-            return self.storage.stat(path).size_bytes == size_bytes
-        except StorageNotFound:
-            return False
+                self.storage.rename(fmt.pack_path(self.device, pack), self.path(fmt.TRASH, name))
+            except StorageExists:
+                continue
+            break
 
     # -- keys ---------------------------------------------------------------------------------------------------------
 
@@ -313,6 +343,11 @@ class DeviceDirectory:
             self.storage.put(self.path(fmt.RECORDS, image, name), [data])
         except StorageExists:
             return  # the very same fact is there already
+
+    def record_names(self, image: str) -> List[Tuple[str, str]]:
+        """Names of the records of an image, each with the SHA-256 that it must have."""
+        matches = [(entry, _RECORD_NAME.fullmatch(entry.name)) for entry in self._list(self.path(fmt.RECORDS, image))]
+        return sorted((one.name, match.group(2)) for one, match in matches if match and one.kind is EntryKind.FILE)
 
     def records(self, image: str) -> List[Dict[str, Any]]:
         """Return the whole, well-formed records of an image; a damaged record counts as absent."""

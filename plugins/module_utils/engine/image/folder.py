@@ -11,6 +11,7 @@ is only ever published next to files that all come from this run.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from datetime import datetime, timedelta
 from typing import Callable, Dict, List, Mapping, Tuple
@@ -18,11 +19,13 @@ from typing import Callable, Dict, List, Mapping, Tuple
 from ..errors import StorageExists, StorageFailed, StorageNotFound, StoragePermissionDenied
 from ..storage.contract import Storage
 from ..storage.together import together
+from . import format as fmt
 from .directory import DeviceDirectory
 from .packs import fingerprint
 from .sender import store_verified
 
 _CLAIMS = 20
+_TAKEN_BACK = "image.json.taken-back"
 _NAME_PATTERN = "%Y-%m-%d_%H-%M-%S"
 
 
@@ -32,6 +35,15 @@ class FolderLost(Exception):
 
 class Overtaken(FolderLost):
     """Another run has committed under a later name, or a number that is not below ours."""
+
+
+class TakenBack(FolderLost):
+    """The image was published and is none: what it needs is not there, or its manifest is not what was written."""
+
+    def __init__(self, image: str, reason: str, is_gone: bool) -> None:
+        stays = "it was taken back" if is_gone else "it can't be taken back with this account and is marked as damaged"
+        super().__init__("The image %s can't be used: %s; %s, and another was made." % (image, reason, stays))
+        self.reason = reason
 
 
 class ImageFolder:
@@ -126,6 +138,24 @@ class ImageFolder:
                 self.claim()
             else:
                 return
+
+    def take_back(self) -> bool:
+        """Rename the manifest away, so that this directory holds no image; False where the account may not."""
+        manifest = self.path(fmt.MANIFEST_NAME)
+        for away in (self.path(_TAKEN_BACK), self.path(_TAKEN_BACK + ".2")):
+            try:
+                self._storage.rename(manifest, away)
+            except StorageExists:
+                continue
+            except StorageNotFound:
+                return True  # it never came to be there, or a sweep took the directory
+            except StoragePermissionDenied:
+                return False
+            if not self._storage.exists(manifest):
+                return True
+        with contextlib.suppress(StorageNotFound, StoragePermissionDenied):
+            self._storage.delete(manifest)
+        return not self._storage.exists(manifest)
 
     def delete_checkpoints(self) -> None:
         """Those that were stored under the present name; what an account may not delete goes with its image."""

@@ -59,6 +59,7 @@ SUMS_NAME = "SHA256SUMS"
 DEVICE_ID_NAME = "device-id.json"
 DEVICE_INFORMATION_NAME = "device.json"
 LOG_NAME = "job.log"
+COPIES_NAME = "copies.tar"  # second copies of small files; lists nothing, and nothing lists it
 PACKS = "packs"
 KEYS = "keys"
 RECORDS = "records"

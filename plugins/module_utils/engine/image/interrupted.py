@@ -16,6 +16,7 @@ from typing import Container, Dict, Iterable, List, NamedTuple, Optional, Sequen
 from ..errors import ImageDamaged, PasswordMissing, StorageNotFound
 from ..storage.contract import EntryKind
 from . import format as fmt
+from .bring_back import bring_back
 from .directory import DeviceDirectory
 from .files import open_file
 from .index import Root
@@ -108,5 +109,5 @@ def proved_packs(runs: Iterable[Interrupted], key: Optional[MasterKey]) -> Set[s
 def bring_back_packs(directory: DeviceDirectory, runs: Iterable[Interrupted], present: Dict[str, int]) -> None:
     """Take what a rollover put into the trash back into use, and into ``present``."""
     wanted = {name: size for run in runs for name, size in run.packs.items() if name not in present}
-    for name in directory.bring_back_all(set(wanted)) if wanted else ():
+    for name in bring_back(directory, set(wanted), proved=wanted):
         present[name] = wanted[name]

@@ -133,7 +133,7 @@ def decode(data: bytes, image: str) -> Manifest:
         if not manifest.key_id and document.get("authentication") != _mac(_body(document), None):
             raise ValueError("its checksum is wrong")
     except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise ImageDamaged(image=image, reason="its manifest can't be used: %s" % error) from None
+        raise ImageDamaged(image=image, reason="its manifest image.json can't be used: %s" % error) from None
     return manifest
 
 

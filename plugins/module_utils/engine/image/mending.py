@@ -1,35 +1,42 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes small files of images whole that follow from others: SHA256SUMS from the manifest and the indexes, an image's key
-slots from their other copies, since a slot's name is its hash.
+"""Makes small files of images whole that have a second source: the manifest, the indexes, the device's description and the
+log from ``copies.tar``, that from them, SHA256SUMS from the manifest and the indexes, an image's key slots from their other
+copies, since a slot's name is its hash.
 
-What has no second source (a manifest, an index, the device's description, the log) stays damaged, and is reported.
+What has none (an image of an earlier version, the index of a very large disk) stays damaged, and is reported.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from typing import Iterable, List, Optional, Set
+from typing import Any, Dict, Iterable, List, Optional, Set
 
 from ..errors import EngineError, ImageDamaged, StorageNotFound, StoragePermissionDenied
+from . import copies, documents, sums
 from . import format as fmt
-from . import sums
+from .copies import whole_copy_of
 from .directory import DeviceDirectory
 from .files import open_file
 from .index import Root
 from .keys import MasterKey
-from .manifest import Manifest, packs_digest
+from .manifest import Manifest, authenticate, packs_digest
+from .second_look import damage_of
 from .slot_copies import is_whole, whole_copy
 
 
 def suspects(directory: DeviceDirectory, images: List[Manifest]) -> List[Manifest]:
     """The images of which a verify has ever found something: few, and looking again costs a handful of calls."""
     try:
-        records = directory.records_of([manifest.image for manifest in images])
+        return found_damaged(images, directory.records_of([manifest.image for manifest in images]))
     except StoragePermissionDenied:
         return []  # the operator's records are not this account's to read
+
+
+def found_damaged(images: List[Manifest], records: List[List[Dict[str, Any]]]) -> List[Manifest]:
+    """The same of ``records`` that were read already."""
     return [
         manifest
         for manifest, facts in zip(images, records)
@@ -38,16 +45,62 @@ def suspects(directory: DeviceDirectory, images: List[Manifest]) -> List[Manifes
 
 
 def mend(directory: DeviceDirectory, images: Iterable[Manifest], key: Optional[MasterKey]) -> List[str]:
-    """Return a sentence for every file that is whole again. For an account that may replace files."""
+    """Return a sentence for every file that is whole again. For an account that may replace files.
+
+    :param key: what needs it is mended for the images of this key alone.
+    """
     told = []
     for manifest in images:
-        if manifest.key_id != (key.key_id if key else ""):
-            continue
         with contextlib.suppress(EngineError):  # what stands in the way is damage that verify reports by its name
             proved = directory.manifest(manifest.image, key)
-            names = [*_mend_slots(directory, proved), *_mend_sums(directory, proved, key)]
+            names = _mend_copied(directory, proved)
+            if manifest.key_id == (key.key_id if key else ""):
+                names += [*_mend_slots(directory, proved), *_mend_sums(directory, proved, key)]
+            names += _mend_copies(directory, proved)
             told += ["%s of the image %s was damaged and is whole again." % (name, proved.image) for name in names]
     return told
+
+
+def _digests(manifest: Manifest) -> Dict[str, str]:
+    """The SHA-256 of each file that the manifest names, but for the slots."""
+    indexes = {fmt.index_name(number): disk.index_sha256 for number, disk in enumerate(manifest.disks)}
+    return {**manifest.files, **indexes}
+
+
+def _mend_copied(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
+    """Put back from ``copies.tar`` what is not what manifest and SHA256SUMS say; the manifest itself first."""
+    folder, storage = directory.path(manifest.image), directory.storage
+    digests = _digests(manifest)
+    with contextlib.suppress(ImageDamaged):
+        digests[fmt.MANIFEST_NAME] = directory.sums(manifest.image).files.get(fmt.MANIFEST_NAME, "")
+    mended = []
+    for name, digest in sorted(digests.items(), reverse=True):
+        path = "%s/%s" % (folder, name)
+        with contextlib.suppress(StorageNotFound):
+            if not damage_of(storage, path, digest, most_bytes=fmt.MAX_SEALED_PLAIN_BYTES):
+                continue
+        data = whole_copy_of(storage, folder, name, [digest])
+        if data is not None:
+            storage.put(path, [data], replace=True)
+            mended.append(name)
+    return mended
+
+
+def _mend_copies(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
+    """Make ``copies.tar`` anew from files that are whole; an image of an earlier version gets one."""
+    folder = directory.path(manifest.image)
+    digests = _digests(manifest)
+    digests[fmt.MANIFEST_NAME] = directory.sums(manifest.image).files[fmt.MANIFEST_NAME]
+    files = {name: _get(directory, "%s/%s" % (folder, name), copies.MAX_COPIED_BYTES) for name in digests}
+    whole = {name: data for name, data in files.items() if hashlib.sha256(data).hexdigest() == digests[name]}
+    made = copies.encode(whole)
+    if fmt.MANIFEST_NAME not in whole or copies.read_copies(directory.storage, folder) == made:
+        return []
+    held = copies.decode(copies.read_copies(directory.storage, folder) or b"")
+    if any(name not in whole and hashlib.sha256(data).hexdigest() == digests.get(name) for name, data in held.items()):
+        return []  # it holds the last whole copy of something
+    directory.storage.put(directory.path(manifest.image, fmt.COPIES_NAME), [made], replace=True)
+    return [fmt.COPIES_NAME]
 
 
 def _mend_slots(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
@@ -63,9 +116,11 @@ def _mend_slots(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
 
 
 def _mend_sums(directory: DeviceDirectory, manifest: Manifest, key: Optional[MasterKey]) -> List[str]:
-    files = {fmt.MANIFEST_NAME: hashlib.sha256(directory.manifest_bytes(manifest.image)).hexdigest()}
-    files.update(manifest.files)
-    files.update({fmt.index_name(number): disk.index_sha256 for number, disk in enumerate(manifest.disks)})
+    data = directory.manifest_bytes(manifest.image)
+    authenticate(data, manifest, key)
+    if documents.pretty(documents.parse(data)) != data:
+        return []  # it says the same in other bytes: not it, but its sum is right
+    files = {fmt.MANIFEST_NAME: hashlib.sha256(data).hexdigest(), **_digests(manifest)}
     files.update({"%s/%s" % (fmt.KEYS, slot): slot[: -len(".json")] for slot in manifest.slots})
     with contextlib.suppress(ImageDamaged):
         listed = directory.sums(manifest.image)

@@ -10,14 +10,18 @@ its packs, and where anything is missing or does not fit, the whole list is read
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from typing import Dict, FrozenSet, List, NamedTuple, Optional, Set
 
-from ..errors import ImageDamaged
+from ..errors import ImageDamaged, StorageNotFound
 from ..storage.together import together
+from . import format as fmt
 from .directory import DeviceDirectory
 from .index import Root
 from .manifest import MAX_LISTED_CHANGES, Manifest, PackChanges, packs_digest
+from .second_look import LOOKS
+from .unusable import packs_of_damaged_sums
 
 
 class Needed(NamedTuple):
@@ -38,14 +42,15 @@ def needed_packs(
 
     def read(image: str) -> Optional[FrozenSet[str]]:
         try:
-            return frozenset(directory.sums(image).packs)
+            return _listed(directory, by_name[image])
         except ImageDamaged as error:
             if damaged is None:
                 raise
             damaged.append(error)
             return None
 
-    names = {manifest.image for manifest in images}
+    by_name = {manifest.image: manifest for manifest in images}
+    names = by_name.keys()
     alone = [manifest.image for manifest in images if manifest.changes is None or manifest.changes.since not in names]
     lists = dict(zip(alone, together(directory.storage, read, alone)))
     waiting = Counter(manifest.changes.since for manifest in images if manifest.changes is not None)
@@ -65,6 +70,18 @@ def needed_packs(
             if not waiting[manifest.changes.since]:
                 held.pop(manifest.changes.since, None)
     return Needed(by_any, packs)
+
+
+def _listed(directory: DeviceDirectory, manifest: Manifest) -> FrozenSet[str]:
+    """What SHA256SUMS lists, held against the manifest: a short read may end between two lines."""
+    for look in range(LOOKS):
+        with contextlib.suppress(ImageDamaged, StorageNotFound):
+            if look:
+                directory.storage.forget_cache(directory.path(manifest.image, fmt.SUMS_NAME))
+            packs = frozenset(directory.sums(manifest.image).packs)
+            if packs_digest(packs) == manifest.packs_sha256:
+                return packs
+    return frozenset(packs_of_damaged_sums(directory, manifest))
 
 
 def _follow(manifest: Manifest, held: Dict[str, FrozenSet[str]]) -> Optional[FrozenSet[str]]:

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Dict, List, Optional
 
-from ..errors import StorageNotFound, StoragePermissionDenied
+from ..errors import StorageFailed, StorageNotFound, StoragePermissionDenied
 from ..storage.contract import SendGate
 from . import format as fmt
+from .bring_back import bring_back
 from .directory import DeviceDirectory
-from .packs import hash_pieces
+from .second_look import damage_of
 
 RUNS_FOR_ALL = 30  # every pack is read once in about a month of daily images, if the budget allows
 BUDGET_BYTES = 256 << 20
@@ -40,20 +42,16 @@ def scrub(
         if present[name] > budget_bytes:
             break
         budget_bytes -= present[name]
-        if gate is not None:
-            gate(present[name])
         try:
             path = fmt.pack_path(directory.device, name)
-            whole = hash_pieces(directory.storage.read(path, 0, present[name] + 1)) == name
-        except StorageNotFound:
-            continue  # moved since it was listed
-        if not whole:
-            try:
-                directory.move_to_trash(name, None)
-            except StoragePermissionDenied:
-                damaged.append(name)  # a device that may not rename leaves it to the operator's verify
-                present.pop(name)
+            if not damage_of(directory.storage, path, name, gate=gate, most_bytes=present[name]):
                 continue
-            present.pop(name)
-            damaged.append(name)
+            with contextlib.suppress(StoragePermissionDenied):  # who may not rename leaves it to the operator's verify
+                directory.move_to_trash(name, None)
+                if name in bring_back(directory, {name}):
+                    continue  # a whole copy was there
+        except (StorageFailed, StorageNotFound):
+            continue  # moved since it was listed, or not to be read now: a verify says so
+        present.pop(name)
+        damaged.append(name)
     return damaged

@@ -154,16 +154,24 @@ def store_verified(
                 storage.put(path, parts, gate=gate)
             except StorageExists:
                 # Named by its content: a run that was killed stored the same bytes, or a part went wrong before.
-                if fingerprint(storage.read(path, 0, bound_bytes)) == wanted:
+                if _holds(storage, path, wanted, bound_bytes):
                     return
                 if not replace:
                     raise
                 storage.put(path, parts, replace=True, gate=gate)
             storage.forget_cache(path)
-            if fingerprint(storage.read(path, 0, bound_bytes)) != wanted:
+            if not _holds(storage, path, wanted, bound_bytes):
                 raise StorageReadBackDiffers(path=path, storage=storage.description)
             return
         except EngineError as error:
             if not getattr(error, "retry", False) or attempt == _TRIES - 1:
                 raise
             sleep(min(60.0, 0.5 * 4**attempt))
+
+
+def _holds(storage: Storage, path: str, wanted: bytes, bound_bytes: int) -> bool:
+    """Whether ``path`` holds what was to be stored; one false read does not say that it does not."""
+    if fingerprint(storage.read(path, 0, bound_bytes)) == wanted:
+        return True
+    storage.forget_cache(path)
+    return fingerprint(storage.read(path, 0, bound_bytes)) == wanted

@@ -15,11 +15,13 @@ from ..storage.contract import Storage
 from ..storage.together import together
 from . import format as fmt
 from .ahead import in_order
+from .bring_back import bring_back, whole_copies
 from .directory import DeviceDirectory
 from .manifest import Manifest, packs_digest
-from .packs import hash_pieces
 from .reader import ImageReader
+from .second_look import damage_of
 from .sums import Sums
+from .verify_beside import manifest_is_copied, problems_beside, problems_of_sums
 
 _HASHERS = 2
 _HASHERS_OVER_A_LINE = 6  # most of them wait for a round trip
@@ -71,17 +73,16 @@ def verify_image(
     if level == "full":
         check.contents(password)
     if level in ("storage", "full"):
-        check.stored()
-        if beside:
-            check.device_slots()
+        check.stored(beside)
     else:
         check.names_and_sizes()
-    report = VerifyReport(manifest.image, level, check.problems, sorted(check.bad_packs), check.checked_bytes)
     if record:
         # What was found is true for an account that may only read, too; the operator's verify takes note of it.
         with contextlib.suppress(StoragePermissionDenied):
-            for pack in report.bad_packs:
-                _take_out_of_use(directory, pack)
+            for pack in sorted(check.bad_packs):
+                check.take_out_of_use(pack)
+    report = VerifyReport(manifest.image, level, check.problems, sorted(check.bad_packs), check.checked_bytes)
+    if record:
         with contextlib.suppress(StoragePermissionDenied, StorageNotFound):  # a rollover may take them away meanwhile
             facts = {"level": level, "ok": report.ok, "problems": report.problems[:20]}
             if check.has_false_index:
@@ -98,7 +99,7 @@ class _Check:
         self.manifest = manifest
         self.progress = progress
         self.problems: List[str] = []
-        self.bad_packs: List[str] = []
+        self.bad_packs: Dict[str, str] = {}  # with the sentence about each
         self.checked_bytes = 0
         self.has_bad_content = False
         self.lacks_packs = False
@@ -121,6 +122,7 @@ class _Check:
         expected |= {"%s/%s" % (fmt.KEYS, slot) for slot in self.manifest.slots}
         if set(listed.files) != expected:
             self.problems.append("SHA256SUMS lists other files than the manifest.")
+        self.problems += problems_of_sums(self.manifest, listed)
         return listed
 
     def names_and_sizes(self) -> None:
@@ -148,9 +150,11 @@ class _Check:
             if size_bytes != index_bytes.get(name, size_bytes):
                 self.problems.append("%s has %d bytes, not %d." % (name, size_bytes, index_bytes[name]))
 
-    def stored(self) -> None:
-        """Hash every file and pack: what ``sha256sum -c SHA256SUMS`` does."""
+    def stored(self, beside: bool) -> None:
+        """Hash every file and pack: what ``sha256sum -c SHA256SUMS`` does; ``beside``: and what lies beside the image."""
         listed = self.sums()
+        if beside:
+            self.problems += problems_beside(self.directory, self.manifest, listed or Sums({}, []))
         if listed is None:
             return
         files = sorted(listed.files.items())
@@ -167,14 +171,8 @@ class _Check:
             self.progress("verifying", min(done_bytes, max(0, total_bytes - 1)), total_bytes)
             if problem:
                 self.problems.append(problem)
-                self.bad_packs.append(pack)
+                self.bad_packs[pack] = problem
         self.progress("verifying", total_bytes, total_bytes)
-
-    def device_slots(self) -> None:
-        """The slots that runs use: each is named by its hash. A run puts a damaged one right from an image's copy."""
-        for name in self.directory.slot_names():
-            problem = self._problem(self.directory.path(fmt.KEYS, name), name[:-5], "The device's key slot %s" % name)
-            self.problems += [problem] if problem else []
 
     def _pack_problems(self, packs: Dict[str, str]) -> Iterator[str]:
         """What is wrong with each pack (name and path), in order; some are read and hashed at a time."""
@@ -205,14 +203,20 @@ class _Check:
             except ImageDamaged as error:
                 self.problems.append(str(error))
 
+    def take_out_of_use(self, pack: str) -> None:
+        """Move a damaged pack to the trash; where a whole copy lies there it takes its place, and nothing is wrong any more."""
+        with contextlib.suppress(StorageNotFound):  # another verify was quicker
+            self.directory.move_to_trash(pack, None)
+        if pack in bring_back(self.directory, {pack}):
+            self.problems.remove(self.bad_packs.pop(pack))
+
     def _path_of_missing(self, pack: str) -> Optional[str]:
         """Where a pack that is not in its place is after all: back from the trash, or in it where nothing may be moved."""
-        if self.may_move and self.directory.bring_back(pack):
-            return fmt.pack_path(self.directory.device, pack)
-        for entry in self.directory.trash():
-            if entry.pack == pack and entry.sequence is not None:
-                return self.directory.path(fmt.TRASH, entry.file_name)
         place = fmt.pack_path(self.directory.device, pack)
+        if self.may_move and pack in bring_back(self.directory, {pack}):
+            return place
+        for path in whole_copies(self.directory, pack):
+            return path
         if self.storage.exists(place):
             return place  # whoever else missed it was quicker
         self.problems.append("The pack %s is missing." % pack)
@@ -230,7 +234,10 @@ class _Check:
 
     def _file_problem(self, listed: Tuple[str, str]) -> str:
         name, digest = listed
-        return self._problem(self.directory.path(self.manifest.image, name), digest, name)
+        problem = self._problem(self.directory.path(self.manifest.image, name), digest, name)
+        if problem and name == fmt.MANIFEST_NAME and manifest_is_copied(self.directory, self.manifest):
+            return "SHA256SUMS is damaged: it does not say what %s is." % name
+        return problem
 
     def _problem(self, path: str, digest: str, name: str) -> str:
         """Say what is wrong with a file, "" when it is whole."""
@@ -240,13 +247,5 @@ class _Check:
             return "%s is missing." % name
 
     def _damage(self, path: str, digest: str, name: str) -> str:
-        if hash_pieces(self.storage.read(path, 0, fmt.MAX_PACK_BYTES + 1)) == digest:
-            return ""
-        return "%s is damaged: its SHA-256 is wrong." % name
-
-
-def _take_out_of_use(directory: DeviceDirectory, pack: str) -> None:
-    try:
-        directory.move_to_trash(pack, None)
-    except StorageNotFound:
-        return  # another verify was quicker
+        reason = damage_of(self.storage, path, digest)
+        return "%s is damaged: %s." % (name, reason) if reason else ""

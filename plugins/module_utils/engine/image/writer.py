@@ -9,27 +9,30 @@ import contextlib
 import hashlib
 import os
 import time
-from typing import Any, Dict, FrozenSet, List, Optional, Set
+from typing import Any, Dict, FrozenSet, List, Optional
 
 from ..errors import (
     EngineError,
     ImageDamaged,
+    ImageNotCommitted,
     StorageFailed,
     StorageNotFound,
     StoragePermissionDenied,
+    StorageReadBackDiffers,
     StorageUnreachable,
 )
 from ..storage.contract import Storage
 from ..storage.lease import Lease
-from . import documents, saved, sums
+from . import copies, documents, saved, sums
 from . import format as fmt
 from .access import key_for_writing
+from .bring_back import bring_back
 from .candidates import Candidates, DiskName, KeptImages
 from .coming import coming_image
 from .directory import DeviceDirectory
 from .disk_writer import DiskWriter
 from .files import seal_file
-from .folder import FolderLost, ImageFolder, Overtaken
+from .folder import FolderLost, ImageFolder, Overtaken, TakenBack
 from .heal import Healer
 from .image_job import DiskInput, ImageJob, ImageResult
 from .index import Root
@@ -41,6 +44,7 @@ from .lookup import Lookup
 from .manifest import DiskEntry, Manifest, encode, packs_digest
 from .mending import mend, suspects
 from .needs import changes_since, needed_packs, usable_packs
+from .pack_check import listed_packs, missing_packs, repair
 from .pack_counts import PackCounts
 from .pack_stream import PackStream
 from .places import places_of
@@ -51,7 +55,6 @@ from .sequence import next_sequence
 from .slot_copies import copy_slots
 
 __all__ = ["DiskInput", "ImageJob", "ImageResult", "process_threads", "write_image"]
-_REPAIR_ROUNDS = 3
 _COMMIT_ROUNDS = 3
 
 
@@ -146,9 +149,8 @@ class _Run:
                     writers.append(self._disk_writer(stream, number, compares=False))
                     writers[-1].run()
             stream.drain()
-            self._repair(stream, writers)
             self.warnings += self.job.late_warnings()
-            result = self._commit_in_own_folder(stream, [writer.root for writer in writers])
+            result = self._commit_in_own_folder(stream, writers)
             return result._replace(healed_packs=self._heal(stream))
         finally:
             for writer in writers:
@@ -210,44 +212,31 @@ class _Run:
 
     def _repair(self, stream: PackStream, writers: List[DiskWriter]) -> None:
         """Rule 2: every pack referred to is there with the right size; what is missing is sent again."""
-        for dummy in range(_REPAIR_ROUNDS):
-            there = self.directory.packs()
-            needed = {name: need.size_bytes for writer in writers for name, need in writer.root.packs.items()}
-            missing = {name for name, size_bytes in needed.items() if there.get(name) != size_bytes}
-            lost = missing - self.directory.bring_back_all(missing) if missing else missing
-            if not lost:
-                return
-            self.warnings.append("%d packs vanished during the run; their chunks were sent again." % len(lost))
-            stream.lost |= lost
-            for writer in writers:
-                writer.repair(lost)
-            stream.drain()
-        raise StorageFailed(
-            storage=self.storage.description,
-            operation="checking",
-            path=self.directory.path(fmt.PACKS),
-            reason="packs vanish as fast as they are sent",
-        )
+        repair(self.directory, stream, writers, self.warnings, self.job.gate)
 
-    def _commit_in_own_folder(self, stream: PackStream, roots: List[Root]) -> ImageResult:
-        for dummy in range(_COMMIT_ROUNDS):
+    def _commit_in_own_folder(self, stream: PackStream, writers: List[DiskWriter]) -> ImageResult:
+        for tries_left in range(_COMMIT_ROUNDS, -1, -1):
+            self._repair(stream, writers)
             try:
-                return self._commit(stream, roots, keeps_order=True)
+                return self._commit(stream, [writer.root for writer in writers], keeps_order=tries_left > 0)
             except Overtaken:
                 self.warnings.append("Another run has made an image meanwhile; %s gets a later name." % self.image)
                 self.sequence = next_sequence(self.directory, [*self.images, *self.rivals], self.key, [])
+            except TakenBack as error:
+                self.warnings.append(str(error))
+                self.sequence = next_sequence(self.directory, [*self.images, *self.rivals], self.key, [])
+                if not tries_left:
+                    raise ImageNotCommitted(device=self.job.device, image=self.image, reason=error.reason) from None
             except FolderLost:
                 self.warnings.append("The directory %s was taken away during the run; another was made." % self.image)
-            self.folder.claim()
-        try:
-            return self._commit(stream, roots, keeps_order=False)
-        except FolderLost:
-            raise StorageFailed(
-                storage=self.storage.description,
-                operation="committing the image in",
-                path=self.directory.path(self.image),
-                reason="rollovers take its directory away as fast as it is made",
-            ) from None
+            if tries_left:
+                self.folder.claim()
+        raise StorageFailed(
+            storage=self.storage.description,
+            operation="committing the image in",
+            path=self.directory.path(self.image),
+            reason="rollovers take its directory away as fast as it is made",
+        )
 
     def _commit(self, stream: PackStream, roots: List[Root], *, keeps_order: bool) -> ImageResult:
         self.job.progress("committing", 0, 0, stream.stored_bytes)
@@ -296,7 +285,7 @@ class _Run:
             changes=changes_since(self.images[-1] if self.images else None, self.packs_before, set(packs)),
             job=self.job.job,
         )
-        self._publish(encode(manifest, self.key), files, packs, keeps_order=keeps_order)
+        self._publish(manifest, contents, files, packs, keeps_order=keeps_order)
         in_use = manifest.in_use_bytes
         return ImageResult(
             self.image,
@@ -324,19 +313,13 @@ class _Run:
         healed = healer.heal()
         present = self.directory.packs() if healed else {}
         for manifest in self.images:
-            needed = self._packs_of(manifest.image) if healed else set()
+            needed = listed_packs(self.directory, manifest.image) if healed else set()
             if needed & set(healed) and needed <= set(present):
                 # The operator's records are not this account's; another rollover may have deleted the image meanwhile.
                 with contextlib.suppress(StoragePermissionDenied, StorageNotFound):
                     self.directory.add_record(manifest.image, "healed", {"packs": healed, "by": self.image})
                 self.warnings.append("The image %s was damaged and is whole again." % manifest.image)
         return healed
-
-    def _packs_of(self, image: str) -> Set[str]:
-        try:
-            return set(self.directory.sums(image).packs)
-        except ImageDamaged:
-            return set()
 
     def _check_order(self) -> None:
         """Readers take the last name for the newest image: nobody may have committed above our name or number.
@@ -349,23 +332,50 @@ class _Run:
         if any(rival.image > self.image or rival.sequence >= self.sequence for rival in new):
             raise Overtaken
 
-    def _publish(self, manifest: bytes, files: Dict[str, str], packs: Dict[str, int], *, keeps_order: bool) -> None:
-        files[fmt.MANIFEST_NAME] = hashlib.sha256(manifest).hexdigest()
-        self.folder.store(fmt.SUMS_NAME, sums.encode(files, list(packs)))
+    def _publish(
+        self,
+        manifest: Manifest,
+        contents: Dict[str, bytes],
+        files: Dict[str, str],
+        packs: Dict[str, int],
+        *,
+        keeps_order: bool,
+    ) -> None:
+        data = encode(manifest, self.key)
+        files[fmt.MANIFEST_NAME] = hashlib.sha256(data).hexdigest()
+        second = copies.encode({**contents, fmt.MANIFEST_NAME: data})
+        self.folder.store_all({fmt.SUMS_NAME: sums.encode(files, list(packs)), fmt.COPIES_NAME: second})
         if self.job.takes_lease:
             self.lease.check()
         if keeps_order:
             self._check_order()
         self.is_committed = None  # while it is published and read back, the line may go with nobody knowing
         try:
-            self.folder.store(fmt.MANIFEST_NAME, manifest)
+            self.folder.store(fmt.MANIFEST_NAME, data)
         except FolderLost:
             self.is_committed = False
             raise
+        except StorageReadBackDiffers:
+            self._take_back(manifest, "its manifest was not stored as it was written")
+        # A sweep may have run between the check and the commit: bring back what it took.
+        missing = missing_packs(self.directory, packs)
+        lost = missing - bring_back(self.directory, missing, copies=True, gate=self.job.gate)
+        if lost:
+            self._take_back(manifest, "%d of its packs were gone right after it was made" % len(lost))
         self.is_committed = True
         self.folder.delete_checkpoints()
-        # A sweep may have run between the check and the commit: bring back what it took.
-        self.directory.bring_back_all(set(packs))
+
+    def _take_back(self, manifest: Manifest, reason: str) -> None:
+        """What was published and can't be restored is an image no longer, or is marked where nothing may be renamed.
+
+        :raises TakenBack: always; the same image is made under another name.
+        """
+        is_gone = self.folder.take_back()
+        if not is_gone:
+            self.rivals.append(manifest)
+            self.directory.add_record(self.image, "verified", {"level": "commit", "ok": False, "problems": [reason]})
+        self.is_committed = False
+        raise TakenBack(self.image, reason, is_gone)
 
     def _documents(self) -> Dict[str, bytes]:
         log = "".join(line + "\n" for line in [*self.job.notes, *self.warnings]).encode("utf-8")

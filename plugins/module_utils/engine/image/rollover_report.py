@@ -1,0 +1,30 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a rollover did, or would do."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, NamedTuple
+
+from .missing import Missing
+
+
+class RolloverReport(NamedTuple):
+    """What was done, or with ``dry_run`` what would be; ``spared`` says why an old image stays."""
+
+    dry_run: bool
+    deleted: List[str]
+    spared: Dict[str, str]
+    trashed_packs: List[str]
+    purged_packs: List[str]
+    freed_bytes: int
+    warnings: List[str]
+    before: List[str]  # the complete images that were there, in order
+    missing: List[Missing] = []  # what only older images of a job hold
+    named: List[str] = []  # sentences about that, and about images of jobs that are not defined
+
+    def as_dict(self) -> Dict[str, Any]:
+        """What an image run says of it."""
+        said = ("dry_run", "deleted", "spared", "trashed_packs", "purged_packs", "freed_bytes", "warnings")
+        return {name: value for name, value in self._asdict().items() if name in said}

@@ -1,0 +1,91 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images that can't be used: what they need all the same, so that the rest can be swept, and how they go.
+
+An image whose manifest is damaged may be healed tomorrow, so its packs stay. Which they are its SHA256SUMS says, twice a
+line: one flipped bit there hides no pack. Only where that is gone as well is nothing swept.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Container, Dict, Iterable, List, NamedTuple, Set
+
+from ..errors import ImageDamaged, ImageNotUnusable, StorageFailed, StorageNotFound
+from . import format as fmt
+from .directory import DeviceDirectory
+from .manifest import Manifest, packs_digest
+
+_PACK = re.compile(rb"[0-9a-f]{64}")
+_PACK_LINE = re.compile(rb"(.{64})..(?:.{9})(?:.{3})(.{64})", re.DOTALL)
+
+
+class Kept(NamedTuple):
+    """The packs that images which can't be used need, and the images of which that is not known."""
+
+    packs: Set[str]
+    unknown: List[str]
+
+
+def packs_of_unusable(directory: DeviceDirectory, images: Iterable[str]) -> Kept:
+    kept = Kept(set(), [])
+    for image in sorted(images):
+        columns = _columns(directory, image)
+        if columns:
+            kept.packs.update(*columns)
+        else:
+            kept.unknown.append(image)
+    return kept
+
+
+def packs_of_damaged_sums(directory: DeviceDirectory, manifest: Manifest) -> Set[str]:
+    """The packs of an image whose SHA256SUMS is damaged, where its manifest proves them.
+
+    :raises ImageDamaged: when it does not.
+    """
+    for column in _columns(directory, manifest.image):
+        if packs_digest(column) == manifest.packs_sha256:
+            return column
+    raise ImageDamaged(
+        image=manifest.image, reason="its SHA256SUMS is missing or damaged, and does not tell which packs it needs"
+    )
+
+
+def _columns(directory: DeviceDirectory, image: str) -> List[Set[str]]:
+    """What both columns of a SHA256SUMS name as packs; none where a line is not there as a whole."""
+    try:
+        data = directory.storage.get(directory.path(image, fmt.SUMS_NAME), 0, fmt.MAX_SUMS_BYTES + 1)
+    except (StorageNotFound, StorageFailed):
+        return []
+    columns: List[Set[str]] = [set(), set()]
+    lines = data.split(b"\n")
+    if lines.pop() or not lines:
+        return []  # cut off
+    for line in lines:
+        match = _PACK_LINE.fullmatch(line)
+        if match is None:
+            continue  # a file of the image
+        names = [column for column in match.groups() if _PACK.fullmatch(column)]
+        if not names:
+            return []
+        for column, found in zip(columns, match.groups()):
+            column.add((found if found in names else names[0]).decode("ascii"))
+    return columns
+
+
+def storage_grows(image: str, error: object, kept_bytes: int) -> str:
+    """What a rollover says of an image that can't be used."""
+    return (
+        "The image %s can't be read and is left alone: %s It keeps %.1f MB, and the storage grows by what each further such "
+        "image keeps: if nobody can put it right, remove it with imaging_remove_damaged: [%s]."
+        % (image, error, kept_bytes / 1e6, image)
+    )
+
+
+def check_removal(device: str, wanted: Iterable[str], unusable: Container[str], usable: Dict[str, Manifest]) -> None:
+    """:raises ImageNotUnusable: when an image that is to be removed is none that can't be used."""
+    for image in wanted:
+        if image not in unusable:
+            reason = "it can be read" if image in usable else "there is none of this name"
+            raise ImageNotUnusable(device=device, image=image, reason=reason)
