@@ -161,7 +161,9 @@ def test_a_manifest_says_its_job_only_where_it_is_not_the_default(disk: Path, st
     for name in (plain, named):
         manifest = json.loads((storage / "pc" / name / "image.json").read_bytes())
         assert manifest.get("job") == ("Täglich, Linie 3" if name == named else None)
-        assert IndependentReader(storage / "pc", name, PASSWORD).disk(0).data == disk.read_bytes()
+        reader = IndependentReader(storage / "pc", name, PASSWORD)
+        assert reader.job == manifest.get("job", "")
+        assert reader.disk(0).data == disk.read_bytes()
     # It is authenticated like the rest.
     path = storage / "pc" / named / "image.json"
     path.write_bytes(path.read_bytes().replace(b"Linie 3", b"Linie 4"))

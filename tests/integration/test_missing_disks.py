@@ -270,7 +270,8 @@ def rewrite(machine: Machine, image_name: str, change: Any) -> None:
     data = json.dumps(document, sort_keys=True, separators=(",", ":")).encode("ascii")
     document["authentication"] = hmac.new(reader._derive("plantops.imaging 1 manifest"), data, "sha256").hexdigest()
     stored = json.dumps(document, sort_keys=True, indent=1).encode("ascii") + b"\n"
-    sums = path.with_name("SHA256SUMS")
-    before, after = (hashlib.sha256(one).hexdigest() for one in (path.read_bytes(), stored))
+    sums, old = path.with_name("SHA256SUMS"), path.read_bytes()
+    before, after = (hashlib.sha256(one).hexdigest() for one in (old, stored))
     sums.write_text(sums.read_text().replace(before, after))
-    path.write_bytes(stored)
+    for copy in [one for one in path.parent.iterdir() if one.is_file() and one.read_bytes() == old]:
+        copy.write_bytes(stored)

@@ -168,6 +168,53 @@ def test_a_foreign_directory_inside_an_image_stays_and_stops_nothing() -> None:
     plant.check(*plant.listed())
 
 
+@pytest.mark.parametrize("kind", ["directory", "records"])
+def test_what_a_person_put_there_is_told_but_not_for_ever(kind: str) -> None:
+    plant = Plant(3)
+    plant.directory.add_record(plant.names[0], "verified", {"level": "full", "ok": True})
+    image = plant.names[0] if kind == "directory" else "%s/%s" % (fmt.RECORDS, plant.names[0])
+    plant.storage.make_directory(plant.directory.path(image, "notes"))
+    plant.storage.put(plant.directory.path(image, "notes", "readme.txt"), [b"mine"])
+    told = []
+    for days in range(0, 16, 2):
+        told.append([text for text in plant.roll(1, NOW + days * DAY).warnings if plant.names[0] in text])
+        plant.make()
+    assert told[0]
+    assert told[3:] == [[]] * 5
+    assert [data for path, data in plant.storage.files.items() if path.endswith("notes/readme.txt")] == [b"mine"]
+    plant.check(*plant.listed())
+
+
+def test_what_a_nas_puts_into_every_folder_goes_with_the_image() -> None:
+    plant = Plant(3)
+    plant.directory.add_record(plant.names[0], "verified", {"level": "full", "ok": True})
+    strays = [
+        ".DS_Store",
+        "Thumbs.db",
+        "desktop.ini",
+        "@eaDir/image.json@SynoEAStream",
+        "@eaDir/deeper/SYNOPHOTO_THUMB_M.jpg",
+        "keys/@eaDir/slot@SynoResource",
+        "#recycle/desktop.ini",
+        ".@__thumb/default.jpg",
+        ".AppleDouble/.Parent",
+    ]
+    for folder in (plant.names[0], "%s/%s" % (fmt.RECORDS, plant.names[0])):
+        for stray in strays:
+            path = plant.directory.path(folder, stray)
+            plant.storage.make_directory(path.rpartition("/")[0])
+            plant.storage.put(path, [b"a nas made this"])
+    for place in ("", fmt.PACKS, fmt.TRASH, fmt.RECORDS, fmt.KEYS, plant.names[-1]):
+        plant.storage.make_directory(plant.directory.path(place, "@eaDir").replace("//", "/"))
+    for days in range(0, 8, 2):
+        assert plant.roll(1, NOW + days * DAY).warnings == []
+        assert [path for path in plant.storage.files if plant.names[0] in path] == []
+        plant.make()
+    assert not plant.storage.exists(plant.directory.path(plant.names[0]))
+    assert [name for name in plant.storage.list(plant.directory.path(fmt.TRASH)) if plant.names[0] in name.name] == []
+    plant.check(*plant.listed()[-1:])
+
+
 def test_links_are_neither_followed_nor_removed(tmp_path: Path) -> None:
     storage, disk = DirectoryStorage(str(tmp_path / "storage")), SmallDisk(8)
     outside = tmp_path / "outside"

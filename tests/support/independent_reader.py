@@ -52,6 +52,9 @@ class IndependentReader:
         require(self.manifest["format"] == "plantops.imaging image" and self.manifest["version"] == 1, "not version 1")
         require(0 < self.manifest["sequence"] <= 999999999999, "an impossible number")
         require(self.manifest["image"] == image and self.manifest["device"] == device.name, "of another image")
+        self.job: str = self.manifest.get("job", "")
+        require(self.job.isprintable() and len(self.job) <= 64, "an impossible job")
+        require("job" not in self.manifest or bool(self.job), "the default job has no name")
         self.key_id: str = self.manifest["key_id"]
         require(bool(self.key_id) == (password is not None), "a password for a clear image, or none for another")
         self.key = self._open_slots(password) if password is not None else None

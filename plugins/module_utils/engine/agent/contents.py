@@ -27,8 +27,9 @@ def contents_of(path: str, layout: DiskLayout, volumes: List[PlannedVolume]) -> 
     found = []
     for volume in volumes:
         partition = partitions.get(volume.number)
-        if volume.selected and partition is not None:
-            found.append(VolumeEntry(volume.number, volume.name or _id(layout, partition, twice), volume.size_bytes))
+        # Logical volumes are not told: one that has a snapshot today is part of what holds it, and not missing.
+        if volume.selected and partition is not None and not volume.name:
+            found.append(VolumeEntry(volume.number, _id(layout, partition, twice), volume.size_bytes))
     return bounded(model, table, found)
 
 

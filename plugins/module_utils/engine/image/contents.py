@@ -20,7 +20,7 @@ _MAX_NUMBER = 4096
 
 
 class VolumeEntry(NamedTuple):
-    """A volume whose content is in the image. ``id`` is its GUID, its start in bytes (MBR), or ``group/volume`` (LVM)."""
+    """A partition whose content is in the image. ``id`` is its GUID, or its start in bytes where it has none (MBR)."""
 
     number: int  # of its partition
     id: str

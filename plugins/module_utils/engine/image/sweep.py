@@ -30,6 +30,7 @@ from .mending import mend
 from .needs import needed_packs
 from .pack_check import listed_packs
 from .rollover_report import RolloverReport
+from .strays import MAX_DEPTH, is_stray_folder
 from .trash_age import TrashAges
 from .unusable import packs_of_unusable, storage_grows
 
@@ -46,21 +47,29 @@ def delete_image(directory: DeviceDirectory, image: str, warnings: List[str]) ->
     return True
 
 
-def _remove_or_warn(storage: Storage, path: str, warnings: List[str]) -> None:
+def _remove_or_warn(storage: Storage, path: str, warnings: List[str], aside: str = "") -> None:
+    """:param aside: where in the trash something that is not ours goes after the warning, so that it is told once."""
     try:
         is_gone = remove_tree(storage, path)
     except StorageFailed as error:
         # On a share a file that somebody reads goes when it is closed, and its directory can't go before.
         warnings.append("%s was not removed yet: %s The next rollover tries again." % (path, error))
         return
-    if not is_gone:
-        warnings.append("%s holds a directory, a link or a name that is not ours, and was left there." % path)
+    if is_gone:
+        return
+    warnings.append("%s holds a directory, a link or a name that is not ours, and was left there." % path)
+    if aside:
+        with contextlib.suppress(StorageExists, StorageNotFound, StorageFailed, StoragePermissionDenied):
+            storage.rename(path, aside)
 
 
-def remove_tree(storage: Storage, path: str) -> bool:
-    """Remove a directory of ours with the files in it; False when links or foreign directories in it hold it there."""
+def remove_tree(storage: Storage, path: str, stray_levels: int = 0) -> bool:
+    """Remove a directory of ours with the files in it; False when links or foreign directories in it hold it there.
+
+    :param stray_levels: how deep inside a directory that the storage's system made this one lies; 0 for one of ours.
+    """
     rounds = 2
-    while _remove_files(storage, path):
+    while _remove_files(storage, path, stray_levels):
         rounds -= 1
         try:
             storage.remove_directory(path)
@@ -74,7 +83,7 @@ def remove_tree(storage: Storage, path: str) -> bool:
     return False
 
 
-def _remove_files(storage: Storage, path: str) -> bool:
+def _remove_files(storage: Storage, path: str, stray_levels: int) -> bool:
     whole = True
     for entry in _entries(storage, path):
         inside = "%s/%s" % (path, entry.name)
@@ -82,6 +91,8 @@ def _remove_files(storage: Storage, path: str) -> bool:
             whole = False  # no storage of ours would have taken it
         elif entry.kind is EntryKind.FILE:
             _delete_if_there(storage, inside)
+        elif entry.kind is EntryKind.DIRECTORY and (stray_levels or is_stray_folder(entry.name)):
+            whole = stray_levels < MAX_DEPTH and remove_tree(storage, inside, stray_levels + 1) and whole
         elif entry.kind is EntryKind.DIRECTORY and entry.name == fmt.KEYS:
             whole = remove_tree(storage, inside) and whole
         else:
@@ -219,7 +230,8 @@ def _tidy(
         if entry.kind is not EntryKind.DIRECTORY or not IMAGE_NAME.fullmatch(entry.name) or entry.name in complete:
             continue
         if entry.name not in names and not storage.exists(directory.path(entry.name, fmt.MANIFEST_NAME)):
-            _remove_or_warn(storage, directory.path(fmt.RECORDS, entry.name), warnings)
+            aside = directory.path(fmt.TRASH, "%s.records.%d" % (entry.name, now_seconds))
+            _remove_or_warn(storage, directory.path(fmt.RECORDS, entry.name), warnings, aside)
 
 
 def _put_aside(directory: DeviceDirectory, image: str, now_seconds: int, warnings: List[str]) -> None:
@@ -265,7 +277,7 @@ def _tidy_leftovers(
         if ages.is_from_ahead(leftover.since_seconds):
             _stamp_anew(directory, leftover.file_name, now_seconds)
         elif leftover.image < newest and ages.is_old(leftover.since_seconds):
-            _remove_or_warn(directory.storage, aside, warnings)
+            _remove_or_warn(directory.storage, aside, warnings, aside + ".foreign")
 
 
 def _delete_if_there(storage: Storage, path: str) -> None:

@@ -13,6 +13,7 @@ from engine.errors import EngineError, ImageDamaged, ImageFormatUnknown, KeyMiss
 from engine.image import documents
 from engine.image import format as fmt
 from engine.image.access import Passwords, key_for_reading
+from engine.image.contents import DiskContents, VolumeEntry
 from engine.image.directory import DeviceDirectory
 from engine.image.files import seal_file
 from engine.image.index import Root
@@ -65,7 +66,24 @@ def test_manifests_are_read_back(key: Optional[MasterKey]) -> None:
     authenticate(data, manifest_of(key), key)
 
 
-DISK = manifest_of(None).disks[0]._asdict()
+@pytest.mark.parametrize("key", [KEY, None], ids=["encrypted", "clear"])
+def test_what_came_after_the_first_release_is_read_back_and_only_stored_where_it_says_something(
+    key: Optional[MasterKey],
+) -> None:
+    contents = DiskContents("Drive 500", "gpt:" + GUID, [VolumeEntry(1, GUID, 5), VolumeEntry(2, "1048576", 7)])
+    plain = manifest_of(key)
+    full = plain._replace(job="T\u00e4glich 3", disks=[plain.disks[0]._replace(contents=contents)])
+    data = encode(full, key)
+    assert decode(data, IMAGE) == full
+    authenticate(data, full, key)
+    document = json.loads(encode(plain, key))
+    assert not {"job"} & set(document)
+    assert not {"model", "table", "volumes", "contents"} & set(document["disks"][0])
+
+
+DISK = manifest_of(None).disks[0].as_dict()
+GUID = "0123abcd-0000-4000-8000-00000000000a"
+VOLUME = {"number": 1, "id": GUID, "size_bytes": 5}
 
 
 @pytest.mark.parametrize(
@@ -96,6 +114,26 @@ DISK = manifest_of(None).disks[0]._asdict()
         {"disks": [dict(DISK, index_bytes=fmt.MAX_SEALED_PLAIN_BYTES + 1)]},
         {"disks": [dict(DISK, index_sha256="AB" * 32)]},
         {"disks": [dict(DISK, name="disk%d" % n) for n in range(fmt.MAX_DISKS + 1)]},
+        {"disks": [dict(DISK, model=5)]},
+        {"disks": [dict(DISK, model="x" * 129)]},
+        {"disks": [dict(DISK, model="\x1b[2J")]},
+        {"disks": [dict(DISK, table="gpt:\u202e")]},
+        {"disks": [dict(DISK, table="x" * 257)]},
+        {"disks": [dict(DISK, volumes={})]},
+        {"disks": [dict(DISK, volumes=[VOLUME] * 257)]},
+        {"disks": [dict(DISK, volumes=[5])]},
+        {"disks": [dict(DISK, volumes=[dict(VOLUME, id="a\nb")])]},
+        {"disks": [dict(DISK, volumes=[dict(VOLUME, number=-1)])]},
+        {"disks": [dict(DISK, volumes=[dict(VOLUME, size_bytes=None)])]},
+        {"job": ""},
+        {"job": None},
+        {"job": ["daily"]},
+        {"job": "x" * 65},
+        {"job": " daily"},
+        {"job": "a\nb"},
+        {"job": "\u202eyliad"},
+        {"job": "\ud800"},
+        {"job": "e\u0301"},
         {"files": {}},
         {"files": []},
         {"files": {"device.json": DIGEST, "../job.log": DIGEST}},
