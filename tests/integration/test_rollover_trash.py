@@ -197,7 +197,7 @@ def test_what_can_not_be_used_goes_when_somebody_says_so_by_name() -> None:
 
 def test_what_a_killed_run_left_goes_to_the_trash_as_a_whole() -> None:
     plant = Plant(1)
-    name = "2027-01-01_00-00-00"
+    name = "2026-11-24_00-00-00"
     left = plant.directory.path(name)
     plant.storage.make_directory(left + "/keys")
     for file in ("disk0.checkpoint", "device.json.7.partial", "keys/slot.json"):

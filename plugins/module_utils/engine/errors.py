@@ -544,6 +544,12 @@ class KeySlotsFull(KeyProblem):
     hint = "Go on with a password that opens one of them, or start another directory with imaging_device_alias."
 
 
+class KeySlotsCrowded(KeyProblem):
+    code = "K110"
+    message = "The password opens none of the first {tried} of {slots} key slots; the rest were not tried."
+    hint = "Check imaging_password. If it is right, false files lie in the keys directory: remove the newest ones."
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # I: images
 
@@ -592,6 +598,18 @@ class ImageNotUnusable(ImageError):
     code = "I121"
     message = "The image {image} of {device} is not removed: {reason}."
     hint = "imaging_remove_damaged removes only images that can't be read; the rollover names them, imaging_keep deletes the others."
+
+
+class RecordRefused(ImageError):
+    code = "I140"
+    message = "The record can't be kept in {path}: {reason}."
+    hint = "Use the operator's account (imaging_storage_operator). If that was it, remove what is there and repeat."
+
+
+class TooManyImages(ImageError):
+    code = "I141"
+    message = "{path} holds more than {most} directories of images."
+    hint = "Remove those that no run of yours made; the device's account may be in other hands."
 
 
 class DeviceMismatch(ImageError):

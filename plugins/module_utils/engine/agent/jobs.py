@@ -180,7 +180,7 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
         healed_packs=result.healed_packs,
         rollover=rollover.as_dict() if rollover else None,
         missing_disks=[one.as_dict() for one in result.missing],
-        warnings=result.warnings + rollover_warnings + frozen.warnings,
+        warnings=list(dict.fromkeys(result.warnings + rollover_warnings + frozen.warnings)),
         seconds=round(time.monotonic() - started, 1),
     )
 

@@ -9,12 +9,13 @@ from typing import Any, Callable, Dict, List
 
 from ..device.identity import stored_identity
 from ..errors import EngineError, ImageNotFound, PasswordWrong
-from ..image.access import openable_key
+from ..image import records
+from ..image.access import newest_image, openable_key
 from ..image.directory import DeviceDirectory
-from ..image.keys import open_slots
 from ..image.manifest import Manifest
+from ..image.newest import believed, doubts, horizon, told_errors
 from ..image.preflight import check_room, clock_warnings
-from ..image.rollover import is_pinned, pin, roll_over
+from ..image.rollover import pin, roll_over
 from ..image.verify import verify_image
 from ..storage.check import StorageCheck, check_storage
 from ..storage.contract import Storage
@@ -25,7 +26,7 @@ Report = Callable[[Dict[str, Any]], None]
 Progress = Callable[..., None]
 
 
-def verify(storage: Storage, job: Dict[str, Any], dummy_report: Report, progress: Progress) -> Dict[str, Any]:
+def verify(storage: Storage, job: Dict[str, Any], report: Report, progress: Progress) -> Dict[str, Any]:
     found = verify_image(
         storage,
         job["device"],
@@ -36,28 +37,39 @@ def verify(storage: Storage, job: Dict[str, Any], dummy_report: Report, progress
         record=not job.get("check"),
         job=chosen_job(job),
     )
+    for text in found.warnings:
+        report({"event": "warning", "message": text})
     return dict(found.as_dict(), changed=False)
 
 
 def list_images(storage: Storage, job: Dict[str, Any], report: Report, dummy_progress: Progress) -> Dict[str, Any]:
+    """What is there. With a password images that say they are of its key are proved, and records that were forged are left out."""
     directory = DeviceDirectory(storage, job["device"])
     unreadable: Dict[str, EngineError] = {}
-    wanted = str(job.get("image") or "all")
-    chosen = chosen_job(job)
+    wanted, password, chosen = str(job.get("image") or "all"), passwords_of(job).password, chosen_job(job)
+    key = openable_key(directory, password)
+    warnings: List[str] = []
     if wanted == "all":
-        found = [manifest for manifest in directory.images(unreadable) if chosen in (None, manifest.job)]
+        there = directory.images(unreadable, key)
+        warnings += told_errors("The image %s can't be read: %s", unreadable) + doubts(there, key, horizon())
+        found = [manifest for manifest in there if chosen in (None, manifest.job)]
+    elif wanted == "latest":
+        newest = newest_image(directory, password, chosen)
+        found, warnings = [newest.manifest], newest.warnings
     else:
-        found = [directory.find_image(wanted, chosen)]
-    records = directory.records_of([manifest.image for manifest in found])
-    images = [summary(manifest, facts) for manifest, facts in zip(found, records)]
-    for name, error in unreadable.items():
-        report({"event": "warning", "message": "The image %s can't be read: %s" % (name, error)})
+        found = [directory.manifest(wanted, key)]
+    names = [manifest.image for manifest in found]
+    facts = zip(records.kept_of(directory, names), records.read_of(directory, names, key))
+    images = [summary(manifest, kept, read) for manifest, (kept, read) in zip(found, facts)]
+    for text in warnings:
+        report({"event": "warning", "message": text})
     return {"changed": False, "images": images}
 
 
-def summary(manifest: Manifest, records: List[Dict[str, Any]]) -> Dict[str, Any]:
-    """What ``image_info`` tells of an image: facts of its manifest and its records."""
-    verified = [record for record in records if record["kind"] == "verified"]
+def summary(manifest: Manifest, kept: records.Kept, found: List[records.Record]) -> Dict[str, Any]:
+    """What ``image_info`` tells of an image: facts of its manifest and its records. A success that nobody with the key wrote
+    is left out where there is a key; a failure is told."""
+    verified = [one for one in found if one.kind == records.VERIFIED and (one.is_believed or one.ok is False)]
     return {
         "image": manifest.image,
         "job": manifest.job,
@@ -68,25 +80,38 @@ def summary(manifest: Manifest, records: List[Dict[str, Any]]) -> Dict[str, Any]
         "size_bytes": manifest.size_bytes,
         "in_use_bytes": manifest.in_use_bytes,
         "pack_bytes": manifest.pack_bytes,
-        "pinned": is_pinned(records),
+        "pinned": kept.is_pinned if kept.is_readable else None,
         "disks": [disk.as_dict() for disk in manifest.disks],
-        "verified": [{"level": record.get("level"), "ok": record.get("ok")} for record in verified],
+        "verified": [{"level": one.level, "ok": one.ok} for one in verified],
     }
 
 
-def pin_image(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_progress: Progress) -> Dict[str, Any]:
-    """Keep an image from being rolled over, or no longer.
+def pin_image(storage: Storage, job: Dict[str, Any], report: Report, dummy_progress: Progress) -> Dict[str, Any]:
+    """Keep an image from being rolled over, or no longer. With a password the pin is authenticated.
 
-    :raises ImageNotFound: when there is none of that name.
+    :raises ImageNotFound: when there is none of that name, also when a rollover deletes it in this moment.
+    :raises RecordRefused: when this account can't make or delete the pin.
     """
     directory = DeviceDirectory(storage, job["device"])
-    image = directory.find_image(str(job.get("image") or ""), chosen_job(job)).image
-    before, after = is_pinned(directory.records(image)), job.get("state") != "unpinned"
-    if before != after and not job.get("check"):
-        pin(storage, job["device"], image, after)
+    password = passwords_of(job).password
+    key = openable_key(directory, password)
+    if password and key is None:
+        text = "The password opens no key of %s; the pin will not be authenticated." % job["device"]
+        report({"event": "warning", "message": text})
+    wanted = str(job.get("image") or "")
+    is_latest = wanted == "latest"
+    newest = newest_image(directory, password, chosen_job(job)).manifest if is_latest else directory.find_image(wanted)
+    image, after = newest.image, job.get("state") != "unpinned"
+    kept = records.kept(directory, image)
+    before = kept.is_pinned
+    is_right = kept.is_readable and before == after
+    if is_right and after and key is not None:
+        is_right = records.has_authentic_pin(directory, image, key)
+    if not is_right and not job.get("check"):
+        pin(storage, job["device"], image, after, key)
     said = {True: "%s is pinned\n" % image, False: "%s is not pinned\n" % image}
     diff = {"before": said[before], "after": said[after]}
-    return {"changed": before != after, "image": image, "pinned": after, "diff": diff}
+    return {"changed": not is_right, "image": image, "pinned": after, "diff": diff}
 
 
 def rollover(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_progress: Progress) -> Dict[str, Any]:
@@ -98,8 +123,7 @@ def rollover(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_
     directory = DeviceDirectory(storage, device)
     if stored_identity(storage, device) is None:
         raise ImageNotFound(device=device, image="at all", storage=storage.description)
-    newest = directory.newest()
-    key = openable_key(directory, [newest] if newest else [], passwords_of(job).password)
+    key = openable_key(directory, passwords_of(job).password)
     report = roll_over(
         storage,
         device,
@@ -135,17 +159,17 @@ def check(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_pro
     """
     device, password = job["device"], passwords_of(job).password
     directory = DeviceDirectory(storage, device)
-    slots = directory.own_key_slots([])
-    if not slots or (password and open_slots(slots, password) is None):
-        slots = directory.key_slots([])  # the copies in all images
-    if password and slots and open_slots(slots, password) is None:
-        raise PasswordWrong(slots=len(slots), device=device)
-    images = directory.images({})
+    key = openable_key(directory, password)
+    has_key = key is not None or bool(directory.own_key_slots([]) or directory.key_slots([]))
+    if password and has_key and key is None:
+        raise PasswordWrong(slots=len(directory.key_slots([])), device=device)
+    images = directory.images({}, key)
+    counted = believed(images, key, horizon())
     answer: Dict[str, Any] = {
         "changed": False,
         "storage": storage.description,
         "images": len(images),
-        "has_key": bool(slots),
+        "has_key": has_key,
         "warnings": [],
     }
     if job.get("check"):
@@ -162,8 +186,9 @@ def check(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_pro
             clock_ahead_seconds=None if found.clock_ahead_seconds is None else round(found.clock_ahead_seconds),
             warnings=clock_warnings(storage.description, found.clock_ahead_seconds, None) + _left_behind(found),
         )
-    if images:  # a first image is not known before its device was asked
-        answer["warnings"] += check_room(storage.description, device, images[-1], False, space, images[-1].in_use_bytes)
+    if counted:  # a first image is not known before its device was asked
+        newest = counted[-1]
+        answer["warnings"] += check_room(storage.description, device, newest, False, space, newest.in_use_bytes)
     return dict(
         answer, free_bytes=space.free_bytes if space else None, total_bytes=space.total_bytes if space else None
     )

@@ -32,6 +32,8 @@ def restore(storage: Storage, job: Dict[str, Any], report: Report, progress: Pro
     replace_table = _names(job)
     image = str(job.get("image") or "latest")
     reader = open_image(storage, job["device"], image, passwords_of(job).password, damaged, chosen_job(job))
+    for text in reader.warnings:
+        report({"event": "warning", "message": text})
     planned = plan(
         reader,
         targets,

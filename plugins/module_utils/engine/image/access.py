@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Callable, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ..errors import (
     EngineError,
@@ -14,6 +14,7 @@ from ..errors import (
     KeyMissing,
     KeyProblem,
     KeySlotInvalid,
+    KeySlotsCrowded,
     KeySlotsFull,
     PasswordMissing,
     PasswordUnused,
@@ -22,8 +23,12 @@ from ..errors import (
 )
 from . import format as fmt
 from .directory import DeviceDirectory
-from .keys import KeySlot, MasterKey, open_slots
+from .keys import KeySlot, MasterKey
 from .manifest import Manifest, authenticate
+from .newest import enumerated
+from .slot_search import in_order_of_trust, open_slots
+
+_MOST_CLAIMS = 256  # of images that look newer than the newest one that is proved
 
 
 class Passwords(NamedTuple):
@@ -38,44 +43,91 @@ class Passwords(NamedTuple):
         return "Passwords(...)"
 
 
-def key_for_writing(directory: DeviceDirectory, images: List[Manifest], passwords: Passwords) -> Optional[MasterKey]:
-    """Return the key to write with (None: in clear), adding a slot where a new password or key was asked for.
+class Writing(NamedTuple):
+    """What a run writes with (None: in clear), and the images that are there, in order; those of the key are proved."""
+
+    key: Optional[MasterKey]
+    images: List[Manifest]
+    unreadable: Dict[str, EngineError]
+
+
+def key_for_writing(directory: DeviceDirectory, passwords: Passwords) -> Writing:
+    """Choose the key to write with, adding a slot where a new password or key was asked for, and read all images.
 
     :raises PasswordMissing, PasswordWrong: rule 6.
     :raises KeySlotsFull: when one slot more would be one that no reader looks at.
     """
-    way, key = _way_in_by_own_slots(directory, images, passwords) or _way_in(
-        directory, images, passwords, directory.key_slots
-    )
+    unreadable: Dict[str, EngineError] = {}
+    key = _own_key(directory, passwords.password)
+    if key is not None:
+        images = directory.images(unreadable, key)
+        newest = max((one.sequence for one in images if one.key_id == key.key_id), default=-1)
+        newer = _newer_key(directory, key, newest, images, passwords.password)
+        if newer is not None:
+            unreadable.clear()
+            key, images = newer[0], directory.images(unreadable, newer[0])
+        return Writing(key, images, unreadable)
+    images = directory.images(unreadable)
+    way, key = _way_in(directory, images, passwords, directory.key_slots)
     if way is _Way.NEW_KEY:
-        return _start_key(directory, passwords.password or "")
-    if way is _Way.NEW_SLOT and key is not None:
-        _store_slot(directory, key, passwords.password or "")
-    return key
+        return Writing(_start_key(directory, passwords.password or ""), images, unreadable)
+    if key is not None:
+        unreadable.clear()
+        images = directory.images(unreadable, key)
+        if way is _Way.NEW_SLOT:
+            _check_room(directory, key, images)
+            _store_slot(directory, key, passwords.password or "")
+    return Writing(key, images, unreadable)
 
 
-def prove_passwords(directory: DeviceDirectory, images: List[Manifest], passwords: Passwords) -> Optional[MasterKey]:
+def prove_passwords(directory: DeviceDirectory, passwords: Passwords) -> Optional[MasterKey]:
     """Raise what :func:`key_for_writing` would raise, and change nothing. Return the key that is there already.
 
     The device's own slots answer nearly always; only where they don't are the copies in all its images read.
     """
-    try:
-        return _way_in(directory, images, passwords, directory.own_key_slots)[1]
-    except KeyProblem:
-        return _way_in(directory, images, passwords, directory.key_slots)[1]
-
-
-def _way_in_by_own_slots(
-    directory: DeviceDirectory, images: List[Manifest], passwords: Passwords
-) -> Optional[Tuple[_Way, Optional[MasterKey]]]:
-    """The key of the newest image where the device's own slots open it; None: the copies in all images must be read."""
-    if not passwords.password or not images or not images[-1].key_id:
-        return None
+    key = _own_key(directory, passwords.password)
+    if key is not None:
+        return key
+    newest = directory.newest()
+    images = [newest] if newest is not None else []
     try:
         way, key = _way_in(directory, images, passwords, directory.own_key_slots)
     except KeyProblem:
+        way, key = _way_in(directory, images, passwords, directory.key_slots)
+    if way is _Way.NEW_SLOT and key is not None:
+        proved = directory.newest(key)
+        _check_room(directory, key, [proved] if proved is not None else [])
+    return key
+
+
+def _own_key(directory: DeviceDirectory, password: Optional[str]) -> Optional[MasterKey]:
+    """The key that a password opens with one of the device's own slots. No manifest is read unless they are many."""
+    if not password:
         return None
-    return (way, key) if way is _Way.AS_IT_IS and key is not None and key.key_id == images[-1].key_id else None
+    slots = directory.own_key_slots([])
+    if not slots:
+        return None
+    witnesses = (
+        directory.images({}) if len({slot.key_id for slot in slots}) > 1 or len(slots) > fmt.MAX_KEY_SLOTS else []
+    )
+    return open_slots(in_order_of_trust(slots, witnesses), password, is_last=False)
+
+
+def _newer_key(
+    directory: DeviceDirectory, key: MasterKey, newest: int, claims: List[Manifest], password: Optional[str]
+) -> Optional[Tuple[MasterKey, Manifest]]:
+    """Another key that the same password opens, with an image that it proves and that is newer than ``newest``, the number
+    of the last one of ``key``: then that key was begun later.
+
+    :param claims: what manifests say of themselves only tells which slots are worth a try.
+    """
+    claims = [one for one in claims if one.key_id not in ("", key.key_id) and one.sequence > newest]
+    if not claims or not password:
+        return None
+    slots = [slot for slot in directory.own_key_slots([]) if slot.key_id in {one.key_id for one in claims}]
+    other = open_slots(in_order_of_trust(slots, claims), password, is_last=False)
+    proved = directory.newest(other) if other is not None else None
+    return (other, proved) if other is not None and proved is not None and proved.sequence > newest else None
 
 
 class _Way(Enum):
@@ -91,7 +143,7 @@ def _way_in(
     read_slots: Callable[[List[EngineError]], List[KeySlot]],
 ) -> Tuple[_Way, Optional[MasterKey]]:
     invalid: List[EngineError] = []
-    slots = _newest_key_first(read_slots(invalid), images)
+    slots = in_order_of_trust(read_slots(invalid), images)
     encrypted = bool(slots or invalid) or any(manifest.key_id for manifest in images)
     if not passwords.password:
         if encrypted and not passwords.allow_clear:
@@ -99,63 +151,121 @@ def _way_in(
         return _Way.AS_IT_IS, None
     if not encrypted:
         return _Way.NEW_KEY, None
-    key = open_slots(slots, passwords.password)
-    if key is not None:
-        return _Way.AS_IT_IS, key
-    if passwords.previous:
-        key = open_slots(slots, passwords.previous)
+    crowded: Optional[KeySlotsCrowded] = None
+    for password, way in ((passwords.password, _Way.AS_IT_IS), (passwords.previous, _Way.NEW_SLOT)):
+        key = None
+        try:
+            key = open_slots(slots, password) if password else None
+        except KeySlotsCrowded as error:
+            crowded = error
         if key is not None:
-            _check_room(directory, slots, invalid)
-            return _Way.NEW_SLOT, key
+            return way, key
     if passwords.new_key:
-        _check_room(directory, slots, invalid)
         return _Way.NEW_KEY, None
+    if crowded is not None:
+        raise crowded
     if invalid and not slots:
         raise invalid[0]
     raise PasswordWrong(slots=len(slots), device=directory.device)
 
 
-def openable_key(directory: DeviceDirectory, images: List[Manifest], password: Optional[str]) -> Optional[MasterKey]:
+def openable_key(directory: DeviceDirectory, password: Optional[str]) -> Optional[MasterKey]:
     """The key that the password opens, of several the one that images were made with last; None when it opens none."""
     if not password:
         return None
-    key = open_slots(_newest_key_first(directory.own_key_slots([]), images), password)
-    if key is not None and images and key.key_id == images[-1].key_id:
-        return key
-    return open_slots(_newest_key_first(directory.key_slots([]), images), password)
+    key = _own_key(directory, password)
+    if key is None:
+        key = open_slots(in_order_of_trust(directory.key_slots([]), directory.images({})), password, is_last=False)
+    return key
 
 
-def key_for_reading(directory: DeviceDirectory, manifest: Manifest, password: Optional[str]) -> Optional[MasterKey]:
+class Newest(NamedTuple):
+    """The newest image; ``key`` where a password proves it, ``passed`` the names of those that only look newer."""
+
+    manifest: Manifest
+    key: Optional[MasterKey]
+    passed: List[str]
+
+    @property
+    def warnings(self) -> List[str]:
+        if not self.passed:
+            return []
+        why = "the password does not prove them" if self.key is not None else "they can't be read or lie in the future"
+        return [
+            "%s is the newest image; not counted because %s: %s." % (self.manifest.image, why, enumerated(self.passed))
+        ]
+
+
+def newest_image(directory: DeviceDirectory, password: Optional[str], job: Optional[str] = None) -> Newest:
+    """Find the image that ``latest`` means: the newest one that the password proves; without a password, or where it
+    proves none, the last name that is plausible.
+
+    :param job: of which job the newest is meant; None for any.
+    :raises ImageNotFound: when there is none. :raises JobWithoutImage: when there is none of the job.
+    """
+    key = openable_key(directory, password)
+    names = directory.image_names()
+    manifest = directory.newest(key, job, names) if key is not None else None
+    if manifest is None:
+        manifest, key = directory.newest(job=job, names=names), None
+    if manifest is None:
+        manifest = directory.find_image("latest", job)  # raises what there is to say
+    later = [name for name in names if name > manifest.image][:_MOST_CLAIMS]
+    unreadable: Dict[str, EngineError] = {}
+    claims = directory.manifests(later, unreadable, key)
+    if key is not None and job is None:
+        newer = _newer_key(directory, key, manifest.sequence, claims, password)
+        if newer is not None:
+            key, manifest = newer
+    # Images of another job, or of this key, are proved or usable: they are newer, and not what was asked for.
+    passed = {*unreadable, *(one.image for one in claims if key is None or one.key_id != key.key_id)}
+    if key is None and job is not None:
+        passed = set(unreadable)
+    return Newest(manifest, key, sorted(name for name in passed if name > manifest.image))
+
+
+def key_for_reading(
+    directory: DeviceDirectory, manifest: Manifest, password: Optional[str], known: Optional[MasterKey] = None
+) -> Optional[MasterKey]:
     """Return the key of an image and authenticate its manifest with it.
 
+    :param known: a key that the password is known to open.
     :raises PasswordUnused, PasswordMissing, PasswordWrong, KeyMissing: in this order of what is known.
     """
     data = directory.manifest_bytes(manifest.image)
     if not manifest.key_id:
-        if password:  # else whoever can write to the storage could put a clear image of his own in place of ours
+        if password or known is not None:  # else an unencrypted image of anybody's could be put in the place of ours
             raise PasswordUnused(device=directory.device, image=manifest.image)
         authenticate(data, manifest, None)
         return None
-    if not password:
-        raise PasswordMissing(device=directory.device)
+    if known is None or known.key_id != manifest.key_id:
+        if not password:
+            raise PasswordMissing(device=directory.device)
+        known = _key_of(directory, manifest, password)
+    authenticate(data, manifest, known)
+    return known
+
+
+def _key_of(directory: DeviceDirectory, manifest: Manifest, password: str) -> MasterKey:
     # Those that came with the image first: slots that somebody heaped up beside them can't keep it shut.
     own = [slot for slot in directory.slots_of(manifest) if slot.key_id == manifest.key_id]
-    key = open_slots(own, password)
-    if key is None:
-        invalid: List[EngineError] = []
-        tried = {slot.name for slot in own}
-        slots = [slot for slot in directory.key_slots(invalid) if slot.name not in tried]
-        others = [slot for slot in slots if slot.key_id == manifest.key_id]
-        mine = own + others
-        key = open_slots(others, password)
-    if key is None:
-        if open_slots([slot for slot in slots if slot.key_id != manifest.key_id], password):
-            raise KeyMissing(device=directory.device, key_id=manifest.key_id[:16])
-        if not mine:
-            raise invalid[0] if invalid else ImageDamaged(image=manifest.image, reason="its key slots are missing")
-        raise PasswordWrong(slots=len(mine), device=directory.device)
-    authenticate(data, manifest, key)
-    return key
+    key = open_slots(in_order_of_trust(own), password, is_last=False)
+    if key is not None:
+        return key
+    invalid: List[EngineError] = []
+    tried = {slot.name for slot in own}
+    slots = [slot for slot in directory.key_slots(invalid) if slot.name not in tried]
+    others = [slot for slot in slots if slot.key_id == manifest.key_id]
+    key = open_slots(in_order_of_trust(others, [manifest]), password, is_last=False)
+    if key is not None:
+        return key
+    if open_slots(
+        in_order_of_trust([slot for slot in slots if slot.key_id != manifest.key_id]), password, is_last=False
+    ):
+        raise KeyMissing(device=directory.device, key_id=manifest.key_id[:16])
+    if not own + others:
+        raise invalid[0] if invalid else ImageDamaged(image=manifest.image, reason="its key slots are missing")
+    raise PasswordWrong(slots=len(own + others), device=directory.device)
 
 
 def store_slot_bytes(directory: DeviceDirectory, name: str, data: bytes) -> None:
@@ -165,8 +275,13 @@ def store_slot_bytes(directory: DeviceDirectory, name: str, data: bytes) -> None
         return  # slots are named by their bytes: the same one is there
 
 
-def _check_room(directory: DeviceDirectory, slots: List[KeySlot], invalid: List[EngineError]) -> None:
-    if len(slots) + len(invalid) >= fmt.MAX_KEY_SLOTS:
+def _check_room(directory: DeviceDirectory, key: MasterKey, images: List[Manifest]) -> None:
+    """Slots count that the newest image of the key lists: what else lies beside them may be anybody's.
+
+    :raises KeySlotsFull: when an image can't list one more.
+    """
+    listed = [manifest.slots for manifest in images if manifest.key_id == key.key_id]
+    if len(key.slots.union(listed[-1] if listed else [])) >= fmt.MAX_KEY_SLOTS:
         raise KeySlotsFull(device=directory.device, slots=fmt.MAX_KEY_SLOTS)
 
 
@@ -182,8 +297,3 @@ def _store_slot(directory: DeviceDirectory, key: MasterKey, password: str) -> No
     stored = directory.storage.get(directory.path(fmt.KEYS, name), 0, fmt.MAX_KEY_SLOT_BYTES)
     if stored != data:
         raise KeySlotInvalid(path=name, reason="it was not stored as it was written")
-
-
-def _newest_key_first(slots: List[KeySlot], images: List[Manifest]) -> List[KeySlot]:
-    order = [manifest.key_id for manifest in reversed(images)]
-    return sorted(slots, key=lambda slot: order.index(slot.key_id) if slot.key_id in order else len(order))

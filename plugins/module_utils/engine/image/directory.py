@@ -5,10 +5,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
-from typing import Any, Container, Dict, Iterable, List, NamedTuple, Optional, Pattern, Set, Tuple, Union
+from typing import (
+    Any,
+    Container,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Pattern,
+    Set,
+    Tuple,
+    Union,
+)
 
 from ..errors import (
     EngineError,
@@ -23,25 +35,27 @@ from ..errors import (
     StorageFailed,
     StorageNotFound,
     StorageUnreachable,
+    TooManyImages,
 )
-from ..storage.contract import PARTIAL_SUFFIX, Entry, EntryKind, Storage, check_name, is_valid_name
+from ..storage.contract import PARTIAL_SUFFIX, Entry, EntryKind, is_valid_name
 from ..storage.together import together
-from . import documents, sums
 from . import format as fmt
+from . import records, sums
 from .copies import whole_copy_of
 from .job_name import shown
 from .keys import KeySlot, MasterKey, parse_slot
 from .manifest import Manifest, authenticate, decode
+from .newest import horizon, plausible
+from .place import DevicePlace
+from .slot_files import is_slot_name, slots_in
 
 IMAGE_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", re.ASCII)
 _PACK_ROOM = re.compile(r"[0-9a-f]{2}")
 _PACK_NAME = re.compile(r"[0-9a-f]{64}")
 _TRASH_NAME = re.compile(r"([0-9a-f]{64})\.(\d{1,12}|bad)\.(\d{1,12})", re.ASCII)
 _LEFTOVER_NAME = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)\.(\d{1,12})", re.ASCII)
-_SLOT_NAME = re.compile(r"[0-9a-f]{64}\.json")
 _MOST_COPIES = 60  # of a pack, taken out of use in one second
-_SLOT_COPIES = 3  # looked at, of the newest images, where the device's own one is damaged
-_RECORD_NAME = re.compile(r"([a-z]{1,32})-([0-9a-f]{64})\.json")
+_MANY_AT_ONCE = 32  # manifests that are read together while the newest image is looked for
 
 
 class TrashEntry(NamedTuple):
@@ -62,15 +76,8 @@ class Leftover(NamedTuple):
     since_seconds: int
 
 
-class DeviceDirectory:
+class DeviceDirectory(DevicePlace):
     """Reads and changes one device's directory. Holds no state but its name: every call asks the storage."""
-
-    def __init__(self, storage: Storage, device: str) -> None:
-        self.storage = storage
-        self.device = check_name(device)
-
-    def path(self, *names: str) -> str:
-        return "/".join((self.device, *names))
 
     def create(self) -> None:
         names = (fmt.PACKS, fmt.KEYS, fmt.RECORDS, fmt.TRASH)
@@ -79,12 +86,14 @@ class DeviceDirectory:
     # -- images -------------------------------------------------------------------------------------------------------
 
     def image_names(self) -> List[str]:
-        """Names of all image directories, complete or not, in order of name."""
-        return sorted(
-            entry.name
-            for entry in self._list(self.device)
-            if entry.kind is EntryKind.DIRECTORY and IMAGE_NAME.fullmatch(entry.name)
-        )
+        """Names of all image directories, complete or not, in order of name.
+
+        :raises TooManyImages: for more than any device ever has.
+        """
+        found = self.listed(self.device, _is_image_name, fmt.MAX_IMAGES + 1)
+        if len(found) > fmt.MAX_IMAGES:
+            raise TooManyImages(path=self.device, most=fmt.MAX_IMAGES)
+        return sorted(entry.name for entry in found if entry.kind is EntryKind.DIRECTORY)
 
     def images(
         self,
@@ -99,6 +108,16 @@ class DeviceDirectory:
         :param but: names that are passed by.
         :param from_copy: see :meth:`manifest`.
         """
+        return self.manifests([name for name in self.image_names() if name not in but], unreadable, key, from_copy)
+
+    def manifests(
+        self,
+        names: List[str],
+        unreadable: Optional[Dict[str, EngineError]],
+        key: Optional[MasterKey] = None,
+        from_copy: Optional[Set[str]] = None,
+    ) -> List[Manifest]:
+        """The same for the images ``names``."""
 
         def read(name: str) -> Optional[Manifest]:
             try:
@@ -113,7 +132,7 @@ class DeviceDirectory:
                 unreadable[name] = error
                 return None
 
-        found = together(self.storage, read, [name for name in self.image_names() if name not in but])
+        found = together(self.storage, read, names)
         return sorted((one for one in found if one), key=lambda manifest: (manifest.sequence, manifest.image))
 
     def manifest_bytes(self, image: str) -> bytes:
@@ -161,7 +180,7 @@ class DeviceDirectory:
 
     def _read_manifest(self, image: str) -> bytes:
         try:
-            return self.storage.get(self.path(image, fmt.MANIFEST_NAME), 0, fmt.MAX_JSON_BYTES + 1)
+            return self.storage.get(self.path(image, fmt.MANIFEST_NAME), 0, fmt.MAX_MANIFEST_BYTES + 1)
         except StorageNotFound:
             raise ImageNotFound(device=self.device, image=image, storage=self.storage.description) from None
 
@@ -182,37 +201,63 @@ class DeviceDirectory:
         return data
 
     def find_image(self, wanted: str, job: Optional[str] = None) -> Manifest:
-        """Return the image named ``wanted``, or the newest for ``latest``: the last name that has a usable manifest.
-
-        A writer publishes under a name and a number above those of every image that is there, so that the last name has
-        the highest number, and one manifest is read instead of all.
+        """Return the image named ``wanted``, or for ``latest`` the newest as far as can be told without a password.
 
         :param job: of which job the newest is meant; None for any.
         :raises ImageNotFound: when there is none. :raises JobWithoutImage: when there is none of the job.
         """
         if wanted != "latest":
             return self.manifest(wanted)
-        newest = self.newest(job)
+        newest = self.newest(job=job)
         if newest is None and job is not None:
             raise JobWithoutImage(device=self.device, job=shown(job), storage=self.storage.description)
         if newest is None:
             raise ImageNotFound(device=self.device, image="at all", storage=self.storage.description)
         return newest
 
-    def newest(self, job: Optional[str] = None) -> Optional[Manifest]:
-        """Return the newest image (of ``job``; None for any) that is complete and can be read, None where there is none."""
-        for name in reversed(self.image_names()):
-            try:
-                manifest = self.manifest(name)
-                if job in (None, manifest.job):
-                    return manifest
-            except StorageNotFound:
-                continue
-            except StorageError:
-                raise  # an older image is no answer because the newest can't be read now
-            except EngineError:
-                continue  # not complete, or not whole: what lists all images names it
-        return None
+    def newest(
+        self, key: Optional[MasterKey] = None, job: Optional[str] = None, names: Optional[List[str]] = None
+    ) -> Optional[Manifest]:
+        """Return the newest image that is complete and can be read, None where there is none: the last name of those.
+
+        A writer publishes under a name and a number above those of every image that counts, so that the last name has
+        the highest number, and one manifest is read instead of all.
+
+        :param key: only images that are proved with it count.
+        :param job: only images of this job count; None for any.
+        :param names: those of all images, where they are known already.
+        """
+        names = self.image_names() if names is None else names
+        if key is None:  # only where no key decides do names
+            likely = set(plausible(names, horizon()))
+            names = [*(name for name in names if name not in likely), *(name for name in names if name in likely)]
+        found = self._usable_of(reversed(names), key)
+        return next((manifest for manifest in found if job in (None, manifest.job)), None)
+
+    def _usable_of(self, names: Iterable[str], key: Optional[MasterKey]) -> Iterator[Manifest]:
+        """The usable manifests of ``names``, in this order, of ``key`` if one is given; some are read at a time."""
+        waiting, width = list(names), 1
+        while waiting:
+            batch, waiting = waiting[:width], waiting[width:]
+            for manifest in together(self.storage, lambda name: self._usable(name, key), batch):
+                if manifest is not None:
+                    yield manifest
+            width = _MANY_AT_ONCE
+
+    def _usable(self, name: str, key: Optional[MasterKey]) -> Optional[Manifest]:
+        try:
+            manifest = self.manifest(name, key)
+        except StorageNotFound:
+            return None
+        except StorageError:
+            if key is not None and name > horizon():
+                return None  # nobody's clock was that far ahead
+            raise  # an older image is no answer because the newest can't be read now
+        except RunCancelled:
+            raise
+        except EngineError:
+            return None  # not complete, or not intact: what lists all images names it
+        return manifest if key is None or manifest.key_id == key.key_id else None
 
     def sums(self, image: str) -> sums.Sums:
         """:raises ImageDamaged: when the list is missing or malformed."""
@@ -227,13 +272,13 @@ class DeviceDirectory:
     def packs(self) -> Dict[str, int]:
         """Return name and size of every pack in use. One listing per directory of two digits."""
         rooms = self._rooms(fmt.PACKS, _PACK_ROOM)
-        return _packs_in(zip(rooms, self._lists(rooms)))
+        return _packs_in(zip(rooms, self.lists(rooms, _is_ours)))
 
     def packs_and_partial_files(self) -> Tuple[Dict[str, int], List[str]]:
         """Return the packs in use, and the paths of what killed writers left at the top, among keys, packs, records."""
         rooms = self._rooms(fmt.PACKS, _PACK_ROOM)
         folders = [*rooms, self.device, self.path(fmt.KEYS), *self._rooms(fmt.RECORDS, IMAGE_NAME)]
-        lists = list(zip(folders, self._lists(folders)))
+        lists = list(zip(folders, self.lists(folders, _is_ours)))
         partial = [
             "%s/%s" % (folder, entry.name)
             for folder, entries in lists
@@ -243,7 +288,7 @@ class DeviceDirectory:
         return _packs_in(lists[: len(rooms)]), partial
 
     def trash_entries(self) -> List[Entry]:
-        return self._list(self.path(fmt.TRASH))
+        return self.listed(self.path(fmt.TRASH))
 
     def trash(self) -> List[TrashEntry]:
         found = []
@@ -257,7 +302,7 @@ class DeviceDirectory:
     def leftovers(self) -> List[Leftover]:
         """What was taken for the debris of killed runs, oldest name first."""
         found = []
-        for entry in self._list(self.path(fmt.TRASH)):
+        for entry in self.listed(self.path(fmt.TRASH), lambda name: _LEFTOVER_NAME.fullmatch(name) is not None):
             match = _LEFTOVER_NAME.fullmatch(entry.name)
             if match and entry.kind is EntryKind.DIRECTORY:
                 found.append(Leftover(entry.name, match.group(1), int(match.group(2))))
@@ -279,16 +324,15 @@ class DeviceDirectory:
     def key_slots(self, invalid: Optional[List[EngineError]] = None) -> List[KeySlot]:
         """Return the device's key slots, those in the directories of its images included."""
         copies = [self.path(image, fmt.KEYS) for image in self.image_names()]
-        return self._slots_in([self.path(fmt.KEYS), *copies], invalid)
+        return slots_in(self, [self.path(fmt.KEYS), *copies], invalid)
 
     def own_key_slots(self, invalid: Optional[List[EngineError]] = None) -> List[KeySlot]:
         """Return the key slots of the device's own directory: one listing, however many images there are."""
-        return self._slots_in([self.path(fmt.KEYS)], invalid)
+        return slots_in(self, [self.path(fmt.KEYS)], invalid)
 
     def slot_names(self) -> List[str]:
         """Names of the device's own key slots."""
-        entries = self._list(self.path(fmt.KEYS))
-        return sorted(entry.name for entry in entries if _SLOT_NAME.fullmatch(entry.name))[: fmt.MAX_KEY_SLOTS]
+        return sorted(entry.name for entry in self.listed(self.path(fmt.KEYS), is_slot_name, fmt.MAX_SLOTS_READ))
 
     def slots_of(self, manifest: Manifest) -> List[KeySlot]:
         """Return the key slots that an image brought along, as far as they are there and whole."""
@@ -301,96 +345,29 @@ class DeviceDirectory:
                 continue  # the device's own copy of it is looked at as well
         return slots
 
-    def _slots_in(self, folders: List[str], invalid: Optional[List[EngineError]]) -> List[KeySlot]:
-        holders: Dict[str, List[str]] = {}
-        for folder, entries in zip(folders, self._lists(folders)):
-            for entry in entries:
-                if entry.kind is EntryKind.FILE and entry.name.endswith(".json"):
-                    holders.setdefault(entry.name, []).append(folder)
-        slots = []
-        for name in sorted(holders)[: fmt.MAX_KEY_SLOTS]:
-            try:
-                slots.append(self._first_whole_slot(name, holders[name]))
-            except EngineError as error:
-                if invalid is not None:
-                    invalid.append(error)
-        return slots
-
-    def _first_whole_slot(self, name: str, folders: List[str]) -> KeySlot:
-        """A slot from the first folder where it is whole; a damaged copy hides no other.
-
-        :raises EngineError: why the first one can't be used, when none can.
-        """
-        first: Optional[EngineError] = None
-        for folder in [*folders[:1], *folders[1:][-_SLOT_COPIES:]]:
-            try:
-                return parse_slot(name, self.storage.get("%s/%s" % (folder, name), 0, fmt.MAX_KEY_SLOT_BYTES + 1))
-            except EngineError as error:
-                first = first or error
-        raise first or KeySlotInvalid(path=name, reason="it is nowhere")
-
     # -- records ------------------------------------------------------------------------------------------------------
 
-    def add_record(self, image: str, kind: str, facts: Dict[str, Any]) -> None:
-        """Add a fact about a committed image; its file is named by its own hash.
-
-        :raises StorageNotFound: when a rollover deletes the image and its records meanwhile.
-        """
-        data = documents.pretty(dict(facts, kind=kind, image=image))
-        name = "%s-%s.json" % (kind, hashlib.sha256(data).hexdigest())
-        self.storage.make_directory(self.path(fmt.RECORDS, image))
-        try:
-            self.storage.put(self.path(fmt.RECORDS, image, name), [data])
-        except StorageExists:
-            return  # the very same fact is there already
+    def add_record(self, image: str, kind: str, facts: Dict[str, Any], key: Optional[MasterKey] = None) -> None:
+        """Add a fact about a committed image; see :func:`records.add`."""
+        records.add(self, image, kind, facts, key)
 
     def record_names(self, image: str) -> List[Tuple[str, str]]:
         """Names of the records of an image, each with the SHA-256 that it must have."""
-        matches = [(entry, _RECORD_NAME.fullmatch(entry.name)) for entry in self._list(self.path(fmt.RECORDS, image))]
-        return sorted((one.name, match.group(2)) for one, match in matches if match and one.kind is EntryKind.FILE)
-
-    def records(self, image: str) -> List[Dict[str, Any]]:
-        """Return the whole, well-formed records of an image; a damaged record counts as absent."""
-        found = []
-        for entry in self._list(self.path(fmt.RECORDS, image)):
-            match = _RECORD_NAME.fullmatch(entry.name)
-            if not match or entry.kind is not EntryKind.FILE or entry.size_bytes > fmt.MAX_JSON_BYTES:
-                continue
-            try:
-                data = self.storage.get(self.path(fmt.RECORDS, image, entry.name), 0, fmt.MAX_JSON_BYTES + 1)
-            except StorageNotFound:
-                continue  # a rollover deletes this image meanwhile
-            if hashlib.sha256(data).hexdigest() != match.group(2):
-                continue
-            try:
-                document = documents.parse(data)
-            except ValueError:
-                continue
-            if document.get("kind") == match.group(1):
-                found.append(document)
-        return found
-
-    def records_of(self, images: List[str]) -> List[List[Dict[str, Any]]]:
-        """The records of each of ``images``; only of those that have any is the directory listed."""
-        there = {entry.name for entry in self._list(self.path(fmt.RECORDS)) if entry.kind is EntryKind.DIRECTORY}
-        return together(self.storage, lambda image: self.records(image) if image in there else [], images)
-
-    def record_kinds(self, image: str) -> Set[str]:
-        return {str(record["kind"]) for record in self.records(image)}
+        return [(name, name[-len(".json") - 64 : -len(".json")]) for name in sorted(records.names(self, image))]
 
     def _rooms(self, name: str, form: Pattern[str]) -> List[str]:
         """The paths of the directories inside ``name`` that are ours by their names; somebody may have made others."""
-        found = [entry.name for entry in self._list(self.path(name)) if entry.kind is EntryKind.DIRECTORY]
-        return [self.path(name, one) for one in found if form.fullmatch(one)]
+        found = self.listed(self.path(name), lambda one: form.fullmatch(one) is not None)
+        return [self.path(name, entry.name) for entry in found if entry.kind is EntryKind.DIRECTORY]
 
-    def _lists(self, paths: List[str]) -> List[List[Entry]]:
-        return together(self.storage, self._list, paths)
 
-    def _list(self, path: str) -> List[Entry]:
-        try:
-            return self.storage.list(path)
-        except StorageNotFound:
-            return []
+def _is_image_name(name: str) -> bool:
+    return IMAGE_NAME.fullmatch(name) is not None
+
+
+def _is_ours(name: str) -> bool:
+    """Of what lies among packs, keys and records: a pack, or what a killed writer left."""
+    return _PACK_NAME.fullmatch(name) is not None or (name.endswith(PARTIAL_SUFFIX) and is_valid_name(name))
 
 
 def _packs_in(rooms: Iterable[Tuple[str, List[Entry]]]) -> Dict[str, int]:

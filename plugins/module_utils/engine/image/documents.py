@@ -25,13 +25,16 @@ def pretty(document: Dict[str, Any]) -> bytes:
     return json.dumps(document, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False).encode() + b"\n"
 
 
-def parse(data: bytes) -> Dict[str, Any]:
+def parse(data: bytes, most_values: int = fmt.MAX_JSON_VALUES) -> Dict[str, Any]:
     """Parse an object; refuses duplicate keys, floats, endless numbers, non-ASCII bytes, deep nesting and more than 8 MiB.
 
+    :param most_values: what parsing takes of memory depends on how many values there are, not on the bytes.
     :raises ValueError: with a reason for the user.
     """
     if len(data) > fmt.MAX_JSON_BYTES:
         raise ValueError("it is larger than a document may be")
+    if sum(data.count(mark) for mark in (b",", b"[", b"{")) > most_values:
+        raise ValueError("it holds more values than a document may")
     try:
         document = json.loads(
             data.decode("ascii"),

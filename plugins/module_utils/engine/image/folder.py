@@ -14,19 +14,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from datetime import datetime, timedelta
-from typing import Callable, Dict, List, Mapping, Tuple
+from typing import Callable, Container, Dict, List, Mapping, Tuple
 
 from ..errors import StorageExists, StorageFailed, StorageNotFound, StoragePermissionDenied
 from ..storage.contract import Storage
 from ..storage.together import together
 from . import format as fmt
 from .directory import DeviceDirectory
+from .newest import NAME_PATTERN, horizon
 from .packs import fingerprint
 from .sender import store_verified
 
 _CLAIMS = 20
 _TAKEN_BACK = "image.json.taken-back"
-_NAME_PATTERN = "%Y-%m-%d_%H-%M-%S"
 
 
 class FolderLost(Exception):
@@ -49,8 +49,21 @@ class TakenBack(FolderLost):
 class ImageFolder:
     """A claimed directory; ``name`` is the image's name."""
 
-    def __init__(self, directory: DeviceDirectory, wanted: str, sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        directory: DeviceDirectory,
+        wanted: str,
+        sleep: Callable[[float], None],
+        newest: Callable[[], str] = lambda: "",
+        last: str = "",
+    ) -> None:
+        """
+        :param newest: returns the name of the newest image that counts, "" where there is none.
+        :param last: the last name that is plausible now; no later one of others moves ours.
+        """
         self._directory = directory
+        self._newest = newest
+        self._last = last or horizon(wanted)
         self._storage: Storage = directory.storage
         self._wanted = wanted
         self._sleep = sleep
@@ -60,7 +73,7 @@ class ImageFolder:
         self._checkpoints: Dict[str, Tuple[int, int]] = {}  # how often one was to be stored, and after which was
 
     def claim(self) -> None:
-        """Take a name that nobody has; never below the newest one.
+        """Take a name that nobody has, after that of the newest image; a name in the future that no image proves is passed by.
 
         :raises StorageFailed: when others take every name as fast as we choose it.
         """
@@ -68,7 +81,9 @@ class ImageFolder:
         for dummy in range(_CLAIMS):
             # Names of directories in the trash stay taken: a run that still works in one finds no other in its place.
             taken = [leftover.image for leftover in self._directory.leftovers()]
-            name = next_name(self._wanted, sorted([*self._directory.image_names(), *taken, *refused]))
+            names = {*self._directory.image_names(), *taken, *refused}
+            likely = [one for one in names if one <= self._last]
+            name = next_name(self._wanted, max([self._newest(), *likely]), names)
             try:
                 self._storage.make_directory(self._directory.path(name), exclusive=True)
             except StorageExists:
@@ -178,14 +193,12 @@ class ImageFolder:
         self._checkpoints[name] = (asked + 1, stored_at)
 
 
-def next_name(wanted: str, existing: List[str]) -> str:
-    """A name for the new image: ``wanted``, or a second after the newest one where the clock lags behind it."""
-    moment = datetime.strptime(wanted, _NAME_PATTERN)
-    if existing and wanted <= existing[-1]:
-        try:
-            moment = datetime.strptime(existing[-1], _NAME_PATTERN) + timedelta(seconds=1)
-        except (ValueError, OverflowError):
-            moment = datetime.strptime(wanted, _NAME_PATTERN)
-    while moment.strftime(_NAME_PATTERN) in existing:
+def next_name(wanted: str, newest: str, taken: Container[str]) -> str:
+    """A name for the new image: ``wanted``, or a second after ``newest`` where the clock lags behind it; the next that is free."""
+    moment = datetime.strptime(wanted, NAME_PATTERN)
+    if wanted <= newest:
+        with contextlib.suppress(ValueError, OverflowError):
+            moment = datetime.strptime(newest, NAME_PATTERN) + timedelta(seconds=1)
+    while moment.strftime(NAME_PATTERN) in taken:
         moment += timedelta(seconds=1)
-    return moment.strftime(_NAME_PATTERN)
+    return moment.strftime(NAME_PATTERN)

@@ -16,6 +16,7 @@ from .directory import DeviceDirectory
 from .keeping import Policy
 from .manifest import Manifest
 from .missing import Missing
+from .newest import told_errors
 from .preflight import check_room, likely_bytes, newest_usable
 from .rollover import plan_after_next
 
@@ -57,9 +58,8 @@ def forecast(
     :raises StorageError: when the storage can't be read. :raises KeyProblem: rule 6, as the run would.
     """
     directory = DeviceDirectory(storage, device)
-    names = directory.image_names()
-    newest = newest_usable(directory, names)
-    key = prove_passwords(directory, [newest] if newest is not None else [], passwords)
+    key = prove_passwords(directory, passwords)
+    newest = newest_usable(directory, key)
     unreadable: Dict[str, EngineError] = {}
     images = directory.images(unreadable, key)
     policy = wanted if isinstance(wanted, Policy) else Policy({job_name.DEFAULT: wanted})
@@ -71,9 +71,9 @@ def forecast(
         deleted=rollover.deleted,
         spared=rollover.spared,
         newest=newest,
-        was_interrupted=newest is None and bool(names),
+        was_interrupted=newest is None and bool(directory.image_names()),
         space=storage.space(),
-        warnings=["The image %s can't be read: %s" % item for item in unreadable.items()] + rollover.named,
+        warnings=told_errors("The image %s can't be read: %s", unreadable) + rollover.named,
         missing=rollover.missing,
     )
 

@@ -7,8 +7,9 @@ Rule 3. Each job is counted by itself, and of each job the newest ``keep`` image
 are pinned or archived, the last image of every key that the present password can't open, and the last image of every
 disk and volume that the job has ever held, until somebody agrees to forget it.
 
-Images that are proved with the key are counted among themselves: what anybody could have made (unencrypted, under a key
-of his own) pushes none of them out.
+An attacker with a create-only account must not be able to make the operator's rollover delete good images. So images that
+are proved with the key are counted among themselves: what anybody could have made (unencrypted, under another key) pushes
+none of them out. Without a password unencrypted images push no encrypted one out, and names in the future do not count.
 """
 
 from __future__ import annotations
@@ -50,12 +51,14 @@ def judge(
     protected: Mapping[str, str],
     openable_key: Optional[str],
     is_proved: bool = False,
+    likely: Optional[Set[str]] = None,
 ) -> Dict[str, Verdict]:
     """Return a verdict for each of ``images``, which are in sequence order; the newest comes first.
 
     :param protected: images that are pinned or archived, with the reason.
     :param openable_key: the key id that the present password opens; None when that is not known.
     :param is_proved: whether the manifests of that key were proved with it.
+    :param likely: where nothing is proved the names that may be the newest; None for all. Others neither count nor go.
     :raises JobInvalid: when no image of a job would remain.
     """
     for keep in policy.keep.values():
@@ -65,8 +68,10 @@ def judge(
     seen = _Seen()
     verdicts: Dict[str, Verdict] = {}
     for manifest in reversed(images):
-        proved = is_proved and manifest.key_id == openable_key
-        age, last_of = seen.take(manifest, proved, policy.forget_disks)
+        if likely is not None and not is_proved and manifest.image not in likely:
+            verdicts[manifest.image] = Verdict(False, "its name lies in the future", True)
+            continue
+        age, last_of = seen.take(manifest, _scope(manifest, openable_key, is_proved), policy.forget_disks)
         keep = policy.keep.get(manifest.job, 0)
         if manifest.job not in policy.keep and manifest.job not in policy.forget_jobs:
             verdict = Verdict(False, "it belongs to %s" % job_name.shown(manifest.job))
@@ -82,6 +87,13 @@ def judge(
             verdict = Verdict(True)
         verdicts[manifest.image] = verdict
     return _with_one(verdicts, {one.image for one in images if is_proved and one.key_id == openable_key})
+
+
+def _scope(manifest: Manifest, openable_key: Optional[str], is_proved: bool) -> str:
+    """Among which images one counts: what anybody could have made pushes no other out."""
+    if is_proved:
+        return "proved" if manifest.key_id == openable_key else ""
+    return "encrypted" if manifest.key_id and openable_key is None else ""
 
 
 def orphans(images: Iterable[Manifest], policy: Policy) -> Dict[str, int]:
@@ -117,17 +129,17 @@ class _Seen:
     """What the images that were looked at hold, the newest first: by job, and of those that are proved by themselves."""
 
     def __init__(self) -> None:
-        self._ages: Dict[Tuple[str, bool], int] = {}
-        self._parts: Dict[Tuple[str, bool], Set[Key]] = {}
+        self._ages: Dict[Tuple[str, str], int] = {}
+        self._parts: Dict[Tuple[str, str], Set[Key]] = {}
 
-    def take(self, manifest: Manifest, proved: bool, forgotten: FrozenSet[str]) -> Tuple[int, Optional[Part]]:
+    def take(self, manifest: Manifest, among: str, forgotten: FrozenSet[str]) -> Tuple[int, Optional[Part]]:
         """Return how many newer images count, and a disk or volume that none of them holds."""
-        scope = (manifest.job, proved)
+        scope = (manifest.job, among)
         age, newer = self._ages.get(scope, 0), self._parts.setdefault(scope, set())
         held = parts_of(manifest)
         last_of = next((part for part in held if part.key not in newer and not is_forgotten(part, forgotten)), None)
         # What is proved counts for what is not, never the other way round.
-        for counted in {scope, (manifest.job, False)}:
+        for counted in {scope, (manifest.job, "")}:
             self._ages[counted] = self._ages.get(counted, 0) + 1
             self._parts.setdefault(counted, set()).update(part.key for part in held)
         return age, last_of

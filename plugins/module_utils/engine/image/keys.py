@@ -16,7 +16,7 @@ import hmac
 import json
 import os
 import unicodedata
-from typing import Any, Dict, Iterable, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Set, Tuple
 
 from .._libraries import aead
 from ..errors import KeySlotInvalid
@@ -46,6 +46,10 @@ class MasterKey:
         self.key_id = hkdf(secret, b"", b"plantops.imaging 1 key id").hex()
         self.id_key = hkdf(secret, b"", b"plantops.imaging 1 chunk id")
         self.manifest_key = hkdf(secret, b"", b"plantops.imaging 1 manifest")
+        self.record_key = hkdf(secret, b"", b"plantops.imaging 1 record")
+        self.slots: Set[str] = (
+            set()
+        )  # names of slots that are known to hold it: a password opened them, or we made them
 
     @classmethod
     def new(cls) -> MasterKey:
@@ -67,7 +71,9 @@ class MasterKey:
         wrapping = _derive(password, salt, n, _DEFAULT_R, _DEFAULT_P)
         header["sealed"] = aead().AESGCM(wrapping).encrypt(_NONCE, self._secret, _associated(header)).hex()
         data = json.dumps(header, sort_keys=True, indent=1).encode("ascii") + b"\n"
-        return hashlib.sha256(data).hexdigest() + ".json", data
+        name = hashlib.sha256(data).hexdigest() + ".json"
+        self.slots.add(name)
+        return name, data
 
 
 class KeySlot(NamedTuple):
@@ -76,6 +82,12 @@ class KeySlot(NamedTuple):
     name: str
     key_id: str
     header: Dict[str, Any]
+
+    @property
+    def cost(self) -> int:
+        """What a derivation costs in time and memory, in units of 128 bytes."""
+        kdf = self.header["kdf"]
+        return int(kdf["n"] * kdf["r"] * kdf["p"])
 
     def open(self, password: str) -> Optional[MasterKey]:
         """Return the master key, or None when ``password`` does not open this slot. One key derivation."""
@@ -119,15 +131,6 @@ def parse_slot(name: str, data: bytes) -> KeySlot:
     except (ValueError, KeyError, TypeError) as error:
         raise KeySlotInvalid(path=name, reason=str(error)) from None
     return KeySlot(name, header["key_id"], header)
-
-
-def open_slots(slots: Iterable[KeySlot], password: str) -> Optional[MasterKey]:
-    """Return the key of the first slot that ``password`` opens, or None: at most one derivation per slot."""
-    for slot in slots:
-        key = slot.open(password)
-        if key is not None:
-            return key
-    return None
 
 
 def _check_kdf(kdf: Any) -> None:

@@ -119,7 +119,9 @@ def decode(data: bytes, image: str) -> Manifest:
     :raises ImageFormatUnknown: when a newer version wrote it.
     """
     try:
-        document = documents.parse(data)
+        if len(data) > fmt.MAX_MANIFEST_BYTES:
+            raise ValueError("it is larger than a manifest may be")
+        document = documents.parse(data, fmt.MAX_MANIFEST_VALUES)
         if document.get("format") != _FORMAT:
             raise ValueError("it is not a manifest")
         if document.get("version") not in fmt.READABLE_VERSIONS:

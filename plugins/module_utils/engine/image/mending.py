@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from typing import Any, Dict, Iterable, List, Optional, Set
+from typing import Dict, Iterable, List, Optional, Set
 
-from ..errors import EngineError, ImageDamaged, StorageNotFound, StoragePermissionDenied
-from . import copies, documents, sums
+from ..errors import EngineError, ImageDamaged, StorageNotFound
+from . import copies, documents, records, sums
 from . import format as fmt
 from .copies import whole_copy_of
 from .directory import DeviceDirectory
@@ -26,22 +26,21 @@ from .manifest import Manifest, authenticate, packs_digest
 from .second_look import damage_of
 from .slot_copies import is_whole, whole_copy
 
+_MOST_SUSPECTS = 32  # a record that says so may be anybody's
+
 
 def suspects(directory: DeviceDirectory, images: List[Manifest]) -> List[Manifest]:
     """The images of which a verify has ever found something: few, and looking again costs a handful of calls."""
-    try:
-        return found_damaged(images, directory.records_of([manifest.image for manifest in images]))
-    except StoragePermissionDenied:
-        return []  # the operator's records are not this account's to read
+    return found_damaged(images, records.read_of(directory, [manifest.image for manifest in images]))
 
 
-def found_damaged(images: List[Manifest], records: List[List[Dict[str, Any]]]) -> List[Manifest]:
-    """The same of ``records`` that were read already."""
+def found_damaged(images: List[Manifest], found: List[List[records.Record]]) -> List[Manifest]:
+    """The same of records that were read already."""
     return [
         manifest
-        for manifest, facts in zip(images, records)
-        if any(fact["kind"] == "verified" and fact.get("ok") is False for fact in facts)
-    ]
+        for manifest, facts in zip(images, found)
+        if any(fact.kind == records.VERIFIED and fact.ok is False for fact in facts)
+    ][-_MOST_SUSPECTS:]
 
 
 def mend(directory: DeviceDirectory, images: Iterable[Manifest], key: Optional[MasterKey]) -> List[str]:

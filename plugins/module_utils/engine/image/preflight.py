@@ -11,11 +11,12 @@ from __future__ import annotations
 import time
 from typing import List, NamedTuple, Optional
 
-from ..errors import EngineError, StorageSpaceTooSmall
+from ..errors import EngineError, RunCancelled, StorageSpaceTooSmall, StorageUnreachable
 from ..storage.check import StorageCheck, check_storage
 from ..storage.contract import Space, Storage
 from .access import Passwords, prove_passwords
 from .directory import DeviceDirectory
+from .keys import MasterKey
 from .manifest import Manifest
 from .wording import size
 
@@ -96,22 +97,21 @@ def preflight(
     """
     found = check_storage(storage, device, _PROBE_BYTES)
     directory = DeviceDirectory(storage, device)
-    names = directory.image_names()
-    newest = newest_usable(directory, names)
-    prove_passwords(directory, [newest] if newest is not None else [], passwords)
-    was_interrupted = newest is None and bool(names or directory.leftovers())
+    key = prove_passwords(directory, passwords)
+    newest = newest_usable(directory, key)
+    was_interrupted = newest is None and bool(directory.image_names() or directory.leftovers())
     warnings = clock_warnings(storage.description, found.clock_ahead_seconds, controller_seconds)
     return Preflight(storage.description, device, found, newest, was_interrupted, warnings)
 
 
-def newest_usable(directory: DeviceDirectory, names: List[str]) -> Optional[Manifest]:
-    """The manifest of the last of ``names`` (in order) that can be read now."""
-    for name in reversed(names):
-        try:
-            return directory.manifest(name)
-        except EngineError:
-            continue  # what a killed run left; the run itself reports images that can't be read
-    return None
+def newest_usable(directory: DeviceDirectory, key: Optional[MasterKey]) -> Optional[Manifest]:
+    """The manifest of the newest image, one of the key if there is any; None where none can be read now."""
+    try:
+        return (directory.newest(key) if key is not None else None) or directory.newest()
+    except (StorageUnreachable, RunCancelled):
+        raise
+    except EngineError:
+        return None  # the run itself reports images that can't be read
 
 
 def clock_warnings(storage: str, ahead_seconds: Optional[float], controller_seconds: Optional[float]) -> List[str]:

@@ -16,7 +16,7 @@ from ..disk.extents import Extent
 from ..errors import DiskEndReached, ImageDamaged, StorageNotFound
 from ..storage.contract import Storage
 from . import format as fmt
-from .access import key_for_reading
+from .access import key_for_reading, newest_image
 from .ahead import in_order
 from .directory import DeviceDirectory
 from .files import open_file
@@ -57,8 +57,11 @@ class ImageReader:
         :raises EngineError: ``ImageNotFound``, ``Password*``, ``ImageDamaged``."""
         self.storage = storage
         self.directory = DeviceDirectory(storage, device)
-        self.manifest: Manifest = self.directory.find_image(image, job)
-        self.key: Optional[MasterKey] = key_for_reading(self.directory, self.manifest, password)
+        newest = newest_image(self.directory, password, job) if image == "latest" else None
+        self.manifest: Manifest = newest.manifest if newest is not None else self.directory.find_image(image)
+        known = newest.key if newest is not None else None
+        self.key: Optional[MasterKey] = key_for_reading(self.directory, self.manifest, password, known)
+        self.warnings: List[str] = newest.warnings if newest is not None else []
         self.image = self.manifest.image
 
     def disk(self, number: int) -> DiskReader:

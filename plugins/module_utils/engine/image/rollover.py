@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Union
+from typing import Callable, Dict, List, Optional, Sequence, Set, Union
 
 from ..errors import (
     EngineError,
@@ -21,14 +21,15 @@ from ..errors import (
 )
 from ..storage.contract import Storage
 from . import format as fmt
-from . import job_name
+from . import job_name, records
 from .directory import DeviceDirectory
 from .keeping import Policy, Verdict, judge, orphan_sentences, to_be_named
 from .keys import MasterKey
 from .manifest import Manifest
-from .mending import found_damaged, mend
+from .mending import mend, suspects
 from .missing import Missing, find_missing, sentences
 from .needs import needed_packs
+from .newest import believed, doubts, enumerated, horizon, next_sequence
 from .rollover_report import RolloverReport
 from .sweep import delete_image, sweep
 from .unusable import check_removal
@@ -61,21 +62,24 @@ def roll_over(
     images = directory.images(unreadable, key, from_copy=from_copy)
     removed = _to_remove(directory, images, unreadable, remove_damaged)
     images = [manifest for manifest in images if manifest.image not in removed]
-    records = directory.records_of([manifest.image for manifest in images])
+    last = horizon(now_seconds=max(now(), time.time()))
+    counted = believed(images, key, last)
+    kept = _kept(directory, images)
     policy = wanted if isinstance(wanted, Policy) else Policy({job_name.DEFAULT: wanted})
-    verdicts = judge(images, policy, _protected(images, records), openable_key, is_proved=key is not None)
-    missing = [one for job in policy.keep for one in _missing_of(job, images, policy, key)]
-    named = [*sentences(missing), *orphan_sentences(images, policy)]
-    report = _report(dry_run, verdicts, [])._replace(missing=missing, named=named)
+    likely = {one.image for one in counted}
+    verdicts = judge(images, policy, _reasons(kept), openable_key, key is not None, likely)
+    missing = [one for job in policy.keep for one in _missing_of(job, counted, policy)]
+    named = [*sentences(missing), *orphan_sentences(counted, policy)]
+    warnings = doubts(images, key, last) + _doubtful(directory, verdicts, kept, key)
+    report = _report(dry_run, verdicts, warnings)._replace(missing=missing, named=named)
     if not dry_run:
         mended = [one for one in images if one.image in from_copy]
-        report.warnings.extend(mend(directory, [*mended, *found_damaged(images, records)], key))
+        report.warnings.extend(mend(directory, [*mended, *suspects(directory, images)], key))
         _delete(directory, images, report, key)
         removed = [image for image in removed if delete_image(directory, image, report.warnings)]
     report.deleted.extend(removed)
     remaining = [manifest for manifest in images if manifest.image not in report.deleted]
-    proved = [manifest for manifest in remaining if key is not None and manifest.key_id == key.key_id]
-    newest = max((manifest.sequence for manifest in proved or remaining), default=0)
+    newest = next_sequence(remaining, key, last) - 1
     left = {image: error for image, error in unreadable.items() if image not in removed}
     return sweep(directory, remaining, left, newest, report, int(now()), key)
 
@@ -88,7 +92,7 @@ def _delete(
         report.warnings.append("Nothing was deleted: the storage told two things of its images, one after the other.")
         report.deleted.clear()
     for image in list(report.deleted):
-        reason = _why_protected(directory.records(image))  # it may have been pinned since the look at all of them
+        reason = records.kept(directory, image).reason  # it may have been pinned since the look at all of them
         if reason:
             report.spared[image] = reason
             report.deleted.remove(image)
@@ -137,11 +141,14 @@ def plan_after_next(
     :param coming: the next image, as far as it is known.
     """
     key_id = key.key_id if key else None
-    coming = coming._replace(key_id=key_id or "")
-    records = directory.records_of([manifest.image for manifest in images])
-    verdicts = judge([*images, coming], policy, _protected(images, records), key_id, is_proved=key is not None)
+    last = horizon()
+    coming = coming._replace(key_id=key_id or "", sequence=next_sequence(images, key, last))
+    counted = believed(images, key, last)
+    ordered = sorted([*images, coming], key=lambda manifest: manifest.sequence)
+    likely = {coming.image, *(one.image for one in counted)}
+    verdicts = judge(ordered, policy, _reasons(_kept(directory, images)), key_id, key is not None, likely)
     verdicts.pop(coming.image)
-    missing, named = to_be_named(images, coming, policy)
+    missing, named = to_be_named(counted, coming, policy)
     return _report(True, verdicts, [])._replace(missing=missing, named=named)
 
 
@@ -151,51 +158,54 @@ def _report(dry_run: bool, verdicts: Dict[str, Verdict], warnings: List[str]) ->
     return RolloverReport(dry_run, deleted[::-1], spared, [], [], 0, warnings, list(verdicts)[::-1])
 
 
-def _missing_of(job: str, images: List[Manifest], policy: Policy, key: Optional[MasterKey]) -> List[Missing]:
-    """What the newest image of a job misses; with a key the newest is one that was proved, where there is one."""
-    made = [manifest for manifest in images if manifest.job == job]
-    proved = [manifest for manifest in made if key is not None and manifest.key_id == key.key_id]
-    newest = (proved or made)[-1:]
-    return find_missing(made, newest[0], policy.forget_disks) if newest else []
+def _missing_of(job: str, counted: List[Manifest], policy: Policy) -> List[Missing]:
+    """What the newest image of a job misses, of those that count."""
+    made = [manifest for manifest in counted if manifest.job == job]
+    return find_missing(made, made[-1], policy.forget_disks) if made else []
 
 
-def _protected(images: List[Manifest], records: List[List[Dict[str, Any]]]) -> Dict[str, str]:
-    protected = {}
-    for manifest, facts in zip(images, records):
-        reason = _why_protected(facts)
-        if reason:
-            protected[manifest.image] = reason
-    return protected
+def _kept(directory: DeviceDirectory, images: List[Manifest]) -> Dict[str, records.Kept]:
+    names = [manifest.image for manifest in images]
+    return dict(zip(names, records.kept_of(directory, names)))
 
 
-def is_pinned(records: List[Dict[str, Any]]) -> bool:
-    """Whether the last of an image's records about it says that it is pinned."""
-    orders = {"pinned": 0, "unpinned": 0}
-    for record in records:
-        if record["kind"] in orders:
-            orders[record["kind"]] = max(orders[record["kind"]], _order(record))
-    return orders["pinned"] > orders["unpinned"]
+def _reasons(kept: Dict[str, records.Kept]) -> Dict[str, str]:
+    return {image: one.reason for image, one in kept.items() if one.reason}
 
 
-def _why_protected(records: List[Dict[str, Any]]) -> str:
-    if is_pinned(records):
-        return "it is pinned"
-    return "it is archived" if any(record["kind"] == "archived" for record in records) else ""
+def _doubtful(
+    directory: DeviceDirectory, verdicts: Dict[str, Verdict], kept: Dict[str, records.Kept], key: Optional[MasterKey]
+) -> List[str]:
+    """Warnings about images that stay only because of records that anybody may have made."""
+    stay = [image for image, verdict in verdicts.items() if verdict.is_told and verdict.reason == kept[image].reason]
+    unreadable = [image for image in stay if not kept[image].is_readable]
+    pinned = [image for image in stay if key is not None and kept[image].is_pinned]
+    doubtful = [image for image in pinned if key is None or not records.has_authentic_pin(directory, image, key)]
+    warnings = []
+    if unreadable:
+        warnings.append(
+            "The records of these images can't be read, so they stay as if pinned: %s. Pin or unpin them with the "
+            "operator's account, which moves what is there aside." % enumerated(unreadable)
+        )
+    if doubtful:
+        warnings.append(
+            "These images are pinned by records that are not authenticated with the password: %s. Pin them again with "
+            "the password, or unpin them." % enumerated(doubtful)
+        )
+    return warnings
 
 
-def _order(record: Dict[str, Any]) -> int:
-    order = record.get("order")
-    return order if isinstance(order, int) else 1
-
-
-def pin(storage: Storage, device: str, image: str, pinned: bool) -> None:
+def pin(storage: Storage, device: str, image: str, pinned: bool, key: Optional[MasterKey] = None) -> None:
     """Pin or unpin an image: a pinned one is never rolled over.
 
+    :param key: authenticates the pin.
     :raises ImageNotFound: when there is none, also when a rollover deletes it in this moment.
+    :raises RecordRefused: when this account can't make or delete the pin.
     """
     directory = DeviceDirectory(storage, device)
     directory.manifest(image)
-    before = [_order(record) for record in directory.records(image) if record["kind"] in ("pinned", "unpinned")]
-    # A damaged record is none: its number may have been any up to that of the other kind, which a tie would not beat.
-    directory.add_record(image, "pinned" if pinned else "unpinned", {"order": max([len(before), *before]) + 1})
+    if pinned:
+        records.pin(directory, image, key)
+    else:
+        records.unpin(directory, image)
     directory.manifest(image)

@@ -13,39 +13,36 @@ from ..errors import ImageDamaged, StorageNotFound, StoragePermissionDenied
 from . import format as fmt
 from .directory import DeviceDirectory
 from .folder import ImageFolder
-from .keys import KeySlot
+from .keys import MasterKey
 from .manifest import Manifest
 
 
 def copy_slots(
-    directory: DeviceDirectory, folder: ImageFolder, key_id: str, newest: Optional[Manifest], files: Dict[str, str]
+    directory: DeviceDirectory, folder: ImageFolder, key: MasterKey, newest: Optional[Manifest], files: Dict[str, str]
 ) -> List[str]:
     """Store the slots of a key in an image's folder; return their names, and add to ``files`` what was stored.
 
+    These are the slots that the newest image of the key lists, and those that this run opened or made. What else lies
+    among the device's own may be anybody's: it says of itself which key it holds, and nothing proves it.
     What the device's own directory lacks of them, or has damaged, it gets back.
 
-    :param newest: the newest image of this key.
+    :param newest: the newest image of this key, proved.
     """
     folder.make_directory(fmt.KEYS)
-    names = []
-    for slot in _slots(directory, newest):
-        if slot.key_id != key_id:
-            continue
-        data = whole_copy(directory, slot.name)
-        relative = "%s/%s" % (fmt.KEYS, slot.name)
+    listed = newest.slots if newest is not None else []
+    names = sorted([*key.slots, *(name for name in listed if name not in key.slots)][: fmt.MAX_KEY_SLOTS])
+    stored = []
+    for name in names:
+        try:
+            data = whole_copy(directory, name)
+        except ImageDamaged:
+            if name in key.slots:
+                raise
+            continue  # damaged everywhere: a password less, which verify has named
+        relative = "%s/%s" % (fmt.KEYS, name)
         files[relative] = folder.store(relative, data)
-        names.append(slot.name)
-    return names
-
-
-def _slots(directory: DeviceDirectory, newest: Optional[Manifest]) -> List[KeySlot]:
-    """The device's own slots and those of its newest image; all images are looked into only where one is damaged."""
-    if newest is None:
-        return directory.key_slots([])
-    whole = {slot.name: slot for slot in [*directory.slots_of(newest), *directory.own_key_slots([])]}
-    if not whole.keys() >= {*directory.slot_names(), *newest.slots}:
-        return directory.key_slots([])
-    return [whole[name] for name in sorted(whole)[: fmt.MAX_KEY_SLOTS]]
+        stored.append(name)
+    return stored
 
 
 def whole_copy(directory: DeviceDirectory, name: str) -> bytes:

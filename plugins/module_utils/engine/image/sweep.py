@@ -10,6 +10,7 @@ not cost an image.
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import Dict, List, Optional, Set
 
 from ..errors import (
@@ -22,12 +23,14 @@ from ..errors import (
 )
 from ..storage.contract import Entry, EntryKind, Storage, is_valid_name
 from . import format as fmt
+from . import records
 from .bring_back import bring_back
 from .directory import IMAGE_NAME, DeviceDirectory
 from .keys import MasterKey
 from .manifest import Manifest
 from .mending import mend
 from .needs import needed_packs
+from .newest import horizon
 from .pack_check import listed_packs
 from .rollover_report import RolloverReport
 from .strays import MAX_DEPTH, is_stray_folder
@@ -227,11 +230,25 @@ def _tidy(
     for path in partial:
         _delete_if_there(storage, path)
     for entry in _entries(storage, directory.path(fmt.RECORDS)):
+        if records.ASIDE_NAME.fullmatch(entry.name):
+            _remove_aside(directory, entry, warnings)
         if entry.kind is not EntryKind.DIRECTORY or not IMAGE_NAME.fullmatch(entry.name) or entry.name in complete:
             continue
         if entry.name not in names and not storage.exists(directory.path(entry.name, fmt.MANIFEST_NAME)):
             aside = directory.path(fmt.TRASH, "%s.records.%d" % (entry.name, now_seconds))
             _remove_or_warn(storage, directory.path(fmt.RECORDS, entry.name), warnings, aside)
+
+
+def _remove_aside(directory: DeviceDirectory, entry: Entry, warnings: List[str]) -> None:
+    """What once stood in the place of an image's records, and was moved aside by a pin."""
+    path = directory.path(fmt.RECORDS, entry.name)
+    try:
+        if entry.kind is EntryKind.DIRECTORY:
+            _remove_or_warn(directory.storage, path, warnings)
+        else:
+            _delete_if_there(directory.storage, path)
+    except StoragePermissionDenied as error:
+        warnings.append("%s was not removed: %s" % (path, error))
 
 
 def _put_aside(directory: DeviceDirectory, image: str, now_seconds: int, warnings: List[str]) -> None:
@@ -269,14 +286,18 @@ def _holds_manifest(storage: Storage, path: str) -> bool:
 def _tidy_leftovers(
     directory: DeviceDirectory, newest: str, ages: TrashAges, now_seconds: int, warnings: List[str]
 ) -> None:
-    """What an interrupted run left goes like packs: a day after, and when a run has succeeded since."""
+    """What an interrupted run left goes like packs: a day after, and when a run has succeeded since.
+
+    A name in the future tells nothing of that; its age does.
+    """
+    last = horizon(now_seconds=max(now_seconds, time.time()))
     for leftover in directory.leftovers():
         aside = directory.path(fmt.TRASH, leftover.file_name)
         if _restore_if_complete(directory, aside, leftover.image):
             continue
         if ages.is_from_ahead(leftover.since_seconds):
             _stamp_anew(directory, leftover.file_name, now_seconds)
-        elif leftover.image < newest and ages.is_old(leftover.since_seconds):
+        elif not newest <= leftover.image <= last and ages.is_old(leftover.since_seconds):
             _remove_or_warn(directory.storage, aside, warnings, aside + ".foreign")
 
 

@@ -10,13 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from ..errors import ImageDamaged, ImageError, JobInvalid, StorageNotFound, StoragePermissionDenied
+from ..errors import ImageDamaged, ImageError, JobInvalid, StorageExists, StorageNotFound, StoragePermissionDenied
 from ..storage.contract import Storage
 from ..storage.together import together
 from . import format as fmt
+from . import records
+from .access import key_for_reading, newest_image
 from .ahead import in_order
 from .bring_back import bring_back, whole_copies
 from .directory import DeviceDirectory
+from .keys import MasterKey
 from .manifest import Manifest, packs_digest
 from .reader import ImageReader
 from .second_look import damage_of
@@ -37,6 +40,7 @@ class VerifyReport(NamedTuple):
     problems: List[str]
     bad_packs: List[str]
     checked_bytes: int
+    warnings: List[str] = []
 
     @property
     def ok(self) -> bool:
@@ -57,18 +61,25 @@ def verify_image(
     record: bool = True,
     beside: bool = True,
     job: Optional[str] = None,
+    key: Optional[MasterKey] = None,
 ) -> VerifyReport:
     """Verify ``image`` ("latest" or a name). A bad pack is taken out of use, so that the next run heals it.
 
     :param beside: whether the device's own key slots are hashed as well; the image does not need them.
     :param job: of which job the newest is meant where ``image`` is ``latest``; None for any.
+    :param key: the image's key, where it is known already.
 
     :raises EngineError: when the image can't even be looked at (``ImageNotFound``, ``Password*``, storage failures).
     """
     if level not in LEVELS:
         raise JobInvalid(reason="the verify level %r is not one of %s" % (level, ", ".join(LEVELS)))
     directory = DeviceDirectory(storage, device)
-    manifest = directory.find_image(image, job)
+    newest = newest_image(directory, password, job) if image == "latest" else None
+    manifest = newest.manifest if newest is not None else directory.find_image(image)
+    if newest is not None and newest.key is not None:
+        key = newest.key
+    if password or key is not None or level == "full":  # what a password was given for must be what it proves
+        key = key_for_reading(directory, manifest, password, key)
     check = _Check(directory, manifest, progress, may_move=record)
     if level == "full":
         check.contents(password)
@@ -81,13 +92,16 @@ def verify_image(
         with contextlib.suppress(StoragePermissionDenied):
             for pack in sorted(check.bad_packs):
                 check.take_out_of_use(pack)
-    report = VerifyReport(manifest.image, level, check.problems, sorted(check.bad_packs), check.checked_bytes)
+    warnings = newest.warnings if newest is not None else []
+    bad = sorted(check.bad_packs)
+    report = VerifyReport(manifest.image, level, check.problems, bad, check.checked_bytes, warnings)
     if record:
-        with contextlib.suppress(StoragePermissionDenied, StorageNotFound):  # a rollover may take them away meanwhile
+        # A rollover may take them away meanwhile, and what is in their place may be anybody's: the pin moves that aside.
+        with contextlib.suppress(StoragePermissionDenied, StorageNotFound, StorageExists):
             facts = {"level": level, "ok": report.ok, "problems": report.problems[:20]}
             if check.has_false_index:
                 facts["index"] = "false"
-            directory.add_record(manifest.image, "verified", facts)
+            directory.add_record(manifest.image, records.VERIFIED, facts, key)
     return report
 
 
@@ -117,13 +131,19 @@ class _Check:
             return None
         if len(listed.packs) != self.manifest.pack_count or packs_digest(listed.packs) != self.manifest.packs_sha256:
             self.problems.append("SHA256SUMS lists other packs than the manifest.")
-        expected = {fmt.MANIFEST_NAME, fmt.DEVICE_INFORMATION_NAME, fmt.LOG_NAME}
-        expected |= {fmt.index_name(number) for number in range(len(self.manifest.disks))}
-        expected |= {"%s/%s" % (fmt.KEYS, slot) for slot in self.manifest.slots}
-        if set(listed.files) != expected:
+        expected = self.expected_files()
+        if set(listed.files) != {fmt.MANIFEST_NAME, *expected}:
             self.problems.append("SHA256SUMS lists other files than the manifest.")
         self.problems += problems_of_sums(self.manifest, listed)
-        return listed
+        # What is hashed is compared with the manifest, which is proved where there is a password.
+        return Sums({**expected, fmt.MANIFEST_NAME: listed.files.get(fmt.MANIFEST_NAME, "")}, listed.packs)
+
+    def expected_files(self) -> Dict[str, str]:
+        """The SHA-256 of each file that the manifest names."""
+        expected = dict(self.manifest.files)
+        expected.update({fmt.index_name(number): disk.index_sha256 for number, disk in enumerate(self.manifest.disks)})
+        expected.update({"%s/%s" % (fmt.KEYS, slot): slot[: -len(".json")] for slot in self.manifest.slots})
+        return expected
 
     def names_and_sizes(self) -> None:
         listed = self.sums()

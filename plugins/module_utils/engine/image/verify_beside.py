@@ -37,7 +37,8 @@ def problems_of_sums(manifest: Manifest, listed: Sums) -> List[str]:
 def problems_beside(directory: DeviceDirectory, manifest: Manifest, listed: Sums) -> List[str]:
     """Sentences about damaged records, the device's own key slots and identity, and the image's copies."""
     found = _problems_of_copies(directory, manifest, listed) + _problems_of_identity(directory)
-    for name in directory.slot_names():
+    # Others may be anybody's, and damage in them is none of this image.
+    for name in [name for name in directory.slot_names() if name in manifest.slots]:
         path = directory.path(fmt.KEYS, name)
         found += _problem(directory, path, name[: -len(".json")], "The device's key slot %s" % name)
     with contextlib.suppress(StoragePermissionDenied):  # the operator's records are not this account's to read

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import os
 import time
-from typing import Any, Dict, FrozenSet, List, Optional
+from typing import Dict, FrozenSet, List, Optional
 
 from ..errors import (
     EngineError,
@@ -44,6 +44,7 @@ from .lookup import Lookup
 from .manifest import DiskEntry, Manifest, encode, packs_digest
 from .mending import mend, suspects
 from .needs import changes_since, needed_packs, usable_packs
+from .newest import believed, doubts, few, horizon, next_sequence, told_errors
 from .pack_check import listed_packs, missing_packs, repair
 from .pack_counts import PackCounts
 from .pack_stream import PackStream
@@ -51,7 +52,6 @@ from .places import places_of
 from .previous import Previous, PreviousFalse
 from .scrub import scrub
 from .segments import PackReader
-from .sequence import next_sequence
 from .slot_copies import copy_slots
 
 __all__ = ["DiskInput", "ImageJob", "ImageResult", "process_threads", "write_image"]
@@ -92,17 +92,22 @@ class _Run:
         self.lease = lease
         self.started = time.monotonic()
         self.warnings = list(job.warnings)
-        unreadable: Dict[str, Any] = {}
-        self.images = directory.images(unreadable)
-        self.warnings += ["The image %s can't be used: %s" % (name, error) for name, error in unreadable.items()]
-        coming = coming_image(job.device, job.job, [disk.coming for disk in job.disks])
-        self.missing, named = to_be_named(self.images, coming, job.policy)
-        self.warnings += named
-        self.key: Optional[MasterKey] = key_for_writing(directory, self.images, job.passwords)
+        writing = key_for_writing(directory, job.passwords)
+        self.images, self.unreadable = writing.images, writing.unreadable
+        self.warnings += told_errors("The image %s can't be used: %s", self.unreadable)
+        self.key: Optional[MasterKey] = writing.key
         self.key_id = self.key.key_id if self.key else ""
-        self.sequence = next_sequence(directory, self.images, self.key, self.warnings)
+        last = horizon(job.timestamp)
+        # Nothing but these decides what is newest, which number comes next, and what is taken over.
+        self.believed = believed(self.images, self.key, last)
+        self.last = max([last, *(one.image for one in self.believed)])
+        self.warnings += doubts(self.images, self.key, last)
+        coming = coming_image(job.device, job.job, [disk.coming for disk in job.disks])
+        self.missing, named = to_be_named(self.believed, coming, job.policy)
+        self.warnings += named
+        self.sequence = next_sequence(self.images, self.key, last)
         self.packs_before: Optional[FrozenSet[str]] = None
-        self.folder = ImageFolder(directory, job.timestamp, job.sleep)
+        self.folder = ImageFolder(directory, job.timestamp, job.sleep, lambda: self._newest_name(), self.last)
         self.stream: Optional[PackStream] = None
         self.is_committed: Optional[bool] = False
         self.interrupted: List[Interrupted] = []
@@ -112,6 +117,10 @@ class _Run:
     @property
     def image(self) -> str:
         return self.folder.name
+
+    def _newest_name(self) -> str:
+        """The name that this image's must come after."""
+        return max((one.image for one in [*self.believed, *self.rivals]), default="")
 
     def tell_saved(self, error: EngineError) -> None:
         if self.is_committed:
@@ -132,10 +141,10 @@ class _Run:
         try:
             left = interrupted_runs(self.directory, self.key, {one.image for one in self.images} | {self.image})
             disks = [(disk.stable_id, disk.source.size_bytes) for disk in self.job.disks]
-            self.interrupted = fitting_runs(left, disks, [one for one in self.images if one.key_id == self.key_id])
+            self.interrupted = fitting_runs(left, disks, [one for one in self.believed if one.key_id == self.key_id])
             bring_back_packs(self.directory, self.interrupted, present)
             self._load_leftovers(stream, present)
-            of_this_key = [one for one in self.images if one.key_id == self.key_id]
+            of_this_key = [one for one in self.believed if one.key_id == self.key_id]
             self.kept = KeptImages(self.directory, self.key, of_this_key, present, self.warnings)
             for number in range(len(self.job.disks)):
                 writers.append(self._disk_writer(stream, number))
@@ -198,8 +207,10 @@ class _Run:
 
     def _load_leftovers(self, stream: PackStream, present: Dict[str, int]) -> None:
         damaged: List[ImageDamaged] = []
-        needed = needed_packs(self.directory, self.images, damaged)
-        self.warnings += [str(error) for error in damaged]
+        counted = {one.image for one in self.believed}
+        others = [one for one in self.images if one.image not in counted]
+        needed = needed_packs(self.directory, [*others, *self.believed], damaged)
+        self.warnings += few([str(error) for error in damaged])
         self.packs_before = needed.by_newest
         known = needed.by_any | proved_packs(self.interrupted, self.key)
         self.warnings += learn_leftovers(self.directory, self.key, stream, present, known, self.job.gate)
@@ -221,10 +232,10 @@ class _Run:
                 return self._commit(stream, [writer.root for writer in writers], keeps_order=tries_left > 0)
             except Overtaken:
                 self.warnings.append("Another run has made an image meanwhile; %s gets a later name." % self.image)
-                self.sequence = next_sequence(self.directory, [*self.images, *self.rivals], self.key, [])
+                self.sequence = next_sequence([*self.images, *self.rivals], self.key, self.last)
             except TakenBack as error:
                 self.warnings.append(str(error))
-                self.sequence = next_sequence(self.directory, [*self.images, *self.rivals], self.key, [])
+                self.sequence = next_sequence([*self.images, *self.rivals], self.key, self.last)
                 if not tries_left:
                     raise ImageNotCommitted(device=self.job.device, image=self.image, reason=error.reason) from None
             except FolderLost:
@@ -264,9 +275,9 @@ class _Run:
         packs: Dict[str, int] = {}
         for root in roots:
             packs.update({name: need.size_bytes for name, need in root.packs.items()})
-        of_this_key = [known for known in self.images if known.key_id == self.key_id]
+        of_this_key = [known for known in self.believed if known.key_id == self.key_id]
         newest = of_this_key[-1] if of_this_key else None
-        slots = copy_slots(self.directory, self.folder, self.key_id, newest, files) if self.key else []
+        slots = copy_slots(self.directory, self.folder, self.key, newest, files) if self.key else []
         manifest = Manifest(
             image=self.image,
             device=self.job.device,
@@ -282,7 +293,7 @@ class _Run:
             packs_sha256=packs_digest(list(packs)),
             seconds=int(time.monotonic() - self.started),
             warnings_count=len(self.warnings),
-            changes=changes_since(self.images[-1] if self.images else None, self.packs_before, set(packs)),
+            changes=changes_since(self.believed[-1] if self.believed else None, self.packs_before, set(packs)),
             job=self.job.job,
         )
         self._publish(manifest, contents, files, packs, keeps_order=keeps_order)
@@ -308,16 +319,18 @@ class _Run:
         A pack: what was sent again.
         """
         if self.job.takes_lease:  # an account that may only create replaces nothing
-            self.warnings += mend(self.directory, suspects(self.directory, self.images), self.key)
+            self.warnings += mend(self.directory, suspects(self.directory, self.believed), self.key)
         healer = Healer(self.directory, self.key, stream.find, self.job.compression_level, self.job.sleep)
         healed = healer.heal()
         present = self.directory.packs() if healed else {}
-        for manifest in self.images:
+        for manifest in self.believed:
             needed = listed_packs(self.directory, manifest.image) if healed else set()
             if needed & set(healed) and needed <= set(present):
                 # The operator's records are not this account's; another rollover may have deleted the image meanwhile.
                 with contextlib.suppress(StoragePermissionDenied, StorageNotFound):
-                    self.directory.add_record(manifest.image, "healed", {"packs": healed, "by": self.image})
+                    self.directory.add_record(
+                        manifest.image, "healed", {"packs": healed[:512], "by": self.image}, self.key
+                    )
                 self.warnings.append("The image %s was damaged and is whole again." % manifest.image)
         return healed
 
@@ -326,10 +339,12 @@ class _Run:
 
         :raises Overtaken: when one has; what comes next is the same image under a name and a number above all.
         """
-        known = {manifest.image for manifest in [*self.images, *self.rivals]} | {self.image}
-        new = self.directory.images({}, but=known)
-        self.rivals += new
-        if any(rival.image > self.image or rival.sequence >= self.sequence for rival in new):
+        known = {manifest.image for manifest in [*self.images, *self.rivals]} | {self.image} | self.unreadable.keys()
+        new = self.directory.images({}, self.key, but=known)
+        # Without a key a name that lies in the future says nothing.
+        counted = [one for one in believed(new, self.key, self.last) if self.key is not None or one.image <= self.last]
+        self.rivals += counted
+        if any(rival.image > self.image or rival.sequence >= self.sequence for rival in counted):
             raise Overtaken
 
     def _publish(

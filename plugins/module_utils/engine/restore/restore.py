@@ -79,7 +79,16 @@ def carry_out(
     :raises EngineError: as :func:`restore`.
     """
     if not all(disk.is_done for disk in planned):
-        report = verify_image(storage, device, reader.image, "storage", progress=progress, record=False, beside=False)
+        report = verify_image(
+            storage,
+            device,
+            reader.image,
+            "storage",
+            progress=progress,
+            record=False,
+            beside=False,
+            key=reader.key,
+        )
         if not report.ok and not damaged:
             raise ImageDamaged(image=reader.image, reason=report.problems[0].rstrip("."))
         for disk in planned:
@@ -98,7 +107,7 @@ def foretell(storage: Storage, device: str, reader: ImageReader, planned: List[P
             if isinstance(disk.reader, SalvagingReader):
                 disk.reader.read_all()
     elif not all(disk.is_done for disk in planned):
-        whole = verify_image(storage, device, reader.image, "quick", record=False)
+        whole = verify_image(storage, device, reader.image, "quick", record=False, key=reader.key)
         if not whole.ok:
             raise ImageDamaged(image=reader.image, reason=whole.problems[0].rstrip("."))
     return Restored([], damage(planned))

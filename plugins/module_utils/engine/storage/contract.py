@@ -105,6 +105,15 @@ class Storage(ABC):
         :raises StorageNotFound: when there is no such directory.
         """
 
+    def list_some(self, path: str, wanted: Callable[[str], bool], most: Optional[int] = None) -> List[Entry]:
+        """Return the entries of :meth:`list` whose names are ``wanted``, at most ``most``.
+
+        A storage that can reads the others away: a million names that somebody made take no memory then.
+
+        :raises StorageNotFound: when there is no such directory.
+        """
+        return [entry for entry in self.list(path) if wanted(entry.name)][:most]
+
     @abstractmethod
     def stat(self, path: str) -> Entry:
         """Return the entry ``path``.

@@ -10,7 +10,8 @@ import os
 import secrets
 import stat
 from contextlib import contextmanager
-from typing import Iterable, Iterator, List, NoReturn, Optional, Union
+from itertools import islice
+from typing import Callable, Iterable, Iterator, List, NoReturn, Optional, Union
 
 from ..errors import (
     StorageExists,
@@ -155,19 +156,23 @@ class DirectoryStorage(Storage):
         return descriptor
 
     def list(self, path: str) -> List[Entry]:
+        return self.list_some(path, lambda name: True)
+
+    def list_some(self, path: str, wanted: Callable[[str], bool], most: Optional[int] = None) -> List[Entry]:
         with self._at(path, "listing") as place:
             if not BY_DESCRIPTOR:
-                return self._entries(place.path)
+                return self._entries(place.path, wanted, most)
             descriptor = place.open_folder()
             try:
-                return self._entries(descriptor)
+                return self._entries(descriptor, wanted, most)
             finally:
                 os.close(descriptor)
 
     @staticmethod
-    def _entries(folder: Union[int, str]) -> List[Entry]:
+    def _entries(folder: Union[int, str], wanted: Callable[[str], bool], most: Optional[int]) -> List[Entry]:
         with os.scandir(folder) as found:
-            return [entry for entry in (_entry(item.name, item) for item in found) if entry is not None]
+            named = (_entry(item.name, item) for item in found if wanted(item.name))
+            return list(islice((entry for entry in named if entry is not None), most))
 
     def stat(self, path: str) -> Entry:
         with self._at(path, "looking at") as place:

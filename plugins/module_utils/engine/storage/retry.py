@@ -128,6 +128,9 @@ class RetryingStorage(Storage):
     def list(self, path: str) -> List[Entry]:
         return self._repeat(lambda: self.inner.list(path))
 
+    def list_some(self, path: str, wanted: Callable[[str], bool], most: Optional[int] = None) -> List[Entry]:
+        return self._repeat(lambda: self.inner.list_some(path, wanted, most))
+
     def stat(self, path: str) -> Entry:
         return self._repeat(lambda: self.inner.stat(path))
 

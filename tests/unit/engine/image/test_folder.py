@@ -85,8 +85,20 @@ def test_files_that_belong_together_are_stored_all_or_the_run_learns_of_it(
         (["2026-11-23_23-59-59"], WANTED),
         ([WANTED], "2026-11-24_07-00-01"),
         (["2031-01-01_00-00-00"], "2031-01-01_00-00-01"),
+        (["9999-12-31_23-59-59"], WANTED),
         (["2031-99-99_00-00-00"], WANTED),
     ],
 )
 def test_names_never_go_back(existing: list, expected: str) -> None:
-    assert next_name(WANTED, existing) == expected
+    assert next_name(WANTED, max(existing, default=""), existing) == expected
+
+
+@pytest.mark.parametrize("place", ["%s", "trash/%s.1800000000"])
+@pytest.mark.parametrize("name", ["9999-12-31_23-59-59", "9999-12-31_23-59-58", "2027-02-01_00-00-00"])
+def test_a_name_in_the_future_that_no_image_proves_moves_no_other(
+    directory: DeviceDirectory, name: str, place: str
+) -> None:
+    directory.storage.make_directory(directory.path(place % name))
+    mine = ImageFolder(directory, WANTED, lambda seconds: None, lambda: "2026-11-25_00-00-00", "2026-12-01_00-00-00")
+    mine.claim()
+    assert mine.name == "2026-11-25_00-00-01"

@@ -15,18 +15,20 @@ from support.storages import MemoryStorage
 
 
 def test_a_password_beyond_the_last_slot_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Readers look at 32 slots, first by name: one more would lock out a password at random."""
+    """An image lists 32 slots: one more would lock out a password at random. A new key begins a list of its own."""
     make_small(monkeypatch)
     storage, disk = MemoryStorage(), SmallDisk(chunks=4)
     run_image(storage, disk, Passwords("0"))
     for number in range(1, fmt.MAX_KEY_SLOTS):
         made = run_image(storage, disk, Passwords(str(number), previous=str(number - 1)))
     before = {path: data for path, data in storage.files.items() if "lease" not in path}
-    for given in (Passwords("one more", previous="0"), Passwords("one more", new_key=True)):
-        with pytest.raises(KeySlotsFull, match="pc has 32 key slots") as caught:
-            run_image(storage, disk, given)
-        assert caught.value.code == "K105"
+    with pytest.raises(KeySlotsFull, match="pc has 32 key slots") as caught:
+        run_image(storage, disk, Passwords("one more", previous="0"))
+    assert caught.value.code == "K105"
     assert {path: data for path, data in storage.files.items() if "lease" not in path} == before
     assert len(DeviceDirectory(storage, DEVICE).key_slots()) == fmt.MAX_KEY_SLOTS
     for number in range(fmt.MAX_KEY_SLOTS):
         assert read_image(storage, made.image, str(number)) == disk.expected()
+    anew = run_image(storage, disk, Passwords("one more", new_key=True))
+    assert read_image(storage, anew.image, "one more") == disk.expected()
+    assert read_image(storage, made.image, "7") == disk.expected()
