@@ -12,6 +12,8 @@ from typing import Any, Callable, Dict, Tuple
 
 _STEP_PERCENT = 10
 _MAX_PHASE_CHARACTERS = 40
+_MAX_WORDS = 400
+_WAITING = "waiting for "  # the engine says so of a storage that is away, and of another run's lease
 
 
 class ProgressLines:
@@ -27,6 +29,9 @@ class ProgressLines:
         """Show a line when the phase reached another ten percent."""
         done, total = int(status.get("bytes_done") or 0), int(status.get("bytes_in_use") or 0)
         phase = "".join(one for one in str(status.get("phase", ""))[:_MAX_PHASE_CHARACTERS] if one.isprintable())
+        if phase.startswith(_WAITING) and phase != self._shown[0]:
+            self._shown = (phase, 0)
+            self._show("%s: %s, %s%s" % (self._device, self._verb, phase, _last_word(status)))
         if total <= 0:
             return
         step = min(100, done * 100 // total) // _STEP_PERCENT
@@ -47,6 +52,13 @@ class ProgressLines:
         if left and step < 100 // _STEP_PERCENT:
             parts.append("about %s left" % duration(int(left)))
         self._show(", ".join(parts))
+
+
+def _last_word(status: Dict[str, Any]) -> str:
+    """What was warned of last: why it waits."""
+    warnings = list(status.get("warnings") or [])
+    said = "".join(one for one in str(warnings[-1])[:_MAX_WORDS] if one.isprintable()) if warnings else ""
+    return ": %s" % said if said else ""
 
 
 def size(size_bytes: int) -> str:

@@ -493,6 +493,14 @@ class StorageHostRefused(StorageError):
     hint = "Permit this machine's address on the server (Samba: hosts allow, hosts deny)."
 
 
+class StorageForeignServer(StorageError):
+    code = "S170"
+    message = (
+        'The storage {storage} can\'t be used: what answers there does not speak {kind}, it begins with "{words}".'
+    )
+    hint = "Correct server name and port; another service listens there."
+
+
 class StorageServerBusy(StorageError):
     code = "S169"
     message = "The server of the storage {storage} takes no more work now: {reason}."

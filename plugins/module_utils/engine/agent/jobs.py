@@ -33,12 +33,14 @@ from ..image.rollover_report import RolloverReport
 from ..image.writer import DiskInput, ImageJob, process_threads, write_image
 from ..storage.check import StorageCheck
 from ..storage.contract import Storage
+from ..storage.notices import Notices
 from ..storage.open import open_storage
 from . import operator_verbs, restore_verb
 from .opening import OpenedDisk, OpenedDisks, describe, not_chosen, stable_ids
 from .policies import job_of, policy_of
 from .settings import mapping_of, number_of, passwords_of, rate_of
 
+_MAX_NOTICES = 10
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", re.ASCII)
 Report = Callable[[Dict[str, Any]], None]
 
@@ -56,8 +58,9 @@ def run_job(job: Dict[str, Any], report: Report, cancelled: Callable[[], bool]) 
         raise JobInvalid(reason="it names no device")
     job = dict(job, device=device_directory(str(job.get("alias") or ""), device))
     settings = dict(mapping_of(job, "storage"), records_host_key=not job.get("check"))
-    with open_storage(settings, lambda text: report({"event": "warning", "message": text}), cancelled) as storage:
-        result = verb(storage, job, _Status(report, cancelled))
+    status = _Status(report, cancelled)
+    with open_storage(settings, status.warn, cancelled, status.notices) as storage:
+        result = verb(storage, job, status)
         if storage.server_key is not None:
             result["storage_host_key"] = storage.server_key.fingerprint
             result["storage_host_key_is_new"] = storage.server_key.is_new
@@ -73,6 +76,21 @@ class _Status:
         self._phase = ""
         self._phase_began = self._heard = time.monotonic()
         self._last = 0.0
+        self._notices_left = _MAX_NOTICES
+        self.notices = Notices(self._waiting, self._going_on)
+
+    def warn(self, sentence: str) -> None:
+        self.report({"event": "warning", "message": sentence})
+
+    def _waiting(self, what: str, sentence: str) -> None:
+        """Tell that nothing moves, and why. A line that comes and goes all night is told of a few times only."""
+        if self._notices_left:
+            self._notices_left -= 1
+            self.warn(sentence)
+        self.report({"event": "status", "phase": "waiting for %s" % what, "remaining_seconds": None})
+
+    def _going_on(self) -> None:
+        self.report({"event": "status", "phase": self._phase or "working", "remaining_seconds": None})
 
     def progress(self, phase: str, done: int, total: int, stored: int = 0) -> None:
         """Take in how far a phase is. Its rate is its own: reading says nothing about how fast another disk is written."""
@@ -160,6 +178,7 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
                 workers=process_threads(),
                 gate=bucket.take,
                 progress=status.progress,
+                notices=status.notices,
                 lease_ttl_seconds=float(number_of(job, "lease_ttl_seconds", 90, 1)),
                 takes_lease=looked.check.may_replace,
             ),

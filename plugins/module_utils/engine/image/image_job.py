@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 from ..disk.extents import ExtentSet
 from ..disk.source import BlockSource
 from ..storage.contract import SendGate
+from ..storage.notices import Notices
 from . import job_name
 from .access import Passwords
 from .coming import ComingDisk
@@ -52,6 +53,7 @@ class ImageJob(NamedTuple):
     workers: int = 2
     gate: Optional[SendGate] = None
     progress: Callable[[str, int, int, int], None] = lambda phase, done, total, stored: None
+    notices: Notices = Notices()
     lease_ttl_seconds: float = 90.0
     takes_lease: bool = True  # False for an account that may only create: it could never give one back
     scrub_bytes: int = BUDGET_BYTES

@@ -67,7 +67,13 @@ def write_image(storage: Storage, job: ImageJob) -> ImageResult:
     :raises EngineError: the catalogue; rule 6 before anything is written, ``LeaseHeld`` when another run is alive.
     """
     directory = DeviceDirectory(storage, job.device)
-    lease = Lease(storage, job.device, ttl_seconds=job.lease_ttl_seconds, heartbeat_seconds=job.lease_ttl_seconds / 6)
+    lease = Lease(
+        storage,
+        job.device,
+        ttl_seconds=job.lease_ttl_seconds,
+        heartbeat_seconds=job.lease_ttl_seconds / 6,
+        notices=job.notices,
+    )
     with saved.nothing_sent():
         directory.create()
         if job.takes_lease:

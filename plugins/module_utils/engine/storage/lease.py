@@ -31,6 +31,7 @@ from ..errors import (
     StorageUnreachable,
 )
 from .contract import Storage
+from .notices import NO_NOTICES, SILENT_SECONDS, Notices, Outage
 
 LEASE_NAME = "lease.json"
 _MAX_BYTES = 4096
@@ -56,6 +57,7 @@ class Lease:
         heartbeat_seconds: float = 15.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        notices: Notices = NO_NOTICES,
     ) -> None:
         self._storage = storage
         self._device = device
@@ -70,12 +72,21 @@ class Lease:
         self._is_permitted = True
         self._stop = threading.Event()
         self._thread: Optional[threading.Thread] = None
+        self._outage = Outage(notices, "another run")
 
     def acquire(self, wait_seconds: float = 120.0) -> None:
-        """Take the lease; waits for a foreign one to end or to die.
+        """Take the lease; waits for a foreign one to end or to die, and tells so.
 
         :raises LeaseHeld: when it is alive after ``wait_seconds``.
         """
+        try:
+            self._take(wait_seconds)
+        except BaseException:
+            self._outage.give_up()
+            raise
+        self._outage.over()
+
+    def _take(self, wait_seconds: float) -> None:
         started = self._clock()
         seen: Optional[bytes] = None
         seen_since = looked = started
@@ -106,9 +117,17 @@ class Lease:
                 raise LeaseHeld(
                     holder=self._describe(content), device=self._device, wait_seconds=int(self._ttl_seconds)
                 )
+            if now - started > SILENT_SECONDS:
+                self._tell(content, wait_seconds)
             self._pause()
         self._thread = threading.Thread(target=self._run, name="lease heartbeat", daemon=True)
         self._thread.start()
+
+    def _tell(self, content: bytes, wait_seconds: float) -> None:
+        self._outage.tell(
+            "Another run (%s) holds the directory of %s; waiting for up to %d s for it to end, or to be recognised as dead."
+            % (self._describe(content), self._device, wait_seconds)
+        )
 
     def _pause(self) -> None:
         self._sleep(min(1.0, self._ttl_seconds / 10))

@@ -11,6 +11,7 @@ from typing import Any, Callable, Mapping
 from ..errors import StorageDirectoryMissing, StorageUrlInvalid
 from .contract import Storage
 from .directory import DirectoryStorage
+from .notices import NO_NOTICES, Notices
 from .retry import RetryingStorage
 from .sftp import SftpStorage
 from .smb import SmbStorage
@@ -24,10 +25,12 @@ def open_storage(
     settings: Mapping[str, Any],
     warn: Callable[[str], None] = lambda sentence: None,
     cancelled: Callable[[], bool] = lambda: False,
+    notices: Notices = NO_NOTICES,
 ) -> Storage:
     """Open the storage that ``settings["url"]`` names. A server is connected to with the first call.
 
-    ``warn`` is told what the user should know; ``cancelled`` ends a wait for a server that is away.
+    ``warn`` is told what the user should know; ``cancelled`` ends a wait for a server that is away, and ``notices`` are
+    told of such a wait.
 
     :raises StorageUrlInvalid: when it is none, or of a kind that this version does not have.
     :raises StorageDirectoryMissing: when it is a directory of this machine that is not there.
@@ -38,9 +41,9 @@ def open_storage(
         url = url[len("file://") :]
     scheme = url.split("://", 1)[0].lower() if "://" in url else ""
     if scheme == "sftp":
-        return RetryingStorage(SftpStorage(settings, warn), _limit_seconds(settings), cancelled)
+        return RetryingStorage(SftpStorage(settings, warn), _limit_seconds(settings), cancelled, notices=notices)
     if url.startswith("\\\\"):
-        return RetryingStorage(SmbStorage(settings), _limit_seconds(settings), cancelled)
+        return RetryingStorage(SmbStorage(settings), _limit_seconds(settings), cancelled, notices=notices)
     if url.startswith("//") or scheme in ("smb", "cifs"):
         share = "\\\\" + url.split("//", 1)[1].strip("/").replace("/", "\\")
         raise StorageUrlInvalid(url=url, reason="a share is written with backslashes: %s" % _example(share))

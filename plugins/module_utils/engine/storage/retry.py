@@ -9,7 +9,7 @@ import hashlib
 import random
 import threading
 import time
-from typing import Callable, Iterable, Iterator, List, Optional, TypeVar
+from typing import Callable, Iterable, Iterator, List, NoReturn, Optional, TypeVar
 
 from ..errors import (
     StorageError,
@@ -20,6 +20,7 @@ from ..errors import (
     StorageUnreachable,
 )
 from .contract import Entry, SendGate, ServerKey, Space, Storage
+from .notices import NO_NOTICES, SILENT_SECONDS, Notices, Outage
 from .pace import headway_bytes
 from .pause import pause
 
@@ -56,6 +57,7 @@ class RetryingStorage(Storage):
         cancelled: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        notices: Notices = NO_NOTICES,
     ) -> None:
         self.inner = inner
         self.description = inner.description
@@ -70,6 +72,7 @@ class RetryingStorage(Storage):
         self._has_answered = False
         self._given_up: Optional[StorageError] = None
         self._given_up_at = 0.0
+        self._outage = Outage(notices, "the storage")
 
     @property
     def once(self) -> Storage:
@@ -186,6 +189,7 @@ class RetryingStorage(Storage):
 
     def close(self) -> None:
         self._is_closed = True
+        self._outage.give_up()
         self.inner.close()
 
     def _repeat(self, call: Callable[[], Answer]) -> Answer:
@@ -206,21 +210,44 @@ class RetryingStorage(Storage):
             self._down_since = None
             self._has_answered = True
             self._given_up = None
+        self._outage.over()
 
-    def wait(self, error: StorageError, since: float, seconds: float) -> None:
+    def begin(self) -> None:
+        """A call begins. Until the server has answered once, it may be an address where nothing ever does."""
+        self.check()
+        if not self._has_answered:
+            self._outage.expect_answer(
+                "The storage %s has not answered yet; trying for up to %d s."
+                % (self.description, self._patience_seconds)
+            )
+
+    @property
+    def has_answered(self) -> bool:
+        return self._has_answered
+
+    @property
+    def _patience_seconds(self) -> float:
+        return self._limit_seconds if self._has_answered else min(self._limit_seconds, _FIRST_CONTACT_SECONDS)
+
+    def wait(self, error: StorageError, since: float, seconds: float, is_few: bool) -> None:
         """Wait before the next try; raise ``error`` when the time is over."""
         now = self._clock()
         with self._lock:
             self._down_since = now if self._down_since is None else self._down_since
             started = min(self._down_since, since)
-        limit_seconds = self._limit_seconds
-        if not self._has_answered:
-            limit_seconds = min(limit_seconds, _FIRST_CONTACT_SECONDS)
-        if self._is_closed or now + seconds - started > limit_seconds:
+        if self._is_closed or now + seconds - started > self._patience_seconds:
             if isinstance(error, (StorageServerNotFound, StorageUnreachable)):
                 self._given_up, self._given_up_at = error, self._clock()
-            raise error
+            self.give_up(error)
+        if now + seconds - started > SILENT_SECONDS:
+            how = "a few times" if is_few else "for up to %d s" % self._patience_seconds
+            self._outage.tell("%s Retrying %s." % (error, how))
         pause(seconds, self._sleep, self._cancelled)
+
+    def give_up(self, error: StorageError) -> NoReturn:
+        """Raise ``error``: nothing is waited for any more."""
+        self._outage.give_up()
+        raise error
 
     def check(self) -> None:
         """:raises StorageUnreachable: when it was given up a moment ago."""
@@ -236,7 +263,7 @@ class _Patience:
     """What one call has borne so far."""
 
     def __init__(self, storage: RetryingStorage) -> None:
-        storage.check()
+        storage.begin()
         self._storage = storage
         self.renew()
 
@@ -251,12 +278,15 @@ class _Patience:
         if not error.retry:
             if isinstance(error, (StorageNotFound, StorageExists)):
                 self._storage.answered()
-            raise error
+            self._storage.give_up(error)
         if not self.failures:
             self._since = self._storage.now()
         self.failures += 1
-        self._answers += error.is_answer
+        # A name that nobody knows is likelier mistyped than on its way, as long as nothing has answered yet.
+        is_unknown = isinstance(error, StorageServerNotFound) and not self._storage.has_answered
+        is_few = error.is_answer or is_unknown
+        self._answers += is_few
         if self._answers >= _TRIES_AFTER_ANSWERS:
-            raise error
+            self._storage.give_up(error)
         longest = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2.0 ** min(self.failures, 10))
-        self._storage.wait(error, self._since, longest * random.uniform(0.5, 1.0))
+        self._storage.wait(error, self._since, longest * random.uniform(0.5, 1.0), is_few)

@@ -13,6 +13,7 @@ from ..errors import (
     StorageAlgorithmsDiffer,
     StorageCredentialInvalid,
     StorageError,
+    StorageForeignServer,
     StorageServerNotFound,
     StorageUnreachable,
 )
@@ -32,6 +33,8 @@ _REASONS = {
     "No existing session": "it did not answer within %d seconds" % _CONNECT_SECONDS,
     "Error reading SSH protocol banner": "it closed the connection without a greeting, or gave none in time",
 }
+# How servers of HTTP, FTP, SMTP, POP and IMAP begin. (An sshd that is busy says so in words before its greeting.)
+_FOREIGN = ("HTTP/", "220", "+OK", "* OK")
 
 
 class SftpConnector:
@@ -137,6 +140,8 @@ class SftpConnector:
             raise StorageAlgorithmsDiffer(server=self._address.server, **lacking._asdict()) from None
         reason = _reason(error)
         said = [line for line in transport.greeting if line and not line.startswith("SSH-")]
+        if said and said[0].startswith(_FOREIGN):
+            raise StorageForeignServer(storage="sftp://%s" % self._address.server, kind="SSH", words=said[0]) from None
         if transport.farewell or said:
             reason = '%s; it says "%s"' % (reason, (transport.farewell or said[0]).rstrip("."))
         raise self._unreachable(reason) from None

@@ -14,6 +14,7 @@ from ..errors import (
     StorageCredentialInvalid,
     StorageDialectRefused,
     StorageFailed,
+    StorageForeignServer,
     StorageGuestRefused,
     StorageHostRefused,
     StorageLoginFailed,
@@ -27,7 +28,7 @@ from .smb_connection import AnswerUnprotected, RequestTimedOut, open_connection
 from .smb_errors import ACCESS_DENIED, Place, from_login, from_share
 from .smb_link import SmbLink
 from .smb_one import speaks_smb_1
-from .smb_transport import SessionRefused
+from .smb_transport import ForeignServer, SessionRefused
 from .smb_unc import UncPath, parse_unc
 
 _PORT = 445
@@ -151,6 +152,8 @@ class SmbConnector:
             raise StorageDialectRefused(storage=place.storage, reason=reason) from None
         except RequestTimedOut as error:
             raise StorageUnreachable(storage=place.storage, reason=str(error)) from None
+        except ForeignServer as error:
+            raise StorageForeignServer(storage=place.storage, kind="SMB", words=error) from None
         except SessionRefused:
             raise StorageHostRefused(storage=place.storage) from None
         except smbprotocol("exceptions").SMBConnectionClosed:

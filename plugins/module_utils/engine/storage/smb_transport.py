@@ -18,10 +18,15 @@ from .pace import Line, Pace, TooSlow
 _MAX_PACKET_BYTES = (1 << 24) - 1
 _CONNECT_SECONDS = 20.0
 _SESSION_REFUSED = 0x83
+_FOREIGN = (b"SSH-", b"HTTP", b"220 ", b"220-")
 
 
 class SessionRefused(Exception):
     """The server takes no sessions from this host [RFC 1002, 4.3.4]: how Samba says that ``hosts allow`` forbids it."""
+
+
+class ForeignServer(Exception):
+    """Another protocol is spoken there; the text is how it begins."""
 
 
 class SmbTransport:
@@ -100,6 +105,9 @@ class SmbTransport:
         if head[0] == _SESSION_REFUSED:
             self._ended()
             raise SessionRefused("the server refuses sessions from this host")
+        if head in _FOREIGN:
+            self._ended()
+            raise ForeignServer(head.decode("ascii").rstrip("- "))
         if length > _MAX_PACKET_BYTES:
             self._ended()
             raise ConnectionError("what answers there does not speak SMB: it announces a packet of %d bytes" % length)

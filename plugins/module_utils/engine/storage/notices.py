@@ -1,0 +1,72 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Telling whoever watches a run that it waits: for a storage that is away, or for another run's lease.
+
+Nothing waits in silence for longer than ten seconds; what ends sooner is not worth a word.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Callable, NamedTuple, Optional
+
+# What is told may come this much later: a first try that gets no answer, or the pauses between tries.
+SILENT_SECONDS = 3.0
+_SILENT_CONNECT_SECONDS = 6.0
+
+
+class Notices(NamedTuple):
+    """``waiting`` is told for what, and in a sentence why and for how long; ``going_on`` that it is over."""
+
+    waiting: Callable[[str, str], None] = lambda what, sentence: None
+    going_on: Callable[[], None] = lambda: None
+
+
+NO_NOTICES = Notices()
+
+
+class Outage:
+    """One wait after the other, each told once. Methods may be called from any thread."""
+
+    def __init__(self, notices: Notices, what: str) -> None:
+        self._notices = notices
+        self._what = what
+        self._lock = threading.Lock()
+        self._is_told = False
+        self._timer: Optional[threading.Timer] = None
+
+    def expect_answer(self, sentence: str) -> None:
+        """Tell ``sentence`` unless :meth:`over` comes soon: connecting to an address where nothing answers takes long."""
+        with self._lock:
+            if self._timer is None and not self._is_told:
+                self._timer = threading.Timer(_SILENT_CONNECT_SECONDS, self.tell, (sentence,))
+                self._timer.daemon = True
+                self._timer.start()
+
+    def tell(self, sentence: str) -> None:
+        """Tell that something is waited for, once until it is over."""
+        with self._lock:
+            if self._is_told:
+                return
+            self._is_told = True
+        self._notices.waiting(self._what, sentence)
+
+    def over(self) -> None:
+        """There was an answer: whoever was told that something is waited for is told that it goes on."""
+        if self._drop():
+            self._notices.going_on()
+
+    def give_up(self) -> None:
+        """Nothing is waited for any more; what failed is told by its error."""
+        self._drop()
+
+    def _drop(self) -> bool:
+        if self._timer is None and not self._is_told:
+            return False
+        with self._lock:
+            timer, self._timer = self._timer, None
+            was_told, self._is_told = self._is_told, False
+        if timer is not None:
+            timer.cancel()
+        return was_told
