@@ -147,15 +147,15 @@ class SftpConnector:
         raise self._unreachable(reason) from None
 
     def _check_host_key(self, transport: Any, key: Any) -> None:
-        certificate = getattr(key, "public_blob", None)
-        if self._host_keys.is_known(key.asbytes(), getattr(certificate, "key_blob", None)):
+        certificate = getattr(getattr(key, "public_blob", None), "key_blob", None)
+        if self._host_keys.is_known(key.asbytes(), certificate):
             return
         self._shown = self._shown or key.asbytes()
         used = RSA_TYPES if key.get_name() in RSA_TYPES else (key.get_name(),)
         left = [name for name in key_types(transport) if name not in used]
         if self._host_keys.may_be_of_another_type and left:
             raise _OtherHostKey(left)
-        self._host_keys.refuse(key.asbytes())
+        self._host_keys.refuse(key.asbytes(), certificate)
 
     def _unreachable(self, reason: str) -> StorageError:
         return StorageUnreachable(storage="sftp://%s" % self._address.server, reason=reason)

@@ -228,12 +228,14 @@ class HostKeys:
                 setting="known_hosts_file", reason="%s: %s" % (self._file, error.strerror)
             ) from None
 
-    def refuse(self, key: bytes) -> NoReturn:
+    def refuse(self, key: bytes, certificate: Optional[bytes] = None) -> NoReturn:
         """:raises StorageHostKeyUnknown, StorageHostKeyChanged, StorageHostCertificateRefused: with the fingerprint."""
         shown = fingerprint(key)
-        found = self.status(key)
+        found = self.status(key, certificate)
         if found is Status.REVOKED:
-            raise StorageHostKeyChanged(server=self._server, fingerprint=shown, expected="another: this one is revoked")
+            raise StorageHostKeyChanged(
+                server=self._server, fingerprint=shown, expected="another: it, or who signed it, is revoked"
+            )
         if found is Status.CHANGED:
             known = {fingerprint(one) for one in self._keys} | self._fingerprints
             known |= {fingerprint(line.key) for line in self._lines if not line.marker}
