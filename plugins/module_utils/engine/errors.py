@@ -387,12 +387,20 @@ class StoragePasswordExpired(StorageAccountBlocked):
     )
 
 
-class StorageSessionCut(StorageError):
+class StorageSessionFailed(StorageError):
     code = "S154"
-    message = "The SFTP server {storage} let {username} in and then gave no session{reason}."
+    message = "The SFTP server {storage} let {username} in and then failed to give a session: {reason}."
     hint = (
-        "Look into the server's log. With OpenSSH: every directory down to ChrootDirectory must belong to root and be writable "
-        "by nobody else; the home directory must be there."
+        "Look into the server's log. With OpenSSH: every directory down to ChrootDirectory must be there, belong to root and be "
+        "writable by nobody else; the home directory must be there."
+    )
+
+
+class StorageSessionCut(StorageError):
+    code = "S171"
+    message = "The SFTP server {storage} let {username} in and then closed the connection{reason}."
+    hint = (
+        "Look into the server's log, and run again: it may be restarting, or the network in between cuts connections."
     )
     retry = True
     is_answer = True

@@ -25,7 +25,7 @@ from .sftp_known_hosts import RSA_TYPES
 from .sftp_login import Account, log_in
 from .sftp_session import SessionLost, SftpSession
 from .sftp_start import closed_after, start_beside, start_sftp
-from .sftp_transport import key_types, missing, open_transport, prefer, readable
+from .sftp_transport import key_types, missing, open_transport, prefer, quoted, readable
 
 _KEEPALIVE_SECONDS = 15
 _CONNECT_SECONDS = 30.0
@@ -143,7 +143,7 @@ class SftpConnector:
         if said and said[0].startswith(_FOREIGN):
             raise StorageForeignServer(storage="sftp://%s" % self._address.server, kind="SSH", words=said[0]) from None
         if transport.farewell or said:
-            reason = '%s; it says "%s"' % (reason, (transport.farewell or said[0]).rstrip("."))
+            reason = "%s; it says %s" % (reason, quoted(transport.farewell or said[0]))
         raise self._unreachable(reason) from None
 
     def _check_host_key(self, transport: Any, key: Any) -> None:

@@ -23,7 +23,7 @@ from ..errors import (
 )
 from . import sftp_certificate
 from .sftp_keys import UserKey, show_certificate
-from .sftp_transport import readable
+from .sftp_transport import quoted, readable
 
 _SERVICE, _USERAUTH_FAILURE, _USERAUTH_BANNER = "ssh-userauth", 51, 53
 PASSWORD_EXPIRED = re.compile(r"password\b.{0,40}\b(expire|change)|(change|expire).{0,40}\bpassword", re.IGNORECASE)
@@ -127,7 +127,7 @@ def _explain(transport: Any, handler: Any, account: Account, step: _Step, error:
         asked = handler.unanswered
         if PASSWORD_EXPIRED.search(asked) or re.search("new|current|old", asked, re.IGNORECASE):
             raise StoragePasswordExpired(reason=_says(asked), **named) from None
-        raise StorageLoginNeedsMore(reason="it asks %s" % _quoted(asked), **named) from None
+        raise StorageLoginNeedsMore(reason="it asks %s" % quoted(asked), **named) from None
     if "Illegal info request" in text and step.method == "password":  # SSH_MSG_USERAUTH_PASSWD_CHANGEREQ
         raise StoragePasswordExpired(reason="it asks for a new password", **named) from None
     if "pubkey algorithm" in text:
@@ -160,11 +160,7 @@ def ended_by_server(account: Account, farewell: str, banner: str, tried: List[st
 
 
 def _says(words: str) -> str:
-    return "it says %s" % _quoted(words)
-
-
-def _quoted(words: str) -> str:
-    return '"%s"' % words.rstrip(".: ")
+    return "it says %s" % quoted(words)
 
 
 def _not_accepted(handler: Any, account: Account, refused: List[str]) -> StorageError:
@@ -174,6 +170,8 @@ def _not_accepted(handler: Any, account: Account, refused: List[str]) -> Storage
         return StorageLoginNeedsMore(reason="after %s it wants %s" % (" and ".join(handler.tried), allowed), **named)
     if PASSWORD_EXPIRED.search(handler.banner_text):
         return StoragePasswordExpired(reason=_says(handler.banner_text), **named)
+    if _ACCOUNT_EXPIRED.search(handler.banner_text):
+        return StorageAccountExpired(reason=_says(handler.banner_text), **named)
     is_answered = handler.allowed is None or bool(set(handler.tried) & handler.allowed)
     if not is_answered:
         reason = "it accepts only %s" % allowed if allowed else "it offers this user no way to log in"
@@ -227,8 +225,10 @@ def _handler_class() -> Any:
             self._parse_userauth_failure(m)
 
         def _take_banner(self, m: Any) -> None:
-            words = readable(type(m)(m.asbytes()).get_string())
-            self.banner_text = ("%s %s" % (self.banner_text, words)).strip()[:200]
+            self._hear(type(m)(m.asbytes()).get_string())
+
+        def _hear(self, words: bytes) -> None:
+            self.banner_text = ("%s %s" % (self.banner_text, readable(words))).strip()[-200:]
 
         def answerer(self, password: str) -> Any:
             """Answers one question with the password, where it is hidden and the first."""
@@ -236,6 +236,7 @@ def _handler_class() -> Any:
 
             def answer(title: Any, instructions: Any, questions: Any) -> List[str]:
                 nonlocal has_answered
+                self._hear(("%s %s" % (title, instructions)).encode("utf-8", "replace"))
                 if not questions:
                     return []
                 text, is_shown = questions[0]

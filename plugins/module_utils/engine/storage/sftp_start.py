@@ -14,18 +14,20 @@ from ..errors import (
     StorageError,
     StoragePasswordExpired,
     StorageSessionCut,
+    StorageSessionFailed,
     StorageSessionRefused,
     StorageSftpDisturbed,
     StorageSftpMissing,
 )
 from .sftp_login import PASSWORD_EXPIRED, Account
 from .sftp_session import SessionLost, SftpSession
-from .sftp_transport import readable
+from .sftp_transport import quoted, readable
 
 # What the server may send before we take it from the channel; requests in flight bound what it has reason to send.
 _WINDOW_BYTES = 32 << 20
 _PACKET_BYTES = 32 << 10
 _LAST_WORDS_SECONDS = 1.5
+_SERVER_FAILED = 255  # how OpenSSH's own process ends that can't go where it should [log.c, fatal]
 _STATUS_WORDS = {
     # OpenSSH drops what is said on the error output here [session.c, do_exec_no_pty], so that the status is all there is.
     1: "what it started for SFTP ended at once; the password of this account may have expired, or its shell be nologin or false",
@@ -90,16 +92,19 @@ def _why(transport: Any, channel: Any, account: Account, error: Exception) -> St
     banner = transport.auth_handler.banner_text if transport.auth_handler is not None else ""
     for words in (said, came, banner):
         if PASSWORD_EXPIRED.search(words):
-            return StoragePasswordExpired(reason='it says "%s"' % words.rstrip("."), **named)
+            return StoragePasswordExpired(reason="it says %s" % quoted(words), **named)
+    if status == _SERVER_FAILED:
+        reason = "the server's own process ended (exit status %d)" % status
+        return StorageSessionFailed(reason=reason, **named)
     if status is not None:
         told = said or came
         reason = "what it started for SFTP ended at once"
         if status != 1 or not told:
             reason = _STATUS_WORDS.get(status, reason)
-        reason += " (exit status %d%s)" % (status, ', "%s"' % told.rstrip(".") if told else "")
+        reason += " (exit status %d%s)" % (status, ", %s" % quoted(told) if told else "")
         return StorageSftpMissing(reason=reason, **named)
     if received:
-        words = '"%s"' % came.rstrip(".") if came else "%d bytes that are none of SFTP" % len(received)
+        words = quoted(came) if came else "%d bytes that are none of SFTP" % len(received)
         return StorageSftpDisturbed(reason=words, **named)
     if not transport.is_active():
         return _cut(transport, named)
@@ -110,7 +115,7 @@ def _why(transport: Any, channel: Any, account: Account, error: Exception) -> St
 
 def _cut(transport: Any, named: Any) -> StorageError:
     words = transport.farewell
-    return StorageSessionCut(reason=': it says "%s"' % words.rstrip(".") if words else "", **named)
+    return StorageSessionCut(reason=": it says %s" % quoted(words) if words else "", **named)
 
 
 def _is_text(data: bytes) -> bool:

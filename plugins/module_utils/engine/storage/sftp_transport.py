@@ -151,6 +151,11 @@ def readable(words: bytes, most: int = _MAX_WORDS) -> str:
     return one_line[:most].strip()
 
 
+def quoted(words: str) -> str:
+    """The server's words inside of a sentence of ours."""
+    return '"%s"' % words.rstrip(".:; ").replace(". ", "; ")
+
+
 class PatientSocket:
     """A socket whose sends end. paramiko repeats a send that timed out for as long as the transport lives, so a peer
     that stops reading would hold the sending thread for ever."""
