@@ -75,10 +75,10 @@ def test_calls_do_not_grow_with_the_images_beyond_one_manifest(
 
 
 def test_packs_are_listed_as_seldom_as_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twice in a run: what is there, and before the commit whether it still is. Once in a rollover."""
+    """Three times in a run: what is there, and before and after the commit whether it still is. Once in a rollover."""
     make_small(monkeypatch)
     storage, disk = filled(2)
-    for verb, times in (("image", 2), ("rollover", 1), ("verify", 1)):
+    for verb, times in (("image", 3), ("rollover", 1), ("verify", 1)):
         listed: List[str] = []
         VERBS[verb](disk)(HookedStorage(storage, listings_of_packs(listed)))
         assert len(listed) <= times * len(storage.list("%s/%s" % (DEVICE, fmt.PACKS))), verb
@@ -101,7 +101,8 @@ def test_the_newest_is_found_behind_what_is_not_finished_or_not_whole(monkeypatc
     storage.put("%s/2031-01-01_00-00-00/image.json" % DEVICE, [b"{"])
     counting = CountingStorage(storage)
     assert DeviceDirectory(counting, DEVICE).find_image("latest").image == newest
-    assert sum(counting.operations.values()) <= 4
+    # What is not whole is looked at twice, and its second copy asked for.
+    assert sum(counting.operations.values()) <= 6
     with pytest.raises(ImageNotFound):
         DeviceDirectory(storage, "another").find_image("latest")
 

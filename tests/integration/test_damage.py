@@ -145,6 +145,7 @@ def test_damage_without_a_second_source_is_left_as_it_is_and_does_not_stop_the_n
     for name in ("disk0.index", "device.json"):
         flip(folder / name, 100)
     (folder / "SHA256SUMS").write_text("nonsense\n")
+    (folder / "copies.tar").unlink()  # as an image of an earlier version
     assert not verify_image(storage, DEVICE, first.image, "storage").ok
     again = run_image(storage, disk, Passwords(password=PASSWORD))
     assert (folder / "SHA256SUMS").read_text() == "nonsense\n", "nobody knows which packs it needs"
@@ -152,13 +153,31 @@ def test_damage_without_a_second_source_is_left_as_it_is_and_does_not_stop_the_n
     assert not verify_image(storage, DEVICE, first.image, "storage").ok
 
 
+@pytest.mark.parametrize("password", ["", PASSWORD], ids=["clear", "encrypted"])
+def test_damaged_small_files_are_healed_from_their_copies_by_the_next_run(password: str, memory_path: Path) -> None:
+    base = memory_path / "base"
+    storage = DirectoryStorage(str(base))
+    disk = SmallDisk()
+    first = run_image(storage, disk, Passwords(password=password))
+    folder = base / DEVICE / first.image
+    for name in ("image.json", "disk0.index", "device.json", "job.log", "copies.tar"):
+        whole = (folder / name).read_bytes()
+        flip(folder / name, (whole.find(b'"sequence"') + 4) * 8 if name == "image.json" else 100)
+        report = verify_image(storage, DEVICE, first.image, "storage")
+        assert [name in problem for problem in report.problems] == [True], report.problems
+        again = run_image(storage, disk, Passwords(password=password))
+        assert (folder / name).read_bytes() == whole
+        assert any(name in text and first.image in text for text in again.warnings)
+        assert verify_image(storage, DEVICE, first.image, "full", password=password).ok
+
+
 def test_missing_and_truncated_files_are_found_by_quick(memory_path: Path) -> None:
     base = memory_path / "base"
     storage = DirectoryStorage(str(base))
     image = run_image(storage, SmallDisk(), Passwords(password=PASSWORD)).image
     for path in stored_files(base, image):
-        if path.name == "image.json":
-            continue  # without its manifest there is no image
+        if path.name in ("image.json", "copies.tar"):
+            continue  # without its manifest there is no image; earlier versions made no copies
         whole = path.read_bytes()
         path.unlink()
         assert found_by(storage, image, "quick", ""), path

@@ -10,8 +10,8 @@ import hashlib
 from typing import Callable, List, Optional
 
 from engine.errors import ImageDamaged
+from engine.image import copies, sums
 from engine.image import format as fmt
-from engine.image import sums
 from engine.image.directory import DeviceDirectory
 from engine.image.files import seal_file
 from engine.image.index import Place, Root, Segment, SegmentReference
@@ -81,6 +81,7 @@ class Forger:
         files = dict(self.directory.sums(self.image).files)
         files[name], files[fmt.MANIFEST_NAME] = disk.index_sha256, hashlib.sha256(text).hexdigest()
         self._put(fmt.SUMS_NAME, sums.encode(files, packs))
+        self._put(fmt.COPIES_NAME, copies.encode({name: data, fmt.MANIFEST_NAME: text}))
 
     @property
     def readable(self) -> bool:
