@@ -293,6 +293,28 @@ left_out:
       automatic: true
       files: 1
       saved_bytes: 4294967296
+contested:
+  description: Volumes and disks that more than one system claims, what each is called in O(trust), where its marks lie on RV(contested[].path), and the
+    commands that remove them where they are stale.
+  returned: when the work was followed to its end, or could be foretold in check mode
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The volume's own device, else the disk or image file that it lies on.
+      type: str
+  sample:
+    - volume: disk0p1
+      path: /dev/sda1
+      claims:
+        - name: ntfs
+          trust: ntfs
+          marks: [{place: 3, size_bytes: 8}]
+          remove: [wipefs -o 0x3 -t ntfs /dev/sda1]
+        - name: btrfs
+          trust: btrfs
+          marks: [{place: 65600, size_bytes: 8}]
+          remove: [wipefs -o 0x10040 -t btrfs /dev/sda1]
 healed_packs:
   description: Damaged packs of earlier images that are whole again.
   returned: when an image was made

@@ -134,6 +134,7 @@ RESULTS: Dict[str, _Checks] = {
         disks=_DICTS,
         not_chosen=_DICTS,
         left_out=_DICTS,
+        contested=_DICTS,
         healed_packs=_list_of(_NAME),
         rollover=_or_null(_is_dict),
         device_changes=_DICTS,

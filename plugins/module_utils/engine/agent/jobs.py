@@ -150,6 +150,7 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
             "disks": summary,
             "not_chosen": not_chosen(opened),
             "left_out": [one.as_dict() for one in left_out],
+            "contested": [one.as_dict() for disk in opened for one in disk.plan.contested],
             "comparison": None if before is None else {"before": render(before), "after": render(information)},
             "device_changes": [] if before is None else [one._asdict() for one in compare(before, information)],
         }

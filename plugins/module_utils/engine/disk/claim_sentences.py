@@ -6,53 +6,75 @@
 from __future__ import annotations
 
 import os
-from typing import List, Sequence
+import shlex
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 from .claims import Claim
 from .marks import Mark
 
-_MOST_COMMANDS = 8
+_MOST_COMMANDS, _MOST_SHOWN = 8, 64
 
 
-def advice(claims: Sequence[Claim], disk: str, start_bytes: int, volume: str, key: str) -> str:
-    """Name the marks of each claim, the command that removes those of a stale one, and the setting that decides.
+class Contested(NamedTuple):
+    """A volume or disk that more than one system claims. ``key`` is what ``imaging_trust`` calls it."""
 
-    :param disk: the path of the disk or image file.
-    :param start_bytes: where the volume begins on it.
-    :param volume: the path of the volume's own device, "" where it has none.
-    :param key: what ``imaging_trust`` calls it.
-    """
-    parts = []
-    for claim in claims:
-        if not claim.marks:
-            continue
-        commands = _commands(claim.marks, disk, start_bytes, volume)
-        parts.append("%s has %s (to remove it if it is stale: %s)" % (claim.name, _places(claim.marks), commands))
-    believed = " or ".join("{%s: %s}" % (key, _short(claim.name)) for claim in claims)
-    where = "at bytes of %s" % (volume or disk)
-    return "Marks %s: %s. Set imaging_trust to %s to decide it for good." % (where, "; ".join(parts), believed)
+    key: str
+    path: str  # the volume's own device, or the disk or image file that it lies on
+    start_bytes: int  # where it begins there
+    claims: Tuple[Claim, ...]
+    size_bytes: int = 0  # of the volume
 
+    def as_dict(self) -> Dict[str, Any]:
+        return {
+            "volume": self.key,
+            "path": self.path,
+            "claims": [
+                {
+                    "name": claim.name,
+                    "trust": _short(claim.name),
+                    "marks": [
+                        {"place": self.start_bytes + mark.place, "size_bytes": mark.size}
+                        for mark in claim.marks[:_MOST_SHOWN]
+                    ],
+                    "remove": self._commands(claim.marks),
+                }
+                for claim in self.claims
+            ],
+        }
 
-def _places(marks: Sequence[Mark]) -> str:
-    shown = ["%d bytes at %d (%#x)" % (mark.size, mark.place, mark.place) for mark in marks[:3]]
-    if len(marks) > len(shown):
-        shown.append("%d more up to %d" % (len(marks) - len(shown), max(mark.place for mark in marks)))
-    return ", ".join(shown)
+    def advice(self) -> str:
+        """Name the marks of each claim, the command that removes those of a stale one, and the setting that decides."""
+        parts = [
+            "%s is at %s (if it is stale: %s)"
+            % (claim.name, self._places(claim.marks), " ; ".join(self._commands(claim.marks)))
+            for claim in self.claims
+            if claim.marks
+        ]
+        parts += ["%s is what the type of the partition says" % claim.name for claim in self.claims if not claim.marks]
+        believed = " or ".join("{%s: %s}" % (self.key, _short(claim.name)) for claim in self.claims)
+        return "On %s %s. Set imaging_trust to %s to decide it for good." % (self.path, ", ".join(parts), believed)
 
+    def _places(self, marks: Sequence[Mark]) -> str:
+        shown = ["byte %d (%#x, %d bytes)" % (*[self.start_bytes + mark.place] * 2, mark.size) for mark in marks[:3]]
+        if len(marks) > len(shown):
+            shown.append("%d more places" % (len(marks) - len(shown)))
+        return ", ".join(shown)
 
-def _commands(marks: Sequence[Mark], disk: str, start_bytes: int, volume: str) -> str:
-    blkid = marks[0].blkid
-    path = volume or (disk if start_bytes == 0 else "")
-    if blkid and path and len(marks) > _MOST_COMMANDS:
-        return "wipefs -a -t %s %s" % (blkid, path)
-    lines: List[str] = []
-    for mark in marks[:_MOST_COMMANDS]:
-        if mark.blkid and path:
-            lines.append("wipefs -o %#x -t %s %s" % (mark.place, mark.blkid, path))
-        else:
-            place = start_bytes + mark.place
-            lines.append("dd if=/dev/zero of=%s bs=1 seek=%d count=%d conv=notrunc" % (disk, place, mark.size))
-    return " ; ".join(lines)
+    def _commands(self, marks: Sequence[Mark]) -> List[str]:
+        """wipefs sees only what is on a device or file as a whole; elsewhere the bytes are cleared by their place."""
+        path, types = shlex.quote(self.path), sorted({mark.blkid for mark in marks})
+        is_seen = all(mark.blkid and mark.by_wipefs for mark in marks)
+        if is_seen and len(marks) > _MOST_COMMANDS:
+            wipe = "wipefs -a -t %s " % ",".join(types)
+            attach = "L=$(losetup -f --show -o %d --sizelimit %d %s)" % (self.start_bytes, self.size_bytes, path)
+            return ["%s; %s$L; losetup -d $L" % (attach, wipe) if self.start_bytes else wipe + path]
+        return [
+            "wipefs -o %#x -t %s %s" % (mark.place, mark.blkid, path)
+            if self.start_bytes == 0 and mark.blkid and mark.by_wipefs
+            else "dd if=/dev/zero of=%s bs=1 seek=%d count=%d conv=notrunc"
+            % (path, self.start_bytes + mark.place, mark.size)
+            for mark in marks[:_MOST_COMMANDS]
+        ]
 
 
 def _short(name: str) -> str:

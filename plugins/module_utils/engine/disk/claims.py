@@ -16,7 +16,7 @@ from .filesystems.contract import FileSystem
 from .filesystems.ext import is_journal
 from .filesystems.registry import PROBES
 from .filesystems.swap import PAGE_SIZES
-from .marks import Mark, View, find_marks, zfs_places
+from .marks import FAT_PLACE, TABLE_PLACE, Mark, View, find_marks, zfs_places
 from .mbr import holds_table
 from .partition_types import WITNESSES
 from .source import BlockSource
@@ -44,6 +44,9 @@ class Claim(NamedTuple):
         yield self.name, ""
         for mark in self.marks:
             yield mark.name, mark.blkid
+
+
+TABLE_CLAIM = Claim(TABLE, (Mark(TABLE, *TABLE_PLACE, "dos", False, False),))
 
 
 class Verdict(NamedTuple):
@@ -99,13 +102,13 @@ def claims_of(source: BlockSource, type_id: str = "") -> List[Claim]:
     if any(claim.name == "swap" for claim in claims) and not any(claim.name == "ZFS" for claim in claims):
         # Of a swap space all but the header would be dropped: here the least trace counts.
         claims += [
-            Claim("ZFS", tuple(Mark("ZFS", place, 8, "zfs_member") for place in places))
+            Claim("ZFS", tuple(Mark("ZFS", place, 8, "zfs_member", False, False) for place in places))
             for places in [zfs_places(view)]
             if places
         ]
     boot = view.at(0, 512)
     if holds_table(boot, source.size_bytes // source.sector_bytes):
-        claims.append(Claim(TABLE, (Mark(TABLE, 510, 2, "dos"),)))
+        claims.append(TABLE_CLAIM)
     journal = view.at(1024, 1024)
     if len(journal) == 1024 and is_journal(journal):
         claims.append(Claim(JOURNAL_KIND, (Mark(JOURNAL_KIND, 1080, 2, "jbd"),)))
@@ -134,7 +137,8 @@ def _parsed(source: BlockSource) -> List[Claim]:
             file_system = probe(source)
         except FileSystemInvalid as error:
             name = str(error.fields.get("kind") or "")
-            found.append(Claim(name, _own_marks(source, name), None, str(error)))
+            marks = tuple(mark._replace(by_wipefs=False) for mark in _own_marks(source, name))
+            found.append(Claim(name, marks, None, str(error)))
             continue
         if file_system is not None:
             found.append(Claim(file_system.kind, _own_marks(source, file_system.kind), file_system))
@@ -157,14 +161,13 @@ def _own_marks(source: BlockSource, kind: str) -> Tuple[Mark, ...]:
     if name == "ntfs":
         return (Mark(kind, 3, 8, "ntfs"),)
     if name.startswith("ext"):
-        return (Mark(kind, 1080, 2, name if name != "ext" else ""),)
+        return (Mark(kind, 1080, 2, name if name != "ext" else "ext2,ext3,ext4"),)
     if name == "exfat":
         return (Mark(kind, 3, 8, "exfat"),)
     if name == "xfs":
         return (Mark(kind, 0, 4, "xfs"),)
     if name.startswith("fat"):
-        place = 82 if source.read(82, 5) == b"FAT32" else 54
-        return (Mark(kind, place, 8, "vfat"),)
+        return (Mark(kind, *FAT_PLACE, "vfat", False, False),)
     if name == "swap":
         for page_bytes in PAGE_SIZES:
             if source.size_bytes >= page_bytes and source.read(page_bytes - 10, 10).rstrip(b"\0")[-4:].isalnum():

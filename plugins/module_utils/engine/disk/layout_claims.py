@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import List
 
-from .claims import Claim, claims_of, join_names
+from .claims import TABLE_CLAIM, Claim, claims_of, join_names
 from .layout import DiskLayout, imaged_whole
 from .signatures import array_member
 from .source import BlockSource
@@ -25,14 +25,18 @@ def settle(source: BlockSource, layout: DiskLayout, trusted: str = "") -> DiskLa
     """
     if trusted and not is_called(trusted, TABLE):
         return imaged_whole(source, "")
-    if trusted or layout.scheme == "none":
+    if trusted:
         return layout
-    rivals = _beside(source, layout)
-    if not rivals:
+    if layout.scheme == "none":
+        # Members of an array may begin like what is on the array; an old mark of one lies on a disk of its own.
+        rivals = claims_of(source) if layout.whole_because and array_member(source) else []
+    else:
+        beside = _beside(source, layout)
+        rivals = [*beside, TABLE_CLAIM] if beside else []
+    if len(rivals) < 2:
         return layout
-    table = Claim(TABLE)
-    reason = "%s and %s %s claim the disk" % (join_names(rivals), TABLE, "all" if len(rivals) > 1 else "both")
-    return imaged_whole(source, reason)._replace(rivals=(*rivals, table))
+    reason = "%s %s claim the disk" % (join_names(rivals), "all" if len(rivals) > 2 else "both")
+    return imaged_whole(source, reason)._replace(rivals=tuple(rivals))
 
 
 def table_is_trusted(trusted: str) -> bool:

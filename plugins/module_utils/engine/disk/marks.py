@@ -30,6 +30,10 @@ _DRBD_MAGICS = tuple(struct.pack(">I", 0x83740267 + more) for more in (4, 5, 6))
 _MINIX = ((16, b"\x7f\x13"), (16, b"\x8f\x13"), (16, b"\x68\x24"), (16, b"\x78\x24"), (24, b"\x5a\x4d"))
 
 
+# The parameters in a boot sector of FAT, and the entries of a table. The last two bytes of a sector belong to both.
+FAT_PLACE, TABLE_PLACE = (11, 79), (446, 64)
+
+
 class Mark(NamedTuple):
     """Bytes that say what a volume is. ``blkid`` is the type by which wipefs knows them, "" when it does not."""
 
@@ -38,6 +42,7 @@ class Mark(NamedTuple):
     size: int
     blkid: str
     is_container: bool = False
+    by_wipefs: bool = True  # else the bytes are cleared by their place
 
 
 class View:
@@ -81,9 +86,9 @@ class View:
 
 def find_marks(view: View) -> List[Mark]:
     """Every mark of a volume but those of file systems that a parser looks for: ext, FAT, NTFS and swap space."""
-    found = [Mark(*_found(known), True) for known in CONTAINERS if _is_at(view, known)]
+    found = [_mark(known, True) for known in CONTAINERS if _is_at(view, known)]
     found += array_marks(view)
-    found += [Mark(*_found(known)) for known in SYSTEMS if _is_at(view, known)]
+    found += [_mark(known) for known in SYSTEMS if _is_at(view, known)]
     for check in (_drbd, _minix, _hfs, _nilfs, _qnx4, _nameless_fat, _zfs):
         found += check(view)
     return found
@@ -110,8 +115,8 @@ def zfs_places(view: View) -> List[int]:
     return sorted(set(places))
 
 
-def _found(known: Known) -> Tuple[str, int, int, str]:
-    return known.name, known.place, len(known.magic), known.blkid
+def _mark(known: Known, is_container: bool = False) -> Mark:
+    return Mark(known.name, known.place, len(known.magic), known.blkid, is_container, known.by_wipefs)
 
 
 def _is_at(view: View, known: Known) -> bool:
@@ -120,7 +125,7 @@ def _is_at(view: View, known: Known) -> bool:
 
 def _software_raid(view: View) -> Iterator[Mark]:
     def mark(place: int) -> Mark:
-        return Mark(RAID_KIND, place, 4, "linux_raid_member", True)
+        return Mark(RAID_KIND, place, 4, "linux_raid_member", True, False)
 
     size = view.size_bytes
     for place in (0, 4096):  # versions 1.1 and 1.2
@@ -148,18 +153,18 @@ def _firmware_raid(view: View) -> Iterator[Mark]:
                 continue
             if place not in seen and view.at(place, len(known.magic)) == known.magic:
                 seen.add(place)
-                yield Mark(known.name, place, len(known.magic), known.blkid, True)
+                yield Mark(known.name, place, len(known.magic), known.blkid, True, known.by_wipefs)
     last = view.size_bytes - view.size_bytes % 512 - 512
     data = view.at(last, 512)
     if len(data) < 512 or last in seen:
         return
     words = struct.unpack("<256H", data)
     if data[:2] == b"\x55\xaa" and data[2] <= 2 and sum(data[:50]) & 0xFF == data[50] and data[3:18].strip(b"\0"):
-        yield Mark(FIRMWARE_RAID_KIND, last, 2, "via_raid_member", True)
+        yield Mark(FIRMWARE_RAID_KIND, last, 2, "via_raid_member", True, False)
     elif data[:2] == b"JM" and sum(words[:64]) & 0xFFFF in (0, 1):
-        yield Mark(FIRMWARE_RAID_KIND, last, 2, "jmicron_raid_member", True)
+        yield Mark(FIRMWARE_RAID_KIND, last, 2, "jmicron_raid_member", True, False)
     elif data[0x60:0x64] == b"\0\0\0\x2f" and -sum(words[:159]) & 0xFFFF == words[159]:
-        yield Mark(FIRMWARE_RAID_KIND, last + 0x60, 4, "silicon_medley_raid_member", True)
+        yield Mark(FIRMWARE_RAID_KIND, last + 0x60, 4, "silicon_medley_raid_member", True, False)
 
 
 def _drbd(view: View) -> Iterator[Mark]:
@@ -239,7 +244,7 @@ def _nameless_fat(view: View) -> Iterator[Mark]:
     if tables not in (1, 2) or not (media == 0xF0 or media >= 0xF8) or not roots or not table_sectors or not total:
         return
     if reserved + tables * table_sectors < total and total * sector <= view.size_bytes:
-        yield Mark("FAT", 510, 2, "vfat")
+        yield Mark("FAT", *FAT_PLACE, "vfat", False, False)
 
 
 def _zfs(view: View) -> Iterable[Mark]:

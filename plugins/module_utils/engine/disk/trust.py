@@ -108,9 +108,9 @@ def _words_of(name: str, blkid: str = "") -> FrozenSet[str]:
     words = {plain, *_ALIASES.get(plain, ())}
     if name.startswith(("a ", "an ")):
         words.add(_word(name.split(" ", 1)[1]))
-    if blkid:
-        words.add(_word(blkid))
-        words.add(_word(blkid.replace("_member", "").replace("crypto_", "")))
+    for one in blkid.split(",") if blkid else []:
+        words.add(_word(one))
+        words.add(_word(one.replace("_member", "").replace("crypto_", "")))
     return frozenset(words)
 
 

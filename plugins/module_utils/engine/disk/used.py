@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..errors import DiskError
-from .claim_sentences import advice, partition_device
+from .claim_sentences import Contested, partition_device
 from .claims import Claim, judge
 from .exclusions import LeftOut, leave_out
 from .extents import ExtentSet
@@ -54,6 +54,7 @@ class DiskPlan(NamedTuple):
     left_out: List[LeftOut] = []  # for each volume and pattern; a pattern that matched nothing comes too
     wanted: ExtentSet = ExtentSet()  # of ``used``: what file systems call bad, read where it can be
     notes: List[str] = []  # for the log of the run
+    contested: List[Contested] = []  # what more than one system claims
 
 
 class InnerVolume(NamedTuple):
@@ -113,7 +114,8 @@ def plan_disk(
     """
     used, wanted_bytes = layout.structures, ExtentSet()
     volumes = []
-    warnings = [*layout.warnings, *_rivals_of(layout, source, name)]
+    contested = [Contested(name, source.path, 0, layout.rivals, source.size_bytes)] if layout.rivals else []
+    warnings = [*layout.warnings, *("%s: %s" % (source.path, one.advice()) for one in contested)]
     left_out: List[LeftOut] = [LeftOut(pattern.text) for pattern in exclude]
     for partition in layout.partitions:
         if partition.role == "extended":
@@ -131,6 +133,7 @@ def plan_disk(
             volumes.append(planned.volume)
             left_out += planned.left_out
             warnings += planned.warnings
+            contested += planned.contested
             used = used.union(on_disk(pieces, planned.extents))
             wanted_bytes = wanted_bytes.union(on_disk(pieces, planned.wanted))
     notes: List[str] = []
@@ -141,7 +144,7 @@ def plan_disk(
         notes = rest.notes
     disk = ExtentSet([(0, source.size_bytes)])
     used = used.intersection(disk)
-    return DiskPlan(used, volumes, warnings, left_out, wanted_bytes.intersection(used), notes)
+    return DiskPlan(used, volumes, warnings, left_out, wanted_bytes.intersection(used), notes, contested)
 
 
 def is_wanted(partition: Partition, selected: Optional[Set[int]]) -> bool:
@@ -184,6 +187,7 @@ class _Planned(NamedTuple):
     rivals: Tuple[Claim, ...] = ()
     left_out: List[LeftOut] = []
     warnings: List[str] = []
+    contested: List[Contested] = []
 
 
 def _of_partition(partition: Partition, inside: Inside) -> PlannedVolume:
@@ -224,10 +228,6 @@ def _unnamed(layout: DiskLayout, source: BlockSource) -> List[str]:
     ]
 
 
-def _rivals_of(layout: DiskLayout, source: BlockSource, name: str) -> List[str]:
-    return ["%s: %s" % (source.path, advice(layout.rivals, source.path, 0, source.path, name))] if layout.rivals else []
-
-
 def _plan_part(disk: BlockSource, part: _Volume, how: _How) -> _Planned:
     """Return what is done with a volume, what was left out of it, and warnings."""
     planned = _plan_volume(part, how)
@@ -243,9 +243,10 @@ def _plan_part(disk: BlockSource, part: _Volume, how: _How) -> _Planned:
         volume = volume._replace(
             in_use_bytes=extents.total_bytes, left_out_bytes=volume.in_use_bytes - extents.total_bytes
         )
+    contested = [_contested(disk, planned, how)] if planned.rivals else []
     if how.wanted and volume.reason:
-        warnings.append(_warning(disk, planned, how))
-    return planned._replace(volume=volume, extents=extents, left_out=found, warnings=warnings)
+        warnings.append(" ".join([_warning(disk, volume), *(one.advice() for one in contested)]))
+    return planned._replace(volume=volume, extents=extents, left_out=found, warnings=warnings, contested=contested)
 
 
 def _leave_out(
@@ -321,12 +322,14 @@ def _name(source: BlockSource, volume: PlannedVolume) -> str:
     return "Partition %d of %s" % (volume.number, source.path) if volume.number else source.path
 
 
-def _warning(source: BlockSource, planned: _Planned, how: _How) -> str:
-    volume = planned.volume
+def _warning(source: BlockSource, volume: PlannedVolume) -> str:
     what, reason = _name(source, volume), volume.reason.rstrip(".")
-    sentence = "%s is imaged whole (%d bytes): %s." % (what, volume.size_bytes, reason)
-    if not planned.rivals:
-        return sentence
+    return "%s is imaged whole (%d bytes): %s." % (what, volume.size_bytes, reason)
+
+
+def _contested(source: BlockSource, planned: _Planned, how: _How) -> Contested:
+    volume = planned.volume
     device = "/dev/" + volume.name if volume.name else partition_device(source.path, volume.number)
-    start = how.partition.start_bytes
-    return "%s %s" % (sentence, advice(planned.rivals, source.path, start, device, how.key))
+    if device:
+        return Contested(how.key, device, 0, planned.rivals, volume.size_bytes)
+    return Contested(how.key, source.path, how.partition.start_bytes, planned.rivals, volume.size_bytes)

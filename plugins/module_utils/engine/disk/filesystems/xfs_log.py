@@ -13,6 +13,7 @@ import struct
 from typing import Callable, Iterator, NamedTuple, Optional, Tuple
 
 _SECTOR_BYTES = 512  # the log counts in basic blocks, whatever the disk's sectors
+_ZEROS = bytes(_SECTOR_BYTES)
 _MAGIC = 0xFEEDBABE
 _UNMOUNT = 0x20
 _VERSION_2 = 2
@@ -95,11 +96,18 @@ class Log:
         return high
 
     def _is_settled(self, head: int, newest: int) -> bool:
-        """No sector near the head is of another cycle than its place says: no write was torn there."""
+        """No sector near the head is of another cycle than its place says: no write was torn there.
+
+        Behind the head there may be zeros: xfs_repair -L and xfs_admin -U write an unmount record, leave a gap, and fill the rest
+        with records of the cycle before (xfsprogs, libxfs_log_clear).
+        """
         begin, end = max(0, head - _MAX_UNFINISHED), min(self._count, head + _MAX_UNFINISHED)
         data = self._read(begin, end - begin)
         for number in range(begin, end):
-            if _cycle_of(data, (number - begin) * _SECTOR_BYTES) != (newest if number < head else newest - 1):
+            place = (number - begin) * _SECTOR_BYTES
+            if _cycle_of(data, place) != (newest if number < head else newest - 1) and (
+                number < head or data[place : place + _SECTOR_BYTES] != _ZEROS
+            ):
                 return False
         return True
 
