@@ -315,6 +315,14 @@ contested:
           trust: btrfs
           marks: [{place: 65600, size_bytes: 8}]
           remove: [wipefs -o 0x10040 -t btrfs /dev/sda1]
+outside_partitions:
+  description: What lies in no partition and is not in the image as a whole; C(missing_bytes) were found not to be zero, and C(read_all) says whether
+    all of it was looked at.
+  returned: when the work was followed to its end, or could be foretold in check mode
+  type: list
+  elements: dict
+  sample:
+    - {path: /dev/sda, place: 67108864, size_bytes: 500000000000, missing_bytes: 0, read_all: false}
 healed_packs:
   description: Damaged packs of earlier images that are whole again.
   returned: when an image was made

@@ -135,6 +135,7 @@ RESULTS: Dict[str, _Checks] = {
         not_chosen=_DICTS,
         left_out=_DICTS,
         contested=_DICTS,
+        outside_partitions=_DICTS,
         healed_packs=_list_of(_NAME),
         rollover=_or_null(_is_dict),
         device_changes=_DICTS,

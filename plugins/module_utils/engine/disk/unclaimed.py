@@ -9,7 +9,7 @@ Boards keep firmware there, installers an ISO 9660, virtual disks a footer, old 
 
 from __future__ import annotations
 
-from typing import Iterator, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from ..errors import DiskUnreadable
 from .extents import Extent, ExtentSet
@@ -22,13 +22,27 @@ _PIECE_BYTES = 1 << 20
 _GRAIN_BYTES = 64 << 10
 _SAMPLES = 256
 _MOST_GAPS = 4096
+_MOST_BAD = 64
 _ZEROS = bytes(_PIECE_BYTES)
+
+
+class Named(NamedTuple):
+    """A gap of which not everything is in the image, or not everything was looked at."""
+
+    place: int
+    size_bytes: int
+    missing_bytes: int  # that were found not to be zero, and are not in the image
+    read_all: bool
+
+    def as_dict(self) -> Dict[str, Any]:
+        return self._asdict()
 
 
 class Unclaimed(NamedTuple):
     """What is held of the gaps, what a user must be told, and what the log of the run says."""
 
     held: ExtentSet
+    named: List[Named]
     warnings: List[str]
     notes: List[str]
 
@@ -45,37 +59,61 @@ def look_at(source: BlockSource, gaps: ExtentSet, look_bytes: int = LOOK_BYTES) 
     :param source: the disk, paced where it must be.
     :param look_bytes: how much may be read to find out.
     """
-    held = ExtentSet()
+    held: List[Tuple[int, int]] = []
+    named: List[Named] = []
     warnings: List[str] = []
     notes: List[str] = []
     left = look_bytes
     for number, gap in enumerate(gaps):
         if gap.length_bytes <= HELD_BYTES and (left < gap.length_bytes or number >= _MOST_GAPS):
-            held = held.union(ExtentSet([gap]))  # held unread: the image reads it anyway
+            held.append(gap)  # unread: the image reads it anyway
             continue
         looked, cost = _look(source, gap, left)
         left = max(0, left - cost)
         kept = _first_bytes(looked.found, HELD_BYTES)
-        held = held.union(kept).union(looked.unreadable if gap.length_bytes <= HELD_BYTES else ExtentSet())
+        held += kept
         missing = looked.found.difference(kept)
-        where = "%d bytes at byte %d" % (gap.length_bytes, gap.start_bytes)
-        if missing:
-            first = next(iter(missing))
-            warnings.append(
-                "%s: %s lie in no partition and hold data, of which %d bytes (the first at byte %d) are not in the image%s."
-                % (source.path, where, missing.total_bytes, first.start_bytes, "" if looked.is_all else " at least")
-            )
-        elif looked.found and not looked.is_all:
-            warnings.append(
-                "%s: %s lie in no partition and hold data. What was found in samples is in the image, the rest is not."
-                % (source.path, where)
-            )
-        elif not looked.is_all:
-            notes.append(
-                "%s: %s lie in no partition; the first and last MiB and %d samples between them are zeros, the rest was not read."
-                % (source.path, where, _SAMPLES)
-            )
-    return Unclaimed(held, warnings, notes)
+        if looked.unreadable:
+            warnings.append("%s: %s" % (source.path, _unreadable(gap, looked.unreadable)))
+        if not missing and not looked.unreadable and looked.is_all:
+            continue
+        named.append(
+            Named(gap.start_bytes, gap.length_bytes, missing.total_bytes, looked.is_all and not looked.unreadable)
+        )
+        if not missing and looked.is_all:
+            continue
+        sentence = "%s: %s" % (source.path, _sentence(gap, looked, missing))
+        (warnings if looked.found else notes).append(sentence)
+    return Unclaimed(ExtentSet(held), named, warnings, notes)
+
+
+def _sentence(gap: Extent, looked: _Looked, missing: ExtentSet) -> str:
+    where = "%d bytes at byte %d lie in no partition" % (gap.length_bytes, gap.start_bytes)
+    if missing:
+        least = "" if looked.is_all else " at least"
+        return "%s and hold data, of which %d bytes%s (the first at byte %d) are not in the image." % (
+            where,
+            missing.total_bytes,
+            least,
+            next(iter(missing)).start_bytes,
+        )
+    if looked.found:
+        return "%s and hold data. What samples found is in the image; the rest was not read and is not in it." % where
+    what = "the first and the last MiB and %d samples between them are zeros" % _SAMPLES
+    return "%s; %s, the rest was not read and is not in the image." % (where, what)
+
+
+def _unreadable(gap: Extent, unreadable: ExtentSet) -> str:
+    first = next(iter(unreadable)).start_bytes
+    return (
+        "%d bytes (the first at byte %d) of the %d bytes at byte %d that lie in no partition can't be read; they are not in the image."
+        % (
+            unreadable.total_bytes,
+            first,
+            gap.length_bytes,
+            gap.start_bytes,
+        )
+    )
 
 
 def _look(source: BlockSource, gap: Extent, left: int) -> Tuple[_Looked, int]:
@@ -94,8 +132,23 @@ def _look(source: BlockSource, gap: Extent, left: int) -> Tuple[_Looked, int]:
             try:
                 found += _not_zero(source.read(place, size), place)
             except DiskUnreadable:
-                bad.append((place, size))
+                _read_grains(source, place, size, found, bad)
     return _Looked(ExtentSet(found), is_all, ExtentSet(bad)), cost
+
+
+def _read_grains(
+    source: BlockSource, start: int, length: int, found: List[Tuple[int, int]], bad: List[Tuple[int, int]]
+) -> None:
+    """What lies beside a bad sector; after several, a dying disk is asked no more."""
+    for place in range(start, start + length, _GRAIN_BYTES):
+        size = min(_GRAIN_BYTES, start + length - place)
+        if len(bad) >= _MOST_BAD:
+            bad.append((place, size))
+            continue
+        try:
+            found += _not_zero(source.read(place, size), place)
+        except DiskUnreadable:
+            bad.append((place, size))
 
 
 def _samples(gap: Extent) -> Iterator[Tuple[int, int]]:

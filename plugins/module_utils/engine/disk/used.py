@@ -21,7 +21,7 @@ from .patterns import Pattern
 from .source import BlockSource, WindowSource
 from .swap_files import leave_out_swap
 from .trust import NOBODY, Trust
-from .unclaimed import look_at
+from .unclaimed import Named, look_at
 
 _ALWAYS_ROLES = frozenset(["efi", "bios-boot", "microsoft-reserved", "dynamic-database"])
 _SMALL_BOOT_BYTES = 1 << 30
@@ -55,6 +55,7 @@ class DiskPlan(NamedTuple):
     wanted: ExtentSet = ExtentSet()  # of ``used``: what file systems call bad, read where it can be
     notes: List[str] = []  # for the log of the run
     contested: List[Contested] = []  # what more than one system claims
+    outside: List[Named] = []  # of what lies in no partition, what is not in the image as a whole
 
 
 class InnerVolume(NamedTuple):
@@ -137,14 +138,15 @@ def plan_disk(
             used = used.union(on_disk(pieces, planned.extents))
             wanted_bytes = wanted_bytes.union(on_disk(pieces, planned.wanted))
     notes: List[str] = []
+    outside: List[Named] = []
     if selected is None:
         rest = look_at(paced or source, _outside(source, layout, used))
         used = used.union(layout.unnamed).union(rest.held)
         warnings += [*_unnamed(layout, source), *rest.warnings]
-        notes = rest.notes
+        notes, outside = rest.notes, rest.named
     disk = ExtentSet([(0, source.size_bytes)])
     used = used.intersection(disk)
-    return DiskPlan(used, volumes, warnings, left_out, wanted_bytes.intersection(used), notes, contested)
+    return DiskPlan(used, volumes, warnings, left_out, wanted_bytes.intersection(used), notes, contested, outside)
 
 
 def is_wanted(partition: Partition, selected: Optional[Set[int]]) -> bool:
