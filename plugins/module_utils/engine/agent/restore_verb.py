@@ -22,7 +22,7 @@ Report = Callable[[Dict[str, Any]], None]
 Progress = Callable[..., None]
 
 
-def restore(storage: Storage, job: Dict[str, Any], report: Report, progress: Progress) -> Dict[str, Any]:
+def restore(storage: Storage, job: Dict[str, Any], dummy_report: Report, progress: Progress) -> Dict[str, Any]:
     started = time.monotonic()
     targets = {str(name): str(path) for name, path in mapping_of(job, "map").items()}
     folder = str(mapping_of(job, "storage").get("url") or "")
@@ -57,8 +57,6 @@ def restore(storage: Storage, job: Dict[str, Any], report: Report, progress: Pro
         )
     done = carry_out(storage, job["device"], reader, planned, progress, damaged=damaged)
     warnings = _warnings(planned, done.damaged, reader.image)
-    for text in warnings:
-        report({"event": "warning", "message": text})
     disks = [disk._asdict() for disk in done.disks]
     return dict(
         told, disks=disks, damaged=done.damaged, warnings=warnings, seconds=round(time.monotonic() - started, 1)

@@ -25,6 +25,8 @@ from .present import Present
 from .scope import Scope
 
 _MARKS_BYTES = 1 << 20
+# Marks that lie further inside [libblkid, vmfs.c and promise_raid.c]: from the start, and from the end.
+_FAR_FROM_START, _FAR_FROM_END, _FAR_BYTES = (1 << 20, 2 << 20), (3087 * 512,), 4096
 _HEAD_BYTES = 64 << 10
 _MOST_HEADS = 10_000
 
@@ -48,8 +50,11 @@ def to_clear(
 
 
 def _ends(start: int, length: int) -> List[Tuple[int, int]]:
+    """Both ends of what is ``length`` bytes long, and the places of marks that lie further inside."""
     size = min(_MARKS_BYTES, length)
-    return [(start, size), (start + length - size, size)]
+    far = [place for place in _FAR_FROM_START if place + _FAR_BYTES <= length]
+    far += [length - place for place in _FAR_FROM_END if place <= length]
+    return [(start, size), (start + length - size, size), *((start + place, _FAR_BYTES) for place in far)]
 
 
 def _stale_heads(reader: DiskReader, volume: Partition) -> Iterator[Tuple[int, int]]:

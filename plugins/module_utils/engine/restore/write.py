@@ -177,9 +177,13 @@ def _write_body(disk: PlannedDisk, reached: Callable[[int], None]) -> _Body:
 def _pieces(disk: PlannedDisk, reached: Callable[[int], None]) -> Iterator[Tuple[int, int, Optional[bytes]]]:
     """What the image holds, cut to the bytes that may be written: start, length, and bytes or None for zeros."""
     allowed = disk.allowed
+    is_everything = not allowed.complement(disk.reader.size_bytes)
     for piece in disk.reader.stream():
         start, end = piece.offset_bytes, piece.offset_bytes + piece.length_bytes
         reached(start)
+        if is_everything:
+            yield start, piece.length_bytes, piece.data
+            continue
         for part in allowed.clipped(start, end):
             if part.length_bytes == piece.length_bytes or piece.data is None:
                 yield part.start_bytes, part.length_bytes, piece.data
