@@ -10,7 +10,7 @@ from typing import List, NamedTuple, Sequence, Tuple
 from ..disk.filesystems.registry import detect
 from ..disk.gpt import detect_sector_bytes
 from ..disk.layout import DiskLayout, read_layout
-from ..disk.mbr import read_mbr
+from ..disk.sector_size import read_layout_of_device
 from ..disk.signatures import recognise
 from ..disk.source import BlockSource, FileSource, WindowSource
 from ..errors import DiskError
@@ -57,14 +57,16 @@ def present_on(target: Target, sector_bytes: int) -> Present:
 
     :param sector_bytes: of the imaged disk; a plain file has the sectors that its own table was made with.
     """
-    with FileSource(target.path, None if target.is_device else sector_bytes) as source:
-        if not target.is_device:
-            source.sector_bytes = detect_sector_bytes(source) or sector_bytes
+    source = FileSource(target.path, None if target.is_device else sector_bytes)
+    with source:
+        if target.is_device:
+            return partitions_of(source, read_layout_of_device(source))
+        source.sector_bytes = detect_sector_bytes(source) or sector_bytes
         return partitions_of(source, read_layout(source))
 
 
 def partitions_of(source: BlockSource, layout: DiskLayout, looks_inside: bool = True) -> Present:
-    """The partitions of ``layout`` as claims on the disk's bytes; entries of a hybrid MBR outside of the GPT's come too."""
+    """The partitions of ``layout`` as claims on the disk's bytes; what only other entries of the table name comes too."""
     if layout.scheme == "none":
         kind = layout.whole_because or _inside(source)
         whole = Claim("0", "", 0, source.size_bytes, ("none", 0, source.size_bytes), kind)
@@ -80,25 +82,15 @@ def partitions_of(source: BlockSource, layout: DiskLayout, looks_inside: bool = 
         )
         kind = _inside(_window(source, one.start_bytes, one.length_bytes)) if looks_inside else ""
         claims.append(Claim(str(one.number), one.name, one.start_bytes, one.length_bytes, identity, kind))
-    return Present(layout, claims + _hybrid(source, layout, claims))
+    return Present(layout, claims + _unnamed(layout))
 
 
-def _hybrid(source: BlockSource, layout: DiskLayout, claims: List[Claim]) -> List[Claim]:
-    """Partitions that only the MBR beside a GPT names: they go when it is replaced."""
-    if layout.scheme != "gpt":
-        return []
-    try:
-        mbr = read_mbr(source)
-    except DiskError:
-        return []
-    found = []
-    for entry in mbr.partitions if mbr is not None else []:
-        start, length = entry.start_lba * source.sector_bytes, entry.sectors * source.sector_bytes
-        if any(one.start_bytes < start + length and start < one.start_bytes + one.length_bytes for one in claims):
-            continue
-        identity = ("hybrid", entry.number, start, length, entry.type_code)
-        found.append(Claim("mbr%d" % entry.number, "", start, length, identity))
-    return found
+def _unnamed(layout: DiskLayout) -> List[Claim]:
+    """What the table has entries for and no system shows as a partition (a hybrid MBR's own): it goes with the table."""
+    return [
+        Claim("byte%d" % one.start_bytes, "", one.start_bytes, one.length_bytes, ("unnamed", *one))
+        for one in layout.unnamed
+    ]
 
 
 def _window(source: BlockSource, start_bytes: int, length_bytes: int) -> BlockSource:

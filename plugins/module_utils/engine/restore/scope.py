@@ -43,40 +43,60 @@ class Scope(NamedTuple):
 class _Note(NamedTuple):
     """What the run that made the image noted of a disk."""
 
-    is_whole: bool  # it was imaged as one volume, whatever table is on it
+    scheme: str
+    disk_id: str
+    partitions: List[Partition]
     not_chosen: Set[int]
-    ranges: List[Tuple[int, int]]  # where the partitions that were not chosen lay: start and length
 
 
 def scope_of(image: ImageReader, reader: DiskReader, name: str) -> Scope:
     """Find out what the image holds of the disk ``name``."""
-    source = ImageSource(reader)
-    note = _note_of(image, name)
-    layout = imaged_whole(source, "") if note is not None and note.is_whole else read_layout(source)
+    note = _note_of(image, name, reader.size_bytes)
+    layout = _layout_of(ImageSource(reader), note)
     partitions = [one for one in layout.partitions if one.role != "extended"]
     left_alone = _all_holes(reader, partitions) if note is None else note.not_chosen
     volumes = [one for one in partitions if one.number not in left_alone]
-    others = [(one.start_bytes, one.length_bytes) for one in partitions if one.number in left_alone]
+    others = ExtentSet((one.start_bytes, one.length_bytes) for one in partitions if one.number in left_alone)
     held = ExtentSet((one.start_bytes, one.length_bytes) for one in volumes)
-    # Where table and note contradict each other both count: what is not written can't harm anybody.
-    kept = ExtentSet([*others, *(note.ranges if note is not None else [])]).difference(held)
-    return Scope(layout, volumes, sorted(left_alone), kept)
+    return Scope(layout, volumes, sorted(left_alone), others.difference(held))
 
 
-def _note_of(image: ImageReader, name: str) -> Optional[_Note]:
+def _layout_of(source: ImageSource, note: Optional[_Note]) -> DiskLayout:
+    """The partitions as the run saw them, by the table in the image where that says the same.
+
+    It may say something else when it is read without what the run knew: the size of the sectors that it counts in, or that its
+    user trusts it although a RAID claims the disk.
+    """
+    if note is not None and note.scheme == "none":
+        return imaged_whole(source, "")
+    layout = read_layout(source)
+    if note is None or _places(note.partitions) == _places(layout.partitions):
+        return layout
+    return layout._replace(scheme=note.scheme, disk_id=note.disk_id, partitions=note.partitions, whole_because="")
+
+
+def _places(partitions: List[Partition]) -> Set[Tuple[int, int, int]]:
+    return {(one.number, one.start_bytes, one.length_bytes) for one in partitions}
+
+
+def _note_of(image: ImageReader, name: str, size_bytes: int) -> Optional[_Note]:
     """What ``device.json`` says, None where it can't be used."""
     try:
         disk = documents.parse(image.document(DEVICE_INFORMATION_NAME))["disks"][name]
         not_chosen = {_number(one["number"]) for one in disk["volumes"] if one["selected"] is False}
-        partitions: List[Dict[str, Any]] = disk["layout"]["partitions"]
-        ranges = [
-            (_number(one["start_bytes"]), _number(one["length_bytes"]))
-            for one in partitions
-            if one["number"] in not_chosen and one["role"] != "extended"
-        ]
-        return _Note(disk["layout"]["scheme"] == "none", not_chosen, ranges)
+        layout = disk["layout"]
+        partitions = [_partition(one, size_bytes) for one in layout["partitions"]]
+        return _Note(str(layout["scheme"]), str(layout["disk_id"]), partitions, not_chosen)
     except (EngineError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def _partition(noted: Dict[str, Any], size_bytes: int) -> Partition:
+    number, start, length = (_number(noted[key]) for key in ("number", "start_bytes", "length_bytes"))
+    if start + length > size_bytes:
+        raise ValueError("a partition lies outside of the disk")
+    type_id, unique_id, name, role = (str(noted.get(key) or "") for key in ("type_id", "unique_id", "name", "role"))
+    return Partition(number, start, length, type_id, unique_id, name, role, bool(noted.get("bootable")))
 
 
 def _number(value: object) -> int:
