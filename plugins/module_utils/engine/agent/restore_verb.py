@@ -22,7 +22,7 @@ Report = Callable[[Dict[str, Any]], None]
 Progress = Callable[..., None]
 
 
-def restore(storage: Storage, job: Dict[str, Any], dummy_report: Report, progress: Progress) -> Dict[str, Any]:
+def restore(storage: Storage, job: Dict[str, Any], report: Report, progress: Progress) -> Dict[str, Any]:
     started = time.monotonic()
     targets = {str(name): str(path) for name, path in mapping_of(job, "map").items()}
     folder = str(mapping_of(job, "storage").get("url") or "")
