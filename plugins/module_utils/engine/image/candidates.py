@@ -11,12 +11,23 @@ missing is worth it. Nothing is believed unproved: roots are sealed with the key
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ..errors import ImageDamaged, PasswordMissing, StorageNotFound
+from ..errors import (
+    EngineError,
+    ImageDamaged,
+    ImageNotFound,
+    PasswordMissing,
+    RunCancelled,
+    StorageError,
+    StorageNotFound,
+    StoragePermissionDenied,
+)
 from ..storage.together import together
 from . import documents, records
 from . import format as fmt
+from .coming import ComingDisk
+from .contents import DiskContents
 from .directory import DeviceDirectory
 from .files import open_file
 from .index import Root
@@ -26,21 +37,26 @@ from .needs import usable_packs
 from .places import VolumePlace, places_of
 from .previous import Previous
 
-_MOST_FAILED = 16  # roots of one disk that could not be used
+_MOST_WASTED_BYTES = 64 << 20  # that are fetched of one disk's roots which can't be used
 _BATCH = 8  # roots fetched at once
 _MOST_BYTES = 12 << 20  # that all roots of a disk take as they are encoded, beside the first: some 80 MB of memory
 _DESCRIPTION_BYTES = 1 << 20  # of a device with many disks; a larger one tells nothing
-_SEAL_BYTES = 4 << 10  # that sealing adds at most
 WORTH = 16  # bytes that are missing, for each byte that is fetched to look for them
 
-_Item = Tuple[Manifest, int]  # a disk of a kept image, by its number
 
+class DiskOfImage(NamedTuple):
+    """A disk of a kept image, as the manifest tells without being proved."""
 
-class DiskName(NamedTuple):
-    """What a manifest says of a disk without the password."""
+    image: str
+    number: int
+    entry: DiskEntry
+    pack_count: int
 
-    stable_id: str
-    size_bytes: int
+    @property
+    def plain_bytes(self) -> int:
+        """The most that its root can take; what is larger is not used."""
+        segments = -(-self.entry.size_bytes // fmt.SEGMENT_BYTES)
+        return min(fmt.MAX_SEALED_PLAIN_BYTES, Root.most_bytes(segments, self.pack_count))
 
 
 class KeptImages:
@@ -59,6 +75,8 @@ class KeptImages:
         self.images = images
         self.present = present
         self._warnings = warnings
+        self._is_wary = False
+        self._wasted_bytes: List[int] = []
         self._false: Dict[str, bool] = {}
         self._places: Dict[str, Dict[int, List[VolumePlace]]] = {}
 
@@ -73,29 +91,37 @@ class KeptImages:
                 self._warnings.append("The index of the image %s was found false; nothing is taken over." % image)
         return [self._false[image] for image in images]
 
-    def load(self, image: str, number: int, most_bytes: int = fmt.MAX_SEALED_PLAIN_BYTES) -> Optional[Previous]:
-        """The root of disk ``number`` of ``image``; None where it can't be used."""
-        name = fmt.index_name(number)
+    def load(self, wanted: Sequence[DiskOfImage]) -> List[Optional[Previous]]:
+        """The roots of several disks, fetched together, no larger than their manifests say; None for what can't be used."""
+        proved = list(zip(wanted, self.are_false([one.image for one in wanted])))
+        return together(self._directory.storage, lambda one: None if one[1] else self._load(one[0]), proved)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether so much that could not be used was fetched that no more is tried."""
+        return sum(self._wasted_bytes) >= _MOST_WASTED_BYTES
+
+    def _load(self, wanted: DiskOfImage) -> Optional[Previous]:
+        name = fmt.index_name(wanted.number)
+        data = b""
         try:
-            data = self._directory.storage.get(self._directory.path(image, name), 0, most_bytes + _SEAL_BYTES)
-            root = Root.decode(open_file(self._key, image, name, data, most_bytes=most_bytes), image)
-        except StorageNotFound:
+            if self._is_wary:  # false images may lie around by the hundred: a small file tells
+                self._directory.manifest(wanted.image, self._key)
+            data = self._directory.storage.get(self._directory.path(wanted.image, name), 0, wanted.entry.index_bytes)
+            root = Root.decode(
+                open_file(self._key, wanted.image, name, data, most_bytes=wanted.plain_bytes), wanted.image
+            )
+        except (StorageNotFound, ImageNotFound, StoragePermissionDenied):
+            self._is_wary = True
             return None  # damage that verify names, or a rollover in this moment
-        except (ImageDamaged, PasswordMissing) as error:
+        except EngineError as error:
+            if isinstance(error, (StorageError, RunCancelled)):
+                raise
+            self._is_wary = True
+            self._wasted_bytes.append(len(data))
             self._warnings.append("%s Its chunks are sent again." % error)
             return None
-        return Previous(image, root, usable_packs(root, self.present), complete=True, disk=number)
-
-    def load_all(self, wanted: Sequence[_Item]) -> List[Optional[Previous]]:
-        """The roots of several disks, fetched together; no larger than their manifests say."""
-        false = self.are_false([manifest.image for manifest, dummy in wanted])
-
-        def one(item: Tuple[_Item, bool]) -> Optional[Previous]:
-            (manifest, number), is_false = item
-            most_bytes = min(_plain_bytes((manifest, number)), fmt.MAX_SEALED_PLAIN_BYTES)
-            return None if is_false else self.load(manifest.image, number, most_bytes)
-
-        return together(self._directory.storage, one, list(zip(wanted, false)))
+        return Previous(wanted.image, root, usable_packs(root, self.present), complete=True, disk=wanted.number)
 
     def places(self, several: Sequence[Previous]) -> List[List[VolumePlace]]:
         """Where the volumes of each disk of ``several`` lay, as far as its image tells."""
@@ -117,99 +143,75 @@ class KeptImages:
 class Candidates:
     """The disks of kept images that may hold what one disk holds now. ``first`` is what names the same disk."""
 
-    def __init__(self, kept: KeptImages, disk: DiskName, others: Set[str]) -> None:
+    def __init__(self, kept: KeptImages, disk: ComingDisk, others: Set[str]) -> None:
         """:param others: stable ids of the other disks of this run."""
         self._kept = kept
-        self._disk = disk
-        self._failed = 0
         self._left_bytes = _MOST_BYTES
-        self._ranked = _ranked(kept.images, disk, others)
-        self.first = self._find_first()
-
-    def _find_first(self) -> Optional[Previous]:
-        """The newest image of a disk of this name and size whose root can be used."""
-        for item in [item for item in _newest_first(self._kept.images) if _is_same(_entry(item), self._disk)]:
-            if self._failed >= _MOST_FAILED:
-                break
-            self._ranked.remove(item)
-            manifest, number = item
-            if not any(self._kept.are_false([manifest.image])):
-                previous = self._kept.load(manifest.image, number)
-                if previous is not None:
-                    return previous
-            self._failed += 1
-        return None
+        disks = [
+            DiskOfImage(manifest.image, number, entry, manifest.pack_count)
+            for manifest in reversed(kept.images)
+            for number, entry in enumerate(manifest.disks)
+        ]
+        same = [one for one in disks if _likeliness(one.entry, disk, others) == 0]
+        self.first: Optional[Previous] = None
+        while same and self.first is None and not kept.is_exhausted:
+            (self.first,) = kept.load([same[0]])
+            disks.remove(same.pop(0))
+        self._ranked = _ranked(disks, disk, others)
 
     def more(self, missing_bytes: int) -> List[Previous]:
         """The next few, when what is missing is worth the bytes that they take; [] when not, or when there are no more."""
         batch = self._ranked[:_BATCH]
-        fetched_bytes = sum(_entry(item).index_bytes for item in batch)
-        if not self.are_left or missing_bytes < fetched_bytes * WORTH:
+        fetched_bytes = sum(one.entry.index_bytes for one in batch)
+        if not batch or self._kept.is_exhausted or missing_bytes < fetched_bytes * WORTH:
             return []
         self._ranked = self._ranked[_BATCH:]
-        fitting = []
-        for item in batch:
-            plain_bytes = _plain_bytes(item)
-            if plain_bytes <= self._left_bytes:
-                self._left_bytes -= plain_bytes
-                fitting.append(item)
-        found = self._kept.load_all(fitting)
-        self._failed += found.count(None)
-        return [one for one in found if one is not None]
-
-    @property
-    def are_left(self) -> bool:
-        return bool(self._ranked) and self._failed < _MOST_FAILED
+        fitting: List[DiskOfImage] = []
+        left_bytes = self._left_bytes
+        for one in batch:
+            if one.plain_bytes <= left_bytes:
+                left_bytes -= one.plain_bytes
+                fitting.append(one)
+        found = self._kept.load(fitting)
+        self._left_bytes -= sum(one.plain_bytes for one, previous in zip(fitting, found) if previous is not None)
+        return [previous for previous in found if previous is not None]
 
     def places(self, several: Sequence[Previous]) -> List[List[VolumePlace]]:
         return self._kept.places(several)
 
 
-def _newest_first(images: Sequence[Manifest]) -> Iterator[_Item]:
-    for manifest in reversed(images):
-        for number in range(len(manifest.disks)):
-            yield manifest, number
-
-
-def _ranked(images: Sequence[Manifest], disk: DiskName, others: Set[str]) -> List[_Item]:
-    """Every disk of every image: of each the newest image first, then the fullest, then the others; likeliest disks first.
+def _ranked(disks: List[DiskOfImage], disk: ComingDisk, others: Set[str]) -> List[DiskOfImage]:
+    """``disks``, newest first, in the order in which they are tried: of each the newest, then the fullest, then the others.
 
     Images of one disk hold mostly the same, so that one of each disk is asked before a second one of any.
     """
-    groups: Dict[Tuple[int, str, int], List[_Item]] = {}
-    for item in _newest_first(images):
-        entry = _entry(item)
-        groups.setdefault((_likeliness(entry, disk, others), entry.stable_id, entry.size_bytes), []).append(item)
-    turns: List[Tuple[int, int, _Item]] = []
+    groups: Dict[Tuple[int, str, int], List[DiskOfImage]] = {}
+    for one in disks:
+        name = (_likeliness(one.entry, disk, others), one.entry.stable_id, one.entry.size_bytes)
+        groups.setdefault(name, []).append(one)
+    turns: List[Tuple[int, int, DiskOfImage]] = []
     for (likeliness, dummy, dummy2), group in groups.items():
-        fullest = max(range(len(group)), key=lambda position: _entry(group[position]).in_use_bytes)
-        ordered = (
-            group[:1] + group[fullest : fullest + 1 if fullest else fullest] + group[1:fullest] + group[fullest + 1 :]
-        )
-        turns += [(turn, likeliness, item) for turn, item in enumerate(ordered if fullest else group)]
-    return [item for dummy, dummy2, item in sorted(turns, key=lambda turn: turn[:2])]
+        fullest = max(range(len(group)), key=lambda position: group[position].entry.in_use_bytes)
+        if fullest > 1:
+            group.insert(1, group.pop(fullest))
+        turns += [(turn, likeliness, one) for turn, one in enumerate(group)]
+    return [one for dummy, dummy2, one in sorted(turns, key=lambda turn: turn[:2])]
 
 
-def _likeliness(entry: DiskEntry, disk: DiskName, others: Set[str]) -> int:
-    """0 for the same disk; then the same one with another size, one that is gone, and one that is imaged beside this one."""
+def _likeliness(entry: DiskEntry, disk: ComingDisk, others: Set[str]) -> int:
+    """0 for the same disk; then the same one with another size, one with the same table or volumes, one that is gone, and
+    one that is imaged beside this one."""
+    is_other_size = entry.size_bytes != disk.size_bytes
     if entry.stable_id == disk.stable_id:
-        return 0 if entry.size_bytes == disk.size_bytes else 1
-    return (4 if entry.stable_id in others else 2) + (entry.size_bytes != disk.size_bytes)
+        return int(is_other_size)
+    if _marks(entry.contents) & _marks(disk.contents):
+        return 2 + is_other_size
+    return (6 if entry.stable_id in others else 4) + is_other_size
 
 
-def _is_same(entry: DiskEntry, disk: DiskName) -> bool:
-    return entry.stable_id == disk.stable_id and entry.size_bytes == disk.size_bytes
-
-
-def _entry(item: _Item) -> DiskEntry:
-    manifest, number = item
-    return manifest.disks[number]
-
-
-def _plain_bytes(item: _Item) -> int:
-    """The most that the root of a disk can take, by what its manifest tells; what is larger is not used."""
-    segments = -(-_entry(item).size_bytes // fmt.SEGMENT_BYTES)
-    return Root.most_bytes(segments, item[0].pack_count)
+def _marks(contents: DiskContents) -> Set[str]:
+    """What a copy of a disk has in common with it: the table's id, the GUIDs of partitions."""
+    return {mark for mark in [contents.table, *(one.id for one in contents.volumes)] if mark and not mark.isdigit()}
 
 
 def _most_disks(information: Dict[str, Any]) -> int:

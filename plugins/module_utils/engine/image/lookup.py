@@ -21,7 +21,7 @@ from .places import VolumePlace, moves
 from .previous import Previous
 from .segments import PackReader, load_segment
 
-_FEW_CHUNKS = 8  # missing in a disk that is known by its name: not worth looking into other images
+_FEW_CHUNKS = 16  # missing in a disk that is known by its name: not worth looking into other images
 _DESCRIPTION_BYTES = 4 << 10  # what it takes to learn where an image's volumes lay
 _MOST_MOVES = 64
 _KEPT_SEGMENTS = 4  # two successive segments of a moved volume look into the same earlier one
@@ -62,6 +62,16 @@ class _Place:
 
     def pass_by(self) -> None:
         self._asked = max(float(_HOPE), self._asked * 511 / 512)
+
+
+class _Question:
+    """A segment whose chunks are looked for, and where they were looked for already."""
+
+    def __init__(self, number: int, fresh: Segment) -> None:
+        self.number, self.fresh = number, fresh
+        self.missing = len(fresh.without_place())
+        self.asked: Set[Tuple[bytes, int]] = set()
+        self.looked_into: List[Tuple[Segment, Set[str]]] = []
 
 
 class Lookup:
@@ -127,8 +137,8 @@ class Lookup:
     # -- when its ids are known ---------------------------------------------------------------------------------------
 
     def same(self, number: int, segment_id: bytes) -> Iterator[Tuple[Previous, int]]:
-        """Yield the earlier segments that are the very same, those at the same place first."""
-        for previous in self._earlier:
+        """Yield the earlier segments that are the very same: those that need not be loaded, at the same place, come first."""
+        for previous in sorted(self._earlier, key=lambda one: not one.is_whole):
             if previous.reference(number).segment_id == segment_id:
                 yield previous, number
         holder = self._numbers.get(segment_id)
@@ -142,15 +152,20 @@ class Lookup:
                 place.score(chunks, chunks)
 
     def fill(self, number: int, fresh: Segment, learn: Callable[[Segment, Set[str]], None]) -> None:
-        """Give the chunks of ``fresh`` the places where they are stored already."""
-        asked: Set[Tuple[bytes, int]] = set()
-        in_use = len(fresh.stored_positions())
-        missing = self._ask(list(self._places), number, fresh, learn, asked)
-        self._missed_bytes += missing * fmt.CHUNK_BYTES
-        if missing and self._look_further(0):
-            missing = self._ask(list(self._places), number, fresh, learn, asked)
-        if missing * 4 > in_use and self._propose_moves(missing):
-            self._ask(list(self._places), number, fresh, learn, asked)
+        """Give the chunks of ``fresh`` the places where they are stored already.
+
+        :param learn: told of the segments that were looked into when chunks are missing still: a file may have moved.
+        """
+        question = _Question(number, fresh)
+        self._ask(question)
+        self._missed_bytes += question.missing * fmt.CHUNK_BYTES
+        if question.missing and self._look_further(0):
+            self._ask(question)
+        if question.missing * 4 > len(fresh.stored_positions()) and self._propose_moves(question.missing):
+            self._ask(question)
+        if question.missing:
+            for segment, usable in question.looked_into:
+                learn(segment, usable)
 
     def load(self, previous: Previous, number: int) -> Optional[Segment]:
         """A segment of an earlier disk, None where it is lost: verify reports the damage."""
@@ -165,36 +180,30 @@ class Lookup:
                 self._segments.popitem(last=False)
         return segment
 
-    def _ask(
-        self,
-        places: List[_Place],
-        number: int,
-        fresh: Segment,
-        learn: Callable[[Segment, Set[str]], None],
-        asked: Set[Tuple[bytes, int]],
-    ) -> int:
-        """Look into earlier segments that were not asked yet, and return how many chunks are missing still."""
-        missing = len(fresh.without_place())
-        for place in places:
-            if not missing:
-                break
-            sources = place.sources(number, fresh.count)
-            new = [one for one in sources if (place.previous.reference(one[0]).segment_id, one[1]) not in asked]
+    def _ask(self, question: _Question) -> None:
+        """Look into earlier segments that were not asked yet, as long as something is missing."""
+        fresh = question.fresh
+        for place in self._places:
+            if not question.missing:
+                return
+            sources = place.sources(question.number, fresh.count)
+            new = [
+                one for one in sources if (place.previous.reference(one[0]).segment_id, one[1]) not in question.asked
+            ]
             if not new:
                 continue
-            if not place.is_worth(missing, place.cost(new)):
+            if not place.is_worth(question.missing, place.cost(new)):
                 place.pass_by()
                 continue
             for other, shift in new:
-                asked.add((place.previous.reference(other).segment_id, shift))
+                question.asked.add((place.previous.reference(other).segment_id, shift))
                 segment = self.load(place.previous, other)
                 if segment is not None:
                     fresh.take_places(segment, place.previous.usable, shift)
-                    learn(segment, place.previous.usable)  # a file that moved is found again
+                    question.looked_into.append((segment, place.previous.usable))
             left = len(fresh.without_place())
-            place.score(missing - left, missing)
-            missing = left
-        return missing
+            place.score(question.missing - left, question.missing)
+            question.missing = left
 
     # -- more to look into --------------------------------------------------------------------------------------------
 

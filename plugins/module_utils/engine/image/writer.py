@@ -27,7 +27,7 @@ from . import copies, documents, saved, sums
 from . import format as fmt
 from .access import key_for_writing
 from .bring_back import bring_back
-from .candidates import Candidates, DiskName, KeptImages
+from .candidates import Candidates, KeptImages
 from .coming import coming_image
 from .directory import DeviceDirectory
 from .disk_writer import DiskWriter
@@ -206,10 +206,9 @@ class _Run:
             for run in self.interrupted
             if number in run.roots
         ]
-        names = [DiskName(disk.stable_id, disk.source.size_bytes) for disk in self.job.disks]
-        others = {name.stable_id for other, name in enumerate(names) if other != number}
-        volumes = places_of(self.job.device_information, number)
-        return Lookup(reader, counts, left, Candidates(self.kept, names[number], others), volumes)
+        others = {disk.stable_id for other, disk in enumerate(self.job.disks) if other != number}
+        candidates = Candidates(self.kept, self.job.disks[number].coming, others)
+        return Lookup(reader, counts, left, candidates, places_of(self.job.device_information, number))
 
     def _load_leftovers(self, stream: PackStream, present: Dict[str, int]) -> None:
         damaged: List[ImageDamaged] = []
