@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Optional, Set, Tuple
 import pytest
 from engine.disk.source import MemorySource
 from engine.errors import StoragePermissionDenied
-from engine.image import candidates, lookup
+from engine.image import candidates, lookup, records
 from engine.image import format as fmt
 from engine.image.access import Passwords
 from engine.image.contents import DiskContents
@@ -317,7 +317,8 @@ def test_an_image_whose_index_was_found_false_is_no_candidate() -> None:
     storage, disk = MemoryStorage(), SmallDisk(80)
     first = run(storage, disk)
     facts = {"level": "full", "ok": False, "problems": 1, "index": "false"}
-    DeviceDirectory(storage, DEVICE).add_record(first, "verified", facts)
+    key = ImageReader(storage, DEVICE, first, PASSWORD).key
+    records.add(DeviceDirectory(storage, DEVICE), first, records.VERIFIED, facts, key)
     image, paths, dummy = fetched_from(storage, disk, names=("serial:new",))
     assert not [path for path in paths if path.endswith("%s/disk0.index" % first)]
     assert not set(DeviceDirectory(storage, DEVICE).sums(first).packs) & set(

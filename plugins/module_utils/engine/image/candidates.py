@@ -44,7 +44,7 @@ WORTH = 16  # bytes that are missing, for each byte that is fetched to look for 
 
 
 class DiskOfImage(NamedTuple):
-    """A disk of a kept image, as the manifest tells without being proved."""
+    """A disk of a kept image, as the manifest tells."""
 
     image: str
     number: int
@@ -59,7 +59,7 @@ class DiskOfImage(NamedTuple):
 
 
 class KeptImages:
-    """The complete images of the run's key, oldest first; keeps what was asked about them."""
+    """The complete images of the run's key, proved with it, oldest first; keeps what was asked about them."""
 
     def __init__(
         self,
@@ -74,9 +74,7 @@ class KeptImages:
         self.images = images
         self.present = present
         self._warnings = warnings
-        self._is_wary = False
         self._wasted_bytes: List[int] = []
-        self._proved: Dict[str, bool] = {}
         self._false: Dict[str, bool] = {}
         self._places: Dict[str, Dict[int, List[VolumePlace]]] = {}
 
@@ -96,26 +94,6 @@ class KeptImages:
         proved = list(zip(wanted, self.are_false([one.image for one in wanted])))
         return together(self._directory.storage, lambda one: None if one[1] else self._load(one[0]), proved)
 
-    def prove(self, wanted: Sequence[DiskOfImage]) -> List[bool]:
-        """Which of ``wanted`` are of images that a holder of the key made: false ones may lie around by the hundred."""
-        images = list(dict.fromkeys(one.image for one in wanted if one.image not in self._proved))
-        self._proved.update(zip(images, together(self._directory.storage, self._is_proved, images)))
-        return [self._proved[one.image] for one in wanted]
-
-    def _is_proved(self, image: str) -> bool:
-        if self._key is None:
-            return True
-        try:
-            self._directory.manifest(image, self._key)
-        except (StorageNotFound, StoragePermissionDenied):
-            return False
-        except EngineError as error:
-            if isinstance(error, (StorageError, RunCancelled)):
-                raise
-            self._warnings.append(str(error))
-            return False
-        return True
-
     @property
     def is_exhausted(self) -> bool:
         """Whether so much that could not be used was fetched that no more is tried."""
@@ -125,19 +103,15 @@ class KeptImages:
         name = fmt.index_name(wanted.number)
         data = b""
         try:
-            if self._is_wary and not all(self.prove([wanted])):
-                return None
             data = self._directory.storage.get(self._directory.path(wanted.image, name), 0, wanted.entry.index_bytes)
             root = Root.decode(
                 open_file(self._key, wanted.image, name, data, most_bytes=wanted.plain_bytes), wanted.image
             )
         except (StorageNotFound, StoragePermissionDenied):
-            self._is_wary = True
             return None  # damage that verify names, or a rollover in this moment
         except EngineError as error:
             if isinstance(error, (StorageError, RunCancelled)):
                 raise
-            self._is_wary = True
             self._wasted_bytes.append(len(data))
             self._warnings.append("%s Its chunks are sent again." % error)
             return None
@@ -167,7 +141,6 @@ class Candidates:
         """:param others: stable ids of the other disks of this run."""
         self._kept = kept
         self._left_bytes = _MOST_BYTES
-        self._proved = 0  # how many of the next ones are
         disks = [
             DiskOfImage(manifest.image, number, entry, manifest.pack_count)
             for manifest in reversed(kept.images)
@@ -182,16 +155,11 @@ class Candidates:
 
     def more(self, missing_bytes: int) -> List[Previous]:
         """The next few, when what is missing is worth the bytes that they take; [] when not, or when there are no more."""
-        while self._proved < min(_BATCH, len(self._ranked)) and not self._kept.is_exhausted:
-            unproved = self._ranked[self._proved : _BATCH]
-            proved = [one for one, is_proved in zip(unproved, self._kept.prove(unproved)) if is_proved]
-            self._ranked[self._proved : _BATCH] = proved
-            self._proved += len(proved)
-        batch = self._ranked[: self._proved]
+        batch = self._ranked[:_BATCH]
         fetched_bytes = sum(one.entry.index_bytes for one in batch)
         if not batch or self._kept.is_exhausted or missing_bytes < fetched_bytes * WORTH:
             return []
-        self._ranked, self._proved = self._ranked[_BATCH:], 0
+        self._ranked = self._ranked[_BATCH:]
         fitting: List[DiskOfImage] = []
         left_bytes = self._left_bytes
         for one in batch:
