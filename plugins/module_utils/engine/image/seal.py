@@ -12,6 +12,7 @@ blob id, plain length; so a blob can't be passed off as another one.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import Any, Dict, List, Optional, Tuple, Union
 
 from .._libraries import aead, blake3, zstandard
@@ -138,31 +139,45 @@ class Decompressor:
         return plain
 
 
+@lru_cache(maxsize=None)
+def _takes_views() -> bool:
+    """Whether this cryptography takes what is no ``bytes``: before version 40 it refuses views of a buffer."""
+    cipher, nonce = aead().AESGCM(bytes(32)), bytes(12)
+    try:
+        cipher.decrypt(nonce, memoryview(cipher.encrypt(nonce, b"", b"")), b"")
+    except TypeError:
+        return False
+    return True
+
+
 class FileCipher:
     """Seals and opens the blobs of one file (pack or sealed file). Without a master key it passes bytes through."""
 
     def __init__(self, key: Optional[MasterKey], salt: bytes) -> None:
         self._cipher: Any = aead().AESGCM(key.file_key(salt)) if key else None
         self._key_id = bytes.fromhex(key.key_id) if key else b""
+        self._must_copy = key is not None and not _takes_views()
         self.overhead_bytes = fmt.TAG_BYTES if key else 0
 
     def _associated(self, kind: int, codec: int, blob_id: bytes, plain_bytes: int) -> bytes:
         return _ASSOCIATED.pack(b"plantops", fmt.FORMAT_VERSION, kind, codec, plain_bytes, self._key_id, blob_id)
 
-    def seal(self, offset: int, kind: int, codec: int, blob_id: bytes, plain_bytes: int, data: bytes) -> bytes:
+    def seal(self, offset: int, kind: int, codec: int, blob_id: bytes, plain_bytes: int, data: Buffer) -> Buffer:
         if self._cipher is None:
             return data
         associated = self._associated(kind, codec, blob_id, plain_bytes)
-        sealed: bytes = self._cipher.encrypt(offset.to_bytes(12, "big"), data, associated)
+        text = bytes(data) if self._must_copy else data
+        sealed: bytes = self._cipher.encrypt(offset.to_bytes(12, "big"), text, associated)
         return sealed
 
-    def open(self, offset: int, kind: int, codec: int, blob_id: bytes, plain_bytes: int, data: bytes) -> bytes:
+    def open(self, offset: int, kind: int, codec: int, blob_id: bytes, plain_bytes: int, data: Buffer) -> Buffer:
         """:raises BlobDamaged: when a byte of the blob, its id, kind, codec or length is not what was sealed."""
         if self._cipher is None:
             return data
         associated = self._associated(kind, codec, blob_id, plain_bytes)
+        text = bytes(data) if self._must_copy else data
         try:
-            opened: bytes = self._cipher.decrypt(offset.to_bytes(12, "big"), data, associated)
+            opened: bytes = self._cipher.decrypt(offset.to_bytes(12, "big"), text, associated)
         except Exception as error:
             if type(error).__name__ != "InvalidTag":
                 raise
