@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -41,6 +42,11 @@ class Plant:
 
     def pack_bytes(self, device: str) -> int:
         return sum(path.stat().st_size for path in (self.storage / device / "packs").glob("*/*"))
+
+    def disks(self, device: str) -> List[str]:
+        """The disks that 0.1.0 imaged: files that are gone, whose last images stay until somebody agrees."""
+        manifests = [json.loads(path.read_text("ascii")) for path in (self.storage / device).glob("20*/image.json")]
+        return sorted({disk["stable_id"] for manifest in manifests for disk in manifest["disks"]})
 
     def images(self, device: str, password: Optional[str]) -> Dict[str, Dict[str, Any]]:
         return {one["image"]: one for one in self.run("list", device, password)["images"]}
@@ -99,12 +105,13 @@ def test_pins_hold(plant: Plant) -> None:
     """Also that of an image with a record that 0.1.0 took for the end of its pin: only deleting a pin ends it."""
     images = plant.images("press-07", SECOND_PASSWORD)
     assert [name for name, facts in images.items() if facts["pinned"]] == [PINNED, UNPINNED]
-    disk = plant.restored("press-07", SECOND_PASSWORD, NEWEST)
-    made = plant.run("image", "press-07", SECOND_PASSWORD, drives=[str(disk)], keep=1)["image"]
+    disk, gone = plant.restored("press-07", SECOND_PASSWORD, NEWEST), plant.disks("press-07")
+    settings = {"drives": [str(disk)], "keep": 1, "forget_disks": gone}
+    made = plant.run("image", "press-07", SECOND_PASSWORD, **settings)["image"]
     assert list(plant.images("press-07", SECOND_PASSWORD)) == [PINNED, UNPINNED, made]
     plant.run("pin", "press-07", SECOND_PASSWORD, image=PINNED, state="unpinned")
     plant.run("pin", "press-07", SECOND_PASSWORD, image=UNPINNED, state="unpinned")
-    plant.run("rollover", "press-07", SECOND_PASSWORD, keep=1)
+    plant.run("rollover", "press-07", SECOND_PASSWORD, keep=1, forget_disks=gone)
     assert list(plant.images("press-07", SECOND_PASSWORD)) == [made]
     assert plant.run("verify", "press-07", SECOND_PASSWORD, level="full")["ok"]
     assert sha256_of(plant.restored("press-07", SECOND_PASSWORD, made)) == sha256_of(disk)
@@ -113,7 +120,8 @@ def test_pins_hold(plant: Plant) -> None:
 def test_a_clear_device_goes_on(plant: Plant) -> None:
     disk = plant.restored("gate-01", None, "2026-11-11_23-00-00")
     before = plant.pack_bytes("gate-01")
-    made = plant.run("image", "gate-01", None, drives=[str(disk)], keep=1)["image"]
+    settings = {"drives": [str(disk)], "keep": 1, "forget_disks": plant.disks("gate-01")}
+    made = plant.run("image", "gate-01", None, **settings)["image"]
     assert plant.pack_bytes("gate-01") - before < 4096
     assert list(plant.images("gate-01", None)) == [made]
     assert sha256_of(plant.restored("gate-01", None, made)) == plant.expected["gate-01"]["2026-11-11_23-00-00"]
