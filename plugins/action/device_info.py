@@ -19,7 +19,7 @@ class ActionModule(DeviceAction):
     spec = DEVICE_INFO
 
     def work(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
-        if self.is_local() and not self.has_local_agent():
+        if self.is_local() and not self.has_local_agent(arguments.get("agent_directory") or ""):
             answer = ask_engine(self.local_prefix(), "info")
             if not answer["ok"]:
                 raise AgentRefused(answer)

@@ -23,6 +23,14 @@ options:
         index. It is only read, and must hold the bundle of the device's platform.
       - Without it a missing bundle is built and kept in the user's cache.
     type: path
+  agent_directory:
+    description:
+      - Where the agent lives on the device, an absolute path, for systems where C(/opt) can't be written or runs no programs.
+      - C(/opt/plantops-imaging) without it; for another user than root, C(plantops-imaging) in the folder of that user's data.
+      - The directory is the agent's alone. It is made where it is missing, and those above it must belong to root or to the
+        agent's user and must not be writable for others.
+      - An agent somewhere else is not found. Remove it, with the setting that it was installed with, before it is changed.
+    type: str
 requirements:
   - CPython 3.8 or newer on the device; C(ansible_python_interpreter) names it where the search does not find the right one.
   - A POSIX shell on the device, reached over any connection that can put a file and run a command, such as C(ssh).

@@ -1,23 +1,25 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds variables that are meant for the role and are spelt otherwise: Ansible ignores them without a word."""
+"""Finds variables with the role's prefix that the role does not know: Ansible ignores them without a word."""
 
 from __future__ import annotations
 
 import difflib
-from typing import Any, Callable, Dict, Iterable, List
+import re
+from typing import Any, Callable, Dict, Iterable, List, Sequence
 
 from ansible.errors import AnsibleFilterError
 
 DOCUMENTATION = r"""
 name: misspelt
-short_description: Find names that are nearly those of known ones
+short_description: Find names of the role's prefix that the role does not know
 version_added: 0.1.0
 description:
-  - Returns a sentence for each name that is not known but looks like one that is. Other names are none of its business.
-  - The role uses it, because a misspelt C(imaging_password) would make images in clear.
-positional: _input, known
+  - Returns a sentence for each name that begins with C(imaging_) and is not known, with the known name that is nearest to it.
+  - So it does for a name whose prefix is misspelt, such as C(imagin_password) or C(IMAGING_PASSWORD), where the rest of it is known.
+  - Other names are left alone. The role uses it, because a misspelt C(imaging_password) would make unencrypted images.
+positional: _input, known, site
 options:
   _input:
     description: The names that are set.
@@ -29,6 +31,11 @@ options:
     type: list
     elements: str
     required: true
+  site:
+    description: Names of the site's own.
+    type: list
+    elements: str
+    default: []
 author:
   - plantops.imaging contributors (@plantops)
 """
@@ -41,27 +48,58 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: A sentence for each name that looks misspelt.
+  description: A sentence for each name that is not known.
   type: list
   elements: str
-  sample: [imaging_pasword is no setting; imaging_password may be meant.]
+  sample: [Unknown setting imaging_pasword. Did you mean imaging_password?]
 """
 
-_LIKENESS = 0.85
+_PREFIX = "imaging_"
+_PREFIX_LIKENESS = 0.8
+_RESULT = "_result"
 
 
-def misspelt(names: Iterable[str], known: Iterable[str]) -> List[str]:
-    """Return a sentence for each of ``names`` that is none of ``known`` but looks like one."""
-    if isinstance(names, str) or isinstance(known, str):
+def misspelt(names: Iterable[str], known: Iterable[str], site: Iterable[str] = ()) -> List[str]:
+    """Return a sentence for each of ``names`` that has the role's prefix, or nearly, and is neither ``known`` nor the ``site``'s."""
+    if isinstance(names, str) or isinstance(known, str) or isinstance(site, str):
         raise AnsibleFilterError("misspelt takes lists of names")
-    # What all names begin with would make them alike.
-    meant = {_end(name): str(name) for name in known}
+    settings = sorted({str(one) for one in known})
+    unknown = {str(one) for one in names} - set(settings) - {str(one) for one in site}
     found = []
-    for name in sorted({str(one) for one in names} - set(meant.values())):
-        close = difflib.get_close_matches(_end(name), list(meant), 1, _LIKENESS)
-        if close:
-            found.append("%s is no setting; %s may be meant." % (name, meant[close[0]]))
+    for name in sorted(unknown):
+        meant = _nearest(name, settings) if name.startswith(_PREFIX) else _with_another_prefix(name, settings)
+        if meant:
+            found.append("Unknown setting %s. Did you mean %s?" % (name, meant))
     return found
+
+
+def _nearest(name: str, settings: Sequence[str]) -> str:
+    """Return the setting that is most like ``name``; results of tasks are not what somebody sets."""
+    candidates = [one for one in settings if not one.endswith(_RESULT)] or list(settings)
+    return max(candidates, key=lambda one: (_likeness(_end(name), _end(one)), one), default=_PREFIX + "*")
+
+
+def _likeness(name: str, setting: str) -> float:
+    """How much two names have in common; one that has all words of the other is nearer than one that merely looks alike."""
+    ratio = difflib.SequenceMatcher(None, name, setting).ratio()
+    words, others = set(name.split("_")), set(setting.split("_"))
+    return 1 + ratio if words <= others or others <= words else ratio
+
+
+def _with_another_prefix(name: str, settings: Iterable[str]) -> str:
+    """Return the setting that ``name`` is but for its prefix; "" for a name that has nothing to do with the role."""
+    for setting in settings:
+        if _letters(name) == _letters(setting):
+            return setting
+        prefix, dummy_bar, end = name.partition("_")
+        likeness = difflib.SequenceMatcher(None, prefix.lower() + "_", _PREFIX).ratio()
+        if end.lower() == _end(setting) and likeness >= _PREFIX_LIKENESS:
+            return setting
+    return ""
+
+
+def _letters(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", name.lower())
 
 
 def _end(name: Any) -> str:

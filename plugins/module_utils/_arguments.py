@@ -1,20 +1,14 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Argument specs that merge, and the way from arguments to a job of the engine. The last file that may import Ansible.
+"""Argument specs that merge, and the way from arguments to a job of the engine.
 
 This file is PRIVATE to the collection.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, List
-
-from .engine.agent.jobs import run_job
-from .engine.errors import EngineError
-
-if TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
+from typing import Any, Dict, List
 
 STORAGE: Dict[str, Any] = {
     "type": "dict",
@@ -42,6 +36,7 @@ DEVICE: Dict[str, Any] = {
 LINK: Dict[str, Any] = {
     "reconnect_seconds": {"type": "int", "default": 600},
     "bundle_directory": {"type": "path"},
+    "agent_directory": {"type": "str"},
 }
 RUN: Dict[str, Any] = dict(
     LINK,
@@ -133,7 +128,7 @@ def job_of(verb: str, arguments: Dict[str, Any], check_mode: bool) -> Dict[str, 
     """
     job: Dict[str, Any] = {"verb": verb, "check": check_mode, "secrets": {}}
     for name, value in arguments.items():
-        if value is None or name in RUN:
+        if value is None or name in RUN:  # what concerns the link is none of the engine's business
             continue
         if name in _SECRETS:
             job["secrets"][name] = value
@@ -163,21 +158,3 @@ def failure(error: Dict[str, Any]) -> Dict[str, Any]:
         "error_code": error["code"],
         "hint": error["hint"],
     }
-
-
-def run_verb(module: AnsibleModule, verb: str) -> None:
-    """Run an operator verb inside the module's process and leave through ``exit_json`` or ``fail_json``."""
-
-    def report(event: Dict[str, Any]) -> None:
-        if event.get("event") == "warning":
-            module.warn(str(event["message"]))
-
-    try:
-        result = run_job(job_of(verb, module.params, module.check_mode), report, lambda: False)
-    except EngineError as error:
-        module.fail_json(**failure(error.as_dict()))
-    for warning in result.pop("warnings", []):
-        module.warn(warning)
-    if result.get("ok") is False:
-        module.fail_json(msg=" ".join(result["problems"]), **result)
-    module.exit_json(**result)

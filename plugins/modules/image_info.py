@@ -13,6 +13,7 @@ description:
   - Lists the complete images of a device, oldest first, from their manifests. No password is needed.
 extends_documentation_fragment:
   - plantops.imaging.attributes
+  - plantops.imaging.attributes.action
   - plantops.imaging.storage
 attributes:
   check_mode:
@@ -133,15 +134,3 @@ hint:
   returned: failure
   type: str
 """
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.plantops.imaging.plugins.module_utils._arguments import INFO, run_verb
-
-
-def main() -> None:
-    """Run the module."""
-    run_verb(AnsibleModule(argument_spec=INFO, supports_check_mode=True), "list")
-
-
-if __name__ == "__main__":
-    main()

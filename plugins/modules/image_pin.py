@@ -14,6 +14,7 @@ description:
   - Needs no password. The account in O(storage) must be permitted to create files.
 extends_documentation_fragment:
   - plantops.imaging.attributes
+  - plantops.imaging.attributes.action
   - plantops.imaging.storage
 attributes:
   check_mode:
@@ -87,15 +88,3 @@ hint:
   returned: failure
   type: str
 """
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.plantops.imaging.plugins.module_utils._arguments import PIN, run_verb
-
-
-def main() -> None:
-    """Run the module."""
-    run_verb(AnsibleModule(argument_spec=PIN, supports_check_mode=True), "pin")
-
-
-if __name__ == "__main__":
-    main()

@@ -17,6 +17,7 @@ description:
   - M(plantops.imaging.image) does this after each successful run; this module is for storages on which devices may not delete.
 extends_documentation_fragment:
   - plantops.imaging.attributes
+  - plantops.imaging.attributes.action
   - plantops.imaging.storage
   - plantops.imaging.password
 attributes:
@@ -157,15 +158,3 @@ hint:
   returned: failure
   type: str
 """
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.plantops.imaging.plugins.module_utils._arguments import ROLLOVER, run_verb
-
-
-def main() -> None:
-    """Run the module."""
-    run_verb(AnsibleModule(argument_spec=ROLLOVER, supports_check_mode=True), "rollover")
-
-
-if __name__ == "__main__":
-    main()

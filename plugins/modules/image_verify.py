@@ -15,6 +15,7 @@ description:
   - What was found is recorded beside the image.
 extends_documentation_fragment:
   - plantops.imaging.attributes
+  - plantops.imaging.attributes.action
   - plantops.imaging.storage
   - plantops.imaging.password
 attributes:
@@ -120,15 +121,3 @@ hint:
   returned: failure
   type: str
 """
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.plantops.imaging.plugins.module_utils._arguments import VERIFY, run_verb
-
-
-def main() -> None:
-    """Run the module."""
-    run_verb(AnsibleModule(argument_spec=VERIFY, supports_check_mode=True), "verify")
-
-
-if __name__ == "__main__":
-    main()

@@ -15,6 +15,7 @@ description:
   - Each failure is one sentence with a code of the catalogue of errors.
 extends_documentation_fragment:
   - plantops.imaging.attributes
+  - plantops.imaging.attributes.action
   - plantops.imaging.storage
   - plantops.imaging.password
 attributes:
@@ -121,15 +122,3 @@ hint:
   returned: failure
   type: str
 """
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.plantops.imaging.plugins.module_utils._arguments import STORAGE_CHECK, run_verb
-
-
-def main() -> None:
-    """Run the module."""
-    run_verb(AnsibleModule(argument_spec=STORAGE_CHECK, supports_check_mode=True), "check")
-
-
-if __name__ == "__main__":
-    main()

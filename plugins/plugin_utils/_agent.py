@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import os
+import posixpath
 import tempfile
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
@@ -21,6 +22,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.bund
 )
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
     AgentAnswerInvalid,
+    AgentDirectoryInvalid,
     InstallationUnsafe,
     PythonNotFound,
 )
@@ -29,12 +31,14 @@ from ._answers import answer_of, error_of, parse, said
 from ._link import Answer, Link
 
 PROTOCOL = 1
+_MAX_DIRECTORY_CHARACTERS = 200
+_FEWEST_PARTS = 2
 # The distribution's own first: its updates are somebody's job. RHEL 8 and 9 keep it away from the path.
-_PYTHONS = ("python3", "/usr/libexec/platform-python", *("python3.%d" % minor for minor in range(14, 7, -1)))
+PYTHONS = ("python3", "/usr/libexec/platform-python", *("python3.%d" % minor for minor in range(14, 7, -1)))
 _FIND_PYTHON = (
-    'program=$1; shift; for python in "$@"; do '
+    'program=$1; base=$2; shift 2; for python in "$@"; do '
     "if \"$python\" -I -c 'import sys; sys.exit(sys.version_info[:2] < (3, 8))' 2>/dev/null; then "
-    'printf "python=%s\\n" "$python"; exec "$python" -I "$program"; fi; done; echo python='
+    'printf "python=%s\\n" "$python"; exec "$python" -I "$program" ${base:+--base "$base"}; fi; done; echo python='
 )
 
 
@@ -64,12 +68,19 @@ class Agent:
     """The agent of the device at the other end of ``link``."""
 
     def __init__(
-        self, link: Link, device: str, interpreter: Optional[str], find_bundle: Callable[[str], Optional[Bundle]]
+        self,
+        link: Link,
+        device: str,
+        interpreter: Optional[str],
+        find_bundle: Callable[[str], Optional[Bundle]],
+        directory: str = "",
     ) -> None:
+        """:raises AgentDirectoryInvalid: when the agent can't live in ``directory``; "" leaves the choice to the device."""
         self._link = link
         self._device = device
         self._interpreter = interpreter
         self._find_bundle = find_bundle
+        self._directory = checked_directory(directory)
         self.python = ""
         self._id = ""
         self._bundle: Optional[Bundle] = None
@@ -77,9 +88,9 @@ class Agent:
 
     def look(self) -> Dict[str, Any]:
         """Find the device's Python and what is installed; changes nothing there."""
-        pythons = [self._interpreter] if self._interpreter else list(_PYTHONS)
+        pythons = [self._interpreter] if self._interpreter else list(PYTHONS)
         probe = self._link.put(_engine_file("agent", "probe.py"), "probe.py")
-        answer = self._link.run(["/bin/sh", "-c", _FIND_PYTHON, "sh", probe, *pythons])
+        answer = self._link.run(["/bin/sh", "-c", _FIND_PYTHON, "sh", probe, self._directory, *pythons])
         lines = [line.strip() for line in answer.stdout.splitlines() if line.startswith("python=")]
         self.python = lines[-1][len("python=") :] if lines else ""
         if lines and not self.python:
@@ -131,7 +142,7 @@ class Agent:
             for path in bundle.write_missing(present, folder):
                 self._link.put(path, os.path.basename(path))
         sent = self._link.folder()
-        words = ["install", "--bundle", "%s/bundle.json" % sent, "--parts", sent]
+        words = ["install", *self._base(), "--bundle", "%s/bundle.json" % sent, "--parts", sent]
         answer = self._understood("install", self._link.run([*self._isolated(), "%s/installer.pyz" % sent, *words]))
         self.expect(answer["installed"] == bundle.identity, "install", "it installed %s" % answer["installed"])
         self._id = bundle.identity
@@ -156,7 +167,7 @@ class Agent:
         program = io.BytesIO()
         write_zip(program, installer_entries())
         installer = self._link.put_data(program.getvalue(), "installer.pyz")
-        answer = self._understood("remove", self._link.run([*self._isolated(), installer, "remove"]))
+        answer = self._understood("remove", self._link.run([*self._isolated(), installer, "remove", *self._base()]))
         self._id = ""
         return bool(answer["changed"])
 
@@ -172,6 +183,9 @@ class Agent:
     def _isolated(self) -> List[str]:
         """Python without what the environment or the user's own packages would put in front of the standard library."""
         return [self.python, "-I"]
+
+    def _base(self) -> List[str]:
+        return ["--base", self._directory] if self._directory else []
 
     def expect(self, fits: bool, command: str, otherwise: str) -> None:
         """:raises AgentAnswerInvalid: when an answer does not fit what was asked."""
@@ -198,6 +212,26 @@ class Agent:
             else:
                 raise AgentRefused(refusal)
         raise AgentAnswerInvalid(device=self._device, command=command, status=answer.status, words=words)
+
+
+def checked_directory(directory: str) -> str:
+    """Return the path without what means nothing in it.
+
+    :raises AgentDirectoryInvalid: when it is no absolute path of a folder that could be the agent's.
+    """
+    if not directory:
+        return ""
+    parts = directory.split("/")
+    reason = ""
+    if not directory.startswith("/"):
+        reason = "it is not an absolute path"
+    elif ".." in parts or not directory.isprintable() or len(directory) > _MAX_DIRECTORY_CHARACTERS:
+        reason = "it is not a plain path"
+    elif len([part for part in parts if part not in ("", ".")]) < _FEWEST_PARTS:
+        reason = "a folder of the system can't be the agent's own"
+    if reason:
+        raise AgentDirectoryInvalid(directory=directory, reason=reason)
+    return posixpath.normpath("/" + directory.lstrip("/"))
 
 
 def _engine_file(*names: str) -> str:

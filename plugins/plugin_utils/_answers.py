@@ -17,11 +17,11 @@ import re
 from typing import Any, Callable, Dict, Iterable
 
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.probe import IDENTITY, SHA256
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import one_line, tame
 
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 STATES = ("waiting", "running", "done", "failed", "cancelled", "lost")
 MAX_ANSWER_CHARACTERS = 8 << 20
-_MAX_DEPTH = 40
 _MAX_SAID_CHARACTERS = 1000
 _Check = Callable[[Any], bool]
 _Checks = Dict[str, _Check]
@@ -37,6 +37,10 @@ def _is_dict(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1 << 63
+
+
+def _is_signed(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -(1 << 63) < value < 1 << 63
 
 
 def _is_whole(value: Any) -> bool:
@@ -156,6 +160,47 @@ RESULTS: Dict[str, _Checks] = {
         warnings=_WARNINGS,
         **_SERVER_KEY,
     ),
+    # Those of the verbs on the storage, which the engine tells under these names.
+    "verify": dict(
+        _CHANGED,
+        image=_NAME,
+        level=_NAME,
+        ok=_is_bool,
+        problems=_list_of(_SENTENCE),
+        bad_packs=_list_of(_NAME),
+        checked_bytes=_is_number,
+        warnings=_WARNINGS,
+        **_SERVER_KEY,
+    ),
+    "list": dict(_CHANGED, images=_DICTS, warnings=_WARNINGS, **_SERVER_KEY),
+    "pin": dict(_CHANGED, image=_NAME, pinned=_is_bool, diff=_is_dict, warnings=_WARNINGS, **_SERVER_KEY),
+    "rollover": dict(
+        _CHANGED,
+        images=_list_of(_NAME),
+        deleted=_list_of(_NAME),
+        spared=_is_dict,
+        dry_run=_is_bool,
+        trashed_packs=_list_of(_NAME),
+        purged_packs=_list_of(_NAME),
+        freed_bytes=_is_number,
+        diff=_is_dict,
+        warnings=_WARNINGS,
+        **_SERVER_KEY,
+    ),
+    "check": dict(
+        _CHANGED,
+        storage=_SENTENCE,
+        images=_is_whole,
+        has_key=_is_bool,
+        **dict.fromkeys(("may_delete", "may_replace", "may_rename"), _is_bool),
+        clock_ahead_seconds=_or_null(_is_signed),
+        round_trip_milliseconds=_is_number,
+        write_mb_per_second=_is_number,
+        free_bytes=_or_null(_is_number),
+        total_bytes=_or_null(_is_number),
+        warnings=_WARNINGS,
+        **_SERVER_KEY,
+    ),
 }
 
 
@@ -188,7 +233,7 @@ def answer_of(verb: str, document: Dict[str, Any]) -> Dict[str, Any]:
         answer["status"] = _status_of(answer["status"])
     if "runs" in answer:
         answer["runs"] = [_fields(one, _RUN, ("run", "state")) for one in answer["runs"]]
-    return dict(_tame(answer))
+    return dict(tame(answer))
 
 
 def result_of(verb: str, document: Dict[str, Any]) -> Dict[str, Any]:
@@ -197,10 +242,11 @@ def result_of(verb: str, document: Dict[str, Any]) -> Dict[str, Any]:
     :raises ValueError: when one of it has another type.
     """
     result = _fields(document, RESULTS[verb], _CHANGED)
-    if result.get("comparison") is not None:
-        sides = dict.fromkeys(("before", "after"), _text(MAX_ANSWER_CHARACTERS))
-        result["comparison"] = _fields(result["comparison"], sides, sides)
-    return dict(_tame(result))
+    for name in ("comparison", "diff"):
+        if result.get(name) is not None:
+            sides = dict.fromkeys(("before", "after"), _text(MAX_ANSWER_CHARACTERS))
+            result[name] = _fields(result[name], sides, sides)
+    return dict(tame(result))
 
 
 def error_of(document: Dict[str, Any]) -> Dict[str, Any]:
@@ -208,17 +254,18 @@ def error_of(document: Dict[str, Any]) -> Dict[str, Any]:
 
     :raises ValueError: when it has no such thing.
     """
-    return dict(_tame(_fields(document, _ERROR, _ERROR)))
+    return dict(tame(_fields(document, _ERROR, _ERROR)))
 
 
 def progress_of(document: Dict[str, Any]) -> Dict[str, Any]:
     """Return the figures of a status. :raises ValueError: when one is none."""
-    return dict(_tame(_fields(document, _PROGRESS, ())))
+    return dict(tame(_fields(document, _PROGRESS, ())))
 
 
 def said(*texts: str) -> str:
     """Return the last words of what a command printed, fit to be shown."""
-    return str(_tame(" ".join(" ".join(texts)[-MAX_ANSWER_CHARACTERS:].split()[-40:])[-_MAX_SAID_CHARACTERS:]))
+    words = " ".join(texts)[-MAX_ANSWER_CHARACTERS:].split()[-40:]
+    return one_line(" ".join(words)[-_MAX_SAID_CHARACTERS:])[-_MAX_SAID_CHARACTERS:]
 
 
 def _status_of(document: Dict[str, Any]) -> Dict[str, Any]:
@@ -238,16 +285,3 @@ def _fields(document: Dict[str, Any], checks: _Checks, required: Iterable[str]) 
         if name in document and not check(document[name]):
             raise ValueError("%s is malformed" % name)
     return {name: document[name] for name in checks if name in document}
-
-
-def _tame(value: Any, depth: int = 0) -> Any:
-    """Replace what would make a terminal do something; lines stay lines."""
-    if depth > _MAX_DEPTH:
-        raise ValueError("the answer is nested too deep")
-    if isinstance(value, str) and not value.isprintable():
-        return "".join(one if one.isprintable() or one in "\n\t" else "?" for one in value)
-    if isinstance(value, list):
-        return [_tame(one, depth + 1) for one in value]
-    if isinstance(value, dict):
-        return {_tame(name, depth + 1): _tame(one, depth + 1) for name, one in value.items()}
-    return value

@@ -16,19 +16,19 @@ from typing import Any, Callable, ClassVar, Dict, List, Optional, Sequence, Tupl
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import failure
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent import probe
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid, EngineError
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import several_lines
 
-from ._agent import Agent, AgentRefused, Installation
+from ._agent import Agent, AgentRefused, Installation, checked_directory
 from ._bundles import find_bundle
 from ._diffs import of_agent
 from ._link import Link
 from ._progress import size
+from ._sentences import show_sentence
 from ._time_limit import DeviceFloods, at_most
 
-display = Display()
 _CLEANUP_SECONDS = 120
 _Answer = TypeVar("_Answer")
 
@@ -58,6 +58,12 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
             result.update(self.done, **failure(error.as_dict()), failed=True)
         except AgentRefused as refusal:
             result.update(self.done, **failure(refusal.error), failed=True, warnings=refusal.warnings)
+        except AnsibleConnectionFailure as error:
+            # It quotes what ssh printed, the other end's banner included.
+            told = several_lines(str(error))
+            if told == str(error):
+                raise
+            raise type(error)(told) from None
         return result
 
     def cleanup(self, force: bool = False) -> None:
@@ -77,7 +83,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
 
     def say(self, sentence: str) -> None:
         """Show a sentence about this device while the play goes on."""
-        display.display("%s: %s" % (self._host, sentence))
+        show_sentence("%s: %s" % (self._host, sentence))
 
     def open_link(self, arguments: Dict[str, Any]) -> Link:
         return Link(self, self._host, self.say, float(arguments["reconnect_seconds"]), self.connection_lost)
@@ -90,7 +96,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         find = functools.partial(
             find_bundle, directory=arguments.get("bundle_directory"), check=bool(self._task.check_mode)
         )
-        agent = Agent(link, self._host, self._interpreter(), find)
+        agent = Agent(link, self._host, self._interpreter(), find, arguments.get("agent_directory") or "")
         agent.look()
         return agent
 
@@ -132,9 +138,11 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
     def is_local(self) -> bool:
         return str(getattr(self._connection, "transport", "")).rsplit(".", 1)[-1] == "local"
 
-    def has_local_agent(self) -> bool:
+    def has_local_agent(self, directory: str = "") -> bool:
         """Whether this machine has an agent for the user that the task becomes; asked without starting anything."""
-        user = self._becomes()
+        if directory:
+            return os.path.isdir(checked_directory(directory))
+        user = self.local_user()
         if user is None:
             return os.path.isdir(probe.default_base())
         try:
@@ -148,7 +156,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
 
     def local_prefix(self) -> List[str]:
         """Return what stands in front of the engine's command when it runs on this machine."""
-        user = self._becomes()
+        user = self.local_user()
         if user is None:
             return []
         if self._connection.become.name not in ("sudo", "ansible.builtin.sudo"):
@@ -158,7 +166,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
             )
         return ["sudo", "-n", "-H", "-u", user, "--preserve-env=PYTHONPATH,PYTHONDONTWRITEBYTECODE", "--"]
 
-    def _becomes(self) -> Optional[str]:
+    def local_user(self) -> Optional[str]:
         """The user that the task becomes on this machine; None when it stays who it is."""
         if self._connection.become is None:
             return None

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Optional
 
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import one_line
+
 from ._progress import size
 
 Diff = Dict[str, str]
@@ -54,4 +56,4 @@ def of_targets(targets: List[Dict[str, Any]]) -> List[Diff]:
 
 
 def _lines(lines: Iterable[str]) -> str:
-    return "".join("%s\n" % line for line in lines)
+    return "".join(one_line(line) + "\n" for line in lines)

@@ -19,10 +19,11 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
 
 from ._agent import Agent, AgentRefused, Installation
 from ._answers import error_of, progress_of, result_of, said
-from ._device_action import DeviceAction, display
+from ._device_action import DeviceAction
 from ._engine_process import EngineProcess
 from ._progress_reporter import ProgressReporter
 from ._run import ALIVE, Runs
+from ._sentences import show_sentence
 
 
 class EngineAction(DeviceAction):
@@ -36,13 +37,13 @@ class EngineAction(DeviceAction):
         job = job_of(self.verb, arguments, self._task.check_mode)
         job["timestamp"] = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         needs_agent = not arguments.get("wait", True) or arguments.get("run")
-        if self.is_local() and not needs_agent and not self.has_local_agent():
+        if self.is_local() and not needs_agent and not self.has_local_agent(arguments.get("agent_directory") or ""):
             return self._run_here(job, arguments)
         return self._run_there(job, arguments)
 
     @functools.cached_property
     def _progress(self) -> ProgressReporter:
-        return ProgressReporter(self._task._uuid, self._host, self.verb, display.display)
+        return ProgressReporter(self._task._uuid, self._host, self.verb, show_sentence)
 
     def connection_lost(self, is_lost: bool) -> None:
         """Show it beside the device's progress."""
@@ -123,7 +124,7 @@ class EngineAction(DeviceAction):
     # -- as a process of this machine ---------------------------------------------------------------------------------
 
     def _run_here(self, job: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
-        process = EngineProcess(job, secrets_of(self.spec, arguments), self.local_prefix())
+        process = self.process(job, arguments)
         self._progress.enter("starting")
         warnings: List[str] = []
 
@@ -135,25 +136,36 @@ class EngineAction(DeviceAction):
 
         try:
             event = process.run(on_event)
+        except ValueError as error:
+            raise self.invalid(error) from None
+        return self.closed(event, warnings)
+
+    def process(self, job: Dict[str, Any], arguments: Dict[str, Any]) -> EngineProcess:
+        """Return the engine's process, which has not begun."""
+        return EngineProcess(job, secrets_of(self.spec, arguments), self.local_prefix())
+
+    # -- both -----------------------------------------------------------------------------------------------------------
+
+    def closed(self, event: Dict[str, Any], warnings: List[str]) -> Dict[str, Any]:
+        """Return the task's result for the closing event of a process. :raises AgentRefused: for a failure."""
+        try:
             refusal = error_of(event) if event["event"] == "error" else None
         except ValueError as error:
-            raise self._invalid(error) from None
+            raise self.invalid(error) from None
         if refusal is not None:
             raise AgentRefused(refusal, warnings)
         return self._finished(event, warnings)
-
-    # -- both -----------------------------------------------------------------------------------------------------------
 
     def _finished(self, event: Dict[str, Any], warnings: List[str]) -> Dict[str, Any]:
         """Return the task's result; nothing of the engine's gets into it but what the module documents."""
         try:
             result = result_of(self.verb, event)
         except ValueError as error:
-            raise self._invalid(error) from None
+            raise self.invalid(error) from None
         warnings += [warning for warning in result.pop("warnings", []) if warning not in warnings]
         return dict(self.finish(result), warnings=warnings)
 
-    def _invalid(self, error: ValueError) -> AgentAnswerInvalid:
+    def invalid(self, error: ValueError) -> AgentAnswerInvalid:
         return AgentAnswerInvalid(device=self._host, command=self.verb, status=0, words=said(str(error)))
 
 

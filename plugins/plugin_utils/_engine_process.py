@@ -17,22 +17,34 @@ import tempfile
 from typing import Any, Callable, Dict, List, Optional
 
 from ansible.module_utils.common.text.converters import to_bytes, to_text
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid, EngineDied
 
 from ._answers import answer_of, error_of, parse, said
 
 _STOP_SECONDS = 60.0
 _MAX_LINE_BYTES = 8 << 20
-_KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV")
+_KEPT_ENVIRONMENT = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH"),
+    *("KRB5CCNAME", "KRB5_CONFIG", "KRB5_CLIENT_KTNAME", "KRB5_KTNAME", "SSL_CERT_FILE"),
+)
 
 
 class EngineProcess:
     """One run of the engine. Secrets reach it on standard input; neither arguments nor environment hold any."""
 
-    def __init__(self, job: Dict[str, Any], secrets: List[str], prefix: Optional[List[str]] = None) -> None:
+    def __init__(
+        self,
+        job: Dict[str, Any],
+        secrets: List[str],
+        prefix: Optional[List[str]] = None,
+        python: Optional[str] = None,
+        environment: Optional[Dict[str, str]] = None,
+    ) -> None:
         self._job = job
         self._secrets = secrets
         self._prefix = prefix or []
+        self._python = python or sys.executable
+        self._environment = environment or {}
 
     def run(self, on_event: Callable[[Dict[str, Any]], None]) -> Dict[str, Any]:
         """Run to the end and return the closing event (``result`` or ``error``). :raises ValueError: for what is no event.
@@ -41,11 +53,11 @@ class EngineProcess:
         """
         with tempfile.TemporaryFile() as complaints:
             process = subprocess.Popen(
-                [*self._prefix, sys.executable, "-m", "engine.agent.command"],
+                [*self._prefix, self._python, "-m", "engine.agent.command"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=complaints,
-                env=_environment(),
+                env=dict(self._environment, **_environment()),
                 start_new_session=True,  # an interrupt at the terminal reaches the play, which then stops the run
             )
             try:
@@ -57,7 +69,7 @@ class EngineProcess:
                 return last
             complaints.seek(0)
             text = to_text(complaints.read(64 << 10), errors="replace")
-            return self._died(process.returncode, text)
+            return died(process.returncode, text, self._secrets)
 
     def _follow(
         self, process: subprocess.Popen[bytes], on_event: Callable[[Dict[str, Any]], None]
@@ -80,17 +92,14 @@ class EngineProcess:
             else:
                 on_event(event)
 
-    def _died(self, status: int, complaints: str) -> Dict[str, Any]:
-        for secret in self._secrets:
-            complaints = complaints.replace(secret, "********")
-        tail = " ".join(complaints.split()[-60:])
-        how = "signal %d" % -status if status < 0 else "exit status %d" % status
-        return {
-            "event": "error",
-            "code": "J110",
-            "message": "The engine's process ended without a result (%s)%s." % (how, ": " + tail if tail else ""),
-            "hint": "Earlier images are whole and what was sent counts: run again; if it repeats, report it.",
-        }
+
+def died(status: int, complaints: str, secrets: List[str]) -> Dict[str, Any]:
+    """Return the closing event of an engine that ended without one."""
+    for secret in secrets:
+        complaints = complaints.replace(secret, "********")
+    tail = said(complaints)
+    how = "signal %d" % -status if status < 0 else "exit status %d" % status
+    return dict(EngineDied(how=how + (": " + tail if tail else "")).as_dict(), event="error")
 
 
 def ask_engine(prefix: List[str], verb: str) -> Dict[str, Any]:

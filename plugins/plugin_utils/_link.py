@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from typing import Callable, List, NamedTuple, Optional, TypeVar
+from typing import Any, Callable, List, NamedTuple, Optional, TypeVar
 
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
@@ -80,13 +80,17 @@ class Link:
     def transport(self) -> str:
         return str(getattr(self._connection, "transport", "")).rsplit(".", 1)[-1]
 
-    def run(self, words: List[str]) -> Answer:
-        """Run a command as the user that the task becomes.
+    def run(self, words: List[str], data: Optional[bytes] = None, more_seconds: float = 0) -> Answer:
+        """Run a command as the user that the task becomes, with ``data`` on its standard input.
 
         :raises DeviceLinkLost: when the connection was lost and stayed away for the time limit.
         """
         command = " ".join(self._shell.quote(word) for word in words)
-        return self._persist(lambda: self._run(command))
+        if data is None:
+            return self._persist(lambda: self._run(command))
+        self._take_input()
+        command = " ".join(part for part in (self._action._compute_environment_string().strip(), command) if part)
+        return self._persist(lambda: self._run(command, more_seconds, in_data=data))
 
     def put(self, local_path: str, name: str) -> str:
         """Put a file into this task's folder on the device, readable there for the user that the task becomes.
@@ -129,8 +133,25 @@ class Link:
         command = " ".join(self._shell.quote(word) for word in words)
         return self._persist(lambda: self._run(command, sudoable=False))
 
-    def _run(self, command: str, **more: bool) -> Answer:
-        answer = self._bounded(lambda: self._action._low_level_execute_command(command, **more))
+    def _take_input(self) -> None:
+        """See that standard input is a pipe: a terminal would show what is written to it, and cut its lines.
+
+        :raises ConnectionUnfit: where neither is to be had.
+        """
+        become = self._connection.become
+        reason = ""
+        if not getattr(self._connection, "has_pipelining", False):
+            reason = "it can't give a command anything to read"
+        elif become is not None and (not getattr(become, "pipelining", True) or become.name.rsplit(".", 1)[-1] == "su"):
+            reason = "%s needs a terminal, so a command gets nothing else to read" % become.name
+        if reason:
+            raise ConnectionUnfit(device=self._device, transport=self.transport, reason=reason)
+        if self.transport == "local":
+            self._connection.set_option("pipelining", True)
+
+    def _run(self, command: str, more_seconds: float = 0, **more: Any) -> Answer:
+        execute = self._action._low_level_execute_command
+        answer = self._bounded(lambda: execute(command, **more), more_seconds)
         return Answer(int(answer["rc"]), answer["stdout"], answer["stderr"])
 
     def _put(self, local_path: str, name: str) -> str:

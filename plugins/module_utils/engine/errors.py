@@ -12,6 +12,8 @@ This file also runs on Python 3.6, with the installer that says there what is to
 
 from typing import ClassVar, Dict, Iterator, Type
 
+from .tame import one_line
+
 
 class EngineError(Exception):
     """Base of all failures. Fields given to the constructor fill the message; no field may carry a secret."""
@@ -22,11 +24,12 @@ class EngineError(Exception):
 
     def __init__(self, **fields: object) -> None:
         self.fields: Dict[str, object] = fields
-        super().__init__(self.message.format(**fields))
+        # Names and reasons come from disks, storages and devices.
+        super().__init__(one_line(self.message.format(**fields)))
 
     def as_dict(self) -> Dict[str, str]:
         """Return code, message and hint, as shown to users and written to status files."""
-        return {"code": self.code, "message": str(self), "hint": self.hint.format(**self.fields)}
+        return {"code": self.code, "message": str(self), "hint": one_line(self.hint.format(**self.fields))}
 
 
 def catalogue() -> Iterator[Type[EngineError]]:
@@ -57,6 +60,48 @@ class MemoryExhausted(EngineError):
         "Earlier images are whole, and what was sent counts for the next run. Free some memory, or raise the limit of the "
         "service or session (ulimit -v, MemoryMax); a run takes some 200 MB."
     )
+
+
+class LibraryUnusable(EngineError):
+    """Base of failures to load a package that is installed."""
+
+
+class LibraryBlocked(LibraryUnusable):
+    code = "X003"
+    message = (
+        "The Python package {package} is installed for {interpreter}, but the system does not let it run: {reason}."
+    )
+    hint = (
+        "The file system is mounted noexec, or SELinux or another policy forbids it: see findmnt -T and ausearch -m avc for the "
+        "file. For the agent name a place that may run programs in imaging_agent_directory."
+    )
+
+
+class LibraryNeedsAnother(LibraryUnusable):
+    code = "X004"
+    message = "The Python package {package} can't be loaded by {interpreter}: it needs {needed}, which is not there ({reason})."
+    hint = "Install what it needs for this interpreter, or install the package again with pip, which brings it along."
+
+
+class LibraryForeign(LibraryUnusable):
+    code = "X005"
+    message = "The Python package {package} was built for another system than {interpreter}: {reason}."
+    hint = (
+        "Its C library, machine or Python is another one. Install the package with this interpreter's own pip (python -m pip), "
+        "or install the agent anew (agent with state latest), which takes the bundle of this platform."
+    )
+
+
+class LibraryUnreadable(LibraryUnusable):
+    code = "X006"
+    message = "The Python package {package} can't be read by this user for {interpreter}: {reason}."
+    hint = "Give the user that the engine runs as the right to read it (an install under a narrow umask is the usual cause)."
+
+
+class LibraryBroken(LibraryUnusable):
+    code = "X007"
+    message = "The Python package {package} is installed for {interpreter}, but loading it failed: {reason}."
+    hint = "Install it again for this interpreter (python -m pip install --force-reinstall), or use the agent, which brings its own."
 
 
 def uncaught(error: BaseException) -> EngineError:
@@ -767,6 +812,20 @@ class RunCancelled(EngineError):
     hint = "Nothing was harmed; what was sent already makes the next run shorter."
 
 
+class AgentDirectoryInvalid(EngineError):
+    code = "J111"
+    message = "imaging_agent_directory is {directory}, which can't be the agent's: {reason}."
+    hint = "Name a directory of its own by its absolute path, such as /var/lib/plantops-imaging."
+
+
+class EngineDied(EngineError):
+    code = "J110"
+    message = "The engine's process ended without a result ({how})."
+    hint = (
+        "Earlier images are intact, and what was sent counts for the next run. Run it again; report it if it repeats."
+    )
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # A: the agent; from 200 its bundles and installation
 
@@ -830,7 +889,10 @@ class InstallationLibraryTooOld(InstallationError):
 class InstallationUnsafe(InstallationError):
     code = "A213"
     message = "The agent's folder {base} can't be trusted: {path} {reason}."
-    hint = "Someone else could change what runs there. Find out who made it, correct it, or take another base folder."
+    hint = (
+        "Someone else could change what runs there. Find out who made it and correct it, or name another directory in "
+        "imaging_agent_directory."
+    )
 
 
 class InstallationPartInvalid(InstallationError):
@@ -842,7 +904,10 @@ class InstallationPartInvalid(InstallationError):
 class InstallationBroken(InstallationError):
     code = "A215"
     message = "The new installation {installation} does not work on this device and was not activated: {reason}."
-    hint = "What was installed before is still used. Please report this with the device's Python and C library."
+    hint = (
+        "What was installed before is still used. Where the reason is the place (noexec), name another one in "
+        "imaging_agent_directory; else report this with the device's Python and C library."
+    )
 
 
 class InstallationFull(InstallationError):
@@ -866,7 +931,10 @@ class InstallationBusy(InstallationError):
 class InstallationFailed(InstallationError):
     code = "A219"
     message = "Changing {path} failed: {reason}."
-    hint = "Check this file system and the permissions of the user that the agent runs as; what was installed before is still used."
+    hint = (
+        "Check this file system and the permissions of the user that the agent runs as, or name a directory that can be "
+        "written in imaging_agent_directory; what was installed before is still used."
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------

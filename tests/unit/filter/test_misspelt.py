@@ -32,16 +32,43 @@ def test_the_role_knows_every_option_of_its_argument_specs_and_every_result() ->
         ("imaging_drive", "imaging_drives"),
         ("imaging_limit_iorate", "imaging_limit_io_rate"),
         ("imaging_snaphot", "imaging_snapshot"),
+        ("imaging_encryption_password", "imaging_password"),
+        ("imaging_passphrase", "imaging_password"),
+        ("imaging_old_password", "imaging_password"),
+        ("imaging_io_rate", "imaging_limit_io_rate"),
+        ("imaging_Password", "imaging_password"),
+        ("imaging__keep", "imaging_keep"),
+        ("IMAGING_PASSWORD", "imaging_password"),
+        ("imagin_password", "imaging_password"),
+        ("imagng_keep", "imaging_keep"),
+        ("imagingpassword", "imaging_password"),
     ],
 )
-def test_what_looks_misspelt_is_named_with_what_may_be_meant(name: str, meant: str) -> None:
-    assert misspelt([name], SETTINGS) == ["%s is no setting; %s may be meant." % (name, meant)]
+def test_an_unknown_name_is_told_with_the_setting_that_is_nearest(name: str, meant: str) -> None:
+    assert misspelt([name], SETTINGS) == ["Unknown setting %s. Did you mean %s?" % (name, meant)]
 
 
-def test_other_names_of_the_site_are_left_alone() -> None:
-    assert misspelt([*SETTINGS, "imaging_demo_directory", "imaging_contact", "imaging_site"], SETTINGS) == []
+def test_every_unknown_name_of_the_prefix_is_told_unless_the_site_lists_it() -> None:
+    names = ["imaging_contact", "imaging_x", "imaging_"]
+    assert len(misspelt([*SETTINGS, *names], SETTINGS)) == len(names)
+    assert misspelt([*SETTINGS, *names], SETTINGS, names) == []
 
 
-def test_names_come_as_lists() -> None:
+def test_names_that_are_not_the_roles_are_left_alone() -> None:
+    names = [
+        "image_password",
+        "my_imaging_password",
+        "__imaging_chosen",
+        "inventory_hostname",
+        "imagination",
+        "imaging",
+    ]
+    assert misspelt(names, SETTINGS) == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [("imaging_keep", SETTINGS), (["a"], "imaging_keep"), (["a"], SETTINGS, "a")], ids=str
+)
+def test_names_come_as_lists(arguments: Any) -> None:
     with pytest.raises(AnsibleFilterError):
-        misspelt("imaging_password", SETTINGS)
+        misspelt(*arguments)

@@ -115,7 +115,7 @@ def test_nothing_of_a_result_reaches_the_task_but_what_the_module_documents(monk
     result = image_action(hostile, monkeypatch).work({"device_name": "press-1"})
     assert not set(STEERING) & set(result)
     assert result["image"] == RESULT["image"]
-    assert result["warnings"] == ["w?[2J"], "a terminal shows it"
+    assert result["warnings"] == ["w\\x1b[2J"], "a terminal shows it"
     assert [one["before_header"] for one in result["diff"]][-1] == "device at the previous image"
     assert set(result["diff"][-1]) == {"before", "after", "before_header", "after_header"}
 
@@ -145,12 +145,23 @@ def test_a_local_process_that_prints_something_else_is_an_error_of_the_catalogue
         _engine_process.EngineProcess({}, []).run(lambda dummy_event: None)
 
 
-@pytest.mark.parametrize(("verb", "module"), [("image", "image"), ("restore", "image_restore")])
+@pytest.mark.parametrize(
+    ("verb", "module"),
+    [
+        ("image", "image"),
+        ("restore", "image_restore"),
+        ("verify", "image_verify"),
+        ("list", "image_info"),
+        ("pin", "image_pin"),
+        ("rollover", "image_rollover"),
+        ("check", "storage_check"),
+    ],
+)
 def test_the_names_that_are_let_through_are_those_of_the_documentation(verb: str, module: str) -> None:
     source = (MODULES / (module + ".py")).read_text(encoding="utf-8")
     documented = set(yaml.safe_load(source.split('RETURN = r"""')[1].split('"""')[0]))
     of_the_controller = {"run", "state", "status", "attached", "agent", "error_code", "hint"}
-    assert set(_answers.RESULTS[verb]) - {"changed", "warnings", "comparison"} == documented - of_the_controller
+    assert set(_answers.RESULTS[verb]) - {"changed", "warnings", "comparison", "diff"} == documented - of_the_controller
 
 
 @pytest.mark.parametrize(
@@ -290,4 +301,4 @@ def test_a_refusal_is_told_in_three_fields_that_can_be_shown() -> None:
     except AgentRefused as error:
         refusal = error
     assert refusal is not None
-    assert refusal.error == {"code": "A300", "message": "no?", "hint": "h"}
+    assert refusal.error == {"code": "A300", "message": "no\\x07", "hint": "h"}

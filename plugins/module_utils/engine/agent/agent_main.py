@@ -17,6 +17,7 @@ import traceback
 from typing import Any, Callable, Dict, List
 
 from ..errors import EngineError, uncaught
+from ..tame import several_lines, tame
 from . import run_verbs, starting
 from .owned_files import read_document
 from .runner import WAIT_FOR_SECRETS_SECONDS
@@ -30,11 +31,11 @@ def main(arguments: List[str], installation: str, base: str) -> int:
     os.umask(0o077)
     options = _parser().parse_args(arguments)
     try:
-        answer = dict(options.work(options, Spool(base), installation), ok=True)
+        answer = dict(tame(options.work(options, Spool(base), installation)), ok=True)
     except EngineError as error:
         answer = dict(error.as_dict(), ok=False)
     except Exception as error:  # a defect of ours: reported under its code, with the place on the error output
-        traceback.print_exc()
+        sys.stderr.write(several_lines(traceback.format_exc()))
         answer = dict(uncaught(error).as_dict(), ok=False)
     sys.stdout.write(json.dumps(answer, sort_keys=True) + "\n")
     sys.stdout.flush()

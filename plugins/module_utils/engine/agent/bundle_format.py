@@ -29,6 +29,7 @@ _UNREADABLE = (
 _INSTALLER = (
     "__init__.py",
     "errors.py",
+    "tame.py",
     "agent/__init__.py",
     "agent/bundle_document.py",
     "agent/home.py",

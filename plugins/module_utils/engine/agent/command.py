@@ -17,9 +17,11 @@ import traceback
 from typing import Any, Dict, List
 
 from ..errors import EngineError, RunCancelled, uncaught
+from ..tame import several_lines
 from .jobs import run_job, to_line
 from .memory import share_one_arena
 from .priority import lower_priority
+from .redaction import Redactor
 from .shortening import shorten_names
 
 _MAX_JOB_CHARACTERS = 1 << 20
@@ -33,11 +35,12 @@ def main(arguments: List[str]) -> int:
         return 2
     lock = threading.Lock()
     cancel = threading.Event()
+    redact = Redactor()
 
     def emit(event: Dict[str, Any]) -> None:
         with lock:
             try:
-                sys.stdout.write(to_line(event) + "\n")
+                sys.stdout.write(to_line(redact.event(event)) + "\n")
                 sys.stdout.flush()
             except BrokenPipeError:
                 cancel.set()  # nobody follows this run any more; it was asked to run attached
@@ -49,6 +52,7 @@ def main(arguments: List[str]) -> int:
     if not isinstance(job, dict):
         sys.stderr.write(_USAGE)
         return 2
+    redact.learn_of(job)
     signal.signal(signal.SIGTERM, lambda number, frame: cancel.set())
     signal.signal(signal.SIGINT, lambda number, frame: cancel.set())
     lower_priority()
@@ -62,7 +66,7 @@ def main(arguments: List[str]) -> int:
         emit(dict(error.as_dict(), event="error"))
         return 1
     except Exception as error:  # a defect of ours: reported under its code, with the place on the error output
-        traceback.print_exc()
+        sys.stderr.write(several_lines(redact(traceback.format_exc())))
         emit(dict(uncaught(error).as_dict(), event="error"))
         return 1
     return 0

@@ -50,7 +50,16 @@ from engine.agent.agent_main import main
 raise SystemExit(main(sys.argv[1:], %r, os.path.dirname(os.path.dirname(here))))
 '''
 # That the engine's packages load is what a C library or a processor that is too old breaks.
-_LOAD_LIBRARIES = "import sys; sys.path[:0] = sys.argv[1:]; from engine._libraries import load_all; load_all()"
+_LOAD_LIBRARIES = """
+import sys
+sys.path[:0] = sys.argv[1:]
+from engine._libraries import load_all
+from engine.errors import EngineError
+try:
+    load_all()
+except EngineError as error:
+    raise SystemExit("%s (%s)" % (str(error).rstrip("."), error.code))
+"""
 
 
 def install(document: Document, open_part: OpenPart, base: str) -> Dict[str, Any]:

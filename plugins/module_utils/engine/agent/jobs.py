@@ -35,6 +35,7 @@ from ..storage.check import StorageCheck
 from ..storage.contract import Storage
 from ..storage.notices import Notices
 from ..storage.open import open_storage
+from ..tame import tame
 from . import operator_verbs, restore_verb
 from .opening import OpenedDisk, OpenedDisks, describe, not_chosen, stable_ids
 from .policies import job_of, policy_of
@@ -46,10 +47,14 @@ Report = Callable[[Dict[str, Any]], None]
 
 
 def run_job(job: Dict[str, Any], report: Report, cancelled: Callable[[], bool]) -> Dict[str, Any]:
-    """Run ``job`` and return its result. ``report`` gets status and warning events.
+    """Run ``job`` and return its result. ``report`` gets status and warning events. Both are tamed.
 
     :raises EngineError: what went wrong, from the catalogue.
     """
+    return dict(tame(_run(job, lambda event: report(tame(event)), cancelled)))
+
+
+def _run(job: Dict[str, Any], report: Report, cancelled: Callable[[], bool]) -> Dict[str, Any]:
     verb = _VERBS.get(str(job.get("verb")))
     if verb is None:
         raise JobInvalid(reason="the verb %r is not one of %s" % (job.get("verb"), ", ".join(sorted(_VERBS))))

@@ -19,6 +19,7 @@ from ..image.rollover import pin, roll_over
 from ..image.verify import verify_image
 from ..storage.check import StorageCheck, check_storage
 from ..storage.contract import Storage
+from ..tame import one_line
 from .policies import chosen_job, policy_of
 from .settings import names_of, passwords_of
 
@@ -142,8 +143,12 @@ def rollover(storage: Storage, job: Dict[str, Any], dummy_report: Report, dummy_
         images=after,
         warnings=report.warnings + report.named,
         missing_disks=[one.as_dict() for one in report.missing],
-        diff={"before": "".join(image + "\n" for image in before), "after": "".join(image + "\n" for image in after)},
+        diff={"before": _lines(before), "after": _lines(after)},
     )
+
+
+def _lines(names: List[str]) -> str:
+    return "".join(one_line(name) + "\n" for name in names)
 
 
 def _left_behind(found: StorageCheck) -> List[str]:

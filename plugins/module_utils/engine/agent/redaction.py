@@ -9,7 +9,10 @@ import contextlib
 import io
 import json
 import os
-from typing import Any, Iterator, List
+from typing import Any, Dict, Iterator, List
+
+from ..tame import several_lines
+from .job_secrets import STORAGE_SECRETS
 
 _SHOWN_INSTEAD = "********"
 _LEAST_LINE_CHARACTERS = 8
@@ -30,6 +33,18 @@ class Redactor:
             words.update((text, repr(text)[1:-1], json.dumps(text)[1:-1]))
             words.update(line for line in text.splitlines() if len(line) >= _LEAST_LINE_CHARACTERS)
         self._words = sorted((word for word in words if word), key=len, reverse=True)
+
+    def learn_of(self, job: Dict[str, Any]) -> None:
+        """Add the secrets of a whole job."""
+        storage = job.get("storage")
+        self.learn(job.get("secrets"))
+        if isinstance(storage, dict):
+            self.learn([storage.get(name) for name in STORAGE_SECRETS])
+
+    def event(self, event: Dict[str, Any]) -> Dict[str, Any]:
+        """Return the event with its sentences redacted; figures and names have none to tell."""
+        sentences = {name: self(event[name]) for name in ("message", "hint") if isinstance(event.get(name), str)}
+        return dict(event, **sentences)
 
     def __call__(self, text: str) -> str:
         for word in self._words:
@@ -69,7 +84,7 @@ class RedactedLog(io.TextIOBase):
         return len(text)
 
     def _put(self, line: str) -> None:
-        data = self._redact(line).encode("utf-8", "backslashreplace")
+        data = several_lines(self._redact(line)).encode("utf-8", "backslashreplace")
         if self._written_bytes + len(data) <= _MAX_LOG_BYTES:
             self._written_bytes += len(data)
             with contextlib.suppress(OSError):  # a device without room: what prints must not end the run

@@ -12,13 +12,17 @@ from ..errors import JobInvalid
 from ..image.access import Passwords
 
 _MAX_PATTERNS = 1000
+_PASSWORDS = ("password", "password_previous")
 
 
 def passwords_of(job: Dict[str, Any]) -> Passwords:
     secrets = job.get("secrets") or {}
     if not isinstance(secrets, dict):
         raise JobInvalid(reason="secrets is no mapping")
-    for name in ("password", "password_previous"):
+    unknown = sorted(set(secrets) - set(_PASSWORDS))
+    if unknown:  # a password under another name would make an image in clear
+        raise JobInvalid(reason="secrets has no %r; it takes %s" % (str(unknown[0]), " and ".join(_PASSWORDS)))
+    for name in _PASSWORDS:
         # Half a character, as some terminals make it; an error that names the place would hold the password.
         if any("\ud800" <= character <= "\udfff" for character in str(secrets.get(name) or "")):
             raise JobInvalid(reason="imaging_%s holds what is no text of Unicode" % name)

@@ -10,6 +10,8 @@ import platform
 import re
 from typing import Any, Dict, List, NamedTuple
 
+from ..tame import one_line
+
 VERSION = 1
 _MAX_TEXT = 4096
 
@@ -61,7 +63,8 @@ def compare(before: Dict[str, Any], after: Dict[str, Any]) -> List[Change]:
 
 def render(information: Dict[str, Any]) -> str:
     """One ``path: value`` a line, sorted: for Ansible's diff."""
-    return "".join("%s: %s\n" % item for item in sorted(_flatten(information).items()))
+    lines = ("%s: %s" % item for item in sorted(_flatten(information).items()))
+    return "".join(one_line(line) + "\n" for line in lines)
 
 
 def _flatten(value: Any, path: str = "") -> Dict[str, str]:

@@ -23,6 +23,7 @@ from ..errors import (
 )
 from ..storage.contract import Storage
 from ..storage.lease import Lease
+from ..tame import one_line
 from . import copies, documents, saved, sums
 from . import format as fmt
 from .access import key_for_writing
@@ -398,7 +399,7 @@ class _Run:
         raise TakenBack(self.image, reason, is_gone)
 
     def _documents(self) -> Dict[str, bytes]:
-        log = "".join(line + "\n" for line in [*self.job.notes, *self.warnings]).encode("utf-8")
+        log = "".join(one_line(line) + "\n" for line in [*self.job.notes, *self.warnings]).encode("utf-8")
         return {fmt.DEVICE_INFORMATION_NAME: documents.pretty(dict(self.job.device_information)), fmt.LOG_NAME: log}
 
 
