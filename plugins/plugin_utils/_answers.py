@@ -183,6 +183,7 @@ RESULTS: Dict[str, _Checks] = {
         trashed_packs=_list_of(_NAME),
         purged_packs=_list_of(_NAME),
         freed_bytes=_is_number,
+        missing_disks=_DICTS,
         diff=_is_dict,
         warnings=_WARNINGS,
         **_SERVER_KEY,
