@@ -100,8 +100,7 @@ class Storm:
 
     def _roll(self, storage: Storage) -> None:
         directory = DeviceDirectory(storage, DEVICE)
-        newest = directory.newest()
-        key = openable_key(directory, [newest] if newest else [], PASSWORD)
+        key = openable_key(directory, PASSWORD)
         skew = self._chance.choice([0, 0, 0, 1, -1]) * 21 * 86400
         key_id = key.key_id if key else None
         roll_over(storage, DEVICE, KEEP, openable_key=key_id, key=key, now=lambda: self._now() + skew)

@@ -561,6 +561,18 @@ class StorageServerBusy(StorageError):
     retry = True
 
 
+class StorageNameTaken(StorageExists):
+    code = "S140"
+    message = "{path} in the storage {storage} is not a file, though a file of this name belongs there."
+    hint = "Look at what it is (a folder, a link, a pipe) and move it away; nothing was written beside it."
+
+
+class StorageListingIncomplete(StorageError):
+    code = "S141"
+    message = "The storage {storage} does not list all of {path}: {missing} is there, but not in the listing."
+    hint = "Run again when the storage has caught up; if key slots were deleted on purpose, set imaging_new_key or imaging_allow_clear."
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # K: keys and passwords
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from enum import Enum
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
@@ -20,12 +21,16 @@ from ..errors import (
     PasswordUnused,
     PasswordWrong,
     StorageExists,
+    StorageNotFound,
+    StoragePermissionDenied,
 )
 from . import format as fmt
 from .directory import DeviceDirectory
+from .encrypted_mark import check_listing, is_marked, lagging, mark_encrypted
 from .keys import KeySlot, MasterKey
 from .manifest import Manifest, authenticate
 from .newest import enumerated
+from .second_look import damage_of
 from .slot_search import in_order_of_trust, open_slots
 
 _MOST_CLAIMS = 256  # of images that look newer than the newest one that is proved
@@ -145,6 +150,13 @@ def _way_in(
     invalid: List[EngineError] = []
     slots = in_order_of_trust(read_slots(invalid), images)
     encrypted = bool(slots or invalid) or any(manifest.key_id for manifest in images)
+    if not encrypted and not (passwords.new_key or passwords.allow_clear):
+        if not images:
+            check_listing(directory)
+        if is_marked(directory):
+            if not passwords.password:
+                raise PasswordMissing(device=directory.device)
+            raise lagging(directory)
     if not passwords.password:
         if encrypted and not passwords.allow_clear:
             raise PasswordMissing(device=directory.device)
@@ -294,6 +306,9 @@ def _start_key(directory: DeviceDirectory, password: str) -> MasterKey:
 def _store_slot(directory: DeviceDirectory, key: MasterKey, password: str) -> None:
     name, data = key.new_slot(password)
     store_slot_bytes(directory, name, data)
-    stored = directory.storage.get(directory.path(fmt.KEYS, name), 0, fmt.MAX_KEY_SLOT_BYTES)
-    if stored != data:
+    path = directory.path(fmt.KEYS, name)
+    if damage_of(directory.storage, path, name[: -len(".json")]):
+        with contextlib.suppress(StorageNotFound, StoragePermissionDenied):
+            directory.storage.delete(path)
         raise KeySlotInvalid(path=name, reason="it was not stored as it was written")
+    mark_encrypted(directory)

@@ -71,6 +71,8 @@ LOG_NAME = "job.log"
 COPIES_NAME = "copies.tar"  # second copies of small files; lists nothing, and nothing lists it
 PACKS = "packs"
 KEYS = "keys"
+ENCRYPTED_NAME = "encrypted"  # in the directory of the keys: found by its name where a listing lags
+ENCRYPTED_TEXT = b"The images of this device are encrypted.\n"
 RECORDS = "records"
 TRASH = "trash"
 

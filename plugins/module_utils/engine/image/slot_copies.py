@@ -12,6 +12,7 @@ from typing import Dict, Iterator, List, Optional
 from ..errors import ImageDamaged, StorageNotFound, StoragePermissionDenied
 from . import format as fmt
 from .directory import DeviceDirectory
+from .encrypted_mark import mark_encrypted
 from .folder import ImageFolder
 from .keys import MasterKey
 from .manifest import Manifest
@@ -42,6 +43,7 @@ def copy_slots(
         relative = "%s/%s" % (fmt.KEYS, name)
         files[relative] = folder.store(relative, data)
         stored.append(name)
+    mark_encrypted(directory)  # that of an earlier version has no mark
     return stored
 
 

@@ -9,7 +9,7 @@ import errno
 import os
 import secrets
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Callable, Iterable, Iterator, List, NoReturn, Optional, Union
 
@@ -39,7 +39,7 @@ _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
 _FULL = frozenset([errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)])
 _DENIED = frozenset([errno.EACCES, errno.EPERM, errno.EROFS])
-_ABSENT = frozenset([errno.ENOENT, errno.ENOTDIR])
+_ABSENT = frozenset([errno.ENOENT, errno.ENOTDIR, errno.ENXIO])  # the last: a socket is opened as a file
 
 
 class DirectoryStorage(Storage):
@@ -138,20 +138,41 @@ class DirectoryStorage(Storage):
             while left is None or left > 0:
                 piece = os.read(descriptor, READ_SIZE_BYTES if left is None else min(left, READ_SIZE_BYTES))
                 if not piece:
-                    return
+                    break
                 if left is not None:
                     left -= len(piece)
                 yield piece
         except OSError as error:
+            self._let_go(descriptor)
             self._fail(error, "reading", path)
-        finally:
+        except BaseException:
+            self._let_go(descriptor)
+            raise
+        self._close(descriptor, path)
+
+    def _close(self, descriptor: int, path: str) -> None:
+        """On some file systems an error shows only here."""
+        try:
+            os.close(descriptor)
+        except OSError as error:
+            self._fail(error, "reading", path)
+
+    @staticmethod
+    def _let_go(descriptor: int) -> None:
+        """Close what a first error, which is the one that is told, left open."""
+        with suppress(OSError):
             os.close(descriptor)
 
     def _open_file(self, path: str) -> int:
         with self._at(path, "reading") as place:
             descriptor = place.open(os.O_RDONLY | _BINARY | getattr(os, "O_NONBLOCK", 0))
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
+            try:
+                is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            except OSError:
+                self._let_go(descriptor)
+                raise
+        if not is_file:
+            self._let_go(descriptor)
             raise StorageNotFound(path=path, storage=self.description)
         return descriptor
 
@@ -225,9 +246,9 @@ class DirectoryStorage(Storage):
         try:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         except OSError as error:
+            self._let_go(descriptor)
             self._fail(error, "reading", path)
-        finally:
-            os.close(descriptor)
+        self._close(descriptor, path)
 
     def close(self) -> None:
         """Nothing is held open between calls."""
