@@ -27,6 +27,6 @@ def always_left_out(file_system: FileSystem, tree: FileTree) -> List[Pattern]:
 def _resumes_many_times(tree: FileTree) -> bool:
     """In doubt yes: then the file is kept."""
     try:
-        return any(entry.name.upper() == _RESUMES_MANY_TIMES for entry in tree.children(tree.root()))
+        return any(name.upper() == _RESUMES_MANY_TIMES for name in tree.names(tree.root()))
     except FileSystemInvalid:
         return True

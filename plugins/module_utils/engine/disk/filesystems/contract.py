@@ -91,6 +91,10 @@ class FileTree(ABC):
     def content(self, node: int) -> Optional[FileContent]:
         """Where a file's bytes are; None for what is never left out (the file system's own files, links, devices)."""
 
+    def names(self, folder: int) -> Iterator[str]:
+        """Yield every name in a folder, those of files without content included."""
+        return (entry.name for entry in self.children(folder))
+
     def confirms(self, folder: int, entry: Entry) -> bool:  # noqa: ARG002
         """Whether what an entry of a folder leads to says that it is there by this name; in doubt a file stays in the image."""
         return True

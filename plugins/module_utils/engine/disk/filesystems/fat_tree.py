@@ -39,6 +39,12 @@ class FatTree(FileTree):
         return _ROOT
 
     def children(self, node: int) -> Iterator[Entry]:
+        return (entry for entry in self._entries(node) if entry.node >= 2)
+
+    def names(self, folder: int) -> Iterator[str]:
+        return (entry.name for entry in self._entries(folder))
+
+    def _entries(self, node: int) -> Iterator[Entry]:
         long_name: List[bytes] = []
         for data in self._folder_pieces(node):
             for position in range(0, len(data) - 31, 32):
@@ -54,7 +60,7 @@ class FatTree(FileTree):
                     long_name = []
                     high, low = struct.unpack_from("<H", entry, 20)[0], struct.unpack_from("<H", entry, 26)[0]
                     first = low | (high << 16 if self._volume.bits == 32 else 0)
-                    if not entry[11] & _VOLUME_ID and name not in (".", "..") and first >= 2:
+                    if not entry[11] & _VOLUME_ID and name not in (".", ".."):
                         yield Entry(name, first, bool(entry[11] & _FOLDER))
 
     def _folder_pieces(self, folder: int) -> Iterator[bytes]:
@@ -137,7 +143,12 @@ def _long_name(parts: List[bytes], short: bytes) -> str:
             return ""
         text += entry[1:11] + entry[14:26] + entry[28:32]
     name, end, rest = text.decode("utf-16-le", "surrogatepass").partition("\0")
-    if len(parts) > _MAX_PARTS or (end and rest.strip("\uffff")) or len(name) <= 13 * (len(parts) - 1):
+    if (
+        len(parts) > _MAX_PARTS
+        or "\uffff" in name
+        or (end and rest.strip("\uffff"))
+        or len(name) <= 13 * (len(parts) - 1)
+    ):
         return ""
     return name
 
