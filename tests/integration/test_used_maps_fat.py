@@ -182,7 +182,7 @@ def test_cross_linked_files_keep_what_they_share(memory_path: Path, need) -> Non
     storage, target = memory_path / "s", memory_path / "restored"
     storage.mkdir()
     made = image(storage, volume, secrets={})
-    assert made["left_out"][0]["saved_bytes"] == 51_200
+    assert made["left_out"][0]["saved_bytes"] == 51_200 - 4096  # its head stays
     restore(storage, target, secrets={})
     run("mcopy", "-i", target, "::/recipes.db", memory_path / "read")
     assert (memory_path / "read").read_bytes() == kept.read_bytes()
