@@ -86,6 +86,7 @@ ROLLOVER: Dict[str, Any] = dict(
     DEVICE,
     **JOB,
     **FORGET,
+    remove_damaged={"type": "list", "elements": "str", "default": []},
     keep={"type": "int", "default": 7},
     jobs={
         "type": "list",

@@ -63,6 +63,13 @@ options:
     type: list
     elements: str
     default: []
+  remove_damaged:
+    description:
+      - Names of images that can't be read any more and are deleted. What such an image needs stays till then, so the storage grows.
+      - An image that can be read is refused.
+    type: list
+    elements: str
+    default: []
 requirements:
   - On the host that the task works on, Python 3.8 or newer with C(blake3), C(cryptography) and C(zstandard).
   - C(paramiko) for an SFTP server, C(smbprotocol) for a share.

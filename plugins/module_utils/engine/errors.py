@@ -669,7 +669,7 @@ class ImageNotCommitted(ImageError):
 
 class ImageNotUnusable(ImageError):
     code = "I121"
-    message = "The image {image} of {device} is not removed: {reason}."
+    message = "The image {image} of {device} is not removed: it can be read."
     hint = "imaging_remove_damaged removes only images that can't be read; the rollover names them, imaging_keep deletes the others."
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import time
 from typing import Dict, Iterable, List, Optional, Set
 
 from ..errors import EngineError, ImageDamaged, StorageNotFound
@@ -23,7 +24,9 @@ from .files import open_file
 from .index import Root
 from .keys import MasterKey
 from .manifest import Manifest, authenticate, packs_digest
+from .packs import fingerprint
 from .second_look import damage_of
+from .sender import store_verified
 from .slot_copies import is_whole, whole_copy
 
 _MOST_SUSPECTS = 32  # a record that says so may be anybody's
@@ -56,6 +59,7 @@ def mend(directory: DeviceDirectory, images: Iterable[Manifest], key: Optional[M
             if manifest.key_id == (key.key_id if key else ""):
                 names += [*_mend_slots(directory, proved), *_mend_sums(directory, proved, key)]
             names += _mend_copies(directory, proved)
+            _delete_damaged_records(directory, proved.image)
             told += ["%s of the image %s was damaged and is whole again." % (name, proved.image) for name in names]
     return told
 
@@ -80,7 +84,7 @@ def _mend_copied(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
                 continue
         data = whole_copy_of(storage, folder, name, [digest])
         if data is not None:
-            storage.put(path, [data], replace=True)
+            _put_back(directory, path, data)
             mended.append(name)
     return mended
 
@@ -98,7 +102,7 @@ def _mend_copies(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
     held = copies.decode(copies.read_copies(directory.storage, folder) or b"")
     if any(name not in whole and hashlib.sha256(data).hexdigest() == digests.get(name) for name, data in held.items()):
         return []  # it holds the last whole copy of something
-    directory.storage.put(directory.path(manifest.image, fmt.COPIES_NAME), [made], replace=True)
+    _put_back(directory, directory.path(manifest.image, fmt.COPIES_NAME), made)
     return [fmt.COPIES_NAME]
 
 
@@ -109,7 +113,7 @@ def _mend_slots(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
         if is_whole(name, _get(directory, path, fmt.MAX_KEY_SLOT_BYTES)):
             continue
         directory.storage.make_directory(directory.path(manifest.image, fmt.KEYS))
-        directory.storage.put(path, [whole_copy(directory, name)], replace=True)
+        _put_back(directory, path, whole_copy(directory, name))
         mended.append("The key slot %s" % name)
     return mended
 
@@ -136,8 +140,21 @@ def _mend_sums(directory: DeviceDirectory, manifest: Manifest, key: Optional[Mas
         return []
     made = sums.encode(files, sorted(packs))
     path = directory.path(manifest.image, fmt.SUMS_NAME)
-    directory.storage.put(path, [made], replace=True)
+    _put_back(directory, path, made)
     return [fmt.SUMS_NAME]
+
+
+def _delete_damaged_records(directory: DeviceDirectory, image: str) -> None:
+    """A record has no second source, and a verify would name it for ever; those by which an image is kept say so by their names."""
+    for name, digest in directory.record_names(image):
+        path = directory.path(fmt.RECORDS, image, name)
+        if name.partition("-")[0] in ("verified", "healed") and damage_of(directory.storage, path, digest):
+            directory.storage.delete(path)
+
+
+def _put_back(directory: DeviceDirectory, path: str, data: bytes) -> None:
+    """Store a file that is whole in the place of a damaged one, and prove by reading back that it is."""
+    store_verified(directory.storage, path, [data], fingerprint([data]), None, time.sleep)
 
 
 def _get(directory: DeviceDirectory, path: str, most_bytes: int) -> bytes:

@@ -116,8 +116,7 @@ def _to_remove(
     needed_packs(directory, images, damaged)
     unusable = {image for image, error in unreadable.items() if not isinstance(error, ImageFormatUnknown)}
     unusable |= {str(error.fields["image"]) for error in damaged}
-    check_removal(directory.device, wanted, unusable, {manifest.image: manifest for manifest in images})
-    return list(dict.fromkeys(wanted))
+    return check_removal(directory.device, wanted, unusable, {manifest.image for manifest in images})
 
 
 def _are_seen_again(directory: DeviceDirectory, images: List[Manifest], key: Optional[MasterKey]) -> bool:

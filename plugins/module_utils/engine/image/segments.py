@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional
+import contextlib
+from typing import Dict, Iterator, List, Optional
 
 from ..errors import ChunkMissing, ImageDamaged, StorageNotFound
 from ..storage.contract import Storage
 from . import format as fmt
+from .bring_back import whole_copies
 from .directory import DeviceDirectory
 from .index import Place, Segment, SegmentReference
 from .keys import MasterKey
@@ -47,6 +49,22 @@ class PackReader:
                     return data
         raise ChunkMissing(chunk="in the pack %s" % pack[:16], image=image)
 
+    def fetch_anew(self, place: Place) -> Iterator[bytes]:
+        """What else there is to read of a blob that was not what was stored: the pack past the cache, whole copies in the trash.
+
+        One false read is no damage, and a pack that rotted in its place may lie whole in the trash.
+        """
+        own = fmt.pack_path(self._directory.device, place.pack)
+        with contextlib.suppress(StorageNotFound):
+            self._storage.forget_cache(own)
+            self._ciphers.pop(place.pack, None)  # what was false may have been the pack's salt
+            yield self._storage.get(own, place.offset, place.stored_bytes)
+        for path in whole_copies(self._directory, place.pack):
+            with contextlib.suppress(StorageNotFound):
+                header = self._storage.get(path, 0, HEADER_BYTES)
+                self._ciphers[place.pack] = FileCipher(self._key, read_salt(header, place.pack))
+                yield self._storage.get(path, place.offset, place.stored_bytes)
+
     def open(self, place: Place, kind: int, blob_id: bytes, plain_bytes: int, data: bytes, image: str) -> bytes:
         """Decrypt and decompress the bytes of a blob.
 
@@ -70,6 +88,15 @@ class PackReader:
             return Segment(chunk_count)
         place = reference.place
         data = self.fetch(place.pack, place.offset, place.stored_bytes, image)
+        try:
+            return self._segment(reference, place, chunk_count, data, image)
+        except ImageDamaged:
+            for again in self.fetch_anew(place):
+                with contextlib.suppress(ImageDamaged):
+                    return self._segment(reference, place, chunk_count, again, image)
+            raise
+
+    def _segment(self, reference: SegmentReference, place: Place, chunk_count: int, data: bytes, image: str) -> Segment:
         plain = self.open(place, fmt.KIND_SEGMENT, reference.segment_id, reference.plain_bytes, data, image)
         segment = Segment.decode(plain, image)
         if segment.count != chunk_count or self.identifier.segment(bytes(segment.ids)) != reference.segment_id:

@@ -10,7 +10,7 @@ line: one flipped bit there hides no pack. Only where that is gone as well is no
 from __future__ import annotations
 
 import re
-from typing import Container, Dict, Iterable, List, NamedTuple, Set
+from typing import Container, Iterable, List, NamedTuple, Set
 
 from ..errors import ImageDamaged, ImageNotUnusable, StorageFailed, StorageNotFound
 from . import format as fmt
@@ -83,9 +83,12 @@ def storage_grows(image: str, error: object, kept_bytes: int) -> str:
     )
 
 
-def check_removal(device: str, wanted: Iterable[str], unusable: Container[str], usable: Dict[str, Manifest]) -> None:
-    """:raises ImageNotUnusable: when an image that is to be removed is none that can't be used."""
+def check_removal(device: str, wanted: Iterable[str], unusable: Container[str], usable: Container[str]) -> List[str]:
+    """The images of ``wanted`` that are there and can't be used; one that is gone was removed before.
+
+    :raises ImageNotUnusable: for one that can be used.
+    """
     for image in wanted:
-        if image not in unusable:
-            reason = "it can be read" if image in usable else "there is none of this name"
-            raise ImageNotUnusable(device=device, image=image, reason=reason)
+        if image not in unusable and image in usable:
+            raise ImageNotUnusable(device=device, image=image)
+    return [image for image in dict.fromkeys(wanted) if image in unusable]
