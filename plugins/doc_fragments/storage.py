@@ -22,7 +22,8 @@ options:
           - The absolute path of a directory that is there, on the machine that does the work (C(file:///path) as well),
             C(sftp://server:port/path) for an SFTP server
             (C(sftp://server/~/path) from the user's home directory), or the UNC path of a share on a Windows or Samba
-            server.
+            server. IPv6 addresses stand in brackets.
+          - The directory must be there, on a server and a share too; it is not made. Those of devices below it are.
           - A path through a DFS name space is followed to the server where it leads, with the same credentials. Links of
             the name space inside the directory of images are not followed.
         type: str
@@ -37,10 +38,13 @@ options:
         description: Password on the server.
         type: str
       private_key_file:
-        description: File with a private key for an SFTP server, on the machine that does the work.
+        description:
+          - File with a private key for an SFTP server, on the machine that does the work, in the format of OpenSSH, PEM
+            or PKCS#8.
+          - A certificate for it is taken from the file of the same name with C(-cert.pub) appended.
         type: path
       private_key:
-        description: Text of a private key for an SFTP server.
+        description: Text of a private key for an SFTP server; the certificate for it may follow as a line.
         type: str
       private_key_passphrase:
         description: Passphrase of the private key.
@@ -48,7 +52,8 @@ options:
       host_key:
         description:
           - The host key of the SFTP server, as a fingerprint (C(SHA256:...), what C(ssh-keygen -lf) shows), a line of a
-            known_hosts or public key file, or the path of a known_hosts file.
+            known_hosts or public key file, or the path of a known_hosts file. Lines and files are read as OpenSSH does, with
+            markers, patterns and hashed names.
           - V(accept-new) takes the key that the server shows first, and warns with its fingerprint. It is recorded in
             O(storage.known_hosts_file), where one is given, and holds from then on; else it holds for this run.
           - Either way the result names it. Another key than the recorded one is refused, with both fingerprints.
@@ -64,7 +69,9 @@ options:
         type: bool
         default: false
       time_limit_seconds:
-        description: How long one operation may be retried before the run gives up.
+        description:
+          - How long one operation may be retried before the run gives up; two minutes at most before a server has
+            answered once. A wait is told within ten seconds, and what repeating can't mend is not repeated.
         type: int
         default: 3600
   device_name:

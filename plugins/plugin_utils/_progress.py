@@ -29,9 +29,11 @@ class ProgressLines:
         """Show a line when the phase reached another ten percent."""
         done, total = int(status.get("bytes_done") or 0), int(status.get("bytes_in_use") or 0)
         phase = "".join(one for one in str(status.get("phase", ""))[:_MAX_PHASE_CHARACTERS] if one.isprintable())
-        if phase.startswith(_WAITING) and phase != self._shown[0]:
-            self._shown = (phase, 0)
-            self._show("%s: %s, %s%s" % (self._device, self._verb, phase, _last_word(status)))
+        if phase.startswith(_WAITING):
+            if phase != self._shown[0]:
+                self._shown = (phase, 0)
+                self._show("%s: %s, %s%s" % (self._device, self._verb, phase, _last_word(status)))
+            return
         if total <= 0:
             return
         step = min(100, done * 100 // total) // _STEP_PERCENT

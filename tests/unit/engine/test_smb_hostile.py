@@ -235,3 +235,33 @@ def test_a_server_that_accepts_and_says_nothing_leaves_no_thread_and_no_socket()
             time.sleep(0.05)
         assert set(threading.enumerate()) <= threads
         assert len(os.listdir("/proc/self/fd")) <= descriptors
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (0xC000006D, "S111"),
+        (0xC0000133, "S111"),
+        (0xC000018D, "S111"),
+        (0xC000006E, "S124"),
+        (0xC0000413, "S124"),
+        (0xC0000071, "S153"),
+        (0xC0000224, "S153"),
+        (0xC0000072, "S160"),
+        (0xC0000193, "S161"),
+        (0xC0000234, "S162"),
+        (0xC000006F, "S163"),
+        (0xC0000070, "S164"),
+        (0xC0000418, "S165"),
+        (0xC000015B, "S166"),
+        (0xC000005E, "S169"),
+        (0xC00000CE, "S169"),
+        (0xC00000D0, "S169"),
+        (0xC0000205, "S169"),
+    ],
+)
+def test_each_reason_of_a_refused_login_has_a_code(status: int, code: str) -> None:
+    error = from_login(Place("\\\\server\\share", "server", "share", "user"), status)
+    assert error.code == code
+    assert error.retry == (code == "S169"), "only what ends by itself is repeated"
+    assert "0x" not in str(error), "a reason, not a number"

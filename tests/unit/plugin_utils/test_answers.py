@@ -269,6 +269,18 @@ def test_a_device_that_does_not_wait_is_asked_once_a_second(monkeypatch: pytest.
     assert clock.pauses == [1.0] * 5
 
 
+def test_a_wait_is_a_line_of_its_own_with_its_reason() -> None:
+    shown: List[str] = []
+    lines = ProgressLines("press-1", "image", shown.append)
+    waiting = {"phase": "waiting for the storage", "warnings": ["It is away\x1b[2J, retrying for up to 9 s."]}
+    lines.show(dict(waiting, bytes_in_use=0))
+    lines.show(dict(waiting, bytes_in_use=100, bytes_done=0))
+    assert shown == ["press-1: image, waiting for the storage: It is away[2J, retrying for up to 9 s."]
+    lines.show({"phase": "reading", "bytes_in_use": 100, "bytes_done": 50})
+    lines.show(dict(waiting, bytes_in_use=100, bytes_done=50, warnings=[]))
+    assert len(shown) == 3
+
+
 def test_a_phase_is_shown_without_what_a_terminal_obeys() -> None:
     shown: List[str] = []
     lines = ProgressLines("press-1", "image", shown.append)
