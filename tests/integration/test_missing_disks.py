@@ -233,7 +233,7 @@ def test_manifests_of_the_first_release_say_nothing_of_volumes_and_are_missed_by
     for dummy in range(3):
         made = machine.image(a)
     assert missing(made) == [["missing", "gpt:" + B_ID.lower(), first]]
-    assert verify(machine.storage, image=first)["ok"]
+    assert verify(machine.storage, image=first)["problems"] == []
     assert restore(machine.storage, machine.folder / "back.raw", image=first)["image"] == first
 
 
@@ -273,5 +273,5 @@ def rewrite(machine: Machine, image_name: str, change: Any) -> None:
     sums, old = path.with_name("SHA256SUMS"), path.read_bytes()
     before, after = (hashlib.sha256(one).hexdigest() for one in (old, stored))
     sums.write_text(sums.read_text().replace(before, after))
-    for copy in [one for one in path.parent.iterdir() if one.is_file() and one.read_bytes() == old]:
-        copy.write_bytes(stored)
+    path.write_bytes(stored)
+    (path.parent / "copies.tar").unlink()  # the first release made none, and what is in it is the old manifest
