@@ -20,7 +20,8 @@ from engine.storage.contract import Storage
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from support.chaos_servers import ChaosServer, chaos_server
-from support.imaging_model import ImagingMachine, KillableStorage
+from support.imaging_model import ImagingMachine
+from support.story_places import KillableStorage
 
 RELAXED = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
 

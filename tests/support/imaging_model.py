@@ -11,22 +11,24 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Any, Callable, Dict, MutableMapping, Optional, Set
+from typing import Any, Dict, List, MutableMapping, Optional, Set, Tuple
 
 import pytest
 from engine.errors import LeaseLost, PasswordMissing, PasswordWrong, StorageFailed, StorageUnreachable
 from engine.image import format as fmt
 from engine.image.access import Passwords
 from engine.image.directory import DeviceDirectory
+from engine.image.keeping import Policy
 from engine.image.packs import read_table
 from engine.image.rollover import pin, roll_over
 from engine.image.verify import verify_image
-from engine.storage.contract import Storage
+from engine.image.writer import ImageResult
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from .small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
-from .storages import HookedStorage, Killed, MemoryStorage
+from .storages import HookedStorage, Killed
+from .story_places import MemoryPlace
 
 DAY = 24 * 3600
 PACK_BYTES = 4 * fmt.CHUNK_BYTES
@@ -35,41 +37,6 @@ KILLED = (Killed, StorageUnreachable)
 # How a run ends that another host overtook: another has its lease, or rollovers are quicker. Never otherwise.
 GIVES_WAY = (LeaseLost, StorageFailed)
 OVERHEAD_BYTES = 200_000  # manifests, indexes, keys, documents: not packs
-
-
-class KillableStorage(HookedStorage):
-    """After the kill nothing reaches the storage any more, as when the process is gone."""
-
-    def __init__(self, inner: Storage, kill_at: int, cut: Callable[[], None]) -> None:
-        super().__init__(inner, self._step)
-        self._left = kill_at
-        self._cut = cut
-
-    def _step(self, *dummy: object) -> None:
-        self._left -= 1
-        if self._left <= 0:
-            self._cut()
-            raise Killed
-
-
-class MemoryPlace:
-    """Where a story's images live. ``files`` is what is stored, to look at and to change from outside."""
-
-    def __init__(self) -> None:
-        self.storage = MemoryStorage()
-
-    @property
-    def files(self) -> MutableMapping[str, bytes]:
-        return self.storage.files  # another mapping after each rename of a directory
-
-    def killable(self, moment: int) -> Storage:
-        return KillableStorage(self.storage, moment, self.cut)
-
-    def cut(self) -> None:
-        """What is in memory needs no line that could be cut."""
-
-    def close(self) -> None:
-        """Nothing is held open."""
 
 
 class ImagingMachine(RuleBasedStateMachine):
@@ -86,6 +53,10 @@ class ImagingMachine(RuleBasedStateMachine):
         self.passwords_of: Dict[str, Set[str]] = {}
         self.images: Dict[str, bytes] = {}
         self.order: list = []
+        self.job = ""
+        self.second = SmallDisk(4, seed=2)
+        self.has_second = False
+        self.made_for: Dict[str, Tuple[str, bool]] = {}  # for which job, and whether the second disk was there
         self.pinned: Set[str] = set()
         self.suspect: Set[str] = set()  # images that damage may have reached
         self.now = 1_800_000_000.0
@@ -111,21 +82,27 @@ class ImagingMachine(RuleBasedStateMachine):
 
     def make(self, storage: Optional[object] = None, takes_lease: bool = True, **passwords: object) -> str:
         words = dict({"password": self.password}, **passwords)
-        result = run_image(
-            storage or self.storage,
-            self.disk,
-            Passwords(**words),
-            timestamp=self.timestamp(),
-            takes_lease=takes_lease,
-        )
+        result = self.run(storage or self.storage, Passwords(**words), takes_lease)
         self.learn(result.image)
         return result.image
+
+    def run(self, storage: Any, passwords: Passwords, takes_lease: bool) -> ImageResult:
+        return run_image(
+            storage,
+            self.disk,
+            passwords,
+            timestamp=self.timestamp(),
+            takes_lease=takes_lease,
+            second=self.second if self.has_second else None,
+            job=self.job,
+        )
 
     def learn(self, image: str) -> None:
         assert image not in self.images
         assert not self.order or image > self.order[-1], "names never go back"
         self.images[image] = self.disk.expected()
         self.order.append(image)
+        self.made_for[image] = (self.job, self.has_second)
         self.passwords_of[image] = set(self.key_passwords)
 
     def learn_late(self, image: str, content: bytes) -> None:
@@ -133,6 +110,7 @@ class ImagingMachine(RuleBasedStateMachine):
         if image not in self.images:
             self.images[image] = content
             self.order = sorted([*self.order, image], key=self.sequence_of)
+            self.made_for[image] = (self.job, self.has_second)
             self.passwords_of[image] = set(self.key_passwords)
 
     def learn_what_was_committed(self, before: Set[str]) -> None:
@@ -174,16 +152,42 @@ class ImagingMachine(RuleBasedStateMachine):
     @rule(moment=st.integers(1, 80), keep=st.integers(1, 3))
     def killed_rollover(self, moment: int, keep: int) -> None:
         with contextlib.suppress(*KILLED):
-            roll_over(self.place.killable(moment), DEVICE, keep, openable_key=self.key(), now=lambda: self.now)
+            roll_over(
+                self.place.killable(moment), DEVICE, self.policy(keep), openable_key=self.key(), now=lambda: self.now
+            )
         self.forget_deleted(keep)
 
     @rule(keep=st.integers(1, 4), days=st.integers(0, 3))
     def rollover(self, keep: int, days: int) -> None:
         self.now += days * DAY
-        report = roll_over(self.storage, DEVICE, keep, openable_key=self.key(), now=lambda: self.now)
-        expected = {name for name in self.order[:-keep] if name in self.images and not self.is_kept(name)}
-        assert set(report.deleted) == expected
+        report = roll_over(self.storage, DEVICE, self.policy(keep), openable_key=self.key(), now=lambda: self.now)
+        assert set(report.deleted) == self.doomed(keep) & set(self.images)
+        missing = self.missing()
+        assert [(one.id, one.image) for one in report.missing] == ([("serial:2", missing)] if missing else [])
         self.forget_deleted(keep)
+
+    @rule(job=st.sampled_from(["", "daily", "monthly"]))
+    def another_job(self, job: str) -> None:
+        self.job = job
+        self.make()
+
+    @rule(there=st.booleans())
+    def second_disk_comes_or_dies(self, there: bool) -> None:
+        self.has_second = there
+        self.make()
+
+    @rule(keep=st.integers(1, 3))
+    def forget_the_second_disk(self, keep: int) -> None:
+        """Somebody agrees: the last image that holds it goes like any other."""
+        own = self.own()
+        policy = self.policy(keep)._replace(forget_disks=frozenset(["serial:2"]))
+        report = roll_over(self.storage, DEVICE, policy, openable_key=self.key(), now=lambda: self.now)
+        assert set(report.deleted) == set(own[:-keep]) - self.pinned
+        assert report.missing == []
+        for image in report.deleted:
+            del self.images[image]
+            self.suspect.discard(image)
+        self.order = [image for image in self.order if image in self.images]
 
     @rule()
     def wrong_password(self) -> None:
@@ -220,7 +224,7 @@ class ImagingMachine(RuleBasedStateMachine):
             state["left"] -= 1
             if state["left"] == 0:
                 state["swept"] = True
-                roll_over(self.storage, DEVICE, keep, openable_key=self.key(), now=lambda: self.now)
+                roll_over(self.storage, DEVICE, self.policy(keep), openable_key=self.key(), now=lambda: self.now)
 
         try:
             self.make(HookedStorage(self.storage, hook))
@@ -243,13 +247,7 @@ class ImagingMachine(RuleBasedStateMachine):
 
         first_disk_state = self.disk.expected()
         try:
-            result = run_image(
-                HookedStorage(self.storage, hook),
-                self.disk,
-                Passwords(password=self.password),
-                timestamp=self.timestamp(),
-                takes_lease=takes_lease,
-            )
+            result = self.run(HookedStorage(self.storage, hook), Passwords(password=self.password), takes_lease)
         except GIVES_WAY:
             return
         self.learn_late(result.image, first_disk_state)
@@ -267,22 +265,16 @@ class ImagingMachine(RuleBasedStateMachine):
                 self.age_the_lease()
                 self.learn_what_was_committed(before)
                 committed.update(set(self.images) - before)
-                roll_over(self.storage, DEVICE, keep, openable_key=self.key(), now=lambda: self.now)
+                roll_over(self.storage, DEVICE, self.policy(keep), openable_key=self.key(), now=lambda: self.now)
                 self.now += 2 * DAY
                 self.make(takes_lease=takes_lease)
                 for dummy_time in range(2):
-                    roll_over(self.storage, DEVICE, keep, openable_key=self.key(), now=lambda: self.now)
+                    roll_over(self.storage, DEVICE, self.policy(keep), openable_key=self.key(), now=lambda: self.now)
                     self.now += 2 * DAY
 
         made = ""
         try:
-            made = run_image(
-                HookedStorage(self.storage, hook),
-                self.disk,
-                Passwords(password=self.password),
-                timestamp=self.timestamp(),
-                takes_lease=takes_lease,
-            ).image
+            made = self.run(HookedStorage(self.storage, hook), Passwords(password=self.password), takes_lease).image
         except GIVES_WAY:
             committed.add("")
         if left[0] <= 0:
@@ -330,8 +322,24 @@ class ImagingMachine(RuleBasedStateMachine):
         """Two writers that commit at the same moment get the same number; then the name decides."""
         return self.directory.manifest(image).sequence, image
 
-    def is_kept(self, image: str) -> bool:
-        return image in self.pinned
+    def policy(self, keep: int) -> Policy:
+        return Policy({self.job: keep})
+
+    def own(self) -> List[str]:
+        """The images of the present job, in order."""
+        return [image for image in self.order if self.made_for.get(image, ("", False))[0] == self.job]
+
+    def doomed(self, keep: int) -> Set[str]:
+        """What a rollover of the present job deletes."""
+        own = self.own()
+        with_second = [image for image in own if self.made_for[image][1]]
+        return set(own[:-keep]) - self.pinned - set(with_second[-1:])
+
+    def missing(self) -> str:
+        """The last image of the job with the second disk, where the newest one is without; else ""."""
+        own = self.own()
+        with_second = [image for image in own if self.made_for[image][1]]
+        return with_second[-1] if with_second and with_second[-1] != own[-1] else ""
 
     def age_the_lease(self) -> None:
         """What time does to the lease of a dead or sleeping writer."""
@@ -340,7 +348,7 @@ class ImagingMachine(RuleBasedStateMachine):
     def forget_deleted(self, keep: int) -> None:
         """Images that a rollover may delete are gone or not; all others must be there."""
         there = {manifest.image for manifest in self.directory.images()}
-        doomed = {name for name in self.order[:-keep] if not self.is_kept(name)}
+        doomed = self.doomed(keep)
         for image in list(self.images):
             if image not in there:
                 assert image in doomed, "a rollover deleted an image that it must keep"
@@ -372,6 +380,10 @@ class ImagingMachine(RuleBasedStateMachine):
             words = sorted(self.passwords_of[image] & self.key_passwords)
             assert verify_image(self.storage, DEVICE, image, "quick", record=False).ok
             assert read_image(self.storage, image, words[0]) == self.images[image]
+            manifest = self.directory.manifest(image)
+            assert (manifest.job, len(manifest.disks) == 2) == self.made_for[image]
+            if len(manifest.disks) == 2:
+                assert read_image(self.storage, image, words[0], 1) == self.second.expected()
 
     @rule()
     def storage_is_small_after_two_days_and_two_runs(self) -> None:
@@ -380,10 +392,10 @@ class ImagingMachine(RuleBasedStateMachine):
             self.image()
         for dummy in range(2):
             self.make()
-            roll_over(self.storage, DEVICE, 2, openable_key=self.key(), now=lambda: self.now)
+            roll_over(self.storage, DEVICE, self.policy(2), openable_key=self.key(), now=lambda: self.now)
             self.now += 2 * DAY
         self.make()
-        roll_over(self.storage, DEVICE, 2, openable_key=self.key(), now=lambda: self.now)
+        roll_over(self.storage, DEVICE, self.policy(2), openable_key=self.key(), now=lambda: self.now)
         self.forget_deleted(2)
         needed = set()
         for image in self.images:
@@ -403,12 +415,12 @@ class ImagingMachine(RuleBasedStateMachine):
         wanted = set()
         for image in self.images:
             reader = ImageReader(self.storage, DEVICE, image, sorted(self.passwords_of[image] & self.key_passwords)[0])
-            disk = reader.disk(0)
-            for number, reference in enumerate(disk.root.segments):
-                if reference.place is not None:
-                    wanted.add((reference.place.pack, reference.place.offset))
-                    for dummy, dummy_id, place in disk.segment(number).stored():
-                        wanted.add((place.pack, place.offset))
+            for disk in (reader.disk(number) for number in range(len(reader.manifest.disks))):
+                for number, reference in enumerate(disk.root.segments):
+                    if reference.place is not None:
+                        wanted.add((reference.place.pack, reference.place.offset))
+                        for dummy, dummy_id, place in disk.segment(number).stored():
+                            wanted.add((place.pack, place.offset))
         total = 0
         for name, size_bytes in self.directory.packs().items():
             for entry in read_table(self.storage, fmt.pack_path(DEVICE, name), size_bytes):

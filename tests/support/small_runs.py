@@ -70,13 +70,14 @@ def run_image(
     disk: SmallDisk,
     passwords: Optional[Passwords] = None,
     timestamp: str = "2026-11-23_20-00-00",
+    second: Optional[SmallDisk] = None,
     **more: Any,
 ) -> ImageResult:
-    source = MemorySource(bytes(disk.data))
+    disks = [(disk, "serial:1"), *([(second, "serial:2")] if second is not None else [])]
     job = ImageJob(
         device=DEVICE,
         timestamp=timestamp,
-        disks=[DiskInput(source, disk.extents(), "serial:1")],
+        disks=[DiskInput(MemorySource(bytes(one.data)), one.extents(), name) for one, name in disks],
         passwords=passwords or Passwords(),
         created=timestamp,
         device_information={"model": "test"},
@@ -87,10 +88,10 @@ def run_image(
     return write_image(storage, job)
 
 
-def read_image(storage: Storage, image: str, password: Optional[str] = None) -> bytes:
-    """Return the whole disk as the reader gives it back."""
+def read_image(storage: Storage, image: str, password: Optional[str] = None, number: int = 0) -> bytes:
+    """Return a whole disk as the reader gives it back."""
     reader = ImageReader(storage, DEVICE, image, password)
-    disk = reader.disk(0)
+    disk = reader.disk(number)
     data = bytearray(disk.size_bytes)
     for piece in disk.stream():
         if piece.data is not None:
