@@ -22,9 +22,10 @@ from engine.storage.directory import DirectoryStorage
 from support import imaging
 from support.chaos import DAY, Chaos, Moments, Runs, live_bytes, make_quick
 from support.chaos_servers import ChaosServer, chaos_server
-from support.imaging_model import KILLED, KillableStorage
+from support.imaging_model import KILLED
 from support.proxy import Proxy
 from support.small_runs import DEVICE
+from support.story_places import KillableStorage
 
 CHUNK = 64 << 10
 SEED = int(os.environ.get("CHAOS_SEED", "20261124"))
