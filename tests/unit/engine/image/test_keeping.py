@@ -75,6 +75,8 @@ def test_rules(images: List[Manifest], policy: Policy, pins: Set[int], openable:
         mine = [one for one in newer if one.job == manifest.job]
         if is_proved and manifest.key_id == "ours":
             mine = [one for one in mine if one.key_id == "ours"]
+        if not is_proved and openable is None and manifest.key_id:
+            mine = [one for one in mine if one.key_id]  # without a password unencrypted ones push no encrypted one out
         covered = set().union(*(parts(one) for one in mine)) if mine else set()
         last_of = {part for part in parts(manifest) - covered if not forgotten(part, policy)}
         last_of_key = manifest.key_id not in ("", openable) and all(one.key_id != manifest.key_id for one in newer)
