@@ -160,6 +160,7 @@ def test_small_files_of_a_damaged_image(name: str, tmp_path: Path) -> None:
         return
     done = restore(storage, target, damaged=True)
     assert done["damaged"] == []
+    assert any("is damaged" in text and name in text for text in done["warnings"])
     assert target.read_bytes() == disk.read_bytes()
 
 

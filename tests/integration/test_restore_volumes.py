@@ -257,6 +257,42 @@ def test_another_table_takes_a_yes_that_names_the_partitions(storage: DirectoryS
         assert after[disk.range_of(2)] == data[disk.range_of(2)], "what was there stays: the image has nothing of it"
 
 
+def test_partitions_of_several_disks_are_named_with_their_disk(storage: DirectoryStorage, memory_path: Path) -> None:
+    one = mbr_of_two()
+    images = [image_of(storage, DEVICE, one, [1], "2026-11-23_20-00-00", disks=2)]
+    targets = {"disk%d" % number: str(memory_path / ("target%d" % number)) for number in (0, 1)}
+    for path in targets.values():
+        Path(path).write_bytes(changed_tables(one)["added"])
+    paths = [Path(path) for path in targets.values()]
+    work = partial(restore, storage, DEVICE, images[0], targets, overwrite=True)
+    for given in (["3"], ["disk0p3"]):
+        error = refused("R110", partial(work, replace_table=given), *paths)
+        assert error.fields["names"] == '"%sp3"' % error.fields["disk"]
+    work(replace_table=["disk0p3", "disk1p3"])
+    assert [path.read_bytes()[:512] for path in paths] == [bytes(one.data[:512])] * 2
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_a_gpt_that_lacks_its_first_sector_has_partitions(
+    is_same: bool, storage: DirectoryStorage, memory_path: Path
+) -> None:
+    """Nobody sees them, but what was in them is still there; the restore brings the table back and leaves the others."""
+    disk = gpt_disk(random.Random(9), 512, SIZE)
+    numbers = [number for number, dummy in disk.spans]
+    assert len(numbers) > 1
+    image = image_of(storage, DEVICE, disk, numbers[:1], "2026-11-23_20-00-00")
+    now = bytearray(disk.data if is_same else gpt_disk(random.Random(10), 512, SIZE).data)
+    now[:512] = bytes(512)
+    target = memory_path / "target"
+    target.write_bytes(now)
+    work = partial(restore, storage, DEVICE, image, {"disk0": str(target)}, overwrite=True)
+    if is_same:
+        work()
+        assert target.read_bytes() == disk.data
+    else:
+        refused("R110", work, target)
+
+
 def test_a_table_that_lost_a_partition_costs_nothing(storage: DirectoryStorage, memory_path: Path) -> None:
     """The other volume's entry was deleted since: nothing goes, and the table stays as somebody wanted it."""
     disk = mbr_of_two()

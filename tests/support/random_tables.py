@@ -122,17 +122,18 @@ def _filled(chance: random.Random, disk: TableDisk) -> TableDisk:
     return disk
 
 
-def image_of(storage: Storage, device: str, disk: TableDisk, chosen: List[int], timestamp: str) -> str:
-    """Image the chosen partitions as a run does, with its note about each volume."""
+def image_of(storage: Storage, device: str, disk: TableDisk, chosen: List[int], timestamp: str, disks: int = 1) -> str:
+    """Image the chosen partitions as a run does, with its note about each volume; perhaps of several such disks."""
     source = disk.source()
     layout = disk.layout()
     plan = plan_disk(source, layout, lambda partition: VolumeState.OFFLINE, set(chosen))
     volumes = [{"number": one.number, "selected": one.selected} for one in plan.volumes]
+    names = ["disk%d" % number for number in range(disks)]
     job = ImageJob(
         device=device,
         timestamp=timestamp,
-        disks=[DiskInput(source, plan.used, "serial:1")],
+        disks=[DiskInput(source, plan.used, "serial:%d" % number) for number in range(disks)],
         created=timestamp,
-        device_information={"disks": {"disk0": {"layout": layout.as_dict(), "volumes": volumes}}},
+        device_information={"disks": {name: {"layout": layout.as_dict(), "volumes": volumes} for name in names}},
     )
     return write_image(storage, job).image

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List
 from ..errors import JobInvalid
 from ..restore.place import refuse_inside_storage
 from ..restore.plan import PlannedDisk
-from ..restore.restore import carry_out, foretell, open_image, plan, sentences, transitions
+from ..restore.restore import Restored, carry_out, foretell, open_image, plan, sentences, transitions
 from ..storage.contract import Storage
 from .policies import chosen_job
 from .settings import mapping_of, passwords_of
@@ -52,11 +52,9 @@ def restore(storage: Storage, job: Dict[str, Any], report: Report, progress: Pro
     }
     if job.get("check"):
         foreseen = foretell(storage, job["device"], reader, planned, damaged)
-        return dict(
-            told, disks=[], damaged=foreseen.damaged, warnings=_warnings(planned, foreseen.damaged, reader.image)
-        )
+        return dict(told, disks=[], damaged=foreseen.damaged, warnings=_warnings(planned, foreseen, reader.image))
     done = carry_out(storage, job["device"], reader, planned, progress, damaged=damaged)
-    warnings = _warnings(planned, done.damaged, reader.image)
+    warnings = _warnings(planned, done, reader.image)
     disks = [disk._asdict() for disk in done.disks]
     return dict(
         told, disks=disks, damaged=done.damaged, warnings=warnings, seconds=round(time.monotonic() - started, 1)
@@ -80,15 +78,19 @@ def _names(job: Dict[str, Any]) -> List[str]:
     return [str(one) for one in given]
 
 
-def _warnings(planned: List[PlannedDisk], damaged: List[Dict[str, Any]], image: str) -> List[str]:
+def _warnings(planned: List[PlannedDisk], done: Restored, image: str) -> List[str]:
     """The mark that a damaged restore leaves on the console; what was done already is worth a word, too."""
     warnings = [
         "%s holds all of %s of the image %s already: that restore has ended." % (disk.target.path, disk.name, image)
         for disk in planned
         if disk.is_done
     ]
+    if done.problems:
+        more = len(done.problems) - 1
+        also = " And %d more." % more if more else ""
+        warnings.append("The image %s is damaged where it is stored: %s%s" % (image, done.problems[0], also))
     for disk in planned:
-        mine = [one for one in damaged if one["disk"] == disk.name]
+        mine = [one for one in done.damaged if one["disk"] == disk.name]
         if mine:
             warnings.append(_damage_in_words(disk, mine, image))
     return warnings

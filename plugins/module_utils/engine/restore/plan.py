@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from ..disk.extents import ExtentSet
 from ..errors import (
@@ -110,7 +110,7 @@ def plan(
     planned = [_plan_disk(reader, names.index(name), target, yeses) for name, target in opened.items()]
     planned = [disk._replace(is_done=_is_done(disk, progress)) for disk in planned]
     for disk in planned:
-        _refuse_without_yes(disk, yeses)
+        _refuse_without_yes(disk, yeses, len(planned) == 1)
     return planned
 
 
@@ -194,7 +194,7 @@ def look_at(target: Target, mark: bytes, disk: DiskReader, scope: Scope) -> Foun
     there = {one.identity for one in present.claims}
     wanted = {one.number for one in scope.volumes}
     lacking = [one for one in imaged if one.number in set(map(str, wanted)) and one.identity not in there]
-    stays = bool(present.claims and scope.volumes) and not going and not lacking
+    stays = bool(present.claims and present.is_shown and scope.volumes) and not going and not lacking
     resumes = stays and target.marker(_first_of(scope)) == mark
     return Found(resumes, "" if resumes else target.data_found(), present, stays, going)
 
@@ -206,24 +206,16 @@ def _is_done(disk: PlannedDisk, progress: Progress) -> bool:
     return holds_already(disk.reader, disk.target, disk.allowed, disk.cleared, progress)
 
 
-def _refuse_without_yes(disk: PlannedDisk, yeses: Yeses) -> None:
+def _refuse_without_yes(disk: PlannedDisk, yeses: Yeses, is_only: bool) -> None:
     if disk.is_done:
         return
     if disk.data and not yeses.overwrite:
         raise RestoreTargetHoldsData(target=disk.target.path, reason=disk.data)
-    refused, names = _not_agreed(disk, yeses)
-    if refused:
+    going = disk.found.going
+    if not all(one.is_named_by(yeses.replace_table, disk.name, is_only) for one in going):
         raise RestoreTableDiffers(
             target=disk.target.path,
             disk=disk.name,
-            partitions="; ".join(one.words for one in refused),
-            names=", ".join(names),
+            partitions="; ".join(one.words for one in going),
+            names=", ".join('"%s%s"' % ("" if is_only else disk.name + "p", one.number) for one in going),
         )
-
-
-def _not_agreed(disk: PlannedDisk, yeses: Yeses) -> Tuple[List[Claim], List[str]]:
-    """The partitions that would go, all of them, when any was not named; and how to name them."""
-    going = disk.found.going
-    if all(one.is_named_by(yeses.replace_table, disk.name) for one in going):
-        return [], []
-    return going, ['"%s"' % one.number for one in going]

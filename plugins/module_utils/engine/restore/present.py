@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import struct
 from typing import List, NamedTuple, Sequence, Tuple
 
 from ..disk.filesystems.registry import detect
 from ..disk.gpt import detect_sector_bytes
 from ..disk.layout import DiskLayout, read_layout
+from ..disk.mbr import PROTECTIVE
 from ..disk.sector_size import read_layout_of_device
 from ..disk.signatures import recognise
 from ..disk.source import BlockSource, FileSource, WindowSource
@@ -34,10 +36,10 @@ class Claim(NamedTuple):
         what += ['"%s"' % self.name] if self.name else []
         return "%s (%s)" % (self.number, ", ".join([*what, "%d bytes" % self.length_bytes]))
 
-    def is_named_by(self, given: Sequence[str], disk: str) -> bool:
-        """Whether one of ``given`` means it: its number, with or without the disk's name, or its name."""
-        names = {self.number, "%sp%s" % (disk, self.number)} | ({self.name} if self.name else set())
-        return not names.isdisjoint(given)
+    def is_named_by(self, given: Sequence[str], disk: str, is_only_disk: bool) -> bool:
+        """Whether one of ``given`` means it: its number with the disk's name, where one disk is restored without it, or its name."""
+        names = {"%sp%s" % (disk, self.number)} | ({self.number} if is_only_disk else set())
+        return not (names | ({self.name} if self.name else set())).isdisjoint(given)
 
 
 class Present(NamedTuple):
@@ -45,6 +47,7 @@ class Present(NamedTuple):
 
     layout: DiskLayout
     claims: List[Claim]
+    is_shown: bool = True  # no when the table lacks its first sector, so that no system shows its partitions
 
     def lacking_in(self, other: List[Claim]) -> List[Claim]:
         """The partitions that ``other`` does not have in the same place with the same identity."""
@@ -59,10 +62,34 @@ def present_on(target: Target, sector_bytes: int) -> Present:
     """
     source = FileSource(target.path, None if target.is_device else sector_bytes)
     with source:
-        if target.is_device:
-            return partitions_of(source, read_layout_of_device(source))
-        source.sector_bytes = detect_sector_bytes(source) or sector_bytes
-        return partitions_of(source, read_layout(source))
+        if not target.is_device:
+            source.sector_bytes = detect_sector_bytes(source) or sector_bytes
+        layout = read_layout_of_device(source) if target.is_device else read_layout(source)
+        found = partitions_of(source, layout)
+        return found if found.claims else _without_first_sector(source, found)
+
+
+class _Protected(BlockSource):
+    """A disk as it would be with a protective MBR in its first sector."""
+
+    def __init__(self, source: BlockSource) -> None:
+        self.path, self.size_bytes, self.sector_bytes = source.path, source.size_bytes, source.sector_bytes
+        self._source = source
+        entry = struct.pack("<B3sB3sII", 0, bytes(3), PROTECTIVE, bytes(3), 1, 0xFFFFFFFF)
+        self._first = (bytes(446) + entry).ljust(510, b"\0") + b"\x55\xaa"
+
+    def read(self, offset_bytes: int, length_bytes: int) -> bytes:
+        data = self._source.read(offset_bytes, length_bytes)
+        mine = self._first[offset_bytes : offset_bytes + length_bytes]
+        return mine + data[len(mine) :]
+
+
+def _without_first_sector(source: BlockSource, found: Present) -> Present:
+    """A GPT whose protective MBR was wiped: nobody sees its partitions, but what was in them is still there."""
+    if source.size_bytes < 4 * source.sector_bytes:
+        return found
+    layout = read_layout(_Protected(source))
+    return partitions_of(source, layout)._replace(is_shown=False) if layout.scheme == "gpt" else found
 
 
 def partitions_of(source: BlockSource, layout: DiskLayout, looks_inside: bool = True) -> Present:

@@ -25,6 +25,7 @@ class Restored(NamedTuple):
 
     disks: List[RestoredDisk]
     damaged: List[Dict[str, Any]]
+    problems: List[str] = []  # of the image as it is stored, where a damaged one is restored
 
 
 def restore(
@@ -78,6 +79,7 @@ def carry_out(
 
     :raises EngineError: as :func:`restore`.
     """
+    problems: List[str] = []
     if not all(disk.is_done for disk in planned):
         report = verify_image(
             storage,
@@ -89,12 +91,13 @@ def carry_out(
             beside=False,
             key=reader.key,
         )
+        problems = report.problems
         if not report.ok and not damaged:
             raise ImageDamaged(image=reader.image, reason=report.problems[0].rstrip("."))
         for disk in planned:
             disk.reader.prove_index()  # the whole index opens, or nothing is written
     done = write_disks(planned, progress)
-    return Restored(done, damage(planned))
+    return Restored(done, damage(planned), problems)
 
 
 def foretell(storage: Storage, device: str, reader: ImageReader, planned: List[PlannedDisk], damaged: bool) -> Restored:
@@ -102,15 +105,16 @@ def foretell(storage: Storage, device: str, reader: ImageReader, planned: List[P
 
     :raises ImageDamaged: when it is not, and no damage was agreed to.
     """
-    if damaged:
-        for disk in planned:
-            if isinstance(disk.reader, SalvagingReader):
-                disk.reader.read_all()
-    elif not all(disk.is_done for disk in planned):
+    problems: List[str] = []
+    if not all(disk.is_done for disk in planned):
         whole = verify_image(storage, device, reader.image, "quick", record=False, key=reader.key)
-        if not whole.ok:
+        if not whole.ok and not damaged:
             raise ImageDamaged(image=reader.image, reason=whole.problems[0].rstrip("."))
-    return Restored([], damage(planned))
+        problems = whole.problems
+    for disk in planned:
+        if isinstance(disk.reader, SalvagingReader):
+            disk.reader.read_all()
+    return Restored([], damage(planned), problems)
 
 
 def damage(planned: List[PlannedDisk]) -> List[Dict[str, Any]]:
