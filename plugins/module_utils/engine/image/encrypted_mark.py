@@ -50,4 +50,4 @@ def lagging(directory: DeviceDirectory) -> StorageListingIncomplete:
 
 
 def _path(directory: DeviceDirectory) -> str:
-    return directory.path(fmt.KEYS, fmt.ENCRYPTED_NAME)
+    return directory.path(fmt.ENCRYPTED_NAME)
