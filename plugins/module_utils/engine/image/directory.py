@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from typing import (
     Any,
     Container,
@@ -129,6 +130,8 @@ class DeviceDirectory(DevicePlace):
             except EngineError as error:
                 if unreadable is None:
                     raise
+                # Its frames hold what was read: a megabyte for each of thousands of false manifests.
+                error.__traceback__ = error.__context__ = None
                 unreadable[name] = error
                 return None
 
@@ -262,10 +265,10 @@ class DeviceDirectory(DevicePlace):
     def sums(self, image: str) -> sums.Sums:
         """:raises ImageDamaged: when the list is missing or malformed."""
         try:
-            data = self.storage.get(self.path(image, fmt.SUMS_NAME), 0, fmt.MAX_SUMS_BYTES + 1)
+            pieces = self.storage.read(self.path(image, fmt.SUMS_NAME), 0, fmt.MAX_SUMS_BYTES + 1)
+            return sums.read(pieces, image, self.count_packs)
         except StorageNotFound:
             raise ImageDamaged(image=image, reason="its SHA256SUMS is missing") from None
-        return sums.decode(data, image)
 
     # -- packs --------------------------------------------------------------------------------------------------------
 
@@ -273,6 +276,17 @@ class DeviceDirectory(DevicePlace):
         """Return name and size of every pack in use. One listing per directory of two digits."""
         rooms = self._rooms(fmt.PACKS, _PACK_ROOM)
         return _packs_in(zip(rooms, self.lists(rooms, _is_ours)))
+
+    def count_packs(self) -> int:
+        """How many packs there are, in use and in the trash: a list that names more is false or of no use."""
+        found: Counter[str] = Counter()
+
+        def count(name: str) -> bool:
+            found[""] += _PACK_NAME.match(name) is not None
+            return False
+
+        self.lists([*self._rooms(fmt.PACKS, _PACK_ROOM), self.path(fmt.TRASH)], count)
+        return found[""]
 
     def packs_and_partial_files(self) -> Tuple[Dict[str, int], List[str]]:
         """Return the packs in use, and the paths of what killed writers left at the top, among keys, packs, records."""

@@ -339,6 +339,14 @@ class Root:
         return root
 
 
+def most_root_bytes(disk_bytes: int) -> int:
+    """How large the root of a disk of this size can be: for what was not authenticated before it is read."""
+    packs = min(fmt.MAX_PACKS, 4096 + 2 * disk_bytes // fmt.PACK_TARGETS[0][1])
+    segments = -(-disk_bytes // fmt.SEGMENT_BYTES)
+    plain_bytes = _ROOT_HEAD.size + packs * _PACK.size + segments * _SEGMENT.size
+    return min(fmt.MAX_SEALED_PLAIN_BYTES, plain_bytes + (4 << 10))
+
+
 def _big_endian(column: array[int]) -> bytes:
     if sys.byteorder == "little":
         column = array("I", column)

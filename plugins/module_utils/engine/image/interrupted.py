@@ -13,18 +13,20 @@ from __future__ import annotations
 import re
 from typing import Container, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ..errors import ImageDamaged, PasswordMissing, StorageNotFound
+from ..errors import ImageDamaged, PasswordMissing, StorageNotFound, StoragePermissionDenied
 from ..storage.contract import EntryKind
 from . import format as fmt
 from .bring_back import bring_back
 from .directory import DeviceDirectory
 from .files import open_file
-from .index import Root
+from .index import Root, most_root_bytes
 from .keys import MasterKey
 from .manifest import Manifest
+from .newest import horizon
 
 _CHECKPOINT = re.compile(r"disk([0-9]{1,3})\.checkpoint(?:\.([0-9]{1,4}))?")
 _MOST_RUNS = 3
+_MOST_CHECKPOINTS = 10_000  # in one directory
 _MOST_DIRECTORIES = 20  # of which a checkpoint is looked for, the newest first
 
 
@@ -40,16 +42,23 @@ class Interrupted(NamedTuple):
         return {name: need.size_bytes for root in self.roots.values() for name, need in root.packs.items()}
 
 
-def interrupted_runs(directory: DeviceDirectory, key: Optional[MasterKey], others: Container[str]) -> List[Interrupted]:
+def interrupted_runs(
+    directory: DeviceDirectory, key: Optional[MasterKey], others: Container[str], sizes: Sequence[int]
+) -> List[Interrupted]:
     """The last interrupted runs that left a checkpoint of this key, newest first.
 
     :param others: names that are passed by: complete images, and the run's own.
+    :param sizes: of the new run's disks, in order; no checkpoint of others, or larger than theirs can be, is read.
     """
     places = [(name, directory.path(name)) for name in directory.image_names()]
     places += [(one.image, directory.path(fmt.TRASH, one.file_name)) for one in directory.leftovers()]
     found: List[Interrupted] = []
-    for image, path in sorted((one for one in places if one[0] not in others), reverse=True)[:_MOST_DIRECTORIES]:
-        run = Interrupted(image, _roots(directory, key, image, path))
+    last = horizon()  # a name in the future is not that of an interrupted run, and hides none
+    wanted = sorted(
+        (one for one in places if one[0] not in others), key=lambda one: (one[0] <= last, one), reverse=True
+    )
+    for image, path in wanted[:_MOST_DIRECTORIES]:
+        run = Interrupted(image, _roots(directory, key, image, path, sizes))
         if run.roots:
             found.append(run)
         if len(found) == _MOST_RUNS:
@@ -57,25 +66,28 @@ def interrupted_runs(directory: DeviceDirectory, key: Optional[MasterKey], other
     return found
 
 
-def _roots(directory: DeviceDirectory, key: Optional[MasterKey], image: str, path: str) -> Dict[int, Root]:
+def _roots(
+    directory: DeviceDirectory, key: Optional[MasterKey], image: str, path: str, sizes: Sequence[int]
+) -> Dict[int, Root]:
     newest: Dict[int, Tuple[int, str]] = {}
-    try:
-        entries = directory.storage.list(path)
-    except StorageNotFound:
-        return {}  # another host's sweep was quicker
-    for entry in entries:
+    for entry in directory.listed(path, lambda name: _CHECKPOINT.fullmatch(name) is not None, _MOST_CHECKPOINTS):
         match = _CHECKPOINT.fullmatch(entry.name)
         if match and entry.kind is EntryKind.FILE:
             disk, number = int(match.group(1)), int(match.group(2) or 0)
+            if disk >= len(sizes):
+                continue
             newest[disk] = max(newest.get(disk, (-1, "")), (number, entry.name))
     roots = {}
     for disk, (dummy_number, name) in newest.items():
         try:
-            data = directory.storage.get("%s/%s" % (path, name), 0, fmt.MAX_SEALED_PLAIN_BYTES)
-            plain = open_file(key, image, fmt.checkpoint_name(disk), data)
+            most_bytes = most_root_bytes(sizes[disk])
+            data = directory.storage.get("%s/%s" % (path, name), 0, most_bytes + 1)
+            if len(data) > most_bytes:
+                continue  # no run of a disk of this size stored that
+            plain = open_file(key, image, fmt.checkpoint_name(disk), data, most_bytes=most_bytes)
             roots[disk] = Root.decode(plain, image, partial=True)
-        except (ImageDamaged, PasswordMissing, StorageNotFound):
-            continue  # of another key, cut off, or swept in this moment: its chunks are sent again
+        except (ImageDamaged, PasswordMissing, StorageNotFound, StoragePermissionDenied):
+            continue  # of another key, made so that nobody else may read it, cut off, or swept in this moment: its chunks are sent again
     return roots
 
 

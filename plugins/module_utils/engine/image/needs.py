@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Set
+from typing import Container, Dict, FrozenSet, List, NamedTuple, Optional, Set
 
 from ..errors import ImageDamaged, StorageNotFound
 from ..storage.together import together
@@ -23,6 +23,9 @@ from .manifest import MAX_LISTED_CHANGES, Manifest, PackChanges, packs_digest
 from .second_look import LOOKS
 from .unusable import packs_of_damaged_sums
 
+_READ_AT_ONCE = 8
+_MOST_HELD = 1 << 18  # packs of earlier images; what is not held is read again
+
 
 class Needed(NamedTuple):
     """The packs that any of some images needs, and those of the newest of them (None when they are not known)."""
@@ -32,12 +35,16 @@ class Needed(NamedTuple):
 
 
 def needed_packs(
-    directory: DeviceDirectory, images: List[Manifest], damaged: Optional[List[ImageDamaged]] = None
+    directory: DeviceDirectory,
+    images: List[Manifest],
+    damaged: Optional[List[ImageDamaged]] = None,
+    exist: Optional[Container[str]] = None,
 ) -> Needed:
     """Read what ``images``, in sequence order, need.
 
     :raises ImageDamaged: when the list of an image has to be read and can't be; with ``damaged`` given it is added
         there, and what the image needs is left out.
+    :param exist: the packs that are there; those that are not are left out of what is needed by any.
     """
 
     def read(image: str) -> Optional[FrozenSet[str]]:
@@ -52,18 +59,21 @@ def needed_packs(
     by_name = {manifest.image: manifest for manifest in images}
     names = by_name.keys()
     alone = [manifest.image for manifest in images if manifest.changes is None or manifest.changes.since not in names]
-    lists = dict(zip(alone, together(directory.storage, read, alone)))
+    lists: Dict[str, Optional[FrozenSet[str]]] = {}
     waiting = Counter(manifest.changes.since for manifest in images if manifest.changes is not None)
     held: Dict[str, FrozenSet[str]] = {}
     by_any: Set[str] = set()
     packs: Optional[FrozenSet[str]] = None
     for manifest in images:
+        if alone and manifest.image == alone[0]:  # some are read at a time; each may be long, and anybody's
+            batch, alone = alone[:_READ_AT_ONCE], alone[_READ_AT_ONCE:]
+            lists.update(zip(batch, together(directory.storage, read, batch)))
         packs = (
             lists.pop(manifest.image) if manifest.image in lists else _follow(manifest, held) or read(manifest.image)
         )
         if packs is not None:
-            by_any |= packs
-            if waiting[manifest.image]:
+            by_any |= packs if exist is None else {pack for pack in packs if pack in exist}
+            if waiting[manifest.image] and sum(map(len, held.values())) <= _MOST_HELD:
                 held[manifest.image] = packs
         if manifest.changes is not None:
             waiting[manifest.changes.since] -= 1

@@ -25,6 +25,7 @@ from .index import Place, Root, Segment
 from .keys import MasterKey
 from .manifest import Manifest
 from .segments import PackReader
+from .sums import SHORT_LIST
 
 _WORKERS, _TASKS = 2, 6
 _LINE_WORKERS, _LINE_TASKS = 16, 20  # most of them wait for a round trip
@@ -68,7 +69,9 @@ class ImageReader:
     def disk(self, number: int) -> DiskReader:
         entry = self.manifest.disks[number]
         name = fmt.index_name(number)
-        data = self._file(name, entry.index_sha256)
+        if self.manifest.pack_count > SHORT_LIST and self.manifest.pack_count > self.directory.count_packs():
+            raise ImageDamaged(image=self.image, reason="it needs more packs than there are in the storage")
+        data = self._file(name, entry.index_sha256, entry.index_bytes)
         root = Root.decode(open_file(self.key, self.image, name, data), self.image)
         if (root.size_bytes, root.sector_bytes) != (entry.size_bytes, entry.sector_bytes):
             raise ImageDamaged(image=self.image, reason="%s is of another disk" % name)
@@ -81,9 +84,9 @@ class ImageReader:
         """Return the plain bytes of ``device.json`` or ``job.log``."""
         return open_file(self.key, self.image, name, self._file(name, self.manifest.files[name]))
 
-    def _file(self, name: str, sha256: str) -> bytes:
+    def _file(self, name: str, sha256: str, most_bytes: int = fmt.MAX_SEALED_PLAIN_BYTES) -> bytes:
         try:
-            data = self.storage.get(self.directory.path(self.image, name), 0, fmt.MAX_SEALED_PLAIN_BYTES)
+            data = self.storage.get(self.directory.path(self.image, name), 0, most_bytes + 1)
         except StorageNotFound:
             raise ImageDamaged(image=self.image, reason="%s is missing" % name) from None
         if hashlib.sha256(data).hexdigest() == sha256:

@@ -23,6 +23,7 @@ from ..storage.contract import Storage
 from . import format as fmt
 from . import job_name, records
 from .directory import DeviceDirectory
+from .impostors import Impostors
 from .keeping import Policy, Verdict, judge, orphan_sentences, to_be_named
 from .keys import MasterKey
 from .manifest import Manifest
@@ -81,7 +82,9 @@ def roll_over(
     remaining = [manifest for manifest in images if manifest.image not in report.deleted]
     newest = next_sequence(remaining, key, last) - 1
     left = {image: error for image, error in unreadable.items() if image not in removed}
-    return sweep(directory, remaining, left, newest, report, int(now()), key)
+    proved = [manifest for manifest in counted if key is not None and manifest.image not in report.deleted]
+    impostors = Impostors(proved, max(policy.keep.values(), default=1), last)
+    return sweep(directory, remaining, left, newest, report, int(now()), key, impostors)
 
 
 def _delete(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Dict, List, Optional, Set
+from typing import Container, Dict, List, Optional, Set
 
 from ..errors import (
     EngineError,
@@ -26,16 +26,19 @@ from . import format as fmt
 from . import records
 from .bring_back import bring_back
 from .directory import IMAGE_NAME, DeviceDirectory
+from .impostors import Impostors
 from .keys import MasterKey
 from .manifest import Manifest
 from .mending import mend
 from .needs import needed_packs
-from .newest import horizon
+from .newest import enumerated, horizon
 from .pack_check import listed_packs
 from .rollover_report import RolloverReport
 from .strays import MAX_DEPTH, is_stray_folder
 from .trash_age import TrashAges
 from .unusable import packs_of_unusable, storage_grows
+
+_MOST_TOLD = 5
 
 
 def delete_image(directory: DeviceDirectory, image: str, warnings: List[str]) -> bool:
@@ -118,26 +121,32 @@ def sweep(
     report: RolloverReport,
     now_seconds: int,
     key: Optional[MasterKey],
+    impostors: Impostors,
 ) -> RolloverReport:
     """``newest`` is the number of the newest image: what left the packs before it was made has seen a successful run."""
     complete = {manifest.image for manifest in remaining}
-    kept = packs_of_unusable(directory, unreadable)
+    present, partial = directory.packs_and_partial_files()
+    exist = {*present, *(entry.pack for entry in directory.trash())}
+    kept = packs_of_unusable(directory, unreadable, exist)
     try:
         if not report.dry_run:  # a listing may have missed an image; what is deleted for good is looked at twice
             late = [
                 one for one in directory.images({}, but={*complete, *unreadable}) if one.image not in report.deleted
             ]
             remaining, complete = [*remaining, *late], {*complete, *(one.image for one in late)}
-        needed = _needed(directory, remaining, key, report)
+        needed = _needed(directory, remaining, key, report, exist, impostors)
     except ImageDamaged as error:
         report.warnings.append("Nothing was swept: %s" % error)
         return report
-    present, partial = directory.packs_and_partial_files()
-    for image, reason in unreadable.items():
-        held = packs_of_unusable(directory, [image]).packs - needed
+    for image, reason in sorted(unreadable.items())[:_MOST_TOLD]:
+        held = packs_of_unusable(directory, [image], exist).packs - needed
         report.warnings.append(storage_grows(image, reason, sum(present.get(pack, 0) for pack in held)))
+    false = [image for image in kept.unknown if impostors.has(image)]
+    kept = kept._replace(unknown=[image for image in kept.unknown if image not in false])
+    if false:
+        report.warnings.append("These directories hold no image of ours and need no pack: %s." % enumerated(false))
     if kept.unknown:
-        report.warnings.append("Nothing was swept: what %s needs is not known." % ", ".join(kept.unknown))
+        report.warnings.append("Nothing was swept: what %s needs is not known." % enumerated(kept.unknown))
         return report
     needed |= kept.packs
     if not report.dry_run:
@@ -157,18 +166,33 @@ def sweep(
 
 
 def _needed(
-    directory: DeviceDirectory, images: List[Manifest], key: Optional[MasterKey], report: RolloverReport
+    directory: DeviceDirectory,
+    images: List[Manifest],
+    key: Optional[MasterKey],
+    report: RolloverReport,
+    exist: Container[str],
+    impostors: Impostors,
 ) -> Set[str]:
     """What the images need; a list that is damaged is made anew where that can be done.
 
     :raises ImageDamaged: where it can't.
     """
     damaged: List[ImageDamaged] = []
-    needed = needed_packs(directory, images, damaged).by_any
+    needed = needed_packs(directory, images, damaged, exist).by_any
     if damaged and not report.dry_run:
         names = {error.fields["image"] for error in damaged}
         report.warnings.extend(mend(directory, [one for one in images if one.image in names], key))
-    return needed_packs(directory, images).by_any if damaged else needed
+    if not damaged:
+        return needed
+    still: List[ImageDamaged] = []
+    needed = needed_packs(directory, images, still, exist).by_any
+    false = [str(error.fields["image"]) for error in still if impostors.has(str(error.fields["image"]))]
+    for error in still:
+        if str(error.fields["image"]) not in false:
+            raise error
+    if false:
+        report.warnings.append("These directories hold no image of ours and need no pack: %s." % enumerated(false))
+    return needed
 
 
 def _purge(

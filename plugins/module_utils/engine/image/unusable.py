@@ -16,6 +16,7 @@ from ..errors import ImageDamaged, ImageNotUnusable, StorageFailed, StorageNotFo
 from . import format as fmt
 from .directory import DeviceDirectory
 from .manifest import Manifest, packs_digest
+from .sums import SHORT_LIST, lines
 
 _PACK = re.compile(rb"[0-9a-f]{64}")
 _PACK_LINE = re.compile(rb"(.{64})..(?:.{9})(?:.{3})(.{64})", re.DOTALL)
@@ -28,12 +29,13 @@ class Kept(NamedTuple):
     unknown: List[str]
 
 
-def packs_of_unusable(directory: DeviceDirectory, images: Iterable[str]) -> Kept:
+def packs_of_unusable(directory: DeviceDirectory, images: Iterable[str], exist: Container[str]) -> Kept:
+    """:param exist: the packs that are there; no other can be needed."""
     kept = Kept(set(), [])
     for image in sorted(images):
         columns = _columns(directory, image)
         if columns:
-            kept.packs.update(*columns)
+            kept.packs.update(pack for column in columns for pack in column if pack in exist)
         else:
             kept.unknown.append(image)
     return kept
@@ -54,24 +56,30 @@ def packs_of_damaged_sums(directory: DeviceDirectory, manifest: Manifest) -> Set
 
 def _columns(directory: DeviceDirectory, image: str) -> List[Set[str]]:
     """What both columns of a SHA256SUMS name as packs; none where a line is not there as a whole."""
-    try:
-        data = directory.storage.get(directory.path(image, fmt.SUMS_NAME), 0, fmt.MAX_SUMS_BYTES + 1)
-    except (StorageNotFound, StorageFailed):
-        return []
     columns: List[Set[str]] = [set(), set()]
-    lines = data.split(b"\n")
-    if lines.pop() or not lines:
-        return []  # cut off
-    for line in lines:
+    try:
+        pieces = directory.storage.read(directory.path(image, fmt.SUMS_NAME), 0, fmt.MAX_SUMS_BYTES + 1)
+        return columns if _take_columns(lines(pieces, image), columns, directory) else []
+    except (ImageDamaged, StorageNotFound, StorageFailed):
+        return []  # too long, cut off, or not there
+
+
+def _take_columns(found: Iterable[bytes], columns: List[Set[str]], directory: DeviceDirectory) -> bool:
+    limit = SHORT_LIST
+    for line in found:
         match = _PACK_LINE.fullmatch(line)
         if match is None:
             continue  # a file of the image
         names = [column for column in match.groups() if _PACK.fullmatch(column)]
         if not names:
-            return []
-        for column, found in zip(columns, match.groups()):
-            column.add((found if found in names else names[0]).decode("ascii"))
-    return columns
+            return False
+        if len(columns[0]) >= limit:
+            limit = max(limit, directory.count_packs())
+            if len(columns[0]) >= limit:
+                return False
+        for column, name in zip(columns, match.groups()):
+            column.add((name if name in names else names[0]).decode("ascii"))
+    return True
 
 
 def storage_grows(image: str, error: object, kept_bytes: int) -> str:

@@ -146,7 +146,8 @@ class _Run:
         self.stream = stream
         writers: List[DiskWriter] = []
         try:
-            left = interrupted_runs(self.directory, self.key, {one.image for one in self.images} | {self.image})
+            sizes = [disk.source.size_bytes for disk in self.job.disks]
+            left = interrupted_runs(self.directory, self.key, {one.image for one in self.images} | {self.image}, sizes)
             disks = [(disk.stable_id, disk.source.size_bytes) for disk in self.job.disks]
             self.interrupted = fitting_runs(left, disks, [one for one in self.believed if one.key_id == self.key_id])
             bring_back_packs(self.directory, self.interrupted, present)

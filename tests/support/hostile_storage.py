@@ -1,0 +1,187 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an account that may only create files can put into a device's directory, and what the engine's verbs take of memory then."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, NamedTuple
+
+from engine.image import format as fmt
+from engine.image.files import seal_file
+from engine.image.keys import MasterKey
+from engine.image.manifest import Manifest, decode, encode
+
+from . import imaging
+
+MODULES = Path(__file__).parents[2] / "plugins" / "module_utils"
+PASSWORD = "a password for this test"
+DEVICE = "pc"
+FUTURE = "9999-12-31_23-59-59"
+SOON = "2026-01-02_00-00-00"  # plausible whenever this runs
+_MEASURE = (
+    "import json,resource,subprocess,sys;"
+    "p=subprocess.run([sys.executable,'-m','engine.agent.command'],input=sys.stdin.buffer.read(),stdout=subprocess.PIPE,"
+    "stderr=subprocess.DEVNULL);"
+    "lines=p.stdout.splitlines();"
+    "print(json.dumps([p.returncode,resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,"
+    "json.loads(lines[-1]) if lines else None]))"
+)
+
+
+class Measured(NamedTuple):
+    """How a verb of the engine's command line ended, and the most memory that its process had."""
+
+    status: int
+    peak_bytes: int
+    last: Dict[str, Any]
+
+
+def measure(storage: Path, verb: str, password: str = PASSWORD, **settings: Any) -> Measured:
+    job = imaging.job(storage, verb, device=DEVICE, **settings)
+    job["secrets"] = {"password": password} if password else {}
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURE],
+        cwd=MODULES,
+        input=json.dumps(job).encode(),
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=900,
+    )
+    status, kilobytes, last = json.loads(done.stdout)
+    return Measured(status, kilobytes << 10, last or {})
+
+
+class Attacker:
+    """Adds files below ``<storage>/pc``. ``scale`` is 1 for the table of the documentation, less in tests."""
+
+    def __init__(self, storage: Path, image: str, scale: float = 1.0) -> None:
+        self.root = storage / DEVICE
+        self.image = image
+        self.scale = scale
+
+    def many(self, count: int) -> int:
+        return max(1, int(count * self.scale))
+
+    def put(self, path: str, data: bytes) -> None:
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+
+    def model(self, **changes: Any) -> Manifest:
+        data = (self.root / self.image / fmt.MANIFEST_NAME).read_bytes()
+        return decode(data, self.image)._replace(**changes)
+
+    def plant(self, name: str, **changes: Any) -> None:
+        """An unencrypted image with a checksum that is right."""
+        manifest = self.model(image=name, key_id="", slots=[], changes=None, **changes)
+        self.put("%s/%s" % (name, fmt.MANIFEST_NAME), encode(manifest, None))
+
+    def names(self, count: int, tail: str = "") -> Iterator[str]:
+        for number in range(self.many(count)):
+            yield hashlib.sha256(b"%d" % number).hexdigest() + tail
+
+
+def sums_of_bad_lines(attacker: Attacker) -> None:
+    attacker.plant(SOON, sequence=1)
+    attacker.put("%s/%s" % (SOON, fmt.SUMS_NAME), b"ab\n" * attacker.many(fmt.MAX_SUMS_BYTES // 3))
+
+
+def sums_of_packs(attacker: Attacker) -> None:
+    names = list(attacker.names(1_000_000))
+    sums = "".join("%s  ../packs/%s/%s\n" % (name, name[:2], name) for name in sorted(names)).encode()
+    for number in range(3):
+        name = "2026-01-02_00-00-0%d" % number
+        attacker.plant(name, sequence=1, pack_count=len(names))
+        attacker.put("%s/%s" % (name, fmt.SUMS_NAME), sums)
+    attacker.put("%s/%s" % (FUTURE, fmt.MANIFEST_NAME), b"{")
+    attacker.put("%s/%s" % (FUTURE, fmt.SUMS_NAME), sums)
+
+
+def records_of_values(attacker: Attacker) -> None:
+    body = {"kind": "verified", "image": attacker.image, "ok": True, "x": [[]] * attacker.many(2_000_000)}
+    for number in range(max(2, attacker.many(200))):
+        data = json.dumps(dict(body, number=number), separators=(",", ":")).encode()
+        attacker.put("records/%s/verified-%s.json" % (attacker.image, hashlib.sha256(data).hexdigest()), data)
+
+
+def manifests_of_values(attacker: Attacker) -> None:
+    junk = b'{"a":[' + b"[]," * attacker.many(2_700_000) + b"[]]}"
+    for number in range(attacker.many(60)):
+        attacker.put("%s/%s" % ("2026-01-02_00-%02d-00" % number, fmt.MANIFEST_NAME), junk)
+
+
+def images_by_the_thousand(attacker: Attacker) -> None:
+    for number in range(attacker.many(5000)):
+        attacker.plant(
+            "9998-01-%02d_%02d-%02d-%02d" % (number // 3600 + 1, 1, number // 60 % 60, number % 60), sequence=900
+        )
+
+
+def root_of_an_unencrypted_image(attacker: Attacker) -> None:
+    count = attacker.many(1 << 20)
+    size = count << 28
+    head = struct.pack(">8sHQIIIII", fmt.ROOT_MAGIC, 1, size, 512, fmt.CHUNK_BYTES, fmt.SEGMENT_CHUNKS, count, count)
+    packs = b"".join(
+        struct.pack(">32sQQ", struct.pack(">32x")[:24] + struct.pack(">Q", n + 1), 1000, 1000) for n in range(count)
+    )
+    segments = b"".join(
+        struct.pack(">32sIIII", b"\1" * 24 + struct.pack(">Q", n), n, 48, 100, 100) for n in range(count)
+    )
+    data = seal_file(None, SOON, "disk0.index", head + packs + segments)
+    attacker.put("%s/disk0.index" % SOON, data)
+    disk = (
+        attacker.model()
+        .disks[0]
+        ._replace(size_bytes=size, index_sha256=hashlib.sha256(data).hexdigest(), index_bytes=len(data))
+    )
+    attacker.plant(SOON, sequence=1, disks=[disk], pack_count=count)
+
+
+def checkpoints(attacker: Attacker) -> None:
+    for number in range(3):
+        attacker.put("2026-01-02_00-00-0%d/disk0.checkpoint" % number, os.urandom(1 << 20) * attacker.many(127))
+
+
+def names_in(folder: str, tail: str) -> Callable[[Attacker], None]:
+    def plant(attacker: Attacker) -> None:
+        for name in attacker.names(1_000_000, tail):
+            path = attacker.root / folder / (name[:2] if folder == "packs" else "") / name
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+
+    return plant
+
+
+def slots(attacker: Attacker) -> None:
+    dummy_name, data = MasterKey.new().new_slot("x", n=2)
+    header = json.loads(data)
+    for number in range(attacker.many(4000)):
+        header["kdf"].update(salt=hashlib.sha256(b"%d" % number).hexdigest(), n=1 << 15, r=64)
+        body = json.dumps(header, sort_keys=True, indent=1).encode() + b"\n"
+        attacker.put("keys/%s.json" % hashlib.sha256(body).hexdigest(), body)
+
+
+ATTACKS: Dict[str, Callable[[Attacker], None]] = {
+    "nothing": lambda attacker: None,
+    "SHA256SUMS of 160 MiB, no line of ours": sums_of_bad_lines,
+    "SHA256SUMS with a million packs": sums_of_packs,
+    "records of 8 MiB, millions of values": records_of_values,
+    "manifests of 8 MiB, millions of values": manifests_of_values,
+    "5,000 images of next millennium": images_by_the_thousand,
+    "the root of an unencrypted image": root_of_an_unencrypted_image,
+    "checkpoints of 127 MiB": checkpoints,
+    "4,000 key slots of 256 MiB": slots,
+    "a million names beside the images": names_in("", ".json"),
+    "a million records": names_in("records", ".json"),
+    "a million names in keys": names_in("keys", ".json"),
+    "a million names in the trash": names_in("trash", ".5.1700000000"),
+    "a million packs": names_in("packs", ""),
+}
