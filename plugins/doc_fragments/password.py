@@ -15,7 +15,5 @@ options:
     description:
       - Password of the device's images.
       - It reaches the engine in memory; no command line, environment or log holds it.
-      - The modules that work on a storage get it as an argument of theirs. Set C(ansible_pipelining=true) for them, as the role does, or it
-        lies in a temporary file of the host for a moment.
     type: str
 """

@@ -1,0 +1,168 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All verbs with every debugging switch of Ansible: no secret in what is shown, logged, kept, or seen in the process list."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List
+
+import pytest
+from support import plain_disks
+from support.playbooks import ROOT
+from support.sftp_server import SftpServer
+
+pytestmark = pytest.mark.root
+PASSWORD = "Image-password-of-this-test"
+PASSPHRASE = "Passphrase-of-this-test"
+OPERATOR = {"delegate_to": "{{ imaging_operator }}"}
+ABOUT: Dict[str, Any] = {"storage": "{{ imaging_storage }}", "device_name": "pc-1"}
+SECRET = {"password": "{{ imaging_password }}"}
+WRONG = {"ignore_errors": True}
+
+
+def role(entry: str) -> Dict[str, Any]:
+    return {"import_role": {"name": "plantops.imaging.imaging", "tasks_from": entry}}
+
+
+def verb(name: str, keywords: Dict[str, Any], **arguments: Any) -> Dict[str, Any]:
+    return dict({"plantops.imaging." + name: dict(ABOUT, **arguments), "name": name}, **keywords)
+
+
+TASKS = [
+    role("image"),
+    role("verify"),
+    verb("storage_check", OPERATOR, **SECRET),
+    verb("image_info", OPERATOR),
+    verb("image_pin", OPERATOR, image="latest"),
+    verb("image_rollover", OPERATOR, keep=1, **SECRET),
+    verb("image_restore", {}, map="{{ imaging_restore_map }}", **SECRET),
+    verb("image_verify", dict(OPERATOR, **WRONG), image="2020-01-01_00-00-00", **SECRET),
+    verb("image_verify", dict(OPERATOR, **WRONG), level="no such level", **SECRET),
+    verb("image_info", dict(OPERATOR, **WRONG), password="{{ imaging_password }}"),
+    # The engine runs as another user, over the connection.
+    verb("storage_check", dict(OPERATOR, become=True, become_user="nobody"), **SECRET),
+]
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[SftpServer]:
+    """A server whose key is locked with a passphrase."""
+    server = SftpServer(tmp_path / "sftp")
+    server.root.mkdir(exist_ok=True)
+    with server:
+        command = ["ssh-keygen", "-q", "-p", "-P", "", "-N", PASSPHRASE, "-f", str(server.key)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        yield server
+
+
+class Watch(threading.Thread):
+    """Looks at arguments and environments of all processes until it is told to stop."""
+
+    def __init__(self, secrets: List[bytes]) -> None:
+        super().__init__(daemon=True)
+        self.secrets = secrets
+        self.found: List[str] = []
+        self.engines = 0
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        while not self.over.wait(0.05):
+            for process in Path("/proc").glob("[0-9]*"):
+                try:
+                    line = (process / "cmdline").read_bytes()
+                    data = line + (process / "environ").read_bytes()
+                except OSError:
+                    continue
+                self.engines += b"engine.agent.command" in line or b"engine.pyz" in line
+                self.found += ["%s: %r" % (process, line) for secret in self.secrets if secret in data]
+
+
+def write_vault(folder: Path, secrets: Dict[str, str]) -> List[str]:
+    """Write the secrets as a site keeps them, and return the options that open them."""
+    (folder / "vault-password").write_text("the vault's own\n", encoding="ascii")
+    (folder / "vault.yml").write_text(json.dumps(secrets), encoding="ascii")
+    program = str(Path(sys.executable).parent / "ansible-vault")
+    options = ["--vault-password-file", str(folder / "vault-password")]
+    command = [program, "encrypt", *options, str(folder / "vault.yml")]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return [*options, "-e", "@%s" % (folder / "vault.yml")]
+
+
+def inventory(folder: Path, server: SftpServer) -> Dict[str, Any]:
+    storage = {
+        "url": "sftp://127.0.0.1:%d%s" % (server.port, server.root),
+        "username": "root",
+        "host_key": server.fingerprint,
+        "private_key": "{{ vault_key }}",
+        "private_key_passphrase": "{{ vault_passphrase }}",
+    }
+    settings = {
+        "imaging_storage": storage,
+        "imaging_device_name": "pc-1",
+        "imaging_drives": [str(folder / "disk.raw")],
+        "imaging_restore_map": {"disk0": str(folder / "restored.raw")},
+        "imaging_limit_read_rate": "0",
+    }
+    return {"all": {"hosts": {"pc-1": {"ansible_connection": "local"}}, "vars": settings}}
+
+
+def test_no_secret_is_shown_logged_kept_or_seen(locked: SftpServer, open_path: Path, need: Callable[..., None]) -> None:
+    need("sudo", "ssh-keygen")
+    folder = open_path
+    plain_disks.make_disk(folder / "disk.raw", 4, noise_mib=1, seed=5)
+    key = locked.key.read_text(encoding="ascii")
+    secrets = {"imaging_password": PASSWORD, "vault_key": key, "vault_passphrase": PASSPHRASE}
+    vault = write_vault(folder, secrets)
+    (folder / "hosts.json").write_text(json.dumps(inventory(folder, locked)), encoding="ascii")
+    (folder / "play.yml").write_text(
+        json.dumps([{"hosts": "all", "gather_facts": False, "tasks": TASKS}]), encoding="ascii"
+    )
+    (folder / "temporary").mkdir(mode=0o1777)
+    (folder / "temporary").chmod(0o1777)
+    words = [PASSWORD.encode(), PASSPHRASE.encode(), key.splitlines()[2].encode()]
+    watch = Watch(words)
+    watch.start()
+    done = subprocess.run(
+        [
+            *(str(Path(sys.executable).parent / "ansible-playbook"), "-vvvv", "--diff", *vault),
+            *("-i", str(folder / "hosts.json"), str(folder / "play.yml")),
+        ],
+        cwd=str(ROOT),
+        env=dict(
+            os.environ,
+            ANSIBLE_HOME=str(folder / "home"),
+            ANSIBLE_DEBUG="1",
+            ANSIBLE_KEEP_REMOTE_FILES="1",
+            ANSIBLE_LOG_PATH=str(folder / "ansible.log"),
+            ANSIBLE_DISPLAY_ARGS_TO_STDOUT="1",
+            ANSIBLE_REMOTE_TEMP=str(folder / "temporary"),
+            TMPDIR=str(folder / "temporary"),
+            ANSIBLE_CALLBACK_PLUGINS=str(ROOT / "tests" / "support" / "callbacks"),
+            ANSIBLE_CALLBACKS_ENABLED="record_results",
+            RECORD_RESULTS=str(folder / "results.jsonl"),
+        ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    watch.over.set()
+    watch.join()
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert watch.engines
+    assert watch.found == []
+    results = [json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]
+    failed = [entry["result"] for entry in results if entry["result"].get("failed")]
+    assert [one.get("error_code") for one in failed] == ["I100", None, None], "the wrong tasks failed, no others"
+    assert b"engine.pyz" in b" ".join(bytes(path) for path in (folder / "temporary").rglob("*")), "files were kept"
+    for word in words:
+        assert word not in done.stdout
+        for path in folder.rglob("*"):
+            assert not path.is_file() or word not in path.read_bytes(), path
