@@ -24,7 +24,7 @@ class ActionModule(EngineAction):
         if not event.get("image") and all(name in event for name in ("bytes_in_use", "bytes_to_send")):
             self.say(
                 "an image would be made: %s in use, some %s to send%s"
-                % (size(event["bytes_in_use"]), size(event["bytes_to_send"]), _and_delete(event))
+                % (size(event["bytes_in_use"]), _to_send(event), _and_delete(event))
             )
         if event.get("image") and all(name in event for name in ("seconds", "bytes_in_use", "bytes_stored")):
             self.say(
@@ -43,6 +43,11 @@ class ActionModule(EngineAction):
                 headers = {"before_header": "device at the previous image", "after_header": "device at this image"}
                 event["diff"].append(dict(comparison, **headers))
         return event
+
+
+def _to_send(event: Dict[str, Any]) -> str:
+    least, most = event["bytes_to_send"], event.get("bytes_to_send_most", 0)
+    return "%s to %s" % (size(least), size(most)) if most > least else size(least)
 
 
 def _and_delete(event: Dict[str, Any]) -> str:

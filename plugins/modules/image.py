@@ -248,7 +248,14 @@ bytes_to_send:
   description:
     - In check mode, an estimate of the bytes that the run would add to the storage. Only reading the disks would tell.
     - For a first image half of what is in use; for a later one a twentieth of what the last one needs, and half of what
-      came into use since.
+      is in use beyond what the fullest kept image holds.
+  returned: in check mode, where the job could be asked
+  type: int
+  sample: 62914560
+bytes_to_send_most:
+  description:
+    - In check mode, the upper end of that estimate. It is larger than RV(bytes_to_send) when a disk has no name, table or
+      volume in common with any kept image, so that all of it may be new.
   returned: in check mode, where the job could be asked
   type: int
   sample: 62914560

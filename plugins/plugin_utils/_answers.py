@@ -134,6 +134,7 @@ RESULTS: Dict[str, _Checks] = {
         bytes_stored=_is_number,
         bytes_reused=_is_number,
         bytes_to_send=_is_number,
+        bytes_to_send_most=_is_number,
         images=_list_of(_NAME),
         disks=_DICTS,
         not_chosen=_DICTS,

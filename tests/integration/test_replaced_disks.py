@@ -295,3 +295,16 @@ def test_a_machine_that_an_older_image_was_restored_to(machine: Machine) -> None
     machine.image(machine.disk)
     machine.adds_next_to_nothing(before)
     machine.comes_back(before)
+
+
+def test_check_mode_estimates_by_what_any_kept_image_holds(machine: Machine) -> None:
+    """And says a range where nothing ties the disk to an image."""
+    known = image(machine.storage, machine.disk, check=True)
+    assert known["bytes_to_send"] == known["bytes_to_send_most"] < machine.first // 10
+    machine.image(machine.disk, exclude=["/noise.bin"])
+    again = image(machine.storage, machine.disk, check=True)
+    assert again["bytes_to_send"] < machine.first // 10, "what was left out once is held by the image before"
+    other = empty(machine.folder / "other.raw", 64 * MIB)
+    other.write_bytes(random.Random(5).randbytes(64 * MIB))
+    unknown = image(machine.storage, other, check=True)
+    assert unknown["bytes_to_send"] < unknown["bytes_to_send_most"] == 32 * MIB

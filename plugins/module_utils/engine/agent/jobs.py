@@ -226,6 +226,7 @@ def _foretold(
         "images": foreseen.images,
         "bytes_in_use": in_use,
         "bytes_to_send": foreseen.bytes_to_send(in_use),
+        "bytes_to_send_most": foreseen.most_bytes_to_send(in_use),
         "rollover": foreseen.rollover(),
         "missing_disks": [one.as_dict() for one in foreseen.missing],
         "warnings": warnings + foreseen.warnings + foreseen.check_room(in_use),

@@ -203,6 +203,14 @@ def _likeliness(entry: DiskEntry, disk: ComingDisk, others: Set[str]) -> int:
     return (6 if entry.stable_id in others else 4) + is_other_size
 
 
+def holds(images: Sequence[Manifest], disk: DiskEntry) -> bool:
+    """Whether one of ``images`` has a disk of this name, or one with a mark of it."""
+    marks = _marks(disk.contents)
+    return any(
+        entry.stable_id == disk.stable_id or marks & _marks(entry.contents) for one in images for entry in one.disks
+    )
+
+
 def _marks(contents: DiskContents) -> Set[str]:
     """What a copy of a disk has in common with it: the table's id, the GUIDs of partitions."""
     return {mark for mark in [contents.table, *(one.id for one in contents.volumes)] if mark and not mark.isdigit()}

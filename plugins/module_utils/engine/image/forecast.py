@@ -11,6 +11,7 @@ from ..errors import EngineError
 from ..storage.contract import Space, Storage
 from . import job_name
 from .access import Passwords, prove_passwords
+from .candidates import holds
 from .coming import coming_image
 from .directory import DeviceDirectory
 from .keeping import Policy
@@ -34,10 +35,17 @@ class Forecast(NamedTuple):
     space: Optional[Space]
     warnings: List[str]
     missing: List[Missing] = []
+    held_bytes: int = 0  # in use in the fullest kept image: what came into use since was in none
+    is_known: bool = True  # every disk has a name, a table or a volume that a kept image has as well
 
     def bytes_to_send(self, in_use_bytes: int) -> int:
         """An estimate, by the rule that room is judged by: only reading the disks would tell."""
-        return likely_bytes(self.newest, in_use_bytes)
+        return likely_bytes(self.newest, in_use_bytes, self.held_bytes)
+
+    def most_bytes_to_send(self, in_use_bytes: int) -> int:
+        """The other end of the range: where nothing ties a disk to a kept image, all of it may be new."""
+        likely = self.bytes_to_send(in_use_bytes)
+        return likely if self.is_known else max(likely, likely_bytes(None, in_use_bytes))
 
     def check_room(self, in_use_bytes: int) -> List[str]:
         """:raises StorageSpaceTooSmall: as the run would."""
@@ -63,7 +71,9 @@ def forecast(
     unreadable: Dict[str, EngineError] = {}
     images = directory.images(unreadable, key)
     policy = wanted if isinstance(wanted, Policy) else Policy({job_name.DEFAULT: wanted})
-    rollover = plan_after_next(directory, images, policy, key, coming or _like_the_newest(device, images))
+    coming = coming or _like_the_newest(device, images)
+    rollover = plan_after_next(directory, images, policy, key, coming)
+    of_this_key = [manifest for manifest in images if manifest.key_id == (key.key_id if key else "")]
     return Forecast(
         storage=storage.description,
         device=device,
@@ -75,6 +85,8 @@ def forecast(
         space=storage.space(),
         warnings=told_errors("The image %s can't be read: %s", unreadable) + rollover.named,
         missing=rollover.missing,
+        held_bytes=max((manifest.in_use_bytes for manifest in of_this_key), default=0),
+        is_known=all(holds(of_this_key, disk) for disk in coming.disks),
     )
 
 

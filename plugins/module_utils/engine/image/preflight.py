@@ -47,12 +47,15 @@ class Preflight(NamedTuple):
         return check_room(self.storage, self.device, self.newest, self.was_interrupted, self.check.space, in_use_bytes)
 
 
-def likely_bytes(newest: Optional[Manifest], in_use_bytes: int) -> int:
+def likely_bytes(newest: Optional[Manifest], in_use_bytes: int, held_bytes: int = 0) -> int:
     """Return the likely size of the next image: of a first one half of what is in use; of a later one a twentieth of what
-    the last one needs in packs, and half of what came into use since."""
+    the last one needs in packs, and half of what came into use since.
+
+    :param held_bytes: what is in use in the fullest kept image, where that is known.
+    """
     if newest is None:
         return in_use_bytes // _LIKELY_SHARE
-    grown_bytes = max(0, in_use_bytes - newest.in_use_bytes)
+    grown_bytes = max(0, in_use_bytes - max(newest.in_use_bytes, held_bytes))
     return newest.pack_bytes // _CHANGED_SHARE + grown_bytes // _LIKELY_SHARE
 
 
