@@ -20,7 +20,7 @@ from ..errors import (
 )
 from ..image import checked, documents
 from ..image import format as fmt
-from ..storage.contract import EntryKind, Storage, check_name
+from ..storage.contract import EntryKind, Storage, check_is_file_or_absent, check_name
 
 _FORMAT = "plantops.imaging device"
 _MAX_BYTES = 64 << 10
@@ -111,7 +111,10 @@ def claim_directory(storage: Storage, device: str, identity: MachineIdentity, ad
 
 
 def stored_identity(storage: Storage, device: str) -> Optional[MachineIdentity]:
-    """:raises DeviceMismatch: when the document is there but can't be used: it could be anybody's."""
+    """:raises DeviceMismatch: when the document is there but can't be used: it could be anybody's.
+
+    :raises StorageNameTaken: when a folder, a link or a pipe has its name.
+    """
     path = "%s/%s" % (device, fmt.DEVICE_ID_NAME)
     try:
         try:
@@ -120,6 +123,7 @@ def stored_identity(storage: Storage, device: str) -> Optional[MachineIdentity]:
             storage.forget_cache(path)  # one false read is no damage
             return _parsed(storage.get(path, 0, _MAX_BYTES), device)
     except StorageNotFound:
+        check_is_file_or_absent(storage, path)
         return None
     except ValueError as error:
         raise DeviceMismatch(device=device, reason="its device-id.json can't be used: %s" % error) from None

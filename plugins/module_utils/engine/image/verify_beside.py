@@ -59,8 +59,12 @@ def _problem(directory: DeviceDirectory, path: str, digest: str, name: str) -> L
     try:
         reason = damage_of(directory.storage, path, digest)
     except StorageNotFound:
-        return []  # a rollover deletes it meanwhile
+        return _not_a_file(directory, path, name)  # or a rollover deletes it meanwhile
     return ["%s is damaged: %s." % (name, reason)] if reason else []
+
+
+def _not_a_file(directory: DeviceDirectory, path: str, name: str) -> List[str]:
+    return ["%s is not a file." % name] if directory.storage.exists(path) else []
 
 
 def _problems_of_copies(directory: DeviceDirectory, manifest: Manifest, listed: Sums) -> List[str]:
@@ -92,7 +96,7 @@ def _problems_of_identity(directory: DeviceDirectory) -> List[str]:
                 directory.storage.forget_cache(path)
             checked.prove_form(directory.storage.get(path, 0, _MAX_DEVICE_ID_BYTES), DEVICE_ID_FIELDS)
         except StorageNotFound:
-            return []  # a storage of tests, or one whose device was never claimed
+            return _not_a_file(directory, path, fmt.DEVICE_ID_NAME)  # or it was never claimed
         except ValueError as error:
             reason = error
         else:

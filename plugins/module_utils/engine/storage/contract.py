@@ -199,6 +199,18 @@ class Storage(ABC):
         self.close()
 
 
+def check_is_file_or_absent(storage: Storage, path: str) -> None:
+    """:raises StorageNameTaken: when a folder, a link or a pipe has the name of a file: to a reader that is none."""
+    from ..errors import StorageNameTaken, StorageNotFound
+
+    try:
+        kind = storage.stat(path).kind
+    except StorageNotFound:
+        return
+    if kind is not EntryKind.FILE:
+        raise StorageNameTaken(storage=storage.description, path=path)
+
+
 def check_name(name: str) -> str:
     """Return ``name`` if every storage can hold it as it is (SMB rules included).
 

@@ -27,12 +27,11 @@ from ..errors import (
     LeaseLost,
     StorageError,
     StorageExists,
-    StorageNameTaken,
     StorageNotFound,
     StoragePermissionDenied,
     StorageUnreachable,
 )
-from .contract import EntryKind, Storage
+from .contract import Storage, check_is_file_or_absent
 from .notices import NO_NOTICES, SILENT_SECONDS, Notices, Outage
 
 LEASE_NAME = "lease.json"
@@ -98,7 +97,7 @@ class Lease:
             if content is None:
                 if self._create():
                     break
-                self._check_kind()
+                check_is_file_or_absent(self._storage, self._path)
                 if self._clock() - started > wait_seconds:
                     self._put_new()  # raises what stands in the way
                     break
@@ -256,12 +255,6 @@ class Lease:
 
     def _is_ours(self, content: Optional[bytes]) -> bool:
         return self._holder_of(content or b"") == self._holder
-
-    def _check_kind(self) -> None:
-        """:raises StorageNameTaken: when a folder, a link or a pipe has the name of the lease."""
-        with contextlib.suppress(StorageNotFound):
-            if self._storage.stat(self._path).kind is not EntryKind.FILE:
-                raise StorageNameTaken(storage=self._storage.description, path=self._path)
 
     def _read_again(self) -> Optional[bytes]:
         """Past the cache: nobody is called dead, and no lease lost, after one false read."""
