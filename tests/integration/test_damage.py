@@ -19,6 +19,7 @@ from engine.image.packs import read_table
 from engine.image.verify import verify_image
 from engine.restore.restore import restore
 from engine.storage.directory import DirectoryStorage
+from support import imaging
 from support.small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
 
 PASSWORD = "a password for this test"
@@ -82,6 +83,31 @@ def test_flipped_bit_is_found_everywhere(password: str, memory_path: Path) -> No
             flips += 1
     assert flips > 60
     assert not found_by(storage, image, "full", password)
+
+
+def test_flipped_bit_beside_the_image_is_found_and_its_file_named(memory_path: Path) -> None:
+    """In all that is stored of a device but what changes while runs work, and what is on its way out."""
+    drive, base = memory_path / "drive", memory_path / "storage"
+    drive.write_bytes(bytes(range(256)) * 4096)
+    imaging.image(base, drive)
+    assert imaging.verify(base)["ok"]
+    beside = [path for path in (base / "pc").rglob("*") if path.is_file() and "packs" not in path.parts]
+    beside = [path for path in beside if path.name not in ("lease.json", "run.json")]
+    assert {"device-id.json", "encrypted", "copies.tar", "image.json"} <= {path.name for path in beside}
+    assert [path for path in beside if path.name.startswith("verified-")]
+    chance = random.Random(13)
+    for path in beside:
+        whole = path.read_bytes()
+        for position in [0, len(whole) * 8 - 1, *(chance.randrange(len(whole) * 8) for dummy in range(6))]:
+            flip(path, position)
+            for level in ("storage", "full"):
+                try:
+                    problems = imaging.verify(base, level, check=True)["problems"]
+                except EngineError as error:
+                    problems = [str(error)]
+                assert any(path.name in problem for problem in problems), (path.name, position, level, problems)
+            path.write_bytes(whole)
+    assert imaging.verify(base)["ok"]
 
 
 def test_damaged_slot_of_the_device_is_found_and_healed_by_the_next_run(memory_path: Path) -> None:

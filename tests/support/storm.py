@@ -9,6 +9,7 @@ its run said that it was made must be what the disk was; and none that was whole
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -26,6 +27,7 @@ from engine.image.verify import verify_image
 from engine.storage.contract import Storage
 from engine.storage.directory import DirectoryStorage
 from engine.storage.retry import RetryingStorage
+from support.killing import run_and_kill_after
 from support.lying_storage import Faults, LyingStorage
 from support.small_runs import DEVICE, SmallDisk, read_image, run_image
 from support.storages import Killed
@@ -62,6 +64,8 @@ class Storm:
         work: List[Callable[[Storage], object]] = [self._write, self._roll, self._verify]
         chosen = [work[0], *(self._chance.choice(work) for dummy in range(self._chance.randrange(3)))]
         self._disk.write(*(self._chance.randrange(14) for dummy in range(3)))
+        if self._chance.random() < 0.2:
+            self._kill_by_signal()
         seeds = [(call, self._chance.getrandbits(32), self._chance.random()) for call in chosen]
         with ThreadPoolExecutor(len(seeds)) as executor:
             for future in [executor.submit(self._faulty, *one) for one in seeds]:
@@ -87,6 +91,19 @@ class Storm:
         with self._lock:
             self.told["%s: %s" % (name, outcome)] += 1
             self.faults.update(faults.counts)
+
+    def _kill_by_signal(self) -> None:
+        """Work in a process of its own, killed at a random moment: whatever it promised, nobody heard it."""
+        call = self._chance.choice([self._write, self._roll, self._verify])
+        faults = Faults(self._chance.getrandbits(32), self._rate)
+        lying = RetryingStorage(LyingStorage(self.storage, faults), 60.0, sleep=lambda seconds: None)
+
+        def work() -> None:
+            with contextlib.suppress(EngineError):
+                call(lying)
+
+        if run_and_kill_after(work, self._chance.random() * 0.15):
+            self.told["%s: SIGKILL" % call.__name__.strip("_")] += 1
 
     def _write(self, storage: Storage) -> None:
         disk = self._disk

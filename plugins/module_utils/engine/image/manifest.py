@@ -147,7 +147,7 @@ def authenticate(data: bytes, manifest: Manifest, key: Optional[MasterKey]) -> N
     """
     # The bytes may have been fetched a second time: a storage must not get one parsed and another one proved.
     if decode(data, manifest.image) != manifest:
-        raise ImageDamaged(image=manifest.image, reason="its manifest changed while it was read")
+        raise ImageDamaged(image=manifest.image, reason="its manifest image.json changed while it was read")
     if not manifest.key_id:
         return
     if key is None:
@@ -157,7 +157,7 @@ def authenticate(data: bytes, manifest: Manifest, key: Optional[MasterKey]) -> N
     document = documents.parse(data)
     expected = str(document.get("authentication"))
     if not hmac.compare_digest(expected.encode("utf-8"), _mac(_body(document), key).encode("ascii")):
-        raise ImageDamaged(image=manifest.image, reason="its manifest is not authentic")
+        raise ImageDamaged(image=manifest.image, reason="its manifest image.json is not authentic")
 
 
 def _body(document: Dict[str, Any]) -> Dict[str, Any]:

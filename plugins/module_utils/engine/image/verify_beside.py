@@ -37,6 +37,10 @@ def problems_of_sums(manifest: Manifest, listed: Sums) -> List[str]:
 def problems_beside(directory: DeviceDirectory, manifest: Manifest, listed: Sums) -> List[str]:
     """Sentences about damaged records, the device's own key slots and identity, and the image's copies."""
     found = _problems_of_copies(directory, manifest, listed) + _problems_of_identity(directory)
+    mark = directory.path(fmt.ENCRYPTED_NAME)
+    found += _problem(
+        directory, mark, hashlib.sha256(fmt.ENCRYPTED_TEXT).hexdigest(), "The file %s" % fmt.ENCRYPTED_NAME
+    )
     # Others may be anybody's, and damage in them is none of this image.
     for name in [name for name in directory.slot_names() if name in manifest.slots]:
         path = directory.path(fmt.KEYS, name)
