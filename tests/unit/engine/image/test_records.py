@@ -1,0 +1,116 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records: pins that no added file takes back, what stands in their way, and what is believed of a record."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Dict
+
+import pytest
+from engine.errors import StoragePermissionDenied
+from engine.image import format as fmt
+from engine.image import records
+from engine.image.directory import DeviceDirectory
+from engine.image.keys import MasterKey
+from engine.storage.directory import DirectoryStorage
+from support.storages import HookedStorage
+
+IMAGE = "2026-11-23_20-00-00"
+KEY = MasterKey(b"k" * 32)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> DeviceDirectory:
+    (tmp_path / "storage").mkdir()
+    directory = DeviceDirectory(DirectoryStorage(str(tmp_path / "storage")), "pc")
+    directory.create()
+    return directory
+
+
+def place(directory: DeviceDirectory, tmp_path: Path) -> Path:
+    return tmp_path / "storage" / directory.path(fmt.RECORDS, IMAGE)
+
+
+@pytest.mark.parametrize("order", [0, 1, 1 << 60])
+def test_a_record_takes_no_pin_back(directory: DeviceDirectory, order: int) -> None:
+    directory.add_record(IMAGE, "pinned", {"order": 1})  # as version 0.1.0 wrote it
+    directory.add_record(IMAGE, "unpinned", {"order": order})
+    assert records.kept(directory, IMAGE).is_pinned
+    records.unpin(directory, IMAGE)
+    assert records.names(directory, IMAGE) == []
+    assert not records.kept(directory, IMAGE).is_pinned
+
+
+def test_a_pin_whose_bytes_rot_still_keeps_the_image(directory: DeviceDirectory, tmp_path: Path) -> None:
+    records.pin(directory, IMAGE, KEY)
+    (file,) = place(directory, tmp_path).iterdir()
+    file.write_bytes(b"\0" * 100)
+    assert records.kept(directory, IMAGE).is_pinned
+    assert not records.has_authentic_pin(directory, IMAGE, KEY)
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "fifo"])
+def test_what_stands_in_the_place_of_the_records_is_moved_aside(
+    directory: DeviceDirectory, kind: str, tmp_path: Path
+) -> None:
+    path = place(directory, tmp_path)
+    makers: Dict[str, Any] = {"file": path.touch, "link": lambda: path.symlink_to("/"), "fifo": lambda: os.mkfifo(path)}
+    makers[kind]()
+    assert not records.kept(directory, IMAGE).is_pinned
+    records.pin(directory, IMAGE, KEY)
+    assert records.kept(directory, IMAGE).is_pinned
+    assert records.has_authentic_pin(directory, IMAGE, KEY)
+    assert len([one for one in path.parent.iterdir() if records.ASIDE_NAME.fullmatch(one.name)]) == 1
+
+
+def test_records_that_can_not_be_listed_keep_the_image_until_it_is_unpinned(directory: DeviceDirectory) -> None:
+    directory.add_record(IMAGE, "verified", {"ok": True})
+    foreign = directory.path(fmt.RECORDS, IMAGE)
+
+    def refuse(dummy_moment: str, operation: str, path: str) -> None:
+        if path.startswith(foreign) and not path.endswith(".aside") and operation in ("list", "put"):
+            raise StoragePermissionDenied(storage="test", operation=operation, path=path)
+
+    def stop_refusing(moment: str, operation: str, path: str) -> None:
+        if (moment, operation, path) == ("after", "rename", foreign):
+            hooked.hook = lambda *dummy: None
+        refuse(moment, operation, path)
+
+    hooked = HookedStorage(directory.storage, refuse)
+    limited = DeviceDirectory(hooked, "pc")
+    assert records.kept(limited, IMAGE).reason
+    assert records.read_of(limited, [IMAGE]) == [[]]
+    hooked.hook = stop_refusing
+    records.pin(limited, IMAGE, None)
+    assert records.kept(directory, IMAGE) == records.Kept(is_pinned=True)
+
+
+def test_many_pins_go_at_once(directory: DeviceDirectory) -> None:
+    for number in range(300):
+        directory.add_record(IMAGE, "pinned", {"number": number})
+    records.unpin(directory, IMAGE)
+    assert not records.kept(directory, IMAGE).is_pinned
+
+
+def test_what_no_holder_of_the_key_wrote_is_not_believed(directory: DeviceDirectory) -> None:
+    directory.add_record(IMAGE, "verified", {"level": "full", "ok": True, "index": "false"})
+    (unproved,) = records.read(directory, IMAGE)
+    assert (unproved.is_authentic, unproved.is_believed, unproved.has_false_index) == (None, True, True)
+    (unproved,) = records.read(directory, IMAGE, KEY)
+    assert (unproved.is_authentic, unproved.is_believed) == (False, False)
+    directory.add_record(IMAGE, "verified", {"level": "full", "ok": True}, KEY)
+    assert sorted(str(one.is_authentic) for one in records.read(directory, IMAGE, KEY)) == ["False", "True"]
+    assert {one.is_authentic for one in records.read(directory, IMAGE, MasterKey(b"o" * 32))} == {False}
+
+
+def test_a_record_of_another_image_is_none_of_this_one(directory: DeviceDirectory, tmp_path: Path) -> None:
+    records.pin(directory, IMAGE, KEY)
+    (file,) = place(directory, tmp_path).iterdir()
+    other = "2026-11-24_20-00-00"
+    directory.storage.make_directory(directory.path(fmt.RECORDS, other))
+    directory.storage.put(directory.path(fmt.RECORDS, other, file.name), [file.read_bytes()])
+    assert records.kept(directory, other).is_pinned, "it errs on the side of the image"
+    assert not records.has_authentic_pin(directory, other, KEY)
