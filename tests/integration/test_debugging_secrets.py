@@ -159,7 +159,7 @@ def test_no_secret_is_shown_logged_kept_or_seen(locked: SftpServer, open_path: P
     assert watch.engines
     assert watch.found == []
     results = [json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]
-    failed = [entry["result"] for entry in results if entry["result"].get("failed")]
+    failed = [entry["result"] for entry in results if entry["status"] == "failed"]
     assert [one.get("error_code") for one in failed] == ["I100", None, None], "the wrong tasks failed, no others"
     assert b"engine.pyz" in b" ".join(bytes(path) for path in (folder / "temporary").rglob("*")), "files were kept"
     for word in words:

@@ -24,6 +24,8 @@ from .priority import lower_priority
 from .redaction import Redactor
 from .shortening import shorten_names
 
+# A device controls a plant; the host that works on a storage does not.
+_ON_A_DEVICE = ("image", "restore")
 _MAX_JOB_CHARACTERS = 1 << 20
 _USAGE = "usage: python -m engine.agent.command < job.json (one job as JSON; see docs/architecture.md)\n"
 
@@ -55,7 +57,8 @@ def main(arguments: List[str]) -> int:
     redact.learn_of(job)
     signal.signal(signal.SIGTERM, lambda number, frame: cancel.set())
     signal.signal(signal.SIGINT, lambda number, frame: cancel.set())
-    lower_priority()
+    if job.get("verb") in _ON_A_DEVICE:
+        lower_priority()
     share_one_arena()
     try:
         emit(dict(shorten_names(run_job(job, emit, cancel.is_set)), event="result"))
