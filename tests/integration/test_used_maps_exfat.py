@@ -154,7 +154,8 @@ def test_left_out_files(memory_path: Path, need) -> None:
         after = contents(folder)
     different = {name for name in before if before[name] != after.get(name)}
     assert different == {name for name in before if name.endswith((".LOG", "pagefile.sys"))}
-    assert b"CONTENT-THAT-NOBODY-NEEDS" not in target.read_bytes()
+    # The head of the page file stays, a page of it, and nothing else of all this.
+    assert target.read_bytes().count(b"CONTENT-THAT-NOBODY-NEEDS") <= -(-4096 // len(mark))
 
 
 @pytest.mark.root

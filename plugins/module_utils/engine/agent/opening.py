@@ -18,6 +18,7 @@ from ..disk.source import BlockSource, FileSource
 from ..disk.stack import BlockTree
 from ..disk.tolerant import TolerantSource
 from ..disk.trust import TABLE, Trust, parse_trust, trust_of, unknown_places
+from ..disk.unclaimed import LOOK_BYTES
 from ..disk.used import DiskPlan, plan_disk
 from ..errors import DiskTooLarge, DriveUnknown, JobInvalid
 from ..image import format as fmt
@@ -25,9 +26,10 @@ from ..image.contents import DiskContents
 from ..snapshot.contract import SETTINGS, Disk, FrozenDisk, weakest
 from ..snapshot.freeze import Freeze
 from .contents import contents_of
-from .settings import mapping_of, patterns_of
+from .settings import mapping_of, patterns_of, rate_of
 
 Pace = Callable[[BlockSource], BlockSource]
+_LOOK_SECONDS = 30  # what a look at bytes in no partition may take at the rate of the run
 
 
 class OpenedDisk(NamedTuple):
@@ -55,12 +57,14 @@ class OpenedDisks:
             raise JobInvalid(reason="imaging_snapshot is %r" % snapshot)
         patterns = patterns_of(job)
         trusts = parse_trust(job.get("trust"))
+        rate = 0.0 if job.get("limit_read_rate", "auto") == "auto" else rate_of(job, "limit_read_rate")
+        look_bytes = min(LOOK_BYTES, int(rate * _LOOK_SECONDS)) if rate else LOOK_BYTES
         try:
             pairs = [(one, self._open(one, trust_of(trusts, number).of(0))) for number, one in enumerate(_chosen(job))]
             disks = [disk for dummy, disk in pairs]
             self._freeze = Freeze(disks, snapshot, str(job.get("run") or ""), is_rehearsal=bool(job.get("check")))
             for number, (one, disk) in enumerate(pairs):
-                planning = _Planning("disk%d" % number, patterns, trust_of(trusts, number), paced)
+                planning = _Planning("disk%d" % number, patterns, trust_of(trusts, number), paced, look_bytes)
                 self.disks.append(_plan(one, disk, self._freeze.frozen[disk.path], planning))
             self._misplaced = unknown_places(trusts, [[one.number for one in disk.layout.partitions] for disk in disks])
         except BaseException:
@@ -139,6 +143,7 @@ class _Planning(NamedTuple):
     patterns: List[Pattern]
     trust: Trust
     paced: Pace
+    look_bytes: int
 
 
 def _plan(chosen: Chosen, disk: Disk, frozen: FrozenDisk, how: _Planning) -> OpenedDisk:
@@ -154,6 +159,7 @@ def _plan(chosen: Chosen, disk: Disk, frozen: FrozenDisk, how: _Planning) -> Ope
         trust=how.trust,
         name=how.name,
         paced=how.paced(frozen.source),
+        look_bytes=how.look_bytes,
     )
     if planned.used.total_bytes > fmt.MAX_IN_USE_BYTES:
         in_use, most = planned.used.total_bytes, fmt.MAX_IN_USE_BYTES

@@ -9,19 +9,20 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Se
 
 from ..errors import DiskError
 from .claim_sentences import Contested, partition_device
-from .claims import Claim, judge
+from .claims import Claim, claims_of, judge
 from .exclusions import LeftOut, leave_out
 from .extents import ExtentSet
 from .filesystems.contract import FileSystem, UsedMap, VolumeState
 from .hibernation import always_left_out
 from .layout import DiskLayout, Partition
+from .mark_table import LVM_KIND
 from .overlay import Piece, on_disk
 from .partition_types import BY_TYPE
 from .patterns import Pattern
 from .source import BlockSource, WindowSource
 from .swap_files import leave_out_swap
-from .trust import NOBODY, Trust
-from .unclaimed import Named, look_at
+from .trust import NOBODY, Trust, is_called
+from .unclaimed import LOOK_BYTES, Named, look_at
 
 _ALWAYS_ROLES = frozenset(["efi", "bios-boot", "microsoft-reserved", "dynamic-database"])
 _SMALL_BOOT_BYTES = 1 << 30
@@ -98,6 +99,7 @@ def plan_disk(
     trust: Trust = NOBODY,
     name: str = "disk0",
     paced: Optional[BlockSource] = None,
+    look_bytes: int = LOOK_BYTES,
 ) -> DiskPlan:
     """Return what an image of the disk holds. ``selected`` are partition numbers, None for all.
 
@@ -112,6 +114,7 @@ def plan_disk(
     :param trust: which system is believed where more than one claims a volume.
     :param name: what ``imaging_trust`` calls the disk.
     :param paced: the disk, read at the pace that the run allows; for what lies in no partition.
+    :param look_bytes: how much of that may be read to find out what is there.
     """
     used, wanted_bytes = layout.structures, ExtentSet()
     volumes = []
@@ -123,6 +126,8 @@ def plan_disk(
             continue
         wanted = is_wanted(partition, selected)
         inside = inside_of(partition) if wanted else None
+        if inside is not None and _is_contested(source, partition, trust.of(partition.number)):
+            inside = None
         if inside is not None:
             volumes.append(_of_partition(partition, inside))
             used = used.union(inside.held)
@@ -140,7 +145,7 @@ def plan_disk(
     notes: List[str] = []
     outside: List[Named] = []
     if selected is None:
-        rest = look_at(paced or source, _outside(source, layout, used))
+        rest = look_at(paced or source, _outside(source, layout, used), look_bytes)
         used = used.union(layout.unnamed).union(rest.held)
         warnings += [*_unnamed(layout, source), *rest.warnings]
         notes, outside = rest.notes, rest.named
@@ -213,6 +218,14 @@ def _parts_of(
     window = WindowSource(source, partition.start_bytes, partition.length_bytes)
     whole = [Piece(partition.start_bytes, window.size_bytes, 0, window.size_bytes, window.size_bytes)]
     return [(_Volume(partition.number, window, state_of(partition), mount_points_of(partition)), whole)]
+
+
+def _is_contested(source: BlockSource, partition: Partition, trusted: str) -> bool:
+    """Whether something else than LVM claims what LVM's tools call a physical volume of theirs."""
+    if trusted:
+        return not is_called(trusted, LVM_KIND, "LVM2_member")
+    window = WindowSource(source, partition.start_bytes, partition.length_bytes)
+    return any(claim.name != LVM_KIND for claim in claims_of(window, partition.type_id))
 
 
 def _outside(source: BlockSource, layout: DiskLayout, used: ExtentSet) -> ExtentSet:

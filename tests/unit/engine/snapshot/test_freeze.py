@@ -14,6 +14,7 @@ from engine.disk.filesystems.contract import VolumeState
 from engine.disk.layout import DiskLayout, Partition
 from engine.disk.mounts import Use
 from engine.disk.source import FileSource
+from engine.disk.trust import Trust
 from engine.disk.used import plan_disk
 from engine.errors import SnapshotFailed, SnapshotOverflowed, VolumeMounted
 from engine.snapshot import decisions, freeze, lvm, lvm_report
@@ -86,6 +87,23 @@ def disk(tmp_path: Path) -> Disk:
     ]
     layout = DiskLayout("gpt", "id", DISK_BYTES, 512, partitions, ExtentSet([(0, MIB)]), [])
     return Disk(str(path), source, layout)
+
+
+def test_a_physical_volume_that_something_else_claims_is_imaged_whole(fake: FakeLvm, disk: Disk) -> None:
+    """What LVM calls free may be what the other one uses; imaging_trust decides."""
+    number, (start, length) = next(iter(PARTITIONS.items()))
+    assert fake.commands == []
+    with open(disk.path, "r+b") as file:
+        file.seek(start + 65600)
+        file.write(b"_BHRfS_M")
+    part = ExtentSet([(start, length)])
+    with Freeze([disk], "required", "run-1") as held:
+        frozen = held.frozen[disk.path]
+        how = {"inside_of": frozen.inside_of}
+        plan = plan_disk(frozen.source, disk.layout, frozen.state_of, **how)  # type: ignore[arg-type]
+        assert not part.difference(plan.used)
+        trusted = plan_disk(frozen.source, disk.layout, frozen.state_of, trust=Trust(partitions={number: "lvm"}), **how)  # type: ignore[arg-type]
+        assert part.difference(trusted.used)
 
 
 def test_volumes_are_read_from_snapshots_made_one_right_after_the_other(fake: FakeLvm, disk: Disk) -> None:
