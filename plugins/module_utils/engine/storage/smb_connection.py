@@ -65,7 +65,12 @@ def _guarded_class() -> Any:
 
         def __init__(self, *arguments: Any, **named: Any) -> None:
             self._send_lock = threading.Lock()
+            self._worker = 0
             super().__init__(*arguments, **named)
+
+        def _process_message_thread(self) -> None:
+            self._worker = threading.get_ident()  # not every version of the library tells which thread it is
+            super()._process_message_thread()
 
         @property
         def transport(self) -> Any:
@@ -78,7 +83,7 @@ def _guarded_class() -> Any:
             )
 
         def send(self, message: Any, sid: Any = None, tid: Any = None, credit_request: Any = None, **named: Any) -> Any:
-            if self._t_worker is not None and self._t_worker.ident == threading.get_ident():
+            if threading.get_ident() == self._worker:
                 return super().send(message, sid, tid, credit_request, **named)  # it is the one that gets credits in
             with self._send_lock:
                 charge = max(1, self._calculate_credit_charge(message))
