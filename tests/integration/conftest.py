@@ -17,7 +17,7 @@ from support.sftp_server import SftpServer
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[SftpServer]:
     server = SftpServer(tmp_path / "sftp")
-    server.root.mkdir()
+    server.root.mkdir(exist_ok=True)
     with server:
         yield server
 

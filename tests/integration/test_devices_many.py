@@ -43,7 +43,7 @@ CLEAR = (RunLost.code, DeviceLinkLost.code, AgentAnswerInvalid.code)
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SftpServer]:
     server = SftpServer(tmp_path_factory.mktemp("sftp"))
-    server.root.mkdir()
+    server.root.mkdir(exist_ok=True)
     with server:
         yield server
 

@@ -35,7 +35,7 @@ def device(tmp_path_factory: pytest.TempPathFactory, need: Callable[..., None]) 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SftpServer]:
     server = SftpServer(tmp_path_factory.mktemp("sftp"))
-    server.root.mkdir()
+    server.root.mkdir(exist_ok=True)
     with server:
         yield server
 
