@@ -16,7 +16,7 @@ _LINE = re.compile(
 )
 SHORT_LIST = 1 << 16  # packs; a longer list is held against what the storage holds
 _MAX_LINE_BYTES = 1 << 10
-_MOST_FILES = fmt.MAX_DISKS + fmt.MAX_KEY_SLOTS + 16
+MOST_FILES = fmt.MAX_DISKS + fmt.MAX_KEY_SLOTS + 16
 
 
 class Sums(NamedTuple):
@@ -65,7 +65,7 @@ def read(pieces: Iterable[bytes], image: str, most_packs: Callable[[], int] = la
         else:
             if match.group(4) in result.files:
                 raise ImageDamaged(image=image, reason="its SHA256SUMS names a file twice")
-            if len(result.files) == _MOST_FILES:
+            if len(result.files) == MOST_FILES:
                 raise ImageDamaged(image=image, reason="its SHA256SUMS names too many files")
             result.files[match.group(4)] = match.group(1)
     return result

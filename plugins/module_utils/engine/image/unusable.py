@@ -16,7 +16,7 @@ from ..errors import ImageDamaged, ImageNotUnusable, StorageFailed, StorageNotFo
 from . import format as fmt
 from .directory import DeviceDirectory
 from .manifest import Manifest, packs_digest
-from .sums import SHORT_LIST, lines
+from .sums import MOST_FILES, SHORT_LIST, lines
 
 _PACK = re.compile(rb"[0-9a-f]{64}")
 _PACK_LINE = re.compile(rb"(.{64})..(?:.{9})(?:.{3})(.{64})", re.DOTALL)
@@ -65,11 +65,14 @@ def _columns(directory: DeviceDirectory, image: str) -> List[Set[str]]:
 
 
 def _take_columns(found: Iterable[bytes], columns: List[Set[str]], directory: DeviceDirectory) -> bool:
-    limit = SHORT_LIST
+    limit, files = SHORT_LIST, 0
     for line in found:
         match = _PACK_LINE.fullmatch(line)
         if match is None:
-            continue  # a file of the image
+            files += 1  # a file of the image
+            if files > MOST_FILES:
+                return False
+            continue
         names = [column for column in match.groups() if _PACK.fullmatch(column)]
         if not names:
             return False
