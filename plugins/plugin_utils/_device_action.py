@@ -49,6 +49,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         result: Dict[str, Any] = super().run(tmp, task_vars)
         self._vars: Dict[str, Any] = task_vars or {}
         self._host = str(self._vars.get("inventory_hostname", "device"))
+        self._task.args = _opened(self._task.args)
         dummy_result, arguments = self.validate_argument_spec(argument_spec=self.spec, required_if=self.required_if)
         arguments = {name: value for name, value in arguments.items() if name in self.spec}
         self.done: Dict[str, Any] = {"changed": False}
@@ -183,3 +184,12 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
             variables = self._vars.get("ansible_delegated_vars", {}).get(self._task.delegate_to, {})
         given = self._templar.template(variables.get("ansible_python_interpreter"))
         return None if not given or str(given).startswith("auto") else str(given)
+
+
+def _opened(value: Any) -> Any:
+    """Return the arguments with values of a vault as plain text: before ansible-core 2.19 no validation takes them."""
+    if isinstance(value, dict):
+        return {name: _opened(child) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_opened(child) for child in value]
+    return str(value) if type(value).__name__ == "AnsibleVaultEncryptedUnicode" else value

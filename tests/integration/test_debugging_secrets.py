@@ -143,6 +143,7 @@ def test_no_secret_is_shown_logged_kept_or_seen(locked: SftpServer, open_path: P
             ANSIBLE_LOG_PATH=str(folder / "ansible.log"),
             ANSIBLE_DISPLAY_ARGS_TO_STDOUT="1",
             ANSIBLE_REMOTE_TEMP=str(folder / "temporary"),
+            ANSIBLE_SYSTEM_TMPDIRS=str(folder / "temporary"),
             TMPDIR=str(folder / "temporary"),
             ANSIBLE_CALLBACK_PLUGINS=str(ROOT / "tests" / "support" / "callbacks"),
             ANSIBLE_CALLBACKS_ENABLED="record_results",
