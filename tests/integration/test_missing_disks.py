@@ -129,6 +129,21 @@ def test_after_somebody_agreed_the_images_go_by_the_ordinary_count(machine: Mach
     assert machine.image(a)["missing_disks"] == []
 
 
+@pytest.mark.parametrize("before", [{"password": "an earlier password"}, {}], ids=["another key", "unencrypted"])
+def test_a_disk_of_images_of_an_earlier_key_is_named_too(machine: Machine, before: Dict[str, str]) -> None:
+    a, b = machine.disk("a.raw", ONE, table_id=A_ID), machine.disk("b.raw", TWO, table_id=B_ID)
+    last = machine.image(a, b, secrets=before)["image"]
+    newer = machine.image(a, secrets=before)["image"]
+    expected = [["missing", "gpt:" + B_ID.lower(), last]]
+    for dummy in range(3):
+        made = machine.image(a, new_key=True)
+        assert missing(made) == expected
+        assert named(made, B_ID.lower())
+    assert last in made["images"]
+    assert (newer in made["images"]) == bool(before)
+    assert missing(machine.image(a, check=True)) == missing(machine.rollover(1)) == expected
+
+
 def test_one_that_comes_back_is_missed_no_more(machine: Machine) -> None:
     a, b = machine.disk("a.raw", ONE, table_id=A_ID), machine.disk("b.raw", TWO, table_id=B_ID)
     last = machine.image(a, b)["image"]

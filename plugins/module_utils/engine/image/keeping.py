@@ -105,10 +105,15 @@ def orphans(images: Iterable[Manifest], policy: Policy) -> Dict[str, int]:
     return dict(sorted(found.items()))
 
 
-def to_be_named(images: Iterable[Manifest], newest: Manifest, policy: Policy) -> Tuple[List[Missing], List[str]]:
-    """Return what only older ``images`` of the newest one's job hold, and the warnings of a run: that, and :func:`orphans`."""
+def to_be_named(
+    images: Iterable[Manifest], newest: Manifest, policy: Policy, others: Iterable[Manifest] = ()
+) -> Tuple[List[Missing], List[str]]:
+    """Return what only older ``images`` of the newest one's job hold, and the warnings of a run: that, and :func:`orphans`.
+
+    :param others: images that are not proved; the last one of a disk stays among them too.
+    """
     images = list(images)
-    missing = find_missing(images, newest, policy.forget_disks)
+    missing = find_missing(images, newest, policy.forget_disks, list(others))
     return missing, [*sentences(missing), *orphan_sentences(images, policy)]
 
 

@@ -9,7 +9,7 @@ Known from manifests alone, so that an operator's rollover without device and wi
 from __future__ import annotations
 
 import re
-from typing import Any, Container, Dict, List, NamedTuple, Set, Tuple
+from typing import Any, Container, Dict, Iterable, List, NamedTuple, Sequence, Set, Tuple
 
 from . import job_name
 from .manifest import DiskEntry, Manifest
@@ -78,11 +78,16 @@ def is_forgotten(part: Part, forgotten: Container[str]) -> bool:
     return any(name.lower() in forgotten for name in names if name)
 
 
-def find_missing(images: List[Manifest], newest: Manifest, forgotten: Container[str]) -> List[Missing]:
-    """Return what older ``images`` of the newest one's job hold and ``newest`` does not; what went last comes first."""
+def find_missing(
+    images: List[Manifest], newest: Manifest, forgotten: Container[str], others: Sequence[Manifest] = ()
+) -> List[Missing]:
+    """Return what older ``images`` of the newest one's job hold and ``newest`` does not; what went last comes first.
+
+    :param others: images that are not proved, such as those of an earlier key: they hide nothing and come last.
+    """
     told = {part.key for part in parts_of(newest)}
     found: List[Missing] = []
-    for manifest in sorted(images, key=lambda one: (one.sequence, one.image), reverse=True):
+    for manifest in [*_newest_first(images), *_newest_first(others)]:
         if manifest.job != newest.job or manifest.image == newest.image:
             continue
         for disk in manifest.disks:
@@ -98,6 +103,10 @@ def find_missing(images: List[Manifest], newest: Manifest, forgotten: Container[
                 if not is_forgotten(part, forgotten) and not (is_gone and part.volume)
             ]
     return found
+
+
+def _newest_first(images: Iterable[Manifest]) -> List[Manifest]:
+    return sorted(images, key=lambda one: (one.sequence, one.image), reverse=True)
 
 
 def sentences(missing: List[Missing]) -> List[str]:

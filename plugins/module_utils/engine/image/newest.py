@@ -60,6 +60,12 @@ def believed(images: Sequence[Manifest], key: Optional[MasterKey], last: str) ->
     return [manifest for manifest in images if manifest.image in names]
 
 
+def others_than(images: Sequence[Manifest], counted: Sequence[Manifest], key: Optional[MasterKey]) -> List[Manifest]:
+    """Those of ``images`` that the key does not prove: of an earlier key, unencrypted, or somebody else's."""
+    names = {manifest.image for manifest in counted}
+    return [manifest for manifest in images if manifest.image not in names] if key is not None else []
+
+
 def next_sequence(images: Sequence[Manifest], key: Optional[MasterKey], last: str) -> int:
     """One more than the highest number that is believed.
 

@@ -30,7 +30,7 @@ from .manifest import Manifest
 from .mending import mend, suspects
 from .missing import Missing, find_missing, sentences
 from .needs import needed_packs
-from .newest import believed, doubts, enumerated, horizon, next_sequence
+from .newest import believed, doubts, enumerated, horizon, next_sequence, others_than
 from .rollover_report import RolloverReport
 from .sweep import delete_image, sweep
 from .unusable import check_removal
@@ -69,7 +69,8 @@ def roll_over(
     policy = wanted if isinstance(wanted, Policy) else Policy({job_name.DEFAULT: wanted})
     likely = {one.image for one in counted}
     verdicts = judge(images, policy, _reasons(kept), openable_key, key is not None, likely)
-    missing = [one for job in policy.keep for one in _missing_of(job, counted, policy)]
+    others = others_than(images, counted, key)
+    missing = [one for job in policy.keep for one in _missing_of(job, counted, policy, others)]
     named = [*sentences(missing), *orphan_sentences(counted, policy)]
     warnings = doubts(images, key, last) + _doubtful(directory, verdicts, kept, key)
     report = _report(dry_run, verdicts, warnings)._replace(missing=missing, named=named)
@@ -150,7 +151,7 @@ def plan_after_next(
     likely = {coming.image, *(one.image for one in counted)}
     verdicts = judge(ordered, policy, _reasons(_kept(directory, images)), key_id, key is not None, likely)
     verdicts.pop(coming.image)
-    missing, named = to_be_named(counted, coming, policy)
+    missing, named = to_be_named(counted, coming, policy, others_than(images, counted, key))
     return _report(True, verdicts, [])._replace(missing=missing, named=named)
 
 
@@ -160,10 +161,10 @@ def _report(dry_run: bool, verdicts: Dict[str, Verdict], warnings: List[str]) ->
     return RolloverReport(dry_run, deleted[::-1], spared, [], [], 0, warnings, list(verdicts)[::-1])
 
 
-def _missing_of(job: str, counted: List[Manifest], policy: Policy) -> List[Missing]:
+def _missing_of(job: str, counted: List[Manifest], policy: Policy, others: List[Manifest]) -> List[Missing]:
     """What the newest image of a job misses, of those that count."""
     made = [manifest for manifest in counted if manifest.job == job]
-    return find_missing(made, made[-1], policy.forget_disks) if made else []
+    return find_missing(made, made[-1], policy.forget_disks, others) if made else []
 
 
 def _kept(directory: DeviceDirectory, images: List[Manifest]) -> Dict[str, records.Kept]:

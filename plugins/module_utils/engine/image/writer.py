@@ -45,7 +45,7 @@ from .lookup import Lookup
 from .manifest import DiskEntry, Manifest, encode, packs_digest
 from .mending import mend, suspects
 from .needs import changes_since, needed_packs, usable_packs
-from .newest import believed, doubts, few, horizon, next_sequence, told_errors
+from .newest import believed, doubts, few, horizon, next_sequence, others_than, told_errors
 from .pack_check import listed_packs, missing_packs, repair
 from .pack_counts import PackCounts
 from .pack_stream import PackStream
@@ -110,7 +110,9 @@ class _Run:
         self.last = max([last, *(one.image for one in self.believed)])
         self.warnings += doubts(self.images, self.key, last)
         coming = coming_image(job.device, job.job, [disk.coming for disk in job.disks])
-        self.missing, named = to_be_named(self.believed, coming, job.policy)
+        self.missing, named = to_be_named(
+            self.believed, coming, job.policy, others_than(self.images, self.believed, self.key)
+        )
         self.warnings += named
         self.sequence = next_sequence(self.images, self.key, last)
         self.packs_before: Optional[FrozenSet[str]] = None
