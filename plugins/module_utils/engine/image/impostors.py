@@ -6,7 +6,8 @@
 A damaged image keeps a rollover from sweeping as long as it is not known what it needs. An account that may only create
 files must not be able to do the same for ever with one file, so three kinds are told apart from damage: names in the
 future; names between two proved images whose numbers follow each other, since every image took a number of its own; and
-names older than as many proved images as are kept, since such an image would go if it were intact.
+names older than the image with the number one, or than as many proved images as are kept, since such an image would go
+if it were intact.
 """
 
 from __future__ import annotations
@@ -31,5 +32,5 @@ class Impostors:
         older = [manifest for manifest in self._proved if manifest.image < image]
         newer = [manifest for manifest in self._proved if manifest.image > image]
         if not older:
-            return len(newer) >= self._keep
+            return len(newer) >= self._keep or (bool(newer) and newer[0].sequence == 1)
         return bool(newer) and newer[0].sequence == older[-1].sequence + 1
