@@ -50,7 +50,10 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         self._vars: Dict[str, Any] = task_vars or {}
         self._host = str(self._vars.get("inventory_hostname", "device"))
         self._task.args = _opened(self._task.args)
-        dummy_result, arguments = self.validate_argument_spec(argument_spec=self.spec, required_if=self.required_if)
+        try:
+            dummy_result, arguments = self.validate_argument_spec(argument_spec=self.spec, required_if=self.required_if)
+        except AnsibleActionFail as error:  # as an exception it would be shown with all arguments, secrets too
+            return dict(result, failed=True, changed=False, msg=several_lines(str(error.message)))
         arguments = {name: value for name, value in arguments.items() if name in self.spec}
         self.done: Dict[str, Any] = {"changed": False}
         try:
