@@ -69,7 +69,8 @@ def test_every_step_works(tmp_path: Path, need: Callable[..., None]) -> None:
     folder.mkdir()
     with SftpServer(tmp_path / "sftp") as server, Device(tmp_path, "press-07", sudo_password=True) as device:
         device.reach(server.port)
-        server.root.mkdir(exist_ok=True)
+        for made in (server.root, Path(str(server.root) + "-monthly")):
+            made.mkdir(exist_ok=True)
         make_disk(device.data / "disk.raw")
         plant = Plant(tmp_path / "controller", [device])
         environment = plant.environment()

@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterator, List, Optional, Set
 
 import pytest
 from engine.errors import (
+    StorageDirectoryMissing,
     StorageError,
     StorageFailed,
     StorageFull,
@@ -310,11 +311,12 @@ def test_a_directory_that_was_opened_over_a_link_is_closed_and_not_listed(path: 
         assert kinds.count(wire.OPENDIR) == kinds.count(wire.CLOSE) == 1
 
 
-def test_a_root_that_appears_while_it_is_looked_for_is_closed() -> None:
+def test_a_root_that_is_not_there_is_neither_opened_nor_made() -> None:
     with recorded({wire.STAT: status(wire.NO_SUCH_FILE)}) as (one, storage):
-        assert storage.list("") == []
-        kinds = one.asked(wire.CLOSE, 1)
-        assert kinds.count(wire.OPENDIR) == kinds.count(wire.CLOSE) == 1
+        for call in (lambda: storage.list(""), lambda: storage.make_directory("pc")):
+            with pytest.raises(StorageDirectoryMissing):
+                call()
+        assert not {wire.OPENDIR, wire.MKDIR} & set(one.asked(wire.STAT, 2))
 
 
 def test_a_look_that_is_refused_closes_what_was_opened() -> None:
