@@ -26,7 +26,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGINE = ROOT / "plugins" / "module_utils" / "engine"
-LOCK = ENGINE / "agent" / "wheels.lock.json"
+LOCK = ENGINE / "install" / "wheels.lock.json"
 MACHINES = ("x86_64", "aarch64")
 # cryptography refuses 3.9.0 and 3.9.1, in which the binary interface was broken.
 PYTHONS = ("3.8.0", "3.9.2", "3.10.0", "3.11.0", "3.12.0", "3.13.0", "3.14.0")

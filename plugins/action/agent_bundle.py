@@ -9,8 +9,8 @@ from typing import Any, Dict, Optional
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import BUNDLE, failure
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.bundle import Built, build_bundle
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import EngineError
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.bundle import Built, build_bundle
 from ansible_collections.plantops.imaging.plugins.plugin_utils._diffs import Diff, diff_of
 
 

@@ -15,16 +15,16 @@ import tempfile
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from ansible_collections.plantops.imaging.plugins import module_utils
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.bundle_format import (
-    Bundle,
-    installer_entries,
-    write_zip,
-)
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
     AgentAnswerInvalid,
     AgentDirectoryInvalid,
     InstallationUnsafe,
     PythonNotFound,
+)
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.bundle_format import (
+    Bundle,
+    installer_entries,
+    write_zip,
 )
 
 from ._answers import answer_of, error_of, parse, said
@@ -89,7 +89,7 @@ class Agent:
     def look(self) -> Dict[str, Any]:
         """Find the device's Python and what is installed; changes nothing there."""
         pythons = [self._interpreter] if self._interpreter else list(PYTHONS)
-        probe = self._link.put(_engine_file("agent", "probe.py"), "probe.py")
+        probe = self._link.put(_engine_file("install", "probe.py"), "probe.py")
         answer = self._link.run(["/bin/sh", "-c", _FIND_PYTHON, "sh", probe, self._directory, *pythons])
         lines = [line.strip() for line in answer.stdout.splitlines() if line.startswith("python=")]
         self.python = lines[-1][len("python=") :] if lines else ""

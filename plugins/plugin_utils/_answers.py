@@ -16,7 +16,7 @@ import os
 import re
 from typing import Any, Callable, Dict, Iterable
 
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.probe import IDENTITY, SHA256
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.probe import IDENTITY, SHA256
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import one_line, tame
 
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")

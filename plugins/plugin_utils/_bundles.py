@@ -13,15 +13,15 @@ import os
 import tempfile
 from typing import Optional
 
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.bundle import build_bundle
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.bundle_format import Bundle
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.wheel_store import default_cache
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
     BundleFailed,
     BundleInvalid,
     BundleWheelDamaged,
     BundleWheelMissing,
 )
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.bundle import build_bundle
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.bundle_format import Bundle
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.wheel_store import default_cache
 
 
 def find_bundle(platform: str, directory: Optional[str], check: bool = False) -> Optional[Bundle]:

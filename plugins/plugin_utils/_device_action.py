@@ -17,8 +17,8 @@ from typing import Any, Callable, ClassVar, Dict, List, Optional, Sequence, Tupl
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import failure
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent import probe
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid, EngineError
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install import probe
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import several_lines
 
 from ._agent import Agent, AgentRefused, Installation, checked_directory

@@ -104,7 +104,7 @@ def died(status: int, complaints: str, secrets: List[str]) -> Dict[str, Any]:
 
 def ask_engine(prefix: List[str], verb: str) -> Dict[str, Any]:
     """Ask what an agent would be asked by a verb that needs no job, and return its answer."""
-    command = [*prefix, sys.executable, "-m", "engine.agent.agent_main", "--base", os.devnull, verb]
+    command = [*prefix, sys.executable, "-m", "engine.agent.main", "--base", os.devnull, verb]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env=_environment(), check=False)
     output, complaints = to_text(done.stdout, errors="replace"), to_text(done.stderr, errors="replace")
     try:

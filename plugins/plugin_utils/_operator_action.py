@@ -20,8 +20,8 @@ from typing import Any, Dict, List, Tuple
 
 from ansible_collections.plantops.imaging.plugins import module_utils
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import job_of, secrets_of
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.bundle_format import write_zip
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import PythonNotFound
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.bundle_format import write_zip
 
 from ._agent import PYTHONS
 from ._answers import parse, said

@@ -12,19 +12,19 @@ import subprocess
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
-from engine.agent.operator_verbs import list_images, rollover, verify
 from engine.device.identity import claim_directory, read_identity
 from engine.disk.extents import ExtentSet
-from engine.image import disk_writer
-from engine.image import format as fmt
 from engine.image.access import Passwords
-from engine.image.pipeline import WorkedChunk
+from engine.image.format import constants as fmt
 from engine.image.reader import ImageReader
-from engine.image.writer import DiskInput, ImageJob, write_image
+from engine.image.writing import disk_writer
+from engine.image.writing.pipeline import WorkedChunk
+from engine.image.writing.writer import DiskInput, ImageJob, write_image
 from engine.storage.contract import Storage
-from engine.storage.directory import DirectoryStorage
-from engine.storage.sftp import SftpStorage
-from engine.storage.smb import SmbStorage
+from engine.storage.local.storage import DirectoryStorage
+from engine.storage.sftp.storage import SftpStorage
+from engine.storage.smb.storage import SmbStorage
+from engine.verbs.operator import list_images, rollover, verify
 from measure import MIB, measured, table
 from scale import HugeSource, SimulatedWorker
 from storages import ROUND_TRIP_SECONDS, proxied

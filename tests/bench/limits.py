@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 from typing import Iterable, List, Optional
 
-from engine.agent import jobs
 from engine.storage.contract import SendGate
-from engine.storage.directory import DirectoryStorage
+from engine.storage.local.storage import DirectoryStorage
+from engine.verbs import dispatch as jobs
 from measure import table
 
 

@@ -16,14 +16,14 @@ from typing import Any, Dict, Iterator, List
 
 from engine.disk.extents import ExtentSet
 from engine.disk.source import BlockSource
-from engine.image import disk_writer
-from engine.image import format as fmt
 from engine.image.access import Passwords
-from engine.image.pipeline import Ids, Lookup, WorkedChunk
+from engine.image.format import constants as fmt
 from engine.image.reader import ImageReader
-from engine.image.rollover import roll_over
-from engine.image.writer import DiskInput, ImageJob, write_image
-from engine.storage.directory import DirectoryStorage
+from engine.image.upkeep.rollover import roll_over
+from engine.image.writing import disk_writer
+from engine.image.writing.pipeline import Ids, Lookup, WorkedChunk
+from engine.image.writing.writer import DiskInput, ImageJob, write_image
+from engine.storage.local.storage import DirectoryStorage
 from measure import MIB, measured, table
 from support.storages import CountingStorage
 

@@ -12,7 +12,7 @@ import uuid
 from pathlib import Path
 from typing import Any, Dict, List
 
-from engine.storage.smb import SmbStorage
+from engine.storage.smb.storage import SmbStorage
 from measure import MIB, table
 from smbprotocol.connection import Connection
 from smbprotocol.open import CreateDisposition, FilePipePrinterAccessMask, ImpersonationLevel, Open, ShareAccess

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import paramiko
-from engine.storage.sftp import SftpStorage
+from engine.storage.sftp.storage import SftpStorage
 from measure import MIB, table
 from support.sftp_server import SftpServer
 

@@ -25,19 +25,20 @@ from unittest import mock
 from ansible_collections.plantops.imaging.plugins.plugin_utils import _answers
 from engine._libraries import aead
 from engine.agent import sealing
-from engine.agent.bundle_document import Part, read_document
-from engine.agent.bundle_format import Bundle
 from engine.agent.spool import RunFolder, Spool
 from engine.agent.status import current_status
-from engine.agent.unpacking import Unpacker
 from engine.device import discovery, information
-from engine.disk.mountinfo import read_mounts
 from engine.disk.patterns import Pattern, fold
 from engine.errors import EngineError
-from engine.image import documents
-from engine.snapshot import lvm_map, lvm_report
-from engine.storage import sftp_hostkey
-from engine.storage.sftp_packets import PacketInvalid, Reply
+from engine.host.linux_mountinfo import read_mounts
+from engine.image.format import documents
+from engine.install.bundle_document import Part, read_document
+from engine.install.bundle_format import Bundle
+from engine.install.unpacking import Unpacker
+from engine.snapshot.lvm import map as lvm_map
+from engine.snapshot.lvm import report as lvm_report
+from engine.storage.sftp import hostkey as sftp_hostkey
+from engine.storage.sftp.packets import PacketInvalid, Reply
 from fuzz.rules import BrokenRule
 
 RUN = "nightly-1"

@@ -20,11 +20,11 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent.parent / "plugins" / "module_utils"), str(HERE.parent)]
 
 from engine._libraries import zstandard  # noqa: E402
-from engine.image import documents, manifest, packs, sums  # noqa: E402
-from engine.image import format as fmt  # noqa: E402
-from engine.image.files import HEAD_BYTES, seal_file  # noqa: E402
-from engine.image.index import PackNeed, Place, Root, Segment, SegmentReference  # noqa: E402
-from engine.image.seal import Compressor, Identifier  # noqa: E402
+from engine.image.format import constants as fmt  # noqa: E402
+from engine.image.format import documents, manifest, packs, sums  # noqa: E402
+from engine.image.format.index import PackNeed, Place, Root, Segment, SegmentReference  # noqa: E402
+from engine.image.format.seal import Compressor, Identifier  # noqa: E402
+from engine.image.format.sealed_files import HEAD_BYTES, seal_file  # noqa: E402
 from fuzz.agent_targets import seeds  # noqa: E402
 from fuzz.targets import DEVICE, IMAGE, KEY  # noqa: E402
 from support.exfat_volumes import mounted as mounted_exfat  # noqa: E402

@@ -27,16 +27,17 @@ from engine.disk.layout import read_layout
 from engine.disk.patterns import Pattern
 from engine.disk.source import BlockSource, MemorySource
 from engine.disk.used import plan_disk
+from engine.entries import Entry, EntryKind
 from engine.errors import EngineError, StorageNotFound
-from engine.image import documents, manifest, packs, sums
-from engine.image import format as fmt
-from engine.image.directory import DeviceDirectory
-from engine.image.files import HEAD_BYTES, open_file
-from engine.image.index import Place, Root, Segment, SegmentReference
-from engine.image.keys import MasterKey, parse_slot
-from engine.image.seal import BlobDamaged, Decompressor, FileCipher
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
+from engine.image.format import documents, manifest, packs, sums
+from engine.image.format.index import Place, Root, Segment, SegmentReference
+from engine.image.format.keys import MasterKey, parse_slot
+from engine.image.format.seal import BlobDamaged, Decompressor, FileCipher
+from engine.image.format.sealed_files import HEAD_BYTES, open_file
 from engine.image.segments import PackReader
-from engine.storage.contract import Entry, EntryKind, Storage
+from engine.storage.contract import Storage
 from engine.storage.lease import Lease
 from fuzz import agent_targets
 from fuzz.rules import BrokenRule

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import pytest
-from engine.agent import bundle as bundles
-from engine.agent import probe
-from engine.agent.bundle import Built, build_bundle
-from engine.agent.bundle_format import Bundle
-from engine.agent.wheel_store import hash_file
+from engine.install import bundle as bundles
+from engine.install import probe
+from engine.install.bundle import Built, build_bundle
+from engine.install.bundle_format import Bundle
+from engine.install.wheel_store import hash_file
 from support.bundles import WHEEL_CACHE, tree, zipped
 from support.devices import pythons
 from support.imaging import job, run_verb

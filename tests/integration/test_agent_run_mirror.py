@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from engine.agent import jobs
 from engine.agent import mirror as mirror_module
 from engine.agent.mirror import Mirror
 from engine.errors import StoragePermissionDenied, StorageUnreachable
-from engine.image.directory import DeviceDirectory
-from engine.image.rollover import roll_over
+from engine.image.device_directory import DeviceDirectory
+from engine.image.upkeep.rollover import roll_over
 from engine.storage.contract import Storage
+from engine.verbs import dispatch as jobs
 from support.agent_runs import AgentOnDevice, image_job, random_disk
 from support.imaging import run_verb
 from support.plant import Plant

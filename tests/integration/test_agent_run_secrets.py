@@ -17,11 +17,12 @@ from typing import Any, Dict, List
 
 import pytest
 from engine._libraries import x25519
-from engine.agent import jobs, runner
+from engine.agent import runner
 from engine.agent.sealing import Recipient, seal
 from engine.agent.spool import RunFolder
 from engine.agent.status import first_status
 from engine.errors import SecretsRefused
+from engine.verbs import dispatch as jobs
 from support.agent_runs import (
     PASSWORD,
     STORAGE_PASSWORD,

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
-from engine.image.directory import DeviceDirectory
-from engine.image.verify import verify_image
-from engine.storage.directory import DirectoryStorage
+from engine.image.device_directory import DeviceDirectory
+from engine.image.upkeep.verify import verify_image
+from engine.storage.local.storage import DirectoryStorage
 from support.agent_runs import PASSWORD, AgentOnDevice, Refused, image_job, is_gone, random_disk, wait_until
 
 DISK_BYTES = 24_000_000

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Dict, Iterator
 
 import pytest
-from engine.agent.jobs import run_job
 from engine.errors import StorageUnreachable
-from engine.image.directory import DeviceDirectory
+from engine.image.device_directory import DeviceDirectory
 from engine.storage.contract import PARTIAL_SUFFIX, Storage
-from engine.storage.directory import DirectoryStorage
+from engine.storage.local.storage import DirectoryStorage
+from engine.verbs.dispatch import run_job
 from support import imaging
 from support.chaos import DAY, Chaos, Moments, Runs, live_bytes, make_quick
 from support.chaos_servers import ChaosServer, chaos_server

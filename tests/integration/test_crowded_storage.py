@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Tuple
 
 import pytest
-from engine.agent.operator_verbs import rollover, verify
 from engine.device.identity import claim_directory, read_identity
 from engine.errors import ImageNotFound, StoragePermissionDenied
-from engine.image import format as fmt
 from engine.image.access import Passwords
-from engine.image.directory import DeviceDirectory
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
 from engine.image.reader import ImageReader
 from engine.storage.contract import Storage
+from engine.verbs.operator import rollover, verify
 from support.small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
 from support.storages import CountingStorage, HookedStorage, MemoryStorage
 

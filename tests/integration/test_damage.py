@@ -12,13 +12,13 @@ from typing import List
 
 import pytest
 from engine.errors import EngineError
-from engine.image import format as fmt
 from engine.image.access import Passwords
-from engine.image.directory import DeviceDirectory
-from engine.image.packs import read_table
-from engine.image.verify import verify_image
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
+from engine.image.format.packs import read_table
+from engine.image.upkeep.verify import verify_image
 from engine.restore.restore import restore
-from engine.storage.directory import DirectoryStorage
+from engine.storage.local.storage import DirectoryStorage
 from support import imaging
 from support.small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, Tuple
 
 import pytest
-from engine.agent import bundle as bundles
-from engine.agent.bundle_format import Bundle
 from engine.errors import InstallationBroken
+from engine.install import bundle as bundles
+from engine.install.bundle_format import Bundle
 from support.bundles import WHEEL_CACHE, zipped
 from support.device_plays import changed_paths, make_disk, one_image_more, read_back, result_of
 from support.devices import Device, Plant
@@ -21,7 +21,7 @@ from support.sftp_server import SftpServer
 
 pytestmark = pytest.mark.root
 PLATFORM = "linux-x86_64-glibc-cp311"
-MAIN = "engine/agent/agent_main.py"
+MAIN = "engine/agent/main.py"
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_an_agent_that_was_damaged_is_installed_anew(playbook: str, plant: Plant
     assert plant.play("agent", "-e", "imaging_agent_state=latest").status == 0
     whole = device.contents()
     folder = device.base / "versions" / current(device) / "engine" / "agent"
-    for path in [folder / "agent_main.py", *folder.glob("__pycache__/agent_main.*")]:
+    for path in [folder / "main.py", *folder.glob("__pycache__/main.*")]:
         path.unlink()
     for part in (device.base / "parts").iterdir():
         part.write_bytes(part.read_bytes()[:-1])

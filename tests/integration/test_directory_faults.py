@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import pytest
-from engine.agent.jobs import run_job
 from engine.errors import (
     EngineError,
     StorageDirectoryMissing,
@@ -23,8 +22,9 @@ from engine.errors import (
     StoragePermissionDenied,
 )
 from engine.storage.contract import PARTIAL_SUFFIX
-from engine.storage.directory import DirectoryStorage
 from engine.storage.lease import Lease
+from engine.storage.local.storage import DirectoryStorage
+from engine.verbs.dispatch import run_job
 from support import imaging
 from support.small_runs import SmallDisk, make_small, read_image, run_image
 

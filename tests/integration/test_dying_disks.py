@@ -19,11 +19,11 @@ from engine.disk.extents import ExtentSet
 from engine.disk.source import FileSource
 from engine.errors import DiskUnreadable, RestoreWriteFailed
 from engine.image.access import Passwords
-from engine.image.verify import verify_image
-from engine.image.writer import DiskInput, ImageJob, write_image
+from engine.image.upkeep.verify import verify_image
+from engine.image.writing.writer import DiskInput, ImageJob, write_image
 from engine.restore.restore import restore
 from engine.storage.contract import Storage
-from engine.storage.directory import DirectoryStorage
+from engine.storage.local.storage import DirectoryStorage
 from support import imaging
 from support.filled import MIB, check_volume, empty, fat_contents, make_fat, run
 from support.refusing import check_sentence

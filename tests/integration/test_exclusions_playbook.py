@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 
 import pytest
-from engine.image.files import open_file
-from engine.image.format import LOG_NAME
+from engine.image.format.constants import LOG_NAME
+from engine.image.format.sealed_files import open_file
 from support.filled import MIB, contents, empty, mounted, run
 from support.playbooks import Site
 

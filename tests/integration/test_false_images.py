@@ -11,16 +11,16 @@ from typing import List, Optional
 
 import pytest
 from engine.errors import EngineError
-from engine.image import format as fmt
 from engine.image.access import Passwords
-from engine.image.directory import DeviceDirectory
-from engine.image.forecast import forecast
-from engine.image.keys import MasterKey
-from engine.image.manifest import encode
-from engine.image.packs import read_table
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
+from engine.image.format.keys import MasterKey
+from engine.image.format.manifest import encode
+from engine.image.format.packs import read_table
 from engine.image.reader import ImageReader
-from engine.image.rollover import roll_over
-from engine.image.verify import LEVELS, verify_image
+from engine.image.upkeep.rollover import roll_over
+from engine.image.upkeep.verify import LEVELS, verify_image
+from engine.image.writing.forecast import forecast
 from support.plant import DAY, NOW, Plant
 from support.small_runs import DEVICE, make_small, read_image, run_image
 from support.storages import MemoryStorage

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional
 
 import pytest
+from engine.entries import Entry
 from engine.errors import ImageNotCommitted, PasswordMissing, StorageListingIncomplete, StoragePermissionDenied
-from engine.image import format as fmt
 from engine.image import records
 from engine.image.access import Passwords
-from engine.image.directory import DeviceDirectory
-from engine.image.rollover import roll_over
-from engine.image.verify import verify_image
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
+from engine.image.upkeep.rollover import roll_over
+from engine.image.upkeep.verify import verify_image
 from engine.restore.restore import restore
-from engine.storage.contract import Entry, SendGate, Storage
+from engine.storage.contract import SendGate, Storage
 from support.imaging import PASSWORD
 from support.plant import DAY, NOW, Plant
 from support.small_runs import DEVICE, SmallDisk, make_small, read_image, run_image

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
-from engine.agent.bundle import build_bundle
-from engine.agent.jobs import run_job
+from engine.install.bundle import build_bundle
+from engine.verbs.dispatch import run_job
 from support.guest import HOST_FROM_GUEST, Guest, overlay
 from support.guest_build import GROUP, GuestDisk, guest_disk
 from support.guest_system import SystemUnderLoad, snapshots, wait_for_snapshots

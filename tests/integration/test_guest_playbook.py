@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
-from engine.agent.jobs import run_job
 from engine.errors import DeviceLinkLost, RunLost
+from engine.verbs.dispatch import run_job
 from support.device_plays import PlayUnderWay, result_of, wait_until
 from support.devices import Plant
 from support.guest import HOST_FROM_GUEST, Guest, overlay

@@ -19,8 +19,8 @@ from engine.errors import (
     StorageHostKeyChanged,
     StorageLoginFailed,
 )
-from engine.storage import sftp_certificate
-from engine.storage.sftp import SftpStorage
+from engine.storage.sftp import certificate as sftp_certificate
+from engine.storage.sftp.storage import SftpStorage
 from support.sftp_server import SftpServer, make_key
 
 

@@ -14,10 +14,10 @@ from typing import Callable, Dict, Optional
 
 import pytest
 from engine.errors import EngineError
-from engine.image import format as fmt
 from engine.image.access import Passwords
-from engine.image.index import PackNeed, Place, SegmentReference
-from engine.image.verify import verify_image
+from engine.image.format import constants as fmt
+from engine.image.format.index import PackNeed, Place, SegmentReference
+from engine.image.upkeep.verify import verify_image
 from engine.restore.restore import restore
 from support.forging import Forger
 from support.restoring import MARK

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Iterator, List
 
 import pytest
-from engine.disk.mounts import HELD, uses_of
 from engine.errors import VolumeMounted
+from engine.host.linux_mounts import HELD, uses_of
 from support.filled import MIB, empty, run
 from support.imaging import image
 

@@ -15,12 +15,12 @@ from typing import Any, Dict, List, Optional, Set
 import pytest
 from engine.disk.extents import ExtentSet
 from engine.disk.source import FileSource
-from engine.image import format as fmt
 from engine.image.access import Passwords
-from engine.image.rollover import pin
-from engine.image.writer import DiskInput, ImageJob, write_image
-from engine.storage.directory import DirectoryStorage
+from engine.image.format import constants as fmt
+from engine.image.upkeep.rollover import pin
+from engine.image.writing.writer import DiskInput, ImageJob, write_image
 from engine.storage.lease import Lease
+from engine.storage.local.storage import DirectoryStorage
 from support.independent_reader import IndependentReader, Refused
 
 PASSWORD = "p\u00e4ssword of the independent reader"

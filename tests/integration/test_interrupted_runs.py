@@ -11,11 +11,11 @@ from typing import Dict, List, Optional, Set
 
 import pytest
 from engine.errors import StoragePermissionDenied
-from engine.image import format as fmt
 from engine.image.access import Passwords
-from engine.image.directory import DeviceDirectory
-from engine.image.rollover import roll_over
-from engine.image.verify import verify_image
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
+from engine.image.upkeep.rollover import roll_over
+from engine.image.upkeep.verify import verify_image
 from engine.storage.contract import Storage
 from support.plant import DAY, NOW
 from support.small_runs import DEVICE, SmallDisk, chunk_places, make_small, read_image, run_image

@@ -17,11 +17,11 @@ from typing import Dict, Optional
 
 import pytest
 from engine.image.access import Passwords
-from engine.image.directory import DeviceDirectory
-from engine.image.rollover import roll_over
-from engine.image.verify import verify_image
+from engine.image.device_directory import DeviceDirectory
+from engine.image.upkeep.rollover import roll_over
+from engine.image.upkeep.verify import verify_image
 from engine.storage.contract import Storage
-from engine.storage.directory import DirectoryStorage
+from engine.storage.local.storage import DirectoryStorage
 from support.killing import run_and_kill, run_and_kill_after
 from support.small_runs import DEVICE, SmallDisk, chunk_places, make_small, read_image, run_image
 

@@ -12,9 +12,9 @@ from typing import Any, Dict, Iterator, List, Set
 
 import pytest
 from engine.errors import StorageCredentialInvalid, StorageHostKeyChanged, StorageHostKeyUnknown
-from engine.storage.sftp import SftpStorage
-from engine.storage.sftp_hostkey import HostKeys, Status
-from engine.storage.sftp_known_hosts import matches, parse
+from engine.storage.sftp.hostkey import HostKeys, Status
+from engine.storage.sftp.known_hosts import matches, parse
+from engine.storage.sftp.storage import SftpStorage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.sftp_server import SftpServer, make_key

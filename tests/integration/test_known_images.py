@@ -13,18 +13,19 @@ from typing import Any, Dict, List, Optional, Set, Tuple
 import pytest
 from engine.disk.source import MemorySource
 from engine.errors import StoragePermissionDenied
-from engine.image import candidates, lookup, records
-from engine.image import format as fmt
+from engine.image import records
 from engine.image.access import Passwords
-from engine.image.contents import DiskContents
-from engine.image.directory import DeviceDirectory
-from engine.image.keys import MasterKey
-from engine.image.manifest import encode
-from engine.image.pack_counts import PackCounts
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
+from engine.image.format.contents import DiskContents
+from engine.image.format.keys import MasterKey
+from engine.image.format.manifest import encode
 from engine.image.reader import ImageReader
-from engine.image.rollover import roll_over
-from engine.image.verify import verify_image
-from engine.image.writer import DiskInput, ImageJob, write_image
+from engine.image.upkeep.rollover import roll_over
+from engine.image.upkeep.verify import verify_image
+from engine.image.writing import candidates, lookup
+from engine.image.writing.pack_counts import PackCounts
+from engine.image.writing.writer import DiskInput, ImageJob, write_image
 from engine.storage.contract import Storage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -10,13 +10,13 @@ import re
 from pathlib import Path
 
 import pytest
-from engine.disk import mounts
 from engine.disk.extents import ExtentSet
 from engine.disk.filesystems.contract import VolumeState
 from engine.disk.layout import read_layout
 from engine.disk.patterns import Pattern
 from engine.disk.source import FileSource
 from engine.disk.used import DiskPlan, plan_disk
+from engine.host import linux_mounts as mounts
 from support.filled import MIB, check_volume, contents, empty, fat_contents, make_tree, mounted, run
 from support.imaging import image, restore
 

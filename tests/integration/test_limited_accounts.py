@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Dict, Iterable, List, Optional
 
 import pytest
-from engine.agent import jobs
 from engine.errors import StoragePermissionDenied
 from engine.image.access import Passwords
-from engine.image.directory import DeviceDirectory
-from engine.image.preflight import preflight
-from engine.image.verify import verify_image
+from engine.image.device_directory import DeviceDirectory
+from engine.image.upkeep.verify import verify_image
+from engine.image.writing.preflight import preflight
 from engine.storage.contract import SendGate, Storage
 from engine.storage.lease import Lease
+from engine.verbs import dispatch as jobs
 from support import imaging
 from support.small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
 from support.storages import HookedStorage, MemoryStorage

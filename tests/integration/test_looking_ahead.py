@@ -11,10 +11,10 @@ from typing import Any, List
 import pytest
 from engine.disk.source import MemorySource
 from engine.errors import DiskUnreadable
-from engine.image import disk_writer
-from engine.image import format as fmt
 from engine.image.access import Passwords
-from engine.image.writer import DiskInput, ImageJob, write_image
+from engine.image.format import constants as fmt
+from engine.image.writing import disk_writer
+from engine.image.writing.writer import DiskInput, ImageJob, write_image
 from engine.storage.contract import Storage
 from support.small_runs import CHUNK, DEVICE, SmallDisk, chunk_places, make_small, read_image, run_image
 from support.storages import MemoryStorage

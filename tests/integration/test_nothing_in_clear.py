@@ -15,7 +15,7 @@ import secrets
 from pathlib import Path
 from typing import Any, Dict, List
 
-from engine.agent.jobs import run_job
+from engine.verbs.dispatch import run_job
 from support import imaging
 from support.filled import MIB
 

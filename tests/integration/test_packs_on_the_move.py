@@ -9,9 +9,9 @@ from typing import Dict
 
 import pytest
 from engine.errors import ChunkMissing
-from engine.image.bring_back import bring_back
-from engine.image.directory import DeviceDirectory
-from engine.image.verify import verify_image
+from engine.image.device_directory import DeviceDirectory
+from engine.image.upkeep.bring_back import bring_back
+from engine.image.upkeep.verify import verify_image
 from engine.storage.contract import Storage
 from support.small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
 from support.storages import HookedStorage, MemoryStorage

@@ -13,13 +13,13 @@ from typing import Callable, Dict, Iterator, List, Set, Tuple
 
 import pytest
 from engine.errors import EngineError
-from engine.image import keys
 from engine.image.access import Passwords
-from engine.image.directory import DeviceDirectory
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import keys
 from engine.image.reader import ImageReader
-from engine.image.verify import verify_image
+from engine.image.upkeep.verify import verify_image
 from engine.restore.restore import restore
-from engine.storage.directory import DirectoryStorage
+from engine.storage.local.storage import DirectoryStorage
 from support import refusing
 from support.imaging import image as image_job
 from support.imaging import run_verb

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import pytest
-from engine.agent import jobs
+from engine.entries import Space
 from engine.errors import (
     DeviceMismatch,
     DiskNotFound,
@@ -26,10 +26,10 @@ from engine.errors import (
     StorageSpaceTooSmall,
 )
 from engine.image.access import Passwords
-from engine.image.preflight import Preflight, preflight
-from engine.storage.contract import Space
-from engine.storage.directory import DirectoryStorage
+from engine.image.writing.preflight import Preflight, preflight
+from engine.storage.local.storage import DirectoryStorage
 from engine.storage.open import open_storage
+from engine.verbs import dispatch as jobs
 from support import imaging
 from support.proxy import Proxy
 from support.refusing import check_sentence

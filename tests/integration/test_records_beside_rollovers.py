@@ -12,8 +12,8 @@ from typing import Callable
 import pytest
 from engine.errors import ImageNotFound, StorageNotFound
 from engine.image.access import Passwords
-from engine.image.rollover import pin, roll_over
-from engine.image.verify import verify_image
+from engine.image.upkeep.rollover import pin, roll_over
+from engine.image.upkeep.verify import verify_image
 from support.plant import DAY, NOW, Plant
 from support.small_runs import DEVICE, make_small, run_image
 from support.storages import HookedStorage

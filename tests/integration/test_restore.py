@@ -14,11 +14,11 @@ from typing import Callable, Dict, Iterator, List, Tuple
 
 import pytest
 from engine.errors import EngineError, ImageDamaged, RestoreTargetChanged
-from engine.image import format as fmt
+from engine.image.format import constants as fmt
 from engine.image.reader import DiskReader, ImageReader
 from engine.restore.restore import plan, restore, sentences
 from engine.restore.target import MARKER_BYTES, Target
-from engine.storage.directory import DirectoryStorage
+from engine.storage.local.storage import DirectoryStorage
 from support.filled import MIB, empty, run
 from support.refusing import check_sentence
 from support.restoring import MARK, damageable, flip_byte, image_two, partitioned, refused, same_in_use

@@ -12,9 +12,9 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 from engine.errors import EngineError
-from engine.image import format as fmt
+from engine.image.format import constants as fmt
 from engine.image.reader import ImageReader
-from engine.storage.directory import DirectoryStorage
+from engine.storage.local.storage import DirectoryStorage
 from support import exfat_volumes
 from support.filled import MIB, empty, mounted, run
 from support.imaging import PASSWORD, image, restore

@@ -12,12 +12,12 @@ from typing import Callable, Dict, List, Optional
 
 import pytest
 from engine.errors import RestoreWriteFailed
-from engine.image import format as fmt
+from engine.image.format import constants as fmt
 from engine.image.reader import ImageReader
 from engine.restore.restore import plan, restore, sentences
 from engine.restore.target import MARKER_BYTES, Target, marker
 from engine.storage.contract import Storage
-from engine.storage.directory import DirectoryStorage
+from engine.storage.local.storage import DirectoryStorage
 from support.filled import MIB, run
 from support.killing import run_and_kill
 from support.refusing import check_sentence

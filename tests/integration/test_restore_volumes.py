@@ -15,7 +15,7 @@ from engine.errors import RestoreWriteFailed
 from engine.image.reader import ImageReader
 from engine.restore.restore import plan, restore, sentences
 from engine.restore.target import MARKER_BYTES, Target
-from engine.storage.directory import DirectoryStorage
+from engine.storage.local.storage import DirectoryStorage
 from support.filled import MIB
 from support.random_tables import TableDisk, entry, gpt_disk, image_of, mbr_disk, noise
 from support.restoring import MARK, refused

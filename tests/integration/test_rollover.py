@@ -8,13 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engine.agent import jobs
 from engine.errors import JobInvalid, StorageFailed, StoragePermissionDenied
-from engine.image import format as fmt
-from engine.image.manifest import encode
-from engine.image.rollover import pin, roll_over
-from engine.image.verify import verify_image
-from engine.storage.directory import DirectoryStorage
+from engine.image.format import constants as fmt
+from engine.image.format.manifest import encode
+from engine.image.upkeep.rollover import pin, roll_over
+from engine.image.upkeep.verify import verify_image
+from engine.storage.local.storage import DirectoryStorage
+from engine.verbs import dispatch as jobs
 from support import imaging
 from support.plant import DAY, NOW, Plant
 from support.small_runs import DEVICE, SmallDisk, make_small, run_image

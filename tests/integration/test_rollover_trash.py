@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from engine.errors import ImageNotUnusable, StoragePermissionDenied
-from engine.image import format as fmt
-from engine.image.directory import DeviceDirectory
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
 from engine.image.reader import ImageReader
-from engine.image.rollover import pin, roll_over
-from engine.image.verify import verify_image
+from engine.image.upkeep.rollover import pin, roll_over
+from engine.image.upkeep.verify import verify_image
 from engine.restore.restore import restore
-from engine.storage.directory import DirectoryStorage
+from engine.storage.local.storage import DirectoryStorage
 from support import imaging
 from support.plant import DAY, NOW, Plant
 from support.small_runs import DEVICE, make_small

@@ -13,9 +13,9 @@ from typing import Any, Dict, Iterator, List, Tuple
 import pytest
 from engine.errors import StorageFailed
 from engine.image.access import Passwords
-from engine.image.directory import DeviceDirectory
-from engine.image.rollover import roll_over
-from engine.image.verify import verify_image
+from engine.image.device_directory import DeviceDirectory
+from engine.image.upkeep.rollover import roll_over
+from engine.image.upkeep.verify import verify_image
 from engine.storage.open import open_storage
 from support.other_host import PASSWORD as WORD
 from support.other_host import OtherHost

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
-from engine.agent.jobs import run_job
 from engine.errors import (
     StorageFailed,
     StorageFull,
     StoragePermissionDenied,
     StorageUnreachable,
 )
-from engine.image import format as fmt
+from engine.image.format import constants as fmt
 from engine.storage.retry import RetryingStorage
-from engine.storage.sftp import SftpStorage
+from engine.storage.sftp.storage import SftpStorage
+from engine.verbs.dispatch import run_job
 from support.playbooks import Site
 from support.proxy import Proxy
 from support.samba_server import disk_with_quota

@@ -29,7 +29,7 @@ from engine.errors import (
     StorageSftpMissing,
 )
 from engine.storage.open import open_storage
-from engine.storage.sftp import SftpStorage
+from engine.storage.sftp.storage import SftpStorage
 from support.proxy import accepted
 from support.recipes import elsewhere
 from support.refusing import check_sentence

@@ -13,8 +13,8 @@ from typing import Dict, List
 import pytest
 from engine.errors import StorageUnreachable
 from engine.storage.retry import RetryingStorage
-from engine.storage.sftp import SftpStorage
-from engine.storage.sftp_session import SessionLost, SftpSession
+from engine.storage.sftp.session import SessionLost, SftpSession
+from engine.storage.sftp.storage import SftpStorage
 from support.proftpd_server import proftpd
 from support.proxy import Proxy
 from support.sftp_server import SftpServer

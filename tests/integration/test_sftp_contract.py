@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Iterator, List
 
 import pytest
+from engine.entries import EntryKind
 from engine.errors import (
     StorageNotFound,
     StoragePermissionDenied,
 )
-from engine.storage.contract import EntryKind, Storage
+from engine.storage.contract import Storage
 from support.storage_factories import FACTORIES, Open
 
 MIB = 1 << 20

@@ -11,11 +11,11 @@ import time
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
+from engine.entries import EntryKind
 from engine.errors import StorageError, StorageFailed, StorageNotFound, StorageUnreachable
-from engine.storage import sftp_listing
-from engine.storage import sftp_packets as wire
-from engine.storage.contract import EntryKind
-from engine.storage.sftp import SftpStorage
+from engine.storage.sftp import listing as sftp_listing
+from engine.storage.sftp import packets as wire
+from engine.storage.sftp.storage import SftpStorage
 from support.sftp_stub import DIRECTORY, FILE, LINK, Answer, Handler, Stub, StubServer, attributes, names, status
 
 TIMEOUT_SECONDS = 1.0
@@ -87,7 +87,7 @@ def test_listings_without_end(against: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_answers_that_nobody_waits_for_yet_are_bounded(against: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that is waited for comes last; a megabyte comes for each of the others."""
-    monkeypatch.setattr("engine.storage.sftp_session._MAX_WAITING_BYTES", 8 << 20)
+    monkeypatch.setattr("engine.storage.sftp.session._MAX_WAITING_BYTES", 8 << 20)
     asked: List[bytes] = []
 
     def read(stub: Stub, body: bytes) -> Answer:
@@ -127,9 +127,9 @@ def test_short_answers_are_completed(against: Any) -> None:
 @pytest.mark.parametrize("way", ["read", "written"])
 def test_a_file_that_drips_is_a_time_out(against: Any, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     """Each answer comes in time, and brings a byte, or takes a piece of which hardly one a minute is taken."""
-    monkeypatch.setattr("engine.storage.pace.WINDOW_SECONDS", 0.5)
+    monkeypatch.setattr("engine.stall.WINDOW_SECONDS", 0.5)
     if way == "written":
-        monkeypatch.setattr("engine.storage.pace.LEAST_BYTES_PER_SECOND", 32768 * 100)
+        monkeypatch.setattr("engine.stall.LEAST_BYTES_PER_SECOND", 32768 * 100)
 
     def dripping_byte(stub: Stub, body: bytes) -> Answer:
         time.sleep(0.02)
@@ -250,6 +250,6 @@ def test_servers_that_are_none(against: Any) -> None:
             "host_key": "accept-new",
         }
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("engine.storage.sftp_connect._CONNECT_SECONDS", 1.0)
+            patch.setattr("engine.storage.sftp.connect._CONNECT_SECONDS", 1.0)
             with pytest.raises(StorageUnreachable):
                 SftpStorage(settings).list("")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import pytest
-from engine.agent.jobs import run_job
 from engine.errors import (
     EngineError,
     StorageCredentialInvalid,
@@ -22,7 +21,8 @@ from engine.errors import (
 )
 from engine.image.reader import ImageReader
 from engine.storage.open import open_storage
-from engine.storage.sftp import SftpStorage
+from engine.storage.sftp.storage import SftpStorage
+from engine.verbs.dispatch import run_job
 from support import imaging
 from support.sftp_server import PASSPHRASE, SftpServer, make_key
 from support.sftp_stub import PASSWORD, StubServer, plain_files

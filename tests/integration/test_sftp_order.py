@@ -21,9 +21,9 @@ from engine.errors import (
     StoragePermissionDenied,
     StorageUnreachable,
 )
-from engine.storage import sftp_packets as wire
-from engine.storage.sftp import SftpStorage
-from engine.storage.sftp_calls import above
+from engine.storage.sftp import packets as wire
+from engine.storage.sftp.calls import above
+from engine.storage.sftp.storage import SftpStorage
 from support.sftp_stub import FILE, LINK, Answer, Handler, Stub, StubServer, attributes, status
 
 DATA = bytes(100_000)  # four writes of 32 KiB, far below what is sent before an answer is waited for
@@ -121,7 +121,7 @@ def test_only_an_openssh_is_asked_to_sync_before_it_has_taken_everything() -> No
 @pytest.mark.parametrize("refusals", [1, 2, 1000])
 def test_a_refused_rename_of_what_replaces_is_tried_again(refusals: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without posix-rename the old file is gone by then; a scanner that looks at the new one holds it for a moment."""
-    monkeypatch.setattr("engine.storage.sftp._RENAME_AGAIN_SECONDS", (0.01, 0.01, 0.01))
+    monkeypatch.setattr("engine.storage.sftp.storage._RENAME_AGAIN_SECONDS", (0.01, 0.01, 0.01))
     files = Files({"/images/file"}, refusals + 1)  # the first rename finds the old file there
     with files.server() as server, SftpStorage(server.settings()) as storage:
         if refusals < 1000:
@@ -137,7 +137,7 @@ def test_a_refused_rename_of_what_replaces_is_tried_again(refusals: int, monkeyp
 
 
 def test_the_only_copy_outlives_further_tries_and_goes_when_one_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.storage.sftp._RENAME_AGAIN_SECONDS", (0.01,))
+    monkeypatch.setattr("engine.storage.sftp.storage._RENAME_AGAIN_SECONDS", (0.01,))
     files = Files({"/images/file"}, 5)
     with files.server() as server, SftpStorage(server.settings()) as storage:
         said = []

@@ -17,7 +17,7 @@ from engine.errors import (
     StorageLoginNeedsMore,
     StoragePasswordExpired,
 )
-from engine.storage.sftp import SftpStorage
+from engine.storage.sftp.storage import SftpStorage
 from support.asyncssh_server import AsyncsshServer
 from support.refusing import check_sentence
 from support.sftp_server import PASSPHRASE, SftpServer, make_key

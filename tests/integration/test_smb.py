@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple, Type
 
 import pytest
-from engine.agent.jobs import run_job
 from engine.disk.filesystems.contract import VolumeState
 from engine.disk.layout import read_layout
 from engine.disk.source import FileSource
@@ -35,7 +34,8 @@ from engine.errors import (
 )
 from engine.storage.open import open_storage
 from engine.storage.retry import RetryingStorage
-from engine.storage.smb import SmbStorage
+from engine.storage.smb.storage import SmbStorage
+from engine.verbs.dispatch import run_job
 from smbprotocol.session import SMB2Logoff
 from support import imaging
 from support.proxy import Proxy

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, Tuple
 
 import pytest
+from engine.entries import Entry, EntryKind
 from engine.errors import (
     EngineError,
     StorageAccountDisabled,
@@ -24,9 +25,8 @@ from engine.errors import (
     StorageNtlmBlocked,
     StoragePasswordExpired,
 )
-from engine.storage.contract import Entry, EntryKind
 from engine.storage.open import open_storage
-from engine.storage.smb import SmbStorage
+from engine.storage.smb.storage import SmbStorage
 from support.refusing import check_sentence
 from support.samba_server import PASSWORD, USER, SambaServer, samba
 from support.sftp_server import SftpServer

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Iterator, List
 
 import pytest
+from engine.entries import EntryKind
 from engine.errors import EngineError
-from engine.storage.contract import EntryKind, Storage
+from engine.storage.contract import Storage
 from support.storage_factories import FACTORIES, Open
 
 MIB = 1 << 20

@@ -12,7 +12,7 @@ from typing import Iterator
 
 import pytest
 from engine.errors import StorageFailed, StorageServerNotFound, StorageShareNotFound, StorageUrlInvalid
-from engine.storage.smb import SmbStorage
+from engine.storage.smb.storage import SmbStorage
 from support.refusing import check_sentence
 from support.samba_server import SambaServer
 

@@ -21,7 +21,7 @@ from engine.errors import (
     StorageQuotaReached,
     StorageUnreachable,
 )
-from engine.storage.smb import SmbStorage
+from engine.storage.smb.storage import SmbStorage
 from support.proxy import accepted
 from support.refusing import check_sentence
 from support.samba_server import PASSWORD, disk_with_quota, samba

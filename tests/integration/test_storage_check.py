@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
-from engine.agent.jobs import run_job
+from engine.entries import Space
 from engine.errors import EngineError, PasswordWrong, StorageFull, StoragePermissionDenied, StorageReadBackDiffers
 from engine.storage.check import check_storage
-from engine.storage.contract import PARTIAL_SUFFIX, Space, Storage
-from engine.storage.directory import DirectoryStorage
+from engine.storage.contract import PARTIAL_SUFFIX, Storage
+from engine.storage.local.storage import DirectoryStorage
+from engine.verbs.dispatch import run_job
 from support.storage_factories import FACTORIES
 from support.storages import HookedStorage, MemoryStorage
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Dict, Iterator
 
 import pytest
-from engine.agent.jobs import run_job
 from engine.errors import EngineError, StorageUrlInvalid
+from engine.verbs.dispatch import run_job
 from support.refusing import check_sentence
 from support.samba_server import PASSWORD, SambaServer, full_disk, samba
 from support.sftp_server import SftpServer

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Iterator, List
 
 import pytest
+from engine.entries import Entry, EntryKind
 from engine.errors import (
     RunCancelled,
     StorageError,
@@ -19,7 +20,7 @@ from engine.errors import (
     StorageNotFound,
     StoragePathInvalid,
 )
-from engine.storage.contract import PARTIAL_SUFFIX, READ_SIZE_BYTES, Entry, EntryKind, Storage
+from engine.storage.contract import PARTIAL_SUFFIX, READ_SIZE_BYTES, Storage
 from support.storage_factories import FACTORIES, LONG_FACTORIES, Open
 
 MIB = 1 << 20

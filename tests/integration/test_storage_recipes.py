@@ -15,12 +15,12 @@ from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 from engine.errors import EngineError, StorageFailed, StoragePermissionDenied
-from engine.storage import sftp_packets as wire
-from engine.storage import smb_link
-from engine.storage.sftp import SftpStorage
-from engine.storage.sftp_calls import SftpCalls, remote_name
-from engine.storage.smb import SmbStorage
-from engine.storage.smb_link import Refused, SmbLink
+from engine.smb import link as smb_link
+from engine.smb.link import Refused, SmbLink
+from engine.storage.sftp import packets as wire
+from engine.storage.sftp.calls import SftpCalls, remote_name
+from engine.storage.sftp.storage import SftpStorage
+from engine.storage.smb.storage import SmbStorage
 from support.limited_servers import GRACE_SECONDS, Site, openssh, samba
 from support.recipes import verdicts
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple
 
 import pytest
-from engine.agent.jobs import run_job
 from engine.errors import EngineError, StorageDirectoryMissing, StorageUnreachable, StorageUrlInvalid
 from engine.storage.open import open_storage
-from engine.storage.sftp import SftpStorage
-from engine.storage.smb import SmbStorage
+from engine.storage.sftp.storage import SftpStorage
+from engine.storage.smb.storage import SmbStorage
+from engine.verbs.dispatch import run_job
 from support.proxy import Proxy
 from support.samba_server import samba
 from support.sftp_server import SftpServer

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from engine.image import format as fmt
 from engine.image.access import Passwords
-from engine.image.directory import DeviceDirectory
-from engine.image.packs import read_table
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
+from engine.image.format.packs import read_table
 from engine.image.reader import ImageReader
-from engine.image.rollover import roll_over
-from engine.image.verify import verify_image
+from engine.image.upkeep.rollover import roll_over
+from engine.image.upkeep.verify import verify_image
 from engine.storage.contract import Storage
 from support.small_runs import CHUNK, DEVICE, SmallDisk, read_image, run_image
 from support.storage_factories import FACTORIES

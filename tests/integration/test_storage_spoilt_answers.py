@@ -17,10 +17,10 @@ from typing import Callable, Dict, List
 
 import pytest
 from engine.errors import EngineError
-from engine.storage import smb_link
+from engine.smb import link as smb_link
 from engine.storage.contract import Storage
-from engine.storage.sftp import SftpStorage
-from engine.storage.smb import SmbStorage
+from engine.storage.sftp.storage import SftpStorage
+from engine.storage.smb.storage import SmbStorage
 from support.mutating import SpoilingProxy, SpoilingSftp
 from support.refusing import check_sentence
 from support.samba_server import PASSWORD, samba

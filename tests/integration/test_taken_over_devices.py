@@ -14,11 +14,11 @@ from typing import Any, Dict, Iterator
 
 import pytest
 from engine.errors import StoragePermissionDenied
-from engine.image.keys import MasterKey
-from engine.image.manifest import decode, encode
+from engine.image.format.keys import MasterKey
+from engine.image.format.manifest import decode, encode
 from engine.storage.contract import Storage
-from engine.storage.sftp import SftpStorage
-from engine.storage.smb import SmbStorage
+from engine.storage.sftp.storage import SftpStorage
+from engine.storage.smb.storage import SmbStorage
 from support.limited_servers import GRACE_SECONDS, Site, openssh, samba
 
 DEVICE = "press-07"

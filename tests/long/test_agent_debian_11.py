@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
-from engine.agent.bundle import build_bundle
+from engine.install.bundle import build_bundle
 from support.bundles import WHEEL_CACHE, tree
 from support.guest_build import mirror
 from support.imaging import job, run_verb

@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterator, NamedTuple
 import pytest
 from engine.errors import StorageError, StorageLoginFailed
 from engine.storage.retry import RetryingStorage
-from engine.storage.smb import SmbStorage
+from engine.storage.smb.storage import SmbStorage
 from support.kerberos import REALM, USER_PASSWORD, Kdc, kdc
 from support.refusing import check_sentence
 from support.samba_server import PASSWORD, USER, SambaServer, samba

@@ -41,7 +41,7 @@ class AgentOnDevice:
     def __init__(self, folder: Path, command: Optional[Sequence[str]] = None, path: Sequence[str] = ()) -> None:
         self.folder = folder
         self.base = folder / "base"
-        self.command = [*(command or [sys.executable]), "-m", "engine.agent.agent_main", "--base", str(self.base)]
+        self.command = [*(command or [sys.executable]), "-m", "engine.agent.main", "--base", str(self.base)]
         self.environment = dict(
             os.environ, PYTHONPATH=os.pathsep.join([MODULE_UTILS, *path]), PYTHONDONTWRITEBYTECODE="1"
         )

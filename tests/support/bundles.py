@@ -13,9 +13,9 @@ import subprocess
 from pathlib import Path
 from typing import Any, Dict, Optional, Tuple
 
-from engine.agent import installer, probe
-from engine.agent.bundle_document import Document, Part, make_document
-from engine.agent.bundle_format import Entries, write_bundle, write_zip
+from engine.install import installer, probe
+from engine.install.bundle_document import Document, Part, make_document
+from engine.install.bundle_format import Entries, write_bundle, write_zip
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Kept between runs, so that only the first on a machine downloads.
@@ -31,8 +31,9 @@ def main(arguments, installation, base):
 ENGINE = {
     "engine/__init__.py": b"",
     "engine/_libraries.py": b"def load_all():\n    import small\n",
+    "engine/errors.py": b"class EngineError(Exception):\n    pass\n",
     "engine/agent/__init__.py": b"",
-    "engine/agent/agent_main.py": AGENT_MAIN,
+    "engine/agent/main.py": AGENT_MAIN,
 }
 WHEEL = {"small/__init__.py": b"", "small-1.dist-info/METADATA": b"Name: small\n"}
 

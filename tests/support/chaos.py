@@ -18,19 +18,20 @@ from typing import Any, Callable, Dict, List, Optional, Set
 
 import pytest
 from engine.errors import EngineError
-from engine.image import format as fmt
 from engine.image.access import Passwords
-from engine.image.directory import DeviceDirectory
-from engine.image.needs import usable_packs
-from engine.image.packs import read_table
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
+from engine.image.format.packs import read_table
+from engine.image.pack_references import usable_packs
 from engine.image.reader import ImageReader
-from engine.image.rollover import roll_over
-from engine.image.rollover_report import RolloverReport
-from engine.image.verify import verify_image
-from engine.storage import lease, retry, sftp_connect
+from engine.image.upkeep.rollover import roll_over
+from engine.image.upkeep.rollover_report import RolloverReport
+from engine.image.upkeep.verify import verify_image
+from engine.storage import lease, retry
 from engine.storage.contract import PARTIAL_SUFFIX, Storage
-from engine.storage.directory import DirectoryStorage
+from engine.storage.local.storage import DirectoryStorage
 from engine.storage.retry import RetryingStorage
+from engine.storage.sftp import connect as sftp_connect
 
 from .chaos_servers import TIMEOUT_SECONDS, ChaosServer
 from .refusing import check_sentence

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
-from engine.agent.jobs import run_job
+from engine.verbs.dispatch import run_job
 
 from . import plain_disks
 from .devices import Device, Entry, Plant

@@ -10,16 +10,16 @@ import hashlib
 from typing import Callable, List, Optional
 
 from engine.errors import ImageDamaged
-from engine.image import copies, sums
-from engine.image import format as fmt
-from engine.image.directory import DeviceDirectory
-from engine.image.files import seal_file
-from engine.image.index import Place, Root, Segment, SegmentReference
-from engine.image.keys import MasterKey
-from engine.image.manifest import encode, packs_digest
-from engine.image.packs import PackBuilder
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
+from engine.image.format import copies, sums
+from engine.image.format.index import Place, Root, Segment, SegmentReference
+from engine.image.format.keys import MasterKey
+from engine.image.format.manifest import encode, packs_digest
+from engine.image.format.packs import PackBuilder
+from engine.image.format.seal import Compressor, Identifier
+from engine.image.format.sealed_files import seal_file
 from engine.image.reader import ImageReader
-from engine.image.seal import Compressor, Identifier
 from support.small_runs import DEVICE
 from support.storages import MemoryStorage
 

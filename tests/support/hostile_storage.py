@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, NamedTuple
 
-from engine.image import format as fmt
-from engine.image.files import seal_file
-from engine.image.keys import MasterKey
-from engine.image.manifest import Manifest, decode, encode
+from engine.image.format import constants as fmt
+from engine.image.format.keys import MasterKey
+from engine.image.format.manifest import Manifest, decode, encode
+from engine.image.format.sealed_files import seal_file
 
 from . import imaging
 

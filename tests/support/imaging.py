@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
-from engine.agent.jobs import run_job
+from engine.verbs.dispatch import run_job
 
 PASSWORD = "correct-horse-battery-staple-47"
 

@@ -15,14 +15,14 @@ from typing import Any, Dict, List, MutableMapping, Optional, Set, Tuple
 
 import pytest
 from engine.errors import LeaseLost, PasswordMissing, PasswordWrong, StorageFailed, StorageUnreachable
-from engine.image import format as fmt
 from engine.image.access import Passwords
-from engine.image.directory import DeviceDirectory
-from engine.image.keeping import Policy
-from engine.image.packs import read_table
-from engine.image.rollover import pin, roll_over
-from engine.image.verify import verify_image
-from engine.image.writer import ImageResult
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
+from engine.image.format.packs import read_table
+from engine.image.upkeep.keeping import Policy
+from engine.image.upkeep.rollover import pin, roll_over
+from engine.image.upkeep.verify import verify_image
+from engine.image.writing.writer import ImageResult
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 

@@ -9,9 +9,9 @@ import contextlib
 from pathlib import Path
 from typing import Any, Dict, Iterator, NamedTuple
 
-from engine.agent.jobs import run_job
-from engine.storage.sftp import SftpStorage
-from engine.storage.smb import SmbStorage
+from engine.storage.sftp.storage import SftpStorage
+from engine.storage.smb.storage import SmbStorage
+from engine.verbs.dispatch import run_job
 
 from . import imaging
 from .recipes import Elsewhere, elsewhere, recipe

@@ -11,8 +11,9 @@ from collections import Counter
 from typing import Callable, Iterable, Iterator, List, Optional, TypeVar
 from typing import Counter as Counted
 
+from engine.entries import Entry, EntryKind, Space
 from engine.errors import StorageError, StorageFailed, StorageFull, StorageUnreachable
-from engine.storage.contract import Entry, EntryKind, SendGate, Space, Storage
+from engine.storage.contract import SendGate, Storage
 from support.storages import Killed
 
 Answer = TypeVar("Answer")

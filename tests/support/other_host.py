@@ -75,9 +75,9 @@ def _round(storage: Any, verb: str, disk: Any, number: int) -> Dict[str, Any]:
     """Verifies and reads the oldest image and the newest by turns: the oldest is what a rollover takes away meanwhile."""
     from engine.errors import EngineError
     from engine.image.access import Passwords
-    from engine.image.directory import DeviceDirectory
-    from engine.image.rollover import roll_over
-    from engine.image.verify import verify_image
+    from engine.image.device_directory import DeviceDirectory
+    from engine.image.upkeep.rollover import roll_over
+    from engine.image.upkeep.verify import verify_image
     from support.small_runs import DEVICE, read_image, run_image
 
     if verb == "image":

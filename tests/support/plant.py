@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Set
 
 from engine.image.access import Passwords
-from engine.image.directory import DeviceDirectory
-from engine.image.rollover import roll_over
-from engine.image.rollover_report import RolloverReport
-from engine.image.verify import verify_image
+from engine.image.device_directory import DeviceDirectory
+from engine.image.upkeep.rollover import roll_over
+from engine.image.upkeep.rollover_report import RolloverReport
+from engine.image.upkeep.verify import verify_image
 
 from .small_runs import DEVICE, SmallDisk, read_image, run_image
 from .storages import MemoryStorage

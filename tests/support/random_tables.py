@@ -15,7 +15,7 @@ from engine.disk.filesystems.contract import VolumeState
 from engine.disk.layout import DiskLayout, read_layout
 from engine.disk.source import MemorySource
 from engine.disk.used import plan_disk
-from engine.image.writer import DiskInput, ImageJob, write_image
+from engine.image.writing.writer import DiskInput, ImageJob, write_image
 from engine.storage.contract import Storage
 
 LINUX = uuid.UUID("0fc63daf-8483-4772-8e79-3d69d8477de4")

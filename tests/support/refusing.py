@@ -11,9 +11,9 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import pytest
 from engine.errors import EngineError
-from engine.image import keys
-from engine.storage.directory import DirectoryStorage
+from engine.image.format import keys
 from engine.storage.lease import LEASE_NAME
+from engine.storage.local.storage import DirectoryStorage
 
 
 class Derivations:

@@ -11,11 +11,11 @@ from typing import Callable, Iterator, List, NamedTuple, Tuple
 import pytest
 from engine.disk.source import MemorySource
 from engine.errors import EngineError
-from engine.image import format as fmt
-from engine.image.directory import DeviceDirectory
-from engine.image.packs import read_table
-from engine.image.writer import DiskInput, ImageJob, write_image
-from engine.storage.directory import DirectoryStorage
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
+from engine.image.format.packs import read_table
+from engine.image.writing.writer import DiskInput, ImageJob, write_image
+from engine.storage.local.storage import DirectoryStorage
 from support.refusing import check_sentence
 from support.small_runs import CHUNK, DEVICE, SmallDisk
 

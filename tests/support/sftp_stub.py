@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import paramiko
-from engine.storage import sftp_packets as wire
+from engine.storage.sftp import packets as wire
 
 from .proxy import accepted
 

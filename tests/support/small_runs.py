@@ -10,13 +10,14 @@ from typing import Any, Dict, List, Optional, Set
 
 from engine.disk.extents import ExtentSet
 from engine.disk.source import MemorySource
-from engine.image import disk_writer, keys
-from engine.image import format as fmt
 from engine.image.access import Passwords
-from engine.image.directory import DeviceDirectory
-from engine.image.packs import read_table
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
+from engine.image.format import keys
+from engine.image.format.packs import read_table
 from engine.image.reader import ImageReader
-from engine.image.writer import DiskInput, ImageJob, ImageResult, write_image
+from engine.image.writing import disk_writer
+from engine.image.writing.writer import DiskInput, ImageJob, ImageResult, write_image
 from engine.storage.contract import Storage
 
 DEVICE = "pc"

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, Iterator
 
 from engine.storage.contract import Storage
-from engine.storage.directory import DirectoryStorage
+from engine.storage.local.storage import DirectoryStorage
 from engine.storage.retry import RetryingStorage
-from engine.storage.sftp import SftpStorage
-from engine.storage.smb import SmbStorage
+from engine.storage.sftp.storage import SftpStorage
+from engine.storage.smb.storage import SmbStorage
 
 from .proftpd_server import proftpd
 from .samba_server import ODD_SHARE, samba

@@ -9,17 +9,10 @@ import itertools
 import threading
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
 
+from engine.entries import Entry, EntryKind, Space
 from engine.errors import StorageExists, StorageFailed, StorageNotFound
-from engine.storage.contract import (
-    PARTIAL_SUFFIX,
-    READ_SIZE_BYTES,
-    Entry,
-    EntryKind,
-    SendGate,
-    Space,
-    Storage,
-    check_path,
-)
+from engine.names import check_path
+from engine.storage.contract import PARTIAL_SUFFIX, READ_SIZE_BYTES, SendGate, Storage
 
 Hook = Callable[[str, str, str], None]
 

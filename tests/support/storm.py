@@ -21,11 +21,11 @@ from typing import Counter as Counted
 
 from engine.errors import EngineError
 from engine.image.access import Passwords, openable_key
-from engine.image.directory import DeviceDirectory
-from engine.image.rollover import roll_over
-from engine.image.verify import verify_image
+from engine.image.device_directory import DeviceDirectory
+from engine.image.upkeep.rollover import roll_over
+from engine.image.upkeep.verify import verify_image
 from engine.storage.contract import Storage
-from engine.storage.directory import DirectoryStorage
+from engine.storage.local.storage import DirectoryStorage
 from engine.storage.retry import RetryingStorage
 from support.killing import run_and_kill_after
 from support.lying_storage import Faults, LyingStorage

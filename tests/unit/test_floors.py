@@ -18,12 +18,15 @@ ENGINE = ROOT / "plugins" / "module_utils" / "engine"
 FLOORS = (
     ("tame",),
     ("errors",),
-    ("_libraries",),
+    ("_libraries", "entries", "names", "stall"),
+    ("host", "smb"),
     ("storage", "disk"),
     ("snapshot",),
     ("image",),
     ("device",),
     ("restore",),
+    ("install",),
+    ("verbs",),
     ("agent",),
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

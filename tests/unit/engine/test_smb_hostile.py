@@ -14,14 +14,14 @@ import time
 from typing import Any, Iterator, List
 
 import pytest
+from engine.entries import Entry, EntryKind
 from engine.errors import StorageAnswerInvalid
-from engine.storage.contract import Entry, EntryKind
-from engine.storage.pace import Line
-from engine.storage.smb_connection import AnswerUnprotected, RequestTimedOut, _guarded_class, open_connection
-from engine.storage.smb_errors import NO_MORE_FILES, Place, from_login, from_share, from_status
-from engine.storage.smb_link import Handle, Refused, SmbLink
-from engine.storage.smb_transfer import pull, push
-from engine.storage.smb_transport import SmbTransport
+from engine.smb.connection import AnswerUnprotected, RequestTimedOut, _guarded_class, open_connection
+from engine.smb.errors import NO_MORE_FILES, Place, from_login, from_share, from_status
+from engine.smb.link import Handle, Refused, SmbLink
+from engine.smb.transport import SmbTransport
+from engine.stall import Line
+from engine.storage.smb.transfer import pull, push
 
 MIB = 1 << 20
 

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent import bundle, wheel_store
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import BundleFailed, BundleInvalid
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install import bundle, wheel_store
 from ansible_collections.plantops.imaging.plugins.plugin_utils._agent import Agent
 from ansible_collections.plantops.imaging.plugins.plugin_utils._bundles import find_bundle
 from support.bundles import SmallBundle
@@ -44,7 +44,7 @@ def test_what_a_site_did_not_carry_is_named_and_not_built(tmp_path: Path, check:
 
 
 def test_a_carried_bundle_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.agent.probe.platform_name", lambda: PLATFORM)
+    monkeypatch.setattr("engine.install.probe.platform_name", lambda: PLATFORM)
     small = SmallBundle()
     path = small.write(tmp_path / carried_name())
     before = path.read_bytes()
@@ -56,7 +56,7 @@ def test_a_carried_bundle_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_carried_bundle_of_another_platform_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.agent.probe.platform_name", lambda: "linux-x86_64-glibc-cp39")
+    monkeypatch.setattr("engine.install.probe.platform_name", lambda: "linux-x86_64-glibc-cp39")
     SmallBundle().write(tmp_path / carried_name())
     with pytest.raises(BundleInvalid, match="it is for linux-x86_64-glibc-cp39"):
         find_bundle(PLATFORM, str(tmp_path))

@@ -17,10 +17,10 @@ import traceback
 from typing import Any, Dict, List
 
 from ..errors import EngineError, RunCancelled, uncaught
+from ..host.linux_memory import share_one_arena
+from ..host.linux_priority import lower_priority
 from ..tame import several_lines
-from .jobs import run_job, to_line
-from .memory import share_one_arena
-from .priority import lower_priority
+from ..verbs.dispatch import run_job, to_line
 from .redaction import Redactor
 from .shortening import shorten_names
 

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Optional
 
 from ..device.identity import device_directory
 from ..errors import EngineError, StoragePermissionDenied
-from ..image import documents
+from ..image.format import documents
 from ..storage.contract import Storage
 from ..storage.open import open_storage
 

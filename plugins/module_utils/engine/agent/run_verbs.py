@@ -10,7 +10,7 @@ import time
 from typing import Any, Dict
 
 from ..errors import EngineError, RunNotEnded, RunUnknown
-from .owned_files import write_bytes
+from ..install.owned_files import write_bytes
 from .spool import Spool
 from .status import ENDED, current_status
 
@@ -55,7 +55,7 @@ def runs(spool: Spool) -> Dict[str, Any]:
 
 def tidy() -> Dict[str, Any]:
     """Remove what killed runs left outside of the spool: snapshots of logical volumes, which slow every write down."""
-    from ..snapshot.freeze import remove_leftovers  # only here: the other verbs are asked often, on slow machines
+    from ..snapshot.freeze import remove_leftovers
 
     try:
         removed, warnings = remove_leftovers()

@@ -15,12 +15,12 @@ import traceback
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from ..errors import EngineError, RunCancelled, RunEndedBySystem, SecretsLate, uncaught
+from ..host.linux_detached import close_memory
+from ..host.linux_memory import share_one_arena
+from ..host.linux_priority import lower_priority
+from ..install.owned_files import open_owned, read_bytes
 from ..storage.lease import boot_id, process_start
-from .detached import close_memory
 from .job_secrets import merge
-from .memory import share_one_arena
-from .owned_files import open_owned, read_bytes
-from .priority import lower_priority
 from .redaction import RedactedLog, Redactor
 from .sealing import MAX_SEALED_BYTES, Recipient
 from .spool import RunFolder
@@ -136,7 +136,7 @@ class _Runner:
 
     def _work(self, job: Dict[str, Any]) -> Dict[str, Any]:
         # Imported only now: the sender has the key already, and seals while this reads some hundred files.
-        from .jobs import run_job
+        from ..verbs.dispatch import run_job
         from .mirror import Mirror
 
         def report(event: Dict[str, Any]) -> None:

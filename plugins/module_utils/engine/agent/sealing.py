@@ -17,8 +17,8 @@ from typing import Any, Dict
 
 from .._libraries import aead, serialization, x25519
 from ..errors import SecretsRefused
-from ..image import documents
-from ..image.keys import hkdf
+from ..image.format import documents
+from ..image.format.keys import hkdf
 
 MAX_SEALED_BYTES = 256 << 10
 NOT_SEALED_FOR_IT = "they were not sealed for it, or changed on their way"

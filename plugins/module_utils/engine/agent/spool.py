@@ -18,8 +18,8 @@ import time
 from typing import Any, Dict, Iterator, List, Optional
 
 from ..errors import AgentFileFailed, AgentPathUnsafe, RunIdInvalid, RunLives, RunNotReady, RunUnknown
-from .locks import is_locked, lock_exclusive
-from .owned_files import (
+from ..host.linux_locks import is_locked, lock_exclusive
+from ..install.owned_files import (
     check_directory,
     make_directory,
     open_owned,
@@ -28,7 +28,7 @@ from .owned_files import (
     telling,
     write_document,
 )
-from .probe import distrust_above, resolved
+from ..install.probe import distrust_above, resolved
 
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 _STEP_SECONDS = 0.05

@@ -11,10 +11,10 @@ from typing import Any, Dict, List, Optional
 
 from ..disk.gpt import detect_sector_bytes
 from ..disk.layout import DiskLayout, Partition, read_layout
-from ..disk.mountinfo import read_mounts
 from ..disk.source import BlockSource, FileSource, WindowSource
-from ..disk.stack import SYSFS_SECTOR_BYTES, BlockTree
 from ..errors import DiskError
+from ..host.linux_mountinfo import read_mounts
+from ..host.linux_stack import SYSFS_SECTOR_BYTES, BlockTree
 from . import machine
 from .disks import Disk, find_disks, kind_of
 from .volumes import Volumes

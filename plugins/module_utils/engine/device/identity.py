@@ -9,6 +9,7 @@ import re
 import unicodedata
 from typing import Any, Dict, List, NamedTuple, Optional
 
+from ..entries import EntryKind
 from ..errors import (
     DeviceMismatch,
     DeviceNameCollision,
@@ -18,9 +19,10 @@ from ..errors import (
     StoragePathInvalid,
     StoragePermissionDenied,
 )
-from ..image import checked, documents
-from ..image import format as fmt
-from ..storage.contract import EntryKind, Storage, check_is_file_or_absent, check_name
+from ..image.format import checked, documents
+from ..image.format import constants as fmt
+from ..names import check_name
+from ..storage.contract import Storage, check_is_file_or_absent
 
 _FORMAT = "plantops.imaging device"
 _MAX_BYTES = 64 << 10

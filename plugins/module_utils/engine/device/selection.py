@@ -14,10 +14,10 @@ import stat
 from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..disk.layout import read_layout
-from ..disk.mountinfo import Mount, read_mounts
 from ..disk.source import FileSource
-from ..disk.stack import BlockTree, Range, to_number
 from ..errors import DiskError, DiskNotFound, DriveAmbiguous, DriveUnknown, NoDriveChosen
+from ..host.linux_mountinfo import Mount, read_mounts
+from ..host.linux_stack import BlockTree, Range, to_number
 from .disks import Disk, find_disks, normal_wwn
 
 _SYSTEM = ("/", "/usr", "/boot", "/boot/efi", "/efi")

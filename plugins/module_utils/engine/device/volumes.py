@@ -10,11 +10,11 @@ from typing import Any, Dict, List, Optional
 
 from ..disk.filesystems.contract import VolumeState
 from ..disk.filesystems.registry import detect
-from ..disk.mountinfo import Mount
 from ..disk.signatures import container, recognise
 from ..disk.source import BlockSource
-from ..disk.stack import BlockTree, listing
 from ..errors import DiskError
+from ..host.linux_mountinfo import Mount
+from ..host.linux_stack import BlockTree, listing
 
 _BY_LINK = {"uuid": "by-uuid", "label": "by-label"}
 

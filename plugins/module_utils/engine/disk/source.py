@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from typing import List, Optional, Tuple
 
 from ..errors import DiskAccessDenied, DiskEndReached, DiskNotFound, DiskUnreadable
-from .page_cache import PageCache
+from ..host.linux_page_cache import PageCache
 
 _BLKSSZGET = 0x1268  # linux/fs.h: logical sector size of a block device
 _DEFAULT_SECTOR_BYTES = 512

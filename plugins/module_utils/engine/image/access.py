@@ -24,11 +24,11 @@ from ..errors import (
     StorageNotFound,
     StoragePermissionDenied,
 )
-from . import format as fmt
-from .directory import DeviceDirectory
-from .encrypted_mark import check_listing, is_marked, lagging, mark_encrypted
-from .keys import KeySlot, MasterKey
-from .manifest import Manifest, authenticate
+from .device_directory import DeviceDirectory
+from .format import constants as fmt
+from .format.encrypted_mark import check_listing, is_marked, lagging, mark_encrypted
+from .format.keys import KeySlot, MasterKey
+from .format.manifest import Manifest, authenticate
 from .newest import enumerated
 from .second_look import damage_of
 from .slot_search import in_order_of_trust, open_slots

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import List
 
-from .manifest import Manifest
+from .format.manifest import Manifest
 
 
 class Impostors:

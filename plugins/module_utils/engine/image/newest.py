@@ -14,8 +14,8 @@ import time
 from datetime import datetime, timedelta
 from typing import Iterable, List, Mapping, Optional, Sequence
 
-from .keys import MasterKey
-from .manifest import Manifest
+from .format.keys import MasterKey
+from .format.manifest import Manifest
 
 NAME_PATTERN = "%Y-%m-%d_%H-%M-%S"
 _AHEAD = timedelta(days=2)  # time zones, and clocks that differ

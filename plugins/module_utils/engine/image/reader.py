@@ -15,17 +15,17 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 from ..disk.extents import Extent
 from ..errors import DiskEndReached, ImageDamaged, StorageNotFound
 from ..storage.contract import Storage
-from . import format as fmt
 from .access import key_for_reading, newest_image
-from .ahead import in_order
-from .copies import whole_copy_of
-from .directory import DeviceDirectory
-from .files import open_file
-from .index import Place, Root, Segment
-from .keys import MasterKey
-from .manifest import Manifest
+from .device_directory import DeviceDirectory
+from .format import constants as fmt
+from .format.copies import whole_copy_of
+from .format.index import Place, Root, Segment
+from .format.keys import MasterKey
+from .format.manifest import Manifest
+from .format.sealed_files import open_file
+from .format.sums import SHORT_LIST
+from .parallel_map import in_order
 from .segments import PackReader
-from .sums import SHORT_LIST
 
 _WORKERS, _TASKS = 2, 6
 _LINE_WORKERS, _LINE_TASKS = 16, 20  # most of them wait for a round trip

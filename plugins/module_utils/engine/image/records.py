@@ -17,6 +17,7 @@ import re
 import secrets
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
+from ..entries import EntryKind
 from ..errors import (
     RecordRefused,
     StorageError,
@@ -26,12 +27,11 @@ from ..errors import (
     StoragePermissionDenied,
     StorageUnreachable,
 )
-from ..storage.contract import EntryKind
-from ..storage.together import together
-from . import documents
-from . import format as fmt
-from .keys import MasterKey
-from .place import DevicePlace
+from ..storage.shared_connect import together
+from .device_paths import DevicePlace
+from .format import constants as fmt
+from .format import documents
+from .format.keys import MasterKey
 
 RECORD_NAME = re.compile(r"([a-z]{1,32})-([0-9a-f]{64})\.json")
 ASIDE_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.[0-9a-f]{8}\.aside", re.ASCII)

@@ -14,8 +14,8 @@ from typing import Iterator, Optional
 
 from ..errors import StorageFailed
 from ..storage.contract import SendGate, Storage
-from . import format as fmt
-from .packs import hash_pieces
+from .format import constants as fmt
+from .format.packs import hash_pieces
 
 LOOKS = 3
 

@@ -10,13 +10,13 @@ from typing import Dict, Iterator, List, Optional
 
 from ..errors import ChunkMissing, ImageDamaged, StorageNotFound
 from ..storage.contract import Storage
-from . import format as fmt
-from .bring_back import whole_copies
-from .directory import DeviceDirectory
-from .index import Place, Segment, SegmentReference
-from .keys import MasterKey
-from .packs import HEADER_BYTES, read_salt
-from .seal import BlobDamaged, Decompressor, FileCipher, Identifier
+from .device_directory import DeviceDirectory
+from .format import constants as fmt
+from .format.index import Place, Segment, SegmentReference
+from .format.keys import MasterKey
+from .format.packs import HEADER_BYTES, read_salt
+from .format.seal import BlobDamaged, Decompressor, FileCipher, Identifier
+from .upkeep.bring_back import whole_copies
 
 
 class PackReader:

@@ -10,12 +10,12 @@ import hashlib
 from typing import Dict, Iterator, List, Optional
 
 from ..errors import ImageDamaged, StorageNotFound, StoragePermissionDenied
-from . import format as fmt
-from .directory import DeviceDirectory
-from .encrypted_mark import mark_encrypted
-from .folder import ImageFolder
-from .keys import MasterKey
-from .manifest import Manifest
+from .device_directory import DeviceDirectory
+from .format import constants as fmt
+from .format.encrypted_mark import mark_encrypted
+from .format.keys import MasterKey
+from .format.manifest import Manifest
+from .image_folder import ImageFolder
 
 
 def copy_slots(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Dict, List, Optional
 
+from ..entries import EntryKind
 from ..errors import (
     EngineError,
     KeySlotInvalid,
@@ -16,11 +17,10 @@ from ..errors import (
     StoragePermissionDenied,
     StorageUnreachable,
 )
-from ..storage.contract import EntryKind
-from ..storage.together import together
-from . import format as fmt
-from .keys import KeySlot, parse_slot
-from .place import DevicePlace
+from ..storage.shared_connect import together
+from .device_paths import DevicePlace
+from .format import constants as fmt
+from .format.keys import KeySlot, parse_slot
 
 _NAME = re.compile(r"[0-9a-f]{64}\.json")
 _SLOT_COPIES = 3  # looked at, of the newest images, where the device's own one is damaged

@@ -16,8 +16,8 @@ from itertools import chain, zip_longest
 from typing import Callable, Iterable, List, Optional, Sequence
 
 from ..errors import KeySlotInvalid, KeySlotsCrowded
-from .keys import KeySlot, MasterKey
-from .manifest import Manifest
+from .format.keys import KeySlot, MasterKey
+from .format.manifest import Manifest
 
 MAX_TRIES = 128
 MAX_COSTLY_TRIES = 2

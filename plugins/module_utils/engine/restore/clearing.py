@@ -20,7 +20,7 @@ from ..disk.patterns import Pattern
 from ..disk.source import WindowSource
 from ..errors import EngineError
 from ..image.reader import DiskReader
-from .ends import ImageSource
+from ..image.source import ImageSource
 from .present import Present
 from .scope import Scope
 

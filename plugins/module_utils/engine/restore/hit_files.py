@@ -13,7 +13,7 @@ from ..disk.filesystems.registry import detect
 from ..disk.layout import Partition
 from ..disk.source import WindowSource
 from ..errors import EngineError
-from .ends import ImageSource
+from ..image.source import ImageSource
 from .salvage import Lost, SalvagingReader
 from .scope import Scope
 

@@ -9,9 +9,9 @@ import os
 from typing import List
 
 from ..device.disks import find_disks
-from ..disk.mountinfo import read_mounts
-from ..disk.stack import BlockTree
 from ..errors import RestoreTargetInStorage, RestoreTargetNotOnDisk
+from ..host.linux_mountinfo import read_mounts
+from ..host.linux_stack import BlockTree
 
 _DEVICES = "/dev"
 # File systems of the kernel, or in memory: what is written there is gone at the next start, or never was anywhere.

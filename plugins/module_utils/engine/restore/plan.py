@@ -19,10 +19,10 @@ from ..errors import (
     RestoreTargetIsPartition,
     RestoreTargetTooSmall,
 )
-from ..image.manifest import DiskEntry
+from ..image.format.manifest import DiskEntry
 from ..image.reader import DiskReader, ImageReader
+from ..image.source import ImageSource, TargetEnd, end_of
 from .clearing import to_clear
-from .ends import ImageSource, TargetEnd, end_of
 from .present import Claim, Present, partitions_of, present_on
 from .salvage import salvaging
 from .same import holds_already

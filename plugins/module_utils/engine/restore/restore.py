@@ -9,7 +9,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from ..errors import ImageDamaged, RestoreBeyondRepair
 from ..image.reader import ImageReader
-from ..image.verify import verify_image
+from ..image.upkeep.verify import verify_image
 from ..storage.contract import Storage
 from .hit_files import damage_of
 from .plan import PlannedDisk, Progress, plan

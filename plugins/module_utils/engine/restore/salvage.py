@@ -14,8 +14,8 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from ..disk.extents import ExtentSet
 from ..errors import ChunkMissing, ImageError, StorageNotFound
-from ..image import format as fmt
-from ..image.index import Place, Root, Segment
+from ..image.format import constants as fmt
+from ..image.format.index import Place, Root, Segment
 from ..image.reader import DiskReader, ImageReader, Piece
 
 _LOST = (ImageError, StorageNotFound)

@@ -15,10 +15,10 @@ from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 from ..disk.extents import ExtentSet
 from ..disk.layout import DiskLayout, Partition, imaged_whole, read_layout
 from ..errors import EngineError
-from ..image import documents
-from ..image.format import CHUNK_BYTES, DEVICE_INFORMATION_NAME
+from ..image.format import documents
+from ..image.format.constants import CHUNK_BYTES, DEVICE_INFORMATION_NAME
 from ..image.reader import DiskReader, ImageReader
-from .ends import ImageSource
+from ..image.source import ImageSource
 
 
 class Scope(NamedTuple):

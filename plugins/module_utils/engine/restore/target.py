@@ -14,8 +14,8 @@ import stat
 from typing import Iterator, List, Optional, Tuple
 
 from ..disk.source import FileSource
-from ..disk.stack import BlockTree
 from ..errors import DiskAccessDenied, DiskNotFound, RestoreTargetBusy, RestoreTargetChanged, RestoreWriteFailed
+from ..host.linux_stack import BlockTree
 from .place import refuse_file_off_disk
 
 _PROBE_BYTES = 4 << 20  # at both ends: a disk whose table was lost still has its first volume at 1 MiB

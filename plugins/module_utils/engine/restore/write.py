@@ -10,7 +10,7 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..disk.extents import ExtentSet
 from ..errors import RestoreTargetChanged
-from ..image.format import CHUNK_BYTES
+from ..image.format.constants import CHUNK_BYTES
 from ..image.reader import DiskReader
 from .plan import PlannedDisk, Progress, look_at
 from .target import MARKER_BYTES, Target

@@ -10,14 +10,14 @@ from typing import Dict, List, Optional, Set, Tuple
 from ..disk.extents import ExtentSet
 from ..disk.filesystems.contract import VolumeState
 from ..disk.layout import Partition
-from ..disk.mounts import Use, uses_of
 from ..disk.overlay import Piece, linear
 from ..disk.signatures import LVM_KIND, recognise
 from ..disk.source import BlockSource, MemorySource, WindowSource
-from ..disk.stack import BlockTree
+from ..host.linux_mounts import Use, uses_of
+from ..host.linux_stack import BlockTree
 from .contract import LIVE, LVM, OFFLINE, STABLE, Disk, LiveUse, is_imaged, partition_name
-from .lvm_map import Place, find_places, pieces_of, why_not_mapped
-from .lvm_report import LogicalVolume, Report
+from .lvm.map import Place, find_places, pieces_of, why_not_mapped
+from .lvm.report import LogicalVolume, Report
 from .stable import read_stable
 
 Part = Tuple[Piece, BlockSource]

@@ -19,11 +19,11 @@ from ..disk.overlay import OverlaySource
 from ..disk.source import BlockSource, FileSource
 from ..disk.used import InnerVolume, Inside
 from ..errors import SnapshotFailed, VolumeMounted
-from . import lvm
 from .contract import Disk, FrozenDisk, weakest
 from .decisions import Decisions, Part
-from .lvm_map import pieces_of
-from .lvm_report import LogicalVolume, Report, find_tool, read_report
+from .lvm import freeze as lvm
+from .lvm.map import pieces_of
+from .lvm.report import LogicalVolume, Report, find_tool, read_report
 
 _RUN = re.compile(r"[a-z0-9-]{1,64}")
 

@@ -9,8 +9,9 @@ import secrets
 import time
 from typing import Callable, NamedTuple, Optional, Tuple
 
+from ..entries import Space
 from ..errors import StorageNotFound, StoragePermissionDenied, StorageReadBackDiffers
-from .contract import PARTIAL_SUFFIX, Space, Storage
+from .contract import PARTIAL_SUFFIX, Storage
 
 _PROBE_BYTES = 1 << 20
 _TRIES = 3

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The contract of a storage: a tree of files that is published to atomically.
 
-Paths are relative to the storage's root: names joined by ``/``, checked by :func:`check_path`. What a caller may rely
+Paths are relative to the storage's root: names joined by ``/``, checked by :func:`names.check_path`. What a caller may rely
 on, for every implementation (``tests/integration/test_storage_conformance.py`` proves each sentence):
 
 * A file that :meth:`Storage.put` publishes is there whole or not at all, and after ``put`` has returned it survives a
@@ -18,10 +18,9 @@ on, for every implementation (``tests/integration/test_storage_conformance.py`` 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from enum import Enum
 from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional
 
-from ..errors import StoragePathInvalid
+from ..entries import Entry, EntryKind, Space
 
 PARTIAL_SUFFIX = ".partial"
 READ_SIZE_BYTES = 1 << 20
@@ -30,32 +29,6 @@ PARALLEL_ROUND_TRIPS = 16
 NOTHING_ABOVE = "it is not there and can't be made: the directory above it must exist"
 # Its root was there when this run first looked: a server that restarted may have to mount it yet.
 ROOT_GONE = "its directory was there before and is not there now; it may not be mounted yet"
-_MAX_PATH_LENGTH = 1024
-_MAX_NAME_LENGTH = 255
-_FORBIDDEN = frozenset('<>:"\\|?*')
-_RESERVED = frozenset(
-    ["con", "prn", "aux", "nul", "conin$", "conout$"]
-    + ["%s%d" % (stem, digit) for stem in ("com", "lpt") for digit in range(10)]
-)
-
-
-class EntryKind(Enum):
-    FILE = "file"
-    DIRECTORY = "directory"
-    OTHER = "other"  # links and special files: never followed, never ours
-
-
-class Entry(NamedTuple):
-    """One name in a directory of the storage."""
-
-    name: str
-    kind: EntryKind
-    size_bytes: int
-
-
-class Space(NamedTuple):
-    total_bytes: int
-    free_bytes: int
 
 
 class ServerKey(NamedTuple):
@@ -209,47 +182,3 @@ def check_is_file_or_absent(storage: Storage, path: str) -> None:
         return
     if kind is not EntryKind.FILE:
         raise StorageNameTaken(storage=storage.description, path=path)
-
-
-def check_name(name: str) -> str:
-    """Return ``name`` if every storage can hold it as it is (SMB rules included).
-
-    :raises StoragePathInvalid: reserved device names, trailing dots or spaces, control characters, ``<>:"\\|?*/``.
-    """
-    reason = _why_invalid(name)
-    if reason:
-        raise StoragePathInvalid(path=name, reason=reason)
-    return name
-
-
-def is_valid_name(name: str) -> bool:
-    """Whether ``name``, which somebody else chose, passes :func:`check_name`: else no operation takes a path with it."""
-    return not _why_invalid(name)
-
-
-def _why_invalid(name: str) -> str:
-    """Return what is wrong with a name, "" where nothing is."""
-    if not name or len(name) > _MAX_NAME_LENGTH:
-        return "a name has 1 to %d characters" % _MAX_NAME_LENGTH
-    if name in (".", ".."):
-        return "it leaves its directory"
-    if any(character in _FORBIDDEN or character == "/" or ord(character) < 32 for character in name):
-        return "it holds a character that Windows shares refuse"
-    if name[-1] in ". ":
-        return "it ends in a dot or a space"
-    if name.split(".")[0].rstrip(" ").lower() in _RESERVED:
-        return "Windows reserves this name"
-    return ""
-
-
-def check_path(path: str) -> str:
-    """Return ``path`` if it is relative and every name in it passes :func:`check_name`; "" (the root) passes.
-
-    :raises StoragePathInvalid: otherwise.
-    """
-    if len(path) > _MAX_PATH_LENGTH:
-        raise StoragePathInvalid(path=path[:80] + "...", reason="it is longer than %d characters" % _MAX_PATH_LENGTH)
-    if path:
-        for name in path.split("/"):
-            check_name(name)
-    return path

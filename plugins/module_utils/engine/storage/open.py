@@ -9,13 +9,13 @@ import os
 from typing import Any, Callable, Mapping
 
 from ..errors import StorageDirectoryMissing, StorageUrlInvalid
+from ..smb.unc import parse_unc
 from .contract import Storage
-from .directory import DirectoryStorage
+from .local.storage import DirectoryStorage
 from .notices import NO_NOTICES, Notices
 from .retry import RetryingStorage
-from .sftp import SftpStorage
-from .smb import SmbStorage
-from .smb_unc import parse_unc
+from .sftp.storage import SftpStorage
+from .smb.storage import SmbStorage
 from .url import check_url
 
 _TIME_LIMIT_SECONDS = 3600

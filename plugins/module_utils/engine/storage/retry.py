@@ -11,6 +11,7 @@ import threading
 import time
 from typing import Callable, Iterable, Iterator, List, NoReturn, Optional, TypeVar
 
+from ..entries import Entry, Space
 from ..errors import (
     StorageError,
     StorageExists,
@@ -19,9 +20,9 @@ from ..errors import (
     StorageServerNotFound,
     StorageUnreachable,
 )
-from .contract import Entry, SendGate, ServerKey, Space, Storage
+from ..stall import headway_bytes
+from .contract import SendGate, ServerKey, Storage
 from .notices import NO_NOTICES, SILENT_SECONDS, Notices, Outage
-from .pace import headway_bytes
 from .pause import pause
 
 _FIRST_WAIT_SECONDS = 0.5

@@ -18,10 +18,6 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
-from engine.agent import bundle as bundle_module
-from engine.agent import bundle_format, wheel_lock, wheel_store
-from engine.agent.bundle import build_bundle, collection_version
-from engine.agent.bundle_format import Bundle
 from engine.errors import (
     BundleFailed,
     BundleInvalid,
@@ -29,10 +25,14 @@ from engine.errors import (
     BundleWheelDamaged,
     BundleWheelMissing,
 )
+from engine.install import bundle as bundle_module
+from engine.install import bundle_format, wheel_lock, wheel_store
+from engine.install.bundle import build_bundle, collection_version
+from engine.install.bundle_format import Bundle
 from support.bundles import ROOT, WHEEL_CACHE, SmallBundle
 
 PLATFORM = "linux-x86_64-glibc-cp311"
-BUILD = "import sys; from engine.agent.bundle import build_bundle; print(build_bundle(*sys.argv[1:3], cache_folder=sys.argv[3]).sha256)"
+BUILD = "import sys; from engine.install.bundle import build_bundle; print(build_bundle(*sys.argv[1:3], cache_folder=sys.argv[3]).sha256)"
 
 
 def build(folder: Path, platform: str = PLATFORM, **settings: Any) -> Any:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
-from engine.agent import home, installer, probe
 from engine.errors import (
     InstallationBroken,
     InstallationBusy,
@@ -25,6 +24,7 @@ from engine.errors import (
     InstallationPythonUnfit,
     InstallationRunLives,
 )
+from engine.install import home, installer, probe
 from support.bundles import AGENT_MAIN, SmallBundle, answers, tree
 
 pytestmark = pytest.mark.usefixtures("ordinary_umask")
@@ -82,7 +82,7 @@ def test_an_installation_that_does_not_work_any_more_is_made_anew(tmp_path: Path
     bundle = SmallBundle()
     bundle.install(base)
     before = tree(base)
-    (base / "versions" / bundle.identity / "engine" / "agent" / "agent_main.py").unlink()
+    (base / "versions" / bundle.identity / "engine" / "agent" / "main.py").unlink()
     for compiled in (base / "versions" / bundle.identity / "engine" / "agent" / "__pycache__").iterdir():
         compiled.unlink()
     assert bundle.install(base)["changed"]
@@ -90,14 +90,14 @@ def test_an_installation_that_does_not_work_any_more_is_made_anew(tmp_path: Path
 
 
 BROKEN = {
-    "a syntax error": {"engine/agent/agent_main.py": b"def main(:\n"},
+    "a syntax error": {"engine/agent/main.py": b"def main(:\n"},
     "another id": {
-        "engine/agent/agent_main.py": AGENT_MAIN.replace(b"installation}", b"base}").replace(b"installation,", b"base,")
+        "engine/agent/main.py": AGENT_MAIN.replace(b"installation}", b"base}").replace(b"installation,", b"base,")
     },
-    "no answer": {"engine/agent/agent_main.py": b"def main(arguments, installation, base):\n    return 0\n"},
-    "an exit status": {"engine/agent/agent_main.py": AGENT_MAIN.replace(b"return 0", b"return 3")},
+    "no answer": {"engine/agent/main.py": b"def main(arguments, installation, base):\n    return 0\n"},
+    "an exit status": {"engine/agent/main.py": AGENT_MAIN.replace(b"return 0", b"return 3")},
     "a package that does not load": {"engine/_libraries.py": b"def load_all():\n    import no_such_package\n"},
-    "no end": {"engine/agent/agent_main.py": b"import time\n\n\ndef main(*arguments):\n    time.sleep(60)\n"},
+    "no end": {"engine/agent/main.py": b"import time\n\n\ndef main(*arguments):\n    time.sleep(60)\n"},
 }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import pytest
-from engine.agent import installer, probe
+from engine.install import installer, probe
 from support.bundles import SmallBundle, tree
 from support.killing import Moments, kill_in_child
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Callable, Dict
 
 import pytest
-from engine.agent import unpacking
-from engine.agent.bundle_document import Part, make_document, read_document
 from engine.errors import BundleInvalid, InstallationPartInvalid
+from engine.install import unpacking
+from engine.install.bundle_document import Part, make_document, read_document
 from support.bundles import SmallBundle
 
 NAMES = [

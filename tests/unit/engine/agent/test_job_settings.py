@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import List
 
 import pytest
-from engine.agent.jobs import run_job
-from engine.agent.opening import OpenedDisks
-from engine.agent.settings import number_of
 from engine.disk.source import FileSource
 from engine.errors import JobInvalid
 from engine.snapshot.freeze import Freeze
+from engine.verbs.dispatch import run_job
+from engine.verbs.opened_disks import OpenedDisks
+from engine.verbs.settings import number_of
 from support.agent_runs import image_job, random_disk
 
 

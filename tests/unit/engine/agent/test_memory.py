@@ -15,7 +15,7 @@ from support.agent_runs import MODULE_UTILS
 _PROGRAM = """
 import sys, threading
 sys.path.insert(0, sys.argv[1])
-from engine.agent.memory import share_one_arena
+from engine.host.linux_memory import share_one_arena
 if sys.argv[2] == "one":
     print(share_one_arena())
 meeting = threading.Barrier(8)

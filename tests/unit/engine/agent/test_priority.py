@@ -17,7 +17,7 @@ import pytest
 ENGINE = Path(__file__).parents[4] / "plugins" / "module_utils"
 PROGRAM = """
 import json, os
-from engine.agent.priority import lower_priority
+from engine.host.linux_priority import lower_priority
 done = lower_priority()
 words = open("/proc/self/autogroup").read().split() if os.path.exists("/proc/self/autogroup") else []
 group = words[-1] if words else None

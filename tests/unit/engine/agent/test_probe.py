@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Callable, Dict
 
 import pytest
-from engine.agent import installer, probe
 from engine.agent.spool import Spool
 from engine.errors import AgentPathUnsafe, InstallationUnsafe
+from engine.install import installer, probe
 from support.bundles import SmallBundle, tree
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import pytest
-from engine.agent import jobs
-from engine.agent.jobs import run_job
+from engine.verbs import dispatch as jobs
+from engine.verbs.dispatch import run_job
 from support.imaging import job
 
 MIB = 1 << 20

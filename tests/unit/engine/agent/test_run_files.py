@@ -17,9 +17,10 @@ import pytest
 from ansible_collections.plantops.imaging.plugins.module_utils import _arguments
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from engine.agent import job_secrets, owned_files
+from engine.agent import job_secrets
 from engine.agent.sealing import Recipient, seal
 from engine.errors import AgentFileFailed, AgentPathUnsafe, SecretsRefused, StorageUrlInvalid
+from engine.install import owned_files
 from engine.storage.open import open_storage
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List
 
 import pytest
-from engine.agent import run_verbs, starting
+from engine.agent import run_verbs
 from engine.agent import spool as spool_module
+from engine.agent import start_verb as starting
 from engine.agent.spool import Spool
 from engine.agent.status import current_status, first_status
 from engine.errors import (
@@ -186,7 +187,7 @@ def test_a_full_file_system_starts_no_run(spool: Spool, monkeypatch: pytest.Monk
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("engine.agent.owned_files.os.fsync", full)
+        patched.setattr("engine.install.owned_files.os.fsync", full)
         with pytest.raises(AgentFileFailed, match="No space left"):
             starting.start(spool, "run-1", str(given), "", 5)
     assert spool.runs() == []

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from engine.agent import owned_files, status
+from engine.agent import status
 from engine.agent.redaction import RedactedLog, Redactor
 from engine.agent.runner import _Runner
 from engine.agent.spool import RunFolder
 from engine.agent.status import StatusFile, first_status
 from engine.errors import AgentFileFailed, RunCancelled
+from engine.install import owned_files
 
 
 class Clock:

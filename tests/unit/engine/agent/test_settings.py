@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from engine.agent.settings import passwords_of, rate_of
 from engine.errors import JobInvalid
+from engine.verbs.settings import passwords_of, rate_of
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from typing import Dict, List, Optional, Type
 
 import pytest
 from engine.device.selection import Chosen, Selection, moved
-from engine.disk.stack import BlockTree, Range
 from engine.errors import DiskNotFound, DriveAmbiguous, DriveUnknown, EngineError, NoDriveChosen
+from engine.host.linux_stack import BlockTree, Range
 from support.machines import build, build_from, load
 from support.refusing import check_sentence
 

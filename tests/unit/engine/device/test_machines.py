@@ -14,8 +14,8 @@ from typing import Any, Dict, List
 import pytest
 from engine.device.discovery import discover
 from engine.device.selection import Selection
-from engine.disk.stack import BlockTree
 from engine.errors import EngineError
+from engine.host.linux_stack import BlockTree
 from support.machines import NAMES, build, build_from, load
 
 

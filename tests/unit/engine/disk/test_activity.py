@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from engine.disk import activity
-from engine.disk.activity import DiskActivity
+from engine.host import linux_activity as activity
+from engine.host.linux_activity import DiskActivity
 
 OWN, OTHER, THREAD = 10, 20, 30
 SECTOR = 512

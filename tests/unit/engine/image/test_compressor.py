@@ -9,8 +9,8 @@ import random
 import time
 
 import pytest
-from engine.image import format as fmt
-from engine.image.seal import Compressor, Decompressor
+from engine.image.format import constants as fmt
+from engine.image.format.seal import Compressor, Decompressor
 
 CHANCE = random.Random(5)
 NOISE = [CHANCE.randbytes(fmt.CHUNK_BYTES) for dummy in range(40)]

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any, List, Tuple
 
 import pytest
-from engine.disk.activity import Activity
 from engine.disk.source import MemorySource
 from engine.errors import RunCancelled
-from engine.image.courtesy import Courtesy
-from engine.image.rates import PacedSource
+from engine.host.linux_activity import Activity
+from engine.image.writing.courtesy import Courtesy
+from engine.image.writing.rates import PacedSource
 
 MB = 1_000_000
 DISK_BYTES_PER_SECOND = 500 * MB

@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from engine.image.directory import DeviceDirectory
-from engine.image.folder import FolderLost, ImageFolder, next_name
+from engine.image.device_directory import DeviceDirectory
+from engine.image.image_folder import FolderLost, ImageFolder, next_name
 from support.storages import MemoryStorage
 
 WANTED = "2026-11-24_07-00-00"

@@ -10,11 +10,11 @@ import os
 from typing import Any, Optional
 
 import pytest
-from engine.image import format as fmt
-from engine.image.files import open_file, seal_file
-from engine.image.keys import MasterKey, parse_slot
-from engine.image.packs import HEADER_BYTES, FinishedPack, PackBuilder, read_salt, read_table
-from engine.image.seal import Decompressor, FileCipher, Identifier
+from engine.image.format import constants as fmt
+from engine.image.format.keys import MasterKey, parse_slot
+from engine.image.format.packs import HEADER_BYTES, FinishedPack, PackBuilder, read_salt, read_table
+from engine.image.format.seal import Decompressor, FileCipher, Identifier
+from engine.image.format.sealed_files import open_file, seal_file
 from support.storages import MemoryStorage
 
 SECRET = bytes(range(100, 132))

@@ -12,13 +12,13 @@ from typing import Any, List, Optional, Tuple
 import pytest
 import zstandard
 from engine.errors import EngineError, ImageDamaged, PasswordMissing
-from engine.image import format as fmt
-from engine.image import sums
-from engine.image.files import open_file, seal_file
-from engine.image.index import PackNeed, Place, Root, Segment, SegmentReference
-from engine.image.keys import MasterKey
-from engine.image.packs import PackBuilder, read_salt, read_table
-from engine.image.seal import BlobDamaged, Compressor, Decompressor, FileCipher
+from engine.image.format import constants as fmt
+from engine.image.format import sums
+from engine.image.format.index import PackNeed, Place, Root, Segment, SegmentReference
+from engine.image.format.keys import MasterKey
+from engine.image.format.packs import PackBuilder, read_salt, read_table
+from engine.image.format.seal import BlobDamaged, Compressor, Decompressor, FileCipher
+from engine.image.format.sealed_files import open_file, seal_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.storages import MemoryStorage

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 from engine.errors import KeySlotsFull
-from engine.image import format as fmt
 from engine.image.access import Passwords
-from engine.image.directory import DeviceDirectory
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
 from support.small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
 from support.storages import MemoryStorage
 

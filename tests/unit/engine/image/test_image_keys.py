@@ -11,8 +11,8 @@ from typing import Any, Dict
 
 import pytest
 from engine.errors import KeySlotInvalid
-from engine.image import keys
-from engine.image.keys import KeySlot, MasterKey, hkdf, parse_slot
+from engine.image.format import keys
+from engine.image.format.keys import KeySlot, MasterKey, hkdf, parse_slot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

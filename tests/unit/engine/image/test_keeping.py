@@ -9,11 +9,11 @@ from typing import Any, Dict, FrozenSet, List, Set, Tuple
 
 import pytest
 from engine.errors import JobInvalid
-from engine.image.coming import ComingDisk, coming_image
-from engine.image.contents import DiskContents, VolumeEntry
-from engine.image.keeping import Policy, Verdict, judge, orphan_sentences, orphans
-from engine.image.manifest import Manifest
-from engine.image.missing import find_missing, sentences
+from engine.image.format.contents import DiskContents, VolumeEntry
+from engine.image.format.manifest import Manifest
+from engine.image.upkeep.keeping import Policy, Verdict, judge, orphan_sentences, orphans
+from engine.image.upkeep.missing import find_missing, sentences
+from engine.image.writing.coming import ComingDisk, coming_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

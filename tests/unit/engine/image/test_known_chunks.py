@@ -9,9 +9,9 @@ import random
 from typing import Dict
 
 import pytest
-from engine.image import format as fmt
-from engine.image.index import Place, Segment
-from engine.image.known import KnownChunks
+from engine.image.format import constants as fmt
+from engine.image.format.index import Place, Segment
+from engine.image.writing.known_chunks import KnownChunks
 
 
 def filled(seed: int, count: int = 4096) -> Segment:

@@ -10,15 +10,15 @@ from typing import Any, Dict, Optional
 
 import pytest
 from engine.errors import EngineError, ImageDamaged, ImageFormatUnknown, KeyMissing, PasswordMissing
-from engine.image import documents
-from engine.image import format as fmt
 from engine.image.access import Passwords, key_for_reading
-from engine.image.contents import DiskContents, VolumeEntry
-from engine.image.directory import DeviceDirectory
-from engine.image.files import seal_file
-from engine.image.index import Root
-from engine.image.keys import MasterKey
-from engine.image.manifest import DiskEntry, Manifest, authenticate, decode, encode
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
+from engine.image.format import documents
+from engine.image.format.contents import DiskContents, VolumeEntry
+from engine.image.format.index import Root
+from engine.image.format.keys import MasterKey
+from engine.image.format.manifest import DiskEntry, Manifest, authenticate, decode, encode
+from engine.image.format.sealed_files import seal_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.small_runs import DEVICE, SmallDisk, make_small, read_image, run_image

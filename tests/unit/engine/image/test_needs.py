@@ -11,13 +11,14 @@ from typing import Any, Dict, Iterable, List, Set
 
 import pytest
 from engine.errors import ImageDamaged
-from engine.image import documents, needs, sums
-from engine.image import format as fmt
-from engine.image.directory import DeviceDirectory
-from engine.image.manifest import Manifest, PackChanges, decode, encode, packs_digest
-from engine.image.needs import changes_since, needed_packs
-from engine.image.rollover import roll_over
-from engine.storage.directory import DirectoryStorage
+from engine.image import pack_references as needs
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
+from engine.image.format import documents, sums
+from engine.image.format.manifest import Manifest, PackChanges, decode, encode, packs_digest
+from engine.image.pack_references import changes_since, needed_packs
+from engine.image.upkeep.rollover import roll_over
+from engine.storage.local.storage import DirectoryStorage
 from support.small_runs import DEVICE, SmallDisk, run_image
 from support.storages import CountingStorage, MemoryStorage
 

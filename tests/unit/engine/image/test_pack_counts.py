@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Dict, List, Optional, Tuple
 
 import pytest
-from engine.image import format as fmt
-from engine.image.index import PackNeed, Place, Root, Segment, SegmentReference
-from engine.image.pack_counts import PackCounts
-from engine.image.previous import Previous, PreviousFalse
+from engine.image.format import constants as fmt
+from engine.image.format.index import PackNeed, Place, Root, Segment, SegmentReference
+from engine.image.writing.pack_counts import PackCounts
+from engine.image.writing.previous import Previous, PreviousFalse
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any, Dict
 
-from engine.image import format as fmt
-from engine.image.places import Move, VolumePlace, moves, places_of
+from engine.image.format import constants as fmt
+from engine.image.writing.volume_places import Move, VolumePlace, moves, places_of
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Iterator, List
 
 import pytest
-from engine.image.pool import Pool
+from engine.image.writing.pool import Pool
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import pytest
 from engine.errors import RunCancelled
-from engine.image import format as fmt
 from engine.image.access import Passwords
-from engine.image.directory import DeviceDirectory
-from engine.image.rates import TokenBucket
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
+from engine.image.writing.rates import TokenBucket
 from support.small_runs import DEVICE, SmallDisk, make_small, run_image
 from support.storages import MemoryStorage
 

@@ -11,11 +11,11 @@ from typing import Any, Dict
 
 import pytest
 from engine.errors import StoragePermissionDenied
-from engine.image import format as fmt
 from engine.image import records
-from engine.image.directory import DeviceDirectory
-from engine.image.keys import MasterKey
-from engine.storage.directory import DirectoryStorage
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
+from engine.image.format.keys import MasterKey
+from engine.storage.local.storage import DirectoryStorage
 from support.storages import HookedStorage
 
 IMAGE = "2026-11-23_20-00-00"

@@ -9,7 +9,7 @@ import re
 
 import pytest
 from engine.errors import RunCancelled, StorageUnreachable
-from engine.image.directory import DeviceDirectory
+from engine.image.device_directory import DeviceDirectory
 from support.refusing import check_sentence
 from support.small_runs import DEVICE, SmallDisk, make_small, run_image
 from support.storages import HookedStorage, MemoryStorage

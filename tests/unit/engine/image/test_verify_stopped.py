@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from engine.errors import EngineError, RunCancelled, StorageFailed, StorageLoginFailed, StorageUnreachable
-from engine.image.verify import verify_image
+from engine.image.upkeep.verify import verify_image
 from support.small_runs import DEVICE, SmallDisk, make_small, run_image
 from support.storages import HookedStorage, MemoryStorage
 

@@ -12,14 +12,16 @@ import pytest
 from engine.disk.extents import ExtentSet
 from engine.disk.filesystems.contract import VolumeState
 from engine.disk.layout import DiskLayout, Partition
-from engine.disk.mounts import Use
 from engine.disk.source import FileSource
 from engine.disk.trust import Trust
 from engine.disk.used import plan_disk
 from engine.errors import SnapshotFailed, SnapshotOverflowed, VolumeMounted
-from engine.snapshot import decisions, freeze, lvm, lvm_report
+from engine.host.linux_mounts import Use
+from engine.snapshot import decisions, freeze
 from engine.snapshot.contract import Disk
 from engine.snapshot.freeze import Freeze
+from engine.snapshot.lvm import freeze as lvm
+from engine.snapshot.lvm import report as lvm_report
 from support.fake_lvm import EXTENT, FakeLvm, uuid_of
 
 MIB = 1 << 20

@@ -9,9 +9,9 @@ from typing import Tuple
 
 import pytest
 from engine.errors import StorageUrlInvalid
+from engine.smb.unc import parse_unc
 from engine.storage.open import open_storage
-from engine.storage.sftp_address import describe, parse_url
-from engine.storage.smb_unc import parse_unc
+from engine.storage.sftp.address import describe, parse_url
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from engine.errors import StoragePathInvalid
-from engine.storage.contract import check_name, check_path, is_valid_name
+from engine.names import check_name, check_path, is_valid_name
 
 INVALID = ["", ".", "..", "a/b", "a\\b", "a:b", "a\0", "a\n", "a.", "a ", "con", "NUL.txt", "com1", "x" * 256]
 VALID = ["a", "a.b", ".hidden", "größe 2", "console", "x" * 255]

@@ -14,8 +14,8 @@ from typing import Callable, Dict
 import pytest
 from engine.device.identity import MachineIdentity, claim_directory
 from engine.errors import StorageFailed, StorageFull, StorageNameTaken, StorageNotFound
-from engine.storage.directory import DirectoryStorage
 from engine.storage.lease import Lease
+from engine.storage.local.storage import DirectoryStorage
 
 
 @pytest.fixture

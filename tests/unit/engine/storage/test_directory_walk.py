@@ -11,8 +11,8 @@ from typing import Any, Callable, Dict, List, Tuple
 
 import pytest
 from engine.errors import StorageExists, StorageNotFound, StoragePathInvalid, StoragePermissionDenied
-from engine.storage.directory import DirectoryStorage
-from engine.storage.directory_walk import LinkInTheWay, reach
+from engine.storage.local.storage import DirectoryStorage
+from engine.storage.local.walk import LinkInTheWay, reach
 
 
 class Yard:

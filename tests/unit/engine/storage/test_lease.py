@@ -24,7 +24,7 @@ from engine.errors import (
     StorageUnreachable,
 )
 from engine.image.access import Passwords
-from engine.image.directory import DeviceDirectory
+from engine.image.device_directory import DeviceDirectory
 from engine.storage import lease as lease_module
 from engine.storage.contract import Storage
 from engine.storage.lease import Lease

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import pytest
+from engine.entries import Entry
 from engine.errors import LeaseHeld, StorageLoginCut, StorageLoginFailed, StorageServerNotFound, StorageUnreachable
 from engine.storage import notices as notices_module
-from engine.storage.contract import Entry
 from engine.storage.lease import Lease
 from engine.storage.notices import Notices
 from engine.storage.retry import RetryingStorage

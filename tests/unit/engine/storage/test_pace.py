@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Callable, List
 
 import pytest
-from engine.storage import pace as pace_module
-from engine.storage import sftp_transfer, smb_transfer
-from engine.storage.pace import LEAST_BYTES_PER_SECOND, Line, Pace, TooSlow
+from engine import stall as pace_module
+from engine.stall import LEAST_BYTES_PER_SECOND, Line, Pace, TooSlow
+from engine.storage.sftp import transfer as sftp_transfer
+from engine.storage.smb import transfer as smb_transfer
 
 
 class Clock:

@@ -14,12 +14,12 @@ from types import SimpleNamespace
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
-from engine.storage.contract import EntryKind
-from engine.storage.pace import Line
-from engine.storage.smb_connection import RequestTimedOut, _guarded_class
-from engine.storage.smb_link import Handle, LinkLost, SmbLink
-from engine.storage.smb_transfer import pull, push
-from engine.storage.smb_transport import SmbTransport
+from engine.entries import EntryKind
+from engine.smb.connection import RequestTimedOut, _guarded_class
+from engine.smb.link import Handle, LinkLost, SmbLink
+from engine.smb.transport import SmbTransport
+from engine.stall import Line
+from engine.storage.smb.transfer import pull, push
 
 SECONDS = 0.2  # the time-out of a request
 READ, WRITE = 8, 9
@@ -103,7 +103,7 @@ def test_an_answer_to_a_write_may_take_as_long_as_its_bytes_need(connection: Any
 def test_a_server_that_speaks_of_other_things_only_is_given_up(
     connection: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.storage.smb_connection._PATIENCE", 4)
+    monkeypatch.setattr("engine.smb.connection._PATIENCE", 4)
     later(connection, 10 * SECONDS, flows=True)
     assert 3.9 < waited(connection, asked()) < 6
 
@@ -165,7 +165,7 @@ def test_a_packet_that_takes_longer_than_the_time_out() -> None:
 
 
 def test_a_packet_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.storage.pace.WINDOW_SECONDS", 3 * SECONDS)
+    monkeypatch.setattr("engine.stall.WINDOW_SECONDS", 3 * SECONDS)
     with connected(dripping([b"\0\0\1\0", *[b"x"] * 100])) as link:
         began = time.monotonic()
         assert link.recv(1) == b""
@@ -174,7 +174,7 @@ def test_a_packet_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_packet_after_minutes_in_which_nobody_asked_for_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.storage.pace.WINDOW_SECONDS", SECONDS)
+    monkeypatch.setattr("engine.stall.WINDOW_SECONDS", SECONDS)
 
     def serve(client: socket.socket) -> None:
         time.sleep(3 * SECONDS)
@@ -207,8 +207,8 @@ def test_a_packet_whose_sending_takes_longer_than_the_time_out() -> None:
 
 
 def test_a_server_that_takes_hardly_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.storage.pace.WINDOW_SECONDS", 3 * SECONDS)
-    monkeypatch.setattr("engine.storage.pace.LEAST_BYTES_PER_SECOND", 10 << 20)
+    monkeypatch.setattr("engine.stall.WINDOW_SECONDS", 3 * SECONDS)
+    monkeypatch.setattr("engine.stall.LEAST_BYTES_PER_SECOND", 10 << 20)
     with connected(taking(16 << 10, SECONDS / 10), 16 << 10) as link:
         narrow(link)
         with pytest.raises(TimeoutError, match="bytes a second"):
@@ -258,7 +258,7 @@ class NoOpen:
 
 @pytest.mark.parametrize("way", ["read", "written"])
 def test_a_file_that_drips(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    monkeypatch.setattr("engine.storage.pace.WINDOW_SECONDS", 0.5)
+    monkeypatch.setattr("engine.stall.WINDOW_SECONDS", 0.5)
     link = Read() if way == "read" else Written()
     handle = Handle(NoOpen(), EntryKind.FILE, 1 << 20)
     calls: Dict[str, Callable[[], object]] = {

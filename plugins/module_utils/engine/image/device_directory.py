@@ -1,0 +1,396 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A device's directory on a storage: which images, packs, keys, records and trash are there."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from typing import (
+    Any,
+    Container,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Pattern,
+    Set,
+    Tuple,
+    Union,
+)
+
+from ..entries import Entry, EntryKind
+from ..errors import (
+    EngineError,
+    ImageDamaged,
+    ImageFormatUnknown,
+    ImageNotFound,
+    JobWithoutImage,
+    KeySlotInvalid,
+    RunCancelled,
+    StorageError,
+    StorageExists,
+    StorageFailed,
+    StorageNotFound,
+    StorageUnreachable,
+    TooManyImages,
+)
+from ..names import is_valid_name
+from ..storage.contract import PARTIAL_SUFFIX
+from ..storage.shared_connect import together
+from . import records
+from .device_paths import DevicePlace
+from .format import constants as fmt
+from .format import sums
+from .format.copies import whole_copy_of
+from .format.job_name import shown
+from .format.keys import KeySlot, MasterKey, parse_slot
+from .format.manifest import Manifest, authenticate, decode
+from .newest import horizon, plausible
+from .slot_files import is_slot_name, slots_in
+
+IMAGE_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", re.ASCII)
+_PACK_ROOM = re.compile(r"[0-9a-f]{2}")
+_PACK_NAME = re.compile(r"[0-9a-f]{64}")
+_TRASH_NAME = re.compile(r"([0-9a-f]{64})\.(\d{1,12}|bad)\.(\d{1,12})", re.ASCII)
+_LEFTOVER_NAME = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)\.(\d{1,12})", re.ASCII)
+_MOST_COPIES = 60  # of a pack, taken out of use in one second
+_MANY_AT_ONCE = 32  # manifests that are read together while the newest image is looked for
+
+
+class TrashEntry(NamedTuple):
+    """A pack on its way out. ``sequence`` is that of the newest image when it left, None for a damaged pack."""
+
+    file_name: str
+    pack: str
+    sequence: Optional[int]
+    since_seconds: int
+    size_bytes: int
+
+
+class Leftover(NamedTuple):
+    """A directory in the trash: what a run that did not finish left, or so it seemed."""
+
+    file_name: str
+    image: str
+    since_seconds: int
+
+
+class DeviceDirectory(DevicePlace):
+    """Reads and changes one device's directory. Holds no state but its name: every call asks the storage."""
+
+    def create(self) -> None:
+        names = (fmt.PACKS, fmt.KEYS, fmt.RECORDS, fmt.TRASH)
+        together(self.storage, self.storage.make_directory, [self.path(name) for name in names])
+
+    # -- images -------------------------------------------------------------------------------------------------------
+
+    def image_names(self) -> List[str]:
+        """Names of all image directories, complete or not, in order of name.
+
+        :raises TooManyImages: for more than any device ever has.
+        """
+        found = self.listed(self.device, _is_image_name, fmt.MAX_IMAGES + 1)
+        if len(found) > fmt.MAX_IMAGES:
+            raise TooManyImages(path=self.device, most=fmt.MAX_IMAGES)
+        return sorted(entry.name for entry in found if entry.kind is EntryKind.DIRECTORY)
+
+    def images(
+        self,
+        unreadable: Optional[Dict[str, EngineError]] = None,
+        key: Optional[MasterKey] = None,
+        but: Container[str] = frozenset(),
+        from_copy: Optional[Set[str]] = None,
+    ) -> List[Manifest]:
+        """Return the complete images in sequence order; manifests that can't be used go to ``unreadable``.
+
+        :param key: manifests that say they are of this key are proved with it.
+        :param but: names that are passed by.
+        :param from_copy: see :meth:`manifest`.
+        """
+        return self.manifests([name for name in self.image_names() if name not in but], unreadable, key, from_copy)
+
+    def manifests(
+        self,
+        names: List[str],
+        unreadable: Optional[Dict[str, EngineError]],
+        key: Optional[MasterKey] = None,
+        from_copy: Optional[Set[str]] = None,
+    ) -> List[Manifest]:
+        """The same for the images ``names``."""
+
+        def read(name: str) -> Optional[Manifest]:
+            try:
+                return self.manifest(name, key, from_copy)
+            except (ImageNotFound, StorageNotFound):
+                return None
+            except (StorageUnreachable, RunCancelled):
+                raise
+            except EngineError as error:
+                if unreadable is None:
+                    raise
+                # Its frames hold what was read: a megabyte for each of thousands of false manifests.
+                error.__traceback__ = error.__context__ = None
+                unreadable[name] = error
+                return None
+
+        found = together(self.storage, read, names)
+        return sorted((one for one in found if one), key=lambda manifest: (manifest.sequence, manifest.image))
+
+    def manifest_bytes(self, image: str) -> bytes:
+        """The bytes of a manifest that can be parsed, of its copy where it can't; else what is there."""
+        data, found, dummy_is_copy = self._first_proved(image, None)
+        if isinstance(found, StorageError):
+            raise found
+        return data
+
+    def manifest(self, image: str, key: Optional[MasterKey] = None, from_copy: Optional[Set[str]] = None) -> Manifest:
+        """Return the manifest of an image, from its second copy where the file itself is damaged.
+
+        :param from_copy: the names of the images of which it was the copy are added to it.
+        :raises ImageNotFound: when the image is not there or not complete.
+        :raises ImageDamaged: when neither can be used.
+        """
+        if not IMAGE_NAME.fullmatch(image):
+            raise ImageNotFound(device=self.device, image=image, storage=self.storage.description)
+        dummy_data, found, is_copy = self._first_proved(image, key)
+        if isinstance(found, EngineError):
+            raise found
+        if is_copy and from_copy is not None:
+            from_copy.add(image)
+        return found
+
+    def _first_proved(self, image: str, key: Optional[MasterKey]) -> Tuple[bytes, Union[Manifest, EngineError], bool]:
+        """The first manifest that can be used, its bytes, and whether they are the copy's; else why the file can't."""
+        failed: List[Tuple[bytes, EngineError]] = []
+        for read in (self._read_manifest, self._read_manifest_again, self._read_manifest_copy):
+            data = b""
+            try:
+                data = read(image)
+                return data, self._proved(image, data, key), read == self._read_manifest_copy
+            except (ImageDamaged, ImageFormatUnknown, StorageFailed) as error:
+                failed.append((data, error))
+        return failed[0][0], failed[0][1], False
+
+    def _proved(self, image: str, data: bytes, key: Optional[MasterKey]) -> Manifest:
+        manifest = decode(data, image)
+        if manifest.device != self.device:
+            raise ImageDamaged(image=image, reason="its manifest belongs to the device %s" % manifest.device)
+        if key is not None and manifest.key_id == key.key_id:
+            authenticate(data, manifest, key)
+        return manifest
+
+    def _read_manifest(self, image: str) -> bytes:
+        try:
+            return self.storage.get(self.path(image, fmt.MANIFEST_NAME), 0, fmt.MAX_MANIFEST_BYTES + 1)
+        except StorageNotFound:
+            raise ImageNotFound(device=self.device, image=image, storage=self.storage.description) from None
+
+    def _read_manifest_again(self, image: str) -> bytes:
+        """Past the cache: one false read is no damage."""
+        try:
+            self.storage.forget_cache(self.path(image, fmt.MANIFEST_NAME))
+        except StorageNotFound:
+            raise ImageNotFound(device=self.device, image=image, storage=self.storage.description) from None
+        return self._read_manifest(image)
+
+    def _read_manifest_copy(self, image: str) -> bytes:
+        """The copy that SHA256SUMS has the sum of."""
+        digests = [self.sums(image).files.get(fmt.MANIFEST_NAME, "")]
+        data = whole_copy_of(self.storage, self.path(image), fmt.MANIFEST_NAME, digests)
+        if data is None:
+            raise ImageDamaged(image=image, reason="its manifest has no second copy")
+        return data
+
+    def find_image(self, wanted: str, job: Optional[str] = None) -> Manifest:
+        """Return the image named ``wanted``, or for ``latest`` the newest as far as can be told without a password.
+
+        :param job: of which job the newest is meant; None for any.
+        :raises ImageNotFound: when there is none. :raises JobWithoutImage: when there is none of the job.
+        """
+        if wanted != "latest":
+            return self.manifest(wanted)
+        newest = self.newest(job=job)
+        if newest is None and job is not None:
+            raise JobWithoutImage(device=self.device, job=shown(job), storage=self.storage.description)
+        if newest is None:
+            raise ImageNotFound(device=self.device, image="at all", storage=self.storage.description)
+        return newest
+
+    def newest(
+        self, key: Optional[MasterKey] = None, job: Optional[str] = None, names: Optional[List[str]] = None
+    ) -> Optional[Manifest]:
+        """Return the newest image that is complete and can be read, None where there is none: the last name of those.
+
+        A writer publishes under a name and a number above those of every image that counts, so that the last name has
+        the highest number, and one manifest is read instead of all.
+
+        :param key: only images that are proved with it count.
+        :param job: only images of this job count; None for any.
+        :param names: those of all images, where they are known already.
+        """
+        names = self.image_names() if names is None else names
+        if key is None:  # only where no key decides do names
+            likely = set(plausible(names, horizon()))
+            names = [*(name for name in names if name not in likely), *(name for name in names if name in likely)]
+        found = self._usable_of(reversed(names), key)
+        return next((manifest for manifest in found if job in (None, manifest.job)), None)
+
+    def _usable_of(self, names: Iterable[str], key: Optional[MasterKey]) -> Iterator[Manifest]:
+        """The usable manifests of ``names``, in this order, of ``key`` if one is given; some are read at a time."""
+        waiting, width = list(names), 1
+        while waiting:
+            batch, waiting = waiting[:width], waiting[width:]
+            for manifest in together(self.storage, lambda name: self._usable(name, key), batch):
+                if manifest is not None:
+                    yield manifest
+            width = _MANY_AT_ONCE
+
+    def _usable(self, name: str, key: Optional[MasterKey]) -> Optional[Manifest]:
+        try:
+            manifest = self.manifest(name, key)
+        except StorageNotFound:
+            return None
+        except StorageError:
+            if key is not None and name > horizon():
+                return None  # nobody's clock was that far ahead
+            raise  # an older image is no answer because the newest can't be read now
+        except RunCancelled:
+            raise
+        except EngineError:
+            return None  # not complete, or not intact: what lists all images names it
+        return manifest if key is None or manifest.key_id == key.key_id else None
+
+    def sums(self, image: str) -> sums.Sums:
+        """:raises ImageDamaged: when the list is missing or malformed."""
+        try:
+            pieces = self.storage.read(self.path(image, fmt.SUMS_NAME), 0, fmt.MAX_SUMS_BYTES + 1)
+            return sums.read(pieces, image, self.count_packs)
+        except StorageNotFound:
+            raise ImageDamaged(image=image, reason="its SHA256SUMS is missing") from None
+
+    # -- packs --------------------------------------------------------------------------------------------------------
+
+    def packs(self) -> Dict[str, int]:
+        """Return name and size of every pack in use. One listing per directory of two digits."""
+        rooms = self._rooms(fmt.PACKS, _PACK_ROOM)
+        return _packs_in(zip(rooms, self.lists(rooms, _is_ours)))
+
+    def count_packs(self) -> int:
+        """How many packs there are, in use and in the trash: a list that names more is false or of no use."""
+        found: Counter[str] = Counter()
+
+        def count(name: str) -> bool:
+            found[""] += _PACK_NAME.match(name) is not None
+            return False
+
+        self.lists([*self._rooms(fmt.PACKS, _PACK_ROOM), self.path(fmt.TRASH)], count)
+        return found[""]
+
+    def packs_and_partial_files(self) -> Tuple[Dict[str, int], List[str]]:
+        """Return the packs in use, and the paths of what killed writers left at the top, among keys, packs, records."""
+        rooms = self._rooms(fmt.PACKS, _PACK_ROOM)
+        folders = [*rooms, self.device, self.path(fmt.KEYS), *self._rooms(fmt.RECORDS, IMAGE_NAME)]
+        lists = list(zip(folders, self.lists(folders, _is_ours)))
+        partial = [
+            "%s/%s" % (folder, entry.name)
+            for folder, entries in lists
+            for entry in entries
+            if entry.kind is EntryKind.FILE and entry.name.endswith(PARTIAL_SUFFIX) and is_valid_name(entry.name)
+        ]
+        return _packs_in(lists[: len(rooms)]), partial
+
+    def trash_entries(self) -> List[Entry]:
+        return self.listed(self.path(fmt.TRASH))
+
+    def trash(self) -> List[TrashEntry]:
+        found = []
+        for entry in self.trash_entries():
+            match = _TRASH_NAME.fullmatch(entry.name)
+            if match and entry.kind is EntryKind.FILE:
+                sequence = None if match.group(2) == "bad" else int(match.group(2))
+                found.append(TrashEntry(entry.name, match.group(1), sequence, int(match.group(3)), entry.size_bytes))
+        return found
+
+    def leftovers(self) -> List[Leftover]:
+        """What was taken for the debris of killed runs, oldest name first."""
+        found = []
+        for entry in self.listed(self.path(fmt.TRASH), lambda name: _LEFTOVER_NAME.fullmatch(name) is not None):
+            match = _LEFTOVER_NAME.fullmatch(entry.name)
+            if match and entry.kind is EntryKind.DIRECTORY:
+                found.append(Leftover(entry.name, match.group(1), int(match.group(2))))
+        return sorted(found)
+
+    def move_to_trash(self, pack: str, sequence: Optional[int], now_seconds: Optional[int] = None) -> None:
+        """Take a pack out of use; ``sequence`` None says that it is damaged. Nothing is deleted: each copy gets a name."""
+        now = max(0, int(time.time()) if now_seconds is None else now_seconds)
+        for moment in range(now, now + _MOST_COPIES):
+            name = "%s.%s.%d" % (pack, "bad" if sequence is None else sequence, moment)
+            try:
+                self.storage.rename(fmt.pack_path(self.device, pack), self.path(fmt.TRASH, name))
+            except StorageExists:
+                continue
+            break
+
+    # -- keys ---------------------------------------------------------------------------------------------------------
+
+    def key_slots(self, invalid: Optional[List[EngineError]] = None) -> List[KeySlot]:
+        """Return the device's key slots, those in the directories of its images included."""
+        copies = [self.path(image, fmt.KEYS) for image in self.image_names()]
+        return slots_in(self, [self.path(fmt.KEYS), *copies], invalid)
+
+    def own_key_slots(self, invalid: Optional[List[EngineError]] = None) -> List[KeySlot]:
+        """Return the key slots of the device's own directory: one listing, however many images there are."""
+        return slots_in(self, [self.path(fmt.KEYS)], invalid)
+
+    def slot_names(self) -> List[str]:
+        """Names of the device's own key slots."""
+        return sorted(entry.name for entry in self.listed(self.path(fmt.KEYS), is_slot_name, fmt.MAX_SLOTS_READ))
+
+    def slots_of(self, manifest: Manifest) -> List[KeySlot]:
+        """Return the key slots that an image brought along, as far as they are there and whole."""
+        slots = []
+        for name in manifest.slots[: fmt.MAX_KEY_SLOTS]:
+            try:
+                path = self.path(manifest.image, fmt.KEYS, name)
+                slots.append(parse_slot(name, self.storage.get(path, 0, fmt.MAX_KEY_SLOT_BYTES + 1)))
+            except (KeySlotInvalid, StorageNotFound):
+                continue  # the device's own copy of it is looked at as well
+        return slots
+
+    # -- records ------------------------------------------------------------------------------------------------------
+
+    def add_record(self, image: str, kind: str, facts: Dict[str, Any], key: Optional[MasterKey] = None) -> None:
+        """Add a fact about a committed image; see :func:`records.add`."""
+        records.add(self, image, kind, facts, key)
+
+    def record_names(self, image: str) -> List[Tuple[str, str]]:
+        """Names of the records of an image, each with the SHA-256 that it must have."""
+        return [(name, name[-len(".json") - 64 : -len(".json")]) for name in sorted(records.names(self, image))]
+
+    def _rooms(self, name: str, form: Pattern[str]) -> List[str]:
+        """The paths of the directories inside ``name`` that are ours by their names; somebody may have made others."""
+        found = self.listed(self.path(name), lambda one: form.fullmatch(one) is not None)
+        return [self.path(name, entry.name) for entry in found if entry.kind is EntryKind.DIRECTORY]
+
+
+def _is_image_name(name: str) -> bool:
+    return IMAGE_NAME.fullmatch(name) is not None
+
+
+def _is_ours(name: str) -> bool:
+    """Of what lies among packs, keys and records: a pack, or what a killed writer left."""
+    return _PACK_NAME.fullmatch(name) is not None or (name.endswith(PARTIAL_SUFFIX) and is_valid_name(name))
+
+
+def _packs_in(rooms: Iterable[Tuple[str, List[Entry]]]) -> Dict[str, int]:
+    return {
+        entry.name: entry.size_bytes
+        for room, entries in rooms
+        for entry in entries
+        if entry.kind is EntryKind.FILE and _PACK_NAME.fullmatch(entry.name) and room.endswith("/" + entry.name[:2])
+    }

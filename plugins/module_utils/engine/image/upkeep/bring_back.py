@@ -1,0 +1,110 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packs come back from the trash: what a rollover took away, and what was called damaged and is whole after all.
+
+A copy is hashed before it comes back, whichever name it has there: the one may have rotted on its way out, and the other
+may have been read falsely when it was taken out of use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Dict, Iterator, List, Mapping, Optional, Set
+
+from ...errors import StorageExists, StorageNotFound, StoragePermissionDenied
+from ...storage.contract import SendGate
+from ...storage.shared_connect import together
+from ..device_directory import DeviceDirectory, TrashEntry
+from ..format import constants as fmt
+from ..format.packs import fingerprint
+from ..second_look import damage_of
+from ..writing.sender import store_pack
+
+
+def bring_back(
+    directory: DeviceDirectory,
+    packs: Set[str],
+    *,
+    proved: Optional[Mapping[str, int]] = None,
+    copies: bool = False,
+    gate: Optional[SendGate] = None,
+) -> Set[str]:
+    """Move packs from the trash back into use, and return those that are in use then: one listing for them all.
+
+    :param proved: the sizes of packs that were read back when they were sent: a copy that a rollover put away, and
+        that has this size, is believed as it would be believed in its place.
+    :param copies: whether an account that may not rename stores a second copy in the place of the pack.
+    """
+    if not packs:
+        return set()
+    found = trashed_copies(directory, packs)
+    wanted = sorted(found)
+
+    def back(pack: str) -> bool:
+        return any(_come_back(directory, one, proved or {}, copies, gate) for one in found[pack])
+
+    return {pack for pack, is_back in zip(wanted, together(directory.storage, back, wanted)) if is_back}
+
+
+def trashed_copies(directory: DeviceDirectory, packs: Set[str]) -> Dict[str, List[TrashEntry]]:
+    """The copies of ``packs`` in the trash, those that a rollover put there before those that were called damaged."""
+    found: Dict[str, List[TrashEntry]] = {}
+    for one in directory.trash():
+        if one.pack in packs:
+            found.setdefault(one.pack, []).append(one)
+    return {pack: sorted(ones, key=lambda one: (one.sequence is None, one)) for pack, ones in found.items()}
+
+
+def whole_copies(directory: DeviceDirectory, pack: str) -> Iterator[str]:
+    """The paths of the copies of a pack in the trash that are whole, for who may move nothing."""
+    for one in trashed_copies(directory, {pack}).get(pack, []):
+        path = directory.path(fmt.TRASH, one.file_name)
+        with contextlib.suppress(StorageNotFound):  # another host brought it back or removed it
+            if not damage_of(directory.storage, path, pack):
+                yield path
+
+
+def is_in_place(directory: DeviceDirectory, pack: str, size_bytes: int) -> bool:
+    """Whether a pack is there with its size, asked by its name: a listing may miss it."""
+    try:
+        return directory.storage.stat(fmt.pack_path(directory.device, pack)).size_bytes == size_bytes
+    except StorageNotFound:
+        return False
+
+
+def _come_back(
+    directory: DeviceDirectory, one: TrashEntry, proved: Mapping[str, int], copies: bool, gate: Optional[SendGate]
+) -> bool:
+    storage = directory.storage
+    path, place = directory.path(fmt.TRASH, one.file_name), fmt.pack_path(directory.device, one.pack)
+    try:
+        believed = one.sequence is not None and proved.get(one.pack) == one.size_bytes
+        if not believed and damage_of(storage, path, one.pack, gate=gate):
+            return False
+        storage.make_directory(directory.path(fmt.PACKS, one.pack[:2]))
+        try:
+            storage.rename(path, place)
+        except StorageExists:
+            _make_way(directory, one)
+            storage.rename(path, place)
+    except (StorageExists, StorageNotFound):
+        pass  # another host was quicker, or it was sent again
+    except StoragePermissionDenied:
+        if not copies:
+            return is_in_place(directory, one.pack, one.size_bytes)  # else its chunks are sent again
+        with contextlib.suppress(StoragePermissionDenied):  # what lies in its place may not be replaced either
+            _copy_back(directory, path, one)
+    return is_in_place(directory, one.pack, one.size_bytes)
+
+
+def _make_way(directory: DeviceDirectory, one: TrashEntry) -> None:
+    """What lies in the place of a pack and is not it leaves; what is it stays, and the renaming is refused again."""
+    if damage_of(directory.storage, fmt.pack_path(directory.device, one.pack), one.pack):
+        directory.move_to_trash(one.pack, None)
+
+
+def _copy_back(directory: DeviceDirectory, path: str, one: TrashEntry) -> None:
+    data = directory.storage.get(path, 0, one.size_bytes + 1)
+    place = fmt.pack_path(directory.device, one.pack)
+    store_pack(directory.storage, place, [data], fingerprint([data]), None, lambda seconds: None)

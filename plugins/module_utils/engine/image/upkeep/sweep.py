@@ -1,0 +1,336 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a rollover removes: images, what no image needs, and what killed runs left. Each in two steps, through the trash.
+
+What is deleted for good was looked at twice: a listing that misses a name, or a call that is told as done and was not, must
+not cost an image.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Container, Dict, List, Optional, Set
+
+from ...entries import Entry, EntryKind
+from ...errors import EngineError, ImageDamaged, StorageExists, StorageFailed, StorageNotFound, StoragePermissionDenied
+from ...names import is_valid_name
+from ...storage.contract import Storage
+from .. import records
+from ..device_directory import IMAGE_NAME, DeviceDirectory
+from ..format import constants as fmt
+from ..format.keys import MasterKey
+from ..format.manifest import Manifest
+from ..impostors import Impostors
+from ..newest import enumerated, horizon
+from ..pack_references import needed_packs
+from ..writing.pack_check import listed_packs
+from .bring_back import bring_back
+from .heal_documents import mend
+from .rollover_report import RolloverReport
+from .strays import MAX_DEPTH, is_stray_folder
+from .trash_age import TrashAges
+from .unusable import packs_of_unusable, storage_grows
+
+_MOST_TOLD = 5
+
+
+def delete_image(directory: DeviceDirectory, image: str, warnings: List[str]) -> bool:
+    """Delete an image, its manifest first; False where the storage left that where it is."""
+    storage = directory.storage
+    _delete_if_there(storage, directory.path(image, fmt.MANIFEST_NAME))
+    if _holds_manifest(storage, directory.path(image)):
+        warnings.append("%s was not removed: the storage did not delete its manifest." % directory.path(image))
+        return False
+    _remove_or_warn(storage, directory.path(image), warnings)
+    _remove_or_warn(storage, directory.path(fmt.RECORDS, image), warnings)
+    return True
+
+
+def _remove_or_warn(storage: Storage, path: str, warnings: List[str], aside: str = "") -> None:
+    """:param aside: where in the trash something that is not ours goes after the warning, so that it is told once."""
+    try:
+        is_gone = remove_tree(storage, path)
+    except StorageFailed as error:
+        # On a share a file that somebody reads goes when it is closed, and its directory can't go before.
+        warnings.append("%s was not removed yet: %s The next rollover tries again." % (path, error))
+        return
+    if is_gone:
+        return
+    warnings.append("%s holds a directory, a link or a name that is not ours, and was left there." % path)
+    if aside:
+        with contextlib.suppress(StorageExists, StorageNotFound, StorageFailed, StoragePermissionDenied):
+            storage.rename(path, aside)
+
+
+def remove_tree(storage: Storage, path: str, stray_levels: int = 0) -> bool:
+    """Remove a directory of ours with the files in it; False when links or foreign directories in it hold it there.
+
+    :param stray_levels: how deep inside a directory that the storage's system made this one lies; 0 for one of ours.
+    """
+    rounds = 2
+    while _remove_files(storage, path, stray_levels):
+        rounds -= 1
+        try:
+            storage.remove_directory(path)
+        except StorageNotFound:
+            return True  # another sweep was quicker
+        except StorageFailed:
+            if not rounds or not _entries(storage, path):
+                raise  # else a record was added meanwhile
+        else:
+            return True
+    return False
+
+
+def _remove_files(storage: Storage, path: str, stray_levels: int) -> bool:
+    whole = True
+    for entry in _entries(storage, path):
+        inside = "%s/%s" % (path, entry.name)
+        if not is_valid_name(entry.name):
+            whole = False  # no storage of ours would have taken it
+        elif entry.kind is EntryKind.FILE:
+            _delete_if_there(storage, inside)
+        elif entry.kind is EntryKind.DIRECTORY and (stray_levels or is_stray_folder(entry.name)):
+            whole = stray_levels < MAX_DEPTH and remove_tree(storage, inside, stray_levels + 1) and whole
+        elif entry.kind is EntryKind.DIRECTORY and entry.name == fmt.KEYS:
+            whole = remove_tree(storage, inside) and whole
+        else:
+            whole = False
+    return whole
+
+
+def _entries(storage: Storage, path: str) -> List[Entry]:
+    try:
+        return storage.list(path)
+    except StorageNotFound:
+        return []
+
+
+def sweep(
+    directory: DeviceDirectory,
+    remaining: List[Manifest],
+    unreadable: Dict[str, EngineError],
+    newest: int,
+    report: RolloverReport,
+    now_seconds: int,
+    key: Optional[MasterKey],
+    impostors: Impostors,
+) -> RolloverReport:
+    """``newest`` is the number of the newest image: what left the packs before it was made has seen a successful run."""
+    complete = {manifest.image for manifest in remaining}
+    present, partial = directory.packs_and_partial_files()
+    exist = {*present, *(entry.pack for entry in directory.trash())}
+    kept = packs_of_unusable(directory, unreadable, exist)
+    try:
+        if not report.dry_run:  # a listing may have missed an image; what is deleted for good is looked at twice
+            late = [
+                one for one in directory.images({}, but={*complete, *unreadable}) if one.image not in report.deleted
+            ]
+            remaining, complete = [*remaining, *late], {*complete, *(one.image for one in late)}
+        needed = _needed(directory, remaining, key, report, exist, impostors)
+    except ImageDamaged as error:
+        report.warnings.append("Nothing was swept: %s" % error)
+        return report
+    for image, reason in sorted(unreadable.items())[:_MOST_TOLD]:
+        held = packs_of_unusable(directory, [image], exist).packs - needed
+        report.warnings.append(storage_grows(image, reason, sum(present.get(pack, 0) for pack in held)))
+    false = [image for image in kept.unknown if impostors.has(image)]
+    kept = kept._replace(unknown=[image for image in kept.unknown if image not in false])
+    if false:
+        report.warnings.append("These directories hold no image of ours and need no pack: %s." % enumerated(false))
+    if kept.unknown:
+        report.warnings.append("Nothing was swept: what %s needs is not known." % enumerated(kept.unknown))
+        return report
+    needed |= kept.packs
+    if not report.dry_run:
+        for pack in bring_back(directory, needed - present.keys()):
+            present[pack] = 0
+    freed = _purge(directory, needed, present, newest, report, now_seconds)
+    for pack in sorted(set(present) - needed):
+        report.trashed_packs.append(pack)
+        if not report.dry_run:
+            _move_to_trash_if_there(directory, pack, newest, now_seconds)
+    if not report.dry_run:
+        ages = TrashAges(directory, newest, now_seconds, dry_run=False)
+        _tidy(directory, complete, partial, ages, now_seconds, report.warnings)
+        _undo_if_needed(directory, {*complete, *unreadable}, report)
+        ages.forget()
+    return report._replace(freed_bytes=freed)
+
+
+def _needed(
+    directory: DeviceDirectory,
+    images: List[Manifest],
+    key: Optional[MasterKey],
+    report: RolloverReport,
+    exist: Container[str],
+    impostors: Impostors,
+) -> Set[str]:
+    """What the images need; a list that is damaged is made anew where that can be done.
+
+    :raises ImageDamaged: where it can't.
+    """
+    damaged: List[ImageDamaged] = []
+    needed = needed_packs(directory, images, damaged, exist).by_any
+    if damaged and not report.dry_run:
+        names = {error.fields["image"] for error in damaged}
+        report.warnings.extend(mend(directory, [one for one in images if one.image in names], key))
+    if not damaged:
+        return needed
+    still: List[ImageDamaged] = []
+    needed = needed_packs(directory, images, still, exist).by_any
+    false = [str(error.fields["image"]) for error in still if impostors.has(str(error.fields["image"]))]
+    for error in still:
+        if str(error.fields["image"]) not in false:
+            raise error
+    if false:
+        report.warnings.append("These directories hold no image of ours and need no pack: %s." % enumerated(false))
+    return needed
+
+
+def _purge(
+    directory: DeviceDirectory,
+    needed: Set[str],
+    present: Dict[str, int],
+    newest: int,
+    report: RolloverReport,
+    now_seconds: int,
+) -> int:
+    """Delete for good what has been in the trash for a day and nobody needs; return its size in bytes."""
+    ages = TrashAges(directory, newest, now_seconds, dry_run=report.dry_run)
+    freed = 0
+    for entry in directory.trash():
+        if ages.is_from_ahead(entry.since_seconds) and not report.dry_run:
+            _stamp_anew(directory, entry.file_name, now_seconds)
+            continue
+        # Needed and in use as well: it was sent again while this copy was on its way out.
+        finished = entry.pack not in needed or present.get(entry.pack) == entry.size_bytes
+        if entry.sequence is not None:
+            finished = finished and entry.sequence < newest
+        if finished and ages.is_old(entry.since_seconds):
+            report.purged_packs.append(entry.pack)
+            freed += entry.size_bytes
+            if not report.dry_run:
+                _delete_if_there(directory.storage, directory.path(fmt.TRASH, entry.file_name))
+    return freed
+
+
+def _stamp_anew(directory: DeviceDirectory, file_name: str, now_seconds: int) -> None:
+    """A clock that was years ahead put it into the trash: else it would stay until that year."""
+    name = "%s.%d" % (file_name.rpartition(".")[0], now_seconds)
+    with contextlib.suppress(StorageExists, StorageNotFound):  # another sweep was quicker
+        directory.storage.rename(directory.path(fmt.TRASH, file_name), directory.path(fmt.TRASH, name))
+
+
+def _move_to_trash_if_there(directory: DeviceDirectory, pack: str, newest: int, now_seconds: int) -> None:
+    try:
+        directory.move_to_trash(pack, newest, now_seconds)
+    except StorageNotFound:
+        return  # another sweep was quicker
+
+
+def _tidy(
+    directory: DeviceDirectory,
+    complete: Set[str],
+    partial: List[str],
+    ages: TrashAges,
+    now_seconds: int,
+    warnings: List[str],
+) -> None:
+    """Remove what killed runs left: directories without a manifest, records of images that are gone, partial files."""
+    storage = directory.storage
+    _tidy_leftovers(directory, max(complete, default=""), ages, now_seconds, warnings)
+    names = directory.image_names()
+    for name in names:
+        if name not in complete and not storage.exists(directory.path(name, fmt.MANIFEST_NAME)):
+            _put_aside(directory, name, now_seconds, warnings)
+    for path in partial:
+        _delete_if_there(storage, path)
+    for entry in _entries(storage, directory.path(fmt.RECORDS)):
+        if records.ASIDE_NAME.fullmatch(entry.name):
+            _remove_aside(directory, entry, warnings)
+        if entry.kind is not EntryKind.DIRECTORY or not IMAGE_NAME.fullmatch(entry.name) or entry.name in complete:
+            continue
+        if entry.name not in names and not storage.exists(directory.path(entry.name, fmt.MANIFEST_NAME)):
+            aside = directory.path(fmt.TRASH, "%s.records.%d" % (entry.name, now_seconds))
+            _remove_or_warn(storage, directory.path(fmt.RECORDS, entry.name), warnings, aside)
+
+
+def _remove_aside(directory: DeviceDirectory, entry: Entry, warnings: List[str]) -> None:
+    """What once stood in the place of an image's records, and was moved aside by a pin."""
+    path = directory.path(fmt.RECORDS, entry.name)
+    try:
+        if entry.kind is EntryKind.DIRECTORY:
+            _remove_or_warn(directory.storage, path, warnings)
+        else:
+            _delete_if_there(directory.storage, path)
+    except StoragePermissionDenied as error:
+        warnings.append("%s was not removed: %s" % (path, error))
+
+
+def _put_aside(directory: DeviceDirectory, image: str, now_seconds: int, warnings: List[str]) -> None:
+    """Move a directory without a manifest to the trash, as a whole: a run that works in it notices and starts anew."""
+    aside = directory.path(fmt.TRASH, "%s.%d" % (image, max(0, now_seconds)))
+    try:
+        directory.storage.rename(directory.path(image), aside)
+    except (StorageExists, StorageNotFound):
+        return  # another sweep was quicker
+    except (StorageFailed, StoragePermissionDenied) as error:
+        # Windows moves no directory in which a run has a file open.
+        warnings.append("%s has no image and was not put aside yet: %s" % (directory.path(image), error))
+        return
+    _restore_if_complete(directory, aside, image)
+
+
+def _restore_if_complete(directory: DeviceDirectory, aside: str, image: str) -> bool:
+    """An image that was committed in the very moment when it was put aside comes back."""
+    if not _holds_manifest(directory.storage, aside):
+        return False
+    try:
+        directory.storage.rename(aside, directory.path(image))
+    except StorageNotFound:
+        return True  # another sweep was quicker
+    return True
+
+
+def _holds_manifest(storage: Storage, path: str) -> bool:
+    """Whether a directory makes an image; asked in two ways, since what makes none is deleted."""
+    return storage.exists("%s/%s" % (path, fmt.MANIFEST_NAME)) or any(
+        entry.name == fmt.MANIFEST_NAME for entry in _entries(storage, path)
+    )
+
+
+def _tidy_leftovers(
+    directory: DeviceDirectory, newest: str, ages: TrashAges, now_seconds: int, warnings: List[str]
+) -> None:
+    """What an interrupted run left goes like packs: a day after, and when a run has succeeded since.
+
+    A name in the future tells nothing of that; its age does.
+    """
+    last = horizon(now_seconds=max(now_seconds, time.time()))
+    for leftover in directory.leftovers():
+        aside = directory.path(fmt.TRASH, leftover.file_name)
+        if _restore_if_complete(directory, aside, leftover.image):
+            continue
+        if ages.is_from_ahead(leftover.since_seconds):
+            _stamp_anew(directory, leftover.file_name, now_seconds)
+        elif not newest <= leftover.image <= last and ages.is_old(leftover.since_seconds):
+            _remove_or_warn(directory.storage, aside, warnings, aside + ".foreign")
+
+
+def _delete_if_there(storage: Storage, path: str) -> None:
+    try:
+        storage.delete(path)
+    except StorageNotFound:
+        return  # its writer has finished, or another sweep was quicker
+
+
+def _undo_if_needed(directory: DeviceDirectory, known: Set[str], report: RolloverReport) -> None:
+    """An image that was committed while we swept brings its packs back."""
+    if not report.trashed_packs:
+        return
+    for manifest in directory.images({}, but=known):
+        for pack in bring_back(directory, listed_packs(directory, manifest.image) & set(report.trashed_packs)):
+            report.trashed_packs.remove(pack)

@@ -1,0 +1,271 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verifies an image: quick (names and sizes), storage (SHA-256, no password), full (the restore code into nowhere)."""
+
+from __future__ import annotations
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from ...errors import ImageDamaged, ImageError, JobInvalid, StorageExists, StorageNotFound, StoragePermissionDenied
+from ...storage.contract import Storage
+from ...storage.shared_connect import together
+from .. import records
+from ..access import key_for_reading, newest_image
+from ..device_directory import DeviceDirectory
+from ..format import constants as fmt
+from ..format.keys import MasterKey
+from ..format.manifest import Manifest, packs_digest
+from ..format.sums import Sums
+from ..parallel_map import in_order
+from ..reader import ImageReader
+from ..second_look import damage_of
+from .bring_back import bring_back, whole_copies
+from .verify_beside import manifest_is_copied, problems_beside, problems_of_sums
+
+_HASHERS = 2
+_HASHERS_OVER_A_LINE = 6  # most of them wait for a round trip
+LEVELS = ("quick", "storage", "full")
+Progress = Callable[[str, int, int], None]
+
+
+class VerifyReport(NamedTuple):
+    """What was found. ``problems`` are sentences for the user; none means that the image is whole."""
+
+    image: str
+    level: str
+    problems: List[str]
+    bad_packs: List[str]
+    checked_bytes: int
+    warnings: List[str] = []
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def as_dict(self) -> Dict[str, Any]:
+        return dict(self._asdict(), ok=self.ok)
+
+
+def verify_image(
+    storage: Storage,
+    device: str,
+    image: str,
+    level: str,
+    *,
+    password: Optional[str] = None,
+    progress: Progress = lambda phase, done, total: None,
+    record: bool = True,
+    beside: bool = True,
+    job: Optional[str] = None,
+    key: Optional[MasterKey] = None,
+) -> VerifyReport:
+    """Verify ``image`` ("latest" or a name). A bad pack is taken out of use, so that the next run heals it.
+
+    :param beside: whether the device's own key slots are hashed as well; the image does not need them.
+    :param job: of which job the newest is meant where ``image`` is ``latest``; None for any.
+    :param key: the image's key, where it is known already.
+
+    :raises EngineError: when the image can't even be looked at (``ImageNotFound``, ``Password*``, storage failures).
+    """
+    if level not in LEVELS:
+        raise JobInvalid(reason="the verify level %r is not one of %s" % (level, ", ".join(LEVELS)))
+    directory = DeviceDirectory(storage, device)
+    newest = newest_image(directory, password, job) if image == "latest" else None
+    manifest = newest.manifest if newest is not None else directory.find_image(image)
+    if newest is not None and newest.key is not None:
+        key = newest.key
+    if password or key is not None or level == "full":  # what a password was given for must be what it proves
+        key = key_for_reading(directory, manifest, password, key)
+    check = _Check(directory, manifest, progress, may_move=record)
+    if level == "full":
+        check.contents(password)
+    if level in ("storage", "full"):
+        check.stored(beside)
+    else:
+        check.names_and_sizes()
+    if record:
+        # What was found is true for an account that may only read, too; the operator's verify takes note of it.
+        with contextlib.suppress(StoragePermissionDenied):
+            for pack in sorted(check.bad_packs):
+                check.take_out_of_use(pack)
+    warnings = newest.warnings if newest is not None else []
+    bad = sorted(check.bad_packs)
+    report = VerifyReport(manifest.image, level, check.problems, bad, check.checked_bytes, warnings)
+    if record:
+        # A rollover may take them away meanwhile, and what is in their place may be anybody's: the pin moves that aside.
+        with contextlib.suppress(StoragePermissionDenied, StorageNotFound, StorageExists):
+            facts = {"level": level, "ok": report.ok, "problems": report.problems[:20]}
+            if check.has_false_index:
+                facts["index"] = "false"
+            directory.add_record(manifest.image, records.VERIFIED, facts, key)
+    return report
+
+
+class _Check:
+    def __init__(self, directory: DeviceDirectory, manifest: Manifest, progress: Progress, may_move: bool) -> None:
+        self.may_move = may_move
+        self.directory = directory
+        self.storage = directory.storage
+        self.manifest = manifest
+        self.progress = progress
+        self.problems: List[str] = []
+        self.bad_packs: Dict[str, str] = {}  # with the sentence about each
+        self.checked_bytes = 0
+        self.has_bad_content = False
+        self.lacks_packs = False
+
+    @property
+    def has_false_index(self) -> bool:
+        """Whether every pack is what its name says, and holds something else than the index says all the same."""
+        return self.has_bad_content and not self.bad_packs and not self.lacks_packs
+
+    def sums(self) -> Optional[Sums]:
+        try:
+            listed = self.directory.sums(self.manifest.image)
+        except ImageDamaged as error:
+            self.problems.append(str(error))
+            return None
+        if len(listed.packs) != self.manifest.pack_count or packs_digest(listed.packs) != self.manifest.packs_sha256:
+            self.problems.append("SHA256SUMS lists other packs than the manifest.")
+        expected = self.expected_files()
+        if set(listed.files) != {fmt.MANIFEST_NAME, *expected}:
+            self.problems.append("SHA256SUMS lists other files than the manifest.")
+        self.problems += problems_of_sums(self.manifest, listed)
+        # What is hashed is compared with the manifest, which is proved where there is a password.
+        return Sums({**expected, fmt.MANIFEST_NAME: listed.files.get(fmt.MANIFEST_NAME, "")}, listed.packs)
+
+    def expected_files(self) -> Dict[str, str]:
+        """The SHA-256 of each file that the manifest names."""
+        expected = dict(self.manifest.files)
+        expected.update({fmt.index_name(number): disk.index_sha256 for number, disk in enumerate(self.manifest.disks)})
+        expected.update({"%s/%s" % (fmt.KEYS, slot): slot[: -len(".json")] for slot in self.manifest.slots})
+        return expected
+
+    def names_and_sizes(self) -> None:
+        listed = self.sums()
+        if listed is None:
+            return
+        present = self.directory.packs()
+        size_bytes = 0
+        for pack in listed.packs:
+            if pack in present:
+                size_bytes += present[pack]
+                continue
+            path = self._path_of_missing(pack)
+            if path is not None:
+                size_bytes += self.storage.stat(path).size_bytes
+        if not self.problems and size_bytes != self.manifest.pack_bytes:
+            self.problems.append("The packs have %d bytes, not %d." % (size_bytes, self.manifest.pack_bytes))
+        index_bytes = {fmt.index_name(n): disk.index_bytes for n, disk in enumerate(self.manifest.disks)}
+        for name in listed.files:
+            try:
+                size_bytes = self.storage.stat(self.directory.path(self.manifest.image, name)).size_bytes
+            except StorageNotFound:
+                self.problems.append("%s is missing." % name)
+                continue
+            if size_bytes != index_bytes.get(name, size_bytes):
+                self.problems.append("%s has %d bytes, not %d." % (name, size_bytes, index_bytes[name]))
+
+    def stored(self, beside: bool) -> None:
+        """Hash every file and pack: what ``sha256sum -c SHA256SUMS`` does; ``beside``: and what lies beside the image."""
+        listed = self.sums()
+        if beside:
+            self.problems += problems_beside(self.directory, self.manifest, listed or Sums({}, []))
+        if listed is None:
+            return
+        files = sorted(listed.files.items())
+        self.problems += filter(None, together(self.storage, self._file_problem, files))
+        present = self.directory.packs()
+        there: Dict[str, str] = {}
+        for pack in listed.packs:
+            path = fmt.pack_path(self.directory.device, pack) if pack in present else self._path_of_missing(pack)
+            if path is not None:
+                there[pack] = path
+        done_bytes, total_bytes = 0, self.manifest.pack_bytes
+        for pack, problem in zip(there, self._pack_problems(there)):
+            done_bytes += present.get(pack, 0)
+            self.progress("verifying", min(done_bytes, max(0, total_bytes - 1)), total_bytes)
+            if problem:
+                self.problems.append(problem)
+                self.bad_packs[pack] = problem
+        self.progress("verifying", total_bytes, total_bytes)
+
+    def _pack_problems(self, packs: Dict[str, str]) -> Iterator[str]:
+        """What is wrong with each pack (name and path), in order; some are read and hashed at a time."""
+        calls = (partial(self._pack_problem, pack, path) for pack, path in packs.items())
+        hashers = _HASHERS if self.storage.parallel_calls == 1 else _HASHERS_OVER_A_LINE
+        with ThreadPoolExecutor(hashers, thread_name_prefix="pack hasher") as executor:
+            yield from in_order(executor, calls, 2 * hashers + 1)
+
+    def contents(self, password: Optional[str]) -> None:
+        """Run the restore code into nowhere, disk by disk."""
+        reader = ImageReader(self.storage, self.directory.device, self.manifest.image, password)
+        total = self.manifest.in_use_bytes
+        for number in range(len(self.manifest.disks)):
+            try:
+                disk = reader.disk(number)
+                disk.prove_index()
+                for piece in disk.stream():
+                    self.checked_bytes += piece.length_bytes
+                    # Chunks are counted, of which only a part may be in use: the last word is said once, below.
+                    self.progress("verifying", min(self.checked_bytes, max(0, total - 1)), total)
+            except (ImageError, StorageNotFound) as error:
+                self.problems.append(str(error))
+                self.has_bad_content = True
+        self.progress("verifying", total, total)
+        for name in self.manifest.files:
+            try:
+                reader.document(name)
+            except ImageDamaged as error:
+                self.problems.append(str(error))
+
+    def take_out_of_use(self, pack: str) -> None:
+        """Move a damaged pack to the trash; where a whole copy lies there it takes its place, and nothing is wrong any more."""
+        with contextlib.suppress(StorageNotFound):  # another verify was quicker
+            self.directory.move_to_trash(pack, None)
+        if pack in bring_back(self.directory, {pack}):
+            self.problems.remove(self.bad_packs.pop(pack))
+
+    def _path_of_missing(self, pack: str) -> Optional[str]:
+        """Where a pack that is not in its place is after all: back from the trash, or in it where nothing may be moved."""
+        place = fmt.pack_path(self.directory.device, pack)
+        if self.may_move and pack in bring_back(self.directory, {pack}):
+            return place
+        for path in whole_copies(self.directory, pack):
+            return path
+        if self.storage.exists(place):
+            return place  # whoever else missed it was quicker
+        self.problems.append("The pack %s is missing." % pack)
+        self.lacks_packs = True
+        return None
+
+    def _pack_problem(self, pack: str, path: str) -> str:
+        """Hash a pack; a rollover may move it to the trash and, when it sees that it is needed, back."""
+        name = "The pack %s" % pack
+        try:
+            return self._damage(path, pack, name)
+        except StorageNotFound:
+            moved = self._path_of_missing(pack)
+        return self._problem(moved, pack, name) if moved is not None else ""  # that it is missing was said
+
+    def _file_problem(self, listed: Tuple[str, str]) -> str:
+        name, digest = listed
+        problem = self._problem(self.directory.path(self.manifest.image, name), digest, name)
+        if problem and name == fmt.MANIFEST_NAME and manifest_is_copied(self.directory, self.manifest):
+            return "SHA256SUMS is damaged: it does not say what %s is." % name
+        return problem
+
+    def _problem(self, path: str, digest: str, name: str) -> str:
+        """Say what is wrong with a file, "" when it is whole."""
+        try:
+            return self._damage(path, digest, name)
+        except StorageNotFound:
+            return "%s is missing." % name
+
+    def _damage(self, path: str, digest: str, name: str) -> str:
+        reason = damage_of(self.storage, path, digest)
+        return "%s is damaged: %s." % (name, reason) if reason else ""

@@ -1,0 +1,120 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``limit_read_rate: auto``: full speed on a disk that nobody else uses, small and rare reads on one that others use.
+
+The I/O scheduler's idle class does nothing under ``none`` and little under ``mq-deadline``, the usual ones of SSDs: what
+protects others everywhere is that we ask for little. See docs/performance.md for what it costs and saves.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Callable, Deque, Optional, Tuple
+
+from ...errors import RunCancelled
+from ...host.linux_activity import DiskActivity
+from ...storage.pause import pause
+
+_FREE_PIECE_BYTES = 1 << 20
+_PIECE_BYTES = 128 << 10  # others wait for one piece at most
+_ROTATIONAL_PIECE_BYTES = 512 << 10  # where a seek costs more than the transfer, fewer seeks are the courtesy
+_LOOK_SECONDS = 0.5
+_WINDOW_SECONDS = 2.0
+_BUSY_BYTES = 48_000  # in a window: a dozen small writes; a system that idles writes a few pages of log now and then
+_CALM_SECONDS = 3.0
+_FREE_BYTES_PER_SECOND = 200e6
+_BURST_SECONDS = 0.05
+_SLOW = 3.0
+
+
+class Courtesy:
+    """Paces the reads of one disk. Not safe to use from several threads at once.
+
+    As soon as others use the disk the rate falls to the floor; when they stopped for some seconds it doubles with every
+    look until there is no limit again. So who uses the disk in bursts is harmed at the start of a burst at most, and a
+    run on a disk that is always in use still ends.
+    """
+
+    def __init__(
+        self,
+        activity: Optional[DiskActivity],
+        *,
+        floor_bytes_per_second: float = 8e6,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._activity = activity
+        self._floor = floor_bytes_per_second
+        self._clock = clock
+        self._sleep = sleep
+        self._cancelled = cancelled
+        self._piece = _ROTATIONAL_PIECE_BYTES if activity is not None and activity.is_rotational else _PIECE_BYTES
+        self._rate = _FREE_BYTES_PER_SECOND
+        self._allowed_from = self._busy_until = clock()
+        self._looked = clock() - _LOOK_SECONDS  # what happened before the first read counts
+        self._own = _OwnLatency()
+        self._seen: Deque[Tuple[float, int]] = deque()
+
+    @property
+    def is_free(self) -> bool:
+        return self._rate >= _FREE_BYTES_PER_SECOND
+
+    def admit(self, length_bytes: int) -> int:
+        """Wait until something may be read; return how much of ``length_bytes`` at once.
+
+        :raises RunCancelled: when the run is cancelled meanwhile.
+        """
+        self._look()
+        piece = min(length_bytes, _FREE_PIECE_BYTES if self.is_free else self._piece)
+        if not self.is_free:
+            now = self._clock()
+            start = max(self._allowed_from, now - _BURST_SECONDS)
+            self._allowed_from = start + piece / self._rate
+            pause(start - now, self._sleep, self._cancelled)
+        if self._cancelled():
+            raise RunCancelled()
+        return piece
+
+    def after_read(self, length_bytes: int, seconds: float) -> None:
+        """Learn from how long the read took."""
+        self._own.add(length_bytes, seconds)
+
+    def _look(self) -> None:
+        now = self._clock()
+        if now - self._looked < _LOOK_SECONDS:
+            return
+        self._looked = now
+        if self._others_are_there():
+            self._rate = self._floor
+            self._busy_until = now + _CALM_SECONDS
+        elif now >= self._busy_until and not self.is_free:
+            self._rate *= 2
+
+    def _others_are_there(self) -> bool:
+        if self._activity is None:
+            return self._own.is_slow()
+        self._seen.append((self._looked, self._activity.others().others_bytes))
+        while self._seen[0][0] <= self._looked - _WINDOW_SECONDS:
+            self._seen.popleft()
+        return sum(others_bytes for dummy, others_bytes in self._seen) > _BUSY_BYTES
+
+
+class _OwnLatency:
+    """Where the system does not tell who uses the disk, our own reads do: they take longer than on a quiet disk."""
+
+    def __init__(self) -> None:
+        self._quiet: Optional[float] = None
+        self._recent: Optional[float] = None
+
+    def add(self, length_bytes: int, seconds: float) -> None:
+        if length_bytes < 4096 or seconds < 0.0002:
+            return  # from the cache: it says nothing of the disk
+        cost = seconds / (length_bytes + _PIECE_BYTES)  # a small read costs as much as a larger one
+        self._quiet = cost if self._quiet is None else min(cost, self._quiet * 1.002)
+        self._recent = cost if self._recent is None else 0.7 * self._recent + 0.3 * cost
+
+    def is_slow(self) -> bool:
+        return self._quiet is not None and self._recent is not None and self._recent > _SLOW * self._quiet

@@ -1,0 +1,244 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds what is stored already of a segment of a disk: in earlier segments at the same place, or where its volume lay before.
+
+Segments are fetched one by one, only where something is missing, and only as long as what may be found is worth it. Each
+``_Place`` (an earlier disk, and by how far its chunks have moved) keeps score: a place where little was found is asked
+seldom, one where nothing is found any more hardly at all. So what is fetched stays in proportion to what is not sent.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Callable, Dict, Iterator, List, Optional, Set, Tuple
+
+from ..format import constants as fmt
+from ..format.index import Segment
+from ..segments import PackReader, load_segment
+from .candidates import WORTH, Candidates
+from .pack_counts import PackCounts
+from .previous import Previous
+from .volume_places import VolumePlace, moves
+
+_FEW_CHUNKS = 16  # missing in a disk that is known by its name: not worth looking into other images
+_DESCRIPTION_BYTES = 4 << 10  # what it takes to learn where an image's volumes lay
+_MOST_MOVES = 64
+_KEPT_SEGMENTS = 4  # two successive segments of a moved volume look into the same earlier one
+_HOPE = 512  # chunks that stand for what is not known yet of a place
+
+
+class _Place:
+    """Chunks ``first`` up to ``end`` of the disk may lie in ``previous``, ``by`` chunks further to the front."""
+
+    def __init__(self, previous: Previous, first: int, end: int, by: int, hope: int) -> None:
+        self.previous, self.first, self.end, self.by = previous, first, end, by
+        self.is_certain = hope > _HOPE
+        self._found, self._asked = float(min(hope, _HOPE)), float(_HOPE)
+
+    def sources(self, number: int, count: int) -> List[Tuple[int, int]]:
+        """The earlier segments that are asked for segment ``number``, and by how many chunks each is shifted in it."""
+        start = number * fmt.SEGMENT_CHUNKS
+        first, end = max(start, self.first, self.by), min(start + count, self.end)
+        if first >= end:
+            return []
+        numbers = range((first - self.by) // fmt.SEGMENT_CHUNKS, (end - 1 - self.by) // fmt.SEGMENT_CHUNKS + 1)
+        return [
+            (other, other * fmt.SEGMENT_CHUNKS + self.by - start)
+            for other in numbers
+            if self.previous.reference(other).place is not None
+        ]
+
+    def cost(self, sources: List[Tuple[int, int]]) -> int:
+        places = (self.previous.reference(other).place for other, dummy in sources)
+        return sum(place.stored_bytes for place in places if place is not None)
+
+    def is_worth(self, missing: int, cost_bytes: int) -> bool:
+        return self.is_certain or missing * fmt.CHUNK_BYTES * self._found >= cost_bytes * self._asked
+
+    def score(self, found: int, asked: int) -> None:
+        self._found = self._found * 15 / 16 + found
+        self._asked = max(float(_HOPE), self._asked * 15 / 16 + asked)
+
+    def pass_by(self) -> None:
+        self._asked = max(float(_HOPE), self._asked * 511 / 512)
+
+
+class _Question:
+    """A segment whose chunks are looked for, and where they were looked for already."""
+
+    def __init__(self, number: int, fresh: Segment) -> None:
+        self.number, self.fresh = number, fresh
+        self.missing = len(fresh.without_place())
+        self.asked: Set[Tuple[bytes, int]] = set()
+        self.looked_into: List[Tuple[Segment, Set[str]]] = []
+
+
+class Lookup:
+    """What earlier images hold of one disk, segment by segment in order."""
+
+    def __init__(
+        self,
+        reader: PackReader,
+        counts: PackCounts,
+        interrupted: List[Previous],
+        candidates: Optional[Candidates] = None,
+        volumes: Optional[List[VolumePlace]] = None,
+    ) -> None:
+        self._reader = reader
+        self._counts = counts
+        self._candidates = candidates
+        self._volumes = volumes or []
+        self._places: List[_Place] = []
+        self._earlier: List[Previous] = []
+        self._told: List[Previous] = []  # of those, whose volumes' places are known
+        self._numbers: Dict[bytes, Tuple[Previous, int]] = {}
+        self._segments: OrderedDict[Tuple[int, int], Segment] = OrderedDict()
+        self._missed_bytes = self._untold_bytes = 0
+        self._is_known = candidates is not None and candidates.first is not None
+        first = [candidates.first] if candidates is not None and candidates.first is not None else []
+        for previous in [*interrupted, *first]:
+            self._add(previous, _HOPE + 1)
+
+    def _add(self, previous: Previous, hope: int) -> None:
+        self._counts.know(previous)
+        self._earlier.append(previous)
+        end = len(previous.root.segments) * fmt.SEGMENT_CHUNKS
+        self._places.append(_Place(previous, 0, end, 0, hope))
+        for number, reference in enumerate(previous.root.segments):
+            if reference.place is not None:
+                holder = self._numbers.get(reference.segment_id)
+                if holder is None or (previous.is_whole and not holder[0].is_whole):
+                    self._numbers[reference.segment_id] = (previous, number)
+
+    # -- before a segment is read -------------------------------------------------------------------------------------
+
+    def may_hold(self, number: int, count: int, in_use: int) -> bool:
+        """Whether it is worth it to hash a segment with ``in_use`` chunks before any of it is compressed."""
+        if self.seems_to_hold(number, count, in_use):
+            return True
+        for look in (self._look_further, self._propose_moves):
+            if look(in_use) and self.seems_to_hold(number, count, in_use):
+                return True
+        for place in self._places:
+            if place.sources(number, count):
+                place.pass_by()
+        self._missed_bytes += in_use * fmt.CHUNK_BYTES
+        return False
+
+    def seems_to_hold(self, number: int, count: int, in_use: int) -> bool:
+        """The same by what is known so far; asks the storage nothing."""
+        for place in self._places:
+            sources = place.sources(number, count)
+            if sources and place.is_worth(in_use, place.cost(sources)):
+                return True
+        return False
+
+    # -- when its ids are known ---------------------------------------------------------------------------------------
+
+    def same(self, number: int, segment_id: bytes) -> Iterator[Tuple[Previous, int]]:
+        """Yield the earlier segments that are the very same: those that need not be loaded, at the same place, come first."""
+        for previous in sorted(self._earlier, key=lambda one: not one.is_whole):
+            if previous.reference(number).segment_id == segment_id:
+                yield previous, number
+        holder = self._numbers.get(segment_id)
+        if holder is not None and holder[1] != number:
+            yield holder
+
+    def shared(self, previous: Previous, number: int, chunks: int) -> None:
+        """A segment of ``previous`` was taken over as a whole."""
+        for place in self._places:
+            if place.previous is previous and place.sources(number, 1):
+                place.score(chunks, chunks)
+
+    def fill(self, number: int, fresh: Segment, learn: Callable[[Segment, Set[str]], None]) -> None:
+        """Give the chunks of ``fresh`` the places where they are stored already.
+
+        :param learn: told of the segments that were looked into when chunks are missing still: a file may have moved.
+        """
+        question = _Question(number, fresh)
+        self._ask(question)
+        self._missed_bytes += question.missing * fmt.CHUNK_BYTES
+        if question.missing and self._look_further(0):
+            self._ask(question)
+        if question.missing * 4 > len(fresh.stored_positions()) and self._propose_moves(question.missing):
+            self._ask(question)
+        if question.missing:
+            for segment, usable in question.looked_into:
+                learn(segment, usable)
+
+    def load(self, previous: Previous, number: int) -> Optional[Segment]:
+        """A segment of an earlier disk, None where it is lost: verify reports the damage."""
+        kept = self._segments.get((id(previous), number))
+        if kept is not None:
+            return kept
+        segment = load_segment(self._reader, previous.reference(number), previous.root.chunks_of(number))
+        if segment is not None:
+            self._counts.saw(previous, number, segment)
+            self._segments[id(previous), number] = segment
+            if len(self._segments) > _KEPT_SEGMENTS:
+                self._segments.popitem(last=False)
+        return segment
+
+    def _ask(self, question: _Question) -> None:
+        """Look into earlier segments that were not asked yet, as long as something is missing."""
+        fresh = question.fresh
+        for place in self._places:
+            if not question.missing:
+                return
+            sources = place.sources(question.number, fresh.count)
+            new = [
+                one for one in sources if (place.previous.reference(one[0]).segment_id, one[1]) not in question.asked
+            ]
+            if not new:
+                continue
+            if not place.is_worth(question.missing, place.cost(new)):
+                place.pass_by()
+                continue
+            for other, shift in new:
+                question.asked.add((place.previous.reference(other).segment_id, shift))
+                segment = self.load(place.previous, other)
+                if segment is not None:
+                    fresh.take_places(segment, place.previous.usable, shift)
+                    question.looked_into.append((segment, place.previous.usable))
+            left = len(fresh.without_place())
+            place.score(question.missing - left, question.missing)
+            question.missing = left
+
+    # -- more to look into --------------------------------------------------------------------------------------------
+
+    def _look_further(self, missing: int) -> bool:
+        """Fetch the roots of more images, as long as what was missed so far is worth it; say whether there are any."""
+        missed_bytes = self._missed_bytes + missing * fmt.CHUNK_BYTES
+        if self._candidates is None or (self._is_known and missed_bytes < _FEW_CHUNKS * fmt.CHUNK_BYTES):
+            return False
+        found = self._candidates.more(missed_bytes)
+        for previous in found:
+            self._add(previous, _HOPE // WORTH)
+        if found:
+            self._missed_bytes = 0
+        return bool(found)
+
+    def _propose_moves(self, missing: int) -> bool:
+        """Learn where the volumes of earlier disks lay, if what is missing is worth it; say whether any has moved here."""
+        untold = [one for one in self._earlier if one.complete and not any(one is told for told in self._told)]
+        self._untold_bytes += missing * fmt.CHUNK_BYTES
+        images = len({one.image for one in untold})
+        if (
+            not (untold and self._volumes and self._candidates)
+            or self._untold_bytes < images * _DESCRIPTION_BYTES * WORTH
+        ):
+            return False
+        self._untold_bytes = 0
+        self._told += untold
+        found = [
+            (move, previous)
+            for previous, volumes in zip(untold, self._candidates.places(untold))
+            for move in moves(volumes, self._volumes)
+        ]
+        room = _MOST_MOVES - sum(place.by != 0 for place in self._places)
+        found = sorted(found, key=lambda one: not one[0].is_named)[:room]
+        for move, previous in found:
+            hope = _HOPE if move.is_named else _HOPE // WORTH
+            self._places.append(_Place(previous, move.first, move.end, move.by, hope))
+        return bool(found)

@@ -1,0 +1,104 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What killed runs left: packs that no image needs, whose chunks the next run need not send again.
+
+Nothing of them is believed unseen, but for what an encrypted checkpoint says was read back (``interrupted``). Any other pack
+was perhaps never read back, so its bytes are hashed; and whoever may create files could have made it, with a table that
+names chunks of ours and holds something else, so every blob is proved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from typing import Dict, Iterator, List, Optional, Set, Tuple
+
+from ...errors import ImageDamaged, StorageNotFound, StoragePermissionDenied
+from ...storage.contract import SendGate
+from ..blob_proof import BlobProver
+from ..device_directory import DeviceDirectory
+from ..format import constants as fmt
+from ..format.keys import MasterKey
+from ..format.packs import HEADER_BYTES, BlobEntry, read_salt, read_table
+from ..format.seal import FileCipher
+from .pack_stream import PackStream
+
+
+def learn_leftovers(
+    directory: DeviceDirectory,
+    key: Optional[MasterKey],
+    stream: PackStream,
+    present: Dict[str, int],
+    known: Set[str],
+    gate: Optional[SendGate],
+) -> List[str]:
+    """Tell ``stream`` what is in the packs of ``present`` that nothing is known of; return warnings.
+
+    A damaged one is taken out of use, and out of ``present``.
+
+    :param known: packs that an image needs, or that a checkpoint proves.
+    :param gate: told how many bytes are read; it may wait, and raises when the run is cancelled.
+    """
+    warnings = []
+    for name, size_bytes in sorted(present.items()):
+        if name in known:
+            continue
+        if stream.known.is_full:
+            break  # what is in the rest would not be found again
+        try:
+            table = _proved_table(directory, key, name, size_bytes, gate)
+        except StorageNotFound:
+            present.pop(name)  # another host's sweep was quicker
+            continue
+        except ImageDamaged:
+            with contextlib.suppress(StoragePermissionDenied):  # the operator's verify takes it out of use
+                directory.move_to_trash(name, None)
+            present.pop(name)
+            warnings.append("A pack that an interrupted run left was damaged and is out of use.")
+            continue
+        if table is not None:
+            stream.learn(name, table)
+            stream.sizes[name] = size_bytes
+    return warnings
+
+
+def _proved_table(
+    directory: DeviceDirectory, key: Optional[MasterKey], name: str, size_bytes: int, gate: Optional[SendGate]
+) -> Optional[List[BlobEntry]]:
+    """The table of a pack, None when its blobs are not what it says, or of another key.
+
+    :raises ImageDamaged: when the bytes do not match the name, or are no pack.
+    """
+    path = fmt.pack_path(directory.device, name)
+    table = read_table(directory.storage, path, size_bytes)
+    prover, digest = BlobProver(key), hashlib.sha256()
+    cipher: Optional[FileCipher] = None
+    proved = True
+    for blob, data in _parts(directory.storage.read(path, 0, size_bytes + 1), table):
+        digest.update(data)
+        if gate is not None:
+            gate(len(data))
+        if blob is None:
+            cipher = cipher or FileCipher(key, read_salt(data, name))
+        elif proved and cipher is not None:
+            proved = prover.is_whole(cipher, blob, data)
+    if digest.hexdigest() != name:
+        raise ImageDamaged(image=name, reason="its bytes do not match its name")
+    return table if proved else None
+
+
+def _parts(pieces: Iterator[bytes], table: List[BlobEntry]) -> Iterator[Tuple[Optional[BlobEntry], bytes]]:
+    """Cut a pack's bytes into its head, its blobs (which lie without gaps), and what follows them."""
+    lengths = [(None, HEADER_BYTES), *((blob, blob.stored_bytes) for blob in table)]
+    waiting = bytearray()
+    number = 0
+    for piece in pieces:
+        waiting += piece
+        while number < len(lengths) and len(waiting) >= lengths[number][1]:
+            blob, length = lengths[number]
+            yield blob, bytes(waiting[:length])
+            del waiting[:length]
+            number += 1
+    if waiting:
+        yield None, bytes(waiting)

@@ -1,0 +1,138 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reaches a name below a root through descriptors of directories, so that no link on the way is ever followed.
+
+A path is looked up anew by each call of the system: between "this is no link" and "delete the file in it" the owner of a
+directory can put a link in its place, and a root process deletes elsewhere. A descriptor stays the directory that it is. So
+each directory on the way is opened in its parent (``openat``), never through a link (``O_NOFOLLOW``), and what is done is
+done to one name in the last of them (``unlinkat``, ``renameat``, ``mkdirat``, ``linkat``; POSIX.1-2008, openat(2)).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager
+from typing import Iterator, List, NamedTuple, Optional
+
+from ...names import check_path
+
+# O_PATH (Linux) needs the right to search a directory, not to list it: an account that may only create keeps working.
+_SEARCH = getattr(os, "O_PATH", 0)
+_DIRECTORY = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+# Windows has no calls relative to a descriptor; there a service account owns the whole storage.
+BY_DESCRIPTOR = {os.open, os.unlink, os.rename, os.mkdir, os.rmdir, os.stat, os.link} <= os.supports_dir_fd
+
+
+class LinkInTheWay(OSError):
+    """A directory on the way to a name is a link."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(errno.ELOOP, os.strerror(errno.ELOOP), name)
+        self.name = name
+
+
+class Place(NamedTuple):
+    """One name in an opened directory: pass ``path`` and, as ``dir_fd``, ``folder`` to the calls of :mod:`os`."""
+
+    folder: Optional[int]
+    path: str
+
+    def beside(self, path: str) -> Place:
+        """Another name in the same directory."""
+        return self._replace(path=os.path.join(os.path.dirname(self.path), path))
+
+    def status(self) -> os.stat_result:
+        """What lies under the name, a link itself and not what it points to. :raises OSError: as ``lstat`` does."""
+        return os.stat(self.path, dir_fd=self.folder, follow_symlinks=False)
+
+    def is_there(self) -> bool:
+        try:
+            self.status()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def open(self, flags: int, mode: int = 0o600) -> int:
+        """Open the name, never through a link. :raises OSError: ELOOP where it is one."""
+        return os.open(self.path, flags | _NOFOLLOW, mode, dir_fd=self.folder)
+
+    def open_folder(self) -> int:
+        """Open the name as a directory that can be listed and synced."""
+        return self.open(os.O_RDONLY | _DIRECTORY)
+
+    def sync_folder(self) -> None:
+        """Make what happened to names in this directory durable."""
+        if os.name == "nt":
+            return  # Windows has no way to ask for it; NTFS journals its names
+        descriptor = os.open(".", os.O_RDONLY | _DIRECTORY, dir_fd=self.folder)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def reach(root: str, path: str, *, make: bool = False, mode: int = 0o700) -> Iterator[Place]:
+    """Yield the place of ``path`` below ``root``; the root itself is the place ``.`` in its own directory.
+
+    ``make`` creates the directories on the way that are missing.
+
+    :raises StoragePathInvalid: before anything is opened. :raises LinkInTheWay: at a link on the way.
+    :raises OSError: where a directory on the way is missing or can't be entered.
+    """
+    names = check_path(path).split("/") if path else ["."]
+    if not BY_DESCRIPTOR:
+        yield _place_by_path(root, names, make, mode)
+        return
+    # The root was named by the operator and may be a link.
+    folder = os.open(root, (_SEARCH or os.O_RDONLY) | _DIRECTORY)
+    try:
+        for name in names[:-1]:
+            if make:
+                _make(name, folder, mode)
+            folder = _step(folder, name)
+        yield Place(folder, names[-1])
+    finally:
+        os.close(folder)
+
+
+def _make(name: str, folder: int, mode: int) -> None:
+    try:
+        os.mkdir(name, mode, dir_fd=folder)
+    except FileExistsError:
+        return
+    Place(folder, name).sync_folder()
+
+
+def _step(folder: int, name: str) -> int:
+    """Open the directory ``name`` in ``folder``, which is closed in exchange."""
+    try:
+        inner = os.open(name, (_SEARCH or os.O_RDONLY) | _DIRECTORY | _NOFOLLOW, dir_fd=folder)
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP) and _is_link(folder, name):
+            raise LinkInTheWay(name) from error
+        raise
+    os.close(folder)
+    return inner
+
+
+def _is_link(folder: int, name: str) -> bool:
+    try:
+        return stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except OSError:
+        return False  # it is gone: the error that led here says enough
+
+
+def _place_by_path(root: str, names: List[str], make: bool, mode: int) -> Place:
+    current = root
+    for name in names[:-1]:
+        current = os.path.join(current, name)
+        if os.path.islink(current):
+            raise LinkInTheWay(name)
+        if make and not os.path.isdir(current):
+            os.mkdir(current, mode)
+    return Place(None, os.path.join(current, names[-1]))

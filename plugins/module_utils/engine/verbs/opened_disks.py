@@ -1,0 +1,216 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opens what a job images: the disks that imaging_drives chooses, each with the plan of what its image holds."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
+
+from ..device.disks import identify
+from ..device.selection import Chosen, Selection
+from ..disk.layout import DiskLayout
+from ..disk.layout_claims import settle, table_is_trusted
+from ..disk.patterns import Pattern
+from ..disk.sector_size import read_layout_of_device, read_layout_of_file
+from ..disk.source import BlockSource, FileSource
+from ..disk.tolerant import TolerantSource
+from ..disk.trust import TABLE, Trust, parse_trust, trust_of, unknown_places
+from ..disk.unclaimed import LOOK_BYTES
+from ..disk.used import DiskPlan, plan_disk
+from ..errors import DiskTooLarge, DriveUnknown, JobInvalid
+from ..host.linux_mounts import swap_files, uses_of
+from ..host.linux_stack import BlockTree
+from ..image.format import constants as fmt
+from ..image.format.contents import DiskContents
+from ..snapshot.contract import SETTINGS, Disk, FrozenDisk, weakest
+from ..snapshot.freeze import Freeze
+from .contents import contents_of
+from .settings import mapping_of, patterns_of, rate_of
+
+Pace = Callable[[BlockSource], BlockSource]
+_LOOK_SECONDS = 30  # what a look at bytes in no partition may take at the rate of the run
+
+
+class OpenedDisk(NamedTuple):
+    path: str
+    source: TolerantSource
+    layout: DiskLayout
+    plan: DiskPlan
+    stable_id: str
+    how: str  # how still its volumes stand: a word of the manifest
+    entries: List[str]  # of imaging_drives that chose it
+    contents: DiskContents
+
+
+class OpenedDisks:
+    """The disks of a run with their volumes frozen, until :meth:`close`. ``warnings`` may grow when they are closed."""
+
+    def __init__(self, job: Dict[str, Any], paced: Pace = lambda source: source) -> None:
+        """:param paced: gives a source the pace that the run may read at."""
+        self.disks: List[OpenedDisk] = []
+        self._freeze: Optional[Freeze] = None
+        self._sources: List[FileSource] = []
+        self._misplaced: List[str] = []
+        snapshot = job.get("snapshot") or "required"
+        if snapshot not in SETTINGS:
+            raise JobInvalid(reason="imaging_snapshot is %r" % snapshot)
+        patterns = patterns_of(job)
+        trusts = parse_trust(job.get("trust"))
+        rate = 0.0 if job.get("limit_read_rate", "auto") == "auto" else rate_of(job, "limit_read_rate")
+        look_bytes = min(LOOK_BYTES, int(rate * _LOOK_SECONDS)) if rate else LOOK_BYTES
+        try:
+            pairs = [(one, self._open(one, trust_of(trusts, number).of(0))) for number, one in enumerate(_chosen(job))]
+            disks = [disk for dummy, disk in pairs]
+            self._freeze = Freeze(disks, snapshot, str(job.get("run") or ""), is_rehearsal=bool(job.get("check")))
+            for number, (one, disk) in enumerate(pairs):
+                planning = _Planning("disk%d" % number, patterns, trust_of(trusts, number), paced, look_bytes)
+                self.disks.append(_plan(one, disk, self._freeze.frozen[disk.path], planning))
+            self._misplaced = unknown_places(trusts, [[one.number for one in disk.layout.partitions] for disk in disks])
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, chosen: Chosen, trusted: str) -> Disk:
+        source = FileSource(chosen.path)
+        self._sources.append(source)
+        if source.size_bytes > fmt.MAX_DISK_BYTES:
+            raise DiskTooLarge(path=chosen.path, size_bytes=source.size_bytes, what="", most_bytes=fmt.MAX_DISK_BYTES)
+        believed = table_is_trusted(trusted)
+        read = read_layout_of_device if source.is_device else read_layout_of_file
+        layout = read(source, table_is_trusted=believed)
+        if source.is_device and not trusted and any(use.start_bytes for use in uses_of(chosen.path)):
+            trusted = TABLE  # a partition of it is in use: the system itself says that the table is true
+        layout = settle(source, layout, trusted)
+        return Disk(chosen.path, source, layout, _selected(chosen, layout))
+
+    @property
+    def how(self) -> str:
+        return weakest(disk.how for disk in self.disks)
+
+    @property
+    def warnings(self) -> List[str]:
+        return self._freeze.warnings if self._freeze else []
+
+    @property
+    def remarks(self) -> List[str]:
+        """Entries of imaging_trust that are about nothing here."""
+        return ["imaging_trust names %s, which is not part of this image." % name for name in self._misplaced]
+
+    def unreadable(self) -> List[str]:
+        """What of the disks could not be read and was not needed, known when they were read."""
+        return [warning for disk in self.disks for warning in disk.source.warnings()]
+
+    def close(self) -> None:
+        try:
+            if self._freeze is not None:
+                self._freeze.close()
+        finally:
+            while self._sources:
+                self._sources.pop().close()
+
+
+def _chosen(job: Dict[str, Any]) -> List[Chosen]:
+    drives = job.get("drives")
+    if isinstance(drives, str):
+        drives = [drives]
+    if not isinstance(drives, list) or not drives or not all(isinstance(one, str) and one for one in drives):
+        raise JobInvalid(reason="imaging_drives must be all, system, or a list of disks, volumes and image files")
+    url = str(mapping_of(job, "storage").get("url") or "")
+    return Selection(storage_folder=url if url.startswith("/") else "").choose(drives)
+
+
+def _selected(chosen: Chosen, layout: DiskLayout) -> Optional[Set[int]]:
+    """The numbers of the partitions that were chosen, None for all."""
+    if chosen.spans is None:
+        return None
+    found = {
+        partition.number
+        for partition in layout.partitions
+        for start, end in chosen.spans
+        if partition.role != "extended"
+        and partition.start_bytes < end
+        and start < partition.start_bytes + partition.length_bytes
+    }
+    if not found:
+        reason = "its place is in no partition of %s" % chosen.path
+        raise DriveUnknown(drive=", ".join(chosen.entries), reason=reason, disks=chosen.path)
+    return found
+
+
+class _Planning(NamedTuple):
+    name: str
+    patterns: List[Pattern]
+    trust: Trust
+    paced: Pace
+    look_bytes: int
+
+
+def _plan(chosen: Chosen, disk: Disk, frozen: FrozenDisk, how: _Planning) -> OpenedDisk:
+    planned = plan_disk(
+        frozen.source,
+        disk.layout,
+        frozen.state_of,
+        disk.selected,
+        exclude=how.patterns,
+        mount_points_of=frozen.mount_points_of,
+        inside_of=frozen.inside_of,
+        swap_files=swap_files(),
+        trust=how.trust,
+        name=how.name,
+        paced=how.paced(frozen.source),
+        look_bytes=how.look_bytes,
+    )
+    if planned.used.total_bytes > fmt.MAX_IN_USE_BYTES:
+        in_use, most = planned.used.total_bytes, fmt.MAX_IN_USE_BYTES
+        raise DiskTooLarge(path=disk.path, size_bytes=in_use, what=" in use", most_bytes=most)
+    planned.warnings.extend(frozen.warnings)
+    name = stable_id(disk.path, disk.layout)
+    contents = contents_of(disk.path, disk.layout, planned.volumes)
+    source = TolerantSource(frozen.source, planned.wanted)
+    return OpenedDisk(disk.path, source, disk.layout, planned, name, frozen.how, list(chosen.entries), contents)
+
+
+def stable_ids(opened: List[OpenedDisk]) -> Dict[str, List[str]]:
+    """For each entry of imaging_drives the stable ids of the disks that it chose."""
+    found: Dict[str, List[str]] = {}
+    for disk in opened:
+        for entry in disk.entries:
+            found.setdefault(entry, []).append(disk.stable_id)
+    return found
+
+
+def not_chosen(opened: List[OpenedDisk]) -> List[Dict[str, Any]]:
+    """The partitions of the imaged disks whose content is not in the image."""
+    return [
+        {"path": disk.path, "partition": volume.number, "size_bytes": volume.size_bytes}
+        for disk in opened
+        for volume in disk.plan.volumes
+        if not volume.selected
+    ]
+
+
+def stable_id(path: str, layout: DiskLayout) -> str:
+    """What names the disk tomorrow too: its WWN or serial number, else its table's id, else its path."""
+    if path.startswith("/dev/"):
+        tree = BlockTree()
+        serial, wwn = identify(tree, tree.by_path(path))
+        if serial or wwn:
+            return "wwn:" + wwn if wwn else "serial:" + serial
+    return "%s:%s" % (layout.scheme, layout.disk_id) if layout.disk_id else "path:%s" % path
+
+
+def describe(number: int, disk: OpenedDisk) -> Dict[str, Any]:
+    return {
+        "name": "disk%d" % number,
+        "stable_id": disk.stable_id,
+        "layout": disk.layout.as_dict(),
+        "volumes": [
+            {
+                key: value
+                for key, value in volume.as_dict().items()
+                if key not in ("in_use_bytes", "left_out_bytes", "reason", "trusted")
+            }
+            for volume in disk.plan.volumes
+        ],
+    }
