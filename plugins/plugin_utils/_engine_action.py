@@ -22,7 +22,7 @@ from ._answers import error_of, progress_of, result_of, said
 from ._device_action import DeviceAction
 from ._engine_process import EngineProcess
 from ._progress_reporter import ProgressReporter
-from ._run import ALIVE, Runs
+from ._run import ALIVE, Handle, Runs
 from ._sentences import show_sentence
 
 
@@ -74,7 +74,7 @@ class EngineAction(DeviceAction):
             return self._check(agent, runs, arguments)
         installed = self.install(agent)
         self._progress.enter("starting")
-        handle = self.mended(agent, runs.start)
+        handle = self._start(agent, runs)
         if handle.attached:
             self.say("the run %s is under way already and is followed" % handle.run)
         known = {"run": handle.run, "attached": handle.attached}
@@ -82,6 +82,16 @@ class EngineAction(DeviceAction):
         if not arguments.get("wait", True):
             return self.with_agent(dict(known, changed=True, state=handle.status["state"]), installed)
         return self.with_agent(dict(self._follow(runs, handle.run, arguments), **known), installed)
+
+    def _start(self, agent: Agent, runs: Runs) -> Handle:
+        """Start the run. Whatever happens to the link meanwhile, the failed result has the handle."""
+        changed = self.done["changed"]
+        try:
+            return self.mended(agent, lambda: runs.start(lambda run: self.done.update(run=run, changed=True)))
+        except AgentRefused:
+            self.done.pop("run", None)
+            self.done["changed"] = changed
+            raise
 
     def _go_on(self, runs: Runs, arguments: Dict[str, Any]) -> Dict[str, Any]:
         """Ask for a run that an earlier task started: follow it, look at it, or cancel it."""
@@ -101,7 +111,7 @@ class EngineAction(DeviceAction):
             planned = agent.plan(anew=not planned.changed)
             warning = self.would_install(planned, "what the job would do is known with it")
             return self.with_agent({"changed": True, "warnings": [warning]}, planned)
-        run = runs.start().run
+        run = runs.start(lambda dummy_run: None).run
         return self.with_agent(self._follow(runs, run, arguments), planned)
 
     def _follow(self, runs: Runs, run: str, arguments: Dict[str, Any]) -> Dict[str, Any]:

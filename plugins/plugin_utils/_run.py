@@ -57,14 +57,17 @@ class Runs:
         self._public, self._hidden = split(job)
         self._name = name_of(self._public)
 
-    def start(self) -> Handle:
+    def start(self, announce: Callable[[str], None]) -> Handle:
         """Start a run, or find the one of this job that lives, and see that it gets its secrets.
+
+        ``announce`` gets the handle before the device is asked: a link that breaks in that moment leaves a run behind.
 
         :raises AgentRefused: when it can't start; another job's run lives, for one.
         """
         document = json.dumps(dict(self._public, controller_seconds=int(time.time())), sort_keys=True).encode()
         moment = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
         run = new = "%s%s-%s" % (self._name, moment, secrets.token_hex(3))
+        announce(new)
         try:
             answer = self._agent.call("start", new, self._link.put_data(document, "job.json"))
         except AgentRefused:
@@ -73,6 +76,7 @@ class Runs:
             if not living:
                 raise
             run = living[0]
+            announce(run)
             answer = self._agent.call("start", run, self._link.put_data(document, "job.json"))
         self._agent.expect(answer["run"] == run, "start", "it names the run %s" % answer["run"])
         if answer["status"]["state"] == "waiting":

@@ -16,6 +16,7 @@ from ansible_collections.plantops.imaging.plugins.action.agent import ActionModu
 from ansible_collections.plantops.imaging.plugins.action.image import ActionModule as ImageAction
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
     AgentAnswerInvalid,
+    DeviceLinkLost,
     InstallationUnsafe,
 )
 from ansible_collections.plantops.imaging.plugins.plugin_utils import _answers, _engine_action, _engine_process, _run
@@ -247,8 +248,21 @@ def test_secrets_are_sealed_for_the_run_that_was_asked_for(wrong: Dict[str, Any]
     )
     runs = _run.Runs(device, agent_of(device), {"verb": "image"})  # type: ignore[arg-type]
     with pytest.raises(AgentAnswerInvalid, match="answered start"):
-        runs.start()
+        runs.start(lambda dummy_run: None)
     assert device.asked[-1][3] == "start", "nothing was delivered"
+
+
+def test_a_link_that_breaks_while_a_run_starts_leaves_its_handle() -> None:
+    """The device may have begun: who has no handle can neither follow nor cancel it."""
+
+    def lost(dummy_words: List[str]) -> Dict[str, Any]:
+        raise DeviceLinkLost(device="press-07", seconds=2, reason="cut")
+
+    device, announced = Device(start=lost), []
+    runs = _run.Runs(device, agent_of(device), {"verb": "image"})  # type: ignore[arg-type]
+    with pytest.raises(DeviceLinkLost):
+        runs.start(announced.append)
+    assert announced == [device.asked[-1][4]]
 
 
 def test_a_device_that_does_not_wait_is_asked_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
