@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
+import itertools
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 
 import pytest
 from engine.errors import StorageFailed
-from engine.image.access import Passwords
+from engine.image.access import Passwords, key_for_reading
 from engine.image.device_directory import DeviceDirectory
 from engine.image.upkeep.rollover import roll_over
 from engine.image.upkeep.verify import verify_image
 from engine.storage.open import open_storage
+from support.chaos import Moments
 from support.other_host import PASSWORD as WORD
 from support.other_host import OtherHost
 from support.refusing import check_sentence
@@ -146,3 +149,29 @@ def test_a_commit_whose_directory_is_swept(times: int, succeeds: bool, monkeypat
         run_image(swept, disk)
     check_sentence(caught.value)
     assert DeviceDirectory(storage, DEVICE).images() == []
+
+
+@pytest.mark.parametrize("with_key", [False, True], ids=["without", "with the key"])
+@pytest.mark.parametrize("keep", [2, 3], ids=["the same", "more than the other"])
+def test_a_rollover_at_each_call_of_another(keep: int, with_key: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes second finds what it would delete gone: that is no contradiction of the storage, and no damage."""
+    make_small(monkeypatch)
+    start = MemoryStorage()
+    disk = SmallDisk()
+    for number in range(5):
+        disk.write(number)
+        run_image(start, disk, Passwords(password=WORD))
+    images = DeviceDirectory(start, DEVICE).images()
+    opened = key_for_reading(DeviceDirectory(start, DEVICE), images[-1], WORD)
+    key = opened if with_key else None
+    kept = [manifest.image for manifest in images[-2:]]
+    for at in itertools.count(1):
+        storage = start.copy()
+        other = functools.partial(roll_over, storage, DEVICE, 2, openable_key=None, key=opened)
+        moments = Moments(at, other)
+        report = roll_over(HookedStorage(storage, moments), DEVICE, keep, openable_key=images[-1].key_id, key=key)
+        assert keep == 3 or report.warnings == []
+        if moments.count < at:
+            break
+        assert [manifest.image for manifest in DeviceDirectory(storage, DEVICE).images()] == kept
+        assert all(verify_image(storage, DEVICE, image, "full", password=WORD, record=False).ok for image in kept)

@@ -32,6 +32,12 @@ class MemoryStorage(Storage):
         self._numbers = itertools.count()
         self._lock = threading.RLock()
 
+    def copy(self) -> MemoryStorage:
+        """Another storage that holds the same."""
+        other = MemoryStorage()
+        other.files, other.directories = dict(self.files), set(self.directories)
+        return other
+
     def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
         self._need_parent(path)
         with self._lock:

@@ -80,9 +80,12 @@ def _mend_copied(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
     mended = []
     for name, digest in sorted(digests.items(), reverse=True):
         path = "%s/%s" % (folder, name)
-        with contextlib.suppress(StorageNotFound):
+        try:
             if not damage_of(storage, path, digest, most_bytes=fmt.MAX_SEALED_PLAIN_BYTES):
                 continue
+        except StorageNotFound:
+            if name == fmt.MANIFEST_NAME:  # a rollover deletes the image: its manifest went first, and stays away
+                raise
         data = whole_copy_of(storage, folder, name, [digest])
         if data is not None:
             _put_back(directory, path, data)

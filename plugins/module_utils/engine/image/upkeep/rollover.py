@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Callable, Dict, List, Optional, Sequence, Set, Union
+from typing import Callable, Container, Dict, List, Optional, Sequence, Set, Union
 
 from ...errors import EngineError, ImageDamaged, ImageFormatUnknown, StorageNotFound
 from ...storage.contract import Storage
@@ -28,7 +28,7 @@ from .heal_documents import mend, suspects
 from .keeping import Policy, Verdict, judge, orphan_sentences, to_be_named
 from .missing import Missing, find_missing, sentences
 from .rollover_report import RolloverReport
-from .sweep import delete_image, sweep
+from .sweep import delete_image, holds_manifest, sweep
 from .unusable import check_removal
 
 
@@ -88,8 +88,9 @@ def _delete(
     directory: DeviceDirectory, images: List[Manifest], report: RolloverReport, key: Optional[MasterKey]
 ) -> None:
     """Delete the images of ``report.deleted``; those that stay after all leave it."""
-    if report.deleted and not _are_seen_again(directory, images, key):
-        report.warnings.append("Nothing was deleted: the storage told two things of its images, one after the other.")
+    contradiction = _contradiction(directory, images, report.deleted, key) if report.deleted else ""
+    if contradiction:
+        report.warnings.append("Nothing was deleted: %s" % contradiction)
         report.deleted.clear()
     for image in list(report.deleted):
         reason = records.kept(directory, image).reason  # it may have been pinned since the look at all of them
@@ -119,15 +120,25 @@ def _to_remove(
     return check_removal(directory.device, wanted, unusable, {manifest.image for manifest in images})
 
 
-def _are_seen_again(directory: DeviceDirectory, images: List[Manifest], key: Optional[MasterKey]) -> bool:
-    """Whether the manifests say the same once more: without the key a flipped bit in a number shows in nothing else."""
+def _contradiction(
+    directory: DeviceDirectory, images: List[Manifest], doomed: Container[str], key: Optional[MasterKey]
+) -> str:
+    """Say why the manifests do not say the same once more: without the key a flipped bit in a number shows in nothing else.
+
+    Of those that are ``doomed`` some may be gone: another rollover deletes the same ones.
+    """
     if all(not one.key_id or (key is not None and one.key_id == key.key_id) for one in images):
-        return True
+        return ""
     for one in images:
         with contextlib.suppress(StorageNotFound):
             directory.storage.forget_cache(directory.path(one.image, fmt.MANIFEST_NAME))
     again = {one.image: one for one in directory.images({}, key)}
-    return all(again.get(one.image) == one for one in images)
+    other = [one.image for one in images if again.get(one.image) != one]
+    gone = [image for image in other if not holds_manifest(directory, image)]
+    if set(other) - set(gone):
+        return "the storage gave two different answers about its images, one after the other."
+    kept = [image for image in gone if image not in doomed]
+    return "another host has deleted %s meanwhile. The next rollover decides anew." % enumerated(kept) if kept else ""
 
 
 def plan_after_next(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Container, Dict, List, Optional, Set
+from typing import Container, Dict, List, Optional, Set, Tuple
 
 from ...entries import Entry, EntryKind
 from ...errors import EngineError, ImageDamaged, StorageExists, StorageFailed, StorageNotFound, StoragePermissionDenied
@@ -123,6 +123,8 @@ def sweep(
     present, partial = directory.packs_and_partial_files()
     exist = {*present, *(entry.pack for entry in directory.trash())}
     kept = packs_of_unusable(directory, unreadable, exist)
+    gone = [image for image in kept.unknown if not holds_manifest(directory, image)]
+    unreadable = {image: error for image, error in unreadable.items() if image not in gone}
     try:
         if not report.dry_run:  # a listing may have missed an image; what is deleted for good is looked at twice
             late = [
@@ -137,7 +139,7 @@ def sweep(
         held = packs_of_unusable(directory, [image], exist).packs - needed
         report.warnings.append(storage_grows(image, reason, sum(present.get(pack, 0) for pack in held)))
     false = [image for image in kept.unknown if impostors.has(image)]
-    kept = kept._replace(unknown=[image for image in kept.unknown if image not in false])
+    kept = kept._replace(unknown=[image for image in kept.unknown if image not in [*false, *gone]])
     if false:
         report.warnings.append("These directories hold no image of ours and need no pack: %s." % enumerated(false))
     if kept.unknown:
@@ -172,22 +174,29 @@ def _needed(
 
     :raises ImageDamaged: where it can't.
     """
-    damaged: List[ImageDamaged] = []
-    needed = needed_packs(directory, images, damaged, exist).by_any
+    needed, damaged = _read_needed(directory, images, exist)
     if damaged and not report.dry_run:
-        names = {error.fields["image"] for error in damaged}
-        report.warnings.extend(mend(directory, [one for one in images if one.image in names], key))
+        report.warnings.extend(mend(directory, [one for one in images if one.image in damaged], key))
     if not damaged:
         return needed
-    still: List[ImageDamaged] = []
-    needed = needed_packs(directory, images, still, exist).by_any
-    false = [str(error.fields["image"]) for error in still if impostors.has(str(error.fields["image"]))]
-    for error in still:
-        if str(error.fields["image"]) not in false:
+    needed, still = _read_needed(directory, images, exist)
+    false = [image for image in still if impostors.has(image)]
+    for image, error in still.items():
+        if image not in false:
             raise error
     if false:
         report.warnings.append("These directories hold no image of ours and need no pack: %s." % enumerated(false))
     return needed
+
+
+def _read_needed(
+    directory: DeviceDirectory, images: List[Manifest], exist: Container[str]
+) -> Tuple[Set[str], Dict[str, ImageDamaged]]:
+    """What the images need, and those of which that can't be read; one that another rollover deleted needs nothing."""
+    damaged: List[ImageDamaged] = []
+    needed = needed_packs(directory, images, damaged, exist).by_any
+    found = {str(error.fields["image"]): error for error in damaged}
+    return needed, {image: found[image] for image in found if holds_manifest(directory, image)}
 
 
 def _purge(
@@ -295,11 +304,27 @@ def _restore_if_complete(directory: DeviceDirectory, aside: str, image: str) -> 
     return True
 
 
+def holds_manifest(directory: DeviceDirectory, image: str) -> bool:
+    return _holds_manifest(directory.storage, directory.path(image))
+
+
 def _holds_manifest(storage: Storage, path: str) -> bool:
-    """Whether a directory makes an image; asked in two ways, since what makes none is deleted."""
-    return storage.exists("%s/%s" % (path, fmt.MANIFEST_NAME)) or any(
-        entry.name == fmt.MANIFEST_NAME for entry in _entries(storage, path)
-    )
+    """Whether a directory makes an image; asked in several ways, since what makes none is deleted.
+
+    A manifest that somebody reads while it is deleted is listed on a share until it is closed, and can't be opened.
+    """
+    manifest = "%s/%s" % (path, fmt.MANIFEST_NAME)
+    if storage.exists(manifest):
+        return True
+    if all(entry.name != fmt.MANIFEST_NAME for entry in _entries(storage, path)):
+        return False
+    try:
+        storage.get(manifest, 0, 1)
+    except StorageNotFound:
+        return False
+    except StorageFailed:
+        pass  # it is there, whatever it holds
+    return True
 
 
 def _tidy_leftovers(
