@@ -20,7 +20,8 @@ from engine.storage.contract import PARTIAL_SUFFIX, Storage
 from engine.storage.local.storage import DirectoryStorage
 from engine.verbs.dispatch import run_job
 from support import imaging
-from support.chaos import DAY, Chaos, Moments, Runs, live_bytes, make_quick
+from support.aging import DAY, pass_time
+from support.chaos import Chaos, Moments, Runs, live_bytes, make_quick
 from support.chaos_servers import ChaosServer, chaos_server
 from support.imaging_model import KILLED
 from support.proxy import Proxy
@@ -54,7 +55,7 @@ def storage_of(kind: str, folder: Path) -> Iterator[Dict[str, Any]]:
         yield {"settings": {"url": str(folder / "storage")}, "folder": folder / "storage"}
         return
     with chaos_server(kind, folder) as server:
-        yield {"settings": server.settings("plant", server.port), "folder": server.root / "plant"}
+        yield {"settings": server.settings("plant", server.port), "folder": server.make_folder("plant")}
 
 
 @pytest.mark.parametrize("kind", ["directory", "sftp", "smb"])
@@ -80,6 +81,7 @@ def test_three_images_stay_of_ten_runs(kind: str, tmp_path: Path, runs: Runs) ->
             for number in chance.sample(range(96), 12):
                 data[number * CHUNK : (number + 1) * CHUNK] = chance.getrandbits(8 * CHUNK).to_bytes(CHUNK, "little")
             days[0] += 2
+            pass_time(place["folder"], 2 * DAY)
         left = [image["image"] for image in run("list")["images"]]
         assert left == sorted(contents)[-3:]
         for image in left:
@@ -107,7 +109,7 @@ def prepare(server: ChaosServer, runs: Runs) -> Chaos:
     base.prepare(4)
     with base.open() as storage:
         base.roll_over(storage)
-        base.now += 2 * DAY
+        base.pass_days(2)
         base.image(storage)
         base.disk.write(*range(20))
         base.image(storage)

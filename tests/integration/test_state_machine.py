@@ -19,6 +19,7 @@ import pytest
 from engine.storage.contract import Storage
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
+from support.aging import DAY, pass_time
 from support.chaos_servers import ChaosServer, chaos_server
 from support.imaging_model import ImagingMachine
 from support.story_places import KillableStorage
@@ -60,13 +61,16 @@ class ServerPlace:
     def __init__(self, server: ChaosServer, below: str) -> None:
         self._server = server
         self._below = below
+        server.make_folder(below)
         self.storage = server.open(below, server.port)
-        self.storage.make_directory("")
         self.files = FolderFiles(server.root / below)
 
     def killable(self, moment: int) -> Storage:
         self._server.proxy.mend()
         return KillableStorage(self._server.open(self._below), moment, self._server.proxy.cut)
+
+    def pass_days(self, days: int) -> None:
+        pass_time(self._server.root / self._below, days * DAY)
 
     def close(self) -> None:
         self.storage.close()

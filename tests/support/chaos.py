@@ -33,13 +33,13 @@ from engine.storage.local.storage import DirectoryStorage
 from engine.storage.retry import RetryingStorage
 from engine.storage.sftp import connect as sftp_connect
 
+from .aging import DAY, pass_time
 from .chaos_servers import TIMEOUT_SECONDS, ChaosServer
 from .refusing import check_sentence
 from .small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
 from .storages import HookedStorage
 
 PASSWORD = "a password for this test"
-DAY = 24 * 3600
 KEEP = 3
 _SMALL_BYTES = 300_000  # manifests, indexes, keys, documents: not packs
 _PACK_BYTES = 4 * fmt.CHUNK_BYTES
@@ -87,8 +87,7 @@ class Chaos:
         self.runs = runs
         self.limit_seconds = limit_seconds
         self.below = "chaos-%d" % seed
-        (server.root / self.below).mkdir(exist_ok=True)
-        (server.root / self.below).chmod(0o777)
+        server.make_folder(self.below)
         self.disk = SmallDisk(40, seed)
         self.expected: Dict[str, bytes] = {}
         self.now = time.time()
@@ -100,8 +99,7 @@ class Chaos:
     @property
     def outside(self) -> Storage:
         """The stored files, without the server."""
-        (self.server.root / self.below).mkdir(exist_ok=True)
-        return DirectoryStorage(str(self.server.root / self.below))
+        return DirectoryStorage(str(self.server.make_folder(self.below)))
 
     def open(self, hook: Optional[Callable[[str, str, str], None]] = None, limit_seconds: float = 20.0) -> Storage:
         inner = self.server.open(self.below)
@@ -122,6 +120,10 @@ class Chaos:
         finally:
             for image in doomed - {manifest.image for manifest in DeviceDirectory(self.outside, DEVICE).images()}:
                 self.expected.pop(image, None)
+
+    def pass_days(self, days: int) -> None:
+        self.now += days * DAY
+        pass_time(self.server.root / self.below, days * DAY)
 
     def change(self) -> None:
         self.disk.write(*(self.chance.randrange(self.disk.chunks) for dummy in range(self.chance.randrange(1, 8))))
@@ -168,7 +170,7 @@ class Chaos:
         with self.open() as storage:
             for dummy in range(3):
                 self.roll_over(storage)
-                self.now += 2 * DAY
+                self.pass_days(2)
                 self.image(storage)
             self.roll_over(storage)
         self.check_images()

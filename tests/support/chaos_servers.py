@@ -111,6 +111,14 @@ class ChaosServer(ABC):
     def free(self) -> None:
         (self.root / _FILLER).unlink(missing_ok=True)
 
+    def make_folder(self, below: str) -> Path:
+        """The directory of a storage, which the engine does not make, for the account of this server."""
+        folder = self.root / below
+        if not folder.is_dir():
+            folder.mkdir()
+            folder.chmod(0o777)
+        return folder
+
     def date_files(self, below: str, seconds: float) -> None:
         """Give everything in a folder another time, as a server does whose clock is wrong."""
         for path in (self.root / below).rglob("*"):

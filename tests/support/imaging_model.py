@@ -26,11 +26,11 @@ from engine.image.writing.writer import ImageResult
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from .aging import DAY
 from .small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
 from .storages import HookedStorage, Killed
 from .story_places import MemoryPlace
 
-DAY = 24 * 3600
 PACK_BYTES = 4 * fmt.CHUNK_BYTES
 # Of calls at once one is killed; the others meet the line that was cut.
 KILLED = (Killed, StorageUnreachable)
@@ -72,6 +72,10 @@ class ImagingMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.patch.undo()
         self.place.close()
+
+    def pass_days(self, days: int) -> None:
+        self.now += days * DAY
+        self.place.pass_days(days)
 
     @property
     def directory(self) -> DeviceDirectory:
@@ -159,7 +163,7 @@ class ImagingMachine(RuleBasedStateMachine):
 
     @rule(keep=st.integers(1, 4), days=st.integers(0, 3))
     def rollover(self, keep: int, days: int) -> None:
-        self.now += days * DAY
+        self.pass_days(days)
         report = roll_over(self.storage, DEVICE, self.policy(keep), openable_key=self.key(), now=lambda: self.now)
         assert set(report.deleted) == self.doomed(keep) & set(self.images)
         missing = self.missing()
@@ -266,11 +270,11 @@ class ImagingMachine(RuleBasedStateMachine):
                 self.learn_what_was_committed(before)
                 committed.update(set(self.images) - before)
                 roll_over(self.storage, DEVICE, self.policy(keep), openable_key=self.key(), now=lambda: self.now)
-                self.now += 2 * DAY
+                self.pass_days(2)
                 self.make(takes_lease=takes_lease)
                 for dummy_time in range(2):
                     roll_over(self.storage, DEVICE, self.policy(keep), openable_key=self.key(), now=lambda: self.now)
-                    self.now += 2 * DAY
+                    self.pass_days(2)
 
         made = ""
         try:
@@ -393,7 +397,7 @@ class ImagingMachine(RuleBasedStateMachine):
         for dummy in range(2):
             self.make()
             roll_over(self.storage, DEVICE, self.policy(2), openable_key=self.key(), now=lambda: self.now)
-            self.now += 2 * DAY
+            self.pass_days(2)
         self.make()
         roll_over(self.storage, DEVICE, self.policy(2), openable_key=self.key(), now=lambda: self.now)
         self.forget_deleted(2)

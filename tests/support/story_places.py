@@ -43,5 +43,8 @@ class MemoryPlace:
     def cut(self) -> None:
         """What is in memory needs no line that could be cut."""
 
+    def pass_days(self, days: int) -> None:
+        """What is in memory has no clock."""
+
     def close(self) -> None:
         """Nothing is held open."""
