@@ -36,8 +36,11 @@ class Plant:
         return DeviceDirectory(self.storage, DEVICE)
 
     def make(self, **passwords: Any) -> str:
+        return self.make_of("", **passwords)
+
+    def make_of(self, job: str, **passwords: Any) -> str:
         self.disk.write(*range(self.disk.chunks))
-        name = run_image(self.storage, self.disk, Passwords(**passwords)).image
+        name = run_image(self.storage, self.disk, Passwords(**passwords), job=job).image
         self.names.append(name)
         self.expected[name] = self.disk.expected()
         return name

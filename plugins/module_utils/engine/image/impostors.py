@@ -4,33 +4,42 @@
 """Which directories, of which nothing can be proved and which list no packs, can't be images of ours.
 
 A damaged image keeps a rollover from sweeping as long as it is not known what it needs. An account that may only create
-files must not be able to do the same for ever with one file, so three kinds are told apart from damage: names in the
-future; names between two proved images whose numbers follow each other, since every image took a number of its own; and
-names older than the image with the number one, or than as many proved images as are kept, since such an image would go
-if it were intact.
+files must not be able to do the same for ever with one file. So names are told apart from damage that no image of ours can
+have: in the future; between two proved images whose numbers follow each other, since every image took a number of its own;
+before the image with the number one. A name that is older than as many proved images as are kept is doubtful: its image
+would be gone, unless something else keeps it.
 """
 
 from __future__ import annotations
 
-from typing import List
+from typing import List, Optional
 
 from .format.manifest import Manifest
 
 
 class Impostors:
-    """``last`` is the last name that is plausible; ``proved`` are the images that a key proved, none without a key."""
+    """``last`` is the last name that is plausible; ``proved`` are the images that a key proved, none without a key.
 
-    def __init__(self, proved: List[Manifest], keep: int, last: str) -> None:
+    ``keep`` is how many images remain of all jobs, None where that is not known.
+    """
+
+    def __init__(self, proved: List[Manifest], keep: Optional[int], last: str) -> None:
         self._proved = sorted(proved, key=lambda manifest: manifest.image)
         self._keep = keep
         self._last = last
 
     def has(self, image: str) -> bool:
-        """Whether the directory ``image``, which does not tell what it needs, can need nothing."""
+        """Whether no image of ours can have the name ``image``."""
         if image > self._last:
             return True
         older = [manifest for manifest in self._proved if manifest.image < image]
         newer = [manifest for manifest in self._proved if manifest.image > image]
-        if not older:
-            return len(newer) >= self._keep or (bool(newer) and newer[0].sequence == 1)
-        return bool(newer) and newer[0].sequence == older[-1].sequence + 1
+        if not newer:
+            return False
+        return newer[0].sequence == (older[-1].sequence + 1 if older else 1)
+
+    def is_past(self, image: str) -> bool:
+        """Whether an image of this name would have been rolled over, if nothing but its age counted."""
+        if self._keep is None or (self._proved and self._proved[0].image < image):
+            return False
+        return len(self._proved) >= self._keep

@@ -36,6 +36,11 @@ class Policy(NamedTuple):
         """Whether a job that made images is not defined any more. The default job always is."""
         return self.defined is not None and job not in self.defined and job not in self.keep and job != job_name.DEFAULT
 
+    def kept_of_all(self, images: Iterable[Manifest]) -> Optional[int]:
+        """How many images remain of all jobs by their number, None where it is not known for each job."""
+        jobs = {*(self.defined or ()), *(one.job for one in images)}
+        return sum(self.keep.values()) if jobs <= self.keep.keys() else None
+
 
 class Verdict(NamedTuple):
     """``is_told``: the image is old, and whoever asks why it is still there gets ``reason``."""

@@ -80,7 +80,8 @@ def roll_over(
     newest = next_sequence(remaining, key, last) - 1
     left = {image: error for image, error in unreadable.items() if image not in removed}
     proved = [manifest for manifest in counted if key is not None and manifest.image not in report.deleted]
-    impostors = Impostors(proved, max(policy.keep.values(), default=1), last)
+    # Where the clock is wrong every image seems to lie in the future, and none is false for that.
+    impostors = Impostors(proved, policy.kept_of_all(proved), max([last, *(one.image for one in counted)]))
     return sweep(directory, remaining, left, newest, report, int(now()), key, impostors)
 
 

@@ -28,6 +28,7 @@ from ..pack_references import needed_packs
 from ..writing.pack_check import listed_packs
 from .bring_back import bring_back
 from .heal_documents import mend
+from .packs_of_others import packs_of_others
 from .rollover_report import RolloverReport
 from .strays import MAX_DEPTH, is_stray_folder
 from .trash_age import TrashAges
@@ -131,21 +132,22 @@ def sweep(
                 one for one in directory.images({}, but={*complete, *unreadable}) if one.image not in report.deleted
             ]
             remaining, complete = [*remaining, *late], {*complete, *(one.image for one in late)}
-        needed = _needed(directory, remaining, key, report, exist, impostors)
+        needed, doubtful = _needed(directory, remaining, key, report, exist, impostors)
     except ImageDamaged as error:
         report.warnings.append("Nothing was swept: %s" % error)
         return report
     for image, reason in sorted(unreadable.items())[:_MOST_TOLD]:
         held = packs_of_unusable(directory, [image], exist).packs - needed
         report.warnings.append(storage_grows(image, reason, sum(present.get(pack, 0) for pack in held)))
-    false = [image for image in kept.unknown if impostors.has(image)]
+    false = [image for image in kept.unknown if image not in gone and _is_false(directory, impostors, image)]
     kept = kept._replace(unknown=[image for image in kept.unknown if image not in [*false, *gone]])
-    if false:
-        report.warnings.append("These directories hold no image of ours and need no pack: %s." % enumerated(false))
+    _tell_false(false, report)
     if kept.unknown:
         report.warnings.append("Nothing was swept: what %s needs is not known." % enumerated(kept.unknown))
         return report
     needed |= kept.packs
+    if doubtful and key is not None:
+        needed |= packs_of_others(directory, key, exist - needed, present)
     if not report.dry_run:
         for pack in bring_back(directory, needed - present.keys()):
             present[pack] = 0
@@ -169,24 +171,43 @@ def _needed(
     report: RolloverReport,
     exist: Container[str],
     impostors: Impostors,
-) -> Set[str]:
-    """What the images need; a list that is damaged is made anew where that can be done.
+) -> Tuple[Set[str], List[str]]:
+    """What the images need; a list that is damaged is made anew where that can be done. And the images that the key does not
+    prove and of which that is not known.
 
-    :raises ImageDamaged: where it can't.
+    :raises ImageDamaged: where it is not known of an image that the key proves, or without one.
     """
     needed, damaged = _read_needed(directory, images, exist)
     if damaged and not report.dry_run:
         report.warnings.extend(mend(directory, [one for one in images if one.image in damaged], key))
     if not damaged:
-        return needed
+        return needed, []
     needed, still = _read_needed(directory, images, exist)
-    false = [image for image in still if impostors.has(image)]
+    proved = {one.image for one in images if key is not None and one.key_id == key.key_id}
+    false, doubtful = [], []
     for image, error in still.items():
-        if image not in false:
+        if image not in proved and impostors.has(image):
+            false.append(image)
+        elif image in proved or key is None:
             raise error
+        else:
+            doubtful.append(image)
+            report.warnings.append(
+                "%s Only packs that the password proves are swept. If nobody can put the image right, remove it with "
+                "imaging_remove_damaged: [%s]." % (error, image)
+            )
+    _tell_false(false, report)
+    return needed, doubtful
+
+
+def _is_false(directory: DeviceDirectory, impostors: Impostors, image: str) -> bool:
+    """Whether a directory that can't be read is no image of ours; an old one that is pinned was kept, and may be healed."""
+    return impostors.has(image) or (impostors.is_past(image) and not records.kept(directory, image).reason)
+
+
+def _tell_false(false: List[str], report: RolloverReport) -> None:
     if false:
         report.warnings.append("These directories hold no image of ours and need no pack: %s." % enumerated(false))
-    return needed
 
 
 def _read_needed(

@@ -1,0 +1,48 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which packs may belong to images that a key does not open: all but those that it proves to be its own.
+
+An image of an earlier key whose SHA256SUMS is damaged does not tell what it needs, and a false one looks the same. But no
+pack of one key holds anything for an image of another. So what our key proves may be swept, and the rest stays.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, Set, Tuple
+
+from ...errors import ImageDamaged, StorageNotFound
+from ...storage.contract import Storage
+from ...storage.shared_connect import together
+from ..blob_proof import BlobProver
+from ..device_directory import DeviceDirectory
+from ..format import constants as fmt
+from ..format.keys import MasterKey
+from ..format.packs import HEADER_BYTES, read_salt, read_table
+from ..format.seal import FileCipher
+
+
+def packs_of_others(directory: DeviceDirectory, key: MasterKey, packs: Set[str], present: Dict[str, int]) -> Set[str]:
+    """Those of ``packs`` that ``key`` does not prove to be its own; what can't be read may be anybody's.
+
+    :param present: the size of each pack in use; the others lie in the trash.
+    """
+    found: Dict[str, Tuple[str, int]] = {}
+    for entry in directory.trash():
+        found[entry.pack] = (directory.path(fmt.TRASH, entry.file_name), entry.size_bytes)
+    found.update({pack: (fmt.pack_path(directory.device, pack), size) for pack, size in present.items()})
+    wanted = sorted(packs)
+    storage = directory.storage
+    own = together(storage, lambda pack: pack in found and _is_of(storage, key, pack, *found[pack]), wanted)
+    return {pack for pack, is_own in zip(wanted, own) if not is_own}
+
+
+def _is_of(storage: Storage, key: MasterKey, pack: str, path: str, size_bytes: int) -> bool:
+    """Whether the first blob of a pack opens with ``key``."""
+    try:
+        blobs = read_table(storage, path, size_bytes)[:1]
+        cipher = FileCipher(key, read_salt(storage.get(path, 0, HEADER_BYTES), pack))
+        prover = BlobProver(key)
+        return any(prover.is_whole(cipher, one, storage.get(path, one.offset, one.stored_bytes)) for one in blobs)
+    except (ImageDamaged, StorageNotFound):
+        return False
