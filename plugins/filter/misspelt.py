@@ -10,6 +10,7 @@ import re
 from typing import Any, Callable, Dict, Iterable, List, Sequence
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.plantops.imaging.plugins.plugin_utils._nearest import nearest
 
 DOCUMENTATION = r"""
 name: misspelt
@@ -76,14 +77,7 @@ def misspelt(names: Iterable[str], known: Iterable[str], site: Iterable[str] = (
 def _nearest(name: str, settings: Sequence[str]) -> str:
     """Return the setting that is most like ``name``; results of tasks are not what somebody sets."""
     candidates = [one for one in settings if not one.endswith(_RESULT)] or list(settings)
-    return max(candidates, key=lambda one: (_likeness(_end(name), _end(one)), one), default=_PREFIX + "*")
-
-
-def _likeness(name: str, setting: str) -> float:
-    """How much two names have in common; one that has all words of the other is nearer than one that merely looks alike."""
-    ratio = difflib.SequenceMatcher(None, name, setting).ratio()
-    words, others = set(name.split("_")), set(setting.split("_"))
-    return 1 + ratio if words <= others or others <= words else ratio
+    return nearest(name, candidates, part=_end) or _PREFIX + "*"
 
 
 def _with_another_prefix(name: str, settings: Iterable[str]) -> str:

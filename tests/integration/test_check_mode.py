@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
@@ -17,7 +16,7 @@ from support import plain_disks
 from support.device_plays import changed_paths, make_disk, make_plant, result_of
 from support.devices import Device, Plant
 from support.plain_disks import MIB, PASSWORD
-from support.playbooks import ROOT, Played, Site
+from support.playbooks import Played, Site
 from support.sftp_server import SftpServer
 
 PLATFORM = "linux-x86_64-glibc-cp311"
@@ -71,21 +70,7 @@ def tree(folder: Path) -> Dict[str, Tuple[int, int, str]]:
 def check_everything(site: Site, *arguments: str) -> Played:
     playbook = site.folder / "everything.yml"
     playbook.write_text(json.dumps(EVERYTHING), encoding="utf-8")
-    record = site.folder / "results.jsonl"
-    record.write_text("", encoding="utf-8")
-    command = site.command("image", "--check", "--diff", *arguments)
-    command[command.index("plantops.imaging.image")] = str(playbook)
-    done = subprocess.run(
-        command,
-        cwd=str(ROOT),
-        env=site.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return Played(done.returncode, done.stdout, [json.loads(line) for line in record.read_text().splitlines()])
+    return site.play_file(playbook, "--check", "--diff", *arguments)
 
 
 def expect_what_would_be(played: Played, names: List[str]) -> None:

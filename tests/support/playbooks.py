@@ -69,10 +69,19 @@ class Site:
 
     def play(self, playbook: str, *arguments: str, env: Optional[Dict[str, str]] = None) -> Played:
         """Run a playbook of the collection to its end."""
+        return self._run(self.command(playbook, *arguments), env)
+
+    def play_file(self, playbook: Path, *arguments: str) -> Played:
+        """Run a site's own playbook to its end."""
+        command = self.command("image", *arguments)
+        command[command.index("plantops.imaging.image")] = str(playbook)
+        return self._run(command)
+
+    def _run(self, command: List[str], env: Optional[Dict[str, str]] = None) -> Played:
         record = self.folder / "results.jsonl"
         record.write_text("", encoding="utf-8")
         done = subprocess.run(
-            self.command(playbook, *arguments),
+            command,
             cwd=str(ROOT),
             env=self.environment(env),
             stdout=subprocess.PIPE,

@@ -1,0 +1,80 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds keys of a setting that the role does not know, in dictionaries and lists of them."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.plantops.imaging.plugins.plugin_utils._nearest import nearest
+
+DOCUMENTATION = r"""
+name: misspelt_keys
+short_description: Find keys of a setting that the role does not know
+version_added: 0.1.0
+description:
+  - Returns a sentence for each key of a dictionary, or of the dictionaries in a list, that is not known, with the known key
+    that is nearest to it.
+  - The role uses it before Ansible checks the arguments, which names all keys that there are and not the one that was meant.
+  - What is neither a dictionary nor a list of them has no keys; its type is checked by the role's argument specification.
+positional: _input, setting, known
+options:
+  _input:
+    description: The value of the setting.
+    type: raw
+    required: true
+  setting:
+    description: The name of the setting, as the sentences say it.
+    type: str
+    required: true
+  known:
+    description: The keys that mean something; each with those of the dictionary that is its value, or with an empty dictionary.
+    type: dict
+    required: true
+author:
+  - plantops.imaging contributors (@plantops)
+"""
+
+EXAMPLES = r"""
+- name: Find misspelt keys
+  ansible.builtin.debug:
+    msg: "{{ [{'nmae': 'daily'}] | plantops.imaging.misspelt_keys('imaging_jobs', {'name': {}, 'keep': {}}) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: A sentence for each key that is not known.
+  type: list
+  elements: str
+  sample: ['Unknown key nmae in imaging_jobs[0]. Did you mean name?']
+"""
+
+
+def misspelt_keys(value: Any, setting: str, known: Mapping[str, Any]) -> List[str]:
+    """Return a sentence for each key in ``value`` that is not among ``known``."""
+    if not isinstance(known, Mapping):
+        raise AnsibleFilterError("misspelt_keys takes a dictionary of the keys that are known")
+    return list(_unknown(value, setting, known))
+
+
+def _unknown(value: Any, setting: str, known: Mapping[str, Any]) -> Iterator[str]:
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        for place, one in enumerate(value):
+            if isinstance(one, Mapping):
+                yield from _unknown(one, "%s[%d]" % (setting, place), known)
+    elif isinstance(value, Mapping):
+        for key in sorted(value, key=str):
+            if key not in known:
+                meant = nearest(str(key), known)
+                yield "Unknown key %s in %s.%s" % (key, setting, " Did you mean %s?" % meant if meant else "")
+            elif known[key]:
+                yield from _unknown(value[key], "%s.%s" % (setting, key), known[key])
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> Dict[str, Callable[..., Any]]:
+        return {"misspelt_keys": misspelt_keys}

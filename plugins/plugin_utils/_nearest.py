@@ -1,0 +1,29 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The name that a misspelt one stands for.
+
+This file is PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Callable, Iterable
+
+_ALMOST_THE_SAME = 0.9
+
+
+def nearest(name: str, known: Iterable[str], part: Callable[[str], str] = str) -> str:
+    """Return the one of ``known`` that is most like ``name``, by that ``part`` of both; "" where nothing is known."""
+    return max(known, key=lambda one: (_likeness(part(name), part(one)), one), default="")
+
+
+def _likeness(name: str, other: str) -> float:
+    """How much two names have in common; one that has all words of the other is nearer than one that merely looks alike.
+
+    A letter or two that are wrong are the commonest fault: what is almost the same is as near as that.
+    """
+    ratio = difflib.SequenceMatcher(None, name, other).ratio()
+    words, others = set(name.split("_")), set(other.split("_"))
+    return 1 + ratio if ratio >= _ALMOST_THE_SAME or words <= others or others <= words else ratio
