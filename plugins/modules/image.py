@@ -212,23 +212,58 @@ job:
   type: str
   sample: monthly
 missing_disks:
-  description:
-    - Disks and volumes that earlier images of the job hold and this one does not, each with the image that is kept for it.
-    - RV(missing_disks[].kind) is V(missing), V(replaced) (by the disk RV(missing_disks[].now), which has the same partition table),
-      V(resized) (to RV(missing_disks[].now) bytes) or V(volume).
+  description: Disks and volumes that earlier images of the job hold and this one does not, each with the image that is kept for it.
   returned: when the work was followed to its end, or could be foretold in check mode
   type: list
   elements: dict
-  sample:
-    - kind: missing
-      id: serial:S3Z8NB0K
-      number: 0
-      model: Samsung SSD 870
-      size_bytes: 500107862016
-      image: 2026-11-22_13-45-10
-      created: 2026-11-22_13-45-10
-      job: ""
-      now: ""
+  contains:
+    kind:
+      description:
+        - V(missing), V(replaced) by another disk that has the same partition table, V(resized), or V(volume) for a volume of a
+          disk that is still there.
+      returned: always
+      type: str
+      sample: missing
+    id:
+      description: The id of the disk, or of the disk and the volume, as O(forget_disks) takes it.
+      returned: always
+      type: str
+      sample: serial:S3Z8NB0K
+    number:
+      description: The number of the partition or volume on its disk; 0 for a whole disk.
+      returned: always
+      type: int
+      sample: 0
+    model:
+      description: The disk's model, as the earlier image says.
+      returned: always
+      type: str
+      sample: Samsung SSD 870
+    size_bytes:
+      description: The size in the earlier image.
+      returned: always
+      type: int
+      sample: 500107862016
+    image:
+      description: The image that is kept for it.
+      returned: always
+      type: str
+      sample: 2026-11-22_13-45-10
+    created:
+      description: When that image was made.
+      returned: always
+      type: str
+      sample: 2026-11-22_13-45-10
+    job:
+      description: The job that made that image.
+      returned: always
+      type: str
+      sample: ""
+    now:
+      description: The stable id of the disk that replaced it, or the bytes that a resized one has now; empty otherwise.
+      returned: always
+      type: str
+      sample: ""
 sequence:
   description: The image's number; the order of images is the order of these.
   returned: when an image was made
