@@ -180,14 +180,26 @@ def mounted(
 
 
 def detach(loop: str) -> None:
-    """Detach a loop device and wait until it is: a process that took over our mounts (a new namespace) may hold it a while."""
+    """Detach a loop device and wait until it is: a process that took over our mounts (a new namespace) may hold it a while.
+
+    Other tests run beside this one and may be given the same device at once: then it has another file behind it.
+    """
+    backing = Path("/sys/block", Path(loop).name, "loop", "backing_file")
+    ours = _file_behind(backing)
     run("losetup", "-d", loop)
-    attached = Path("/sys/block", Path(loop).name, "loop", "backing_file")
     for dummy in range(600):
-        if not attached.exists():
+        if _file_behind(backing) != ours:
             return
         time.sleep(0.05)
     raise AssertionError("%s stays in use: the volume on it is still mounted somewhere" % loop)
+
+
+def _file_behind(backing: Path) -> str:
+    """Return the file that a loop device stands on; "" for a device that is free."""
+    try:
+        return backing.read_text(encoding="utf-8").strip()
+    except OSError:  # no such file, or no such device while it is detached
+        return ""
 
 
 # -- makers -----------------------------------------------------------------------------------------------------------

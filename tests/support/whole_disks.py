@@ -51,7 +51,7 @@ class WholeDisk(NamedTuple):
 def build_disk(
     folder: Path, scheme: str, parts: Sequence[Part], *, sector_bytes: int = 512, files: int = 300
 ) -> WholeDisk:
-    """Build a disk of all ``parts`` in order, with a few MiB of old, unused content between and behind them."""
+    """Build a disk of all ``parts`` in order, with a few KiB that belong to no partition between and behind them."""
     size_mib = sum(part.size_mib + 2 for part in parts) + 8
     path = empty(folder / ("disk-%s-%d.raw" % (scheme, sector_bytes)), size_mib * MIB)
     lines = ["label: %s" % scheme]
@@ -79,7 +79,7 @@ def build_disk(
         volume = _make(part, work, place.size_bytes, sector_bytes, files)
         copy_range(volume, 0, path, place.start_bytes, place.size_bytes)
         volume.unlink()
-        # What lies between partitions is nobody's: an image must not hold it.
+        # What lies between partitions may be a boot loader's or a licence's: an image holds it.
         with open(path, "r+b") as disk:
             disk.seek(place.start_bytes + place.size_bytes + MIB // 2)
             disk.write(b"nobody's bytes %d " % number * 1000)
