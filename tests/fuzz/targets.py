@@ -29,6 +29,7 @@ from engine.disk.source import BlockSource, MemorySource
 from engine.disk.used import plan_disk
 from engine.entries import Entry, EntryKind
 from engine.errors import EngineError, StorageNotFound
+from engine.image import records
 from engine.image.device_directory import DeviceDirectory
 from engine.image.format import constants as fmt
 from engine.image.format import documents, manifest, packs, sums
@@ -266,7 +267,9 @@ def record(data: bytes) -> None:
     name = "pinned-%s.json" % hashlib.sha256(data).hexdigest()
     directory = DeviceDirectory(Files({"%s/%s/%s/%s" % (DEVICE, fmt.RECORDS, IMAGE, name): data}), DEVICE)
     with contextlib.suppress(EngineError):
-        directory.record_kinds(IMAGE)
+        records.read(directory, IMAGE, KEY)
+        records.has_authentic_pin(directory, IMAGE, KEY)
+        records.kept(directory, IMAGE)
 
 
 def device_id(data: bytes) -> None:

@@ -160,7 +160,9 @@ def _parse(name: str, data: bytes, image: str, key: Optional[MasterKey]) -> Opti
 def is_authentic(document: Dict[str, Any], key: MasterKey) -> bool:
     """Whether a holder of the key wrote this record."""
     said = document.get("authentication")
-    return isinstance(said, str) and hmac.compare_digest(said.encode("utf-8"), _mac(document, key).encode("ascii"))
+    return isinstance(said, str) and hmac.compare_digest(
+        said.encode("utf-8", "surrogatepass"), _mac(document, key).encode("ascii")
+    )
 
 
 def _mac(document: Dict[str, Any], key: MasterKey) -> str:

@@ -156,7 +156,7 @@ def authenticate(data: bytes, manifest: Manifest, key: Optional[MasterKey]) -> N
         raise KeyMissing(device=manifest.device, key_id=manifest.key_id[:16])
     document = documents.parse(data)
     expected = str(document.get("authentication"))
-    if not hmac.compare_digest(expected.encode("utf-8"), _mac(_body(document), key).encode("ascii")):
+    if not hmac.compare_digest(expected.encode("utf-8", "surrogatepass"), _mac(_body(document), key).encode("ascii")):
         raise ImageDamaged(image=manifest.image, reason="its manifest image.json is not authentic")
 
 
