@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 from pathlib import Path
@@ -15,12 +16,15 @@ from engine.errors import EngineError
 from engine.image.access import Passwords
 from engine.image.device_directory import DeviceDirectory
 from engine.image.format import constants as fmt
+from engine.image.format.manifest import decode
 from engine.image.format.packs import read_table
+from engine.image.reader import ImageReader
 from engine.image.upkeep.verify import verify_image
 from engine.restore.restore import restore
 from engine.storage.local.storage import DirectoryStorage
 from support import imaging
 from support.small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
+from support.storages import MemoryStorage
 
 PASSWORD = "a password for this test"
 FLIPS_PER_FILE = 6
@@ -195,6 +199,33 @@ def test_damaged_small_files_are_healed_from_their_copies_by_the_next_run(passwo
         assert (folder / name).read_bytes() == whole
         assert any(name in text and first.image in text for text in again.warnings)
         assert verify_image(storage, DEVICE, first.image, "full", password=password).ok
+
+
+@pytest.mark.parametrize("sums", ["whole sums", "damaged sums"])
+@pytest.mark.parametrize("password", ["", PASSWORD], ids=["clear", "encrypted"])
+def test_an_image_whose_manifest_is_damaged_is_read_by_its_copy(password: str, sums: str) -> None:
+    """Also where the manifest can still be parsed: then only the key, or that there is none, tells the damage."""
+    storage, disk = MemoryStorage(), SmallDisk(12)
+    image = run_image(storage, disk, Passwords(password=password)).image
+    folder = "%s/%s/" % (DEVICE, image)
+    whole = storage.files[folder + "image.json"]
+    if sums == "damaged sums":
+        storage.files[folder + "SHA256SUMS"] = b"nonsense\n"
+    parsed = 0
+    for position in range(0, len(whole), 5):
+        spoilt = bytearray(whole)
+        spoilt[position] ^= 1 << position % 8
+        storage.files[folder + "image.json"] = bytes(spoilt)
+        with contextlib.suppress(EngineError):
+            decode(bytes(spoilt), image)
+            parsed += 1
+        assert read_image(storage, image, password or None) == disk.expected(), position
+        wanted = image if sums == "damaged sums" else "latest"
+        assert len(ImageReader(storage, DEVICE, wanted, password or None).warnings) == 1
+    assert parsed > 20 or not password
+    del storage.files[folder + "copies.tar"]
+    with pytest.raises(EngineError):
+        read_image(storage, image, password or None)
 
 
 def test_missing_and_truncated_files_are_found_by_quick(memory_path: Path) -> None:

@@ -236,6 +236,29 @@ def newest_image(directory: DeviceDirectory, password: Optional[str], job: Optio
     return Newest(manifest, key, sorted(name for name in passed if name > manifest.image))
 
 
+def open_manifest(
+    directory: DeviceDirectory, image: str, password: Optional[str], known: Optional[MasterKey], warnings: List[str]
+) -> Tuple[Manifest, Optional[MasterKey]]:
+    """Return the manifest of an image that its key proves, and that key: from the second copy where the file is damaged.
+
+    A flipped bit in a manifest can leave one that can be parsed: then only the key tells, or that there is none for it.
+
+    :param warnings: a sentence is added where it was the copy.
+    :raises EngineError: as ``key_for_reading``, what is wrong with the file.
+    """
+    failed: Optional[EngineError] = None
+    for data, manifest, is_copy in directory.readings(image):
+        try:
+            key = _proved_key(directory, data, manifest, password, known)
+        except (ImageDamaged, KeyMissing, PasswordWrong) as error:
+            failed = failed or error
+            continue
+        if is_copy:
+            warnings.append("image.json of the image %s is damaged; its second copy was read instead." % image)
+        return manifest, key
+    raise failed or ImageDamaged(image=image, reason="its manifest image.json can't be read")
+
+
 def key_for_reading(
     directory: DeviceDirectory, manifest: Manifest, password: Optional[str], known: Optional[MasterKey] = None
 ) -> Optional[MasterKey]:
@@ -244,7 +267,12 @@ def key_for_reading(
     :param known: a key that the password is known to open.
     :raises PasswordUnused, PasswordMissing, PasswordWrong, KeyMissing: in this order of what is known.
     """
-    data = directory.manifest_bytes(manifest.image)
+    return _proved_key(directory, directory.manifest_bytes(manifest.image), manifest, password, known)
+
+
+def _proved_key(
+    directory: DeviceDirectory, data: bytes, manifest: Manifest, password: Optional[str], known: Optional[MasterKey]
+) -> Optional[MasterKey]:
     if not manifest.key_id:
         if password or known is not None:  # else an unencrypted image of anybody's could be put in the place of ours
             raise PasswordUnused(device=directory.device, image=manifest.image)

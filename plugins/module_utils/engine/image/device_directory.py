@@ -46,7 +46,8 @@ from . import records
 from .device_paths import DevicePlace
 from .format import constants as fmt
 from .format import sums
-from .format.copies import whole_copy_of
+from .format.copies import decode as decode_copies
+from .format.copies import read_copies, whole_copy_of
 from .format.job_name import shown
 from .format.keys import KeySlot, MasterKey, parse_slot
 from .format.manifest import Manifest, authenticate, decode
@@ -164,6 +165,28 @@ class DeviceDirectory(DevicePlace):
             from_copy.add(image)
         return found
 
+    def readings(self, image: str) -> Iterator[Tuple[bytes, Manifest, bool]]:
+        """What a manifest may be, as far as it can be parsed: the file, the file past the cache, and, with True, its copy.
+
+        :raises EngineError: what is wrong with the file, where none can be.
+        """
+        if not IMAGE_NAME.fullmatch(image):
+            raise ImageNotFound(device=self.device, image=image, storage=self.storage.description)
+        failed: List[EngineError] = []
+        seen: Set[bytes] = set()
+        for read in (self._read_manifest, self._read_manifest_again, self._read_unlisted_copy):
+            try:
+                data = read(image)
+                found = self._proved(image, data, None)
+            except (ImageDamaged, ImageFormatUnknown, StorageFailed) as error:
+                failed.append(error)
+                continue
+            if data not in seen:
+                seen.add(data)
+                yield data, found, read == self._read_unlisted_copy
+        if not seen:
+            raise failed[0]
+
     def _first_proved(self, image: str, key: Optional[MasterKey]) -> Tuple[bytes, Union[Manifest, EngineError], bool]:
         """The first manifest that can be used, its bytes, and whether they are the copy's; else why the file can't."""
         failed: List[Tuple[bytes, EngineError]] = []
@@ -205,6 +228,13 @@ class DeviceDirectory(DevicePlace):
         if data is None:
             raise ImageDamaged(image=image, reason="its manifest has no second copy")
         return data
+
+    def _read_unlisted_copy(self, image: str) -> bytes:
+        """The copy, for who proves it by other means: SHA256SUMS may be damaged as well."""
+        copies = decode_copies(read_copies(self.storage, self.path(image)) or b"")
+        if fmt.MANIFEST_NAME not in copies:
+            raise ImageDamaged(image=image, reason="its manifest has no second copy")
+        return copies[fmt.MANIFEST_NAME]
 
     def find_image(self, wanted: str, job: Optional[str] = None) -> Manifest:
         """Return the image named ``wanted``, or for ``latest`` the newest as far as can be told without a password.

@@ -15,7 +15,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 from ..disk.extents import Extent
 from ..errors import DiskEndReached, ImageDamaged, StorageNotFound
 from ..storage.contract import Storage
-from .access import key_for_reading, newest_image
+from .access import newest_image, open_manifest
 from .device_directory import DeviceDirectory
 from .format import constants as fmt
 from .format.copies import whole_copy_of
@@ -60,10 +60,12 @@ class ImageReader:
         self.storage = storage
         self.directory = DeviceDirectory(storage, device)
         newest = newest_image(self.directory, password, job) if image == "latest" else None
-        self.manifest: Manifest = newest.manifest if newest is not None else self.directory.find_image(image)
         known = newest.key if newest is not None else None
-        self.key: Optional[MasterKey] = key_for_reading(self.directory, self.manifest, password, known)
+        self.manifest: Manifest
+        self.key: Optional[MasterKey]
         self.warnings: List[str] = newest.warnings if newest is not None else []
+        name = newest.manifest.image if newest is not None else image
+        self.manifest, self.key = open_manifest(self.directory, name, password, known, self.warnings)
         self.image = self.manifest.image
 
     def disk(self, number: int) -> DiskReader:
