@@ -13,6 +13,7 @@ import pytest
 from engine.errors import StoragePermissionDenied
 from engine.image.access import Passwords
 from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
 from engine.image.upkeep.verify import verify_image
 from engine.image.writing.preflight import preflight
 from engine.storage.contract import SendGate, Storage
@@ -176,3 +177,25 @@ def test_a_job_says_who_rolls_over(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert made["rollover"] is None
         assert len([text for text in made["warnings"] if "were not rolled over" in text and "operator" in text]) == 1
     assert len(imaging.run_verb(tmp_path, "list")["images"]) == 2
+
+
+def test_what_can_not_be_taken_back_nor_marked_ends_no_run() -> None:
+    """Packs go right after the commit, and the records are the operator's alone."""
+    storage, disk, taken = MemoryStorage(), SmallDisk(24), []
+
+    class Robbed(Creating):
+        def put(
+            self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None
+        ) -> int:
+            if "/%s/" % fmt.RECORDS in path:
+                self._refuse("putting", path)
+            size_bytes = super().put(path, data, replace=replace, gate=gate)
+            if path.endswith("/" + fmt.MANIFEST_NAME) and not taken:
+                taken.extend(one for one in storage.files if "/packs/" in one)
+                del storage.files[taken[0]]
+            return size_bytes
+
+    result = run_image(Robbed(storage, []), disk)
+    assert taken
+    assert DeviceDirectory(storage, DEVICE).images()[0].image != result.image
+    check_all(storage, {result.image: disk.expected()})

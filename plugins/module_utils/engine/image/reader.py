@@ -165,6 +165,24 @@ class DiskReader:
         if end > start:
             yield Extent(start, end - start)
 
+    def chunk_ids(self) -> Iterator[Tuple[int, List[bytes]]]:
+        """Yield the offset and the ids of neighbouring chunks in use, some at a time: nothing but the index is fetched."""
+        for number, reference in enumerate(self.root.segments):
+            for task in _tasks(self.segment(number)) if reference.place is not None else ():
+                ids: List[bytes] = []
+                first = 0
+                for position, chunk_id, dummy_place in task:
+                    if ids and position != first + len(ids):
+                        yield self._range(number, first)[0], ids
+                        ids = []
+                    first = position if not ids else first
+                    ids.append(chunk_id)
+                yield self._range(number, first)[0], ids
+
+    def identify(self, data: bytes) -> List[bytes]:
+        """The ids that successive chunks of these bytes would have in this image."""
+        return self._packs.identifier.chunks(memoryview(data))
+
     def read(self, offset_bytes: int, length_bytes: int) -> bytes:
         """Return a range; holes read as zeros.
 

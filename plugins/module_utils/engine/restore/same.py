@@ -3,21 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a target already holds what an image holds: a restore that has ended is not done, nor refused, once more.
 
-No note says so, since a target is byte for byte what was imaged and has no room for one. Both are read and compared, up
-to the first difference, which on another disk is in its first sectors.
+No note says so, since a target is byte for byte what was imaged and has no room for one. Its chunks are read and their ids
+compared with those of the image, up to the first difference: nothing but the index is fetched from the storage.
 """
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Callable, List
 
 from ..disk.extents import ExtentSet
 from ..errors import EngineError
+from ..image.format.constants import CHUNK_BYTES
 from ..image.reader import DiskReader
 from .target import Target
 
 _STEP_BYTES = 1 << 20
-_FIRST_BYTES = 4096  # of each place that is looked at before everything is
 Progress = Callable[[str, int, int], None]
 
 
@@ -30,40 +30,40 @@ def holds_already(
     """
     try:
         with target.reading():
-            return _quickly(reader, target, allowed) and _wholly(reader, target, allowed, cleared, progress)
+            for start, ids in reader.chunk_ids():
+                progress("comparing", start, reader.size_bytes)
+                if not _has_chunks(reader, target, allowed, start, ids):
+                    return False
+            in_use = ExtentSet((one.start_bytes, one.length_bytes) for one in reader.extents())
+            is_done = _is_zero(target, cleared.difference(in_use))
+            progress("comparing", reader.size_bytes, reader.size_bytes)
+            return is_done
     except EngineError:
         return False
 
 
-def _quickly(reader: DiskReader, target: Target, allowed: ExtentSet) -> bool:
-    for extent in allowed:
-        for start in (extent.start_bytes, max(extent.start_bytes, extent.end_bytes - _FIRST_BYTES)):
-            end = min(start + _FIRST_BYTES, extent.end_bytes)
-            if start < reader.size_bytes and _differs_where_held(reader, target, start, min(end, reader.size_bytes)):
-                return False
-    return True
+def _has_chunks(reader: DiskReader, target: Target, allowed: ExtentSet, start: int, ids: List[bytes]) -> bool:
+    end = min(start + len(ids) * CHUNK_BYTES, reader.size_bytes)
+    found: List[bytes] = []
+    if sum(part.length_bytes for part in allowed.clipped(start, end)) == end - start:
+        data = target.read(start, end - start)
+        if len(data) != end - start:
+            return False
+        found = reader.identify(data)
+    # What differs may be lost in a damaged image, and a chunk may lie in a restored volume in part: its bytes decide.
+    different = [number for number, one in enumerate(ids) if not found or found[number] != one]
+    places = ((start + number * CHUNK_BYTES, min(start + (number + 1) * CHUNK_BYTES, end)) for number in different)
+    return all(
+        target.read(part.start_bytes, part.length_bytes) == reader.read(part.start_bytes, part.length_bytes)
+        for first, last in places
+        for part in allowed.clipped(first, last)
+    )
 
 
-def _differs_where_held(reader: DiskReader, target: Target, start: int, end: int) -> bool:
-    """Whether the image holds something else there; a hole reads as zeros and says nothing."""
-    data = reader.read(start, end - start)
-    return any(data) and target.read(start, end - start) != data
-
-
-def _wholly(reader: DiskReader, target: Target, allowed: ExtentSet, cleared: ExtentSet, progress: Progress) -> bool:
-    for piece in reader.stream():
-        progress("comparing", piece.offset_bytes, reader.size_bytes)
-        for part in allowed.clipped(piece.offset_bytes, piece.offset_bytes + piece.length_bytes):
-            start = part.start_bytes - piece.offset_bytes
-            data = bytes(part.length_bytes) if piece.data is None else piece.data[start : start + part.length_bytes]
-            if target.read(part.start_bytes, part.length_bytes) != data:
-                return False
-    for extent in cleared:
+def _is_zero(target: Target, extents: ExtentSet) -> bool:
+    for extent in extents:
         for start in range(extent.start_bytes, extent.end_bytes, _STEP_BYTES):
             length = min(_STEP_BYTES, extent.end_bytes - start)
-            inside = max(0, min(length, reader.size_bytes - start))
-            expected = (reader.read(start, inside) if inside else b"").ljust(length, b"\0")
-            if target.read(start, length) != expected:
+            if target.read(start, length) != bytes(length):
                 return False
-    progress("comparing", reader.size_bytes, reader.size_bytes)
     return True

@@ -15,6 +15,7 @@ from ...errors import (
     EngineError,
     ImageDamaged,
     ImageNotCommitted,
+    StorageError,
     StorageFailed,
     StorageNotFound,
     StoragePermissionDenied,
@@ -24,6 +25,7 @@ from ...errors import (
 from ...storage.contract import Storage
 from ...storage.lease import Lease
 from ...tame import one_line
+from .. import records
 from ..access import key_for_writing
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
@@ -241,7 +243,9 @@ class _Run:
             try:
                 return self._commit(stream, [writer.root for writer in writers], keeps_order=tries_left > 0)
             except Overtaken:
-                self.warnings.append("Another run has made an image meanwhile; %s gets a later name." % self.image)
+                self.warnings.append(
+                    "Another run committed an image in the meantime; %s gets a later name." % self.image
+                )
                 self.sequence = next_sequence([*self.images, *self.rivals], self.key, self.last)
             except TakenBack as error:
                 self.warnings.append(str(error))
@@ -398,7 +402,9 @@ class _Run:
         is_gone = self.folder.take_back()
         if not is_gone:
             self.rivals.append(manifest)
-            self.directory.add_record(self.image, "verified", {"level": "commit", "ok": False, "problems": [reason]})
+            facts = {"level": "commit", "ok": False, "problems": [reason]}
+            with contextlib.suppress(StorageError):  # the operator's verify finds it as well
+                self.directory.add_record(self.image, records.VERIFIED, facts, self.key)
         self.is_committed = False
         raise TakenBack(self.image, reason, is_gone)
 
