@@ -685,6 +685,18 @@ class TooManyImages(ImageError):
     hint = "Remove those that no run of yours made; the device's account may be in other hands."
 
 
+class TooManyPacks(ImageError):
+    code = "I145"
+    message = "{path} holds more than {most} packs."
+    hint = "Remove the packs that no run of yours made; an attacker may be using the device's account."
+
+
+class TooManyNames(ImageError):
+    code = "I146"
+    message = "{path} holds more than {most} names that a reader has to look at."
+    hint = "Remove the files that no run of yours made; an attacker may be using the device's account."
+
+
 class DeviceMismatch(ImageError):
     code = "I110"
     message = "The directory {device} belongs to another machine ({reason})."

@@ -15,15 +15,15 @@ from typing import (
     Iterable,
     Iterator,
     List,
+    MutableMapping,
     NamedTuple,
     Optional,
-    Pattern,
     Set,
     Tuple,
     Union,
 )
 
-from ..entries import Entry, EntryKind
+from ..entries import EntryKind
 from ..errors import (
     EngineError,
     ImageDamaged,
@@ -39,8 +39,6 @@ from ..errors import (
     StorageUnreachable,
     TooManyImages,
 )
-from ..names import is_valid_name
-from ..storage.contract import PARTIAL_SUFFIX
 from ..storage.shared_connect import together
 from . import records
 from .device_paths import DevicePlace
@@ -52,25 +50,13 @@ from .format.job_name import shown
 from .format.keys import KeySlot, MasterKey, parse_slot
 from .format.manifest import Manifest, authenticate, decode
 from .newest import horizon, plausible
+from .pack_listing import MOST_TRASHED, PACK_NAME, InUse, TrashEntry, packs_in_use, rooms, trashed
 from .slot_files import is_slot_name, slots_in
 
 IMAGE_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", re.ASCII)
-_PACK_ROOM = re.compile(r"[0-9a-f]{2}")
-_PACK_NAME = re.compile(r"[0-9a-f]{64}")
-_TRASH_NAME = re.compile(r"([0-9a-f]{64})\.(\d{1,12}|bad)\.(\d{1,12})", re.ASCII)
 _LEFTOVER_NAME = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)\.(\d{1,12})", re.ASCII)
 _MOST_COPIES = 60  # of a pack, taken out of use in one second
 _MANY_AT_ONCE = 32  # manifests that are read together while the newest image is looked for
-
-
-class TrashEntry(NamedTuple):
-    """A pack on its way out. ``sequence`` is that of the newest image when it left, None for a damaged pack."""
-
-    file_name: str
-    pack: str
-    sequence: Optional[int]
-    since_seconds: int
-    size_bytes: int
 
 
 class Leftover(NamedTuple):
@@ -295,61 +281,49 @@ class DeviceDirectory(DevicePlace):
             return None  # not complete, or not intact: what lists all images names it
         return manifest if key is None or manifest.key_id == key.key_id else None
 
-    def sums(self, image: str) -> sums.Sums:
-        """:raises ImageDamaged: when the list is missing or malformed."""
+    def sums(self, image: str, most_packs: int = fmt.MAX_PACKS) -> sums.Sums:
+        """:raises ImageDamaged: when the list is missing or malformed, or names more packs than its manifest says."""
         try:
             pieces = self.storage.read(self.path(image, fmt.SUMS_NAME), 0, fmt.MAX_SUMS_BYTES + 1)
-            return sums.read(pieces, image, self.count_packs)
+            return sums.read(pieces, image, lambda: min(most_packs, self.count_packs()))
         except StorageNotFound:
             raise ImageDamaged(image=image, reason="its SHA256SUMS is missing") from None
 
     # -- packs --------------------------------------------------------------------------------------------------------
 
-    def packs(self) -> Dict[str, int]:
-        """Return name and size of every pack in use. One listing per directory of two digits."""
-        rooms = self._rooms(fmt.PACKS, _PACK_ROOM)
-        return _packs_in(zip(rooms, self.lists(rooms, _is_ours)))
+    def packs(self) -> MutableMapping[str, int]:
+        """Return name and size of every pack in use. One listing per directory of two digits.
+
+        :raises TooManyPacks: when there are more than any device ever has.
+        """
+        return packs_in_use(self, [], rooms(self, fmt.PACKS)).packs
 
     def count_packs(self) -> int:
         """How many packs there are, in use and in the trash: a list that names more is false or of no use."""
         found: Counter[str] = Counter()
 
         def count(name: str) -> bool:
-            found[""] += _PACK_NAME.match(name) is not None
+            found[""] += PACK_NAME.match(name) is not None
             return False
 
-        self.lists([*self._rooms(fmt.PACKS, _PACK_ROOM), self.path(fmt.TRASH)], count)
+        self.lists([*rooms(self, fmt.PACKS), self.path(fmt.TRASH)], count)
         return found[""]
 
-    def packs_and_partial_files(self) -> Tuple[Dict[str, int], List[str]]:
+    def packs_and_partial_files(self) -> InUse:
         """Return the packs in use, and the paths of what killed writers left at the top, among keys, packs, records."""
-        rooms = self._rooms(fmt.PACKS, _PACK_ROOM)
-        folders = [*rooms, self.device, self.path(fmt.KEYS), *self._rooms(fmt.RECORDS, IMAGE_NAME)]
-        lists = list(zip(folders, self.lists(folders, _is_ours)))
-        partial = [
-            "%s/%s" % (folder, entry.name)
-            for folder, entries in lists
-            for entry in entries
-            if entry.kind is EntryKind.FILE and entry.name.endswith(PARTIAL_SUFFIX) and is_valid_name(entry.name)
-        ]
-        return _packs_in(lists[: len(rooms)]), partial
+        others = [self.device, self.path(fmt.KEYS), *rooms(self, fmt.RECORDS, IMAGE_NAME)]
+        return packs_in_use(self, others, rooms(self, fmt.PACKS))
 
-    def trash_entries(self) -> List[Entry]:
-        return self.listed(self.path(fmt.TRASH))
-
-    def trash(self) -> List[TrashEntry]:
-        found = []
-        for entry in self.trash_entries():
-            match = _TRASH_NAME.fullmatch(entry.name)
-            if match and entry.kind is EntryKind.FILE:
-                sequence = None if match.group(2) == "bad" else int(match.group(2))
-                found.append(TrashEntry(entry.name, match.group(1), sequence, int(match.group(3)), entry.size_bytes))
-        return found
+    def trash(self, packs: Optional[Container[str]] = None) -> List[TrashEntry]:
+        """What lies in the trash of ``packs``, or of any; of a flood not all."""
+        return trashed(self, packs)
 
     def leftovers(self) -> List[Leftover]:
         """What was taken for the debris of killed runs, oldest name first."""
         found = []
-        for entry in self.listed(self.path(fmt.TRASH), lambda name: _LEFTOVER_NAME.fullmatch(name) is not None):
+        for entry in self.listed(
+            self.path(fmt.TRASH), lambda name: _LEFTOVER_NAME.fullmatch(name) is not None, MOST_TRASHED
+        ):
             match = _LEFTOVER_NAME.fullmatch(entry.name)
             if match and entry.kind is EntryKind.DIRECTORY:
                 found.append(Leftover(entry.name, match.group(1), int(match.group(2))))
@@ -402,25 +376,6 @@ class DeviceDirectory(DevicePlace):
         """Names of the records of an image, each with the SHA-256 that it must have."""
         return [(name, name[-len(".json") - 64 : -len(".json")]) for name in sorted(records.names(self, image))]
 
-    def _rooms(self, name: str, form: Pattern[str]) -> List[str]:
-        """The paths of the directories inside ``name`` that are ours by their names; somebody may have made others."""
-        found = self.listed(self.path(name), lambda one: form.fullmatch(one) is not None)
-        return [self.path(name, entry.name) for entry in found if entry.kind is EntryKind.DIRECTORY]
-
 
 def _is_image_name(name: str) -> bool:
     return IMAGE_NAME.fullmatch(name) is not None
-
-
-def _is_ours(name: str) -> bool:
-    """Of what lies among packs, keys and records: a pack, or what a killed writer left."""
-    return _PACK_NAME.fullmatch(name) is not None or (name.endswith(PARTIAL_SUFFIX) and is_valid_name(name))
-
-
-def _packs_in(rooms: Iterable[Tuple[str, List[Entry]]]) -> Dict[str, int]:
-    return {
-        entry.name: entry.size_bytes
-        for room, entries in rooms
-        for entry in entries
-        if entry.kind is EntryKind.FILE and _PACK_NAME.fullmatch(entry.name) and room.endswith("/" + entry.name[:2])
-    }

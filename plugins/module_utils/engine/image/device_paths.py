@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Callable, List, Optional
 
 from ..entries import Entry
-from ..errors import StorageNotFound
+from ..errors import StorageNotFound, TooManyNames
 from ..names import check_name, is_valid_name
 from ..storage.contract import Storage
 from ..storage.shared_connect import together
+
+_MOST_NAMES = 1 << 16
 
 
 class DevicePlace:
@@ -32,8 +34,14 @@ class DevicePlace:
     def listed(
         self, path: str, wanted: Callable[[str], bool] = is_valid_name, most: Optional[int] = None
     ) -> List[Entry]:
-        """The entries of a directory whose names are ``wanted``, at most so many; none where there is no directory."""
+        """The entries of a directory whose names are ``wanted``, at most so many; none where there is no directory.
+
+        :raises TooManyNames: when ``most`` is not given and there are too many to be held.
+        """
         try:
-            return self.storage.list_some(path, wanted, most)
+            found = self.storage.list_some(path, wanted, _MOST_NAMES + 1 if most is None else most)
         except StorageNotFound:
             return []
+        if most is None and len(found) > _MOST_NAMES:
+            raise TooManyNames(path=path, most=_MOST_NAMES)
+        return found

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from typing import Container, Dict, FrozenSet, List, NamedTuple, Optional, Set
+from typing import AbstractSet, Container, Dict, List, Mapping, NamedTuple, Optional, Set
 
 from ..errors import ImageDamaged, StorageNotFound
 from ..storage.shared_connect import together
@@ -20,6 +20,7 @@ from .device_directory import DeviceDirectory
 from .format import constants as fmt
 from .format.index import Root
 from .format.manifest import MAX_LISTED_CHANGES, Manifest, PackChanges, packs_digest
+from .format.pack_names import MOST_PLAIN, NamesOfPacks, as_set
 from .second_look import LOOKS
 from .upkeep.unusable import packs_of_damaged_sums
 
@@ -30,8 +31,8 @@ _MOST_HELD = 1 << 18  # packs of earlier images; what is not held is read again
 class Needed(NamedTuple):
     """The packs that any of some images needs, and those of the newest of them (None when they are not known)."""
 
-    by_any: Set[str]
-    by_newest: Optional[FrozenSet[str]]
+    by_any: AbstractSet[str]
+    by_newest: Optional[AbstractSet[str]]
 
 
 def needed_packs(
@@ -47,7 +48,7 @@ def needed_packs(
     :param exist: the packs that are there; those that are not are left out of what is needed by any.
     """
 
-    def read(image: str) -> Optional[FrozenSet[str]]:
+    def read(image: str) -> Optional[AbstractSet[str]]:
         try:
             return _listed(directory, by_name[image])
         except ImageDamaged as error:
@@ -59,20 +60,21 @@ def needed_packs(
     by_name = {manifest.image: manifest for manifest in images}
     names = by_name.keys()
     alone = [manifest.image for manifest in images if manifest.changes is None or manifest.changes.since not in names]
-    lists: Dict[str, Optional[FrozenSet[str]]] = {}
+    lists: Dict[str, Optional[AbstractSet[str]]] = {}
     waiting = Counter(manifest.changes.since for manifest in images if manifest.changes is not None)
-    held: Dict[str, FrozenSet[str]] = {}
-    by_any: Set[str] = set()
-    packs: Optional[FrozenSet[str]] = None
+    held: Dict[str, AbstractSet[str]] = {}
+    by_any: AbstractSet[str] = set()
+    packs: Optional[AbstractSet[str]] = None
     for manifest in images:
         if alone and manifest.image == alone[0]:  # some are read at a time; each may be long, and anybody's
-            batch, alone = alone[:_READ_AT_ONCE], alone[_READ_AT_ONCE:]
+            width = _batch([by_name[image].pack_count for image in alone[:_READ_AT_ONCE]])
+            batch, alone = alone[:width], alone[width:]
             lists.update(zip(batch, together(directory.storage, read, batch)))
         packs = (
             lists.pop(manifest.image) if manifest.image in lists else _follow(manifest, held) or read(manifest.image)
         )
         if packs is not None:
-            by_any |= packs if exist is None else {pack for pack in packs if pack in exist}
+            by_any = _joined(by_any, packs, exist)
             if waiting[manifest.image] and sum(map(len, held.values())) <= _MOST_HELD:
                 held[manifest.image] = packs
         if manifest.changes is not None:
@@ -82,29 +84,55 @@ def needed_packs(
     return Needed(by_any, packs)
 
 
-def _listed(directory: DeviceDirectory, manifest: Manifest) -> FrozenSet[str]:
+def _batch(counts: List[int]) -> int:
+    """How many lists of so many packs are read together: one at least."""
+    width = 1
+    while width < len(counts) and sum(counts[: width + 1]) <= MOST_PLAIN:
+        width += 1
+    return width
+
+
+def _joined(names: AbstractSet[str], packs: AbstractSet[str], exist: Optional[Container[str]]) -> AbstractSet[str]:
+    """``names`` and those of ``packs`` that exist; a plain set grows in its place."""
+    more = (pack for pack in packs if exist is None or pack in exist)
+    if isinstance(names, set) and len(names) + len(packs) <= 2 * MOST_PLAIN:
+        names.update(more)
+        return names
+    joined = NamesOfPacks()
+    for pack in more:
+        if pack not in names:
+            joined.add(pack)
+    if not joined.count:
+        return names
+    for pack in names:
+        joined.add(pack)
+    found = joined.done()
+    return set(found) if isinstance(found, frozenset) else found
+
+
+def _listed(directory: DeviceDirectory, manifest: Manifest) -> AbstractSet[str]:
     """What SHA256SUMS lists, held against the manifest: a short read may end between two lines."""
     for look in range(LOOKS):
         with contextlib.suppress(ImageDamaged, StorageNotFound):
             if look:
                 directory.storage.forget_cache(directory.path(manifest.image, fmt.SUMS_NAME))
-            packs = frozenset(directory.sums(manifest.image).packs)
+            packs = as_set(directory.sums(manifest.image, manifest.pack_count).packs)
             if packs_digest(packs) == manifest.packs_sha256:
                 return packs
-    return frozenset(packs_of_damaged_sums(directory, manifest))
+    return packs_of_damaged_sums(directory, manifest)
 
 
-def _follow(manifest: Manifest, held: Dict[str, FrozenSet[str]]) -> Optional[FrozenSet[str]]:
+def _follow(manifest: Manifest, held: Dict[str, AbstractSet[str]]) -> Optional[AbstractSet[str]]:
     """The packs of an image from those of an earlier one, if the outcome is what its manifest proves."""
     before = held.get(manifest.changes.since) if manifest.changes is not None else None
     if before is None or manifest.changes is None:
         return None
-    packs = before.difference(manifest.changes.dropped).union(manifest.changes.added)
+    packs = (before - frozenset(manifest.changes.dropped)) | frozenset(manifest.changes.added)
     return packs if packs_digest(packs) == manifest.packs_sha256 else None
 
 
 def changes_since(
-    before: Optional[Manifest], packs_before: Optional[FrozenSet[str]], packs: Set[str]
+    before: Optional[Manifest], packs_before: Optional[AbstractSet[str]], packs: Set[str]
 ) -> Optional[PackChanges]:
     """What the manifest of an image with ``packs`` says of them; None where the whole list is as short."""
     if before is None or packs_before is None:
@@ -115,7 +143,7 @@ def changes_since(
     return PackChanges(before.image, added, dropped)
 
 
-def usable_packs(root: Root, present: Dict[str, int]) -> Set[str]:
+def usable_packs(root: Root, present: Mapping[str, int]) -> Set[str]:
     """The packs of ``root`` that a new image may rely on: there, whole in size, and not mostly dead.
 
     A pack of which less than a quarter is needed is left behind, and so are the emptiest ones until what remains

@@ -19,9 +19,10 @@ from .access import newest_image, open_manifest
 from .device_directory import DeviceDirectory
 from .format import constants as fmt
 from .format.copies import whole_copy_of
-from .format.index import Place, Root, Segment
+from .format.index import Root, Segment
 from .format.keys import MasterKey
 from .format.manifest import Manifest
+from .format.root_columns import Place
 from .format.sealed_files import open_file
 from .format.sums import SHORT_LIST
 from .parallel_map import in_order

@@ -12,9 +12,10 @@ from ..errors import ChunkMissing, ImageDamaged, StorageNotFound
 from ..storage.contract import Storage
 from .device_directory import DeviceDirectory
 from .format import constants as fmt
-from .format.index import Place, Segment, SegmentReference
+from .format.index import Segment
 from .format.keys import MasterKey
 from .format.packs import HEADER_BYTES, read_salt
+from .format.root_columns import Place, SegmentReference
 from .format.seal import BlobDamaged, Decompressor, FileCipher, Identifier
 from .upkeep.bring_back import whole_copies
 
@@ -122,9 +123,7 @@ class PackReader:
     def _trashed(self, pack: str) -> List[str]:
         if pack not in self._moved:
             self._moved[pack] = [
-                self._directory.path(fmt.TRASH, entry.file_name)
-                for entry in self._directory.trash()
-                if entry.pack == pack
+                self._directory.path(fmt.TRASH, entry.file_name) for entry in self._directory.trash({pack})
             ]
         return self._moved[pack]
 

@@ -15,7 +15,8 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from ..disk.extents import ExtentSet
 from ..errors import ChunkMissing, ImageError, StorageNotFound
 from ..image.format import constants as fmt
-from ..image.format.index import Place, Root, Segment
+from ..image.format.index import Root, Segment
+from ..image.format.root_columns import Place
 from ..image.reader import DiskReader, ImageReader, Piece
 
 _LOST = (ImageError, StorageNotFound)

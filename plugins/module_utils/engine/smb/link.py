@@ -271,8 +271,10 @@ class SmbLink:
         unit_bytes = sectors * sector_bytes
         return total * unit_bytes, free * unit_bytes, unused * unit_bytes
 
-    def entries(self, handle: Handle) -> List[Entry]:
-        """Return what an open directory holds.
+    def entries(
+        self, handle: Handle, wanted: Callable[[str], bool] = lambda name: True, most: Optional[int] = None
+    ) -> List[Entry]:
+        """Return what an open directory holds of ``wanted`` names, at most ``most``; the others take no memory.
 
         :raises StorageAnswerInvalid: when the listing has no end or holds names that lead elsewhere.
         """
@@ -287,14 +289,16 @@ class SmbLink:
                 if refused.status in (NO_MORE_FILES, NO_SUCH_FILE):
                     return entries
                 raise
-            before = len(entries)
-            self._parse_entries(content, entries)
-            if time.monotonic() > deadline or len(entries) > _MAX_ENTRIES or (len(entries) == before and not first):
+            named = self._parse_entries(content, entries, wanted)
+            if most is not None and len(entries) >= most:
+                return entries[:most]
+            if time.monotonic() > deadline or len(entries) > _MAX_ENTRIES or not (named or first):
                 raise self.invalid("a directory of more than %d names or without an end" % _MAX_ENTRIES)
             first = False
 
-    def _parse_entries(self, content: bytes, entries: List[Entry]) -> None:
-        offset = 0
+    def _parse_entries(self, content: bytes, entries: List[Entry], wanted: Callable[[str], bool]) -> int:
+        """Add what one answer lists of ``wanted`` names; return how many names it lists."""
+        offset = named = 0
         while True:
             following, dummy, size_bytes, dummy, attributes, length, dummy = self._unpack(_ENTRY_HEAD, content, offset)
             start = offset + _ENTRY_HEAD.size
@@ -304,10 +308,12 @@ class SmbLink:
             if name not in (".", ".."):
                 if not name or any(character in "\\/\0" for character in name):
                     raise self.invalid("the name %r in a directory" % name[:80])
-                kind = _kind(attributes)
-                entries.append(Entry(name, kind, size_bytes if kind is EntryKind.FILE else 0))
+                named += 1
+                if wanted(name):
+                    kind = _kind(attributes)
+                    entries.append(Entry(name, kind, size_bytes if kind is EntryKind.FILE else 0))
             if not following:
-                return
+                return named
             if following < _ENTRY_HEAD.size + length:
                 raise self.invalid("directory entries that overlap")
             offset += following

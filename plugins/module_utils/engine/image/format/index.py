@@ -13,29 +13,18 @@ import struct
 import sys
 from array import array
 from operator import add
-from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 from ...errors import ImageDamaged
 from . import constants as fmt
+from .root_columns import PACK, RAW_BIT, SEGMENT, PackNeed, Place, SegmentReference, StoredSegments, packs_of
 
 _SEGMENT_HEAD = struct.Struct(">8sII")  # magic, chunks, packs
 _ROOT_HEAD = struct.Struct(
     ">8sHQIIIII"
 )  # magic, version, disk bytes, sector, chunk bytes, segment chunks, packs, segments
-_PACK = struct.Struct(">32sQQ")  # name, size, bytes of it that this disk needs
-_SEGMENT = struct.Struct(">32sIIII")  # id, pack, offset, stored length with codec in the top bit, plain length
-_RAW_BIT = 1 << 31
 _PLACELESS = frozenset([fmt.HOLE_ID, fmt.ZERO_ID])
 _PLACELESS_HEADS = frozenset([0, (1 << 64) - 1])
-
-
-class Place(NamedTuple):
-    """Where a blob is stored: the pack's name (hex), offset and stored length in it, and its codec."""
-
-    pack: str
-    offset: int
-    stored_bytes: int
-    codec: int
 
 
 class Columns(NamedTuple):
@@ -50,7 +39,7 @@ class Columns(NamedTuple):
 
 def length_with_codec(stored_bytes: int, codec: int) -> int:
     """A stored length as segments keep it: the top bit tells raw bytes from compressed ones."""
-    return stored_bytes | (_RAW_BIT if codec == fmt.CODEC_RAW else 0)
+    return stored_bytes | (RAW_BIT if codec == fmt.CODEC_RAW else 0)
 
 
 def heads(ids: bytes) -> Tuple[int, ...]:
@@ -95,8 +84,8 @@ class Segment:
 
     def place_at(self, position: int) -> Place:
         length = self._length[position]
-        codec = fmt.CODEC_RAW if length & _RAW_BIT else fmt.CODEC_ZSTD
-        return Place(self._packs[self._pack[position]], self._offset[position], length & ~_RAW_BIT, codec)
+        codec = fmt.CODEC_RAW if length & RAW_BIT else fmt.CODEC_ZSTD
+        return Place(self._packs[self._pack[position]], self._offset[position], length & ~RAW_BIT, codec)
 
     def stored_positions(self) -> List[int]:
         """The positions of the chunks that are stored (neither hole nor zero)."""
@@ -158,7 +147,7 @@ class Segment:
         result: Dict[str, int] = {}
         for number, dummy_offset, length in places:
             name = self._packs[number]
-            result[name] = result.get(name, 0) + (length & ~_RAW_BIT) + more_bytes
+            result[name] = result.get(name, 0) + (length & ~RAW_BIT) + more_bytes
         return result
 
     def has_pack(self, name: str) -> bool:
@@ -216,27 +205,9 @@ class Segment:
         return segment
 
     def _places_in_bounds(self) -> bool:
-        lengths = [length & ~_RAW_BIT for length in self._length]
+        lengths = [length & ~RAW_BIT for length in self._length]
         ends = map(add, self._offset, lengths)
         return max(lengths) <= fmt.CHUNK_BYTES + fmt.TAG_BYTES and max(ends) <= fmt.MAX_PACK_BYTES
-
-
-class SegmentReference(NamedTuple):
-    """An entry of the root. A segment that is all hole has the hole id and no place."""
-
-    segment_id: bytes
-    place: Optional[Place]
-    plain_bytes: int
-
-
-_HOLE = SegmentReference(fmt.HOLE_ID, None, 0)
-
-
-class PackNeed(NamedTuple):
-    """How much of a pack a disk's image needs."""
-
-    size_bytes: int
-    needed_bytes: int
 
 
 class Root:
@@ -245,8 +216,8 @@ class Root:
     def __init__(self, size_bytes: int, sector_bytes: int) -> None:
         self.size_bytes = size_bytes
         self.sector_bytes = sector_bytes
-        self.segments: List[SegmentReference] = []
-        self.packs: Dict[str, PackNeed] = {}
+        self.segments: Sequence[SegmentReference] = []
+        self.packs: Mapping[str, PackNeed] = {}
 
     @property
     def segment_count(self) -> int:
@@ -271,19 +242,19 @@ class Root:
                 len(self.segments),
             )
         ]
-        parts += [_PACK.pack(bytes.fromhex(name), *need) for name, need in self.packs.items()]
+        parts += [PACK.pack(bytes.fromhex(name), *need) for name, need in self.packs.items()]
         for segment_id, place, plain_bytes in self.segments:
             if place is None:
-                parts.append(_SEGMENT.pack(segment_id, 0, 0, 0, 0))
+                parts.append(SEGMENT.pack(segment_id, 0, 0, 0, 0))
             else:
-                length = place.stored_bytes | (_RAW_BIT if place.codec == fmt.CODEC_RAW else 0)
-                parts.append(_SEGMENT.pack(segment_id, numbers[place.pack], place.offset, length, plain_bytes))
+                length = place.stored_bytes | (RAW_BIT if place.codec == fmt.CODEC_RAW else 0)
+                parts.append(SEGMENT.pack(segment_id, numbers[place.pack], place.offset, length, plain_bytes))
         return b"".join(parts)
 
     @staticmethod
     def most_bytes(segments: int, packs: int) -> int:
         """How long an encoded root with so many segments and packs is."""
-        return _ROOT_HEAD.size + segments * _SEGMENT.size + packs * _PACK.size
+        return _ROOT_HEAD.size + segments * SEGMENT.size + packs * PACK.size
 
     @classmethod
     def decode(cls, data: bytes, image: str, *, partial: bool = False) -> Root:
@@ -310,32 +281,10 @@ class Root:
         root = cls(size_bytes, sector_bytes)
         if segment_count > root.segment_count or (not partial and segment_count != root.segment_count):
             raise damaged("has not as many segments as the disk")
-        if len(data) != _ROOT_HEAD.size + pack_count * _PACK.size + segment_count * _SEGMENT.size:
+        if len(data) != _ROOT_HEAD.size + pack_count * PACK.size + segment_count * SEGMENT.size:
             raise damaged("has an impossible length")
-        position = _ROOT_HEAD.size
-        names = []
-        for dummy in range(pack_count):
-            name, pack_bytes, needed_bytes = _PACK.unpack_from(data, position)
-            position += _PACK.size
-            if pack_bytes > fmt.MAX_PACK_BYTES or needed_bytes > fmt.MAX_DISK_BYTES:
-                raise damaged("lists an impossible pack")
-            names.append(name.hex())
-            root.packs[names[-1]] = PackNeed(pack_bytes, needed_bytes)
-        if len(root.packs) != pack_count:
-            raise damaged("lists a pack twice")
-        for dummy in range(segment_count):
-            segment_id, pack, offset, length, plain_bytes = _SEGMENT.unpack_from(data, position)
-            position += _SEGMENT.size
-            if segment_id == fmt.HOLE_ID:
-                root.segments.append(_HOLE)  # one for all: a large disk has a million
-                continue
-            if pack >= pack_count or plain_bytes > fmt.MAX_BLOB_PLAIN_BYTES:
-                raise damaged("has a segment out of bounds")
-            codec = fmt.CODEC_RAW if length & _RAW_BIT else fmt.CODEC_ZSTD
-            place = Place(names[pack], offset, length & ~_RAW_BIT, codec)
-            if place.stored_bytes > fmt.MAX_BLOB_STORED_BYTES or offset + place.stored_bytes > fmt.MAX_PACK_BYTES:
-                raise damaged("has a segment out of bounds")
-            root.segments.append(SegmentReference(segment_id, place, plain_bytes))
+        root.packs = packs_of(data, _ROOT_HEAD.size, pack_count, image)
+        root.segments = StoredSegments(data, _ROOT_HEAD.size, pack_count, segment_count, image)
         return root
 
 
@@ -343,7 +292,7 @@ def most_root_bytes(disk_bytes: int) -> int:
     """How large the root of a disk of this size can be: for what was not authenticated before it is read."""
     packs = min(fmt.MAX_PACKS, 4096 + 2 * disk_bytes // fmt.PACK_TARGETS[0][1])
     segments = -(-disk_bytes // fmt.SEGMENT_BYTES)
-    plain_bytes = _ROOT_HEAD.size + packs * _PACK.size + segments * _SEGMENT.size
+    plain_bytes = _ROOT_HEAD.size + packs * PACK.size + segments * SEGMENT.size
     return min(fmt.MAX_SEALED_PLAIN_BYTES, plain_bytes + (4 << 10))
 
 

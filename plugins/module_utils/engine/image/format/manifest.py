@@ -18,6 +18,7 @@ from . import constants as fmt
 from . import contents, documents, job_name
 from .contents import DiskContents
 from .keys import MasterKey
+from .pack_names import PackNames
 
 _FORMAT = "plantops.imaging image"
 MAX_LISTED_CHANGES = 512  # names of packs, 64 bytes each, in a file that every listing reads
@@ -82,6 +83,11 @@ class Manifest(NamedTuple):
 
 def packs_digest(names: Iterable[str]) -> str:
     """SHA-256 over the sorted names of the packs, one a line."""
+    if isinstance(names, PackNames):  # in order already, and too many for one string
+        digest = hashlib.sha256()
+        for name in names:
+            digest.update(b"%s\n" % name.encode("ascii"))
+        return digest.hexdigest()
     return hashlib.sha256("".join(name + "\n" for name in sorted(names)).encode("ascii")).hexdigest()
 
 

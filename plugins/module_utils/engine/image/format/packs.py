@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from typing import Iterable, List, NamedTuple, Optional, Union
+from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence, Union, overload
 
 from ..._libraries import blake3
 from ...errors import ImageDamaged
@@ -108,7 +108,7 @@ def read_salt(header: bytes, name: str) -> bytes:
     return header[len(fmt.PACK_MAGIC) :]
 
 
-def read_table(storage: Storage, path: str, size_bytes: int) -> List[BlobEntry]:
+def read_table(storage: Storage, path: str, size_bytes: int) -> PackTable:
     """Read and check the table of the pack ``path``, whose file has ``size_bytes`` bytes.
 
     :raises ImageDamaged: when trailer or table are not what the format allows.
@@ -135,8 +135,39 @@ def read_table(storage: Storage, path: str, size_bytes: int) -> List[BlobEntry]:
     return _checked(table, table_offset, name)
 
 
-def _checked(table: bytes, table_offset: int, name: str) -> List[BlobEntry]:
-    entries = [BlobEntry(*fields) for fields in _ENTRY.iter_unpack(table)]
+class PackTable(Sequence[BlobEntry]):
+    """The table of a pack as its bytes: an entry becomes an object when it is looked at."""
+
+    def __init__(self, table: bytes) -> None:
+        self._table = table
+
+    def __len__(self) -> int:
+        return len(self._table) // _ENTRY.size
+
+    def __iter__(self) -> Iterator[BlobEntry]:
+        return (BlobEntry(*fields) for fields in _ENTRY.iter_unpack(self._table))
+
+    @overload
+    def __getitem__(self, number: int) -> BlobEntry: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[BlobEntry]: ...
+
+    def __getitem__(self, number: Union[int, slice]) -> Union[BlobEntry, Sequence[BlobEntry]]:
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
+        if not -len(self) <= number < len(self):
+            raise IndexError(number)
+        return BlobEntry(*_ENTRY.unpack_from(self._table, number % len(self) * _ENTRY.size))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _checked(table: bytes, table_offset: int, name: str) -> PackTable:
+    entries = PackTable(table)
     position = HEADER_BYTES
     for entry in entries:
         if entry.offset != position or _is_too_long(entry):

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import re
-from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Set
+from typing import Callable, Collection, Dict, Iterable, Iterator, List, NamedTuple, Optional
 
 from ...errors import ImageDamaged
 from . import constants as fmt
+from .pack_names import NamesOfPacks
 
 _LINE = re.compile(
     r"([0-9a-f]{64})  (?:\.\./packs/([0-9a-f]{2})/([0-9a-f]{64})|(keys/[0-9a-f]{64}\.json|[a-z0-9][a-z0-9.]{0,63}))"
@@ -23,7 +24,7 @@ class Sums(NamedTuple):
     """The parsed list: files by name below the image's directory, and pack names."""
 
     files: Dict[str, str]
-    packs: List[str]
+    packs: Collection[str]  # as listed; of very many a set
 
 
 def encode(files: Dict[str, str], packs: List[str]) -> bytes:
@@ -44,8 +45,8 @@ def read(pieces: Iterable[bytes], image: str, most_packs: Callable[[], int] = la
     :param most_packs: how many packs a list may name; only asked of a long one.
     :raises ImageDamaged: for a line that names anything but our own files.
     """
-    result = Sums({}, [])
-    seen: Set[str] = set()
+    files: Dict[str, str] = {}
+    packs = _Packs(image)
     limit = min(fmt.MAX_PACKS, SHORT_LIST)
     for line in lines(pieces, image):
         match = _LINE.fullmatch(line.decode("ascii", "replace"))
@@ -54,21 +55,55 @@ def read(pieces: Iterable[bytes], image: str, most_packs: Callable[[], int] = la
         if match.group(3):
             if match.group(2) != match.group(3)[:2]:
                 raise ImageDamaged(image=image, reason="its SHA256SUMS names a pack at a wrong place")
-            if match.group(3) in seen:
-                raise ImageDamaged(image=image, reason="its SHA256SUMS names a pack twice")
-            if len(seen) == limit:
+            if packs.count == limit:
                 limit = min(fmt.MAX_PACKS, max(limit, most_packs()))
-            if len(seen) == limit:
+            if packs.count == limit:
                 raise ImageDamaged(image=image, reason="its SHA256SUMS names too many packs")
-            seen.add(match.group(3))
-            result.packs.append(match.group(3))
+            packs.add(match.group(3))
         else:
-            if match.group(4) in result.files:
+            if match.group(4) in files:
                 raise ImageDamaged(image=image, reason="its SHA256SUMS names a file twice")
-            if len(result.files) == MOST_FILES:
+            if len(files) == MOST_FILES:
                 raise ImageDamaged(image=image, reason="its SHA256SUMS names too many files")
-            result.files[match.group(4)] = match.group(1)
-    return result
+            files[match.group(4)] = match.group(1)
+    return Sums(files, packs.done())
+
+
+class _Packs:
+    """The packs of a list, each of which is named once."""
+
+    def __init__(self, image: str) -> None:
+        self._image = image
+        self._seen: Dict[str, None] = {}
+        self._many: Optional[NamesOfPacks] = None
+
+    @property
+    def count(self) -> int:
+        return len(self._seen) if self._many is None else self._many.count
+
+    def add(self, pack: str) -> None:
+        if self._many is None and len(self._seen) == SHORT_LIST:
+            self._many = NamesOfPacks()
+            for name in self._seen:
+                self._many.add(name)
+            self._seen = {}
+        if self._many is not None:
+            self._many.add(pack)
+        elif pack in self._seen:
+            self._refuse_twins()
+        else:
+            self._seen[pack] = None
+
+    def _refuse_twins(self) -> None:
+        raise ImageDamaged(image=self._image, reason="its SHA256SUMS names a pack twice")
+
+    def done(self) -> Collection[str]:
+        if self._many is None:
+            return list(self._seen)
+        names = self._many.done()
+        if self._many.had_twins:
+            self._refuse_twins()
+        return names
 
 
 def lines(pieces: Iterable[bytes], image: str) -> Iterator[bytes]:

@@ -10,21 +10,22 @@ may have been read falsely when it was taken out of use.
 from __future__ import annotations
 
 import contextlib
-from typing import Dict, Iterator, List, Mapping, Optional, Set
+from typing import AbstractSet, Dict, Iterator, List, Mapping, Optional, Set
 
 from ...errors import StorageExists, StorageNotFound, StoragePermissionDenied
 from ...storage.contract import SendGate
 from ...storage.shared_connect import together
-from ..device_directory import DeviceDirectory, TrashEntry
+from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
 from ..format.packs import fingerprint
+from ..pack_listing import TrashEntry
 from ..second_look import damage_of
 from ..writing.sender import store_pack
 
 
 def bring_back(
     directory: DeviceDirectory,
-    packs: Set[str],
+    packs: AbstractSet[str],
     *,
     proved: Optional[Mapping[str, int]] = None,
     copies: bool = False,
@@ -47,12 +48,11 @@ def bring_back(
     return {pack for pack, is_back in zip(wanted, together(directory.storage, back, wanted)) if is_back}
 
 
-def trashed_copies(directory: DeviceDirectory, packs: Set[str]) -> Dict[str, List[TrashEntry]]:
+def trashed_copies(directory: DeviceDirectory, packs: AbstractSet[str]) -> Dict[str, List[TrashEntry]]:
     """The copies of ``packs`` in the trash, those that a rollover put there before those that were called damaged."""
     found: Dict[str, List[TrashEntry]] = {}
-    for one in directory.trash():
-        if one.pack in packs:
-            found.setdefault(one.pack, []).append(one)
+    for one in directory.trash(packs):
+        found.setdefault(one.pack, []).append(one)
     return {pack: sorted(ones, key=lambda one: (one.sequence is None, one)) for pack, ones in found.items()}
 
 

@@ -16,12 +16,13 @@ from typing import Callable, List, Optional
 
 from ...errors import ChunkMissing, ImageDamaged, StorageNotFound, StoragePermissionDenied
 from ..blob_proof import BlobProver
-from ..device_directory import DeviceDirectory, TrashEntry
+from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
-from ..format.index import Place
 from ..format.keys import MasterKey
 from ..format.packs import HEADER_BYTES, BlobEntry, fingerprint, read_salt, read_table
+from ..format.root_columns import Place
 from ..format.seal import Compressor, FileCipher
+from ..pack_listing import TrashEntry
 from ..segments import PackReader
 from ..writing.sender import store_pack
 

@@ -9,7 +9,8 @@ pack of one key holds anything for an image of another. So what our key proves m
 
 from __future__ import annotations
 
-from typing import Dict, Set, Tuple
+from itertools import islice
+from typing import AbstractSet, Dict, Mapping, Tuple
 
 from ...errors import ImageDamaged, StorageNotFound
 from ...storage.contract import Storage
@@ -20,21 +21,26 @@ from ..format import constants as fmt
 from ..format.keys import MasterKey
 from ..format.packs import HEADER_BYTES, read_salt, read_table
 from ..format.seal import FileCipher
+from ..pack_listing import MOST_TRASHED
 
 
-def packs_of_others(directory: DeviceDirectory, key: MasterKey, packs: Set[str], present: Dict[str, int]) -> Set[str]:
+def packs_of_others(
+    directory: DeviceDirectory, key: MasterKey, packs: AbstractSet[str], present: Mapping[str, int]
+) -> AbstractSet[str]:
     """Those of ``packs`` that ``key`` does not prove to be its own; what can't be read may be anybody's.
+
+    Of a flood not all are looked at: the rest stays until a later rollover.
 
     :param present: the size of each pack in use; the others lie in the trash.
     """
-    found: Dict[str, Tuple[str, int]] = {}
-    for entry in directory.trash():
-        found[entry.pack] = (directory.path(fmt.TRASH, entry.file_name), entry.size_bytes)
-    found.update({pack: (fmt.pack_path(directory.device, pack), size) for pack, size in present.items()})
-    wanted = sorted(packs)
     storage = directory.storage
-    own = together(storage, lambda pack: pack in found and _is_of(storage, key, pack, *found[pack]), wanted)
-    return {pack for pack, is_own in zip(wanted, own) if not is_own}
+    looked_at = sorted(islice(packs, MOST_TRASHED))
+    found: Dict[str, Tuple[str, int]] = {}
+    for entry in directory.trash(frozenset(looked_at)):
+        found[entry.pack] = (directory.path(fmt.TRASH, entry.file_name), entry.size_bytes)
+    found.update({one: (fmt.pack_path(directory.device, one), present[one]) for one in looked_at if one in present})
+    own = together(storage, lambda pack: pack in found and _is_of(storage, key, pack, *found[pack]), looked_at)
+    return packs - frozenset(pack for pack, is_own in zip(looked_at, own) if is_own)
 
 
 def _is_of(storage: Storage, key: MasterKey, pack: str, path: str, size_bytes: int) -> bool:

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Dict, List, Optional
+from itertools import chain, islice
+from typing import List, MutableMapping, Optional
 
 from ...errors import StorageFailed, StorageNotFound, StoragePermissionDenied
 from ...storage.contract import SendGate
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
+from ..format.pack_names import PackSizes
 from ..second_look import damage_of
 from .bring_back import bring_back
 
@@ -21,7 +23,7 @@ BUDGET_BYTES = 256 << 20
 
 def scrub(
     directory: DeviceDirectory,
-    present: Dict[str, int],
+    present: MutableMapping[str, int],
     turn: int,
     gate: Optional[SendGate],
     budget_bytes: int = BUDGET_BYTES,
@@ -34,11 +36,11 @@ def scrub(
     """
     if not present or budget_bytes <= 0:
         return []
-    names = sorted(present)
-    share = -(-len(names) // RUNS_FOR_ALL)
-    start = turn * share % len(names)
+    share = -(-len(present) // RUNS_FOR_ALL)
+    start = turn * share % len(present)
+    names = present if isinstance(present, PackSizes) else sorted(present)  # those come in order
     damaged = []
-    for name in (names[start:] + names[:start])[:share]:
+    for name in list(islice(chain(names, names), start, start + share)):
         if present[name] > budget_bytes:
             break
         budget_bytes -= present[name]

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Container, Dict, List, Optional, Set, Tuple
+from itertools import islice
+from typing import AbstractSet, Callable, Container, Dict, List, MutableMapping, Optional, Set, Tuple
 
 from ...entries import Entry, EntryKind
 from ...errors import EngineError, ImageDamaged, StorageExists, StorageFailed, StorageNotFound, StoragePermissionDenied
@@ -24,6 +25,7 @@ from ..format.keys import MasterKey
 from ..format.manifest import Manifest
 from ..impostors import Impostors
 from ..newest import enumerated, horizon
+from ..pack_listing import MOST_TRASHED, existing
 from ..pack_references import needed_packs
 from ..writing.pack_check import listed_packs
 from .bring_back import bring_back
@@ -35,6 +37,7 @@ from .trash_age import TrashAges
 from .unusable import packs_of_unusable, storage_grows
 
 _MOST_TOLD = 5
+_MOST_AT_ONCE = 1 << 14  # names of a directory that are held while it is emptied
 
 
 def delete_image(directory: DeviceDirectory, image: str, warnings: List[str]) -> bool:
@@ -78,7 +81,7 @@ def remove_tree(storage: Storage, path: str, stray_levels: int = 0) -> bool:
         except StorageNotFound:
             return True  # another sweep was quicker
         except StorageFailed:
-            if not rounds or not _entries(storage, path):
+            if not rounds or not _entries(storage, path, 1):
                 raise  # else a record was added meanwhile
         else:
             return True
@@ -86,8 +89,14 @@ def remove_tree(storage: Storage, path: str, stray_levels: int = 0) -> bool:
 
 
 def _remove_files(storage: Storage, path: str, stray_levels: int) -> bool:
-    whole = True
-    for entry in _entries(storage, path):
+    whole, found = True, _entries(storage, path, _MOST_AT_ONCE)
+    while whole and len(found) == _MOST_AT_ONCE and all(one.kind is EntryKind.FILE for one in found):
+        for entry in found:
+            if is_valid_name(entry.name):
+                _delete_if_there(storage, "%s/%s" % (path, entry.name))
+            whole = whole and is_valid_name(entry.name)
+        found = _entries(storage, path, _MOST_AT_ONCE)
+    for entry in found:
         inside = "%s/%s" % (path, entry.name)
         if not is_valid_name(entry.name):
             whole = False  # no storage of ours would have taken it
@@ -102,9 +111,9 @@ def _remove_files(storage: Storage, path: str, stray_levels: int) -> bool:
     return whole
 
 
-def _entries(storage: Storage, path: str) -> List[Entry]:
+def _entries(storage: Storage, path: str, most: int, wanted: Callable[[str], bool] = lambda name: True) -> List[Entry]:
     try:
-        return storage.list(path)
+        return storage.list_some(path, wanted, most)
     except StorageNotFound:
         return []
 
@@ -122,7 +131,7 @@ def sweep(
     """``newest`` is the number of the newest image: what left the packs before it was made has seen a successful run."""
     complete = {manifest.image for manifest in remaining}
     present, partial = directory.packs_and_partial_files()
-    exist = {*present, *(entry.pack for entry in directory.trash())}
+    exist = existing(directory, present)
     kept = packs_of_unusable(directory, unreadable, exist)
     gone = [image for image in kept.unknown if not holds_manifest(directory, image)]
     unreadable = {image: error for image, error in unreadable.items() if image not in gone}
@@ -145,14 +154,17 @@ def sweep(
     if kept.unknown:
         report.warnings.append("Nothing was swept: what %s needs is not known." % enumerated(kept.unknown))
         return report
-    needed |= kept.packs
+    needed = needed | kept.packs
     if doubtful and key is not None:
-        needed |= packs_of_others(directory, key, exist - needed, present)
+        needed = needed | packs_of_others(directory, key, exist - needed, present)
     if not report.dry_run:
         for pack in bring_back(directory, needed - present.keys()):
             present[pack] = 0
     freed = _purge(directory, needed, present, newest, report, now_seconds)
-    for pack in sorted(set(present) - needed):
+    idle = sorted(islice((pack for pack in present if pack not in needed), MOST_TRASHED))
+    if len(idle) == MOST_TRASHED:
+        report.warnings.append("More than %d packs are not needed; the next rollover goes on." % MOST_TRASHED)
+    for pack in idle:
         report.trashed_packs.append(pack)
         if not report.dry_run:
             _move_to_trash_if_there(directory, pack, newest, now_seconds)
@@ -171,7 +183,7 @@ def _needed(
     report: RolloverReport,
     exist: Container[str],
     impostors: Impostors,
-) -> Tuple[Set[str], List[str]]:
+) -> Tuple[AbstractSet[str], List[str]]:
     """What the images need; a list that is damaged is made anew where that can be done. And the images that the key does not
     prove and of which that is not known.
 
@@ -212,7 +224,7 @@ def _tell_false(false: List[str], report: RolloverReport) -> None:
 
 def _read_needed(
     directory: DeviceDirectory, images: List[Manifest], exist: Container[str]
-) -> Tuple[Set[str], Dict[str, ImageDamaged]]:
+) -> Tuple[AbstractSet[str], Dict[str, ImageDamaged]]:
     """What the images need, and those of which that can't be read; one that another rollover deleted needs nothing."""
     damaged: List[ImageDamaged] = []
     needed = needed_packs(directory, images, damaged, exist).by_any
@@ -222,8 +234,8 @@ def _read_needed(
 
 def _purge(
     directory: DeviceDirectory,
-    needed: Set[str],
-    present: Dict[str, int],
+    needed: AbstractSet[str],
+    present: MutableMapping[str, int],
     newest: int,
     report: RolloverReport,
     now_seconds: int,
@@ -278,7 +290,7 @@ def _tidy(
             _put_aside(directory, name, now_seconds, warnings)
     for path in partial:
         _delete_if_there(storage, path)
-    for entry in _entries(storage, directory.path(fmt.RECORDS)):
+    for entry in _entries(storage, directory.path(fmt.RECORDS), _MOST_AT_ONCE, _is_record_folder):
         if records.ASIDE_NAME.fullmatch(entry.name):
             _remove_aside(directory, entry, warnings)
         if entry.kind is not EntryKind.DIRECTORY or not IMAGE_NAME.fullmatch(entry.name) or entry.name in complete:
@@ -286,6 +298,10 @@ def _tidy(
         if entry.name not in names and not storage.exists(directory.path(entry.name, fmt.MANIFEST_NAME)):
             aside = directory.path(fmt.TRASH, "%s.records.%d" % (entry.name, now_seconds))
             _remove_or_warn(storage, directory.path(fmt.RECORDS, entry.name), warnings, aside)
+
+
+def _is_record_folder(name: str) -> bool:
+    return bool(records.ASIDE_NAME.fullmatch(name) or IMAGE_NAME.fullmatch(name))
 
 
 def _remove_aside(directory: DeviceDirectory, entry: Entry, warnings: List[str]) -> None:
@@ -337,7 +353,7 @@ def _holds_manifest(storage: Storage, path: str) -> bool:
     manifest = "%s/%s" % (path, fmt.MANIFEST_NAME)
     if storage.exists(manifest):
         return True
-    if all(entry.name != fmt.MANIFEST_NAME for entry in _entries(storage, path)):
+    if not _entries(storage, path, 1, lambda name: name == fmt.MANIFEST_NAME):
         return False
     try:
         storage.get(manifest, 0, 1)

@@ -25,6 +25,8 @@ from ..format import constants as fmt
 
 TRASH_SECONDS = 24 * 3600
 _IMAGES_SINCE = 3
+_MOST_STAMPS = 1 << 14  # stamps and partial files that one rollover looks at
+_MOST_SECONDS = 1 << 16
 _UNKNOWN = float("inf")  # of what another rollover took away in this moment: it counts as young
 _SECONDS = re.compile(r"\d{1,12}", re.ASCII)
 _STAMP = re.compile(r"(\d{1,12})\.(\d{1,12})\.stamp", re.ASCII)
@@ -34,6 +36,20 @@ class _Stamp(NamedTuple):
     file_name: str
     since_seconds: int
     sequence: int  # of the newest image when it was stored
+
+
+class _Seconds:
+    """Moments that are named by something in the trash. Of a flood all moments count as named."""
+
+    def __init__(self) -> None:
+        self._known: Set[int] = set()
+
+    def add(self, seconds: int) -> None:
+        if len(self._known) <= _MOST_SECONDS:
+            self._known.add(seconds)
+
+    def __contains__(self, seconds: object) -> bool:
+        return seconds in self._known or len(self._known) > _MOST_SECONDS
 
 
 class TrashAges:
@@ -46,7 +62,7 @@ class TrashAges:
         self._dry_run = dry_run
         self._stamps: Optional[Dict[int, _Stamp]] = None
         self._times: Dict[int, Optional[float]] = {}
-        self._used: Set[int] = set()
+        self._used = _Seconds()
         self._partial: List[str] = []
 
     def is_from_ahead(self, since_seconds: int) -> bool:
@@ -79,11 +95,20 @@ class TrashAges:
 
     def _all(self) -> Dict[int, _Stamp]:
         if self._stamps is None:
-            entries = self._directory.trash_entries()
-            tails = (one.name.rpartition(".")[2] for one in entries)
-            self._used = {int(tail) for tail in tails if _SECONDS.fullmatch(tail)}
+            self._used = _Seconds()
+            left = [_MOST_STAMPS]
+
+            def wanted(name: str) -> bool:
+                tail = name.rpartition(".")[2]
+                if _SECONDS.fullmatch(tail):
+                    self._used.add(int(tail))
+                is_ours = tail == "stamp" or (name.endswith(PARTIAL_SUFFIX) and is_valid_name(name))
+                left[0] -= is_ours
+                return is_ours and left[0] >= 0
+
+            entries = self._directory.listed(self._directory.path(fmt.TRASH), wanted, _MOST_STAMPS)
             files = [one.name for one in entries if one.kind is EntryKind.FILE]
-            self._partial = [name for name in files if name.endswith(PARTIAL_SUFFIX) and is_valid_name(name)]
+            self._partial = [name for name in files if name.endswith(PARTIAL_SUFFIX)]
             matches = [(name, _STAMP.fullmatch(name)) for name in files]
             found = [_Stamp(name, int(match.group(1)), int(match.group(2))) for name, match in matches if match]
             self._stamps = {stamp.since_seconds: stamp for stamp in sorted(found, reverse=True)}

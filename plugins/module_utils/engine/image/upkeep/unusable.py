@@ -10,12 +10,13 @@ line: one flipped bit there hides no pack. Only where that is gone as well is no
 from __future__ import annotations
 
 import re
-from typing import Container, Iterable, List, NamedTuple, Set
+from typing import AbstractSet, Container, Iterable, List, NamedTuple
 
 from ...errors import ImageDamaged, ImageNotUnusable, StorageFailed, StorageNotFound
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
 from ..format.manifest import Manifest, packs_digest
+from ..format.pack_names import NamesOfPacks
 from ..format.sums import MOST_FILES, SHORT_LIST, lines
 
 _PACK = re.compile(rb"[0-9a-f]{64}")
@@ -25,23 +26,23 @@ _PACK_LINE = re.compile(rb"(.{64})..(?:.{9})(?:.{3})(.{64})", re.DOTALL)
 class Kept(NamedTuple):
     """The packs that images which can't be used need, and the images of which that is not known."""
 
-    packs: Set[str]
+    packs: AbstractSet[str]
     unknown: List[str]
 
 
 def packs_of_unusable(directory: DeviceDirectory, images: Iterable[str], exist: Container[str]) -> Kept:
     """:param exist: the packs that are there; no other can be needed."""
-    kept = Kept(set(), [])
+    packs, unknown = NamesOfPacks(), []
     for image in sorted(images):
         columns = _columns(directory, image)
-        if columns:
-            kept.packs.update(pack for column in columns for pack in column if pack in exist)
-        else:
-            kept.unknown.append(image)
-    return kept
+        for pack in (pack for column in columns for pack in column if pack in exist):
+            packs.add(pack)
+        if not columns:
+            unknown.append(image)
+    return Kept(packs.done(), unknown)
 
 
-def packs_of_damaged_sums(directory: DeviceDirectory, manifest: Manifest) -> Set[str]:
+def packs_of_damaged_sums(directory: DeviceDirectory, manifest: Manifest) -> AbstractSet[str]:
     """The packs of an image whose SHA256SUMS is damaged, where its manifest proves them.
 
     :raises ImageDamaged: when it does not.
@@ -54,17 +55,18 @@ def packs_of_damaged_sums(directory: DeviceDirectory, manifest: Manifest) -> Set
     )
 
 
-def _columns(directory: DeviceDirectory, image: str) -> List[Set[str]]:
+def _columns(directory: DeviceDirectory, image: str) -> List[AbstractSet[str]]:
     """What both columns of a SHA256SUMS name as packs; none where a line is not there as a whole."""
-    columns: List[Set[str]] = [set(), set()]
+    columns = [NamesOfPacks(), NamesOfPacks()]
     try:
         pieces = directory.storage.read(directory.path(image, fmt.SUMS_NAME), 0, fmt.MAX_SUMS_BYTES + 1)
-        return columns if _take_columns(lines(pieces, image), columns, directory) else []
+        is_whole = _take_columns(lines(pieces, image), columns, directory)
+        return [column.done() for column in columns] if is_whole else []
     except (ImageDamaged, StorageNotFound, StorageFailed):
         return []  # too long, cut off, or not there
 
 
-def _take_columns(found: Iterable[bytes], columns: List[Set[str]], directory: DeviceDirectory) -> bool:
+def _take_columns(found: Iterable[bytes], columns: List[NamesOfPacks], directory: DeviceDirectory) -> bool:
     limit, files = SHORT_LIST, 0
     for line in found:
         match = _PACK_LINE.fullmatch(line)
@@ -76,9 +78,9 @@ def _take_columns(found: Iterable[bytes], columns: List[Set[str]], directory: De
         names = [column for column in match.groups() if _PACK.fullmatch(column)]
         if not names:
             return False
-        if len(columns[0]) >= limit:
+        if columns[0].count >= limit:
             limit = max(limit, directory.count_packs())
-            if len(columns[0]) >= limit:
+            if columns[0].count >= limit:
                 return False
         for column, name in zip(columns, match.groups()):
             column.add((name if name in names else names[0]).decode("ascii"))

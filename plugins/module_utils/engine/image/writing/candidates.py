@@ -11,7 +11,7 @@ missing is worth it. Nothing is believed unproved: roots are sealed with the key
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, List, MutableMapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ...errors import (
     EngineError,
@@ -67,7 +67,7 @@ class KeptImages:
         directory: DeviceDirectory,
         key: Optional[MasterKey],
         images: Sequence[Manifest],
-        present: Dict[str, int],
+        present: MutableMapping[str, int],
         warnings: List[str],
     ) -> None:
         self._directory = directory

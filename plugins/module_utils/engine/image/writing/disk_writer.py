@@ -10,7 +10,8 @@ from typing import Callable, Dict, Iterator, List, Optional, Set, Tuple
 from ...disk.extents import ExtentSet
 from ...disk.source import BlockSource
 from ..format import constants as fmt
-from ..format.index import Place, Root, Segment, SegmentReference
+from ..format.index import Root, Segment
+from ..format.root_columns import Place, SegmentReference
 from ..format.seal import Compressor
 from ..segments import PackReader, load_segment
 from .lookup import Lookup
@@ -61,13 +62,15 @@ class DiskWriter:
         self._lookup: Optional[Lookup] = find(reader, self._counts)
         self._ahead: Dict[int, Iterator[Ids]] = {}
         self.root = Root(source.size_bytes, source.sector_bytes)
+        self._segments: List[SegmentReference] = []
+        self.root.segments = self._segments
 
     def run(self) -> Root:
         """Image the whole disk; its packs are cut, not yet all stored."""
         self._stream.on_named = self._named
         self._progress(0)
         for number in range(self.root.segment_count):
-            self.root.segments.append(SegmentReference(fmt.HOLE_ID, None, 0))
+            self._segments.append(SegmentReference(fmt.HOLE_ID, None, 0))
             self._image_segment(number)
             self._report((number + 1) * fmt.SEGMENT_BYTES)
             if number % _CHECKPOINT_SEGMENTS == _CHECKPOINT_SEGMENTS - 1 and self._pending:
@@ -137,7 +140,7 @@ class DiskWriter:
         """Take over an unchanged segment by reference, without loading it where nothing speaks against it."""
         reference = previous.reference(other)
         if previous.is_whole:
-            self.root.segments[number] = reference
+            self._segments[number] = reference
             self._counts.share(number, previous)
             return True
         segment = lookup.load(previous, other)
@@ -146,7 +149,7 @@ class DiskWriter:
         if not segment.packs_named() <= previous.usable:
             return False
         self._counts.count(segment, reference, 1)
-        self.root.segments[number] = reference
+        self._segments[number] = reference
         return True
 
     def _store(self, number: int, fresh: Segment, positions: List[int]) -> None:
@@ -185,7 +188,7 @@ class DiskWriter:
             segment_id, place, plain_bytes = self.root.segments[number]
             if place is not None:
                 named = place._replace(pack=pack)
-                self.root.segments[number] = SegmentReference(segment_id, named, plain_bytes)
+                self._segments[number] = SegmentReference(segment_id, named, plain_bytes)
                 self._counts.count_index(pack, place.stored_bytes)
         self._unnamed_references = []
 
@@ -201,7 +204,7 @@ class DiskWriter:
             segment_id = self._reader.identifier.segment(bytes(segment.ids))
             codec, packed = self._compressor.compress(plain)
             place = self._stream.add(fmt.KIND_SEGMENT, segment_id, len(plain), codec, packed)
-            self.root.segments[number] = SegmentReference(segment_id, place, len(plain))
+            self._segments[number] = SegmentReference(segment_id, place, len(plain))
             self._unnamed_references.append(number)
             self._counts.count(segment, None, 1)
             if self._stream.is_full:

@@ -11,7 +11,7 @@ the trash: they are looked for there, too, and what is in use again comes back.
 from __future__ import annotations
 
 import re
-from typing import Container, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Container, Dict, Iterable, List, MutableMapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ...entries import EntryKind
 from ...errors import ImageDamaged, PasswordMissing, StorageNotFound, StoragePermissionDenied
@@ -118,7 +118,9 @@ def proved_packs(runs: Iterable[Interrupted], key: Optional[MasterKey]) -> Set[s
     return {name for run in runs for name in run.packs} if key is not None else set()
 
 
-def bring_back_packs(directory: DeviceDirectory, runs: Iterable[Interrupted], present: Dict[str, int]) -> None:
+def bring_back_packs(
+    directory: DeviceDirectory, runs: Iterable[Interrupted], present: MutableMapping[str, int]
+) -> None:
     """Take what a rollover put into the trash back into use, and into ``present``."""
     wanted = {name: size for run in runs for name, size in run.packs.items() if name not in present}
     for name in bring_back(directory, set(wanted), proved=wanted):

@@ -9,7 +9,8 @@ from array import array
 from typing import Dict, List, Optional, Tuple
 
 from ..format import constants as fmt
-from ..format.index import Columns, Place, heads
+from ..format.index import Columns, heads
+from ..format.root_columns import Place
 
 MAX_CHUNKS = 1 << 20  # 64 GiB of distinct chunks in some 70 MB of memory
 _FIRST_SLOTS = 1 << 12

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from typing import Dict, Iterator, List, Optional, Set, Tuple
+from itertools import chain, islice
+from typing import AbstractSet, Iterable, Iterator, List, MutableMapping, Optional, Tuple
 
 from ...errors import ImageDamaged, StorageNotFound, StoragePermissionDenied
 from ...storage.contract import SendGate
@@ -20,17 +21,22 @@ from ..blob_proof import BlobProver
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
 from ..format.keys import MasterKey
-from ..format.packs import HEADER_BYTES, BlobEntry, read_salt, read_table
+from ..format.pack_names import PackSizes
+from ..format.packs import HEADER_BYTES, BlobEntry, PackTable, read_salt, read_table
 from ..format.seal import FileCipher
 from .pack_stream import PackStream
+
+# What somebody heaped up must not hold a run for days; what is passed by is sent again.
+_MOST_PACKS = 4096
+_MOST_DAMAGED = 256
 
 
 def learn_leftovers(
     directory: DeviceDirectory,
     key: Optional[MasterKey],
     stream: PackStream,
-    present: Dict[str, int],
-    known: Set[str],
+    present: MutableMapping[str, int],
+    known: AbstractSet[str],
     gate: Optional[SendGate],
 ) -> List[str]:
     """Tell ``stream`` what is in the packs of ``present`` that nothing is known of; return warnings.
@@ -40,12 +46,12 @@ def learn_leftovers(
     :param known: packs that an image needs, or that a checkpoint proves.
     :param gate: told how many bytes are read; it may wait, and raises when the run is cancelled.
     """
-    warnings = []
-    for name, size_bytes in sorted(present.items()):
-        if name in known:
-            continue
-        if stream.known.is_full:
+    warnings: List[str] = []
+    names: Iterable[str] = present if isinstance(present, PackSizes) else sorted(present)  # those come in order
+    for name in list(islice((one for one in names if one not in known), _MOST_PACKS)):
+        if stream.known.is_full or len(warnings) >= _MOST_DAMAGED:
             break  # what is in the rest would not be found again
+        size_bytes = present[name]
         try:
             table = _proved_table(directory, key, name, size_bytes, gate)
         except StorageNotFound:
@@ -65,7 +71,7 @@ def learn_leftovers(
 
 def _proved_table(
     directory: DeviceDirectory, key: Optional[MasterKey], name: str, size_bytes: int, gate: Optional[SendGate]
-) -> Optional[List[BlobEntry]]:
+) -> Optional[PackTable]:
     """The table of a pack, None when its blobs are not what it says, or of another key.
 
     :raises ImageDamaged: when the bytes do not match the name, or are no pack.
@@ -88,17 +94,19 @@ def _proved_table(
     return table if proved else None
 
 
-def _parts(pieces: Iterator[bytes], table: List[BlobEntry]) -> Iterator[Tuple[Optional[BlobEntry], bytes]]:
+def _parts(pieces: Iterator[bytes], table: PackTable) -> Iterator[Tuple[Optional[BlobEntry], bytes]]:
     """Cut a pack's bytes into its head, its blobs (which lie without gaps), and what follows them."""
-    lengths = [(None, HEADER_BYTES), *((blob, blob.stored_bytes) for blob in table)]
+    parts: Iterator[Tuple[Optional[BlobEntry], int]] = chain(
+        [(None, HEADER_BYTES)], ((blob, blob.stored_bytes) for blob in table)
+    )
+    part = next(parts, None)
     waiting = bytearray()
-    number = 0
     for piece in pieces:
         waiting += piece
-        while number < len(lengths) and len(waiting) >= lengths[number][1]:
-            blob, length = lengths[number]
+        while part is not None and len(waiting) >= part[1]:
+            blob, length = part
             yield blob, bytes(waiting[:length])
             del waiting[:length]
-            number += 1
+            part = next(parts, None)
     if waiting:
         yield None, bytes(waiting)

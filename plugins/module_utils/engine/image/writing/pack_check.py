@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Optional, Set
+from typing import AbstractSet, Dict, List, Mapping, Optional, Set
 
 from ...errors import ImageDamaged, StorageFailed
 from ...storage.contract import SendGate
 from ...storage.shared_connect import together
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
+from ..format.pack_names import as_set
 from ..upkeep.bring_back import bring_back, is_in_place
 from .disk_writer import DiskWriter
 from .pack_stream import PackStream
@@ -32,12 +33,12 @@ def packs_of(writers: List[DiskWriter]) -> Dict[str, int]:
     return {name: need.size_bytes for writer in writers for name, need in writer.root.packs.items()}
 
 
-def listed_packs(directory: DeviceDirectory, image: str) -> Set[str]:
+def listed_packs(directory: DeviceDirectory, image: str) -> AbstractSet[str]:
     """The packs that an image's SHA256SUMS names; none where it is damaged."""
     try:
-        return set(directory.sums(image).packs)
+        return as_set(directory.sums(image).packs)
     except ImageDamaged:
-        return set()
+        return frozenset()
 
 
 def repair(

@@ -14,8 +14,9 @@ from typing import Callable, Dict, List, Optional, Set
 from typing import Counter as CounterOf
 
 from ..format import constants as fmt
-from ..format.index import PackNeed, Root, Segment, SegmentReference
+from ..format.index import Root, Segment
 from ..format.packs import ENTRY_BYTES
+from ..format.root_columns import PackNeed, SegmentReference
 from .previous import Previous, PreviousFalse
 
 Load = Callable[[SegmentReference, int], Optional[Segment]]

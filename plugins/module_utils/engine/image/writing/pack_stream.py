@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Callable, Dict, Iterable, Optional, Set
 
 from ...storage.contract import SendGate, Storage
 from ..format import constants as fmt
-from ..format.index import Columns, Place, Segment, length_with_codec
+from ..format.index import Columns, Segment, length_with_codec
 from ..format.keys import MasterKey
 from ..format.packs import BlobEntry, PackBuffers, PackBuilder
+from ..format.root_columns import Place
 from .known_chunks import KnownChunks
 from .sender import PackSender
 
 UNNAMED = "0" * 64  # stands for the pack that is being filled: its name is the hash of what it will hold
+
+_LEARNT_AT_ONCE = 4096
 
 
 class PackStream:
@@ -50,16 +54,17 @@ class PackStream:
         return PackSender(self._storage, self._device, self._gate, self._sleep, give_back, self._target_bytes)
 
     def learn(self, pack: str, entries: Iterable[BlobEntry]) -> None:
-        chunks = [entry for entry in entries if entry.kind == fmt.KIND_CHUNK]
-        self.known.add_all(
-            Columns(
-                [entry.blob_id for entry in chunks],
-                [pack],
-                [0] * len(chunks),
-                [entry.offset for entry in chunks],
-                [length_with_codec(entry.stored_bytes, entry.codec) for entry in chunks],
+        every = (entry for entry in entries if entry.kind == fmt.KIND_CHUNK)
+        for chunks in iter(lambda: list(islice(every, _LEARNT_AT_ONCE)), []):
+            self.known.add_all(
+                Columns(
+                    [entry.blob_id for entry in chunks],
+                    [pack],
+                    [0] * len(chunks),
+                    [entry.offset for entry in chunks],
+                    [length_with_codec(entry.stored_bytes, entry.codec) for entry in chunks],
+                )
             )
-        )
 
     def learn_segment(self, segment: Segment, usable: Set[str]) -> None:
         self.known.add_all(segment.stored_in(usable))

@@ -13,8 +13,8 @@ from ...disk.extents import Extent, ExtentSet
 from ...disk.source import BlockSource
 from ...errors import DiskUnreadable
 from ..format import constants as fmt
-from ..format.index import Place
 from ..format.keys import MasterKey
+from ..format.root_columns import Place
 from ..format.seal import Compressor, Identifier
 from ..parallel_map import in_order
 from .pool import Pool

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple, Set
 
 from ..format import constants as fmt
-from ..format.index import Root, SegmentReference
+from ..format.index import Root
+from ..format.root_columns import SegmentReference
 
 
 class Previous(NamedTuple):

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import os
 import time
-from typing import Dict, FrozenSet, List, Optional
+from typing import AbstractSet, Dict, List, MutableMapping, Optional
 
 from ...errors import (
     EngineError,
@@ -118,7 +118,7 @@ class _Run:
         )
         self.warnings += named
         self.sequence = next_sequence(self.images, self.key, last)
-        self.packs_before: Optional[FrozenSet[str]] = None
+        self.packs_before: Optional[AbstractSet[str]] = None
         self.folder = ImageFolder(directory, job.timestamp, job.sleep, lambda: self._newest_name(), self.last)
         self.stream: Optional[PackStream] = None
         self.is_committed: Optional[bool] = False
@@ -217,7 +217,7 @@ class _Run:
         candidates = Candidates(self.kept, self.job.disks[number].coming, others)
         return Lookup(reader, counts, left, candidates, places_of(self.job.device_information, number))
 
-    def _load_leftovers(self, stream: PackStream, present: Dict[str, int]) -> None:
+    def _load_leftovers(self, stream: PackStream, present: MutableMapping[str, int]) -> None:
         damaged: List[ImageDamaged] = []
         counted = {one.image for one in self.believed}
         others = [one for one in self.images if one.image not in counted]
@@ -338,8 +338,8 @@ class _Run:
         healed = healer.heal()
         present = self.directory.packs() if healed else {}
         for manifest in self.believed:
-            needed = listed_packs(self.directory, manifest.image) if healed else set()
-            if needed & set(healed) and needed <= set(present):
+            needed = listed_packs(self.directory, manifest.image) if healed else frozenset()
+            if not needed.isdisjoint(healed) and needed <= present.keys():
                 # The operator's records are not this account's; another rollover may have deleted the image meanwhile.
                 with contextlib.suppress(StoragePermissionDenied, StorageNotFound):
                     self.directory.add_record(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from typing import List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from ...entries import Entry, EntryKind
 from ...errors import StorageFailed
@@ -21,8 +21,10 @@ _LISTINGS_IN_FLIGHT = 4
 _KINDS = {b"-": EntryKind.FILE, b"d": EntryKind.DIRECTORY}
 
 
-def listed_entries(calls: SftpCalls, storage: str, handle: bytes, path: str) -> List[Entry]:
-    """Return what the open directory ``handle`` holds.
+def listed_entries(
+    calls: SftpCalls, storage: str, handle: bytes, path: str, wanted: Callable[[str], bool], most: Optional[int]
+) -> List[Entry]:
+    """Return what the open directory ``handle`` holds of ``wanted`` names, at most ``most``; the others take no memory.
 
     :raises StorageFailed: when the listing does not end.
     :raises SessionLost, PacketInvalid: as the session and the packets do.
@@ -30,7 +32,6 @@ def listed_entries(calls: SftpCalls, storage: str, handle: bytes, path: str) -> 
     entries: List[Entry] = []
     deadline = time.monotonic() + _MAX_LISTING_SECONDS
     pending: List[int] = []
-    listed = 0
     try:
         while True:
             while len(pending) < _LISTINGS_IN_FLIGHT:
@@ -44,9 +45,10 @@ def listed_entries(calls: SftpCalls, storage: str, handle: bytes, path: str) -> 
             names = reply.names()
             if not names:
                 raise PacketInvalid("it answered a listing with nothing")
-            entries += [entry for entry in map(_entry, names) if entry is not None]
-            listed += len(names)
-            if listed > _MAX_ENTRIES or time.monotonic() > deadline:
+            entries += [entry for entry in map(_entry, names) if entry is not None and wanted(entry.name)]
+            if most is not None and len(entries) >= most:
+                return entries[:most]
+            if len(entries) > _MAX_ENTRIES or time.monotonic() > deadline:
                 reason = "the server lists without an end"
                 raise StorageFailed(operation="listing", path=path, storage=storage, reason=reason)
     finally:

@@ -249,6 +249,9 @@ class SftpStorage(Storage):
     # -- directories --------------------------------------------------------------------------------------------------
 
     def list(self, path: str) -> List[Entry]:
+        return self.list_some(path, lambda name: True)
+
+    def list_some(self, path: str, wanted: Callable[[str], bool], most: Optional[int] = None) -> List[Entry]:
         calls = self._calls()
         there, reply = calls.look_and_open_directory([*self._ways(path), self._remote(path)])
         try:
@@ -260,7 +263,7 @@ class SftpStorage(Storage):
             raise
         handle = calls.handle(reply, "listing", path)
         try:
-            return listed_entries(calls, self.description, handle, path)
+            return listed_entries(calls, self.description, handle, path, wanted, most)
         except (SessionLost, PacketInvalid) as error:
             calls.lost(error)
         finally:

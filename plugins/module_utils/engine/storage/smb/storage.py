@@ -9,7 +9,7 @@ import contextlib
 import secrets
 import threading
 import time
-from typing import Any, Iterable, Iterator, List, Mapping, NoReturn, Optional, Tuple
+from typing import Any, Callable, Iterable, Iterator, List, Mapping, NoReturn, Optional, Tuple
 
 from ...entries import Entry, EntryKind, Space
 from ...errors import (
@@ -264,11 +264,14 @@ class SmbStorage(Storage):
         raise StorageNotFound(path=path, storage=self.description)
 
     def list(self, path: str) -> List[Entry]:
+        return self.list_some(path, lambda name: True)
+
+    def list_some(self, path: str, wanted: Callable[[str], bool], most: Optional[int] = None) -> List[Entry]:
         with self._errors("listing", path):
             with self._opened(path, link_of.READ, options=link_of.ONLY_DIRECTORY) as (link, handle):
                 if handle.kind is not EntryKind.DIRECTORY:
                     self._absent(path)
-                return link.entries(handle)
+                return link.entries(handle, wanted, most)
 
     def stat(self, path: str) -> Entry:
         with self._errors("looking at", path), self._opened(path, 0) as (dummy, handle):
