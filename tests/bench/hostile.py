@@ -1,56 +1,86 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Peak memory of each verb against a hostile storage, as the table of docs/performance.md: ``python tests/bench/hostile.py FOLDER [WORD]``.
+"""Peak memory of each verb against a hostile storage, as the table of docs/performance.md.
 
-``WORD`` chooses attacks by a part of their name. The folder needs room for a million files.
+``python tests/bench/hostile.py FOLDER [--storage directory|SFTP|SMB] [--only WORD] [--scale SHARE] [--times]``: the folder needs
+room for a million files. ``--only`` chooses attacks by a part of their names.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import sys
 import time
 from pathlib import Path
+from typing import Any, Dict, Optional
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "plugins" / "module_utils")]
 
-from support.hostile_storage import ATTACKS, PASSWORD, Attacker, measure  # noqa: E402
+from support.hostile_storage import ATTACKS, FUTURE, LISTINGS, SOON, Attacker, Measured, measure, reached  # noqa: E402
 
-VERBS = {
-    "image": {"limit_read_rate": 0, "keep": 9},
-    "list": {},
-    "verify": {"level": "full"},
-    "rollover": {"keep": 9},
-    "pin": {"image": "latest"},
-    "check": {},
+VERBS: Dict[str, Dict[str, Any]] = {
+    "image": {"verb": "image", "limit_read_rate": 0, "keep": 9},
+    "list": {"verb": "list"},
+    "verify quick": {"verb": "verify", "level": "quick"},
+    "verify storage": {"verb": "verify", "level": "storage"},
+    "verify full": {"verb": "verify", "level": "full"},
+    "verify theirs": {"verb": "verify", "level": "full", "password": ""},
+    "restore": {"verb": "restore"},
+    "rollover": {"verb": "rollover", "keep": 9},
+    "pin": {"verb": "pin", "image": "latest"},
+    "check": {"verb": "check"},
 }
 
 
-def main() -> None:
-    folder = Path(sys.argv[1])
-    word = sys.argv[2] if len(sys.argv) > 2 else ""
-    print("| in the storage | %s |" % " | ".join(VERBS))
-    print("|---%s|" % ("|---" * len(VERBS)))
-    for title, attack in ATTACKS.items():
-        if word not in title:
-            continue
-        shutil.rmtree(folder / "storage", ignore_errors=True)
-        drive = folder / "drive"
-        drive.write_bytes(os.urandom(4 << 20))
-        first = measure(folder / "storage", "image", drives=[str(drive)], limit_read_rate=0)
-        attack(Attacker(folder / "storage", first.last["image"]))
+def measured(storage: Path, reach: Optional[Dict[str, Any]], name: str, folder: Path) -> Measured:
+    settings = dict(VERBS[name])
+    if name == "image":
+        settings["drives"] = [str(folder / "drive")]
+    if name == "restore":
+        settings.update(map={"disk0": str(folder / "restored")}, overwrite=True)
+    if name == "verify theirs":
+        planted = [one for one in (SOON, FUTURE) if (storage / "pc" / one).exists()]
+        settings["image"] = planted[0] if planted else "latest"
+    return measure(storage, reach=reach, **settings)
+
+
+def row(kind: str, title: str, folder: Path, scale: float, with_times: bool) -> str:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "drive").write_bytes(os.urandom(4 << 20))
+    with reached(kind, folder) as (storage, reach):
+        first = measured(storage, None, "image", folder)
+        ATTACKS[title](Attacker(storage, first.last["image"], scale))
         cells = []
-        for verb, settings in VERBS.items():
-            more = {"drives": [str(drive)]} if verb == "image" else {}
+        for name in VERBS:
             started = time.monotonic()
-            done = measure(folder / "storage", verb, **settings, **more)
-            note = "" if done.status == 0 else " " + str(done.last.get("code", "?"))
-            print(verb, done.last.get("message", ""), done.last.get("warnings", ""), file=sys.stderr)
-            cells.append("%d, %.0f s%s" % (done.peak_bytes >> 20, time.monotonic() - started, note))
-        print("| %s | %s |" % (title, " | ".join(cells)), flush=True)
-    assert PASSWORD
+            done = measured(storage, reach, name, folder)
+            note = "" if done.status == 0 else " %s" % done.last.get("code", "?")
+            took = ", %.0f s" % (time.monotonic() - started) if with_times else ""
+            cells.append("%d%s%s" % (done.peak_bytes >> 20, took, note))
+            print(name, cells[-1], done.last.get("message", ""), file=sys.stderr, flush=True)
+    shutil.rmtree(folder)
+    return "| %s | %s |" % (title, " | ".join(cells))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--storage", default="directory", choices=("directory", "SFTP", "SMB"))
+    parser.add_argument("--only", default="")
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--times", action="store_true")
+    wanted = parser.parse_args()
+    print("| in the storage (%s) | %s |" % (wanted.storage, " | ".join(VERBS)))
+    print("|---%s|" % ("|---" * len(VERBS)))
+    titles = ATTACKS if wanted.storage == "directory" else LISTINGS
+    for title in titles:
+        if wanted.only in title:
+            line = row(wanted.storage, title, wanted.folder / "hostile", wanted.scale, wanted.times)
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

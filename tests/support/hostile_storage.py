@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -12,7 +13,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, NamedTuple
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 from engine.image.format import constants as fmt
 from engine.image.format.keys import MasterKey
@@ -20,6 +21,8 @@ from engine.image.format.manifest import Manifest, decode, encode
 from engine.image.format.sealed_files import seal_file
 
 from . import imaging
+from .samba_server import samba
+from .sftp_server import SftpServer
 
 MODULES = Path(__file__).parents[2] / "plugins" / "module_utils"
 PASSWORD = "a password for this test"
@@ -44,8 +47,25 @@ class Measured(NamedTuple):
     last: Dict[str, Any]
 
 
-def measure(storage: Path, verb: str, password: str = PASSWORD, **settings: Any) -> Measured:
+@contextlib.contextmanager
+def reached(kind: str, folder: Path) -> Iterator[Tuple[Path, Optional[Dict[str, Any]]]]:
+    """A new storage below ``folder``: where it lies, and how the engine reaches it where that is another way."""
+    if kind == "directory":
+        (folder / "storage").mkdir(parents=True)
+        yield folder / "storage", None
+    elif kind == "SFTP":
+        with SftpServer(folder) as server:
+            yield server.root, server.settings()
+    else:
+        with samba(folder) as share:
+            yield share.root / share.below, share.settings
+
+
+def measure(
+    storage: Path, verb: str, password: str = PASSWORD, reach: Optional[Dict[str, Any]] = None, **settings: Any
+) -> Measured:
     job = imaging.job(storage, verb, device=DEVICE, **settings)
+    job["storage"] = reach or job["storage"]
     job["secrets"] = {"password": password} if password else {}
     done = subprocess.run(
         [sys.executable, "-c", _MEASURE],
@@ -126,14 +146,12 @@ def images_by_the_thousand(attacker: Attacker) -> None:
 
 
 def root_of_an_unencrypted_image(attacker: Attacker) -> None:
-    count = attacker.many(1 << 20)
+    count = attacker.many((1 << 20) - 64)
     size = count << 28
-    head = struct.pack(">8sHQIIIII", fmt.ROOT_MAGIC, 1, size, 512, fmt.CHUNK_BYTES, fmt.SEGMENT_CHUNKS, count, count)
-    packs = b"".join(
-        struct.pack(">32sQQ", struct.pack(">32x")[:24] + struct.pack(">Q", n + 1), 1000, 1000) for n in range(count)
-    )
+    head = struct.pack(">8sHQIIIII", fmt.ROOT_MAGIC, 1, size, 512, fmt.CHUNK_BYTES, fmt.SEGMENT_CHUNKS, 1, count)
+    packs = struct.pack(">32sQQ", b"\1" * 32, 1000, 1000)
     segments = b"".join(
-        struct.pack(">32sIIII", b"\1" * 24 + struct.pack(">Q", n), n, 48, 100, 100) for n in range(count)
+        struct.pack(">32sIIII", b"\1" * 24 + struct.pack(">Q", n), 0, 48, 100, 100) for n in range(count)
     )
     data = seal_file(None, SOON, "disk0.index", head + packs + segments)
     attacker.put("%s/disk0.index" % SOON, data)
@@ -142,7 +160,7 @@ def root_of_an_unencrypted_image(attacker: Attacker) -> None:
         .disks[0]
         ._replace(size_bytes=size, index_sha256=hashlib.sha256(data).hexdigest(), index_bytes=len(data))
     )
-    attacker.plant(SOON, sequence=1, disks=[disk], pack_count=count)
+    attacker.plant(SOON, sequence=1, disks=[disk], pack_count=1)
 
 
 def checkpoints(attacker: Attacker) -> None:
@@ -169,6 +187,39 @@ def slots(attacker: Attacker) -> None:
         attacker.put("keys/%s.json" % hashlib.sha256(body).hexdigest(), body)
 
 
+def table_of_a_pack(attacker: Attacker) -> None:
+    """An orphan pack of a million blobs of one byte."""
+    count = attacker.many(1 << 20)
+    head = fmt.PACK_MAGIC + bytes(32)
+    table = b"".join(
+        struct.pack(">32sQIIBB", hashlib.sha256(b"%d" % n).digest(), len(head) + n, 1, 1, fmt.KIND_CHUNK, 0)
+        for n in range(count)
+    )
+    trailer = struct.pack(">QI", len(head) + count, count) + hashlib.sha256(table).digest() + fmt.PACK_END_MAGIC
+    data = head + bytes(count) + table + trailer
+    name = hashlib.sha256(data).hexdigest()
+    attacker.put("packs/%s/%s" % (name[:2], name), data)
+
+
+def documents_of_values(attacker: Attacker) -> None:
+    """Small files of one device, each far too large and, where it can be, a bomb of compression."""
+    junk = b'{"a":[' + b"[]," * attacker.many(40_000_000) + b"[]]}"
+    for name in ("device-id.json", "lease.json", "run.json", "encrypted", "%s/copies.tar" % SOON):
+        attacker.put(name, junk)
+    packed = {name: seal_file(None, SOON, name, bytes(attacker.many(128 << 20))) for name in ("device.json", "job.log")}
+    for name, data in packed.items():
+        attacker.put("%s/%s" % (SOON, name), data)
+    files = {name: hashlib.sha256(data).hexdigest() for name, data in packed.items()}
+    attacker.plant(SOON, sequence=1, files=files)
+
+
+LISTINGS = (
+    "a million names beside the images",
+    "a million records",
+    "a million names in keys",
+    "a million names in the trash",
+    "a million packs",
+)
 ATTACKS: Dict[str, Callable[[Attacker], None]] = {
     "nothing": lambda attacker: None,
     "SHA256SUMS of 160 MiB, no line of ours": sums_of_bad_lines,
@@ -178,6 +229,8 @@ ATTACKS: Dict[str, Callable[[Attacker], None]] = {
     "5,000 images of next millennium": images_by_the_thousand,
     "the root of an unencrypted image": root_of_an_unencrypted_image,
     "checkpoints of 127 MiB": checkpoints,
+    "an orphan pack of a million blobs": table_of_a_pack,
+    "documents of 120 MiB, bombs of zstd": documents_of_values,
     "4,000 key slots of 256 MiB": slots,
     "a million names beside the images": names_in("", ".json"),
     "a million records": names_in("records", ".json"),

@@ -28,6 +28,8 @@ _FORMAT = "plantops.imaging device"
 _MAX_BYTES = 64 << 10
 _JUNK = re.compile(r"^(0+|f+|0*3000200.*|1234.*|)$")
 
+_MOST_TWINS = 1024
+
 
 class MachineIdentity(NamedTuple):
     """What tells one machine from another; "" where it is not known."""
@@ -77,10 +79,13 @@ def prove_directory(storage: Storage, device: str, identity: MachineIdentity, ad
     :raises DeviceNameCollision: when another directory has the same name to a Windows share.
     :raises DeviceMismatch: when it belongs to another machine and ``adopt`` is false.
     """
-    for entry in storage.list(""):
+
+    def is_twin(name: str) -> bool:
         # Windows shares also drop dots and spaces at the end of a name.
-        same = unicodedata.normalize("NFC", entry.name).rstrip(". ").casefold() == device.casefold()
-        if entry.kind is EntryKind.DIRECTORY and same and entry.name != device:
+        return name != device and unicodedata.normalize("NFC", name).rstrip(". ").casefold() == device.casefold()
+
+    for entry in storage.list_some("", is_twin, _MOST_TWINS):
+        if entry.kind is EntryKind.DIRECTORY:
             raise DeviceNameCollision(device=device, other=entry.name)
     try:
         stored = stored_identity(storage, device)

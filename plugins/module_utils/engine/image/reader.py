@@ -74,8 +74,11 @@ class ImageReader:
         name = fmt.index_name(number)
         if self.manifest.pack_count > SHORT_LIST and self.manifest.pack_count > self.directory.count_packs():
             raise ImageDamaged(image=self.image, reason="it needs more packs than there are in the storage")
+        most_bytes = fmt.MAX_SEALED_PLAIN_BYTES if self.key is not None else fmt.MAX_CLEAR_ROOT_BYTES
+        if entry.index_bytes > most_bytes:
+            raise ImageDamaged(image=self.image, reason="%s is too large" % name)
         data = self._file(name, entry.index_sha256, entry.index_bytes)
-        root = Root.decode(open_file(self.key, self.image, name, data), self.image)
+        root = Root.decode(open_file(self.key, self.image, name, data, most_bytes=most_bytes), self.image)
         if (root.size_bytes, root.sector_bytes) != (entry.size_bytes, entry.sector_bytes):
             raise ImageDamaged(image=self.image, reason="%s is of another disk" % name)
         return DiskReader(self, root)
@@ -85,26 +88,27 @@ class ImageReader:
 
     def document(self, name: str) -> bytes:
         """Return the plain bytes of ``device.json`` or ``job.log``."""
-        return open_file(self.key, self.image, name, self._file(name, self.manifest.files[name]))
+        data = self._file(name, self.manifest.files[name], fmt.MAX_DOCUMENT_BYTES)
+        return open_file(self.key, self.image, name, data, most_bytes=fmt.MAX_DOCUMENT_BYTES)
 
-    def _file(self, name: str, sha256: str, most_bytes: int = fmt.MAX_SEALED_PLAIN_BYTES) -> bytes:
+    def _file(self, name: str, sha256: str, most_bytes: int) -> bytes:
         try:
             data = self.storage.get(self.directory.path(self.image, name), 0, most_bytes + 1)
         except StorageNotFound:
             raise ImageDamaged(image=self.image, reason="%s is missing" % name) from None
         if hashlib.sha256(data).hexdigest() == sha256:
             return data
-        again = self._file_anew(name, sha256)
+        again = self._file_anew(name, sha256, most_bytes)
         if again is None:
             raise ImageDamaged(image=self.image, reason="%s is not what the manifest says" % name)
         return again
 
-    def _file_anew(self, name: str, sha256: str) -> Optional[bytes]:
+    def _file_anew(self, name: str, sha256: str, most_bytes: int) -> Optional[bytes]:
         """The file once more, past the cache, or its second copy."""
         folder = self.directory.path(self.image)
         path = "%s/%s" % (folder, name)
         self.storage.forget_cache(path)
-        data = self.storage.get(path, 0, fmt.MAX_SEALED_PLAIN_BYTES)
+        data = self.storage.get(path, 0, most_bytes)
         if hashlib.sha256(data).hexdigest() == sha256:
             return data
         return whole_copy_of(self.storage, folder, name, [sha256])

@@ -5,7 +5,7 @@
 
 An account that may only create files can add any number of slots, each of which costs a derivation to find it false. So
 the order is one that it does not decide: slots that many manifests list and slots that are the oldest by the storage's
-clock take turns, those that cost more than any writer asks for come last, and the search ends after a bounded time.
+clock take turns, those that take more time than any writer asks for come last, those that take more memory are not tried, and the search ends after a bounded time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from .format.manifest import Manifest
 MAX_TRIES = 128
 MAX_COSTLY_TRIES = 2
 MAX_SECONDS = 120.0
-_USUAL_COST = (1 << 16) * 8  # n * r * p of the slots that writers make: 64 MiB
+MAX_MEMORY_BYTES = 64 << 20  # what writers ask for; anybody may have made a slot that asks for more
+_USUAL_COST = MAX_MEMORY_BYTES // 128  # n * r * p of the slots that writers make
 
 
 def in_order_of_trust(slots: Sequence[KeySlot], images: Iterable[Manifest] = ()) -> List[KeySlot]:
@@ -51,7 +52,8 @@ def open_slots(
     :raises KeySlotsCrowded: when the last search ended before all were tried.
     """
     started, tried, costly = clock(), 0, 0
-    for slot in slots:
+    light = [slot for slot in slots if slot.memory_bytes <= MAX_MEMORY_BYTES]
+    for slot in light:
         costly += slot.cost > _USUAL_COST
         if tried >= MAX_TRIES or costly > MAX_COSTLY_TRIES or clock() - started > MAX_SECONDS:
             if is_last:
@@ -65,4 +67,6 @@ def open_slots(
         if key is not None:
             key.slots.add(slot.name)
             return key
+    if is_last and len(light) < len(slots):
+        raise KeySlotsCrowded(slots=len(slots), tried=tried)
     return None

@@ -34,11 +34,12 @@ def check_listing(directory: DeviceDirectory) -> None:
     :raises StorageListingIncomplete: when it does not.
     """
     storage = directory.storage
+    wanted = (fmt.DEVICE_ID_NAME, fmt.PACKS)
     try:
-        listed = {entry.name for entry in storage.list(directory.device)}
+        listed = {entry.name for entry in storage.list_some(directory.device, lambda name: name in wanted)}
     except StorageNotFound:
         listed = set()
-    for name in (fmt.DEVICE_ID_NAME, fmt.PACKS):
+    for name in wanted:
         if name not in listed and storage.exists(directory.path(name)):
             raise StorageListingIncomplete(storage=storage.description, path=directory.device, missing=name)
 

@@ -89,6 +89,11 @@ class KeySlot(NamedTuple):
         kdf = self.header["kdf"]
         return int(kdf["n"] * kdf["r"] * kdf["p"])
 
+    @property
+    def memory_bytes(self) -> int:
+        kdf = self.header["kdf"]
+        return 128 * int(kdf["n"] * kdf["r"])
+
     def open(self, password: str) -> Optional[MasterKey]:
         """Return the master key, or None when ``password`` does not open this slot. One key derivation."""
         kdf = self.header["kdf"]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from typing import Optional
+from typing import Optional, Union
 
 from ...errors import ImageDamaged, PasswordMissing
 from . import constants as fmt
@@ -57,9 +57,9 @@ def open_file(
         raise PasswordMissing(device=image)
     if not encrypted and key is not None:
         raise ImageDamaged(image=image, reason="%s is in clear in an encrypted image" % purpose)
-    body = data[_HEAD.size :]
+    body: Union[bytes, memoryview] = data[_HEAD.size :] if encrypted else memoryview(data)[_HEAD.size :]
     if not encrypted:
-        check, body = body[:32], body[32:]
+        check, body = bytes(body[:32]), body[32:]
         if hashlib.sha256(body).digest() != check:
             raise ImageDamaged(image=image, reason="%s is damaged" % purpose)
     try:

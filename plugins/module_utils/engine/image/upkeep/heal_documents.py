@@ -134,12 +134,15 @@ def _mend_sums(directory: DeviceDirectory, manifest: Manifest, key: Optional[Mas
         if listed.files == files and packs_digest(listed.packs) == manifest.packs_sha256:
             return []  # the indexes, which may be large, need not be read
     packs: Set[str] = set()
+    most_bytes = fmt.MAX_SEALED_PLAIN_BYTES if key is not None else fmt.MAX_CLEAR_ROOT_BYTES
     for number, disk in enumerate(manifest.disks):
         name = fmt.index_name(number)
-        data = _get(directory, directory.path(manifest.image, name), fmt.MAX_SEALED_PLAIN_BYTES)
+        data = _get(directory, directory.path(manifest.image, name), most_bytes)
         if hashlib.sha256(data).hexdigest() != disk.index_sha256:
             return []
-        packs |= Root.decode(open_file(key, manifest.image, name, data), manifest.image, partial=False).packs.keys()
+        packs |= Root.decode(
+            open_file(key, manifest.image, name, data, most_bytes=most_bytes), manifest.image, partial=False
+        ).packs.keys()
     if packs_digest(packs) != manifest.packs_sha256:
         return []
     made = sums.encode(files, sorted(packs))
