@@ -6,26 +6,73 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Dict, Optional
 
 import pytest
-from support.hostile_storage import ATTACKS, Attacker, measure
+from support.hostile_storage import ATTACKS, LISTINGS, SOON, Attacker, measure, reached
 
 MOST_BYTES = 200 << 20
-CHOSEN = [
-    "SHA256SUMS of 160 MiB, no line of ours",
-    "manifests of 8 MiB, millions of values",
-    "checkpoints of 127 MiB",
-]
+QUICK = ["SHA256SUMS of 160 MiB, no line of ours", "an orphan pack of a million blobs"]
 
 
-@pytest.mark.parametrize("title", CHOSEN)
-def test_a_run_and_a_rollover_stay_small(title: str, memory_path: Path) -> None:
-    storage, drive = memory_path / "storage", memory_path / "drive"
+def attacked(
+    title: str, storage: Path, folder: Path, reach: Optional[Dict[str, Any]], scale: float, verbs: Dict[str, Any]
+) -> None:
+    drive = folder / "drive"
     drive.write_bytes(bytes(range(256)) * 4096)
     first = measure(storage, "image", drives=[str(drive)], limit_read_rate=0)
     assert first.status == 0, first.last
-    ATTACKS[title](Attacker(storage, first.last["image"]))
-    for verb, settings in (("image", {"drives": [str(drive)], "limit_read_rate": 0}), ("rollover", {"keep": 9})):
-        done = measure(storage, verb, **settings)
-        assert done.status == 0, done.last
+    ATTACKS[title](Attacker(storage, first.last["image"], scale))
+    for verb, settings in verbs.items():
+        more = {"drives": [str(drive)], "limit_read_rate": 0} if verb == "image" else {}
+        done = measure(storage, verb, reach=reach, **settings, **more)
+        assert done.status == 0, (verb, done.last)
         assert done.peak_bytes < MOST_BYTES, verb
+
+
+@pytest.mark.parametrize("title", QUICK)
+def test_a_run_and_a_rollover_stay_small(title: str, memory_path: Path) -> None:
+    attacked(title, memory_path / "storage", memory_path, None, 1.0, {"image": {}, "rollover": {"keep": 9}})
+
+
+@pytest.mark.parametrize("kind", ["SFTP", "SMB"])
+def test_names_that_nobody_asks_for_take_no_memory(kind: str, memory_path: Path) -> None:
+    with reached(kind, memory_path) as (storage, reach):
+        attacked("a million names in keys", storage, memory_path, reach, 0.03, {"check": {}, "list": {}})
+
+
+def test_the_root_of_an_unencrypted_image_stays_bytes(memory_path: Path) -> None:
+    drive = memory_path / "drive"
+    drive.write_bytes(bytes(range(256)) * 4096)
+    first = measure(memory_path / "storage", "image", drives=[str(drive)], limit_read_rate=0)
+    ATTACKS["the root of an unencrypted image"](Attacker(memory_path / "storage", first.last["image"]))
+    done = measure(memory_path / "storage", "verify", password="", image=SOON, level="full")
+    assert done.last.get("ok") is False, done.last
+    assert done.peak_bytes < MOST_BYTES
+
+
+def test_a_wrong_password_tries_no_slot_that_takes_too_much(memory_path: Path) -> None:
+    drive = memory_path / "drive"
+    drive.write_bytes(bytes(range(256)) * 4096)
+    first = measure(memory_path / "storage", "image", drives=[str(drive)], limit_read_rate=0)
+    ATTACKS["4,000 key slots of 256 MiB"](Attacker(memory_path / "storage", first.last["image"], 0.01))
+    right = measure(memory_path / "storage", "image", drives=[str(drive)], limit_read_rate=0)
+    assert right.status == 0, right.last
+    wrong = measure(memory_path / "storage", "image", password="another", drives=[str(drive)], limit_read_rate=0)
+    assert wrong.last["code"] == "K110"
+    assert max(right.peak_bytes, wrong.peak_bytes) < MOST_BYTES
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("title", ATTACKS)
+def test_every_attack_stays_small(title: str, memory_path: Path) -> None:
+    verbs = {"image": {}, "list": {}, "verify": {"level": "quick"}, "rollover": {"keep": 9}, "check": {}}
+    attacked(title, memory_path / "storage", memory_path, None, 1.0, verbs)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("title", LISTINGS)
+@pytest.mark.parametrize("kind", ["SFTP", "SMB"])
+def test_every_listing_over_a_network_stays_small(title: str, kind: str, memory_path: Path) -> None:
+    with reached(kind, memory_path) as (storage, reach):
+        attacked(title, storage, memory_path, reach, 0.2, {"image": {}, "list": {}, "check": {}})
