@@ -15,6 +15,7 @@ import pytest
 from engine.errors import EngineError
 from engine.image.access import Passwords
 from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
 from engine.image.format import keys
 from engine.image.reader import ImageReader
 from engine.image.upkeep.verify import verify_image
@@ -331,11 +332,13 @@ def test_one_password_from_two_keyboards_is_one(storage: DirectoryStorage, disk:
 
 
 def test_manifest_that_names_another_key_is_refused(storage: DirectoryStorage, disk: SmallDisk) -> None:
-    """Whoever can write to the storage can change the clear fields of a manifest: it is not read."""
+    """Whoever can write to the storage can change the clear fields of a manifest: its copy is read, or nothing."""
     made = run_image(storage, disk, Passwords(OLD))
     path = Path(storage.description) / DEVICE / made.image / "image.json"
     whole = path.read_bytes()
     path.write_bytes(whole.replace(made.key_id.encode("ascii"), b"ab" * 32))
+    assert read_image(storage, made.image, OLD) == disk.expected()
+    path.with_name(fmt.COPIES_NAME).unlink()
     refused(storage, "K104", lambda: ImageReader(storage, DEVICE, made.image, OLD))
     path.write_bytes(whole)
     assert read_image(storage, made.image, OLD) == disk.expected()

@@ -171,6 +171,8 @@ def test_what_is_not_a_yes(tmp_path: Path) -> None:
     wrong: List[Dict[str, Any]] = [
         {"damaged": "yes"},
         {"damaged": 1},
+        {"overwrite": "no"},
+        {"overwrite": 1},
         {"replace_table": "3"},
         {"replace_table": [None]},
     ]

@@ -40,7 +40,7 @@ from . import operator as operator_verbs
 from . import restore as restore_verb
 from .opened_disks import OpenedDisk, OpenedDisks, describe, not_chosen, stable_ids
 from .policies import job_of, policy_of
-from .settings import mapping_of, number_of, passwords_of, rate_of
+from .settings import mapping_of, number_of, passwords_of, rate_of, yes_of
 
 _MAX_NOTICES = 10
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", re.ASCII)
@@ -165,7 +165,7 @@ def _image(storage: Storage, job: Dict[str, Any], status: _Status) -> Dict[str, 
             coming = coming_image(device, job_of(job), [_input(disk, disk.source).coming for disk in opened])
             return dict(told, **_foretold(storage, job, policy, coming, in_use, warnings))
         warnings += looked.warnings + looked.check_room(in_use)
-        claim_directory(storage, device, read_identity(), bool(job.get("adopt")))
+        claim_directory(storage, device, read_identity(), yes_of(job, "adopt"))
         bucket = TokenBucket(rate_of(job, "limit_io_rate"), cancelled=status.cancelled)
         result = write_image(
             storage,
@@ -220,7 +220,7 @@ def _foretold(
     storage: Storage, job: Dict[str, Any], policy: Policy, coming: Manifest, in_use: int, warnings: List[str]
 ) -> Dict[str, Any]:
     """Check mode: refuse what the run would refuse, and say what it would store and delete. Nothing is written to find out."""
-    prove_directory(storage, job["device"], read_identity(), bool(job.get("adopt")))
+    prove_directory(storage, job["device"], read_identity(), yes_of(job, "adopt"))
     foreseen = forecast(storage, job["device"], passwords_of(job), policy, coming)
     return {
         "image": None,
@@ -236,7 +236,7 @@ def _foretold(
 
 def _look_ahead(storage: Storage, job: Dict[str, Any]) -> Preflight:
     """What can be known to fail fails here: before a volume is frozen, a disk is read, or a directory is claimed."""
-    prove_directory(storage, job["device"], read_identity(), bool(job.get("adopt")))
+    prove_directory(storage, job["device"], read_identity(), yes_of(job, "adopt"))
     moment = job.get("controller_seconds")
     return preflight(storage, job["device"], passwords_of(job), moment if isinstance(moment, (int, float)) else None)
 

@@ -14,7 +14,7 @@ from ..restore.plan import PlannedDisk
 from ..restore.restore import Restored, carry_out, foretell, open_image, plan, sentences, transitions
 from ..storage.contract import Storage
 from .policies import chosen_job
-from .settings import mapping_of, passwords_of
+from .settings import mapping_of, passwords_of, yes_of
 
 _MOST_NAMED = 10_000
 _MOST_FILES_SAID = 10
@@ -28,7 +28,8 @@ def restore(storage: Storage, job: Dict[str, Any], report: Report, progress: Pro
     folder = str(mapping_of(job, "storage").get("url") or "")
     for path in targets.values() if folder.startswith("/") else []:
         refuse_inside_storage(path, folder)
-    damaged = _truth(job, "damaged")
+    damaged = yes_of(job, "damaged", "restore_damaged")
+    overwrite = yes_of(job, "overwrite", "restore_overwrite")
     replace_table = _names(job)
     image = str(job.get("image") or "latest")
     reader = open_image(storage, job["device"], image, passwords_of(job).password, damaged, chosen_job(job))
@@ -37,7 +38,7 @@ def restore(storage: Storage, job: Dict[str, Any], report: Report, progress: Pro
     planned = plan(
         reader,
         targets,
-        bool(job.get("overwrite")),
+        overwrite,
         damaged=damaged,
         replace_table=replace_table,
         progress=progress,
@@ -59,13 +60,6 @@ def restore(storage: Storage, job: Dict[str, Any], report: Report, progress: Pro
     return dict(
         told, disks=disks, damaged=done.damaged, warnings=warnings, seconds=round(time.monotonic() - started, 1)
     )
-
-
-def _truth(job: Dict[str, Any], key: str) -> bool:
-    value = job.get(key)
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    raise JobInvalid(reason="imaging_restore_%s is %r, not true or false" % (key, value))
 
 
 def _names(job: Dict[str, Any]) -> List[str]:

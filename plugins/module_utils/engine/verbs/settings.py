@@ -29,9 +29,21 @@ def passwords_of(job: Dict[str, Any]) -> Passwords:
     return Passwords(
         password=secrets.get("password") or None,
         previous=secrets.get("password_previous") or None,
-        new_key=bool(job.get("new_key")),
-        allow_clear=bool(job.get("allow_clear")),
+        new_key=yes_of(job, "new_key"),
+        allow_clear=yes_of(job, "allow_clear"),
     )
+
+
+def yes_of(job: Dict[str, Any], key: str, setting: str = "") -> bool:
+    """An explicit yes to what could destroy something.
+
+    :param setting: what a user calls it, where that is not the key.
+    :raises JobInvalid: for anything but true and false: the word "no" would count as a yes.
+    """
+    value = job.get(key)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise JobInvalid(reason="imaging_%s is %r, not true or false" % (setting or key, value))
 
 
 def patterns_of(job: Dict[str, Any]) -> List[Pattern]:
