@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import struct
+import tarfile
 import unicodedata
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
@@ -44,9 +45,12 @@ class Disk(NamedTuple):
 class IndependentReader:
     """An image of a directory storage; sections of the format are named where they are used."""
 
+    segment_chunks = 4096  # small runs have small segments
+
     def __init__(self, device: Path, image: str, password: Optional[str] = None) -> None:
         self.device, self.directory, self.image = device, device / image, image
-        raw = (self.directory / "image.json").read_bytes()
+        self._whole: Dict[str, Path] = {}
+        raw = self._manifest()
         require(len(raw) <= 8388608, "the manifest is too large")
         self.manifest: Dict[str, Any] = json.loads(raw.decode("ascii"))
         require(self.manifest["format"] == "plantops.imaging image" and self.manifest["version"] == 1, "not version 1")
@@ -60,6 +64,15 @@ class IndependentReader:
         self.key = self._open_slots(password) if password is not None else None
         self._authenticate()
         self._decompressor = zstandard.ZstdDecompressor()
+
+    def _manifest(self) -> bytes:
+        return (self.directory / "image.json").read_bytes()
+
+    def _file(self, name: str, dummy_sha256: str) -> bytes:
+        return (self.directory / name).read_bytes()
+
+    def _pack(self, pack: str) -> Path:
+        return self.device / "packs" / pack[:2] / pack
 
     # -- section 3 and 4 ----------------------------------------------------------------------------------------------
 
@@ -119,8 +132,8 @@ class IndependentReader:
     # -- section 7 ----------------------------------------------------------------------------------------------------
 
     def document(self, name: str, sha256: Optional[str] = None) -> bytes:
-        data = (self.directory / name).read_bytes()
         expected = sha256 or self.manifest["files"][name]
+        data = self._file(name, expected)
         require(hashlib.sha256(data).hexdigest() == expected, "%s is not what the manifest says" % name)
         require(data[:16] == b"PLANTOPS-FILE\x00\x00\x01", "not a sealed file")
         salt = data[16:48]
@@ -136,7 +149,7 @@ class IndependentReader:
     # -- section 5 ----------------------------------------------------------------------------------------------------
 
     def _blob(self, pack: str, offset: int, stored: int, kind: int, codec: int, length: int, blob_id: bytes) -> bytes:
-        with open(self.device / "packs" / pack[:2] / pack, "rb") as file:
+        with open(self._pack(pack), "rb") as file:
             head = file.read(48)
             require(head[:16] == b"PLANTOPS-PACK\x00\x00\x01", "not a pack")
             file.seek(offset)
@@ -145,7 +158,7 @@ class IndependentReader:
 
     def pack_table(self, pack: str) -> List[Tuple[bytes, int, int, int, int, int]]:
         """Return (id, offset, stored length, plain length, kind, codec) of every blob; proves the whole file."""
-        data = (self.device / "packs" / pack[:2] / pack).read_bytes()
+        data = self._pack(pack).read_bytes()
         require(hashlib.sha256(data).hexdigest() == pack, "the pack is not what its name says")
         start, count, digest, magic = struct.unpack(">QI32s16s", data[-60:])
         table = data[start:-60]
@@ -165,7 +178,7 @@ class IndependentReader:
         entry = self.manifest["disks"][number]
         root = self.document("disk%d.index" % number, entry["index_sha256"])
         magic, version, size, sector, chunk, chunks, packs, segments = struct.unpack(">8sHQIIIII", root[:38])
-        require((magic, version, chunk, chunks) == (b"PLOPROOT", 1, CHUNK, 4096), "not a root")
+        require((magic, version, chunk, chunks) == (b"PLOPROOT", 1, CHUNK, self.segment_chunks), "not a root")
         require((size, sector) == (entry["size_bytes"], entry["sector_bytes"]), "of another disk")
         require(segments == -(-size // (CHUNK * chunks)), "not as many segments as the disk")
         require(len(root) == 38 + 48 * packs + 48 * segments, "another length")
@@ -179,7 +192,7 @@ class IndependentReader:
             pack, offset, stored, length = struct.unpack(">IIII", place[32:])
             codec, stored = (0, stored - (1 << 31)) if stored >> 31 else (1, stored)
             plain = self._blob(names[pack], offset, stored, 2, codec, length, segment_id)
-            first = segment * 4096 * CHUNK
+            first = segment * self.segment_chunks * CHUNK
             for position, content in self._chunks(plain, segment_id, first, size):
                 data[position : position + len(content)] = content
                 extents.append((position, len(content)))
@@ -187,7 +200,10 @@ class IndependentReader:
 
     def _chunks(self, plain: bytes, segment_id: bytes, first: int, size: int) -> List[Tuple[int, bytes]]:
         magic, count, packs = struct.unpack(">8sII", plain[:16])
-        require(magic == b"PLOPSEG\x01" and count == min(4096, -(-(size - first) // CHUNK)), "not this segment")
+        require(
+            magic == b"PLOPSEG\x01" and count == min(self.segment_chunks, -(-(size - first) // CHUNK)),
+            "not this segment",
+        )
         require(len(plain) == 16 + 32 * packs + 44 * count, "another length")
         names = [plain[16 + 32 * n : 48 + 32 * n].hex() for n in range(packs)]
         start = 16 + 32 * packs
@@ -210,3 +226,37 @@ class IndependentReader:
             require(self._id(content) == chunk_id, "another chunk")
             found.append((position, content))
         return found
+
+
+class HealingReader(IndependentReader):
+    """What is damaged or missing comes from its second place [section 11]: small files from ``copies.tar``, packs from the trash."""
+
+    def _copy(self, name: str) -> bytes:
+        with tarfile.open(str(self.directory / "copies.tar")) as copies:
+            file = copies.extractfile(name)
+            require(file is not None, "%s has no copy" % name)
+            return file.read() if file is not None else b""
+
+    def _manifest(self) -> bytes:
+        raw = super()._manifest()
+        listed = [
+            line.split()[0]
+            for line in (self.directory / "SHA256SUMS").read_text().splitlines()
+            if line.endswith(" image.json")
+        ]
+        return raw if [hashlib.sha256(raw).hexdigest()] == listed else self._copy("image.json")
+
+    def _file(self, name: str, sha256: str) -> bytes:
+        path = self.directory / name
+        data = path.read_bytes() if path.exists() else b""
+        return data if hashlib.sha256(data).hexdigest() == sha256 else self._copy(name)
+
+    def _pack(self, pack: str) -> Path:
+        if pack not in self._whole:
+            places = [super()._pack(pack), *sorted((self.device / "trash").glob(pack + ".*"))]
+            whole = [
+                path for path in places if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == pack
+            ]
+            require(bool(whole), "the pack %s is gone" % pack)
+            self._whole[pack] = whole[0]
+        return self._whole[pack]

@@ -27,9 +27,11 @@ from engine.image.upkeep.verify import verify_image
 from engine.storage.contract import Storage
 from engine.storage.local.storage import DirectoryStorage
 from engine.storage.retry import RetryingStorage
+from support.aging import pass_time
+from support.independent_reader import HealingReader
 from support.killing import run_and_kill_after
 from support.lying_storage import Faults, LyingStorage
-from support.small_runs import DEVICE, SmallDisk, read_image, run_image
+from support.small_runs import DEVICE, SmallDisk, run_image
 from support.storages import Killed
 
 PASSWORD = "correct-horse-battery-staple-47"
@@ -37,10 +39,15 @@ KEEP = 3
 _HOURS_A_ROUND = 9
 
 
+class SmallReader(HealingReader):
+    segment_chunks = 8  # as make_small has it
+
+
 class Storm:
     """``expected`` is what each image holds that a run said it made; ``told`` counts how runs ended."""
 
     def __init__(self, base: Path, seed: int, rate: float = 0.02) -> None:
+        self._base = base
         self.storage = DirectoryStorage(str(base))
         self.expected: Dict[str, bytes] = {}
         self.possible: List[bytes] = []  # what runs that failed, or were killed, may have stored all the same
@@ -71,6 +78,7 @@ class Storm:
             for future in [executor.submit(self._faulty, *one) for one in seeds]:
                 future.result()
         self._check(before)
+        pass_time(self._base, _HOURS_A_ROUND * 3600)
 
     def whole(self) -> Set[str]:
         """The listed images that are what their runs said."""
@@ -133,7 +141,7 @@ class Storm:
         listed = [one.image for one in self.directory.images({})]
         for image in listed:
             if image in self.expected:
-                data = read_image(self.storage, image, PASSWORD)
+                data = SmallReader(self._base / DEVICE, image, PASSWORD).disk(0).data
                 assert data == self.expected[image], "round %d: %s is not what the disk was" % (self.rounds, image)
         gone = before - set(listed)
         left = sorted(image for image in listed if image in self.expected)
