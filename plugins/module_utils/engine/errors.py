@@ -537,7 +537,7 @@ class StorageLogonTypeRefused(StorageAccountBlocked):
 class StorageDialectRefused(StorageProtectionRefused):
     code = "S167"
     message = "The storage {storage} speaks no SMB 2 or 3: {reason}."
-    hint = "Enable SMB 2 or 3 on the server (Samba: server max protocol); SMB 1 is never used, it protects nothing."
+    hint = "Enable SMB 2 or 3 on the server (Samba: server max protocol); SMB 1 is never used because it is not secure."
 
 
 class StorageHostRefused(StorageError):
@@ -664,7 +664,7 @@ class ChunkMissing(ImageError):
 class ImageNotCommitted(ImageError):
     code = "I120"
     message = "No image of {device} was made: {image} was published and can't be used, {reason}."
-    hint = "Check the storage and whether other hosts roll over there, then run again; what was sent counts."
+    hint = "Check the storage and whether other hosts roll over there, then run again; the next run will reuse what was uploaded."
 
 
 class ImageNotUnusable(ImageError):
@@ -781,7 +781,7 @@ class RestoreTableDiffers(RestoreError):
 class RestoreTargetNotOnDisk(RestoreError):
     code = "R111"
     message = "{target} is not a block device, and {reason}; disks of this machine: {disks}."
-    hint = "Correct imaging_restore_map. An image file as a target belongs into a directory of a disk."
+    hint = "Correct imaging_restore_map. To restore into an image file, name one in a directory on a disk."
 
 
 class RestoreTargetIsPartition(RestoreError):
@@ -798,7 +798,7 @@ class RestoreTargetInStorage(RestoreError):
 
 class RestoreBeyondRepair(RestoreError):
     code = "R114"
-    message = "Not even a part of the image {image} can be restored: {reason}."
+    message = "No part of the image {image} can be restored: {reason}."
     hint = "Restore an earlier image, or one that was copied elsewhere; image_info lists what there is."
 
 

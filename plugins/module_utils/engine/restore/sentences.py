@@ -59,7 +59,7 @@ def _alone(partitions: List[int]) -> str:
     """A disk image always has the whole partition table, but not always what is in every partition."""
     if not partitions:
         return ""
-    return "; what is there now in partition %s stays, the image has nothing of it" % ", ".join(map(str, partitions))
+    return "; partition %s is left unchanged: the image does not hold it" % ", ".join(map(str, partitions))
 
 
 def _table(disk: PlannedDisk) -> str:
