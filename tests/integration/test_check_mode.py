@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
+from engine.install.wheel_lock import locked_platform
+from engine.install.wheel_store import default_cache, fetch_wheels
 from support import plain_disks
 from support.device_plays import changed_paths, make_disk, make_plant, result_of
 from support.devices import Device, Plant
@@ -168,7 +170,17 @@ def test_over_ssh(plant: Plant) -> None:
     device = plant.devices[0]
     assert plant.play("agent", "-e", "imaging_agent_state=absent").status == 0
 
+    # What would be installed is not known before its packages were downloaded once, and a look downloads nothing.
+    nothing = {"XDG_CACHE_HOME": str(plant.folder / "nothing-yet")}
+    unknown = plant.play("image", "--check", "--diff", env=nothing)
+    assert unknown.status == 0, unknown.output
+    agent = result_of(unknown, device)["agent"]
+    assert (agent["changed"], agent["id"], agent["sent_bytes"]) == (True, None, None)
+    assert "-none\n+one that is not built yet\n" in unknown.output
+    assert not (plant.folder / "nothing-yet").exists()
+
     # Without an agent: what would be installed, and nothing can be known of the rest.
+    fetch_wheels(locked_platform(agent["platform"]), default_cache())
     before = device.contents(), tree(device.data), tree(plant.storage), tree(plant.folder / "bundles")
     installing = plant.play("image", "--check", "--diff")
     assert installing.status == 0, installing.output

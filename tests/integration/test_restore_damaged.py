@@ -154,7 +154,7 @@ def test_small_files_of_a_damaged_image(name: str, tmp_path: Path) -> None:
     made = image(storage, disk)
     path = storage / "pc" / made["image"] / name
     flip_byte(path, path.stat().st_size // 2)
-    if name in ("image.json", "disk0.index"):
+    if name == "image.json":
         refused("R114", storage, target, damaged=True)
         refused("R114", storage, target, damaged=True, check=True)
         return
@@ -162,6 +162,21 @@ def test_small_files_of_a_damaged_image(name: str, tmp_path: Path) -> None:
     assert done["damaged"] == []
     assert any("is damaged" in text and name in text for text in done["warnings"])
     assert target.read_bytes() == disk.read_bytes()
+
+
+def test_an_index_without_a_whole_copy_is_not_restored(tmp_path: Path) -> None:
+    """One whose copy in copies.tar is whole is read from there; without that nothing says which chunk belongs where."""
+    storage, disk, target = tmp_path / "storage", tmp_path / "disk", tmp_path / "target"
+    plain_disk(disk, 40)
+    folder = storage / "pc" / image(storage, disk)["image"]
+    index = folder / "disk0.index"
+    content = index.read_bytes()
+    flip_byte(index, len(content) // 2)
+    tar = bytearray((folder / "copies.tar").read_bytes())
+    tar[tar.index(content) + len(content) // 2] ^= 1
+    (folder / "copies.tar").write_bytes(tar)
+    refused("R114", storage, target, damaged=True)
+    refused("R114", storage, target, damaged=True, check=True)
 
 
 def test_what_is_not_a_yes(tmp_path: Path) -> None:

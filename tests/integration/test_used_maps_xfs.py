@@ -243,6 +243,48 @@ def test_logs_of_running_and_frozen_volumes(name: str, memory_path: Path, need) 
 
 
 @pytest.mark.root
+@pytest.mark.parametrize("name", ["defaults", "block-1k", "striped-log"])
+def test_a_repaired_volume_is_clean(name: str, memory_path: Path, need) -> None:
+    """xfs_repair -L on a volume whose log waited, and xfs_admin -U on a clean one, write an unmount record into a log of zeros."""
+    need("mkfs.xfs", "xfs_repair", "xfs_admin", "xfs_db")
+    volume = make_xfs(memory_path / "volume", memory_path, *MATRIX[name], files=100)
+    renamed, repaired = memory_path / "renamed", memory_path / "repaired"
+    shutil.copy(str(volume), str(renamed))
+    with mounted(volume, memory_path / "mnt", "xfs") as folder:
+        (folder / "later").mkdir()
+        churn(folder / "later", seed=5)
+        os.sync()
+        shutil.copy(str(volume), str(repaired))
+    assert_whole(repaired, "waits to be replayed")
+    run("xfs_repair", "-L", repaired)
+    run("xfs_admin", "-U", "generate", renamed)
+    for one in (repaired, renamed):
+        work = memory_path / ("work-%s" % one.name)
+        work.mkdir()
+        assert_map_is_right(one, work)
+    # The next system that mounts it goes on behind that record: it is clean again afterwards, and waits in between.
+    with mounted(renamed, memory_path / "mnt", "xfs") as folder:
+        (folder / "later").mkdir()
+        churn(folder / "later", seed=6)
+        os.sync()
+        shutil.copy(str(renamed), str(repaired))
+    assert_whole(repaired, "waits to be replayed")
+    assert_map_is_right(renamed, memory_path)
+
+
+@pytest.mark.parametrize("name", ["v4", "v4-block-512"])
+def test_a_repaired_volume_of_version_4_is_clean(name: str, memory_path: Path, need) -> None:
+    need("mkfs.xfs", "xfs_repair", "xfs_admin", "xfs_db")
+    volume = memory_path / "volume"
+    make_from_prototype(volume, memory_path, *UNMOUNTABLE[name])
+    for command in (("xfs_repair", "-L"), ("xfs_admin", "-U", "generate")):
+        run(*command, volume)
+        answer = ask(volume)
+        assert answer.trusted, answer.reason
+        assert list(answer.extents) == oracles.xfs_db(volume)
+
+
+@pytest.mark.root
 def test_volumes_that_are_not_understood(memory_path: Path, need) -> None:
     need("mkfs.xfs")
     log = empty(memory_path / "log", 64 * MIB)

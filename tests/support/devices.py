@@ -34,8 +34,12 @@ PYTHON = "/usr/local/python/bin/python3"
 SSH_PORT = 22
 _SPACES = ("--mount", "--pid", "--uts", "--net")
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
+# A new mount namespace holds every volume that other tests have mounted just then, and their loop devices with them.
 _INIT = """
 set -e
+grep "^/dev/loop" /proc/self/mounts | cut -d " " -f 2 | while read -r place; do
+    case "$CHANGES/ $DATA/ $LOWER/" in *"$place/"*) ;; *) umount -l "$(printf %b "$place")" || true ;; esac
+done
 mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$CHANGES,workdir=$WORK" "$ROOT"
 mount -t proc proc "$ROOT/proc"
 mount --rbind /dev "$ROOT/dev"
