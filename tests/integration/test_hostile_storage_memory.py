@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import tracemalloc
 from pathlib import Path
 from typing import Any, Dict, Optional
 
 import pytest
+from engine.storage.sftp.storage import SftpStorage
+from engine.storage.smb.storage import SmbStorage
 from support.hostile_storage import ATTACKS, LISTINGS, SOON, Attacker, measure, reached
 
 MOST_BYTES = 200 << 20
+_CROWD = 30_000
 QUICK = ["SHA256SUMS of 160 MiB, no line of ours", "an orphan pack of a million blobs"]
 
 
@@ -37,8 +42,20 @@ def test_a_run_and_a_rollover_stay_small(title: str, memory_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["SFTP", "SMB"])
 def test_names_that_nobody_asks_for_take_no_memory(kind: str, memory_path: Path) -> None:
-    with reached(kind, memory_path) as (storage, reach):
-        attacked("a million names in keys", storage, memory_path, reach, 0.03, {"check": {}, "list": {}})
+    with reached(kind, memory_path) as (folder, settings), contextlib.ExitStack() as opened:
+        (folder / "crowd").mkdir()
+        for number in range(_CROWD):
+            (folder / "crowd" / ("%064d" % number)).touch()
+        storage = opened.enter_context(SftpStorage(settings) if kind == "SFTP" else SmbStorage(settings))
+        assert len(storage.list_some("crowd", lambda name: True, 10)) == 10
+        tracemalloc.start()
+        try:
+            found = storage.list_some("crowd", lambda name: name.endswith("7777"))
+            dummy_now, peak_bytes = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert sorted(entry.name for entry in found) == ["%064d" % number for number in range(7777, _CROWD, 10_000)]
+        assert peak_bytes < _CROWD * 100  # an entry alone takes twice as much
 
 
 def test_the_root_of_an_unencrypted_image_stays_bytes(memory_path: Path) -> None:

@@ -25,7 +25,7 @@ from ..format.keys import MasterKey
 from ..format.manifest import Manifest
 from ..impostors import Impostors
 from ..newest import enumerated, horizon
-from ..pack_listing import MOST_TRASHED, existing
+from ..pack_listing import existing
 from ..pack_references import needed_packs
 from ..writing.pack_check import listed_packs
 from .bring_back import bring_back
@@ -37,6 +37,7 @@ from .trash_age import TrashAges
 from .unusable import packs_of_unusable, storage_grows
 
 _MOST_TOLD = 5
+_MOST_SWEPT = 1 << 14  # packs that one rollover puts aside
 _MOST_AT_ONCE = 1 << 14  # names of a directory that are held while it is emptied
 
 
@@ -161,9 +162,9 @@ def sweep(
         for pack in bring_back(directory, needed - present.keys()):
             present[pack] = 0
     freed = _purge(directory, needed, present, newest, report, now_seconds)
-    idle = sorted(islice((pack for pack in present if pack not in needed), MOST_TRASHED))
-    if len(idle) == MOST_TRASHED:
-        report.warnings.append("More than %d packs are not needed; the next rollover goes on." % MOST_TRASHED)
+    idle = sorted(islice((pack for pack in present if pack not in needed), _MOST_SWEPT))
+    if len(idle) == _MOST_SWEPT:
+        report.warnings.append("More than %d packs are not needed; the next rollover goes on." % _MOST_SWEPT)
     for pack in idle:
         report.trashed_packs.append(pack)
         if not report.dry_run:
