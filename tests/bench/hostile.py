@@ -13,6 +13,7 @@ import argparse
 import os
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, Dict, Optional
@@ -40,7 +41,7 @@ def measured(storage: Path, reach: Optional[Dict[str, Any]], name: str, folder: 
     if name == "image":
         settings["drives"] = [str(folder / "drive")]
     if name == "restore":
-        settings.update(map={"disk0": str(folder / "restored")}, overwrite=True)
+        settings.update(map={"disk0": os.path.join(tempfile.gettempdir(), "hostile-restored")}, overwrite=True)
     if name == "verify theirs":
         planted = [one for one in (SOON, FUTURE) if (storage / "pc" / one).exists()]
         settings["image"] = planted[0] if planted else "latest"
