@@ -52,7 +52,7 @@ _value:
   description: A sentence for each name that is not known.
   type: list
   elements: str
-  sample: [Unknown setting imaging_pasword. Did you mean imaging_password?]
+  sample: ['Unknown setting imaging_pasword. Did you mean imaging_password?']
 """
 
 _PREFIX = "imaging_"

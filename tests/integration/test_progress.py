@@ -110,7 +110,7 @@ def default_output(lines: List[str]) -> List[str]:
     headers = [line.rstrip(" *") for line in lines if line.startswith(("PLAY", "TASK"))]
     states = [line for line in lines if re.match(r"(ok|changed): \[press-\d\]$", line)]
     recap = [re.sub(" +", " ", line).strip() for line in lines if re.match(r"press-\d +: ok=", line)]
-    assert len(headers) == 6
+    assert len(headers) == 8
     assert len(states) == 20
     return headers + sorted(states) + sorted(recap)
 

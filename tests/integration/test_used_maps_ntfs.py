@@ -238,7 +238,11 @@ def test_left_out_files(memory_path: Path, need) -> None:
         after = contents(folder)
         stream = os.getxattr(str(folder / "large.bin"), "user.stream")
         assert stream == b"an alternate stream " * 400
-    assert mark not in target.read_bytes()
+    # Of the two files of the system the first page stays, so that no header of an older file is taken for theirs.
+    head = (b"W" + mark * 64)[:4096]
+    image_bytes = target.read_bytes()
+    assert image_bytes.count(head) == 2
+    assert mark not in image_bytes.replace(head, b"")
     different = {name for name in before if before[name] != after.get(name)}
     gone = {
         name for name in before if name.endswith(".LOG") and "log 000" not in name

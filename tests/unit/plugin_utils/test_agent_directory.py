@@ -14,7 +14,16 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils._agent import Age
 from ansible_collections.plantops.imaging.plugins.plugin_utils._link import Answer
 
 BASE = "/var/lib/plantops-imaging"
-PROBE = {"ok": True, "base": BASE, "platform": "linux-x86_64-glibc-cp311", "parts": [], "versions": [], "current": None, "previous": None, "unsafe": None}  # fmt: skip
+PROBE = {
+    "ok": True,
+    "base": BASE,
+    "platform": "linux-x86_64-glibc-cp311",
+    "parts": [],
+    "versions": [],
+    "current": None,
+    "previous": None,
+    "unsafe": None,
+}
 
 
 class Device:

@@ -134,7 +134,10 @@ def test_only_chosen_volumes_hold_nothing_of_the_rest() -> None:
     disk[5 * MIB : 5 * MIB + 10] = b"old bytes!"
     source = MemorySource(bytes(disk))
     layout = read_layout(source)
-    state = lambda partition: VolumeState.OFFLINE  # noqa: E731
+
+    def state(dummy: object) -> VolumeState:
+        return VolumeState.OFFLINE
+
     assert any(plan_disk(source, layout, state).used.clipped(5 * MIB, 5 * MIB + 10))
     assert not any(plan_disk(source, layout, state, {1}).used.clipped(5 * MIB, 5 * MIB + 10))
 

@@ -67,8 +67,8 @@ def test_a_reader_that_stops_early_hears_nothing_of_a_close_that_fails(
 
 
 MAKERS: Dict[str, Callable[[Path], object]] = {
-    "folder": lambda path: path.mkdir(),
-    "pipe": lambda path: os.mkfifo(path),
+    "folder": Path.mkdir,
+    "pipe": os.mkfifo,
     "loop": lambda path: path.symlink_to(path),
     "socket": lambda path: socket.socket(socket.AF_UNIX).bind(str(path)),
 }

@@ -149,7 +149,7 @@ class _Seen:
         held = parts_of(manifest)
         last_of = next((part for part in held if part.key not in newer and not is_forgotten(part, forgotten)), None)
         # What is proved counts for what is not, never the other way round.
-        for counted in {scope, (manifest.job, "")}:
+        for counted in sorted({scope, (manifest.job, "")}):
             self._ages[counted] = self._ages.get(counted, 0) + 1
             self._parts.setdefault(counted, set()).update(part.key for part in held)
         return age, last_of

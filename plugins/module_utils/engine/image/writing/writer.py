@@ -119,7 +119,7 @@ class _Run:
         self.warnings += named
         self.sequence = next_sequence(self.images, self.key, last)
         self.packs_before: Optional[AbstractSet[str]] = None
-        self.folder = ImageFolder(directory, job.timestamp, job.sleep, lambda: self._newest_name(), self.last)
+        self.folder = ImageFolder(directory, job.timestamp, job.sleep, self._newest_name, self.last)
         self.stream: Optional[PackStream] = None
         self.is_committed: Optional[bool] = False
         self.interrupted: List[Interrupted] = []
