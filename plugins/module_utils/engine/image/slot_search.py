@@ -5,7 +5,8 @@
 
 An account that may only create files can add any number of slots, each of which costs a derivation to find it false. So
 the order is one that it does not decide: slots that many manifests list and slots that are the oldest by the storage's
-clock take turns, those that take more time than any writer asks for come last, those that take more memory are not tried, and the search ends after a bounded time.
+clock take turns, those that take more time than any writer asks for come last, those that take more memory are not tried,
+and the search ends after a bounded time.
 """
 
 from __future__ import annotations
