@@ -13,7 +13,7 @@ import struct
 import sys
 from array import array
 from operator import add
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Sequence, Set, Tuple
+from typing import Collection, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 from ...errors import ImageDamaged
 from . import constants as fmt
@@ -114,23 +114,34 @@ class Segment:
             [self._length[position] for position in positions],
         )
 
-    def take_places(self, old: Segment, usable: Set[str], shift: int = 0) -> None:
-        """Take the places of those chunks that ``old`` holds in a usable pack, ``shift`` chunks further to the front."""
+    def take_places(self, old: Segment, usable: Set[str], shift: int = 0, without: Collection[int] = ()) -> None:
+        """Take the places of those chunks that ``old`` holds in a usable pack, ``shift`` chunks further to the front.
+
+        :param without: positions that are left as they are.
+        """
         numbers = {number: self._number_of(name) for number, name in enumerate(old._packs) if name in usable}
+        for position in self._alike(old, numbers, shift):
+            if position not in without:
+                before = position - shift
+                self._pack[position] = numbers[old._pack[before]]
+                self._offset[position] = old._offset[before]
+                self._length[position] = old._length[before]
+
+    def held_in(self, old: Segment, packs: Set[str], shift: int = 0) -> Set[int]:
+        """The positions without a place of chunks that ``old`` holds in one of ``packs``, ``shift`` chunks further to the front."""
+        numbers = {number for number, name in enumerate(old._packs) if name in packs}
+        return set(self._alike(old, numbers, shift)) if numbers else set()
+
+    def _alike(self, old: Segment, numbers: Collection[int], shift: int) -> Iterator[int]:
+        """Positions without a place whose chunk ``old`` has too, in one of its packs ``numbers``."""
         ids, old_ids = bytes(self.ids), bytes(old.ids)
         for position in self.without_place():
             before = position - shift
-            if not 0 <= before < old.count:
+            if not 0 <= before < old.count or old._pack[before] not in numbers:
                 continue
             start, old_start = position * fmt.ID_BYTES, before * fmt.ID_BYTES
-            number = numbers.get(old._pack[before])
-            if (
-                number is not None
-                and ids[start : start + fmt.ID_BYTES] == old_ids[old_start : old_start + fmt.ID_BYTES]
-            ):
-                self._pack[position] = number
-                self._offset[position] = old._offset[before]
-                self._length[position] = old._length[before]
+            if ids[start : start + fmt.ID_BYTES] == old_ids[old_start : old_start + fmt.ID_BYTES]:
+                yield position
 
     def without_place(self) -> List[int]:
         """The positions of the chunks that are to be stored and have no place yet."""

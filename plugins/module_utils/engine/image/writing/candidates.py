@@ -149,10 +149,23 @@ class Candidates:
         ]
         same = [one for one in disks if _likeliness(one.entry, disk, others) == 0]
         self.first: Optional[Previous] = None
+        self._first_tells = False
         while same and self.first is None and not kept.is_exhausted:
             (self.first,) = kept.load([same[0]])
+            self._first_tells = _volumes(disk.contents) <= _volumes(same[0].entry.contents)
             disks.remove(same.pop(0))
         self._ranked = _ranked(disks, disk, others)
+
+    @property
+    def left_behind(self) -> Set[str]:
+        """The packs that ``first`` still needs a little of, and that die when nothing new relies on them.
+
+        An image of fewer volumes than are imaged now does not tell: what it needs little of, the others may need whole.
+        """
+        if self.first is None or not self._first_tells:
+            return set()
+        packs, present = self.first.root.packs, self._kept.present
+        return {name for name, need in packs.items() if present.get(name) == need.size_bytes} - self.first.usable
 
     def more(self, missing_bytes: int) -> List[Previous]:
         """The next few, when what is missing is worth the bytes that they take; [] when not, or when there are no more."""
@@ -215,6 +228,10 @@ def holds(images: Sequence[Manifest], disk: DiskEntry) -> bool:
 def _marks(contents: DiskContents) -> Set[str]:
     """What a copy of a disk has in common with it: the table's id, the GUIDs of partitions."""
     return {mark for mark in [contents.table, *(one.id for one in contents.volumes)] if mark and not mark.isdigit()}
+
+
+def _volumes(contents: DiskContents) -> Set[str]:
+    return {one.id for one in contents.volumes}
 
 
 def _most_disks(information: Dict[str, Any]) -> int:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterator, List, Optional, Set, Tuple
+from typing import AbstractSet, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from ...disk.extents import ExtentSet
 from ...disk.source import BlockSource
@@ -124,8 +124,8 @@ class DiskWriter:
             if self._share(number, previous, other, self._lookup):
                 self._lookup.shared(previous, number, len(positions))
                 return
-        self._lookup.fill(number, fresh, self._stream.learn_segment)
-        self._store(number, fresh, fresh.without_place())
+        anew = self._lookup.fill(number, fresh, self._stream.learn_segment)
+        self._store(number, fresh, fresh.without_place(), anew)
 
     def _identified(self, number: int, lookup: Lookup) -> Iterator[Ids]:
         """The ids of a segment. At the end some that follow are begun, so that the workers have something to do meanwhile."""
@@ -152,11 +152,15 @@ class DiskWriter:
         self._segments[number] = reference
         return True
 
-    def _store(self, number: int, fresh: Segment, positions: List[int]) -> None:
-        """Fill ``fresh`` at ``positions`` and queue it for the index."""
+    def _store(self, number: int, fresh: Segment, positions: List[int], anew: AbstractSet[int] = frozenset()) -> None:
+        """Fill ``fresh`` at ``positions`` and queue it for the index; what is ``anew`` leaves the packs of earlier runs."""
         self._filling = fresh
-        for chunk in self._worker.prepare(number, positions, lambda position, chunk_id: self._stream.find(chunk_id)):
-            place = self._stream.find(chunk.chunk_id)
+
+        def find(position: int, chunk_id: bytes) -> Optional[Place]:
+            return self._stream.find(chunk_id, position in anew)
+
+        for chunk in self._worker.prepare(number, positions, find):
+            place = find(chunk.position, chunk.chunk_id)
             if place is None and chunk.data is None and chunk.chunk_id != fmt.ZERO_ID:
                 # A worker saw it in a pack that was cut since, and the table of known chunks is full: once more.
                 chunk = next(iter(self._worker.prepare(number, [chunk.position], lambda position, chunk_id: None)))

@@ -72,6 +72,7 @@ class _Question:
         self.missing = len(fresh.without_place())
         self.asked: Set[Tuple[bytes, int]] = set()
         self.looked_into: List[Tuple[Segment, Set[str]]] = []
+        self.anew: Set[int] = set()  # positions whose chunks are stored again, so that mostly dead packs die
 
 
 class Lookup:
@@ -95,9 +96,10 @@ class Lookup:
         self._numbers: Dict[bytes, Tuple[Previous, int]] = {}
         self._segments: OrderedDict[Tuple[int, int], Segment] = OrderedDict()
         self._missed_bytes = self._untold_bytes = 0
-        self._is_known = candidates is not None and candidates.first is not None
-        first = [candidates.first] if candidates is not None and candidates.first is not None else []
-        for previous in [*interrupted, *first]:
+        self._first = candidates.first if candidates is not None else None
+        self._left_behind = candidates.left_behind if candidates is not None else set()
+        self._is_known = self._first is not None
+        for previous in [*interrupted, *([self._first] if self._first is not None else [])]:
             self._add(previous, _HOPE + 1)
 
     def _add(self, previous: Previous, hope: int) -> None:
@@ -108,7 +110,7 @@ class Lookup:
         for number, reference in enumerate(previous.root.segments):
             if reference.place is not None:
                 holder = self._numbers.get(reference.segment_id)
-                if holder is None or (previous.is_whole and not holder[0].is_whole):
+                if holder is None or (previous.is_whole and not holder[0].is_whole and holder[0] is not self._first):
                     self._numbers[reference.segment_id] = (previous, number)
 
     # -- before a segment is read -------------------------------------------------------------------------------------
@@ -137,10 +139,16 @@ class Lookup:
     # -- when its ids are known ---------------------------------------------------------------------------------------
 
     def same(self, number: int, segment_id: bytes) -> Iterator[Tuple[Previous, int]]:
-        """Yield the earlier segments that are the very same: those that need not be loaded, at the same place, come first."""
-        for previous in sorted(self._earlier, key=lambda one: not one.is_whole):
-            if previous.reference(number).segment_id == segment_id:
-                yield previous, number
+        """Yield the earlier segments that are the very same: those that need not be loaded, at the same place, come first.
+
+        Where the disk's newest image has it, no older one lends it: that one still relies on packs which the newest leaves
+        behind.
+        """
+        same = [one for one in self._earlier if one.reference(number).segment_id == segment_id]
+        if self._first in same:
+            same = [one for one in same if one is self._first or not one.complete]
+        for previous in sorted(same, key=lambda one: not one.is_whole):
+            yield previous, number
         holder = self._numbers.get(segment_id)
         if holder is not None and holder[1] != number:
             yield holder
@@ -151,8 +159,10 @@ class Lookup:
             if place.previous is previous and place.sources(number, 1):
                 place.score(chunks, chunks)
 
-    def fill(self, number: int, fresh: Segment, learn: Callable[[Segment, Set[str]], None]) -> None:
+    def fill(self, number: int, fresh: Segment, learn: Callable[[Segment, Set[str]], None]) -> Set[int]:
         """Give the chunks of ``fresh`` the places where they are stored already.
+
+        Return the positions of those that are to be stored anew although they are stored: in packs that must die.
 
         :param learn: told of the segments that were looked into when chunks are missing still: a file may have moved.
         """
@@ -166,6 +176,7 @@ class Lookup:
         if question.missing:
             for segment, usable in question.looked_into:
                 learn(segment, usable)
+        return question.anew
 
     def load(self, previous: Previous, number: int) -> Optional[Segment]:
         """A segment of an earlier disk, None where it is lost: verify reports the damage."""
@@ -199,8 +210,12 @@ class Lookup:
                 question.asked.add((place.previous.reference(other).segment_id, shift))
                 segment = self.load(place.previous, other)
                 if segment is not None:
-                    fresh.take_places(segment, place.previous.usable, shift)
-                    question.looked_into.append((segment, place.previous.usable))
+                    is_first = place.previous is self._first
+                    if is_first:
+                        question.anew |= fresh.held_in(segment, self._left_behind, shift)
+                    usable = place.previous.usable
+                    fresh.take_places(segment, usable, shift, question.anew)
+                    question.looked_into.append((segment, usable if is_first else usable - self._left_behind))
             left = len(fresh.without_place())
             place.score(question.missing - left, question.missing)
             question.missing = left

@@ -42,6 +42,7 @@ class PackStream:
         self.new_plain_bytes = 0
         self.on_named: Callable[[str], None] = lambda pack: None
         self.sizes: Dict[str, int] = {}
+        self._own: Set[str] = set()
         self._storage, self._device, self._gate, self._sleep = storage, device, gate, sleep
         self._target_bytes = target_bytes
         self._buffers = PackBuffers()
@@ -69,13 +70,18 @@ class PackStream:
     def learn_segment(self, segment: Segment, usable: Set[str]) -> None:
         self.known.add_all(segment.stored_in(usable))
 
-    def find(self, chunk_id: bytes) -> Optional[Place]:
-        """Where a chunk is stored; the place's pack is ``UNNAMED`` while it is being filled."""
+    def find(self, chunk_id: bytes, is_anew: bool = False) -> Optional[Place]:
+        """Where a chunk is stored; the place's pack is ``UNNAMED`` while it is being filled.
+
+        :param is_anew: only places in this run's own packs count, so that the chunk leaves the older ones.
+        """
         entry = self._open.get(chunk_id)
         if entry is not None:
             return Place(UNNAMED, entry.offset, entry.stored_bytes, entry.codec)
         place = self.known.get(chunk_id)
-        return None if place is None or place.pack in self.lost else place
+        if place is None or place.pack in self.lost or (is_anew and place.pack not in self._own):
+            return None
+        return place
 
     def add(self, kind: int, blob_id: bytes, plain_bytes: int, codec: int, data: bytes) -> Place:
         """Append a blob to the pack being filled."""
@@ -105,6 +111,7 @@ class PackStream:
         self.learn(pack.name, pack.entries)
         self._builder, self._open = PackBuilder(self.key, self._buffers.take()), {}
         self.sizes[pack.name] = pack.size_bytes
+        self._own.add(pack.name)
         self.on_named(pack.name)
         self._sender.send(pack)
 
