@@ -111,7 +111,7 @@ def default_output(lines: List[str]) -> List[str]:
     states = [line for line in lines if re.match(r"(ok|changed): \[press-\d\]$", line)]
     recap = [re.sub(" +", " ", line).strip() for line in lines if re.match(r"press-\d +: ok=", line)]
     assert len(headers) == 8
-    assert len(states) == 20
+    assert len(states) == 30
     return headers + sorted(states) + sorted(recap)
 
 

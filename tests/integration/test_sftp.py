@@ -248,7 +248,7 @@ def test_a_device_images_over_sftp_by_playbook(server: SftpServer, tmp_path: Pat
 @pytest.fixture
 def small(server: SftpServer) -> Iterator[Path]:
     """The server's root as a file system of 12 MiB."""
-    server.root.mkdir()
+    server.root.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none", str(server.root)], check=True)
     try:
         yield server.root
@@ -304,7 +304,7 @@ def test_a_read_only_server(server: SftpServer, small: Path) -> None:
 
 def test_a_server_that_permits_reading_only(tmp_path: Path) -> None:
     with SftpServer(tmp_path, "-R") as server:
-        server.root.mkdir()
+        server.root.mkdir(exist_ok=True)
         (server.root / "file").write_bytes(b"x")
         with SftpStorage(server.settings()) as storage:
             assert storage.get("file") == b"x"

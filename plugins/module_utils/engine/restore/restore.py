@@ -81,19 +81,25 @@ def carry_out(
     """
     problems: List[str] = []
     if not all(disk.is_done for disk in planned):
-        report = verify_image(
-            storage,
-            device,
-            reader.image,
-            "storage",
-            progress=progress,
-            record=False,
-            beside=False,
-            key=reader.key,
-        )
-        problems = report.problems
-        if not report.ok and not damaged:
-            raise ImageDamaged(image=reader.image, reason=report.problems[0].rstrip("."))
+        try:
+            report = verify_image(
+                storage,
+                device,
+                reader.image,
+                "storage",
+                progress=progress,
+                record=False,
+                beside=False,
+                key=reader.key,
+            )
+        except ImageDamaged as error:
+            if not damaged:
+                raise
+            problems = [str(error)]  # its manifest: the reader took the second copy
+        else:
+            problems = report.problems
+            if not report.ok and not damaged:
+                raise ImageDamaged(image=reader.image, reason=report.problems[0].rstrip("."))
         for disk in planned:
             disk.reader.prove_index()  # the whole index opens, or nothing is written
     done = write_disks(planned, progress)
