@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 from typing import Any, Dict, Iterator, Tuple
 
@@ -135,7 +134,6 @@ def test_a_root_that_is_not_there_is_not_made(server: SambaServer) -> None:
     assert not list(server.root.rglob("nothing"))
 
 
-@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
 @pytest.mark.parametrize("address", ["[::1]", "0--1.ipv6-literal.net", "--1.ipv6-literal.net"])
 def test_shares_by_ipv6_address(server: SambaServer, address: str) -> None:
     url = "\\\\%s\\%s\\%s" % (address, server.share, server.below)
