@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The storm of ``tests/long/test_storm.py`` for some rounds."""
+"""The storm of ``tests/long/test_storm_at_length.py`` for some rounds."""
 
 from __future__ import annotations
 
