@@ -110,6 +110,7 @@ RESTORE: Dict[str, Any] = dict(
     overwrite={"type": "bool", "default": False},
     replace_table={"type": "list", "elements": "str", "default": []},
     damaged={"type": "bool", "default": False},
+    many={"type": "bool", "default": False},
 )
 BUNDLE: Dict[str, Any] = {
     "platforms": {"type": "list", "elements": "str", "required": True},
@@ -120,6 +121,7 @@ BUNDLE: Dict[str, Any] = {
 }
 
 _SECRETS = ("password", "password_previous")
+_OF_THE_PLAY = ("many",)
 
 
 def job_of(verb: str, arguments: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
@@ -129,7 +131,8 @@ def job_of(verb: str, arguments: Dict[str, Any], check_mode: bool) -> Dict[str, 
     """
     job: Dict[str, Any] = {"verb": verb, "check": check_mode, "secrets": {}}
     for name, value in arguments.items():
-        if value is None or name in RUN:  # what concerns the link is none of the engine's business
+        # What concerns the link or the play is none of the engine's business.
+        if value is None or name in RUN or name in _OF_THE_PLAY:
             continue
         if name in _SECRETS:
             job["secrets"][name] = value

@@ -76,6 +76,13 @@ options:
         256 MiB.
     type: bool
     default: false
+  many:
+    description:
+      - The explicit yes to restore on more than one host of the play. Without it a play with several hosts is refused, whether
+        they come at once, in batches or with C(run_once), since a forgotten C(--limit) would cost a plant its data.
+      - Not needed with O(run), which starts nothing.
+    type: bool
+    default: false
 author:
   - plantops.imaging contributors (@plantops)
 """

@@ -13,8 +13,6 @@ import pytest
 from support.plain_disks import PASSWORD, make_disk
 from support.playbooks import Site
 
-CHECK = "Check that the restore is meant for all hosts of the play"
-
 
 class TwoHosts(Site):
     """Two local devices; both restore over disks that hold data."""
@@ -43,11 +41,13 @@ def targets(site: Site) -> List[bytes]:
 
 
 def own_play(site: Site, **more: Any) -> str:
-    task = {"ansible.builtin.import_role": {"name": "plantops.imaging.imaging", "tasks_from": "restore"}}
+    task: Dict[str, Any] = more.pop("task", None) or {
+        "ansible.builtin.import_role": {"name": "plantops.imaging.imaging", "tasks_from": "restore"}
+    }
     if more.pop("run_once", False):
         task["run_once"] = True
     play = dict({"hosts": "all", "gather_facts": False, "tasks": [task]}, **more)
-    path = site.folder / ("own-%s.yml" % "-".join([*more, *task]))
+    path = site.folder / ("own-%s.yml" % "-".join([*map(str, more), *task]))
     path.write_text(json.dumps([play]), encoding="utf-8")
     return str(path)
 
@@ -66,10 +66,25 @@ def test_more_than_one_host_takes_a_yes(site: TwoHosts, monkeypatch: pytest.Monk
         if played.status:
             assert "imaging_restore_many" in played.output
             assert "--limit" in played.output
-            assert "Restore an image" not in [entry["task"].split(" : ")[-1] for entry in played.results]
+            failed = [entry["result"] for entry in played.results if entry["status"] == "failed"]
+            assert {result["error_code"] for result in failed} == {"R121"}
         return played.status
 
+    module: Dict[str, Any] = {
+        "plantops.imaging.image_restore": {
+            "storage": {"url": "{{ imaging_storage.url }}"},
+            "device_name": "{{ inventory_hostname }}",
+            "device_alias": "t",
+            "image": "latest",
+            "map": "{{ imaging_restore_map }}",
+            "password": "{{ imaging_password }}",
+            "overwrite": True,
+        }
+    }
     assert run("plantops.imaging.restore") != 0
+    assert run(own_play(site, task=module)) != 0
+    assert run(own_play(site, task=module, serial=1)) != 0
+    assert run(own_play(site, task=module, strategy="free")) != 0
     assert run(own_play(site, serial=1), "--check") != 0
     assert run(own_play(site, run_once=True)) != 0
     assert targets(site) == before
@@ -78,4 +93,9 @@ def test_more_than_one_host_takes_a_yes(site: TwoHosts, monkeypatch: pytest.Monk
     assert targets(site)[0] == before[0]
     assert targets(site)[1][: len(disk)] == disk
     assert run(own_play(site, serial=1), "-e", '{"imaging_restore_many": true}') == 0
+    assert [one[: len(disk)] for one in targets(site)] == [disk, disk]
+    for name in ("pc-1", "pc-2"):
+        (site.folder / ("%s.raw" % name)).write_bytes(b"data of the plant" * 500_000)
+    module["plantops.imaging.image_restore"]["many"] = True
+    assert run(own_play(site, task=module)) == 0
     assert [one[: len(disk)] for one in targets(site)] == [disk, disk]

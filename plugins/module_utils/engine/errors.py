@@ -790,6 +790,25 @@ class RestoreTargetIsPartition(RestoreError):
     hint = "Name the disk in imaging_restore_map: {parent}."
 
 
+class RestoreTargetNotAbsolute(RestoreError):
+    code = "R120"
+    message = "{target!r} can't be a restore target: {reason}; disks of this machine: {disks}."
+    hint = "Write the absolute path of a disk or an image file in imaging_restore_map, such as /dev/sdb."
+
+
+class RestoreTargetNotFound(DiskNotFound):
+    """A target's own words for D100, which speaks of what is imaged."""
+
+    message = "{path} can't be a restore target: {reason}; disks of this machine: {disks}."
+    hint = "Correct imaging_restore_map: name a disk, or an image file in a directory that exists."
+
+
+class RestoreOnManyHosts(RestoreError):
+    code = "R121"
+    message = "This play would restore on {count} hosts: {hosts}."
+    hint = "Name the one that is meant with --limit, or set imaging_restore_many (many of the module) to true."
+
+
 class RestoreTargetInStorage(RestoreError):
     code = "R113"
     message = "{target} lies in the storage {storage}, among the images."

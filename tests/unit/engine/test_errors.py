@@ -49,6 +49,7 @@ def raised_with() -> Dict[str, Set[str]]:
     for path in [
         *(ROOT / "plugins" / "module_utils" / "engine").rglob("*.py"),
         *(ROOT / "plugins" / "plugin_utils").glob("*.py"),
+        *(ROOT / "plugins" / "action").glob("*.py"),
     ]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:

@@ -5,11 +5,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from typing import List
+from typing import List, NoReturn
 
 from ..device.disks import find_disks
-from ..errors import RestoreTargetInStorage, RestoreTargetNotOnDisk
+from ..errors import (
+    DiskAccessDenied,
+    RestoreTargetInStorage,
+    RestoreTargetNotAbsolute,
+    RestoreTargetNotFound,
+    RestoreTargetNotOnDisk,
+)
 from ..host.linux_mountinfo import read_mounts
 from ..host.linux_stack import BlockTree
 
@@ -22,6 +29,38 @@ _NOT_ON_A_DISK = frozenset(
     + ["tmpfs", "tracefs"]
 )
 _MOST_LISTED = 16
+_DENIED = frozenset([errno.EACCES, errno.EPERM])
+
+
+def refuse_mistyped_name(path: str) -> None:
+    """Refuse what can't name a target, wherever this process runs: ``sdb`` would become a file in its working directory.
+
+    :raises RestoreTargetNotAbsolute: for a name that is empty, relative, or not a name to the system.
+    """
+    reason = ""
+    if not path.strip():
+        reason = "it is empty"
+    elif not os.path.isabs(path):
+        reason = "it is a relative path"
+    elif "\0" in path or any("\ud800" <= character <= "\udfff" for character in path):
+        reason = "it holds a character that no path has"
+    if reason:
+        raise RestoreTargetNotAbsolute(target=path, reason=reason, disks=_listed())
+
+
+def refuse_missing(path: str, reason: str) -> NoReturn:
+    """:raises RestoreTargetNotFound: always, with what the map could name instead."""
+    raise RestoreTargetNotFound(path=path, reason=reason, disks=_listed())
+
+
+def refuse_unreachable(path: str, error: OSError) -> NoReturn:
+    """Say why the system does not even tell what ``path`` is.
+
+    :raises DiskAccessDenied: where this user may not look. :raises RestoreTargetNotFound: where it leads nowhere.
+    """
+    if error.errno in _DENIED:
+        raise DiskAccessDenied(path=path, reason=error.strerror) from error
+    raise RestoreTargetNotFound(path=path, reason=error.strerror, disks=_listed()) from error
 
 
 def refuse_file_off_disk(path: str) -> None:
@@ -31,7 +70,7 @@ def refuse_file_off_disk(path: str) -> None:
     """
     reason = why_not_on_disk(path)
     if reason:
-        raise RestoreTargetNotOnDisk(target=path, reason=reason, disks=", ".join(disks_here()) or "none were found")
+        raise RestoreTargetNotOnDisk(target=path, reason=reason, disks=_listed())
 
 
 def why_not_on_disk(path: str) -> str:
@@ -53,6 +92,10 @@ def disks_here() -> List[str]:
     disks = sorted(find_disks(BlockTree()), key=lambda disk: (not disk.size_bytes, disk.path))
     words = ["%s (%d bytes%s)" % (one.path, one.size_bytes, ", " + one.model if one.model else "") for one in disks]
     return words[:_MOST_LISTED]
+
+
+def _listed() -> str:
+    return ", ".join(disks_here()) or "none were found"
 
 
 def refuse_inside_storage(path: str, storage_folder: str) -> None:

@@ -14,9 +14,9 @@ import stat
 from typing import Iterator, List, Optional, Tuple
 
 from ..disk.source import FileSource
-from ..errors import DiskAccessDenied, DiskNotFound, RestoreTargetBusy, RestoreTargetChanged, RestoreWriteFailed
+from ..errors import DiskAccessDenied, RestoreTargetBusy, RestoreTargetChanged, RestoreWriteFailed
 from ..host.linux_stack import BlockTree
-from .place import refuse_file_off_disk
+from .place import refuse_file_off_disk, refuse_missing, refuse_mistyped_name, refuse_unreachable
 
 _PROBE_BYTES = 4 << 20  # at both ends: a disk whose table was lost still has its first volume at 1 MiB
 _SAMPLES, _SAMPLE_BYTES = 64, 64 << 10  # in between: a second on a slow disk
@@ -42,6 +42,7 @@ class Target:
     """A restore's target. Nothing is created or changed before :meth:`open_for_writing`."""
 
     def __init__(self, path: str) -> None:
+        refuse_mistyped_name(path)
         self.path = path
         self._descriptor: Optional[int] = None
         self._held: Optional[int] = None
@@ -54,11 +55,14 @@ class Target:
         except FileNotFoundError:
             refuse_file_off_disk(path)
             if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-                raise DiskNotFound(path=path) from None
+                refuse_missing(path, "the directory above it does not exist")
             self.exists, self.is_device, self.size_bytes, self.sector_bytes = False, False, 0, 0
             return
+        except OSError as error:
+            refuse_unreachable(path, error)
         if not (stat.S_ISBLK(mode) or stat.S_ISREG(mode)):
-            raise DiskNotFound(path=path)
+            kind = "a directory" if stat.S_ISDIR(mode) else "a pipe, a socket or a character device"
+            refuse_missing(path, "it is %s" % kind)
         self.exists, self.is_device = True, stat.S_ISBLK(mode)
         if not self.is_device:
             refuse_file_off_disk(path)

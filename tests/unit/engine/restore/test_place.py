@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from engine.errors import DiskNotFound, RestoreTargetInStorage, RestoreTargetNotOnDisk
+from engine.errors import DiskNotFound, RestoreTargetInStorage, RestoreTargetNotAbsolute, RestoreTargetNotOnDisk
 from engine.restore.place import refuse_inside_storage, why_not_on_disk
 from engine.restore.target import Target
 from support.filled import run
@@ -96,6 +96,41 @@ def test_what_is_neither_file_nor_block_device(tmp_path: Path) -> None:
     for path in (fifo, tmp_path, Path("/dev/null"), Path("/dev/tty"), tmp_path / "absent" / "target"):
         with pytest.raises(DiskNotFound):
             Target(str(path))
+
+
+@pytest.mark.parametrize(
+    "name", ["sdb", "./sdb", "dev/sdb", "../sdb", "", "  ", "None", "~/sdb", "C:\\\\disk.img", "/dev/s\0db"]
+)
+def test_a_name_that_is_not_absolute_is_no_target(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dev").mkdir()
+    monkeypatch.setattr("engine.restore.place.disks_here", lambda: ["/dev/sdb (2000 bytes)"])
+    with pytest.raises(RestoreTargetNotAbsolute) as caught:
+        Target(name)
+    check_sentence(caught.value)
+    assert "/dev/sdb (2000 bytes)" in str(caught.value)
+    assert [path.name for path in tmp_path.rglob("*")] == ["dev"]
+
+
+def test_a_name_that_leads_nowhere_is_refused_with_the_disks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.restore.place.disks_here", lambda: ["/dev/sdb (2000 bytes)"])
+    (tmp_path / "file").write_bytes(b"data")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    names = [
+        tmp_path / "file" / "below",
+        tmp_path / "circle",
+        tmp_path / ("long" * 100),
+        tmp_path,
+        "/dev",
+        "/",
+        "/dev/null",
+    ]
+    for name in map(str, names):
+        with pytest.raises(DiskNotFound) as caught:
+            Target(name)
+        check_sentence(caught.value)
+        assert "/dev/sdb (2000 bytes)" in str(caught.value)
+    assert (tmp_path / "file").read_bytes() == b"data"
 
 
 def test_plain_files_on_a_disk_stay_targets(tmp_path: Path) -> None:
