@@ -11,8 +11,8 @@ step() { printf '%s\n' "lint: $*"; }
 step ruff
 ruff check .
 ruff format --check .
-step "mypy --strict (engine, Python 3.8)"
-mypy --strict --python-version 3.8 -p engine
+step "mypy --strict"
+scripts/types.sh
 step yamllint
 yamllint --strict .
 step "changelog fragments"

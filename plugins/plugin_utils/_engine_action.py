@@ -12,7 +12,7 @@ import contextlib
 import datetime
 import functools
 import signal
-from typing import Any, ClassVar, Dict, Iterator, List
+from typing import Any, ClassVar, Dict, Iterator, List, Sequence, Tuple
 
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import job_of, secrets_of
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid, AgentMissing
@@ -30,7 +30,7 @@ class EngineAction(DeviceAction):
     """Base of the action plugins that run a verb of the engine on the device."""
 
     verb: ClassVar[str]
-    required_if = (("cancel", True, ["run"]),)
+    required_if: ClassVar[Sequence[Tuple[str, Any, List[str]]]] = (("cancel", True, ["run"]),)
 
     def work(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
         """Run the job. A local device without an agent needs none: the engine is here already, as a process."""

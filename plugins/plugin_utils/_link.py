@@ -155,7 +155,7 @@ class Link:
         return Answer(int(answer["rc"]), answer["stdout"], answer["stderr"])
 
     def _put(self, local_path: str, name: str) -> str:
-        path = self._shell.join_path(self.folder(), name)
+        path: str = self._shell.join_path(self.folder(), name)
         more_seconds = os.path.getsize(local_path) / _SLOWEST_BYTES_PER_SECOND
         self._bounded(lambda: self._action._transfer_file(local_path, path), more_seconds)
         if self._becomes_another_user():

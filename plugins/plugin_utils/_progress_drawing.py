@@ -18,7 +18,7 @@ from ._progress_board import DONE, FAILED, RUNNING, SKIPPED, UNREACHABLE, WAITIN
 
 try:
     from rich.cells import cell_len
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
@@ -174,7 +174,15 @@ def _table(rows: Sequence[_Cells], look: Look) -> Table:
     for row in rows:
         percent = "" if row.percent is None else "%d %%" % row.percent
         strip = ProgressBar(total=100, completed=row.percent or 0, width=max(1, bar_cells))
-        fields = [Text(row.name), Text(row.what), strip, Text(percent), Text(row.rate), Text(row.left), Text(row.sizes)]
+        fields: List[RenderableType] = [
+            Text(row.name),
+            Text(row.what),
+            strip,
+            Text(percent),
+            Text(row.rate),
+            Text(row.left),
+            Text(row.sizes),
+        ]
         there = [field for field, (dummy_cells, is_there, dummy_side) in zip(fields, widths) if is_there]
         table.add_row(*there, style=row.style)
     return table

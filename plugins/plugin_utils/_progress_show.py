@@ -104,9 +104,9 @@ class Show:
         return "%s: %s" % (", ".join(verbs), say_end(totals)) if len(concerned) > 1 else None
 
     def _take_over_output(self) -> None:
-        sys.stdout = Above(self._stdout, self._screen)  # type: ignore[assignment]
+        sys.stdout = Above(self._stdout, self._screen)
         if _shows_on_same_terminal(self._stdout, self._stderr):
-            sys.stderr = Above(self._stderr, self._screen)  # type: ignore[assignment]
+            sys.stderr = Above(self._stderr, self._screen)
 
     def _give_output_back(self) -> None:
         """Whoever stood in for the streams after us stays: it holds ours, which print as ever."""

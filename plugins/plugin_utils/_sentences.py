@@ -19,6 +19,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame impor
 
 display = Display()
 _PRINT_LINES = ("default", "minimal", "oneline", "selective", "unixy", "dense", "awx_display")
+_HEADING = "v2_playbook_on_task_start"
 
 
 def show_sentence(sentence: str) -> None:
@@ -35,8 +36,6 @@ def prints_lines(callback: str) -> bool:
     except Exception:  # whatever a site's own file does when it is loaded, Ansible has told it already
         return False
     # debug, yaml and a site's own descend from it; what makes a document prints no heading of a task.
-    return (
-        isinstance(found, type)
-        and issubclass(found, Default)
-        and found.v2_playbook_on_task_start is Default.v2_playbook_on_task_start
-    )
+    if not (isinstance(found, type) and issubclass(found, Default)):
+        return False
+    return getattr(found, _HEADING) is getattr(Default, _HEADING)

@@ -53,7 +53,7 @@ class AgentOnDevice:
     def call(self, *words: str) -> Dict[str, Any]:
         with self.open(*words) as process:
             line = process.communicate(timeout=_LIMIT_SECONDS)[0]
-        answer = json.loads(line)
+        answer: Dict[str, Any] = json.loads(line)
         assert line.count(b"\n") == 1
         assert process.returncode == (0 if answer["ok"] else 1)
         if not answer["ok"]:
@@ -127,7 +127,7 @@ class AgentOnDevice:
 
     def contents(self) -> Dict[str, bytes]:
         """Every file below the base; those that go while we look are left out."""
-        found = {}
+        found: Dict[str, bytes] = {}
         for folder, folders, files in os.walk(self.base):  # which passes over folders that go, as rglob does not
             found.update((os.path.relpath(os.path.join(folder, name), self.base), b"") for name in folders)
             for name in files:

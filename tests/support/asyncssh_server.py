@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
@@ -51,7 +52,7 @@ class AsyncsshServer:
     async def _serve(self) -> None:
         server = self
 
-        class Server(asyncssh.SSHServer):  # type: ignore[misc]
+        class Server(asyncssh.SSHServer):
             def begin_auth(self, username: str) -> bool:
                 return True
 
@@ -86,7 +87,7 @@ class AsyncsshServer:
             "127.0.0.1",
             0,
             server_host_keys=[self._host_key],
-            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(self._folder)),
+            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=os.fsencode(self._folder)),
         )
         self.port = listening.get_port()
 

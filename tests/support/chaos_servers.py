@@ -138,6 +138,8 @@ class ChaosServer(ABC):
 class SftpChaos(ChaosServer):
     kind = "sftp"
 
+    server: SftpServer
+
     def __init__(self, server: SftpServer) -> None:
         super().__init__(server)
         self._keys = server.folder / "authorized_keys"
@@ -166,6 +168,8 @@ class SftpChaos(ChaosServer):
 
 class SmbChaos(ChaosServer):
     kind = "smb"
+
+    server: SambaServer
 
     def __init__(self, server: SambaServer) -> None:
         super().__init__(server)

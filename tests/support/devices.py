@@ -302,8 +302,8 @@ class Device:
         home = self.changes / "home" / USER
         (home / ".ssh").mkdir(parents=True)
         shutil.copy(str(self.key) + ".pub", str(home / ".ssh" / "authorized_keys"))
-        for path in (home, home / ".ssh", home / ".ssh" / "authorized_keys"):
-            os.chown(path, 4711, 4711)
+        for own in (home, home / ".ssh", home / ".ssh" / "authorized_keys"):
+            os.chown(own, 4711, 4711)
         home.chmod(0o700)
         shutil.copy(str(self.host_key), str(etc / "ssh" / "device_host_key"))
         (etc / "ssh" / "device_config").write_text(

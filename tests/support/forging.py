@@ -13,10 +13,11 @@ from engine.errors import ImageDamaged
 from engine.image.device_directory import DeviceDirectory
 from engine.image.format import constants as fmt
 from engine.image.format import copies, sums
-from engine.image.format.index import Place, Root, Segment, SegmentReference
+from engine.image.format.index import Root, Segment
 from engine.image.format.keys import MasterKey
 from engine.image.format.manifest import encode, packs_digest
 from engine.image.format.packs import PackBuilder
+from engine.image.format.root_columns import Place, SegmentReference
 from engine.image.format.seal import Compressor, Identifier
 from engine.image.format.sealed_files import seal_file
 from engine.image.reader import ImageReader
@@ -35,6 +36,9 @@ class Forger:
         self.key: Optional[MasterKey] = reader.key
         self.disk = reader.disk(0)
         self.root = self.disk.root
+        # As lists and dictionaries they can be changed, which what is read from a storage can't be.
+        self.segments = self.root.segments = list(self.root.segments)
+        self.packs = self.root.packs = dict(self.root.packs)
 
     def segment(self, number: int) -> Segment:
         return self.disk.segment(number)
@@ -51,11 +55,11 @@ class Forger:
         self.storage.make_directory(path.rpartition("/")[0])
         self.storage.files[path] = b"".join(bytes(part) for part in pack.parts)
         place = Place(pack.name, entry.offset, entry.stored_bytes, codec)
-        self.root.segments[number] = SegmentReference(segment_id, place, len(plain))
+        self.segments[number] = SegmentReference(segment_id, place, len(plain))
         need = next(iter(self.root.packs.values()))._replace(
             size_bytes=pack.size_bytes, needed_bytes=entry.stored_bytes
         )
-        self.root.packs[pack.name] = need
+        self.packs[pack.name] = need
 
     def publish(self, plain: Optional[bytes] = None, size_bytes: Optional[int] = None) -> None:
         """Store the root (or ``plain`` in its place), a manifest that proves it, and the sums."""

@@ -52,7 +52,7 @@ class ImagingMachine(RuleBasedStateMachine):
         self.password = "first"
         self.passwords_of: Dict[str, Set[str]] = {}
         self.images: Dict[str, bytes] = {}
-        self.order: list = []
+        self.order: List[str] = []
         self.job = ""
         self.second = SmallDisk(4, seed=2)
         self.has_second = False
@@ -64,7 +64,8 @@ class ImagingMachine(RuleBasedStateMachine):
 
     @property
     def files(self) -> MutableMapping[str, bytes]:
-        return self.place.files
+        files: MutableMapping[str, bytes] = self.place.files
+        return files
 
     def new_place(self) -> Any:
         return MemoryPlace()
@@ -84,7 +85,7 @@ class ImagingMachine(RuleBasedStateMachine):
     def timestamp(self) -> str:
         return time.strftime("%d-%%m-%%d_%%H-%%M-%%S" % self.year, time.gmtime(self.now))
 
-    def make(self, storage: Optional[object] = None, takes_lease: bool = True, **passwords: object) -> str:
+    def make(self, storage: Optional[object] = None, takes_lease: bool = True, **passwords: Any) -> str:
         words = dict({"password": self.password}, **passwords)
         result = self.run(storage or self.storage, Passwords(**words), takes_lease)
         self.learn(result.image)
@@ -131,7 +132,7 @@ class ImagingMachine(RuleBasedStateMachine):
     # -- what happens in a plant --------------------------------------------------------------------------------------
 
     @rule(chunks=st.lists(st.integers(0, 31), min_size=1, max_size=6))
-    def change_the_disk(self, chunks: list) -> None:
+    def change_the_disk(self, chunks: List[int]) -> None:
         self.disk.write(*chunks)
 
     @rule(chunk=st.integers(0, 31))
@@ -322,7 +323,7 @@ class ImagingMachine(RuleBasedStateMachine):
     def key_of(self, image: str) -> str:
         return self.directory.manifest(image).key_id
 
-    def sequence_of(self, image: str) -> tuple:
+    def sequence_of(self, image: str) -> Tuple[int, str]:
         """Two writers that commit at the same moment get the same number; then the name decides."""
         return self.directory.manifest(image).sequence, image
 

@@ -170,7 +170,7 @@ class IndependentReader:
             require(entry[1] == position, "gaps")
             position += entry[2]
         require(position == start, "gaps")
-        return entries  # type: ignore[return-value]
+        return entries
 
     # -- section 8 ----------------------------------------------------------------------------------------------------
 

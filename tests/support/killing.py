@@ -71,7 +71,7 @@ def kill_in_child(work: Callable[[Moments], object], kill_at: Optional[int]) -> 
                 sync(descriptor)
                 moments.step()
 
-            os.fsync = watched_sync
+            os.fsync = watched_sync  # type: ignore[assignment]  # the engine passes descriptors only
             work(moments)
             os.write(writing, b"%d" % moments.count)
             status = 0

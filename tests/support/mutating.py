@@ -95,7 +95,7 @@ class SpoilingProxy:
         self._listener.close()
 
 
-class SpoilingSftp(paramiko.SubsystemHandler):
+class SpoilingSftp(paramiko.SubsystemHandler):  # type: ignore[misc]  # paramiko has no types
     """OpenSSH's sftp-server behind an SSH server of ours, for ``StubServer(SpoilingSftp, (seed,))``."""
 
     def __init__(self, channel: Any, name: str, server: Any, seed: int) -> None:

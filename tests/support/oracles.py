@@ -100,7 +100,7 @@ def dumpe2fs(volume: Path) -> Pairs:
     more = int(cluster.group(1)) // block_bytes if cluster else 1
     free = []
     for line in re.findall(r"^  Free blocks: (.*)$", text, re.M):
-        for part in filter(None, line.split(", ")):
+        for part in [word for word in line.split(", ") if word]:
             first, dummy, last = part.partition("-")
             free.append((int(first), int(last or first) + more))
     if cluster:

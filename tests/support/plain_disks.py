@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Union
 
 PASSWORD = "correct-horse-battery-staple-47"
 PLAIN = b"THE-RECIPE-OF-LINE-3-IS-KNOWN-TO-NOBODY-ELSE "
 MIB = 1 << 20
 
 
-def make_disk(path: Path, size_mib: int, noise_mib: int, seed: object) -> None:
+def make_disk(path: Path, size_mib: int, noise_mib: int, seed: Union[int, str]) -> None:
     with open(path, "wb") as disk:
         disk.truncate(size_mib * MIB)
         disk.seek(MIB)

@@ -26,7 +26,8 @@ class Played(NamedTuple):
         """Return the result of the last task whose name ends in ``task``."""
         for entry in reversed(self.results):
             if entry["task"].endswith(task):
-                return entry["result"]
+                found: Dict[str, Any] = entry["result"]
+                return found
         raise AssertionError("no task %s ran: %s" % (task, self.output[-2000:]))
 
 

@@ -47,7 +47,7 @@ def noise(chance: random.Random, count: int) -> bytes:
 def spans_of(chance: random.Random, first: int, last: int, most: int, gap: int) -> List[Span]:
     """Up to ``most`` spans between two sectors, many of them side by side; ``gap`` sectors at least in front of each."""
     cuts = sorted(chance.sample(range(first, last), 2 * chance.randrange(1, most + 1)))
-    found = []
+    found: List[Span] = []
     for start, end in zip(cuts[::2], cuts[1::2]):
         begin = max(start, first + gap) if not found else max(start, sum(found[-1]) + gap)
         if chance.random() < 0.5 and found:

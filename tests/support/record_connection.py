@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 import threading
+from typing import BinaryIO
 
 _FOLDER = "/data/capture"
 
@@ -21,7 +22,7 @@ def main() -> int:
         return through_pipes(command, record)
 
 
-def on_a_terminal(command, record) -> int:
+def on_a_terminal(command: str, record: BinaryIO) -> int:
     def note(descriptor: int) -> bytes:
         data = os.read(descriptor, 65536)
         record.write(data)
@@ -30,7 +31,7 @@ def on_a_terminal(command, record) -> int:
     return os.waitstatus_to_exitcode(pty.spawn(["/bin/sh", "-c", command], note, note))
 
 
-def through_pipes(command, record) -> int:
+def through_pipes(command: str, record: BinaryIO) -> int:
     child = subprocess.Popen(
         ["/bin/sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -45,6 +46,9 @@ def through_pipes(command, record) -> int:
         if source == 0:
             os.close(sink)
 
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
     wires = ((child.stdout.fileno(), 1), (child.stderr.fileno(), 2), (0, os.dup(child.stdin.fileno())))
     child.stdin.close()
     threads = [threading.Thread(target=pump, args=wire, daemon=True) for wire in wires]

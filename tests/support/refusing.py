@@ -27,7 +27,7 @@ class Derivations:
             self.done.append((secret, parameters["salt"]))
             return derive(secret, **parameters)
 
-        monkeypatch.setattr(keys.hashlib, "scrypt", watched)
+        monkeypatch.setattr("engine.image.format.keys.hashlib.scrypt", watched)
 
     def start(self) -> None:
         """Count from here on, as in a process of its own."""

@@ -22,7 +22,7 @@ PASSWORD = "a password, never to be shown: 4711"
 DIRECTORY, FILE, LINK = 0o040755, 0o100644, 0o120777
 
 
-class PasswordServer(paramiko.ServerInterface):
+class PasswordServer(paramiko.ServerInterface):  # type: ignore[misc]  # paramiko has no types
     def __init__(self, interactive: bool) -> None:
         self._interactive = interactive
 
@@ -30,16 +30,16 @@ class PasswordServer(paramiko.ServerInterface):
         return "keyboard-interactive" if self._interactive else "password"
 
     def check_auth_password(self, username: str, password: str) -> int:
-        return paramiko.AUTH_SUCCESSFUL if password == PASSWORD else paramiko.AUTH_FAILED
+        return int(paramiko.AUTH_SUCCESSFUL if password == PASSWORD else paramiko.AUTH_FAILED)
 
     def check_auth_interactive(self, username: str, submethods: str) -> Any:
         return paramiko.InteractiveQuery("", "", ("Password: ", False))
 
     def check_auth_interactive_response(self, responses: List[str]) -> int:
-        return paramiko.AUTH_SUCCESSFUL if list(responses) == [PASSWORD] else paramiko.AUTH_FAILED
+        return int(paramiko.AUTH_SUCCESSFUL if list(responses) == [PASSWORD] else paramiko.AUTH_FAILED)
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
-        return paramiko.OPEN_SUCCEEDED
+        return int(paramiko.OPEN_SUCCEEDED)
 
 
 def attributes(mode: int, size_bytes: int = 0) -> bytes:
@@ -63,7 +63,7 @@ def _opened(dummy_stub: Stub, dummy_body: bytes) -> Answer:
     return wire.HANDLE, wire.string(b"handle")
 
 
-class Stub(paramiko.SubsystemHandler):
+class Stub(paramiko.SubsystemHandler):  # type: ignore[misc]  # paramiko has no types
     """Answers SFTP requests from ``handlers`` by kind; the root is a directory, the rest a file of 100 bytes."""
 
     handlers: Dict[int, Handler] = {}
@@ -165,7 +165,7 @@ def plain_server(root: Path) -> StubServer:
 def plain_files(root: Path) -> Any:
     """paramiko's file interface over ``root`` seen as ``/images``; its rename refuses what is there, as the draft says."""
 
-    class Files(paramiko.SFTPServerInterface):
+    class Files(paramiko.SFTPServerInterface):  # type: ignore[misc]  # paramiko has no types
         def _local(self, path: str) -> str:
             return str(root) + os.path.normpath(path)[len("/images") :]
 

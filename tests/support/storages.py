@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, TypeVar
 
 from engine.entries import Entry, EntryKind, Space
 from engine.errors import StorageExists, StorageFailed, StorageNotFound
@@ -15,6 +15,7 @@ from engine.names import check_path
 from engine.storage.contract import PARTIAL_SUFFIX, READ_SIZE_BYTES, SendGate, Storage
 
 Hook = Callable[[str, str, str], None]
+_Result = TypeVar("_Result")
 
 
 class Killed(BaseException):
@@ -166,7 +167,7 @@ class HookedStorage(Storage):
         self.description = inner.description
         self.parallel_calls = inner.parallel_calls
 
-    def _around(self, operation: str, path: str, call: Callable[[], Any]) -> Any:
+    def _around(self, operation: str, path: str, call: Callable[[], _Result]) -> _Result:
         self.hook("before", operation, path)
         result = call()
         self.hook("after", operation, path)

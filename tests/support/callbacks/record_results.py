@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
@@ -18,7 +19,7 @@ description: Writes every task's result as a line of JSON to the file named in t
 """
 
 
-class CallbackModule(CallbackBase):
+class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no types
     """Records what other callbacks show."""
 
     CALLBACK_VERSION = 2.0
@@ -26,17 +27,17 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "record_results"
     CALLBACK_NEEDS_ENABLED = True
 
-    def _record(self, result, status):
+    def _record(self, result: Any, status: str) -> None:
         line = {"task": result._task.get_name(), "host": result._host.get_name(), "status": status}
         line["result"] = json.loads(self._dump_results(result._result))
         with open(os.environ["RECORD_RESULTS"], "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    def v2_runner_on_ok(self, result):
+    def v2_runner_on_ok(self, result: Any) -> None:
         self._record(result, "ok")
 
-    def v2_runner_on_failed(self, result, ignore_errors=False):  # noqa: ARG002
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:  # noqa: ARG002
         self._record(result, "failed")
 
-    def v2_runner_on_unreachable(self, result):
+    def v2_runner_on_unreachable(self, result: Any) -> None:
         self._record(result, "unreachable")
