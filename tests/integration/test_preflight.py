@@ -81,8 +81,9 @@ def test_what_is_not_permitted_is_said_at_once(operation: str) -> None:
             raise StoragePermissionDenied(storage="memory", operation=name, path=path)
 
     storage = HookedStorage(MemoryStorage(), hook)
-    with pytest.raises(StoragePermissionDenied, match="memory does not permit"):
+    with pytest.raises(StoragePermissionDenied) as caught:
         preflight(storage, DEVICE, Passwords())
+    assert caught.value.fields["operation"] == operation
 
 
 def test_a_storage_that_is_full_or_lies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +181,7 @@ def test_room_for_a_first_image() -> None:
     with pytest.raises(StorageSpaceTooSmall) as caught:
         looked(2 * gigabyte - 1).check_room(100 * gigabyte)
     check_sentence(caught.value)
-    assert "takes at least 2.0 GB" in str(caught.value)
+    assert caught.value.fields["needed"] == "2.0 GB"
     # What an interrupted run has sent counts, and nobody knows how much that is.
     interrupted = Small(gigabyte)
     interrupted.make_directory("%s/2026-01-02_03-04-05" % DEVICE)

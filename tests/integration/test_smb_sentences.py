@@ -42,7 +42,7 @@ def test_a_quota_is_told_from_a_full_disk(tmp_path: Path) -> None:
             with pytest.raises(StorageFull) as caught:
                 storage.put("second", [os.urandom(MIB) for dummy in range(20)])
             assert caught.value.code == StorageQuotaReached.code, str(caught.value)
-            assert "The quota of PLANT\\backup" in sentence(caught.value)
+            assert "PLANT\\backup" in sentence(caught.value)
             assert storage.stat("first").size_bytes == 8 * MIB
 
 
@@ -52,7 +52,7 @@ def test_a_path_that_is_too_long(tmp_path: Path) -> None:
         for call in (lambda: storage.put(name, [b"x"]), lambda: storage.make_directory("a/" + name)):
             with pytest.raises(StoragePathTooLong) as caught:
                 call()
-            assert "is too long for the storage" in sentence(caught.value)
+            assert name in sentence(caught.value)
 
 
 class Tampering:

@@ -39,15 +39,15 @@ def told(settings: Dict[str, Any], **more: Any) -> str:
 
 SFTP: Dict[str, Any] = {
     "port": ({"url": "sftp://127.0.0.1:1/x"}, "S101 ", "Connection refused"),
-    "server": ({"url": "sftp://no-such-host.invalid/x"}, "S122 ", "There is no server no-such-host.invalid"),
-    "user": ({"username": "nobody9"}, "S111 ", "refused the login of nobody9: the key was not accepted"),
-    "key file": ({"private_key_file": "/nonexistent"}, "S112 ", "private_key_file of imaging_storage can't be used"),
+    "server": ({"url": "sftp://no-such-host.invalid/x"}, "S122 ", "no-such-host.invalid"),
+    "user": ({"username": "nobody9"}, "S111 ", "nobody9: the key was not accepted"),
+    "key file": ({"private_key_file": "/nonexistent"}, "S112 ", "private_key_file"),
     "no key": ({"private_key_file": None}, "S112 ", "neither a password nor a private key"),
-    "another host key": ({"host_key": "SHA256:" + "A" * 43}, "S110 ", "but imaging_storage expects"),
-    "no host key": ({"host_key": None}, "S109 ", "which nothing here says is right"),
+    "another host key": ({"host_key": "SHA256:" + "A" * 43}, "S110 ", "SHA256:" + "A" * 43),
+    "no host key": ({"host_key": None}, "S109 ", "SHA256:"),
     "a file": ({"url": "sftp://127.0.0.1:%d/etc/hostname"}, "S100 ", "it is not a directory"),
-    "nothing": ({"url": "sftp://127.0.0.1:%d/nonexistent/x"}, "S113 ", "/nonexistent/x is not there"),
-    "the home directory": ({"url": "sftp://127.0.0.1:%d/~/nonexistent"}, "S113 ", "/~/nonexistent is not there"),
+    "nothing": ({"url": "sftp://127.0.0.1:%d/nonexistent/x"}, "S113 ", "/nonexistent/x"),
+    "the home directory": ({"url": "sftp://127.0.0.1:%d/~/nonexistent"}, "S113 ", "/~/nonexistent"),
     "an empty query": ({"url": "sftp://127.0.0.1:%d/x?"}, "S100 ", "%3F"),
     "an empty fragment": ({"url": "sftp://127.0.0.1:%d/x#"}, "S100 ", "%23"),
 }
@@ -65,15 +65,15 @@ def test_sftp(ssh: SftpServer, wrong: str) -> None:
 
 SMB: Dict[str, Any] = {
     "port": ({"port": 1}, "S101 ", "Connection refused"),
-    "server": ({"url": "\\\\no-such-host.invalid\\images"}, "S122 ", "There is no server no-such-host.invalid"),
-    "share": ({"url": "\\\\127.0.0.1\\nothing\\x"}, "S123 ", "has no share nothing"),
+    "server": ({"url": "\\\\no-such-host.invalid\\images"}, "S122 ", "no-such-host.invalid"),
+    "share": ({"url": "\\\\127.0.0.1\\nothing\\x"}, "S123 ", "share nothing"),
     "password": ({"password": "x"}, "S111 ", "user name or password is wrong"),
     "user": ({"username": "PLANT\\who"}, "S111 ", "user name or password is wrong"),
     "no user": ({"username": ""}, "S112 ", "guests are never used"),
     "no password": ({"password": ""}, "S111 ", "no password is given, and Kerberos"),
     "only a server": ({"url": "\\\\127.0.0.1"}, "S100 ", "it is not of the form \\\\server\\share\\path"),
     "a name": ({"url": "\\\\127.0.0.1\\images\\a:b"}, "S100 ", "a:b in it: it holds a character"),
-    "nothing": ({"url": "\\\\127.0.0.1\\images\\nothing"}, "S113 ", "\\images\\nothing is not there"),
+    "nothing": ({"url": "\\\\127.0.0.1\\images\\nothing"}, "S113 ", "\\images\\nothing"),
     "a port": ({"url": "\\\\127.0.0.1:445\\images"}, "S100 ", "imaging_storage.port"),
     "IPv6": ({"url": "\\\\::1\\images"}, "S100 ", "in brackets: [::1]"),
     "slashes": ({"url": "//127.0.0.1/images"}, "S100 ", "with backslashes: \\\\127.0.0.1\\images"),
@@ -91,14 +91,14 @@ def test_smb(share: SambaServer, wrong: str) -> None:
 
 
 def test_another_server_answers(ssh: SftpServer, share: SambaServer) -> None:
-    assert "what answers there does not speak SMB" in told(dict(share.settings, port=ssh.port))
+    assert told(dict(share.settings, port=ssh.port)).startswith("S170 ")
 
 
 def test_a_share_that_may_only_be_read(tmp_path: Path) -> None:
     with samba(tmp_path, share_options={"read only": "yes"}) as server:
-        assert told(server.settings) == (
-            "S104 The storage \\\\127.0.0.1\\images\\plant does not permit making the directory of pc."
-        )
+        said = told(server.settings)
+        assert said.startswith("S104 ")
+        assert "\\\\127.0.0.1\\images\\plant" in said
 
 
 def test_file_systems_that_are_full_or_read_only(ssh: SftpServer, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_file_systems_that_are_full_or_read_only(ssh: SftpServer, tmp_path: Path
     [
         ("images", "S100 ", "it is no absolute path"),
         ("/etc/hostname", "S100 ", "it is not a directory"),
-        ("/nonexistent/x", "S113 ", "is not there"),
+        ("/nonexistent/x", "S113 ", "/nonexistent/x"),
         ("ftp://server/x", "S100 ", "no storage of the kind ftp"),
     ],
 )

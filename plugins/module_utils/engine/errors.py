@@ -1,13 +1,13 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The catalogue of everything that can go wrong: one class per failure, with a code, a message and a hint.
+"""The catalogue of all failures: one class per failure, with a code, a message and a hint.
 
-The message names the object, the hint says what to do now. Codes are promises to users: they are never reused.
+The message says what happened to which object, the hint is an imperative. Codes are never reused.
 ``docs/errors.md`` is generated from this file (``make docs``).
 
 Ranges: D disks, S storage, K keys and passwords, I images, R restore, J jobs and runs, N snapshots and volumes, A agent.
-This file also runs on Python 3.6, with the installer that says there what is too old.
+This file also runs on Python 3.6, where the installer reports which component is too old.
 """
 
 from typing import ClassVar, Dict, Iterator, Type
@@ -16,11 +16,11 @@ from .tame import one_line
 
 
 class EngineError(Exception):
-    """Base of all failures. Fields given to the constructor fill the message; no field may carry a secret."""
+    """Base of all failures. The fields given to the constructor fill in the message; a field must not contain a secret."""
 
     code: ClassVar[str] = "X000"
     message: ClassVar[str] = "The engine failed: {reason}."
-    hint: ClassVar[str] = "This is a defect of the engine; please report it with the job's log."
+    hint: ClassVar[str] = "Report this defect of the engine together with the run's log."
 
     def __init__(self, **fields: object) -> None:
         self.fields: Dict[str, object] = fields
@@ -50,66 +50,76 @@ def catalogue() -> Iterator[Type[EngineError]]:
 class LibraryMissing(EngineError):
     code = "X001"
     message = "The Python package {package} is not installed for {interpreter}."
-    hint = "Install it for this interpreter, or use the bundled agent, which brings its own."
+    hint = "Install the package for this interpreter, or use the bundled agent, which includes it."
 
 
 class MemoryExhausted(EngineError):
     code = "X002"
-    message = "There is not enough memory for this run: {reason}."
+    message = "The run needs more memory than is available: {reason}."
     hint = (
-        "Earlier images are whole, and what was sent counts for the next run. Free some memory, or raise the limit of the "
-        "service or session (ulimit -v, MemoryMax); a run takes some 200 MB."
+        "Free some memory, or raise the limit of the service or session (ulimit -v, MemoryMax): a run needs about "
+        "200 MB. Earlier images are intact, and the next run reuses what was uploaded."
     )
 
 
 class LibraryUnusable(EngineError):
-    """Base of failures to load a package that is installed."""
+    """Base of failures to load an installed package."""
 
 
 class LibraryBlocked(LibraryUnusable):
     code = "X003"
     message = (
-        "The Python package {package} is installed for {interpreter}, but the system does not let it run: {reason}."
+        "The Python package {package} is installed for {interpreter}, but the system does not allow it to run: "
+        "{reason}."
     )
     hint = (
-        "The file system is mounted noexec, or SELinux or another policy forbids it: see findmnt -T and ausearch -m avc for the "
-        "file. For the agent name a place that may run programs in imaging_agent_directory."
+        "Check for a noexec mount (findmnt -T) and for a security policy such as SELinux (ausearch -m avc). For the "
+        "agent, set imaging_agent_directory to a directory that may contain programs."
     )
 
 
 class LibraryNeedsAnother(LibraryUnusable):
     code = "X004"
-    message = "The Python package {package} can't be loaded by {interpreter}: it needs {needed}, which is not there ({reason})."
-    hint = "Install what it needs for this interpreter, or install the package again with pip, which brings it along."
+    message = "{interpreter} can't load the Python package {package}: it needs {needed}, which is missing ({reason})."
+    hint = (
+        "Install {needed} for this interpreter, or reinstall the package with pip, which also installs what it needs."
+    )
 
 
 class LibraryForeign(LibraryUnusable):
     code = "X005"
-    message = "The Python package {package} was built for another system than {interpreter}: {reason}."
+    message = "The Python package {package} was built for a different system than {interpreter}: {reason}."
     hint = (
-        "Its C library, machine or Python is another one. Install the package with this interpreter's own pip (python -m pip), "
-        "or install the agent anew (agent with state latest), which takes the bundle of this platform."
+        "Reinstall the package with this interpreter's own pip (python -m pip): it was built for a different C "
+        "library, processor or Python version. For the agent, run the agent playbook with imaging_agent_state "
+        "latest, which installs the bundle for this platform."
     )
 
 
 class LibraryUnreadable(LibraryUnusable):
     code = "X006"
-    message = "The Python package {package} can't be read by this user for {interpreter}: {reason}."
-    hint = "Give the user that the engine runs as the right to read it (an install under a narrow umask is the usual cause)."
+    message = "This user can't read the Python package {package} for {interpreter}: {reason}."
+    hint = (
+        "Give the user that runs the engine read permission for the package; it was probably installed with a "
+        "restrictive umask."
+    )
 
 
 class LibraryBroken(LibraryUnusable):
     code = "X007"
     message = "The Python package {package} is installed for {interpreter}, but loading it failed: {reason}."
-    hint = "Install it again for this interpreter (python -m pip install --force-reinstall), or use the agent, which brings its own."
+    hint = (
+        "Reinstall the package for this interpreter (python -m pip install --force-reinstall), or use the agent, "
+        "which includes it."
+    )
 
 
 def uncaught(error: BaseException) -> EngineError:
-    """What is told of a failure that nobody foresaw: no memory, or a defect of ours."""
+    """Convert an unexpected exception: it is either a lack of memory or a defect of the engine."""
     if isinstance(error, MemoryError) or any(
         words in str(error) for words in ("can't start new thread", "malloc failure")
     ):
-        return MemoryExhausted(reason=str(error) or "the system refused more")
+        return MemoryExhausted(reason=str(error) or "the system refused to allocate more")
     return EngineError(reason="%s: %s" % (type(error).__name__, error))
 
 
@@ -118,85 +128,93 @@ def uncaught(error: BaseException) -> EngineError:
 
 
 class DiskError(EngineError):
-    """Base of failures around a disk."""
+    """Base of disk failures."""
 
 
 class DiskNotFound(DiskError):
     code = "D100"
-    message = "There is no disk, volume or image file {path}."
-    hint = "Check imaging_drives against what device_info shows; name disks by serial or GUID so that names may move."
+    message = "The disk, volume or image file {path} does not exist."
+    hint = (
+        "Compare imaging_drives with the output of device_info. Identify disks by serial number or GUID, because "
+        "device names can change."
+    )
 
 
 class DiskUnreadable(DiskError):
     code = "D101"
     message = "Reading {length_bytes} bytes at byte {offset_bytes} of {path} failed: {reason}."
     hint = (
-        "The disk may be failing: check its health and its cable, then run the image again. Copy one that stays "
-        "unreadable with ddrescue, and image the copy: imaging_drives takes image files."
+        "Check the disk's health and its cable, then run the image again. If the disk stays unreadable, copy it with "
+        "ddrescue and list the copy in imaging_drives, which accepts image files."
     )
 
 
 class DiskEndReached(DiskError):
     code = "D102"
-    message = "{path} has {size_bytes} bytes; {length_bytes} bytes at byte {offset_bytes} reach past its end."
-    hint = "The partition table or file system claims more than the disk has: check it with its own tool."
+    message = (
+        "{path} has {size_bytes} bytes; reading {length_bytes} bytes at byte {offset_bytes} would go past its end."
+    )
+    hint = "Check the partition table and the file system with their own tools: one of them is larger than the disk."
 
 
 class DiskAccessDenied(DiskError):
     code = "D103"
-    message = "Opening {path} was refused: {reason}."
+    message = "The system refused to open {path}: {reason}."
     hint = "Run the agent as root (Administrator), or as a user that may read this file."
 
 
 class DriveUnknown(DiskError):
     code = "D104"
-    message = "imaging_drives names {drive}, which is nothing that can be imaged here: {reason}; the disks are {disks}."
-    hint = "Choose from these; device_info shows them with serial numbers, GUIDs and mount points."
+    message = (
+        "imaging_drives lists {drive}, which is not a disk, volume or image file on this device: {reason}; available "
+        "disks: {disks}."
+    )
+    hint = "Choose one of the available disks; device_info shows their serial numbers, GUIDs and mount points."
 
 
 class DriveAmbiguous(DiskError):
     code = "D105"
-    message = "imaging_drives names {drive}, which is the id of more than one disk: {disks}."
-    hint = "Name the disk by another id that only one of them has, or by its path."
+    message = "imaging_drives lists {drive}, which identifies more than one disk: {disks}."
+    hint = "Identify the disk by its path, or by an id that no other disk has."
 
 
 class NoDriveChosen(DiskError):
     code = "D106"
-    message = "imaging_drives is {drives}, and no disk of this device is part of that; the disks are {disks}."
-    hint = "Name the disks in imaging_drives: by serial number, WWN, GUID, path or mount point."
+    message = "imaging_drives is {drives}, but no disk on this device matches; disks found: {disks}."
+    hint = "List the disks in imaging_drives by serial number, WWN, GUID, path or mount point."
 
 
 class DiskTooLarge(DiskError):
     code = "D107"
-    message = "{path} has {size_bytes} bytes{what}; an image holds at most {most_bytes}."
-    hint = "Choose another disk in imaging_drives, or exclude what need not be in an image with imaging_exclude."
+    message = "{path} has {size_bytes} bytes{what}; an image can hold at most {most_bytes}."
+    hint = "Choose another disk in imaging_drives, or exclude files that you do not need with imaging_exclude."
 
 
 class PartitionTableInvalid(DiskError):
     code = "D110"
-    message = "The partition table of {path} can't be used: {reason}."
-    hint = "The disk is imaged whole. Check the table with its own tool (sgdisk -v, fdisk -l)."
+    message = "The partition table of {path} is not valid: {reason}."
+    hint = "Check the table with its own tool (sgdisk -v, fdisk -l). Until then the whole disk is imaged."
 
 
 class FileSystemInvalid(DiskError):
     code = "D120"
-    message = "The {kind} file system of {path} can't be understood: {reason}."
-    hint = "The volume is imaged whole. Check it with its own tool (chkdsk, fsck)."
+    message = "The {kind} file system of {path} is not valid: {reason}."
+    hint = "Check the file system with its own tool (chkdsk, fsck). Until then the whole volume is imaged."
 
 
 class TrustInvalid(DiskError):
     code = "D131"
-    message = "imaging_trust has an entry that is not valid, {entry}: {reason}."
+    message = "imaging_trust contains an entry that is not valid, {entry}: {reason}."
     hint = (
-        "Write each entry as the warning of the run gives it: a disk, a partition (disk0p1) or a logical volume (group/volume), "
-        "and the system that is believed (ntfs, ext4, zfs, table)."
+        "Copy the entry from the warning of the run: a disk, a partition (disk0p1) or a logical volume "
+        "(group/volume), and the structure to trust (ntfs, ext4, zfs, table)."
     )
 
 
 class PatternInvalid(DiskError):
     code = "D130"
-    message = "The exclusion {pattern!r} can't be used: {reason}."
-    hint = "Give a path or glob from the volume's root, such as C:\\Temp\\** or /var/cache/*."
+    message = "imaging_exclude contains a pattern that is not valid, {pattern!r}: {reason}."
+    hint = "Write a path or glob from the root of the volume, such as C:\\Temp\\** or /var/cache/*."
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -207,23 +225,27 @@ class VolumeMounted(EngineError):
     code = "N100"
     message = "{path} is in use at {mount_point} and can't be frozen: {reason}."
     hint = (
-        "Unmount it or mount it read-only for the run, keep free extents in its volume group (LVM), start the rescue medium, "
-        "or set imaging_snapshot to preferred to accept an image of a live volume."
+        "Unmount it or mount it read-only for the run, leave free extents in its volume group (LVM), or start the "
+        "rescue medium. Set imaging_snapshot to preferred to accept an image of a live volume."
     )
 
 
 class SnapshotFailed(EngineError):
     code = "N101"
-    message = "The snapshot of {volume} could not be made: {reason}."
-    hint = "Nothing was imaged and no snapshot is left. Check the volume with its own tools (lvs, vgs), then run again."
+    message = "Creating a snapshot of {volume} failed: {reason}."
+    hint = (
+        "Check the volume with its own tools (lvs, vgs), then run again. No image was made, and no snapshot was left "
+        "on the device."
+    )
 
 
 class SnapshotOverflowed(EngineError):
     code = "N102"
-    message = (
-        "The snapshot of {volume} ran full while the image was made: it had room for {size_bytes} bytes of changes."
+    message = "The snapshot of {volume} overflowed during the run: it had space for {size_bytes} bytes of changes."
+    hint = (
+        "Leave more free extents in the volume group {group}, or run at a time when the device writes less. The next "
+        "run reuses what was uploaded."
     )
-    hint = "Keep more free extents in the volume group {group}, or make the image when less is written; what was sent counts."
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -231,30 +253,30 @@ class SnapshotOverflowed(EngineError):
 
 
 class StorageError(EngineError):
-    """Base of failures of a storage. ``retry`` says whether trying again may help (part of the storage contract)."""
+    """Base of storage failures. ``retry`` says whether a retry may help (part of the storage contract)."""
 
     retry: ClassVar[bool] = False
-    # The server did answer, with a failure: it is asked a few times only, not until the time is over.
+    # The server responded with a failure: the caller retries a few times, not until the time limit.
     is_answer: ClassVar[bool] = False
 
 
 class StorageUrlInvalid(StorageError):
     code = "S100"
-    message = "{url} is not a storage: {reason}."
-    hint = "Give a directory, sftp://server:port/path or \\\\server\\share\\path as imaging_storage.url."
+    message = "{url} is not a valid storage URL: {reason}."
+    hint = "Set imaging_storage.url to a directory, sftp://server:port/path or \\\\server\\share\\path."
 
 
 class StorageUnreachable(StorageError):
     code = "S101"
     message = "The storage {storage} can't be reached: {reason}."
-    hint = "Check network, server name and port, then run again; what was sent already counts."
+    hint = "Check the network, the server name and the port, then run again. The next run reuses what was uploaded."
     retry = True
 
 
 class StorageFailed(StorageError):
     code = "S102"
     message = "{operation} of {path} in the storage {storage} failed: {reason}."
-    hint = "Check the storage, then run again; what was sent already counts."
+    hint = "Check the storage, then run again. The next run reuses what was uploaded."
     retry = True
     is_answer = True
 
@@ -262,115 +284,129 @@ class StorageFailed(StorageError):
 class StorageFull(StorageError):
     code = "S103"
     message = "The storage {storage} is full: writing {path} failed."
-    hint = "Make room or lower imaging_keep and run the rollover; earlier images are whole and what was sent counts."
+    hint = (
+        "Free space, or lower imaging_keep and run the rollover. Earlier images are intact, and the next run reuses "
+        "what was uploaded."
+    )
 
 
 class StoragePermissionDenied(StorageError):
     code = "S104"
     message = "The storage {storage} does not permit {operation} of {path}."
-    hint = "Give the user of imaging_storage this permission (docs/security.md lists what is needed)."
+    hint = (
+        "Grant this permission to the user in imaging_storage; docs/security.md lists the permissions that are needed."
+    )
 
 
 class StorageNotFound(StorageError):
     code = "S105"
-    message = "There is no {path} in the storage {storage}."
-    hint = "Check the name; image_info lists what is there."
+    message = "{path} does not exist in the storage {storage}."
+    hint = "Check the name; image_info lists the images in the storage."
 
 
 class StorageExists(StorageError):
     code = "S106"
-    message = "{path} is in the storage {storage} already."
-    hint = "Another run may be writing to the same device's directory; let it end."
+    message = "{path} already exists in the storage {storage}."
+    hint = "Wait for any other run that writes to the same device directory, then run again."
 
 
 class StoragePathInvalid(StorageError):
     code = "S107"
-    message = "{path!r} is not a path that a storage may hold: {reason}."
-    hint = "A name from outside was refused; if it came from an image, the image was tampered with."
+    message = "{path!r} is not a valid path in a storage: {reason}."
+    hint = "Find out where this name comes from; if an image contains it, the image was tampered with."
 
 
 class StorageReadBackDiffers(StorageError):
     code = "S108"
-    message = "{path} read back from the storage {storage} differs from what was written."
-    hint = "The storage or the way to it corrupts data: check memory, disks and network before trusting it."
+    message = "The storage {storage} returned different content for {path} than was written."
+    hint = "Check memory, disks and network before you trust this storage: one of them corrupts data."
 
 
 class StorageHostKeyUnknown(StorageError):
     code = "S109"
-    message = "The SFTP server {server} shows the host key {fingerprint}, which nothing here says is right."
-    hint = "Compare it with the server's own (ssh-keygen -lf on its public host key) and give it as imaging_storage.host_key."
+    message = "The SFTP server {server} presented host key {fingerprint}, which is not trusted yet."
+    hint = (
+        "Compare it with the server's own key (ssh-keygen -lf on its public host key), then set it as "
+        "imaging_storage.host_key."
+    )
 
 
 class StorageHostKeyChanged(StorageError):
     code = "S110"
-    message = "The SFTP server {server} shows the host key {fingerprint}, but imaging_storage expects {expected}."
-    hint = "It was installed anew, or another machine answers in its place: find out which before you change host_key or the recorded file."
+    message = "The SFTP server {server} presented host key {fingerprint}, but imaging_storage expects {expected}."
+    hint = (
+        "Find out whether the server was reinstalled or another machine answers in its place before you change "
+        "host_key or the known hosts file."
+    )
 
 
 class StorageLoginFailed(StorageError):
     code = "S111"
     message = "The storage {storage} refused the login of {username}: {reason}."
-    hint = "Check username and password or key of imaging_storage; the server's log says more."
+    hint = "Check the user name and the password or key in imaging_storage; the server's log has more details."
 
 
 class StorageCredentialInvalid(StorageError):
     code = "S112"
-    message = "{setting} of imaging_storage can't be used: {reason}."
-    hint = "Correct this setting; nothing was sent to the server with it."
+    message = "{setting} in imaging_storage is not valid: {reason}."
+    hint = "Correct this setting; it was not sent to the server."
 
 
 class LeaseHeld(StorageError):
     code = "S120"
     message = "Another run ({holder}) is writing to {device}."
-    hint = "Wait for it to end; a run that died is recognised by itself within {wait_seconds} seconds."
+    hint = "Wait for it to end. If that run has died, its lease expires within {wait_seconds} seconds."
 
 
 class LeaseLost(StorageError):
     code = "S121"
-    message = "This run's lease on {device} was taken over by {holder}."
-    hint = "This run was silent for too long and stopped without a commit; run it again."
+    message = "This run lost its lease on {device} to {holder}."
+    hint = "Run the image again: this run did not renew its lease in time and stopped without a commit."
 
 
 class StorageDirectoryMissing(StorageError):
     code = "S113"
-    message = "The storage {storage} is not there."
+    message = "The storage directory {storage} is missing."
     hint = (
-        "Correct imaging_storage.url, make the directory, or mount what belongs there: images are not put into a directory "
-        "that nobody made."
+        "Correct imaging_storage.url, create the directory, or mount the file system that belongs there: the engine "
+        "does not create it."
     )
 
 
 class StorageServerNotFound(StorageError):
     code = "S122"
-    message = "There is no server {server} that the storage {storage} could be on: {reason}."
-    hint = "Check the server's name and the name service of this host, then run again."
+    message = "The server {server} of the storage {storage} was not found: {reason}."
+    hint = "Check the server name and the name resolution of this host, then run again."
     retry = True
 
 
 class StorageShareNotFound(StorageError):
     code = "S123"
     message = "The server {server} has no share {share}."
-    hint = "Check the share's name in imaging_storage.url; smbclient -L lists the shares of a server."
+    hint = "Check the share name in imaging_storage.url; smbclient -L lists the shares of a server."
 
 
 class StorageAccountBlocked(StorageError):
     code = "S124"
-    message = "The storage {storage} does not let {username} in: {reason}."
-    hint = "Have the account unlocked, enabled or given a new password by whoever runs the server."
+    message = "The storage {storage} blocks the account {username}: {reason}."
+    hint = "Ask the administrator of the server to unlock or enable the account or to reset its password."
 
 
 class StorageGuestRefused(StorageError):
     code = "S125"
     message = (
-        "The server made {username} a guest of the storage {storage}, which is refused: a guest's data is not signed."
+        "The server mapped {username} to a guest of the storage {storage}, which is refused because guest sessions "
+        "are not signed."
     )
-    hint = "Give a user that the server knows, and forbid guests there (Samba: map to guest = never)."
+    hint = "Use an account that exists on the server, and disable guest access there (Samba: map to guest = never)."
 
 
 class StorageProtectionRefused(StorageError):
     code = "S126"
-    message = "The storage {storage} can't be used safely: {reason}."
-    hint = "Allow SMB 3 with signing and encryption on the server; without it others could read or change what is sent."
+    message = "The connection to the storage {storage} is not secure: {reason}."
+    hint = (
+        "Enable SMB 3 with signing and encryption on the server, so that the data can't be read or changed in transit."
+    )
 
 
 class StoragePathTooLong(StorageError):
@@ -381,71 +417,78 @@ class StoragePathTooLong(StorageError):
 
 class StorageQuotaReached(StorageFull):
     code = "S128"
-    message = "The quota of {username} in the storage {storage} is used up: writing {path} failed."
-    hint = "Have the quota raised, or lower imaging_keep and run the rollover; what was sent counts."
+    message = "{username} reached the quota in the storage {storage}: writing {path} failed."
+    hint = "Ask for a larger quota, or lower imaging_keep and run the rollover. The next run reuses what was uploaded."
 
 
 class StorageAnswerInvalid(StorageError):
     code = "S129"
-    message = "The storage {storage} answered what no honest server would: {reason}."
-    hint = "Find out whether another machine answers in its place; nothing of this answer was used."
+    message = "The storage {storage} sent an invalid response: {reason}."
+    hint = "Check whether another machine answers in place of the server. The engine discarded this response."
 
 
 class StorageSpaceTooSmall(StorageError):
     code = "S130"
-    message = "The storage {storage} has {free} free, but the first image of {device} takes at least {needed}."
-    hint = "Make room there or name another storage; nothing was read from the device and nothing sent."
+    message = "The storage {storage} has {free} free, but the first image of {device} needs at least {needed}."
+    hint = "Free space there, or set another storage. The run stopped before reading the device."
 
 
 class StorageAlgorithmsDiffer(StorageError):
     code = "S150"
-    message = "The SFTP server {server} and this program have no {kind} in common: it offers {theirs}; this program has {ours}."
+    message = (
+        "The SFTP server {server} and the engine have no {kind} in common: the server offers {theirs}; the engine "
+        "supports {ours}."
+    )
     hint = (
-        "Allow one of this program's on the server (OpenSSH: KexAlgorithms, HostKeyAlgorithms, Ciphers, MACs, "
-        "PubkeyAcceptedAlgorithms), or update the server."
+        "Enable one of the engine's algorithms on the server (OpenSSH: KexAlgorithms, HostKeyAlgorithms, Ciphers, "
+        "MACs, PubkeyAcceptedAlgorithms), or update the server."
     )
 
 
 class StorageSftpMissing(StorageError):
     code = "S151"
-    message = "The SFTP server {storage} let {username} in, but SFTP did not start: {reason}."
+    message = "The SFTP server {storage} accepted the login of {username}, but SFTP did not start: {reason}."
     hint = (
-        "Set 'Subsystem sftp internal-sftp' on the server, and a login shell that is not nologin or false unless that is so; "
-        "check with: sftp USER@SERVER."
+        "Set 'Subsystem sftp internal-sftp' on the server; any other SFTP subsystem also needs a login shell other "
+        "than nologin or false. Test with: sftp USER@SERVER."
     )
 
 
 class StorageSftpDisturbed(StorageError):
     code = "S152"
-    message = "The SFTP server {storage} let {username} in, but sent {reason} in the place of an SFTP answer."
+    message = (
+        "The SFTP server {storage} accepted the login of {username}, but sent {reason} instead of an SFTP response."
+    )
     hint = (
-        "Remove what the user's shell prints when it starts (.bashrc, .profile, a forced command), or set "
+        "Remove the output of the user's shell startup files (.bashrc, .profile) or of a forced command, or set "
         "'Subsystem sftp internal-sftp' on the server."
     )
 
 
 class StoragePasswordExpired(StorageAccountBlocked):
     code = "S153"
-    message = "The storage {storage} does not let {username} in before the password is changed: {reason}."
+    message = "The storage {storage} requires {username} to change the password: {reason}."
     hint = (
-        "Change the password of this account on its server, set it as imaging_storage.password, and let it not expire."
+        "Change the password on the server, set it as imaging_storage.password, and disable password expiry for this "
+        "account."
     )
 
 
 class StorageSessionFailed(StorageError):
     code = "S154"
-    message = "The SFTP server {storage} let {username} in and then failed to give a session: {reason}."
+    message = "The SFTP server {storage} accepted the login of {username}, but failed to open a session: {reason}."
     hint = (
-        "Look into the server's log. With OpenSSH: every directory down to ChrootDirectory must be there, belong to root and be "
-        "writable by nobody else; the home directory must be there."
+        "Check the server's log. With OpenSSH, every directory down to ChrootDirectory must exist, belong to root "
+        "and be writable by root alone; the home directory must exist."
     )
 
 
 class StorageSessionCut(StorageError):
     code = "S171"
-    message = "The SFTP server {storage} let {username} in and then closed the connection{reason}."
+    message = "The SFTP server {storage} accepted the login of {username}, then closed the connection{reason}."
     hint = (
-        "Look into the server's log, and run again: it may be restarting, or the network in between cuts connections."
+        "Check the server's log, then run again: the server may be restarting, or the network may be dropping "
+        "connections."
     )
     retry = True
     is_answer = True
@@ -455,8 +498,8 @@ class StorageLoginCut(StorageError):
     code = "S155"
     message = "The SFTP server {storage} closed the connection during the login of {username}{reason}."
     hint = (
-        "Look into the server's log: the account may be expired or locked, not permitted by PAM, or the server is going down "
-        "(/etc/nologin)."
+        "Check the server's log: the account may be expired, locked or refused by PAM, or the server may be shutting "
+        "down (/etc/nologin)."
     )
     retry = True
     is_answer = True
@@ -464,65 +507,78 @@ class StorageLoginCut(StorageError):
 
 class StorageLoginAttemptsUsedUp(StorageError):
     code = "S156"
-    message = "The SFTP server {storage} ended the login of {username} after too many failures; {tried} was tried."
+    message = "The SFTP server {storage} ended the login of {username} after too many failed attempts; tried: {tried}."
     hint = (
-        "Correct what is refused first, or give only the password or only the key; or raise MaxAuthTries on the server."
+        "Correct the credential that was refused first, set only the password or only the key, or raise MaxAuthTries "
+        "on the server."
     )
 
 
 class StorageSessionRefused(StorageError):
     code = "S157"
-    message = "The SFTP server {storage} let {username} in, but refuses a session: {reason}."
-    hint = "Raise MaxSessions on the server to at least 1 (3 are used at once where it permits them)."
+    message = "The SFTP server {storage} accepted the login of {username}, but refuses a session: {reason}."
+    hint = "Raise MaxSessions on the server to at least 1 (the engine uses up to 3 sessions at once)."
 
 
 class StorageLoginNeedsMore(StorageError):
     code = "S158"
-    message = "The SFTP server {storage} wants more of {username} than imaging_storage has: {reason}."
-    hint = "Give both password and private_key where it wants both, or exempt this account from the second factor."
+    message = (
+        "The SFTP server {storage} requires more credentials of {username} than imaging_storage contains: {reason}."
+    )
+    hint = (
+        "Set both password and private_key if the server requires both, or exempt this account from the second factor."
+    )
 
 
 class StorageHostCertificateRefused(StorageError):
     code = "S159"
     message = "The SFTP server {server} presented a host certificate that is not valid: {reason}."
     hint = (
-        "Renew the certificate on the server for the name that imaging_storage.url has (ssh-keygen -s CA -h -n NAME)."
+        "Renew the certificate on the server for the server name in imaging_storage.url (ssh-keygen -s CA -h -n NAME)."
     )
 
 
 class StorageAccountDisabled(StorageAccountBlocked):
     code = "S160"
     message = "The account {username} of the storage {storage} is disabled."
-    hint = "Have the account enabled by whoever runs the server."
+    hint = "Ask the administrator of the server to enable the account."
 
 
 class StorageAccountExpired(StorageAccountBlocked):
     code = "S161"
     message = "The account {username} of the storage {storage} has expired or is closed: {reason}."
-    hint = "Have the account extended by whoever runs the server (usermod -e, Account Expires)."
+    hint = "Ask the administrator of the server to extend the account (usermod -e, Account Expires)."
 
 
 class StorageAccountLocked(StorageAccountBlocked):
     code = "S162"
     message = "The account {username} of the storage {storage} is locked after too many failed logins."
-    hint = "Correct the password first, then have the account unlocked: every try with the wrong one locks it again."
+    hint = (
+        "Correct the password first, then ask for the account to be unlocked: every attempt with a wrong password "
+        "locks it again."
+    )
 
 
 class StorageLogonHours(StorageAccountBlocked):
     code = "S163"
     message = "The account {username} of the storage {storage} may not log in at this time of day."
-    hint = "Have the account's logon hours extended to when images are made, or run in those hours."
+    hint = "Extend the logon hours of the account, or run the image within them."
 
 
 class StorageWorkstationRefused(StorageAccountBlocked):
     code = "S164"
     message = "The account {username} of the storage {storage} may not log in from this machine."
-    hint = "Add this machine to the account's workstations (Log On To), or use an account without that restriction."
+    hint = (
+        "Add this machine to the workstations of the account (Log On To), or use an account without this restriction."
+    )
 
 
 class StorageNtlmBlocked(StorageLoginFailed):
     code = "S165"
-    message = "The storage {storage} refused the login of {username}: it takes Kerberos only, and NTLM was tried."
+    message = (
+        "The storage {storage} refused the login of {username}: the server accepts only Kerberos, and the engine "
+        "tried NTLM."
+    )
     hint = (
         "Use Kerberos (no password, a ticket of this account, the server's full name), or permit NTLM for this server."
     )
@@ -531,46 +587,50 @@ class StorageNtlmBlocked(StorageLoginFailed):
 class StorageLogonTypeRefused(StorageAccountBlocked):
     code = "S166"
     message = "The account {username} of the storage {storage} may not log in over the network."
-    hint = "Give the account the right 'Access this computer from the network' on the server."
+    hint = "Grant the account the right 'Access this computer from the network' on the server."
 
 
 class StorageDialectRefused(StorageProtectionRefused):
     code = "S167"
-    message = "The storage {storage} speaks no SMB 2 or 3: {reason}."
-    hint = "Enable SMB 2 or 3 on the server (Samba: server max protocol); SMB 1 is never used because it is not secure."
+    message = "The storage {storage} does not support SMB 2 or 3: {reason}."
+    hint = (
+        "Enable SMB 2 or 3 on the server (Samba: server max protocol). The engine never uses SMB 1, which is not "
+        "secure."
+    )
 
 
 class StorageHostRefused(StorageError):
     code = "S168"
-    message = "The server of the storage {storage} takes no connections from this machine."
-    hint = "Permit this machine's address on the server (Samba: hosts allow, hosts deny)."
+    message = "The server of the storage {storage} refuses connections from this machine."
+    hint = "Permit the address of this machine on the server (Samba: hosts allow, hosts deny)."
 
 
 class StorageForeignServer(StorageError):
     code = "S170"
-    message = (
-        'The storage {storage} can\'t be used: what answers there does not speak {kind}, it begins with "{words}".'
-    )
-    hint = "Correct server name and port; another service listens there."
+    message = 'The server of the storage {storage} does not speak {kind}: its response begins with "{words}".'
+    hint = "Correct the server name and the port; another service listens there."
 
 
 class StorageServerBusy(StorageError):
     code = "S169"
-    message = "The server of the storage {storage} takes no more work now: {reason}."
+    message = "The server of the storage {storage} refuses more work for now: {reason}."
     hint = "Raise its limit of sessions or connections, or run fewer devices at once (imaging_parallel_per_storage)."
     retry = True
 
 
 class StorageNameTaken(StorageExists):
     code = "S140"
-    message = "{path} in the storage {storage} is not a file, though a file of this name belongs there."
-    hint = "Look at what it is (a folder, a link, a pipe) and move it away; nothing was written beside it."
+    message = "{path} in the storage {storage} must be a regular file, but is not."
+    hint = "Check what it is (a folder, a link, a pipe) and move it away. The engine did not write to it."
 
 
 class StorageListingIncomplete(StorageError):
     code = "S141"
-    message = "The storage {storage} does not list all of {path}: {missing} is there, but not in the listing."
-    hint = "Run again when the storage has caught up; if key slots were deleted on purpose, set imaging_new_key or imaging_allow_clear."
+    message = "The storage {storage} returned an incomplete listing of {path}: {missing} exists, but is not listed."
+    hint = (
+        "Run again when the storage has caught up. If key slots were deleted on purpose, set imaging_new_key or "
+        "imaging_allow_clear."
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -578,49 +638,55 @@ class StorageListingIncomplete(StorageError):
 
 
 class KeyProblem(EngineError):
-    """Base of failures around passwords and keys."""
+    """Base of failures of passwords and keys."""
 
 
 class PasswordWrong(KeyProblem):
     code = "K100"
     message = "The password opens none of the {slots} key slots of {device}."
-    hint = "Check imaging_password; to change the password give the old one as imaging_password_previous, to start over set imaging_new_key."
+    hint = (
+        "Check imaging_password. To change the password, set the old one as imaging_password_previous; to start "
+        "over, set imaging_new_key."
+    )
 
 
 class PasswordMissing(KeyProblem):
     code = "K101"
-    message = "The images of {device} are encrypted and no password was given."
-    hint = "Give imaging_password; to store an image in clear all the same set imaging_allow_clear."
+    message = "The images of {device} are encrypted, but imaging_password is not set."
+    hint = "Set imaging_password, or set imaging_allow_clear to store an unencrypted image anyway."
 
 
 class PasswordUnused(KeyProblem):
     code = "K102"
-    message = "The image {image} of {device} is not encrypted, though a password was given."
-    hint = "If it was made before there was a password, leave imaging_password out to read it; if not, it is not yours."
+    message = "The image {image} of {device} is not encrypted, but imaging_password is set."
+    hint = (
+        "Remove imaging_password to read an image that was made before the password was introduced. Otherwise do not "
+        "trust the image: it was not made with your settings."
+    )
 
 
 class KeySlotInvalid(KeyProblem):
     code = "K103"
-    message = "The key slot {path} can't be used: {reason}."
-    hint = "It is damaged or was tampered with; every image holds a copy in its own keys directory."
+    message = "The key slot {path} is not valid: {reason}."
+    hint = "Copy the key slot from the keys directory of any image: this one is damaged or was tampered with."
 
 
 class KeyMissing(KeyProblem):
     code = "K104"
-    message = "The password is right for {device}, but not for the key {key_id} that this image was made with."
-    hint = "Give the password that was used when this image was made."
+    message = "The password is right for {device}, but not for the key {key_id} of this image."
+    hint = "Set the password that was in use when this image was made."
 
 
 class KeySlotsFull(KeyProblem):
     code = "K105"
-    message = "{device} has {slots} key slots, as many as it may have; no password can be added."
-    hint = "Go on with a password that opens one of them, or start another directory with imaging_device_alias."
+    message = "{device} already has {slots} key slots, which is the maximum; no password can be added."
+    hint = "Use a password that opens one of them, or start a new directory with imaging_device_alias."
 
 
 class KeySlotsCrowded(KeyProblem):
     code = "K110"
-    message = "The password opens none of the first {tried} of {slots} key slots; the rest were not tried."
-    hint = "Check imaging_password. If it is right, false files lie in the keys directory: remove the newest ones."
+    message = "The password opens none of the first {tried} of {slots} key slots; the engine did not try the rest."
+    hint = "Check imaging_password. If it is right, the keys directory contains forged files: remove the newest ones."
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -628,73 +694,84 @@ class KeySlotsCrowded(KeyProblem):
 
 
 class ImageError(EngineError):
-    """Base of failures around an image."""
+    """Base of image failures."""
 
 
 class ImageNotFound(ImageError):
     code = "I100"
     message = "{device} has no image {image} in {storage}."
-    hint = "Check imaging_image, and imaging_device_alias and imaging_device_name, which make the name; image_info lists images."
+    hint = (
+        "Check imaging_image, and imaging_device_alias and imaging_device_name, which form the directory name; "
+        "image_info lists the images."
+    )
 
 
 class JobWithoutImage(ImageNotFound):
     code = "I130"
     message = "{device} has no image of {job} in {storage}."
-    hint = "Run that job first, or name the image in imaging_image; image_info lists each image with its job."
+    hint = (
+        "Run that job first, or set imaging_image to an image of another job; image_info lists each image with its job."
+    )
 
 
 class ImageDamaged(ImageError):
     code = "I101"
     message = "The image {image} is damaged: {reason}."
-    hint = "Take another image, or run a new image: it heals what is still on the device."
+    hint = "Use another image, or run a new image, which repairs the data that is still on the device."
 
 
 class ImageFormatUnknown(ImageError):
     code = "I102"
-    message = "{path} is of format version {version}, which this version does not read."
+    message = "{path} has format version {version}, which this version of the engine does not support."
     hint = "Update the collection."
 
 
 class ChunkMissing(ImageError):
     code = "I103"
-    message = "Chunk {chunk} of the image {image} is in no pack of the storage."
-    hint = "Run a new image of the device: it sends again what is still on its disk."
+    message = "Chunk {chunk} of the image {image} is missing from every pack in the storage."
+    hint = "Run a new image of the device, which uploads the chunk again if it is still on the disk."
 
 
 class ImageNotCommitted(ImageError):
     code = "I120"
-    message = "No image of {device} was made: {image} was published and can't be used, {reason}."
-    hint = "Check the storage and whether other hosts roll over there, then run again; the next run will reuse what was uploaded."
+    message = "No image of {device} was made: {image} was published but is not usable: {reason}."
+    hint = (
+        "Check the storage, and whether other hosts run a rollover there, then run again. The next run reuses what "
+        "was uploaded."
+    )
 
 
 class ImageNotUnusable(ImageError):
     code = "I121"
-    message = "The image {image} of {device} is not removed: it can be read."
-    hint = "imaging_remove_damaged removes only images that can't be read; the rollover names them, imaging_keep deletes the others."
+    message = "The image {image} of {device} was not removed, because it is readable."
+    hint = (
+        "List only unreadable images in imaging_remove_damaged; the rollover names them. Use imaging_keep to delete "
+        "other images."
+    )
 
 
 class RecordRefused(ImageError):
     code = "I140"
-    message = "The record can't be kept in {path}: {reason}."
-    hint = "Use the operator's account (imaging_storage_operator). If that was it, remove what is there and repeat."
+    message = "The record can't be written to {path}: {reason}."
+    hint = "Use the operator's account (imaging_storage_operator). If you did, remove the file in its place and repeat."
 
 
 class TooManyImages(ImageError):
     code = "I141"
-    message = "{path} holds more than {most} directories of images."
-    hint = "Remove those that no run of yours made; the device's account may be in other hands."
+    message = "{path} contains more than {most} image directories."
+    hint = "Remove the directories that your runs did not create; an attacker may be using the device's account."
 
 
 class TooManyPacks(ImageError):
     code = "I145"
-    message = "{path} holds more than {most} packs."
-    hint = "Remove the packs that no run of yours made; an attacker may be using the device's account."
+    message = "{path} contains more than {most} packs."
+    hint = "Remove the packs that your runs did not create; an attacker may be using the device's account."
 
 
 class TooManyNames(ImageError):
     code = "I146"
-    message = "{path} holds more than {most} names that a reader has to look at."
-    hint = "Remove the files that no run of yours made; an attacker may be using the device's account."
+    message = "{path} contains more than {most} names that a reader must examine."
+    hint = "Remove the files that your runs did not create; an attacker may be using the device's account."
 
 
 class DeviceMismatch(ImageError):
@@ -705,13 +782,13 @@ class DeviceMismatch(ImageError):
 
 class DeviceNameInvalid(ImageError):
     code = "I111"
-    message = "{device!r} can't be the name of a device's directory: {reason}."
-    hint = "Set imaging_device_name to letters, digits, dots, dashes and underscores."
+    message = "{device!r} is not a valid name for a device directory: {reason}."
+    hint = "Use only letters, digits, dots, dashes and underscores in imaging_device_name."
 
 
 class DeviceNameCollision(ImageError):
     code = "I112"
-    message = "{device} and the existing directory {other} are the same name to a Windows share."
+    message = "A Windows share can't distinguish {device} from the existing directory {other}."
     hint = "Set imaging_device_name or imaging_device_alias so that the names differ in more than case."
 
 
@@ -727,67 +804,74 @@ class RestoreTargetBusy(RestoreError):
     code = "R100"
     message = "{target} is in use: {reason}."
     hint = (
-        "Unmount it and stop what uses it; the disk of the running system can only be restored from the rescue medium."
+        "Unmount it and stop the programs that use it. To restore the disk of the running system, start the rescue "
+        "medium."
     )
 
 
 class RestoreTargetTooSmall(RestoreError):
     code = "R101"
     message = "{target} has {target_bytes} bytes, but {disk} of the image needs {needed_bytes}."
-    hint = "Take a disk at least as large as the imaged one."
+    hint = "Use a disk at least as large as the imaged one."
 
 
 class RestoreTargetHoldsData(RestoreError):
     code = "R102"
-    message = "{target} holds data: {reason}."
+    message = "{target} contains data: {reason}."
     hint = "Check that it is the right disk, then set imaging_restore_overwrite."
 
 
 class RestoreMapInvalid(RestoreError):
     code = "R103"
-    message = "imaging_restore_map can't be used: {reason}."
-    hint = "Name for each imaged disk where it goes, such as {{disk0: /dev/sdb}}; image_info lists the disks."
+    message = "imaging_restore_map is not valid: {reason}."
+    hint = "Map each imaged disk to its target, such as {{disk0: /dev/sdb}}; image_info lists the disks."
 
 
 class RestoreSectorSizeDiffers(RestoreError):
     code = "R104"
-    message = "{target} has sectors of {target_sector_bytes} bytes, {disk} of the image has {sector_bytes}."
-    hint = "The partition table would not fit: take a disk with the same sector size."
+    message = (
+        "{target} has sectors of {target_sector_bytes} bytes, but {disk} of the image has sectors of {sector_bytes}."
+    )
+    hint = "Use a disk with the same sector size: the partition table depends on it."
 
 
 class RestoreTargetChanged(RestoreError):
     code = "R106"
-    message = "{target} is not what it was when the restore was planned: {reason}."
-    hint = "Nothing was written to it. Find out who works with it, check that it is the right disk, then run again."
+    message = "{target} changed after the restore was planned: {reason}."
+    hint = (
+        "Find out which program uses the target, check that it is the right disk, then run again. The restore did "
+        "not write to it."
+    )
 
 
 class RestoreWriteFailed(RestoreError):
     code = "R105"
     message = "Writing {length_bytes} bytes at byte {offset_bytes} of {target} failed: {reason}."
-    hint = "Check the target disk; run the restore again with the same map to go on where it stopped."
+    hint = "Check the target disk. Run the restore again with the same map to continue where it stopped."
 
 
 class RestoreTableDiffers(RestoreError):
     code = "R110"
     message = (
-        "{target} has another partition table than {disk} of the image, which holds only some volumes, and with the "
-        "image's table these partitions of {target} would go: {partitions}."
+        "The partition table of {target} differs from that of {disk} in the image, which holds only some volumes; "
+        "restoring the image's table would delete these partitions of {target}: {partitions}."
     )
     hint = (
-        "Check that it is the right disk. To give them up, list each of them: imaging_restore_replace_table: [{names}]."
+        "Check that it is the right disk. To delete these partitions, list each of them: "
+        "imaging_restore_replace_table: [{names}]."
     )
 
 
 class RestoreTargetNotOnDisk(RestoreError):
     code = "R111"
-    message = "{target} is not a block device, and {reason}; disks of this machine: {disks}."
-    hint = "Correct imaging_restore_map. To restore into an image file, name one in a directory on a disk."
+    message = "{target} is not a block device, and {reason}; disks on this machine: {disks}."
+    hint = "Correct imaging_restore_map. To restore into an image file, set a path in a directory on a disk."
 
 
 class RestoreTargetIsPartition(RestoreError):
     code = "R112"
-    message = "{target} is a partition, but {disk} of the image is a whole disk with a partition table of its own."
-    hint = "Name the disk in imaging_restore_map: {parent}."
+    message = "{target} is a partition, but {disk} of the image is a whole disk with its own partition table."
+    hint = "Set the disk {parent} as the target in imaging_restore_map."
 
 
 class RestoreTargetNotAbsolute(RestoreError):
@@ -811,14 +895,14 @@ class RestoreOnManyHosts(RestoreError):
 
 class RestoreTargetInStorage(RestoreError):
     code = "R113"
-    message = "{target} lies in the storage {storage}, among the images."
-    hint = "Name a target outside of the storage in imaging_restore_map."
+    message = "{target} is inside the storage {storage}, among the images."
+    hint = "Set a target outside the storage in imaging_restore_map."
 
 
 class RestoreBeyondRepair(RestoreError):
     code = "R114"
-    message = "No part of the image {image} can be restored: {reason}."
-    hint = "Restore an earlier image, or one that was copied elsewhere; image_info lists what there is."
+    message = "The image {image} contains no restorable data: {reason}."
+    hint = "Restore an earlier image or a copy from elsewhere; image_info lists the images."
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -827,13 +911,13 @@ class RestoreBeyondRepair(RestoreError):
 
 class JobInvalid(EngineError):
     code = "J100"
-    message = "The job can't be used: {reason}."
-    hint = "Correct the setting it names."
+    message = "The job is not valid: {reason}."
+    hint = "Correct the setting that the message names."
 
 
 class JobNameInvalid(EngineError):
     code = "J120"
-    message = "{name} can't be the name of a job: {reason}."
+    message = "{name} is not a valid job name: {reason}."
     hint = "Rename the job in imaging_jobs."
 
 
@@ -852,20 +936,21 @@ class ForgottenJobDefined(EngineError):
 class RunCancelled(EngineError):
     code = "J101"
     message = "The run was cancelled."
-    hint = "Nothing was harmed; what was sent already makes the next run shorter."
+    hint = "Run again when you are ready. Earlier images are intact, and the next run reuses what was uploaded."
 
 
 class AgentDirectoryInvalid(EngineError):
     code = "J111"
-    message = "imaging_agent_directory is {directory}, which can't be the agent's: {reason}."
-    hint = "Name a directory of its own by its absolute path, such as /var/lib/plantops-imaging."
+    message = "imaging_agent_directory is {directory}, which is not a valid directory for the agent: {reason}."
+    hint = "Set it to the absolute path of a directory that only the agent uses, such as /var/lib/plantops-imaging."
 
 
 class EngineDied(EngineError):
     code = "J110"
     message = "The engine's process ended without a result ({how})."
     hint = (
-        "Earlier images are intact, and what was sent counts for the next run. Run it again; report it if it repeats."
+        "Run it again, and report the failure if it repeats. Earlier images are intact, and the next run reuses what "
+        "was uploaded."
     )
 
 
@@ -874,53 +959,58 @@ class EngineDied(EngineError):
 
 
 class BundleError(EngineError):
-    """Base of failures around the making of a bundle."""
+    """Base of failures to build a bundle."""
 
 
 class BundlePlatformUnknown(BundleError):
     code = "A200"
-    message = "There is no bundle of the agent for {platform}."
-    hint = "Install a CPython of 3.8 to 3.14 on the device and name it in ansible_python_interpreter; there are bundles for {known}."
+    message = "The collection has no agent bundle for {platform}."
+    hint = (
+        "Install CPython 3.8 to 3.14 on the device and set ansible_python_interpreter to it. Bundles exist for {known}."
+    )
 
 
 class BundleWheelMissing(BundleError):
     code = "A201"
-    message = "The package {wheel} of the agent could not be fetched: {reason}."
-    hint = "Let this machine reach its package index, or name a folder that holds the wheels as wheel_folder."
+    message = "Fetching the package {wheel} of the agent failed: {reason}."
+    hint = "Give this machine access to its package index, or set wheel_folder to a folder that contains the wheels."
 
 
 class BundleWheelDamaged(BundleError):
     code = "A202"
-    message = "{path} is not the file that the lock of the agent's packages names: its SHA-256 is {sha256}."
-    hint = "Delete it and take it from a source that you trust."
+    message = "{path} does not match the lock file of the agent's packages: its SHA-256 is {sha256}."
+    hint = "Delete the file and fetch it again from a source that you trust."
 
 
 class BundleInvalid(BundleError):
     code = "A203"
-    message = "{path} can't be used as a bundle of the agent: {reason}."
-    hint = "Build it again with agent_bundle, or carry it over again."
+    message = "{path} is not a valid agent bundle: {reason}."
+    hint = "Build it again with agent_bundle, or copy it to the device again."
 
 
 class BundleFailed(BundleError):
     code = "A204"
-    message = "Making the bundle {path} failed: {reason}."
+    message = "Building the bundle {path} failed: {reason}."
     hint = "Check the destination and its free space."
 
 
 class InstallationError(EngineError):
-    """Base of failures of an installation on a device. What was installed before stays as it is."""
+    """Base of failures to install the agent on a device. The previous installation stays unchanged."""
 
 
 class InstallationPythonUnfit(InstallationError):
     code = "A210"
     message = "{interpreter} is {found}; the agent needs CPython {needed} or newer."
-    hint = "Install a newer Python on the device, or name another one in ansible_python_interpreter."
+    hint = "Install a newer Python on the device, or set ansible_python_interpreter to another one."
 
 
 class InstallationPlatformDiffers(InstallationError):
     code = "A211"
-    message = "This bundle is for {wanted}, but this is {found}."
-    hint = "Build a bundle for {found} (module agent_bundle), or run it with the Python that it was built for."
+    message = "The bundle is for {wanted}, but this device is {found}."
+    hint = (
+        "Build a bundle for {found} (module agent_bundle), or run this one with the Python version that it was built "
+        "for."
+    )
 
 
 class InstallationLibraryTooOld(InstallationError):
@@ -931,52 +1021,52 @@ class InstallationLibraryTooOld(InstallationError):
 
 class InstallationUnsafe(InstallationError):
     code = "A213"
-    message = "The agent's folder {base} can't be trusted: {path} {reason}."
+    message = "The agent directory {base} is not safe: {path} {reason}."
     hint = (
-        "Someone else could change what runs there. Find out who made it and correct it, or name another directory in "
-        "imaging_agent_directory."
+        "Find out which user created the path and correct its owner and permissions, because another user could "
+        "change what the agent runs. Otherwise set imaging_agent_directory to another directory."
     )
 
 
 class InstallationPartInvalid(InstallationError):
     code = "A214"
-    message = "The part {part} of the agent can't be used: {reason}."
-    hint = "It was damaged on its way or is not ours: send it again, or build the bundle again."
+    message = "The part {part} of the agent is not valid: {reason}."
+    hint = "Send the part again, or build the bundle again."
 
 
 class InstallationBroken(InstallationError):
     code = "A215"
     message = "The new installation {installation} does not work on this device and was not activated: {reason}."
     hint = (
-        "What was installed before is still used. Where the reason is the place (noexec), name another one in "
-        "imaging_agent_directory; else report this with the device's Python and C library."
+        "If the directory is the reason (noexec), set imaging_agent_directory to another one; otherwise report this "
+        "with the device's Python and C library. The previous installation stays active."
     )
 
 
 class InstallationFull(InstallationError):
     code = "A216"
-    message = "There is not enough room in {base} for the agent."
-    hint = "It needs about 70 MB for each of its two installations; what was installed before is still used."
+    message = "{base} has too little free space for the agent."
+    hint = "Free about 70 MB for each of the two installations. The previous installation stays active."
 
 
 class InstallationRunLives(InstallationError):
     code = "A217"
-    message = "A run lives on this device, so the agent in {base} can't be removed."
-    hint = "Wait for its end or cancel it, then remove the agent again."
+    message = "The agent in {base} can't be removed, because a run is in progress on this device."
+    hint = "Wait for the run to end or cancel it, then remove the agent again."
 
 
 class InstallationBusy(InstallationError):
     code = "A218"
-    message = "Another installation or removal is at work in {base}."
-    hint = "Let it end, then run this again."
+    message = "Another installation or removal is in progress in {base}."
+    hint = "Wait for it to end, then run this again."
 
 
 class InstallationFailed(InstallationError):
     code = "A219"
     message = "Changing {path} failed: {reason}."
     hint = (
-        "Check this file system and the permissions of the user that the agent runs as, or name a directory that can be "
-        "written in imaging_agent_directory; what was installed before is still used."
+        "Check this file system and the permissions of the agent's user, or set imaging_agent_directory to a "
+        "writable directory. The previous installation stays active."
     )
 
 
@@ -985,86 +1075,94 @@ class InstallationFailed(InstallationError):
 
 
 class AgentError(EngineError):
-    """Base of failures of the agent on a device."""
+    """Base of agent failures on a device."""
 
 
 class AgentPathUnsafe(AgentError):
     code = "A300"
-    message = "{path} can't be used by the agent: {reason}."
-    hint = "Find out who made it, take it away or give it to the agent's user (chown, chmod go-w), then run again."
+    message = "The agent refused to use {path}: {reason}."
+    hint = (
+        "Find out which user created the path, then remove it or give it to the agent's user (chown, chmod go-w) and "
+        "run again."
+    )
 
 
 class AgentFileFailed(AgentError):
     code = "A301"
     message = "{operation} {path} on the device failed: {reason}."
-    hint = "Check the file system that holds it and its free space, then run again."
+    hint = "Check the file system and its free space, then run again."
 
 
 class RunIdInvalid(AgentError):
     code = "A310"
-    message = "{run!r} can't be the id of a run."
-    hint = "Use 1 to 64 lower-case letters, digits and dashes that begin with a letter or a digit."
+    message = "{run!r} is not a valid run id."
+    hint = "Use 1 to 64 lower-case letters, digits and dashes, beginning with a letter or a digit."
 
 
 class RunUnknown(AgentError):
     code = "A311"
-    message = "This device knows no run {run}."
+    message = "The agent on this device does not know the run {run}."
     hint = (
-        "It was forgotten, belongs to another user's agent, or was never started: the verb runs lists those it knows."
+        "List the known runs with the verb runs: this one was deleted, belongs to another user's agent, or never "
+        "started."
     )
 
 
 class RunLives(AgentError):
     code = "A312"
-    message = "The run {run} was not started: the run {other} is at work on this device."
-    hint = "Follow {other} to its end or cancel it; a device works on one run at a time."
+    message = "The run {run} was not started: the run {other} is in progress on this device."
+    hint = "Wait for {other} to end or cancel it; a device runs one run at a time."
 
 
 class RunNotReady(AgentError):
     code = "A313"
-    message = "The run {run} did not get ready within {seconds} seconds."
-    hint = "The device may be very busy: ask again with the same id; engine.log in the run's folder has what a defect said."
+    message = "The run {run} was not ready within {seconds} seconds."
+    hint = (
+        "Ask again with the same id, because the device may be very busy. If it repeats, check engine.log in the "
+        "run's folder."
+    )
 
 
 class RunNotEnded(AgentError):
     code = "A314"
-    message = "The run {run} has not ended and can't be forgotten."
-    hint = "Cancel it, and wait until its status says how it ended."
+    message = "The run {run} can't be deleted, because it has not ended."
+    hint = "Cancel it, then wait until its status shows that it has ended."
 
 
 class RunLost(AgentError):
     code = "A315"
-    message = "The run {run} ended without a last word: {reason}."
-    hint = "Earlier images are whole and what was sent counts: start a new run."
+    message = "The run {run} ended without a result: {reason}."
+    hint = "Start a new run. Earlier images are intact, and the new run reuses what was uploaded."
 
 
 class SecretsRefused(AgentError):
     code = "A316"
-    message = "The sealed secrets for the run {run} can't be used: {reason}."
-    hint = "Start a new run; secrets are sealed to the key and the nonce that the run has published."
+    message = "The sealed secrets for the run {run} are not valid: {reason}."
+    hint = "Start a new run, and seal its secrets to the key and nonce that it publishes."
 
 
 class SecretsLate(AgentError):
     code = "A317"
-    message = "The run {run} waited {seconds} seconds for its secrets and gave up."
-    hint = "Start a new run: nothing was read and nothing was stored."
+    message = "The run {run} received no secrets within {seconds} seconds and stopped."
+    hint = "Start a new run: this one read nothing and stored nothing."
 
 
 class RunEndedBySystem(AgentError):
     code = "A319"
     message = (
-        "The run {run} was ended by {signal_name}: the device shuts down or restarts, or somebody ended its process."
+        "{signal_name} ended the run {run}: the device is shutting down or restarting, or its process was terminated."
     )
     hint = (
-        "Earlier images are whole and what was sent counts: start a new run. Where sessions are ended with all that they "
-        "started (KillUserProcesses of systemd-logind), spare the user whom Ansible logs in with KillExcludeUsers."
+        "Start a new run. Earlier images are intact, and the new run reuses what was uploaded. If systemd-logind "
+        "ends the processes of closed sessions (KillUserProcesses), exempt the user that Ansible logs in as with "
+        "KillExcludeUsers."
     )
 
 
 class JobHoldsSecrets(AgentError):
     code = "A318"
-    message = "The job of the run {run} holds {names} in clear."
-    hint = "Take it out: secrets reach a run sealed, by the verb deliver, and never a file of the device."
+    message = "The job of the run {run} contains {names} in clear text."
+    hint = "Remove these from the job: deliver secrets to a run sealed, with the verb deliver."
 
 
 # The controller's side of the agent; raised in plugins/plugin_utils.
@@ -1073,36 +1171,40 @@ class JobHoldsSecrets(AgentError):
 class DeviceLinkLost(AgentError):
     code = "A400"
     message = "The connection to {device} was lost and did not come back within {seconds} seconds: {reason}."
-    hint = "A run under way goes on without it: run the playbook again when the device can be reached, and it is followed to its end."
+    hint = (
+        "Run the playbook again when the device can be reached. A run in progress continues, and the playbook "
+        "follows it to its end."
+    )
 
 
 class ConnectionUnfit(AgentError):
     code = "A401"
-    message = "{device} is reached over {transport}, which can't carry the agent: {reason}."
-    hint = "This version images Linux devices over ssh or local connections with a POSIX shell."
+    message = "The connection to {device} uses {transport}, which can't carry the agent: {reason}."
+    hint = "Use an ssh or local connection with a POSIX shell; this version images Linux devices only."
 
 
 class PythonNotFound(AgentError):
     code = "A402"
-    message = "There is no Python 3.8 or newer on {device}; looked for {names}."
-    hint = "Install Python there, or name the interpreter with ansible_python_interpreter."
+    message = "{device} has no Python 3.8 or newer; tried {names}."
+    hint = "Install Python on the device, or set ansible_python_interpreter."
 
 
 class AgentAnswerInvalid(AgentError):
     code = "A403"
-    message = (
-        "The agent on {device} answered {command} with exit status {status} and no answer that can be used: {words}."
-    )
-    hint = "Install it anew: run the playbook agent with imaging_agent_state absent, then with latest."
+    message = "The agent on {device} ended {command} with exit status {status} and an invalid response: {words}."
+    hint = "Reinstall the agent: run the agent playbook with imaging_agent_state absent, then with latest."
 
 
 class DeviceAnswerEndless(AgentError):
     code = "A405"
-    message = "{device} answered a question with more than {mebibytes} MiB, so the answer was cut off."
-    hint = "No answer is that large: the device may be in somebody else's hands. Look at its python3 and at the profile of the user who logs in."
+    message = "{device} sent a response of more than {mebibytes} MiB, which was cut off."
+    hint = (
+        "Check the device, which may be compromised: no valid response is that large. Begin with its python3 and the "
+        "profile of the user that Ansible logs in as."
+    )
 
 
 class AgentMissing(AgentError):
     code = "A404"
-    message = "{device} has no agent, so there is no run {run} to ask for."
-    hint = "Make a new image; the handle was given by another device, or the agent was removed since."
+    message = "{device} has no agent, so the run {run} is unknown."
+    hint = "Start a new image: the handle belongs to another device, or the agent was removed."

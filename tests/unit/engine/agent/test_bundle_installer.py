@@ -179,7 +179,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_file_system_that_gets_full_anywhere_is_one_error_and_leaves_what_was_there(small_disk: Path) -> None:
     base = small_disk / "agent"
     too_much = {"small/data": os.urandom(1 << 20)}
-    with pytest.raises(InstallationFull, match="not enough room"):
+    with pytest.raises(InstallationFull):
         SmallBundle("1.0", wheel=too_much).install(base)
     assert list(small_disk.iterdir()) == []
     first, second = SmallBundle("1.0"), SmallBundle("2.0")

@@ -22,7 +22,7 @@ def test_a_password_beyond_the_last_slot_is_refused(monkeypatch: pytest.MonkeyPa
     for number in range(1, fmt.MAX_KEY_SLOTS):
         made = run_image(storage, disk, Passwords(str(number), previous=str(number - 1)))
     before = {path: data for path, data in storage.files.items() if "lease" not in path}
-    with pytest.raises(KeySlotsFull, match="pc has 32 key slots") as caught:
+    with pytest.raises(KeySlotsFull, match=r"pc .* 32 key slots") as caught:
         run_image(storage, disk, Passwords("one more", previous="0"))
     assert caught.value.code == "K105"
     assert {path: data for path, data in storage.files.items() if "lease" not in path} == before

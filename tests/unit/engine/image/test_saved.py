@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from engine.errors import RunCancelled, StorageUnreachable
 from engine.image.device_directory import DeviceDirectory
@@ -42,32 +40,32 @@ def test_what_was_sent_and_what_is_whole(images: int) -> None:
     for dummy in range(images):
         run_image(storage, SmallDisk(seed=2))
     before = DeviceDirectory(storage, DEVICE).packs()
-    said = str(fail_after(storage, "put", "/packs/", 4))
-    assert said.startswith("The storage share can't be reached: the line is cut; ")
-    assert ("earlier images are whole" in said) == bool(images)
+    error = fail_after(storage, "put", "/packs/", 4)
+    assert (error.code, error.fields["reason"]) == ("S101", "the line is cut")
+    assert error.fields["has_images"] is bool(images)
     sent = DeviceDirectory(storage, DEVICE).packs()
     stored_bytes = sum(size for name, size in sent.items() if name not in before)
-    found = re.search(r"(\d+\.\d) MB sent count for the next run\.$", said)
-    assert found
-    assert 0 < float(found.group(1)) <= round(stored_bytes / 1e6, 1)
+    assert 0 < int(str(error.fields["uploaded_bytes"])) <= stored_bytes
+    assert "%.1f MB" % (int(str(error.fields["uploaded_bytes"])) / 1e6) in str(error)
 
 
 def test_nothing_was_sent() -> None:
-    assert str(fail_after(MemoryStorage(), "put", "/packs/", 1)).endswith("; nothing was sent yet.")
+    assert fail_after(MemoryStorage(), "put", "/packs/", 1).fields["uploaded_bytes"] == 0
 
 
 @pytest.mark.parametrize("times", [1, 3, 5, 8])
 def test_nothing_was_sent_when_the_line_is_lost_before_the_run_knows_what_is_there(times: int) -> None:
     storage = MemoryStorage()
     run_image(storage, SmallDisk(seed=2))
-    assert "nothing was sent yet" in str(fail_after(storage, "", "", times))
+    assert fail_after(storage, "", "", times).fields["uploaded_bytes"] == 0
 
 
 def test_what_follows_the_commit_is_lost() -> None:
     storage = MemoryStorage()
-    said = str(fail_after(storage, "delete", "checkpoint", 1))
+    error = fail_after(storage, "delete", "checkpoint", 1)
     image = DeviceDirectory(storage, DEVICE).images()[-1].image
-    assert said.endswith("; the image %s is made." % image)
+    assert error.fields["committed"] == image
+    assert image in str(error)
 
 
 def test_a_run_that_is_cancelled_after_its_commit_has_made_its_image() -> None:

@@ -234,7 +234,9 @@ class HostKeys:
         found = self.status(key, certificate)
         if found is Status.REVOKED:
             raise StorageHostKeyChanged(
-                server=self._server, fingerprint=shown, expected="another: it, or who signed it, is revoked"
+                server=self._server,
+                fingerprint=shown,
+                expected="another: this key, or the authority that signed it, is revoked",
             )
         if found is Status.CHANGED:
             known = {fingerprint(one) for one in self._keys} | self._fingerprints
