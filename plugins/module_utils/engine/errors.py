@@ -876,21 +876,21 @@ class RestoreTargetIsPartition(RestoreError):
 
 class RestoreTargetNotAbsolute(RestoreError):
     code = "R120"
-    message = "{target!r} can't be a restore target: {reason}; disks of this machine: {disks}."
-    hint = "Write the absolute path of a disk or an image file in imaging_restore_map, such as /dev/sdb."
+    message = "{target!r} is not a valid restore target: {reason}; disks on this machine: {disks}."
+    hint = "Set the absolute path of a disk or an image file in imaging_restore_map, such as /dev/sdb."
 
 
 class RestoreTargetNotFound(DiskNotFound):
-    """A target's own words for D100, which speaks of what is imaged."""
+    """D100 for a restore target."""
 
-    message = "{path} can't be a restore target: {reason}; disks of this machine: {disks}."
-    hint = "Correct imaging_restore_map: name a disk, or an image file in a directory that exists."
+    message = "{path} is not a valid restore target: {reason}; disks on this machine: {disks}."
+    hint = "Correct imaging_restore_map: set a disk, or an image file in a directory that exists."
 
 
 class RestoreOnManyHosts(RestoreError):
     code = "R121"
     message = "This play would restore on {count} hosts: {hosts}."
-    hint = "Name the one that is meant with --limit, or set imaging_restore_many (many of the module) to true."
+    hint = "Select one host with --limit, or set imaging_restore_many (many of the module) to true."
 
 
 class RestoreTargetInStorage(RestoreError):
