@@ -18,7 +18,9 @@ description:
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
-  - plantops.imaging.agent
+  - plantops.imaging.device
+  - plantops.imaging.options.link
+  - plantops.imaging.options.agent
 attributes:
   check_mode:
     support: full
@@ -28,15 +30,6 @@ attributes:
     details: Shows the id of the agent before and after.
   idempotent:
     support: full
-options:
-  state:
-    description:
-      - V(present) installs the agent where there is none that can be used, and leaves an older one as it is.
-      - V(latest) makes it the one of this collection.
-      - V(absent) removes it with everything that it keeps on the device. Refused while a run is at work.
-    type: str
-    choices: [present, latest, absent]
-    default: present
 seealso:
   - module: plantops.imaging.image
   - module: plantops.imaging.device_info

@@ -17,7 +17,8 @@ description:
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
-  - plantops.imaging.agent
+  - plantops.imaging.device
+  - plantops.imaging.options.link
 attributes:
   check_mode:
     support: full

@@ -22,10 +22,13 @@ description:
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
-  - plantops.imaging.storage
-  - plantops.imaging.password
-  - plantops.imaging.agent
-  - plantops.imaging.agent.run
+  - plantops.imaging.device
+  - plantops.imaging.device.run
+  - plantops.imaging.options.storage
+  - plantops.imaging.options.password
+  - plantops.imaging.options.link
+  - plantops.imaging.options.run
+  - plantops.imaging.options.image
 attributes:
   check_mode:
     support: full
@@ -39,110 +42,6 @@ attributes:
   idempotent:
     support: none
     details: Every run makes an image, unless one with the same settings is under way; then that is followed.
-options:
-  drives:
-    description:
-      - What to image. C(all) is every internal fixed disk, but for the one that a directory storage of this machine lies on; C(system) the disks
-        that hold the system.
-      - Else mount points, absolute paths of disks (C(/dev/sda)), of volumes or of disk image files, or stable ids of disks
-        such as C(serial:S3Z8NB0K), C(wwn:...), C(gpt:...) and C(mbr:...).
-      - Removable and network disks are never part of C(all). When a volume is named, its disk's structures and small boot partitions come along.
-      - A disk is imaged with its partition tables and boot areas, so that a restored disk boots.
-    type: list
-    elements: str
-    required: true
-  exclude:
-    description:
-      - Files whose content is left out, as paths or globs from the volume's root. C(*) stays inside a folder, C(**) crosses.
-      - Only content is left out, only of volumes that are frozen or not mounted. The file itself is there after a restore
-        but its bytes are undefined.
-      - C(pagefile.sys), C(hiberfil.sys) and C(swapfile.sys) are always left out, and so is, but for its first page, a file
-        that a running Linux swaps to.
-    type: list
-    elements: str
-    default: []
-  trust:
-    description:
-      - Which system is believed where more than one claims a volume. Without it such a volume is imaged whole at each run, with a warning that
-        names both, where their marks lie, and what to write here.
-      - The keys are a disk (V(disk0)), a partition (V(disk0p1)) or a logical volume (V(group/volume)); the values what it is, such as V(ntfs),
-        V(ext4) or V(zfs), and V(table) for a disk whose partitions count.
-    type: dict
-    default: {}
-  snapshot:
-    description:
-      - What to do about volumes that are in use.
-      - V(required) fails when a mounted volume can't be frozen, before anything is written.
-      - V(preferred) and V(none) read such a volume while it changes, and say so in the image and in a warning.
-    type: str
-    choices: [required, preferred, none]
-    default: required
-  limit_io_rate:
-    description: Most megabytes (10^6 bytes) a second that are sent to the storage, such as V(2.5). V(0) means no limit.
-    type: float
-    default: 0
-  limit_read_rate:
-    description:
-      - Most megabytes (10^6 bytes) a second that are read from the device's disks, V(0) for no limit.
-      - V(auto) slows down when the disk answers more slowly than it did.
-    type: str
-    default: auto
-  password_previous:
-    description:
-      - Needed once to change the password. The new one becomes another slot of the same key, so older images open with
-        both and nothing is sent again.
-    type: str
-  new_key:
-    description: The explicit yes to start over with a new key when the present password opens none.
-    type: bool
-    default: false
-  allow_clear:
-    description: The explicit yes to store an image in clear where encrypted ones are.
-    type: bool
-    default: false
-  adopt:
-    description: The explicit yes to go on with a directory that belongs to another machine, such as a replaced PC.
-    type: bool
-    default: false
-  keep:
-    description:
-      - How many images of O(job) remain, at least 1. Pinned and archived ones do not count and stay.
-      - The last image of a disk or volume that the new image does not hold stays as well, until O(forget_disks) lists it.
-    type: int
-    default: 7
-  job:
-    description:
-      - The job that the image is made for, empty for the default one. The image is counted by O(keep) and compared with earlier
-        images of the same job only.
-    type: str
-    default: ""
-  jobs:
-    description:
-      - All jobs that are defined for the device. Images of other jobs are a warning. Without it nothing is said of them.
-    type: list
-    elements: str
-  forget_jobs:
-    description:
-      - Jobs that are not defined any more and whose images are deleted, whatever O(keep) says. An empty name stands for the default
-        job. Pinned images stay, and so does the only image that is left.
-    type: list
-    elements: str
-    default: []
-  forget_disks:
-    description:
-      - Ids of disks or volumes, as warnings name them, that are gone for good. Their last image counts like any other then.
-    type: list
-    elements: str
-    default: []
-  compare:
-    description: Whether the device's information is compared with that of the previous image.
-    type: str
-    choices: [previous, none]
-    default: previous
-  compression_level:
-    description: Level of Zstandard compression, from 1 (fast) to 19. 3 stores about 3 % less for a fifth more processor time.
-    type: int
-    default: 1
 notes:
   - The agent brings the Python packages that it needs. Where a process of the controller does the work, its Python needs
     C(blake3), C(cryptography), C(zstandard) and, for the storage in question, C(paramiko) or C(smbprotocol).

@@ -14,7 +14,8 @@ description:
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
-  - plantops.imaging.storage
+  - plantops.imaging.options.storage
+  - plantops.imaging.options.image_info
 attributes:
   check_mode:
     support: full
@@ -23,15 +24,6 @@ attributes:
     details: Nothing is changed.
   idempotent:
     support: full
-options:
-  image:
-    description: Which images to list, V(all), V(latest) or the name of one.
-    type: str
-    default: all
-  job:
-    description: Only images of this job are listed; empty for those of all jobs.
-    type: str
-    default: ""
 requirements:
   - On the host that the task works on, Python 3.8 or newer with C(blake3), C(cryptography) and C(zstandard).
   - C(paramiko) for an SFTP server, C(smbprotocol) for a share.

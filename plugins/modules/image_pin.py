@@ -15,7 +15,8 @@ description:
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
-  - plantops.imaging.storage
+  - plantops.imaging.options.storage
+  - plantops.imaging.options.image_pin
 attributes:
   check_mode:
     support: full
@@ -23,16 +24,6 @@ attributes:
     support: full
   idempotent:
     support: full
-options:
-  image:
-    description: Which image, V(latest) or its name.
-    type: str
-    required: true
-  state:
-    description: Whether the image is pinned, or rolled over like any other again.
-    type: str
-    choices: [pinned, unpinned]
-    default: pinned
 requirements:
   - On the host that the task works on, Python 3.8 or newer with C(blake3), C(cryptography) and C(zstandard).
   - C(paramiko) for an SFTP server, C(smbprotocol) for a share.

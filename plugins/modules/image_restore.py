@@ -23,10 +23,13 @@ description:
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
-  - plantops.imaging.storage
-  - plantops.imaging.password
-  - plantops.imaging.agent
-  - plantops.imaging.agent.run
+  - plantops.imaging.device
+  - plantops.imaging.device.run
+  - plantops.imaging.options.storage
+  - plantops.imaging.options.password
+  - plantops.imaging.options.link
+  - plantops.imaging.options.run
+  - plantops.imaging.options.image_restore
 attributes:
   check_mode:
     support: full
@@ -40,49 +43,6 @@ attributes:
     support: partial
     details: Nothing is written when the target holds all of the image already, byte for byte. A disk that holds anything else
       is only overwritten when O(overwrite=true), and then each time.
-options:
-  image:
-    description: Which image to restore, V(latest) or its name.
-    type: str
-    default: latest
-  job:
-    description:
-      - The job whose newest image V(latest) is; empty for the newest image of the device, whichever job made it.
-    type: str
-    default: ""
-  map:
-    description:
-      - Which imaged disk goes where. The keys are V(disk0), V(disk1) and so on, as M(plantops.imaging.image_info) lists
-        them; the values are paths of disks, or of files that are created or grown.
-    type: dict
-    required: true
-  overwrite:
-    description: The explicit yes for a target that holds data.
-    type: bool
-    default: false
-  replace_table:
-    description:
-      - The explicit yes for partitions of the target that go, because the image holds only some volumes and its partition
-        table is another one than the target's.
-      - Each of them by its number or name, as the refusal prints them; by V(disk0p3) where several disks are restored.
-    type: list
-    elements: str
-    default: []
-  damaged:
-    description:
-      - The explicit yes to restore what is whole of a damaged image. What is lost becomes zeros, and RV(damaged) tells where
-        that is and which files are hit. A target that was restored so is not whole.
-      - An image whose manifest or root of the index is lost can't be restored even so. A lost segment of the index costs
-        256 MiB.
-    type: bool
-    default: false
-  many:
-    description:
-      - The explicit yes to restore on more than one host of the play. Without it a play with several hosts is refused, whether
-        they come at once, in batches or with C(run_once), since a forgotten C(--limit) would cost a plant its data.
-      - Not needed with O(run), which starts nothing.
-    type: bool
-    default: false
 author:
   - plantops.imaging contributors (@plantops)
 """

@@ -18,8 +18,9 @@ description:
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
-  - plantops.imaging.storage
-  - plantops.imaging.password
+  - plantops.imaging.options.storage
+  - plantops.imaging.options.password
+  - plantops.imaging.options.image_rollover
 attributes:
   check_mode:
     support: full
@@ -28,48 +29,6 @@ attributes:
     support: full
   idempotent:
     support: full
-options:
-  keep:
-    description: How many images of O(job) remain, at least 1.
-    type: int
-    default: 7
-  job:
-    description: The job whose images are deleted, empty for the default one.
-    type: str
-    default: ""
-  jobs:
-    description:
-      - All jobs that are defined for the device. Images of other jobs are a warning. Without it nothing is said of them.
-    type: list
-    elements: dict
-    suboptions:
-      name:
-        description: Name of the job.
-        type: str
-        required: true
-      keep:
-        description: How many images of this job remain; without it they all stay.
-        type: int
-  forget_jobs:
-    description:
-      - Jobs that are not defined any more and whose images are deleted, whatever O(keep) says. An empty name stands for the default
-        job. Pinned images stay, and so does the only image that is left.
-    type: list
-    elements: str
-    default: []
-  forget_disks:
-    description:
-      - Ids of disks or volumes, as warnings name them, that are gone for good. Their last image counts like any other then.
-    type: list
-    elements: str
-    default: []
-  remove_damaged:
-    description:
-      - Names of images that can't be read any more and are deleted. What such an image needs stays till then, so the storage grows.
-      - An image that can be read is refused.
-    type: list
-    elements: str
-    default: []
 requirements:
   - On the host that the task works on, Python 3.8 or newer with C(blake3), C(cryptography) and C(zstandard).
   - C(paramiko) for an SFTP server, C(smbprotocol) for a share.

@@ -16,8 +16,9 @@ description:
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
-  - plantops.imaging.storage
-  - plantops.imaging.password
+  - plantops.imaging.options.storage
+  - plantops.imaging.options.password
+  - plantops.imaging.options.image_verify
 attributes:
   check_mode:
     support: full
@@ -27,24 +28,6 @@ attributes:
     details: No image is changed; what is out of use is in RV(bad_packs).
   idempotent:
     support: full
-options:
-  image:
-    description: Which image to verify, V(latest) or its name.
-    type: str
-    default: latest
-  job:
-    description:
-      - The job whose newest image V(latest) is; empty for the newest image of the device, whichever job made it.
-    type: str
-    default: ""
-  level:
-    description:
-      - V(quick) compares names and sizes.
-      - V(storage) hashes everything that is stored; it needs no password.
-      - V(full) does that and runs the restore without writing.
-    type: str
-    choices: [quick, storage, full]
-    default: full
 requirements:
   - On the host that the task works on, Python 3.8 or newer with C(blake3), C(cryptography) and C(zstandard).
   - C(paramiko) for an SFTP server, C(smbprotocol) for a share.

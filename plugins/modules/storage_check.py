@@ -16,8 +16,8 @@ description:
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
-  - plantops.imaging.storage
-  - plantops.imaging.password
+  - plantops.imaging.options.storage
+  - plantops.imaging.options.password
 attributes:
   check_mode:
     support: partial

@@ -95,7 +95,7 @@ def test_a_file_of_any_size_costs_no_memory(folder: Path) -> None:
 
 
 def test_every_secret_of_the_argument_spec_is_one_for_the_spool() -> None:
-    options: Dict[str, Any] = _arguments.STORAGE["options"]
+    options: Dict[str, Any] = _arguments.IMAGE["storage"]["options"]
     assert {name for name, option in options.items() if option.get("no_log")} == set(job_secrets.STORAGE_SECRETS)
 
 

@@ -1,0 +1,24 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules that work through the agent on a device have in common, besides options."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Documentation of the link to a device, and of a run on it."""
+
+    DOCUMENTATION = r"""
+options: {}
+requirements:
+  - CPython 3.8 or newer on the device; C(ansible_python_interpreter) names it where the search does not find the right one.
+  - A POSIX shell on the device, reached over any connection that can put a file and run a command, such as C(ssh).
+"""
+
+    RUN = r"""
+options: {}
+notes:
+  - A local device (C(ansible_connection=local)) that has no agent is worked on by a process of the machine that runs
+    C(ansible-playbook), and nothing is installed. That process ends with the play; O(wait=false) uses the agent.
+"""

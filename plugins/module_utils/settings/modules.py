@@ -1,0 +1,111 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of the modules: settings of the role, some by another name, and a few that only a module has."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Tuple
+
+from .place import KEYS, STORAGE
+from .setting import Setting
+from .table import settings_of
+from .work import LINK, RUN
+
+Options = Tuple[Setting, ...]
+
+
+def _options(settings: Options) -> Options:
+    return tuple(setting.as_option() for setting in settings if not setting.role_only)
+
+
+def _of(verb: str, *own: Setting) -> Options:
+    """Return the options of the module for ``verb``; the module's ``own`` come on top and in place of those of that name."""
+    names = {option.name for option in own}
+    return (*(option for option in _options(settings_of(verb)) if option.name not in names), *own)
+
+
+def _job(*words: str) -> Setting:
+    return Setting("job", "str", words, default="")
+
+
+_DEFINED = (
+    "All jobs that are defined for the device. Images of other jobs are a warning. Without it nothing is said of them.",
+)
+_JOB_OF_LATEST = _job(
+    "The job whose newest image V(latest) is; empty for the newest image of the device, whichever job made it."
+)
+# What several modules document as one; the order is that of their documentation.
+SHARED: Dict[str, Options] = {
+    "storage": _options(STORAGE),
+    "password": _options(KEYS[:1]),
+    "link": _options(LINK),
+    "run": _options(RUN),
+}
+MODULES: Dict[str, Options] = {
+    "agent": _of("agent"),
+    "device_info": _of("device_info"),
+    "image": _of(
+        "image",
+        _job(
+            "The job that the image is made for, empty for the default one. The image is counted by O(keep) and compared with"
+            " earlier images of the same job only."
+        ),
+        Setting("jobs", "list", _DEFINED, elements="str"),
+    ),
+    "image_info": (
+        *SHARED["storage"],
+        Setting("image", "str", ("Which images to list, V(all), V(latest) or the name of one.",), default="all"),
+        _job("Only images of this job are listed; empty for those of all jobs."),
+    ),
+    "image_pin": (
+        *SHARED["storage"],
+        Setting("image", "str", ("Which image, V(latest) or its name.",), required=True),
+        Setting(
+            "state",
+            "str",
+            ("Whether the image is pinned, or rolled over like any other again.",),
+            choices=("pinned", "unpinned"),
+            default="pinned",
+        ),
+    ),
+    "image_restore": _of("restore", _JOB_OF_LATEST),
+    "image_rollover": _of(
+        "rollover",
+        _job("The job whose images are deleted, empty for the default one."),
+        Setting(
+            "jobs",
+            "list",
+            _DEFINED,
+            elements="dict",
+            options=(
+                Setting("name", "str", ("Name of the job.",), required=True),
+                Setting("keep", "int", ("How many images of this job remain; without it they all stay.",)),
+            ),
+        ),
+    ),
+    "image_verify": _of("verify", _JOB_OF_LATEST),
+    "storage_check": tuple(option for option in _of("storage_check") if option.name != "job"),
+}
+
+
+def spec_of(options: Options) -> Dict[str, Any]:
+    """Return ``options`` as Ansible's argument specs write them."""
+    return {option.name: _spec(option) for option in options}
+
+
+def _spec(option: Setting) -> Dict[str, Any]:
+    spec: Dict[str, Any] = {"type": option.type}
+    if option.required:
+        spec["required"] = True
+    if option.elements:
+        spec["elements"] = option.elements
+    if option.choices:
+        spec["choices"] = list(option.choices)
+    if option.default is not None:
+        spec["default"] = option.default
+    if option.secret:
+        spec["no_log"] = True
+    if option.options:
+        spec["options"] = spec_of(option.options)
+    return spec

@@ -1,0 +1,87 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The settings of the role ``imaging``: the one place where each of them is written down.
+
+``make docs`` writes the role's argument specs, defaults, variables and README from it, and the documentation of the modules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Tuple
+
+from .content import CONTENT, ROLLOVER
+from .place import KEYS, STORAGE
+from .restore import RESTORE
+from .setting import Setting
+from .verbs import ON_A_STORAGE
+from .work import AGENT, LINK, RUN, SITE
+
+_OVERRIDABLE = tuple(one for one in (*STORAGE, *CONTENT, *ROLLOVER) if one.in_jobs)
+
+
+def _of_a_job(setting: Setting) -> Setting:
+    """What a job does not say is as the site's settings say."""
+    words = ("Another storage for this job.",) if setting.name == "storage" else setting.description
+    return replace(setting, description=words, required=False, default=None)
+
+
+_JOBS: Tuple[Setting, ...] = (
+    Setting(
+        "jobs",
+        "list",
+        ("Named jobs; what a job sets overrides the settings of the site.",),
+        ON_A_STORAGE,
+        elements="dict",
+        default=[],
+        default_words="none",
+        options=(
+            Setting("name", "str", ("Name of the job.",), required=True),
+            *(_of_a_job(setting) for setting in _OVERRIDABLE),
+        ),
+        role_only=True,
+    ),
+    Setting(
+        "job",
+        "str",
+        ("Which of O(jobs) is meant, for every verb; empty for the settings themselves.",),
+        ON_A_STORAGE,
+        default="",
+        default_words="none",
+    ),
+)
+
+SETTINGS: Tuple[Setting, ...] = (
+    *STORAGE,
+    *CONTENT,
+    *KEYS,
+    *_JOBS,
+    *ROLLOVER,
+    *RESTORE,
+    *RUN,
+    *AGENT,
+    *LINK,
+    *SITE,
+)
+# What the role's entry points leave in variables, with the results of their tasks.
+RESULTS: Tuple[str, ...] = (
+    "imaging_agent_result",
+    "imaging_device_info_result",
+    "imaging_image_result",
+    "imaging_restore_result",
+    "imaging_rollover_jobs_result",
+    "imaging_rollover_result",
+    "imaging_storage_check_result",
+    "imaging_verify_result",
+)
+
+
+def setting(name: str) -> Setting:
+    """Return the setting called ``name``, without the prefix."""
+    return next(one for one in SETTINGS if one.name == name)
+
+
+def settings_of(verb: str) -> Tuple[Setting, ...]:
+    """Return the settings that one entry point of the role takes."""
+    return tuple(one for one in SETTINGS if verb in one.verbs)

@@ -1,0 +1,45 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The entry points of the role, and those that share settings."""
+
+from __future__ import annotations
+
+from typing import Dict, Tuple
+
+# The entry points of the role, each with its title and what it does.
+VERBS: Dict[str, Tuple[str, str]] = {
+    "agent": (
+        "Install, update or remove the agent of the device",
+        "Brings the agent into the wanted state. The entry points C(image) and C(device_info) install it by themselves.",
+    ),
+    "device_info": (
+        "Tell what the device is and which disks it has",
+        "Asks the device's agent, which is installed or updated first.",
+    ),
+    "image": (
+        "Make an image of the device",
+        "Images the device's disks straight to the storage and rolls old images over.",
+    ),
+    "verify": (
+        "Verify an image of the device",
+        "Proves on the operator host that an image can be restored.",
+    ),
+    "restore": (
+        "Restore an image onto the device",
+        "Plans everything and verifies the image, then writes it onto disks of the device.",
+    ),
+    "rollover": (
+        "Delete the oldest images of the device",
+        "Deletes on the operator host what C(imaging_keep) does not want any more.",
+    ),
+    "storage_check": (
+        "Check the storage of the device",
+        "Tries on the operator host what a run needs of the storage.",
+    ),
+}
+ALL = tuple(VERBS)
+ON_THE_OPERATOR = ("verify", "rollover", "storage_check")
+ON_A_STORAGE = ("image", "verify", "restore", "rollover", "storage_check")
+ON_THE_DEVICE = ("agent", "device_info", "image", "restore")
+FOLLOWED = ("image", "restore")
