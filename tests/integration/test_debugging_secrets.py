@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 from support import plain_disks
-from support.playbooks import ROOT
+from support.paths import ROOT
 from support.sftp_server import SftpServer
 
 pytestmark = pytest.mark.root

@@ -19,11 +19,12 @@ from engine.errors import SecretsRefused
 from support.device_plays import PlayUnderWay, hold, make_disk, release, result_of
 from support.devices import SUDO_PASSWORD, Device, Plant
 from support.imaging import image, restore
+from support.paths import SUPPORT
 from support.plain_disks import PASSWORD
 from support.sftp_server import SftpServer
 
 pytestmark = pytest.mark.root
-RECORDER = Path(__file__).parents[1] / "support" / "record_connection.py"
+RECORDER = SUPPORT / "record_connection.py"
 KEY_BYTES = 32
 MOST_BYTES = 64 << 20
 FEWEST_DIFFERENT_BYTES = 20  # of a key's 32; that a random one has fewer is less likely than one in a hundred million

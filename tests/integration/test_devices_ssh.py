@@ -33,8 +33,8 @@ from support.device_plays import (
     wait_until,
 )
 from support.devices import SUDO_PASSWORD, Device, Plant, pythons
+from support.paths import ROOT
 from support.plain_disks import MIB, PASSWORD
-from support.playbooks import ROOT
 from support.sftp_server import SftpServer
 
 pytestmark = pytest.mark.root

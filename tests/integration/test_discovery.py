@@ -17,9 +17,9 @@ import pytest
 from engine.device.discovery import discover
 from support.filled import MIB, empty, run
 from support.machines import build
+from support.paths import MODULE_UTILS
 from support.whole_disks import Part, build_disk
 
-ENGINE = Path(__file__).parents[2] / "plugins" / "module_utils"
 NOBODY = 65534
 
 
@@ -133,7 +133,7 @@ def test_partitions_and_volumes_of_a_disk_that_can_be_read(tmp_path: Path, need)
 def test_an_ordinary_user_sees_less_and_is_told_what(loop: Path) -> None:
     program = "import fcntl, json, os; from engine.device.discovery import discover; discover()\n"
     program += "os.setgroups([]); os.setgid(%d); os.setuid(%d); print(json.dumps(discover()))" % (NOBODY, NOBODY)
-    environment = dict(os.environ, PYTHONPATH=str(ENGINE))
+    environment = dict(os.environ, PYTHONPATH=str(MODULE_UTILS))
     done = subprocess.run([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, check=True)
     found, mine = json.loads(done.stdout), discover()
     assert [(one["path"], one["size_bytes"], one["serial"]) for one in found["disks"]] == [

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 import yaml
-from support.playbooks import ROOT
+from support.paths import ROOT
 
 EXAMPLE = ROOT / "inventories" / "example"
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from support.device_plays import make_disk
 from support.devices import SUDO_PASSWORD, Device, Plant
-from support.playbooks import ROOT
+from support.paths import ROOT
 from support.sftp_server import SftpServer
 
 pytestmark = pytest.mark.root

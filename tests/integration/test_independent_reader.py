@@ -22,6 +22,7 @@ from engine.image.writing.writer import DiskInput, ImageJob, write_image
 from engine.storage.lease import Lease
 from engine.storage.local.storage import DirectoryStorage
 from support.independent_reader import IndependentReader, Refused
+from support.paths import ROOT
 
 PASSWORD = "p\u00e4ssword of the independent reader"
 IMAGE = "2026-11-24_06-00-00"
@@ -33,7 +34,7 @@ USED = [
     (100 * CHUNK, 20 * CHUNK),
     (fmt.SEGMENT_BYTES + 2 * CHUNK, 3 * CHUNK + 3 * 512),
 ]
-DOCUMENT = Path(__file__).parents[2] / "docs" / "image-format.md"
+DOCUMENT = ROOT / "docs" / "image-format.md"
 
 
 @pytest.fixture

@@ -15,15 +15,14 @@ from typing import Any, Dict, Optional, Tuple
 
 import pytest
 from support import imaging
-
-MODULES = Path(__file__).parents[2] / "plugins" / "module_utils"
+from support.paths import MODULE_UTILS
 
 
 def run_limited(job: Dict[str, Any], limit_bytes: int) -> Tuple[int, Optional[Dict[str, Any]]]:
     """The engine's command line with a limited address space; its exit status and its last event."""
     done = subprocess.run(
         [sys.executable, "-m", "engine.agent.command"],
-        cwd=MODULES,
+        cwd=MODULE_UTILS,
         input=json.dumps(job).encode(),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -16,7 +16,8 @@ from typing import Callable, Dict
 import pytest
 from support.device_plays import changed_paths, make_plant
 from support.devices import Device
-from support.playbooks import ROOT, Site
+from support.paths import ROOT
+from support.playbooks import Site
 from support.sftp_server import SftpServer
 
 ACTIONS = ["destroy", "syntax", "create", "check", "converge", "idempotence", "side_effect", "verify", "destroy"]

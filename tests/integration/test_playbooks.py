@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from support import plain_disks
+from support.paths import ROOT
 from support.plain_disks import MIB, PASSWORD, PLAIN
-from support.playbooks import ROOT, Site
+from support.playbooks import Site
 
 
 def make_disk(path: Path, size_mib: int = 12) -> None:

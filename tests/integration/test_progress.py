@@ -15,7 +15,8 @@ from typing import Any, Dict, List
 
 import pytest
 from support import plain_disks
-from support.playbooks import ROOT, Played, Site
+from support.paths import ROOT
+from support.playbooks import Played, Site
 from support.tmux import Tmux
 
 DEVICES = ["press-%d" % number for number in range(1, 6)]

@@ -16,8 +16,8 @@ from typing import Any, Dict, Optional, Tuple
 from engine.install import installer, probe
 from engine.install.bundle_document import Document, Part, make_document
 from engine.install.bundle_format import Entries, write_bundle, write_zip
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 # Kept between runs, so that only the first on a machine downloads.
 WHEEL_CACHE = ROOT / "build" / "wheels"
 AGENT_MAIN = b"""\

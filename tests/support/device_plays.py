@@ -17,8 +17,9 @@ from engine.verbs.dispatch import run_job
 
 from . import plain_disks
 from .devices import Device, Entry, Plant
+from .paths import ROOT
 from .plain_disks import PASSWORD
-from .playbooks import ROOT, Played
+from .playbooks import Played
 from .sftp_server import SftpServer
 
 MAKE = "Make an image"

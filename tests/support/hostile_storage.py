@@ -21,10 +21,10 @@ from engine.image.format.manifest import Manifest, decode, encode
 from engine.image.format.sealed_files import seal_file
 
 from . import imaging
+from .paths import MODULE_UTILS
 from .samba_server import samba
 from .sftp_server import SftpServer
 
-MODULES = Path(__file__).parents[2] / "plugins" / "module_utils"
 PASSWORD = "a password for this test"
 DEVICE = "pc"
 FUTURE = "9999-12-31_23-59-59"
@@ -69,7 +69,7 @@ def measure(
     job["secrets"] = {"password": password} if password else {}
     done = subprocess.run(
         [sys.executable, "-c", _MEASURE],
-        cwd=MODULES,
+        cwd=MODULE_UTILS,
         input=json.dumps(job).encode(),
         stdout=subprocess.PIPE,
         check=True,

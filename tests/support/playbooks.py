@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from support.paths import ROOT
 
 
 class Played(NamedTuple):

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Dict, Iterator, List
 
-from .playbooks import ROOT
+from .paths import ROOT
 
 _DOCUMENT = ROOT / "docs" / "security.md"
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import List, NamedTuple, Tuple
 
 from .devices import pythons
-from .playbooks import ROOT
+from .paths import ROOT
 
 _HOME = ROOT / "build" / "versions"
 OLDEST_ANSIBLE, NEWEST_ANSIBLE = (2, 16), (2, 21)

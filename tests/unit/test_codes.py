@@ -12,9 +12,9 @@ from typing import Iterator, Set
 
 import pytest
 from engine.errors import catalogue
+from support.paths import ENGINE, PLUGINS
 
-PLUGINS = Path(__file__).parents[2] / "plugins"
-SOURCES = [path for path in sorted(PLUGINS.rglob("*.py")) if path != PLUGINS / "module_utils" / "engine" / "errors.py"]
+SOURCES = [path for path in sorted(PLUGINS.rglob("*.py")) if path != ENGINE / "errors.py"]
 CODE = re.compile(r"[A-Z]\d{3}")
 KNOWN = re.compile(r"\b(%s)\b" % "|".join(sorted({found.code for found in catalogue()})))
 DOCUMENTS = {"DOCUMENTATION", "EXAMPLES", "RETURN"}

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Iterator, Tuple
 
 import pytest
+from support.paths import ENGINE, MODULE_UTILS, ROOT
 
-ROOT = Path(__file__).parents[2]
-ENGINE = ROOT / "plugins" / "module_utils" / "engine"
 # From the ground up, as docs/architecture.md draws them. Rooms on one floor don't import each other.
 FLOORS = (
     ("tame",),
@@ -134,7 +133,7 @@ def test_a_wrong_import_is_found(line: str, words: str, monkeypatch: pytest.Monk
 
 
 def test_only_the_arguments_of_module_utils_import_ansible() -> None:
-    for path in (ROOT / "plugins" / "module_utils").glob("*.py"):
+    for path in MODULE_UTILS.glob("*.py"):
         if path.name != "__init__.py":
             assert path.name == "_arguments.py"
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from engine.disk.filesystems.fat import Fat
 from engine.disk.source import MemorySource
 from engine.errors import FileSystemInvalid
 from fuzz.volumes import base
+from support.paths import MODULE_UTILS, TESTS
 
-TESTS = Path(__file__).parent.parent
 CORPUS = TESTS / "fuzz" / "corpus"
 _ADDRESS_SPACE_BYTES = 2 << 30
 _SECONDS_PER_TARGET = 60  # a hang is what this is for, not speed
@@ -35,8 +34,7 @@ for path in sorted(Path(sys.argv[4]).iterdir()):
 
 @pytest.mark.parametrize("target", sorted(path.name for path in CORPUS.iterdir()))
 def test_every_input_ends_in_time_with_errors_of_the_catalogue_only(target: str) -> None:
-    engine = TESTS.parent / "plugins" / "module_utils"
-    words = [sys.executable, "-c", _REPLAY, _ADDRESS_SPACE_BYTES, engine, TESTS, CORPUS / target]
+    words = [sys.executable, "-c", _REPLAY, _ADDRESS_SPACE_BYTES, MODULE_UTILS, TESTS, CORPUS / target]
     done = subprocess.run(
         [str(word) for word in words], capture_output=True, text=True, timeout=_SECONDS_PER_TARGET, check=False
     )

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 from typing import Set
 
-ROOT = Path(__file__).parents[2]
+from support.paths import ROOT, TESTS
+
 RULES = 13
 
 
 def names_of_tests() -> Set[str]:
     found: Set[str] = set()
-    for path in (ROOT / "tests").rglob("test_*.py"):
+    for path in TESTS.rglob("test_*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 found.add(node.name)

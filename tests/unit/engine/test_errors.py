@@ -8,13 +8,12 @@ from __future__ import annotations
 import ast
 import re
 import string
-from pathlib import Path
 from typing import Dict, Set, Type
 
 import pytest
 from engine.errors import EngineError, catalogue, uncaught
+from support.paths import ENGINE, PLUGINS, ROOT
 
-ROOT = Path(__file__).parents[3]
 ERRORS = list(catalogue())
 
 
@@ -47,9 +46,9 @@ def raised_with() -> Dict[str, Set[str]]:
     found: Dict[str, Set[str]] = {}
     names = {error.__name__ for error in ERRORS}
     for path in [
-        *(ROOT / "plugins" / "module_utils" / "engine").rglob("*.py"),
-        *(ROOT / "plugins" / "plugin_utils").glob("*.py"),
-        *(ROOT / "plugins" / "action").glob("*.py"),
+        *ENGINE.rglob("*.py"),
+        *(PLUGINS / "plugin_utils").glob("*.py"),
+        *(PLUGINS / "action").glob("*.py"),
     ]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:

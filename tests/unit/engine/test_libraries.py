@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Iterator, List
 
 import pytest
+from support.paths import MODULE_UTILS
 
-MODULE_UTILS = Path(__file__).parents[3] / "plugins" / "module_utils"
 TRY = """
 import sys
 sys.path.insert(0, sys.argv[1])

@@ -20,8 +20,8 @@ from engine.errors import DiskNotFound, JobInvalid
 from engine.tame import MAX_DEPTH, one_line, several_lines, tame
 from hypothesis import given
 from hypothesis import strategies as st
+from support.paths import MODULE_UTILS
 
-MODULE_UTILS = Path(__file__).parents[3] / "plugins" / "module_utils"
 EVIL = "\x1b]0;owned\x07\x9b2J\x7f\r\nok: [press-1]\u202e\u2028\u2029\x85\udc9b\u200f\ufeff\U000e0041\t\x00"
 STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 TEXTS = st.text(st.characters() | st.sampled_from(EVIL))

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.plantops.imaging.plugins.filter.misspelt import misspelt
-from support.playbooks import ROOT
+from support.paths import ROOT
 
 ROLE = ROOT / "roles" / "imaging"
 SETTINGS = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))["__imaging_settings"]

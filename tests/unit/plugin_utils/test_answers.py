@@ -23,8 +23,8 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils import _answers, 
 from ansible_collections.plantops.imaging.plugins.plugin_utils._agent import Agent, AgentRefused
 from ansible_collections.plantops.imaging.plugins.plugin_utils._link import Answer
 from ansible_collections.plantops.imaging.plugins.plugin_utils._progress import ProgressLines
+from support.paths import PLUGINS
 
-MODULES = Path(__file__).parents[3] / "plugins" / "modules"
 CURRENT = "0.1.0-0123456789abcdef"
 PROBE = {
     "ok": True,
@@ -159,7 +159,7 @@ def test_a_local_process_that_prints_something_else_is_an_error_of_the_catalogue
     ],
 )
 def test_the_names_that_are_let_through_are_those_of_the_documentation(verb: str, module: str) -> None:
-    source = (MODULES / (module + ".py")).read_text(encoding="utf-8")
+    source = (PLUGINS / "modules" / (module + ".py")).read_text(encoding="utf-8")
     documented = set(yaml.safe_load(source.split('RETURN = r"""')[1].split('"""')[0]))
     of_the_controller = {"run", "state", "status", "attached", "agent", "error_code", "hint"}
     assert set(_answers.RESULTS[verb]) - {"changed", "warnings", "comparison", "diff"} == documented - of_the_controller

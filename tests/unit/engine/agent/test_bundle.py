@@ -29,7 +29,8 @@ from engine.install import bundle as bundle_module
 from engine.install import bundle_format, wheel_lock, wheel_store
 from engine.install.bundle import build_bundle, collection_version
 from engine.install.bundle_format import Bundle
-from support.bundles import ROOT, WHEEL_CACHE, SmallBundle
+from support.bundles import WHEEL_CACHE, SmallBundle
+from support.paths import ROOT
 
 PLATFORM = "linux-x86_64-glibc-cp311"
 BUILD = "import sys; from engine.install.bundle import build_bundle; print(build_bundle(*sys.argv[1:3], cache_folder=sys.argv[3]).sha256)"

@@ -9,12 +9,11 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any, Dict
 
 import pytest
+from support.paths import MODULE_UTILS
 
-ENGINE = Path(__file__).parents[4] / "plugins" / "module_utils"
 PROGRAM = """
 import json, os
 from engine.host.linux_priority import lower_priority
@@ -28,7 +27,7 @@ print(json.dumps({"done": done, "nice": os.nice(0), "group": group, "memory": me
 
 def lowered(own_session: bool) -> Dict[str, Any]:
     command = [sys.executable, "-c", PROGRAM]
-    environment = dict(os.environ, PYTHONPATH=str(ENGINE))
+    environment = dict(os.environ, PYTHONPATH=str(MODULE_UTILS))
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, start_new_session=own_session)
     answer: Dict[str, Any] = json.loads(done.stdout)
     return answer

@@ -20,6 +20,7 @@ from engine.disk.source import BlockSource
 from engine.errors import FileSystemInvalid
 from hypothesis import given
 from hypothesis import strategies as st
+from support.paths import MODULE_UTILS, TESTS
 
 TIB = 1 << 40
 _MOST_AT_ONCE_BYTES = 16 << 20
@@ -139,12 +140,12 @@ def test_16_tib_of_claims_are_imaged_whole(name: str, monkeypatch: pytest.Monkey
 
 
 _LONG = """
-import resource, signal, sys
+import importlib, resource, signal, sys
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30,) * 2)
 signal.alarm(900)  # a hang is what this is for, not speed
 sys.path[:0] = sys.argv[1:3]
-from unit.engine.disk.test_hostile_volumes import many_ext_groups, detect, VolumeState
-answer = detect(many_ext_groups((1 << 21) - 1)).used(VolumeState.OFFLINE)
+tests = importlib.import_module(sys.argv[3])
+answer = tests.detect(tests.many_ext_groups((1 << 21) - 1)).used(tests.VolumeState.OFFLINE)
 assert "too many pieces" in answer.reason, answer.reason
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
@@ -152,11 +153,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 @pytest.mark.long
 def test_two_million_groups_and_eight_million_pieces_stay_below_a_gigabyte() -> None:
-    tests = Path(__file__).parent.parent.parent.parent
-    engine = tests.parent / "plugins" / "module_utils"
-    done = subprocess.run(
-        [sys.executable, "-c", _LONG, str(engine), str(tests)], capture_output=True, text=True, check=False
-    )
+    this = ".".join(Path(__file__).resolve().relative_to(TESTS).with_suffix("").parts)
+    words = [sys.executable, "-c", _LONG, str(MODULE_UTILS), str(TESTS), this]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout) < 900 << 10
 

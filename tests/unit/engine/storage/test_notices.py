@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import pytest
@@ -20,9 +19,8 @@ from engine.storage import notices as notices_module
 from engine.storage.lease import Lease
 from engine.storage.notices import Notices
 from engine.storage.retry import RetryingStorage
+from support.paths import MODULE_UTILS
 from support.storages import MemoryStorage
-
-ENGINE = Path(__file__).resolve().parents[4] / "plugins" / "module_utils"
 
 
 class Clock:
@@ -198,7 +196,7 @@ def test_a_dead_address_is_told_in_events_within_ten_seconds() -> None:
         began = time.monotonic()
         process = subprocess.Popen(
             [sys.executable, "-m", "engine.agent.command"],
-            cwd=str(ENGINE),
+            cwd=str(MODULE_UTILS),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
