@@ -4,7 +4,7 @@
 """The contract of a storage: a tree of files that is published to atomically.
 
 Paths are relative to the storage's root: names joined by ``/``, checked by :func:`names.check_path`. What a caller may rely
-on, for every implementation (``tests/integration/test_storage_conformance.py`` proves each sentence):
+on, for every implementation (``tests/integration/storage/test_storage_conformance.py`` proves each sentence):
 
 * A file that :meth:`Storage.put` publishes is there whole or not at all, and after ``put`` has returned it survives a
   loss of power. Until then its bytes live under a name that ends in ``PARTIAL_SUFFIX``, which :meth:`Storage.list`

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The format of OpenSSH's known_hosts [sshd(8), SSH_KNOWN_HOSTS FILE FORMAT], read by the rules of OpenSSH.
 
-What ssh skips is skipped: comments, unknown markers, lines that are cut off. ``tests/integration/test_known_hosts.py``
+What ssh skips is skipped: comments, unknown markers, lines that are cut off. ``tests/integration/storage/test_known_hosts.py``
 compares the outcome with that of ssh itself.
 """
 
