@@ -23,7 +23,8 @@ TOPICS = {
     "S": "Storage",
     "K": "Passwords and keys",
     "I": "Images",
-    "R": "Restore",
+    "R": "Restore and the recovery program",
+    "C": "Copies",
     "J": "Jobs and runs",
     "A": "Agent",
 }

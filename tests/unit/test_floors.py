@@ -24,9 +24,10 @@ FLOORS = (
     ("image",),
     ("device",),
     ("restore",),
-    ("install",),
+    ("install", "guide"),
     ("verbs",),
     ("agent",),
+    ("recovery",),
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 GUARDED = {"cryptography", "zstandard", "paramiko", "smbprotocol", "smbclient", "spnego"}

@@ -6,7 +6,8 @@
 The message says what happened to which object, the hint is an imperative. Codes are never reused.
 ``docs/errors.md`` is generated from this file (``make docs``).
 
-Ranges: D disks, S storage, K keys and passwords, I images, R restore, J jobs and runs, N snapshots and volumes, A agent.
+Ranges: D disks, S storage, K keys and passwords, I images, R restore, C copies, J jobs and runs,
+N snapshots and volumes, A agent.
 This file also runs on Python 3.6, where the installer reports which component is too old.
 """
 
@@ -903,6 +904,98 @@ class RestoreBeyondRepair(RestoreError):
     code = "R114"
     message = "The image {image} contains no restorable data: {reason}."
     hint = "Restore an earlier image or a copy from elsewhere; image_info lists the images."
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class RecoveryError(EngineError):
+    """Base of what the recovery program itself refuses."""
+
+
+class RecoveryCommandLater(RecoveryError):
+    code = "R130"
+    message = "{command} comes in a later version of the recovery program."
+    hint = "This version has images, show, verify, plan, restore and copy."
+
+
+class RecoveryPasswordNeeded(RecoveryError):
+    code = "R131"
+    message = "The image of {device} is encrypted, and there is no terminal to ask for its password."
+    hint = "Give the password with --password-fd N, or run the program on a terminal."
+
+
+class RecoveryNotConfirmed(RecoveryError):
+    code = "R132"
+    message = "Nothing was written: {reason}."
+    hint = "Check the plan, then confirm it on the terminal or give --yes."
+
+
+class RecoverySecretUnreadable(RecoveryError):
+    code = "R133"
+    message = "The password of {option} can't be read: {reason}."
+    hint = "Open the descriptor for the program, such as --password-fd 3 3< FILE, with the password in its first line."
+
+
+class RecoveryInterrupted(RecoveryError):
+    code = "R134"
+    message = "{command} was interrupted."
+    hint = "{advice}"
+
+
+class RecoveryOptionLater(RecoveryError):
+    code = "R135"
+    message = "{option} is not supported by this version of the recovery program."
+    hint = "Take a disk at least as large as the imaged one and restore without it."
+
+
+class RecoveryArgumentInvalid(RecoveryError):
+    code = "R136"
+    message = "{option} can't be used: {reason}."
+    hint = "Run the program with --help to see how it is written."
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class CopyError(EngineError):
+    """Base of refusals and failures of a copy. What was copied before stays and counts for the next try."""
+
+
+class CopyTargetFull(CopyError):
+    code = "C100"
+    message = "{target} is too small for the copy of {image}: {lacking_bytes} bytes are lacking ({needed_bytes} to write, {free_bytes} free)."
+    hint = "Make room there, or copy to a larger target; what was copied is kept and not copied again."
+
+
+class CopyTargetForeign(CopyError):
+    code = "C101"
+    message = "{target} already holds images of another machine under the name {device}: {reason}."
+    hint = "Copy to another directory, or give one of the devices another name."
+
+
+class CopySourceDamaged(CopyError):
+    code = "C102"
+    message = "The image {image} can't be copied: {reason}."
+    hint = "Run verify on the source; copy another image, or make a new one, which stores the damaged parts again."
+
+
+class CopyTargetInvalid(CopyError):
+    code = "C103"
+    message = "{target} can't be the target of the copy: {reason}."
+    hint = "Name an absolute path of a directory whose parent exists, or a storage, outside of the source."
+
+
+class CopyNotProved(CopyError):
+    code = "C104"
+    message = "{path} in {target} does not hold what was written to it."
+    hint = "The medium is failing, or not of the size that it claims; copy to another one."
+
+
+class CopyTargetDiffers(CopyError):
+    code = "C105"
+    message = "{target} already holds another image under the name {image} of {device}."
+    hint = "Copy to another directory; nothing there was changed."
 
 
 # ---------------------------------------------------------------------------------------------------------------------

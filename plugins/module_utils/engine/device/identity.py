@@ -79,14 +79,7 @@ def prove_directory(storage: Storage, device: str, identity: MachineIdentity, ad
     :raises DeviceNameCollision: when another directory has the same name to a Windows share.
     :raises DeviceMismatch: when it belongs to another machine and ``adopt`` is false.
     """
-
-    def is_twin(name: str) -> bool:
-        # Windows shares also drop dots and spaces at the end of a name.
-        return name != device and unicodedata.normalize("NFC", name).rstrip(". ").casefold() == device.casefold()
-
-    for entry in storage.list_some("", is_twin, _MOST_TWINS):
-        if entry.kind is EntryKind.DIRECTORY:
-            raise DeviceNameCollision(device=device, other=entry.name)
+    refuse_twins(storage, device)
     try:
         stored = stored_identity(storage, device)
     except DeviceMismatch:
@@ -97,6 +90,18 @@ def prove_directory(storage: Storage, device: str, identity: MachineIdentity, ad
     if stored is not None and known and not adopt and not stored.same_machine(identity):
         raise DeviceMismatch(device=device, reason=_difference(stored, identity))
     return stored
+
+
+def refuse_twins(storage: Storage, device: str) -> None:
+    """:raises DeviceNameCollision: when another directory has the same name to a Windows share, or on a FAT stick."""
+
+    def is_twin(name: str) -> bool:
+        # Windows shares also drop dots and spaces at the end of a name.
+        return name != device and unicodedata.normalize("NFC", name).rstrip(". ").casefold() == device.casefold()
+
+    for entry in storage.list_some("", is_twin, _MOST_TWINS):
+        if entry.kind is EntryKind.DIRECTORY:
+            raise DeviceNameCollision(device=device, other=entry.name)
 
 
 def claim_directory(storage: Storage, device: str, identity: MachineIdentity, adopt: bool) -> None:

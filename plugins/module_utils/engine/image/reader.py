@@ -13,7 +13,7 @@ from functools import partial
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..disk.extents import Extent
-from ..errors import DiskEndReached, ImageDamaged, StorageNotFound
+from ..errors import DiskEndReached, ImageDamaged, KeyMissing, PasswordMissing, StorageNotFound
 from ..storage.contract import Storage
 from .access import newest_image, open_manifest
 from .device_directory import DeviceDirectory
@@ -68,6 +68,22 @@ class ImageReader:
         name = newest.manifest.image if newest is not None else image
         self.manifest, self.key = open_manifest(self.directory, name, password, known, self.warnings)
         self.image = self.manifest.image
+
+    @classmethod
+    def proved(cls, directory: DeviceDirectory, image: str, key: Optional[MasterKey]) -> ImageReader:
+        """Open an image with a key instead of a password.
+
+        :raises PasswordMissing, KeyMissing: when the image needs a key, or another one.
+        """
+        reader = cls.__new__(cls)
+        reader.storage, reader.directory, reader.warnings = directory.storage, directory, []
+        manifest = directory.manifest(image, key)
+        if manifest.key_id and key is None:
+            raise PasswordMissing(device=directory.device)
+        if manifest.key_id and key is not None and key.key_id != manifest.key_id:
+            raise KeyMissing(device=directory.device, key_id=manifest.key_id[:16])
+        reader.manifest, reader.key, reader.image = manifest, key if manifest.key_id else None, image
+        return reader
 
     def disk(self, number: int) -> DiskReader:
         entry = self.manifest.disks[number]

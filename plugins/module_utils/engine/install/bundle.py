@@ -10,13 +10,13 @@ import io
 import json
 import os
 import re
-import secrets
 from pathlib import Path
 from typing import Dict, NamedTuple, Optional
 
-from ..errors import BundleFailed, BundleInvalid
+from ..errors import BundleInvalid
 from .bundle_document import ENGINE_PART, Part, make_document
 from .bundle_format import ENGINE, Bundle, engine_zip, write_bundle
+from .publishing import publish
 from .wheel_lock import locked_platform
 from .wheel_store import default_cache, fetch_wheels, hash_file
 
@@ -85,7 +85,7 @@ def build_bundle(
     sha256, before = hashlib.sha256(content).hexdigest(), _sha256_of(path)
     changed = sha256 != before
     if changed and not check:
-        _publish(path, content)
+        publish(path, content)
     return Built(platform, path, sha256, len(content), document.identity, changed, before if changed else None)
 
 
@@ -102,20 +102,3 @@ def _parts_of(path: str) -> Dict[str, bytes]:
 
 def _sha256_of(path: str) -> Optional[str]:
     return hash_file(Path(path)) if os.path.exists(path) else None
-
-
-def _publish(path: str, content: bytes) -> None:
-    temporary = "%s.new-%s" % (path, secrets.token_hex(4))
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        try:
-            with open(temporary, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
-    except OSError as error:
-        raise BundleFailed(path=path, reason=error.strerror or str(error)) from None

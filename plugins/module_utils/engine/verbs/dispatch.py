@@ -36,6 +36,8 @@ from ..storage.contract import Storage
 from ..storage.notices import Notices
 from ..storage.open import open_storage
 from ..tame import tame
+from . import copy as copy_verb
+from . import devices as devices_verb
 from . import operator as operator_verbs
 from . import restore as restore_verb
 from .opened_disks import OpenedDisk, OpenedDisks, describe, not_chosen, stable_ids
@@ -43,6 +45,7 @@ from .policies import job_of, policy_of
 from .settings import mapping_of, number_of, passwords_of, rate_of, yes_of
 
 _MAX_NOTICES = 10
+_OF_ALL_DEVICES = ("devices",)
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", re.ASCII)
 Report = Callable[[Dict[str, Any]], None]
 
@@ -60,9 +63,10 @@ def _run(job: Dict[str, Any], report: Report, cancelled: Callable[[], bool]) -> 
     if verb is None:
         raise JobInvalid(reason="the verb %r is not one of %s" % (job.get("verb"), ", ".join(sorted(_VERBS))))
     device = job.get("device")
-    if not isinstance(device, str) or not device:
-        raise JobInvalid(reason="it names no device")
-    job = dict(job, device=device_directory(str(job.get("alias") or ""), device))
+    if job["verb"] not in _OF_ALL_DEVICES:
+        if not isinstance(device, str) or not device:
+            raise JobInvalid(reason="it names no device")
+        job = dict(job, device=device_directory(str(job.get("alias") or ""), device))
     settings = dict(mapping_of(job, "storage"), records_host_key=not job.get("check"))
     status = _Status(report, cancelled)
     with open_storage(settings, status.warn, cancelled, status.notices) as storage:
@@ -316,11 +320,17 @@ def _for_operator(verb: Callable[..., Dict[str, Any]]) -> Callable[..., Dict[str
     return lambda storage, job, status: verb(storage, job, status.report, status.progress)
 
 
+def _following(status: _Status) -> copy_verb.Following:
+    return copy_verb.Following(status.report, status.progress, status.cancelled, status.notices)
+
+
 _VERBS: Dict[str, Callable[..., Dict[str, Any]]] = {
     "image": _image,
     "restore": _for_operator(restore_verb.restore),
     "verify": _for_operator(operator_verbs.verify),
+    "copy": lambda storage, job, status: copy_verb.copy(storage, job, _following(status)),
     "list": _for_operator(operator_verbs.list_images),
+    "devices": _for_operator(devices_verb.list_devices),
     "check": _for_operator(operator_verbs.check),
     "rollover": _for_operator(operator_verbs.rollover),
     "pin": _for_operator(operator_verbs.pin_image),

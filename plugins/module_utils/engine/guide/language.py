@@ -1,0 +1,134 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words of the pages, in English and German; the placeholders of both are the same."""
+
+from __future__ import annotations
+
+from typing import Dict, Tuple
+
+ENGLISH, GERMAN = 0, 1
+_WORDS: Dict[str, Tuple[str, str]] = {
+    "title": ("Recovery of {device}", "Wiederherstellung von {device}"),
+    "intro": (
+        'Here is the image {image} of the machine "{device}" with all that is needed to put it back onto a disk. '
+        "Nothing has to be installed, and no network is needed.",
+        'Hier liegt das Abbild {image} der Maschine "{device}" mit allem, was nötig ist, um es auf eine Platte zurückzuspielen. '
+        "Nichts muss installiert werden, und es braucht kein Netz.",
+    ),
+    "need": ("What you need", "Was Sie brauchen"),
+    "need_medium": (
+        "The medium with this page: it holds plantops-recovery.pyz and the folder {device}.",
+        "Den Datenträger mit dieser Seite: Darauf liegen plantops-recovery.pyz und der Ordner {device}.",
+    ),
+    "need_linux": (
+        "Linux, started from something else than the disk that is restored (a live or rescue stick; or put the disk into "
+        "another Linux machine), on a 64-bit PC (x86-64), with Python 3.8 or newer. Debian 11, 12, 13 and Ubuntu 20.04 or newer have it.",
+        "Linux, von etwas anderem gestartet als der Platte, die zurückgespielt wird (Live- oder Rettungsstick; oder die Platte in "
+        "einem anderen Linux-Rechner), auf einem 64-Bit-PC (x86-64), mit Python 3.8 oder neuer. Debian 11, 12, 13 und Ubuntu ab 20.04 haben es.",
+    ),
+    "need_disk": (
+        "For {name}: a disk of at least {size_bytes} bytes ({size}) with sectors of {sector_bytes} bytes. "
+        "What is on it now will be lost.",
+        "Für {name}: eine Platte mit mindestens {size_bytes} Byte ({size}) und Sektoren von {sector_bytes} Byte. "
+        "Was jetzt darauf ist, geht verloren.",
+    ),
+    "need_password": (
+        "The image password: the image is encrypted. Without it nobody can restore it.",
+        "Das Kennwort der Abbilder: Das Abbild ist verschlüsselt. Ohne Kennwort kann es niemand zurückspielen.",
+    ),
+    "need_no_password": (
+        "No password: the image is not encrypted.",
+        "Kein Kennwort: Das Abbild ist nicht verschlüsselt.",
+    ),
+    "machine": ("The machine", "Die Maschine"),
+    "device": ("Device", "Gerät"),
+    "hardware": ("Hardware", "Hardware"),
+    "serial": ("Serial number", "Seriennummer"),
+    "system": ("System", "System"),
+    "image": ("Image", "Abbild"),
+    "job": ("Job", "Auftrag"),
+    "other_images": ("More images here", "Weitere Abbilder hier"),
+    "firmware": ("Firmware mode", "Firmware-Modus"),
+    "firmware_uefi": ("UEFI", "UEFI"),
+    "firmware_bios": ("BIOS (legacy, CSM)", "BIOS (Legacy, CSM)"),
+    "firmware_both": ("UEFI or BIOS: the disk starts with both", "UEFI oder BIOS: Die Platte startet mit beiden"),
+    "firmware_": ("not known; try UEFI first, then BIOS", "nicht bekannt; erst UEFI versuchen, dann BIOS"),
+    "not_opened": (
+        "Made without the image password: more about the machine is inside the image.",
+        "Ohne das Kennwort erstellt: Mehr über die Maschine steht im Abbild.",
+    ),
+    "disks": ("Disks", "Platten"),
+    "disk_line": (
+        "{name}: {size} ({size_bytes} bytes), {in_use} in use, {scheme}, {sector_bytes}-byte sectors. Was: {id}. "
+        "Smallest target: {size_bytes} bytes.",
+        "{name}: {size} ({size_bytes} Byte), {in_use} belegt, {scheme}, Sektoren von {sector_bytes} Byte. War: {id}. "
+        "Kleinstes Ziel: {size_bytes} Byte.",
+    ),
+    "more_disks": ("And {count} more; the command show lists them.", "Und {count} weitere; der Befehl show zeigt sie."),
+    "unknown_table": ("table not known", "Tabelle nicht bekannt"),
+    "no_table": ("no partition table", "keine Partitionstabelle"),
+    "free": ("free", "frei"),
+    "not_held": ("not in the image", "nicht im Abbild"),
+    "role_efi": ("EFI", "EFI"),
+    "role_microsoft-reserved": ("reserved", "reserviert"),
+    "role_recovery": ("recovery", "Wiederherstellung"),
+    "role_bios-boot": ("BIOS boot", "BIOS-Start"),
+    "role_active": ("active", "aktiv"),
+    "type": ("What you type", "Was Sie tippen"),
+    "step_start": (
+        "Start Linux, open a terminal, become root, and go to the folder that holds plantops-recovery.pyz:",
+        "Linux starten, ein Terminal öffnen, root werden und in den Ordner wechseln, in dem plantops-recovery.pyz liegt:",
+    ),
+    "path": ("PATH-OF-THE-MEDIUM", "PFAD-DES-DATENTRÄGERS"),
+    "step_verify": (
+        "Prove that the image is whole (it asks for the password if there is one):",
+        "Prüfen, ob das Abbild unversehrt ist (fragt nach dem Kennwort, falls es eines gibt):",
+    ),
+    "step_find": (
+        "Find the disk to restore to, by its size and serial number; in what follows write its name for {targets}:",
+        "Die Platte, auf die zurückgespielt wird, an Größe und Seriennummer erkennen; im Folgenden ihren Namen für {targets} schreiben:",
+    ),
+    "step_plan": (
+        "See what would be done; nothing is written yet:",
+        "Ansehen, was geschehen würde; noch wird nichts geschrieben:",
+    ),
+    "step_restore": (
+        "Restore. It shows the plan and asks; answer yes. If the disk holds data that may go, add --overwrite:",
+        "Zurückspielen. Es zeigt den Plan und fragt; mit yes antworten. Hält die Platte Daten, die weg dürfen, --overwrite anhängen:",
+    ),
+    "step_boot": (
+        "When it says Done: shut down (poweroff), remove the medium, put the disk into the machine, set its firmware to "
+        "{firmware}, and start it from this disk.",
+        "Wenn Done dasteht: herunterfahren (poweroff), Datenträger abziehen, Platte in die Maschine, deren Firmware auf "
+        "{firmware} stellen und von dieser Platte starten.",
+    ),
+    "trouble": ("If something goes wrong", "Wenn etwas nicht geht"),
+    "trouble_again": (
+        "Interrupted, or power was lost: type the same restore command again; it goes on where it stopped. Until it says Done the disk does not start.",
+        "Unterbrochen oder Strom weg: denselben restore-Befehl noch einmal tippen; er macht weiter, wo er aufgehört hat. Bis Done dasteht, startet die Platte nicht.",
+    ),
+    "trouble_damaged": (
+        "Damaged: take another image ({command}), or restore what is whole with --damaged; it names the files that are lost.",
+        "Beschädigt: ein anderes Abbild nehmen ({command}), oder mit --damaged zurückspielen, was heil ist; es nennt die verlorenen Dateien.",
+    ),
+    "trouble_sums": (
+        "Without Python the stored bytes can be checked:",
+        "Ohne Python lassen sich die gespeicherten Bytes prüfen:",
+    ),
+    "trouble_keyboard": (
+        "Password refused: check the keyboard layout (loadkeys us, loadkeys de).",
+        "Kennwort abgelehnt: Tastaturbelegung prüfen (loadkeys us, loadkeys de).",
+    ),
+    "trouble_help": ("All commands:", "Alle Befehle:"),
+}
+
+
+def say(language: int, sentence: str, /, **fields: object) -> str:
+    """A sentence of the pages with its fields filled in."""
+    return _WORDS[sentence][language].format(**fields)
+
+
+def names() -> Dict[str, Tuple[str, str]]:
+    """All of them, for the test that holds both languages together."""
+    return dict(_WORDS)

@@ -1,0 +1,298 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies an image, with just the packs that it needs, to a directory or another storage of the same layout.
+
+Nothing of the source is changed, and no password is needed: bytes are copied, hashed on their way and read back. The
+manifest comes last, so that a copy that was interrupted holds no image yet, and the next one goes on from what is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+
+from ...errors import (
+    CopyNotProved,
+    CopyTargetDiffers,
+    CopyTargetForeign,
+    CopyTargetFull,
+    EngineError,
+    ImageDamaged,
+    ImageFormatUnknown,
+    ImageNotFound,
+    StorageFull,
+    StorageNotFound,
+    StoragePermissionDenied,
+)
+from ...storage.contract import PARTIAL_SUFFIX, SendGate, Storage
+from ...storage.lease import Lease
+from ...storage.notices import NO_NOTICES, Notices
+from .. import records
+from ..device_directory import DeviceDirectory
+from ..format import constants as fmt
+from ..format.encrypted_mark import is_marked, mark_encrypted
+from ..format.manifest import Manifest
+from ..parallel_map import in_order
+from .packs import PackCopier, store_file
+from .source import CopySource, files_of, second_copies
+
+_WORKERS, _WORKERS_OVER_A_LINE = 2, 6
+_LEASE_WAIT_SECONDS = 600.0
+_MOST_PARTIAL = 1 << 10
+_MAX_DEVICE_ID_BYTES = 64 << 10
+_SLACK_BYTES = 32 << 10  # what a file takes beyond its bytes, on a file system with large clusters
+Progress = Callable[..., None]
+
+
+class Copied(NamedTuple):
+    """What a copy did. ``changed``: something had to be written."""
+
+    changed: bool
+    packs: int
+    packs_copied: int
+    bytes_copied: int
+    bytes_kept: int  # of packs that were there already, hashed
+
+
+class Foreseen(NamedTuple):
+    """What a copy has to write: packs that the target lacks, and their bytes as far as the manifest tells."""
+
+    packs: List[str]
+    needed_bytes: int
+    kept_bytes: int
+    is_complete: bool
+
+
+class ImageCopy:
+    """The copy of one image to one target."""
+
+    def __init__(
+        self,
+        source: CopySource,
+        target: Storage,
+        *,
+        gate: SendGate = lambda count: None,
+        progress: Progress = lambda phase, done, total: None,
+        notices: Notices = NO_NOTICES,
+        more_bytes: int = 0,
+    ) -> None:
+        """:param more_bytes: what the caller will write after the image; there must be room for it, too."""
+        self._source = source
+        self._more_bytes = more_bytes
+        self._storage = target
+        self._directory = DeviceDirectory(target, source.directory.device)
+        self._gate = gate
+        self._progress = progress
+        self._notices = notices
+        self._changed = False
+        self._copied_bytes = self._kept_bytes = self._copied_packs = 0
+
+    def check(self) -> Foreseen:
+        """Refuse what can't be done, and say what has to be written. Nothing is changed.
+
+        :raises CopyTargetForeign, CopyTargetDiffers, CopyTargetFull: before the first byte.
+        """
+        self._refuse_foreign()
+        is_there = self._is_there()
+        present = self._directory.packs()
+        lacking = [pack for pack in self._source.packs if pack not in present]
+        kept_bytes = sum(present[pack] for pack in self._source.packs if pack in present)
+        needed = max(0, self._source.manifest.pack_bytes - kept_bytes) if lacking else 0
+        needed += sum(disk.index_bytes for disk in self._source.manifest.disks) if not is_there else 0
+        needed += _SLACK_BYTES * len(lacking) + self._more_bytes
+        space = self._storage.space() if needed else None
+        if space is not None and space.free_bytes < needed:
+            raise self._full(needed, space.free_bytes)
+        return Foreseen(lacking, needed, kept_bytes, is_there and not lacking)
+
+    def run(self) -> Copied:
+        """Copy it. What is there already and intact stays.
+
+        :raises CopyError, StorageError: what was copied before counts for the next try.
+        """
+        self.check()
+        try:
+            self._directory.create()
+            lease = Lease(self._storage, self._directory.device, notices=self._notices)
+            lease.acquire(_LEASE_WAIT_SECONDS)
+            try:
+                self._sweep_partial_files()
+                self._copy_identity()
+                self._copy_packs()
+                self._copy_files()
+                self._copy_records()
+                self._prove_packs()
+                lease.check()
+                self._commit()
+            finally:
+                lease.release()
+        except StorageFull as error:
+            raise self._what_lacks() from error
+        return Copied(self._changed, len(self._source.packs), self._copied_packs, self._copied_bytes, self._kept_bytes)
+
+    # -- what may be refused ------------------------------------------------------------------------------------------
+
+    def _refuse_foreign(self) -> None:
+        """A directory of the same name that is another machine's: no image, key or identity in common."""
+        theirs, ours = self._device_id(self._directory), self._device_id(self._source.directory)
+        if theirs is None or ours is None or theirs == ours:
+            return
+        if set(self._directory.image_names()) & set(self._source.directory.image_names()):
+            return  # the same device, whose machine was replaced meanwhile: see _is_there for the image itself
+        if set(self._directory.slot_names()) & set(self._source.manifest.slots):
+            return
+        raise CopyTargetForeign(
+            target=self._storage.description,
+            device=self._directory.device,
+            reason="its device-id.json is another one, and it shares no image and no key with the source",
+        )
+
+    def _device_id(self, directory: DeviceDirectory) -> Optional[bytes]:
+        try:
+            return directory.storage.get(directory.path(fmt.DEVICE_ID_NAME), 0, _MAX_DEVICE_ID_BYTES)
+        except StorageNotFound:
+            return None
+
+    def _is_there(self) -> bool:
+        """Whether the target has the image; one that is damaged there is none.
+
+        :raises CopyTargetDiffers: when another image has its name.
+        """
+        try:
+            there = self._directory.manifest(self._source.image)
+        except (ImageNotFound, ImageDamaged, StorageNotFound):
+            return False
+        except ImageFormatUnknown:
+            there = None
+        if there != self._source.manifest:
+            raise CopyTargetDiffers(
+                target=self._storage.description, image=self._source.image, device=self._directory.device
+            )
+        return True
+
+    def _full(self, needed: int, free: int) -> CopyTargetFull:
+        return CopyTargetFull(
+            target=self._storage.description,
+            image=self._source.image,
+            lacking_bytes=max(1, needed - free),
+            needed_bytes=needed,
+            free_bytes=free,
+        )
+
+    def _what_lacks(self) -> CopyTargetFull:
+        """The target ran full on the way: quotas and clusters are known to nobody before."""
+        manifest = self._source.manifest
+        left = max(0, manifest.pack_bytes - self._copied_bytes - self._kept_bytes)
+        left += sum(disk.index_bytes for disk in manifest.disks) + _SLACK_BYTES + self._more_bytes
+        with contextlib.suppress(EngineError):
+            space = self._storage.space()
+            if space is not None:
+                return self._full(left, min(space.free_bytes, left - 1))
+        return self._full(left, 0)
+
+    # -- what is written ----------------------------------------------------------------------------------------------
+
+    def _sweep_partial_files(self) -> None:
+        """What a killed copy left takes room that this one may need."""
+        paths = self._directory.packs_and_partial_files().partial
+        for folder in (self._directory.path(self._source.image), self._directory.path(self._source.image, fmt.KEYS)):
+            found = self._directory.listed(folder, lambda name: name.endswith(PARTIAL_SUFFIX), _MOST_PARTIAL)
+            paths += ["%s/%s" % (folder, entry.name) for entry in found]
+        for path in paths:
+            with contextlib.suppress(StorageNotFound, StoragePermissionDenied):
+                self._storage.delete(path)
+
+    def _copy_identity(self) -> None:
+        ours = self._device_id(self._source.directory)
+        if ours is not None:
+            self._store(fmt.DEVICE_ID_NAME, ours, replace=True)
+        if self._source.manifest.slots and is_marked(self._source.directory) and not is_marked(self._directory):
+            mark_encrypted(self._directory)
+            self._changed = True
+
+    def _copy_packs(self) -> None:
+        copier = PackCopier(self._source.directory, self._storage, self._source.image, self._gate)
+        present = self._directory.packs()
+        total, done = self._source.manifest.pack_bytes, 0
+        calls = [partial(_have, copier, pack, pack in present) for pack in self._source.packs]
+        is_near = self._storage.parallel_calls == self._source.directory.storage.parallel_calls == 1
+        workers = _WORKERS if is_near else _WORKERS_OVER_A_LINE
+        with ThreadPoolExecutor(workers, thread_name_prefix="pack copier") as executor:
+            results = in_order(executor, calls, 2 * workers)
+            with contextlib.closing(results):
+                for pack, copied_bytes in zip(self._source.packs, results):
+                    size_bytes = copied_bytes if copied_bytes is not None else present[pack]
+                    if copied_bytes is None:
+                        self._kept_bytes += size_bytes
+                    else:
+                        self._copied_bytes += size_bytes
+                        self._copied_packs += 1
+                        self._changed = True
+                    done += size_bytes
+                    self._progress("copying", min(done, max(0, total - 1)), total)
+        self._progress("copying", total, total)
+
+    def _copy_files(self) -> None:
+        folder = self._directory.path(self._source.image)
+        self._storage.make_directory("%s/%s" % (folder, fmt.KEYS) if self._source.manifest.slots else folder)
+        for name, read in files_of(self._source):
+            data = read()
+            self._gate(len(data))
+            self._store("%s/%s" % (self._source.image, name), data, replace=True)
+            if name.startswith(fmt.KEYS + "/"):
+                self._store(name, data, replace=True)  # the device's own: named by its hash
+        second = second_copies(self._source)
+        if second is not None:
+            self._store("%s/%s" % (self._source.image, fmt.COPIES_NAME), second, replace=True)
+
+    def _copy_records(self) -> None:
+        """Pins and proofs of the image as they are in the source, unless the copy is one already: then its own count."""
+        if self._is_there():
+            return
+        image, storage = self._source.image, self._source.directory.storage
+        for name, digest in self._source.directory.record_names(image):
+            with contextlib.suppress(StorageNotFound, StoragePermissionDenied):
+                data = storage.get(self._source.directory.path(fmt.RECORDS, image, name), 0, fmt.MAX_RECORD_BYTES + 1)
+                if hashlib.sha256(data).hexdigest() == digest:
+                    self._storage.make_directory(self._directory.path(fmt.RECORDS, image))
+                    self._store("%s/%s/%s" % (fmt.RECORDS, image, name), data, replace=True)
+
+    def _prove_packs(self) -> None:
+        """Right before the commit every pack is there: a rollover of the target knew nothing of this image."""
+        present = self._directory.packs()
+        gone = [pack for pack in self._source.packs if pack not in present]
+        copier = PackCopier(self._source.directory, self._storage, self._source.image, self._gate)
+        for pack in gone:
+            copier.copy(pack)
+        sizes = self._directory.packs() if gone else present
+        if sum(sizes.get(pack, 0) for pack in self._source.packs) != self._source.manifest.pack_bytes:
+            raise CopyNotProved(path=self._directory.path(fmt.PACKS), target=self._storage.description)
+
+    def _commit(self) -> None:
+        self._gate(0)
+        self._store("%s/%s" % (self._source.image, fmt.MANIFEST_NAME), self._source.manifest_bytes, replace=True)
+
+    def _store(self, name: str, data: bytes, *, replace: bool) -> None:
+        if store_file(self._storage, self._directory.path(name), data, replace=replace):
+            self._changed = True
+
+
+def _have(copier: PackCopier, pack: str, is_there: bool) -> Optional[int]:
+    """Have a pack in the target: None where it was there, else its size."""
+    return None if is_there and copier.keep(pack) else copier.copy(pack)
+
+
+def copies_there(directory: DeviceDirectory) -> List[Manifest]:
+    """The images in a copy's directory, in order; damaged ones are passed by."""
+    unreadable: Dict[str, EngineError] = {}
+    return directory.images(unreadable)
+
+
+def pins_of(directory: DeviceDirectory, images: List[str]) -> List[Tuple[str, Optional[bool]]]:
+    """Each image with whether it is pinned, None where that can't be told."""
+    kept = records.kept_of(directory, images)
+    return [(image, one.is_pinned if one.is_readable else None) for image, one in zip(images, kept)]

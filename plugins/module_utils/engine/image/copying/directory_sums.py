@@ -1,0 +1,99 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``SHA256SUMS`` of a copy's directory: everything outside of image folders, in the form that ``sha256sum -c`` reads.
+
+What is inside an image's folder is in the list of that folder. Packs, key slots and records are named by their SHA-256,
+so that the list is made without reading them again. Several copies may end at the same time: the list is looked at once
+more after it was written, and written anew where another copy has added files meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+from typing import Dict, Iterator, List, Sequence, Tuple
+
+from ...entries import EntryKind
+from ...errors import StorageNotFound, StoragePermissionDenied
+from ...names import is_valid_name
+from ...storage.contract import PARTIAL_SUFFIX, Storage
+from ...storage.shared_connect import together
+from .. import records
+from ..device_directory import IMAGE_NAME, DeviceDirectory
+from ..format import constants as fmt
+from ..pack_listing import rooms
+from .packs import store_file
+
+_MOST_DEVICES = 10_000
+_TRIES = 20
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def write_directory_sums(storage: Storage, page_names: Sequence[str], program_name: str) -> bool:
+    """Write the list for what is there now; return whether it had to be written.
+
+    :param page_names: of the pages in each device's directory, by which the devices are known that were copied here.
+    """
+    changed = False
+    for dummy in range(_TRIES):
+        data = directory_sums(storage, page_names, program_name)
+        if not store_file(storage, fmt.SUMS_NAME, data, replace=True):
+            break
+        changed = True
+    return changed
+
+
+def sweep_top(storage: Storage, names: Sequence[str]) -> None:
+    """Remove what a killed copy left half-written of these files."""
+
+    def is_partial(name: str) -> bool:
+        return name.endswith(PARTIAL_SUFFIX) and any(name.startswith(one + ".") for one in names)
+
+    for entry in storage.list_some("", is_partial, _MOST_DEVICES):
+        with contextlib.suppress(StorageNotFound, StoragePermissionDenied):
+            storage.delete(entry.name)
+
+
+def directory_sums(storage: Storage, page_names: Sequence[str], program_name: str) -> bytes:
+    """The bytes of the list."""
+    found = dict(_of_file(storage, program_name))
+    names = storage.list_some("", lambda name: is_valid_name(name) and not name.startswith("."), _MOST_DEVICES)
+    for device in sorted(entry.name for entry in names if entry.kind is EntryKind.DIRECTORY):
+        if storage.list_some(device, lambda name: name in page_names, 1):
+            found.update(_of_device(DeviceDirectory(storage, device), page_names))
+    return "".join("%s  %s\n" % (digest, name) for name, digest in sorted(found.items())).encode("utf-8")
+
+
+def _of_device(directory: DeviceDirectory, page_names: Sequence[str]) -> Dict[str, str]:
+    found: Dict[str, str] = {}
+    for name in (fmt.DEVICE_ID_NAME, fmt.ENCRYPTED_NAME, *page_names):
+        found.update(_of_file(directory.storage, directory.path(name)))
+    for slot in directory.slot_names():
+        found[directory.path(fmt.KEYS, slot)] = slot[: -len(".json")]
+    for folder, entries in zip(*_pack_rooms(directory)):
+        found.update({"%s/%s" % (folder, name): name for name in entries})
+    for folder in rooms(directory, fmt.RECORDS, IMAGE_NAME):
+        for name, digest in directory.record_names(folder.rpartition("/")[2]):
+            if records.RECORD_NAME.fullmatch(name):
+                found["%s/%s" % (folder, name)] = digest
+    return found
+
+
+def _pack_rooms(directory: DeviceDirectory) -> Tuple[List[str], List[List[str]]]:
+    folders = rooms(directory, fmt.PACKS)
+
+    def packs(folder: str) -> List[str]:
+        listed = directory.listed(folder, lambda name: _DIGEST.fullmatch(name) is not None, 1 << 16)
+        return [entry.name for entry in listed if entry.kind is EntryKind.FILE and entry.name[:2] == folder[-2:]]
+
+    return folders, together(directory.storage, packs, folders)
+
+
+def _of_file(storage: Storage, path: str) -> Iterator[Tuple[str, str]]:
+    with contextlib.suppress(StorageNotFound):
+        digest = hashlib.sha256()
+        for piece in storage.read(path, 0, fmt.MAX_PACK_BYTES):
+            digest.update(piece)
+        yield path, digest.hexdigest()

@@ -1,0 +1,148 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies packs from one storage to another: hashed on their way, read back from the target, and not copied twice."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Iterator, List, Optional
+
+from ...errors import CopyNotProved, CopySourceDamaged, EngineError, StorageExists, StorageNotFound
+from ...storage.contract import SendGate, Storage
+from ..device_directory import DeviceDirectory
+from ..format import constants as fmt
+from ..second_look import damage_of
+
+_TRIES = 3
+
+
+class _SourceFailed(Exception):
+    """Wraps what reading the source raised, so that the target's storage does not take it for its own."""
+
+    def __init__(self, error: EngineError) -> None:
+        super().__init__()
+        self.error = error
+
+
+class _OtherBytes(Exception):
+    """The file is not what its name says."""
+
+
+class PackCopier:
+    """Copies packs of one device to the same device on another storage. Safe in threads."""
+
+    def __init__(self, source: DeviceDirectory, target: Storage, image: str, gate: SendGate) -> None:
+        self._source = source
+        self._target = target
+        self._image = image
+        self._gate = gate
+
+    def keep(self, name: str) -> bool:
+        """Whether the target holds the pack already, hashed."""
+        try:
+            return not damage_of(self._target, self._path(name), name)
+        except StorageNotFound:
+            return False
+
+    def copy(self, name: str) -> int:
+        """Copy one pack and return its size in bytes.
+
+        :raises CopySourceDamaged: when it is missing in the source, or damaged in every place.
+        :raises CopyNotProved: when the target does not give back what was written.
+        """
+        path = self._path(name)
+        for dummy in range(_TRIES):
+            size_bytes = self._send(name, path)
+            self._target.forget_cache(path)
+            if not damage_of(self._target, path, name):
+                return size_bytes
+        raise CopyNotProved(path=path, target=self._target.description)
+
+    def _path(self, name: str) -> str:
+        return fmt.pack_path(self._source.device, name)
+
+    def _send(self, name: str, path: str) -> int:
+        """Send the pack from where it lies: in use, or in the trash, where a rollover may move it meanwhile and back."""
+        is_damaged = False
+        for places in (self._in_use, self._trashed, self._in_use, self._trashed):
+            for place in places(name):
+                try:
+                    return self._put(_Pieces(self._source.storage, place, name), path)
+                except _OtherBytes:
+                    is_damaged = True
+                    self._source.storage.forget_cache(place)
+                except StorageNotFound:
+                    self._target.make_directory(path.rpartition("/")[0])
+                except _SourceFailed as failed:
+                    if not isinstance(failed.error, StorageNotFound):
+                        raise failed.error from None
+        words = "is damaged" if is_damaged else "is missing"
+        raise CopySourceDamaged(image=self._image, reason="the pack %s %s" % (name, words))
+
+    def _put(self, pieces: _Pieces, path: str) -> int:
+        try:
+            return self._target.put(path, pieces, gate=self._gate)
+        except StorageExists:
+            return self._target.put(path, pieces, replace=True, gate=self._gate)  # it was looked at: it is damaged
+
+    def _in_use(self, name: str) -> List[str]:
+        return [self._path(name)]
+
+    def _trashed(self, name: str) -> List[str]:
+        return [self._source.path(fmt.TRASH, entry.file_name) for entry in self._source.trash({name})]
+
+
+class _Pieces:
+    """The bytes of a pack, read anew each time: they end only if they are what the pack's name says."""
+
+    def __init__(self, storage: Storage, path: str, name: str) -> None:
+        self._storage = storage
+        self._path = path
+        self._name = name
+
+    def __iter__(self) -> Iterator[bytes]:
+        digest, size_bytes = hashlib.sha256(), 0
+        pieces = self._storage.read(self._path, 0, fmt.MAX_PACK_BYTES + 1)
+        while True:
+            piece = _next(pieces)
+            if piece is None:
+                break
+            digest.update(piece)
+            size_bytes += len(piece)
+            if size_bytes > fmt.MAX_PACK_BYTES:
+                raise _OtherBytes
+            yield piece
+        if digest.hexdigest() != self._name:
+            raise _OtherBytes
+
+
+def _next(pieces: Iterator[bytes]) -> Optional[bytes]:
+    try:
+        return next(pieces, None)
+    except EngineError as error:
+        raise _SourceFailed(error) from error
+
+
+def store_file(target: Storage, path: str, data: bytes, *, replace: bool) -> bool:
+    """Have ``data`` in ``path``, read back; return whether it had to be written.
+
+    :raises StorageExists: when another file has the name and ``replace`` is false.
+    :raises CopyNotProved: when the target does not give back what was written.
+    """
+    if _holds(target, path, data):
+        return False
+    for dummy in range(_TRIES):
+        target.put(path, [data], replace=replace)
+        target.forget_cache(path)
+        if _holds(target, path, data):
+            return True
+        replace = True
+    raise CopyNotProved(path=path, target=target.description)
+
+
+def _holds(target: Storage, path: str, data: bytes) -> bool:
+    try:
+        return target.get(path, 0, len(data) + 1) == data
+    except StorageNotFound:
+        return False

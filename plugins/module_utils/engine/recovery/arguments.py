@@ -1,0 +1,187 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line of the recovery program: its commands and options, as docs/recovery.md promises them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any, Dict, List, NoReturn, Optional
+
+from ..errors import RecoveryArgumentInvalid
+
+PROGRAM = "plantops-recovery"
+LATER = {
+    "list": "list a folder inside an image",
+    "get": "fetch files out of an image",
+    "serve": "offer an imaged disk over NBD",
+    "export": "write an imaged disk as raw, qcow2 or vhdx file",
+    "boot-test": "start an image in a virtual machine",
+}
+LEVELS = ("quick", "storage", "full", "boot")
+_STORAGE_HELP = r"where the images are: a directory, sftp://server/path or \\server\share\path"
+_DESCRIPTION = """\
+Restores images of plantops.imaging without anything installed: no network, no Ansible, no packages.
+
+Begin with "images": it shows the devices and images that are there. Then "verify" proves that an image is whole,
+"plan" says what a restore would do, and "restore" does it after asking.
+"""
+_EXAMPLES = """\
+examples:
+  plantops-recovery.pyz images /media/stick
+  plantops-recovery.pyz verify /media/stick press-07
+  plantops-recovery.pyz plan /media/stick press-07 --to disk0=/dev/sda
+  plantops-recovery.pyz restore /media/stick press-07 --image 2026-11-22_13-45-10 --to disk0=/dev/sda --overwrite
+  plantops-recovery.pyz restore sftp://backup.plant.example/srv/images press-07 --user line3 --to disk0=/dev/sda
+  plantops-recovery.pyz copy /srv/images press-07 --to /media/stick
+
+exit status: 0 all was done, 1 it was refused or failed, 2 wrong use, 3 this Python can't run the program,
+130 or 143 it was interrupted.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """The standard parser, with errors that name the way to the help."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, "%s: %s. Try %s --help.\n" % (self.prog, message, self.prog))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    top = _Parser(
+        prog=PROGRAM, description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    one = _add(commands, "images", "list the devices and images of a storage", device=False)
+    one.add_argument("device", metavar="DEVICE", nargs="?", help="only of this device")
+    _image(_add(commands, "show", "show what is in an image"))
+    one = _add(commands, "verify", "prove that an image can be restored")
+    _image(one)
+    one.add_argument(
+        "--level",
+        choices=LEVELS,
+        default="full",
+        help="quick: names and sizes; storage: hash all that is stored, no password needed; full: run the restore "
+        "without writing (the default); boot: comes in a later version",
+    )
+    one = _add(commands, "plan", "say what a restore would do, and write nothing")
+    _targets(one)
+    one = _add(commands, "restore", "restore an image onto disks: show the plan, ask, then write")
+    _targets(one)
+    one.add_argument("--yes", action="store_true", help="do not ask; needed where there is no terminal")
+    _copy(_add(commands, "copy", "copy an image, with all that a recovery needs, to a directory or another storage"))
+    for name, words in LATER.items():
+        commands.add_parser(name, help="%s (comes in a later version)" % words)
+    return top
+
+
+def _add(commands: Any, name: str, words: str, device: bool = True) -> argparse.ArgumentParser:
+    one: argparse.ArgumentParser = commands.add_parser(
+        name, help=words, description=words[:1].upper() + words[1:] + "."
+    )
+    one.add_argument("storage", metavar="STORAGE", help=_STORAGE_HELP.replace("%", "%%"))
+    if device:
+        one.add_argument("device", metavar="DEVICE", help="the device's directory, as the command images shows it")
+    access = one.add_argument_group("access")
+    _access(access, "", "the storage")
+    access.add_argument(
+        "--password-fd",
+        metavar="N",
+        type=int,
+        help="read the image password from the file descriptor N; without it the program asks on the terminal",
+    )
+    one.add_argument(
+        "--json", action="store_true", help="one JSON document as output, events as JSON lines on the error output"
+    )
+    return one
+
+
+def _access(group: Any, prefix: str, what: str) -> None:
+    group.add_argument("--%suser" % prefix, metavar="NAME", help="user on the server of %s" % what)
+    group.add_argument(
+        "--%sstorage-password-fd" % prefix,
+        metavar="N",
+        type=int,
+        help="read the password of %s from the file descriptor N; without it the program asks on the terminal" % what,
+    )
+    group.add_argument("--%sprivate-key-file" % prefix, metavar="FILE", help="private key for an SFTP server")
+    group.add_argument(
+        "--%shost-key" % prefix,
+        metavar="KEY",
+        help="the SFTP server's host key: a fingerprint SHA256:..., a known_hosts file, or accept-new",
+    )
+
+
+def _image(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--image", metavar="IMAGE", default="latest", help="latest (the default) or the name of an image")
+
+
+def _targets(one: argparse.ArgumentParser) -> None:
+    _image(one)
+    one.add_argument(
+        "--to",
+        metavar="diskN=TARGET",
+        action="append",
+        required=True,
+        help="which imaged disk goes where, such as disk0=/dev/sda; a plain file is a target too; once for each disk",
+    )
+    one.add_argument("--overwrite", action="store_true", help="the explicit yes for a target that holds data")
+    one.add_argument("--damaged", action="store_true", help="restore what is whole of a damaged image")
+    one.add_argument(
+        "--replace-table",
+        metavar="PARTITION",
+        action="append",
+        help="the explicit yes for a partition of the target that goes, as the refusal names it",
+    )
+    one.add_argument("--grow", metavar="last|N|system", help="grow a partition on a larger disk (a later version)")
+    one.add_argument("--shrink", action="store_true", help="shrink and move for a smaller disk (a later version)")
+
+
+def _copy(one: argparse.ArgumentParser) -> None:
+    _image(one)
+    one.add_argument(
+        "--to", metavar="DIRECTORY|STORAGE", required=True, help="a directory, or a storage as STORAGE is written"
+    )
+    _access(one.add_argument_group("access to the target, where it is a storage on a server"), "to-", "the target")
+
+
+def is_server(storage: str) -> bool:
+    """Whether a storage is on a server, and not a directory of this machine."""
+    return ("://" in storage and not storage.startswith("file://")) or storage.startswith(("\\\\", "//"))
+
+
+def place(storage: str) -> str:
+    """A storage as the engine takes it: a directory by its absolute path."""
+    return storage if is_server(storage) or storage.startswith("file://") else os.path.abspath(storage)
+
+
+def targets(given: List[str]) -> Dict[str, str]:
+    """``["disk0=/dev/sda"]`` as the engine's map.
+
+    :raises RecoveryArgumentInvalid: for what is not written so.
+    """
+    found: Dict[str, str] = {}
+    for text in given:
+        disk, sign, path = text.partition("=")
+        if not sign or not disk or not path:
+            raise RecoveryArgumentInvalid(option="--to %s" % text, reason="it is not written as disk0=TARGET")
+        if disk in found:
+            raise RecoveryArgumentInvalid(option="--to %s" % text, reason="%s is there twice" % disk)
+        found[disk] = os.path.abspath(path)
+    return found
+
+
+def storage_settings(
+    url: str, user: Optional[str], password: Optional[str], key_file: Optional[str], host_key: Optional[str]
+) -> Dict[str, Any]:
+    """``imaging_storage`` from the options."""
+    settings = {
+        "url": place(url),
+        "username": user,
+        "password": password,
+        "private_key_file": os.path.abspath(key_file) if key_file else None,
+        "host_key": host_key,
+    }
+    return {name: value for name, value in settings.items() if value is not None}

@@ -1,0 +1,116 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The recovery program: from the command line to an exit status.
+
+Exit status: 0 all was done, 1 refused or failed, 2 wrong use, 130 and 143 interrupted (SIGINT, SIGTERM).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import Any, Dict, List, Optional
+
+from ..agent.redaction import Redactor
+from ..errors import EngineError, RecoveryCommandLater, RecoveryInterrupted, uncaught
+from ..host.linux_memory import share_one_arena
+from ..tame import several_lines
+from .arguments import LATER, parser
+from .commands import Command
+from .progress import Shown
+from .words import option_words
+
+_ADVICE = {
+    "restore": "The target is not complete and does not boot; run the same command again, it goes on where it stopped.",
+    "copy": "What was copied is kept; run the same command again to go on.",
+}
+_NO_ADVICE = "Nothing was changed; run the same command again."
+
+
+class _Stopped(KeyboardInterrupt):
+    """A signal came."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _stop(number: int, dummy_frame: Optional[FrameType]) -> None:
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, _leave)  # a second one does not wait for what is being ended
+    raise _Stopped(number)
+
+
+def _leave(number: int, dummy_frame: Optional[FrameType]) -> None:
+    os._exit(128 + number)
+
+
+def main(arguments: List[str], program: Optional[str] = None) -> int:
+    """Run one command; return the exit status.
+
+    :param program: the file that this runs from, where it is the program in one file: a copy takes it along.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal in the C locale
+    if arguments and arguments[0] in LATER:
+        _refuse("--json" in arguments, RecoveryCommandLater(command=arguments[0]), Redactor())
+        return 1
+    options = parser().parse_args(arguments)
+    shown = Shown(options.json)
+    redact = Redactor()
+    command = Command(options, program, lambda event: shown(redact.event(event)))
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, _stop)
+    share_one_arena()
+    try:
+        result = command.run()
+        shown.end_bar()
+        _tell(options.json, result)
+        sys.stdout.flush()
+        return 0 if result["ok"] else 1
+    except _Stopped as stop:
+        shown.end_bar()
+        advice = _ADVICE.get(options.command, _NO_ADVICE)
+        _refuse(options.json, RecoveryInterrupted(command=options.command, advice=advice), redact)
+        return 128 + stop.number
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what else is written at the end has no reader either
+        return 1
+    except EngineError as error:
+        shown.end_bar()
+        redact.learn(command.secrets)
+        _refuse(options.json, error, redact)
+        return 1
+    except Exception as error:  # a defect of ours: told under its code, with the place
+        shown.end_bar()
+        redact.learn(command.secrets)
+        sys.stderr.write(several_lines(redact(traceback.format_exc())))
+        _refuse(options.json, uncaught(error), redact)
+        return 1
+
+
+def _tell(as_json: bool, result: Dict[str, Any]) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(result, sort_keys=True) + "\n")
+
+
+def _refuse(as_json: bool, error: EngineError, redact: Redactor) -> None:
+    """Tell what went wrong: a sentence and what to do, or a document."""
+    told = {name: option_words(text) for name, text in redact.event(error.as_dict()).items()}
+    if as_json:
+        sys.stdout.write(json.dumps({"ok": False, "error": told}, sort_keys=True) + "\n")
+        sys.stdout.flush()
+        return
+    sys.stderr.write("%s %s (%s)\n" % (told["message"], told["hint"], told["code"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,117 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the program says to a person: results as text, and the engine's sentences with the names of options in them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, List
+
+from ..tame import one_line
+
+# The engine's messages name settings of the inventory; here the options of the same meaning are named.
+_OPTIONS = (
+    ("imaging_restore_map", "--to"),
+    ("imaging_restore_overwrite", "--overwrite"),
+    ("imaging_restore_damaged", "--damaged"),
+    ("imaging_restore_replace_table", "--replace-table"),
+    ("imaging_storage.url", "STORAGE"),
+    ("imaging_storage.username", "--user"),
+    ("imaging_storage.password", "--storage-password-fd"),
+    ("imaging_storage.private_key_file", "--private-key-file"),
+    ("imaging_storage.host_key", "--host-key"),
+    ("imaging_storage_host_key", "--host-key"),
+    ("imaging_storage", "STORAGE"),
+    ("imaging_password", "the image password (--password-fd)"),
+    ("imaging_image", "--image"),
+    ("imaging_device_name", "DEVICE"),
+    ("host_key", "--host-key"),
+    ("image_info", "the command images"),
+)
+_NAMES = re.compile("|".join(r"(?<![\w-])%s(?!\w)" % re.escape(name) for name, dummy in _OPTIONS))
+_MAP = re.compile(r"\{(disk\d+): ([^{}]+)\}")
+
+
+def option_words(text: str) -> str:
+    """A sentence of the engine as it is meant here: settings become options."""
+    named = dict(_OPTIONS)
+    return _MAP.sub(r"\1=\2", _NAMES.sub(lambda match: named[match.group()], text))
+
+
+def size(count: float) -> str:
+    """1.5 GiB."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return "%d bytes" % count if unit == "bytes" else "%.1f %s" % (count, unit)
+        count /= 1024
+    return "%.1f TiB" % count
+
+
+def duration(seconds: int) -> str:
+    """2:05 h, 3:10 min."""
+    if seconds >= 3600:
+        return "%d:%02d h" % (seconds // 3600, seconds % 3600 // 60)
+    return "%d:%02d min" % (seconds // 60, seconds % 60)
+
+
+def table(heads: List[str], rows: List[List[str]]) -> List[str]:
+    """Columns under heads, as wide as they must be; every cell tamed."""
+    cells = [heads, *([one_line(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in cells]
+
+
+def images(devices: Dict[str, List[Dict[str, Any]]]) -> List[str]:
+    """One line for each image, newest last."""
+    rows = []
+    for device, found in sorted(devices.items()):
+        rows += [
+            [
+                device,
+                one["image"],
+                size(one["size_bytes"]),
+                size(one["in_use_bytes"]),
+                "encrypted" if one["encrypted"] else "clear",
+                one["job"] or "-",
+                _pinned(one["pinned"]),
+            ]
+            for one in found
+        ]
+    if not rows:
+        return ["There are no images here."]
+    return table(["DEVICE", "IMAGE", "DISKS", "IN USE", "KEY", "JOB", "PINNED"], rows)
+
+
+def _pinned(value: Any) -> str:
+    return "unknown" if value is None else "pinned" if value else "-"
+
+
+def shown(device: str, one: Dict[str, Any]) -> List[str]:
+    """An image in detail."""
+    proofs = ["%s: %s" % (proof["level"], "whole" if proof["ok"] else "DAMAGED") for proof in one["verified"]]
+    lines = [
+        "Device    %s" % device,
+        "Image     %s (number %d)" % (one["image"], one["sequence"]),
+        "Job       %s" % (one["job"] or "none"),
+        "Frozen    %s" % one["snapshot"],
+        "Key       %s" % ("encrypted" if one["encrypted"] else "not encrypted"),
+        "Pinned    %s" % {None: "unknown", True: "yes", False: "no"}[one["pinned"]],
+        "Stored    %s" % size(one["pack_bytes"]),
+        "Verified  %s" % (", ".join(proofs) or "never"),
+        "",
+    ]
+    rows = [
+        [
+            disk["name"],
+            size(disk["size_bytes"]),
+            "%d" % disk["size_bytes"],
+            size(disk["in_use_bytes"]),
+            "%d" % disk["sector_bytes"],
+            disk["stable_id"],
+            disk.get("model", "") or "-",
+        ]
+        for disk in one["disks"]
+    ]
+    lines += table(["DISK", "SIZE", "BYTES", "IN USE", "SECTOR", "ID", "MODEL"], rows)
+    return [one_line(line) for line in lines]
