@@ -939,8 +939,8 @@ class RecoverySecretUnreadable(RecoveryError):
 
 class RecoveryInterrupted(RecoveryError):
     code = "R134"
-    message = "{command} was interrupted."
-    hint = "{advice}"
+    message = "{command} was interrupted: {state}."
+    hint = "Run the same command again; it goes on from what was done."
 
 
 class RecoveryOptionLater(RecoveryError):

@@ -25,11 +25,11 @@ from .commands import Command
 from .progress import Shown
 from .words import option_words
 
-_ADVICE = {
-    "restore": "The target is not complete and does not boot; run the same command again, it goes on where it stopped.",
-    "copy": "What was copied is kept; run the same command again to go on.",
+_STATES = {
+    "restore": "the target is not complete and does not boot",
+    "copy": "the target holds a part of the copy, which is kept",
 }
-_NO_ADVICE = "Nothing was changed; run the same command again."
+_NOTHING = "nothing was changed"
 
 
 class _Stopped(KeyboardInterrupt):
@@ -76,8 +76,8 @@ def main(arguments: List[str], program: Optional[str] = None) -> int:
         return 0 if result["ok"] else 1
     except _Stopped as stop:
         shown.end_bar()
-        advice = _ADVICE.get(options.command, _NO_ADVICE)
-        _refuse(options.json, RecoveryInterrupted(command=options.command, advice=advice), redact)
+        state = _STATES.get(options.command, _NOTHING)
+        _refuse(options.json, RecoveryInterrupted(command=options.command, state=state), redact)
         return 128 + stop.number
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
