@@ -10,7 +10,7 @@ import re
 from typing import Any, Callable, Dict, Iterable, List, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.plantops.imaging.plugins.plugin_utils._nearest import nearest
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.nearest import nearest
 
 DOCUMENTATION = r"""
 name: misspelt

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.plantops.imaging.plugins.plugin_utils._nearest import nearest
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.nearest import nearest
 
 DOCUMENTATION = r"""
 name: misspelt_keys

@@ -24,10 +24,10 @@ from engine.storage.contract import Storage
 from engine.storage.local.storage import DirectoryStorage
 from engine.storage.sftp.storage import SftpStorage
 from engine.storage.smb.storage import SmbStorage
-from engine.verbs.operator import list_images, rollover, verify
 from measure import MIB, measured, table
 from scale import HugeSource, SimulatedWorker
 from storages import ROUND_TRIP_SECONDS, proxied
+from support.imaging import ask
 from support.samba_server import samba
 from support.sftp_server import SftpServer
 from support.storages import CountingStorage
@@ -82,16 +82,8 @@ def build(root: Path, devices: int, images: int) -> None:
             print("bench: %d images" % (number + 1), flush=True)
 
 
-def job(**more: Any) -> Dict[str, Any]:
-    return dict({"device": DEVICE, "secrets": {"password": PASSWORD}}, **more)
-
-
 def opened(storage: Storage) -> Any:
     return ImageReader(storage, DEVICE, "latest", PASSWORD).disk(0).root.segment_count
-
-
-def silent(*dummy: Any) -> None:
-    """Nothing is shown."""
 
 
 def main(folder: Path, devices: int = 2000, images: int = 500) -> str:
@@ -100,16 +92,16 @@ def main(folder: Path, devices: int = 2000, images: int = 500) -> str:
     folder.mkdir(parents=True)
     verbs: List[Tuple[str, Callable[[Storage], Any]]] = [
         ("open the latest image", opened),
-        ("list all images", lambda storage: len(list_images(storage, job(), silent, silent)["images"])),
-        ("verify, quick", lambda storage: verify(storage, job(level="quick"), silent, silent)["ok"]),
+        ("list all images", lambda storage: len(ask(storage, "list", DEVICE, PASSWORD)["images"])),
+        ("verify, quick", lambda storage: ask(storage, "verify", DEVICE, PASSWORD, level="quick")["ok"]),
         ("image, nearly unchanged", image),
         (
             "rollover, nothing to delete",
-            lambda storage: len(rollover(storage, job(keep=images + 5), silent, silent)["images"]),
+            lambda storage: len(ask(storage, "rollover", DEVICE, PASSWORD, keep=images + 5)["images"]),
         ),
         (
             "rollover by two images",
-            lambda storage: len(rollover(storage, job(keep=images - 1), silent, silent)["images"]),
+            lambda storage: len(ask(storage, "rollover", DEVICE, PASSWORD, keep=images - 1)["images"]),
         ),
     ]
     rows = []

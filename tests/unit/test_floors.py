@@ -17,7 +17,7 @@ from support.paths import ENGINE, MODULE_UTILS, ROOT
 FLOORS = (
     ("tame",),
     ("errors",),
-    ("_libraries", "entries", "names", "stall"),
+    ("_libraries", "entries", "names", "nearest", "stall"),
     ("host", "smb"),
     ("storage", "disk"),
     ("snapshot",),

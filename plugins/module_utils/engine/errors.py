@@ -1002,10 +1002,10 @@ class CopyTargetDiffers(CopyError):
 # J: jobs and runs
 
 
-class JobInvalid(EngineError):
+class RequestInvalid(EngineError):
     code = "J100"
-    message = "The job is not valid: {reason}."
-    hint = "Correct the setting that the message names."
+    message = "The request is not valid: {reason}."
+    hint = "Correct the key or setting that the message names."
 
 
 class JobNameInvalid(EngineError):

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from engine.agent.redaction import RedactedLog, Redactor
 from engine.device.information import render
-from engine.errors import DiskNotFound, JobInvalid
+from engine.errors import DiskNotFound, RequestInvalid
 from engine.tame import MAX_DEPTH, one_line, several_lines, tame
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,7 +74,7 @@ def test_what_is_too_deep_is_refused() -> None:
 def test_the_catalogue_tames_names_and_reasons() -> None:
     told = DiskNotFound(path="/dev/" + EVIL)
     assert not steers(str(told) + told.as_dict()["message"])
-    assert not steers(JobInvalid(reason=EVIL).as_dict()["message"])
+    assert not steers(RequestInvalid(reason=EVIL).as_dict()["message"])
 
 
 def test_the_log_of_a_run_takes_lines_and_no_escapes(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import os
 import time
 from typing import Any, Dict, Tuple
 
-from ..errors import JobHoldsSecrets, JobInvalid, RunNotReady, RunUnknown, SecretsRefused, StorageUrlInvalid
+from ..errors import JobHoldsSecrets, RequestInvalid, RunNotReady, RunUnknown, SecretsRefused, StorageUrlInvalid
 from ..host.linux_detached import spawn_detached
 from ..install.owned_files import open_regular, remove_file, telling, write_bytes
 from .job_secrets import found_in
@@ -28,7 +28,7 @@ _KEPT_RUNS = 20
 def start(spool: Spool, run: str, job_path: str, installation: str, wait_seconds: int) -> Dict[str, Any]:
     """Start the run, or find it; return when its runner has published a key, or it has ended.
 
-    :raises RunLives: when another run lives. :raises JobHoldsSecrets: :raises JobInvalid: :raises StorageUrlInvalid:
+    :raises RunLives: when another run lives. :raises JobHoldsSecrets: :raises RequestInvalid: :raises StorageUrlInvalid:
     :raises AgentPathUnsafe:
     """
     spool.folder(run)
@@ -76,7 +76,7 @@ def _has_last_word(folder: RunFolder) -> bool:
 def _read_job(run: str, path: str) -> Dict[str, Any]:
     try:
         return _checked_job(run, path)
-    except (JobHoldsSecrets, JobInvalid, StorageUrlInvalid):
+    except (JobHoldsSecrets, RequestInvalid, StorageUrlInvalid):
         _discard(path)
         raise
 
@@ -88,7 +88,7 @@ def _checked_job(run: str, path: str) -> Dict[str, Any]:
     except (ValueError, RecursionError):
         job = None
     if not isinstance(job, dict):
-        raise JobInvalid(reason="it is no JSON object of at most %d bytes" % _MAX_JOB_BYTES)
+        raise RequestInvalid(reason="it is no JSON object of at most %d bytes" % _MAX_JOB_BYTES)
     names = found_in(job)
     if names:
         raise JobHoldsSecrets(run=run, names=" and ".join(names))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Optional
 
 from ..device.identity import refuse_twins
 from ..errors import (
@@ -16,7 +16,6 @@ from ..errors import (
     CopyTargetFull,
     CopyTargetInvalid,
     EngineError,
-    JobInvalid,
     StorageFull,
     StorageNotFound,
 )
@@ -36,42 +35,28 @@ from ..image.writing.rates import TokenBucket
 from ..install.recovery_program import PROGRAM_NAME, cached_program
 from ..storage.contract import Storage
 from ..storage.local.storage import DirectoryStorage
-from ..storage.notices import Notices
 from ..storage.open import open_storage
-from .policies import chosen_job
-from .settings import mapping_of, passwords_of, rate_of
+from .request import CopyRequest
+from .run_status import RunStatus
 
 PAGE_NAMES = ("RECOVERY.html", "RECOVERY.txt")
 _MAX_PROGRAM_BYTES = 512 << 20
 
 
-class Following(NamedTuple):
-    """Who follows the copy."""
-
-    report: Callable[[Dict[str, Any]], None]
-    progress: Callable[..., None]
-    cancelled: Callable[[], bool]
-    notices: Notices
-
-    def warn(self, sentence: str) -> None:
-        self.report({"event": "warning", "message": sentence})
-
-
-def copy(storage: Storage, job: Dict[str, Any], following: Following) -> Dict[str, Any]:
+def copy(storage: Storage, request: CopyRequest, status: RunStatus) -> Dict[str, Any]:
     """Copy one image; in check mode say what would be copied.
 
     :raises CopyError: what was refused; nothing of the source is changed in any case.
     """
     started = time.monotonic()
-    device, password = job["device"], passwords_of(job).password
-    source = open_source(DeviceDirectory(storage, device), str(job.get("image") or "latest"), password, chosen_job(job))
-    check = bool(job.get("check"))
+    device, check = request.device, request.check
+    source = open_source(DeviceDirectory(storage, device), request.image, request.passwords.password, request.job)
     with ExitStack() as stack:
-        target = _open_target(job, following, check)
+        target = _open_target(request, status)
         told: Dict[str, Any] = {
             "device": device,
             "image": source.image,
-            "target": _described(job),
+            "target": request.directory or (request.copy_storage.url if request.copy_storage else ""),
             "authenticated": None if not source.manifest.key_id else source.key is not None,
             "bytes": source.manifest.pack_bytes,
             "packs": len(source.packs),
@@ -80,14 +65,14 @@ def copy(storage: Storage, job: Dict[str, Any], following: Following) -> Dict[st
             return _foretold(told, source, None)
         stack.callback(target.close)
         refuse_twins(target, device)
-        bucket = TokenBucket(rate_of(job, "limit_io_rate"), cancelled=following.cancelled)
-        program = b"" if check else _program(job)
+        bucket = TokenBucket(request.limit_io_bytes, cancelled=status.cancelled)
+        program = b"" if check else _program(request.program)
         copying = ImageCopy(
             source,
             target,
             gate=bucket.take,
-            progress=following.progress,
-            notices=following.notices,
+            progress=status.progress,
+            notices=status.notices,
             more_bytes=0 if target.exists(PROGRAM_NAME) else len(program),
         )
         if check:
@@ -95,7 +80,7 @@ def copy(storage: Storage, job: Dict[str, Any], following: Following) -> Dict[st
         copied = copying.run()
         directory = DeviceDirectory(target, device)
         try:
-            pages = _write_pages(directory, source.key, following.cancelled)
+            pages = _write_pages(directory, source.key, status.cancelled)
             changed = _store_program(target, program) or pages
             changed = write_directory_sums(target, PAGE_NAMES, PROGRAM_NAME) or changed or copied.changed
         except StorageFull as error:
@@ -137,63 +122,32 @@ def _foretold(told: Dict[str, Any], source: CopySource, copying: Optional[ImageC
 # -- where to ---------------------------------------------------------------------------------------------------------
 
 
-def _described(job: Dict[str, Any]) -> str:
-    directory, other = _target_settings(job)
-    return directory or str((other or {}).get("url"))
-
-
-def _target_settings(job: Dict[str, Any]) -> Tuple[str, Optional[Dict[str, Any]]]:
-    """The directory, or the settings of the storage.
-
-    :raises JobInvalid: when neither is named, or both are.
-    """
-    directory, other = job.get("directory"), job.get("copy_storage")
-    if bool(directory) == bool(other):
-        raise JobInvalid(reason="it names no target of the copy, or two: imaging_copy_directory, imaging_copy_storage")
-    if other:
-        return "", mapping_of(job, "copy_storage")
-    if not isinstance(directory, str):
-        raise JobInvalid(reason="imaging_copy_directory is not a path")
-    return directory, None
-
-
-def _open_target(job: Dict[str, Any], following: Following, check: bool) -> Optional[Storage]:
+def _open_target(request: CopyRequest, status: RunStatus) -> Optional[Storage]:
     """Open the target; None for a directory that is not there and that check mode does not make.
 
     :raises CopyTargetInvalid: when it can't be one.
     """
-    directory, other = _target_settings(job)
-    url = str(mapping_of(job, "storage").get("url") or "")
+    directory, other, url = request.directory, request.copy_storage, request.storage.url
     if other is not None:
-        if str(other.get("url") or "").rstrip("/\\") == url.rstrip("/\\"):
+        if other.url.rstrip("/\\") == url.rstrip("/\\"):
             raise CopyTargetInvalid(target=url, reason="it is the storage that is copied from")
-        folder = _folder_of(str(other.get("url") or ""))
-        if folder:
-            _refuse_same(folder, url)
-        settings = dict(other, records_host_key=not check)
-        return open_storage(settings, following.warn, following.cancelled, following.notices)
+        if other.folder:
+            _refuse_same(other.folder, request.storage.folder)
+        return open_storage(other.as_mapping(), status.warn, status.cancelled, status.notices)
     if not os.path.isabs(directory):
         raise CopyTargetInvalid(target=directory, reason="it is not an absolute path of a directory")
-    _refuse_same(directory, url)
+    _refuse_same(directory, request.storage.folder)
     if not os.path.isdir(os.path.dirname(os.path.abspath(directory))):
         raise CopyTargetInvalid(target=directory, reason="the directory above it is not there")
     if os.path.lexists(directory) and not os.path.isdir(directory):
         raise CopyTargetInvalid(target=directory, reason="it is not a directory")
-    if check and not os.path.isdir(directory):
+    if request.check and not os.path.isdir(directory):
         return None
     return DirectoryStorage(directory)
 
 
-def _folder_of(url: str) -> str:
-    """The directory that a URL names, "" where it is on a server."""
-    if url.startswith("file://"):
-        return url[len("file://") :]
-    return url if url.startswith("/") and not url.startswith("//") else ""
-
-
-def _refuse_same(directory: str, url: str) -> None:
+def _refuse_same(directory: str, folder: str) -> None:
     """:raises CopyTargetInvalid: when the target is the source, or lies inside it among the devices."""
-    folder = _folder_of(url)
     if not folder:
         return
     source, target = os.path.realpath(folder), os.path.realpath(directory)
@@ -204,14 +158,11 @@ def _refuse_same(directory: str, url: str) -> None:
 # -- what goes with the image -----------------------------------------------------------------------------------------
 
 
-def _program(job: Dict[str, Any]) -> bytes:
+def _program(named: str) -> bytes:
     """The recovery program: the file that the request names, else the one that is kept on this machine.
 
     :raises BundleError: when there is none.
     """
-    named = job.get("program")
-    if named is not None and not isinstance(named, str):
-        raise JobInvalid(reason="program is not a path")
     path = named or cached_program()
     try:
         with open(path, "rb") as file:

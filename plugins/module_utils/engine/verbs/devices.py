@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List
+from typing import Any, Dict, List
 
 from ..entries import EntryKind
 from ..errors import EngineError, TooManyNames
@@ -14,15 +14,15 @@ from ..image.device_directory import DeviceDirectory
 from ..image.format import constants as fmt
 from ..names import is_valid_name
 from ..storage.contract import Storage
-from .operator import summary
+from .list_images import summary
+from .request import DevicesRequest
+from .run_status import RunStatus
 
 _MOST_DEVICES = 10_000
 _MARKS = frozenset([fmt.PACKS, fmt.DEVICE_ID_NAME])
 
 
-def list_devices(
-    storage: Storage, dummy_job: Dict[str, Any], report: Callable[[Dict[str, Any]], None], dummy_progress: object
-) -> Dict[str, Any]:
+def list_devices(storage: Storage, dummy_request: DevicesRequest, status: RunStatus) -> Dict[str, Any]:
     """The images of each device as ``list`` tells them; no password proves any. What else lies in the storage is passed by."""
     devices: List[Dict[str, Any]] = []
     for name in device_names(storage):
@@ -30,7 +30,7 @@ def list_devices(
         unreadable: Dict[str, EngineError] = {}
         there = directory.images(unreadable)
         for image, error in sorted(unreadable.items()):
-            report({"event": "warning", "message": "The image %s of %s can't be read: %s" % (image, name, error)})
+            status.warn("The image %s of %s can't be read: %s" % (image, name, error))
         names = [manifest.image for manifest in there]
         kept = zip(there, records.kept_of(directory, names), records.read_of(directory, names))
         devices.append({"device": name, "images": [summary(*one) for one in kept]})

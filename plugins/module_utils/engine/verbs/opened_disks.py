@@ -15,18 +15,18 @@ from ..disk.patterns import Pattern
 from ..disk.sector_size import read_layout_of_device, read_layout_of_file
 from ..disk.source import BlockSource, FileSource
 from ..disk.tolerant import TolerantSource
-from ..disk.trust import TABLE, Trust, parse_trust, trust_of, unknown_places
+from ..disk.trust import TABLE, Trust, trust_of, unknown_places
 from ..disk.unclaimed import LOOK_BYTES
 from ..disk.used import DiskPlan, plan_disk
-from ..errors import DiskTooLarge, DriveUnknown, JobInvalid
+from ..errors import DiskTooLarge, DriveUnknown
 from ..host.linux_mounts import swap_files, uses_of
 from ..host.linux_stack import BlockTree
 from ..image.format import constants as fmt
 from ..image.format.contents import DiskContents
-from ..snapshot.contract import SETTINGS, Disk, FrozenDisk, weakest
+from ..snapshot.contract import Disk, FrozenDisk, weakest
 from ..snapshot.freeze import Freeze
 from .contents import contents_of
-from .settings import mapping_of, patterns_of, rate_of
+from .request import ImageRequest
 
 Pace = Callable[[BlockSource], BlockSource]
 _LOOK_SECONDS = 30  # what a look at bytes in no partition may take at the rate of the run
@@ -46,25 +46,22 @@ class OpenedDisk(NamedTuple):
 class OpenedDisks:
     """The disks of a run with their volumes frozen, until :meth:`close`. ``warnings`` may grow when they are closed."""
 
-    def __init__(self, job: Dict[str, Any], paced: Pace = lambda source: source) -> None:
+    def __init__(self, request: ImageRequest, paced: Pace = lambda source: source) -> None:
         """:param paced: gives a source the pace that the run may read at."""
         self.disks: List[OpenedDisk] = []
         self._freeze: Optional[Freeze] = None
         self._sources: List[FileSource] = []
         self._misplaced: List[str] = []
-        snapshot = job.get("snapshot") or "required"
-        if snapshot not in SETTINGS:
-            raise JobInvalid(reason="imaging_snapshot is %r" % snapshot)
-        patterns = patterns_of(job)
-        trusts = parse_trust(job.get("trust"))
-        rate = 0.0 if job.get("limit_read_rate", "auto") == "auto" else rate_of(job, "limit_read_rate")
+        trusts, rate = request.trust, request.limit_read_bytes
         look_bytes = min(LOOK_BYTES, int(rate * _LOOK_SECONDS)) if rate else LOOK_BYTES
         try:
-            pairs = [(one, self._open(one, trust_of(trusts, number).of(0))) for number, one in enumerate(_chosen(job))]
+            pairs = [
+                (one, self._open(one, trust_of(trusts, number).of(0))) for number, one in enumerate(_chosen(request))
+            ]
             disks = [disk for dummy, disk in pairs]
-            self._freeze = Freeze(disks, snapshot, str(job.get("run") or ""), is_rehearsal=bool(job.get("check")))
+            self._freeze = Freeze(disks, request.snapshot, request.run, is_rehearsal=request.check)
             for number, (one, disk) in enumerate(pairs):
-                planning = _Planning("disk%d" % number, patterns, trust_of(trusts, number), paced, look_bytes)
+                planning = _Planning("disk%d" % number, request.exclude, trust_of(trusts, number), paced, look_bytes)
                 self.disks.append(_plan(one, disk, self._freeze.frozen[disk.path], planning))
             self._misplaced = unknown_places(trusts, [[one.number for one in disk.layout.partitions] for disk in disks])
         except BaseException:
@@ -110,14 +107,8 @@ class OpenedDisks:
                 self._sources.pop().close()
 
 
-def _chosen(job: Dict[str, Any]) -> List[Chosen]:
-    drives = job.get("drives")
-    if isinstance(drives, str):
-        drives = [drives]
-    if not isinstance(drives, list) or not drives or not all(isinstance(one, str) and one for one in drives):
-        raise JobInvalid(reason="imaging_drives must be all, system, or a list of disks, volumes and image files")
-    url = str(mapping_of(job, "storage").get("url") or "")
-    return Selection(storage_folder=url if url.startswith("/") else "").choose(drives)
+def _chosen(request: ImageRequest) -> List[Chosen]:
+    return Selection(storage_folder=request.storage.folder).choose(request.drives)
 
 
 def _selected(chosen: Chosen, layout: DiskLayout) -> Optional[Set[int]]:

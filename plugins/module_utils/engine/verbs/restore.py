@@ -6,42 +6,33 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Dict, List
+from typing import Any, Dict, List
 
-from ..errors import JobInvalid
 from ..restore.place import refuse_inside_storage
 from ..restore.plan import PlannedDisk
 from ..restore.restore import Restored, carry_out, foretell, open_image, plan, sentences, transitions
 from ..storage.contract import Storage
-from .policies import chosen_job
-from .settings import mapping_of, passwords_of, yes_of
+from .request import RestoreRequest
+from .run_status import RunStatus
 
-_MOST_NAMED = 10_000
 _MOST_FILES_SAID = 10
-Report = Callable[[Dict[str, Any]], None]
-Progress = Callable[..., None]
 
 
-def restore(storage: Storage, job: Dict[str, Any], report: Report, progress: Progress) -> Dict[str, Any]:
+def restore(storage: Storage, request: RestoreRequest, status: RunStatus) -> Dict[str, Any]:
     started = time.monotonic()
-    targets = {str(name): str(path) for name, path in mapping_of(job, "map").items()}
-    folder = str(mapping_of(job, "storage").get("url") or "")
-    for path in targets.values() if folder.startswith("/") else []:
-        refuse_inside_storage(path, folder)
-    damaged = yes_of(job, "damaged", "restore_damaged")
-    overwrite = yes_of(job, "overwrite", "restore_overwrite")
-    replace_table = _names(job)
-    image = str(job.get("image") or "latest")
-    reader = open_image(storage, job["device"], image, passwords_of(job).password, damaged, chosen_job(job))
+    damaged = request.damaged
+    for path in request.targets.values() if request.storage.folder else []:
+        refuse_inside_storage(path, request.storage.folder)
+    reader = open_image(storage, request.device, request.image, request.passwords.password, damaged, request.job)
     for text in reader.warnings:
-        report({"event": "warning", "message": text})
+        status.warn(text)
     planned = plan(
         reader,
-        targets,
-        overwrite,
+        request.targets,
+        request.overwrite,
         damaged=damaged,
-        replace_table=replace_table,
-        progress=progress,
+        replace_table=request.replace_table,
+        progress=status.progress,
     )
     is_done = all(disk.is_done for disk in planned)
     told = {
@@ -51,25 +42,15 @@ def restore(storage: Storage, job: Dict[str, Any], report: Report, progress: Pro
         "targets": transitions(planned, reader.image),
         "already_restored": is_done,
     }
-    if job.get("check"):
-        foreseen = foretell(storage, job["device"], reader, planned, damaged)
+    if request.check:
+        foreseen = foretell(storage, request.device, reader, planned, damaged)
         return dict(told, disks=[], damaged=foreseen.damaged, warnings=_warnings(planned, foreseen, reader.image))
-    done = carry_out(storage, job["device"], reader, planned, progress, damaged=damaged)
+    done = carry_out(storage, request.device, reader, planned, status.progress, damaged=damaged)
     warnings = _warnings(planned, done, reader.image)
     disks = [disk._asdict() for disk in done.disks]
     return dict(
         told, disks=disks, damaged=done.damaged, warnings=warnings, seconds=round(time.monotonic() - started, 1)
     )
-
-
-def _names(job: Dict[str, Any]) -> List[str]:
-    given = job.get("replace_table")
-    if given is None:
-        return []
-    fits = isinstance(given, list) and len(given) <= _MOST_NAMED
-    if not fits or not all(isinstance(one, (str, int)) and not isinstance(one, bool) for one in given):
-        raise JobInvalid(reason="imaging_restore_replace_table must be a list of partitions")
-    return [str(one) for one in given]
 
 
 def _warnings(planned: List[PlannedDisk], done: Restored, image: str) -> List[str]:

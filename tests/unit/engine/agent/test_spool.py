@@ -22,7 +22,7 @@ from engine.errors import (
     AgentFileFailed,
     AgentPathUnsafe,
     JobHoldsSecrets,
-    JobInvalid,
+    RequestInvalid,
     RunLives,
     RunNotReady,
     StorageUrlInvalid,
@@ -147,7 +147,7 @@ def test_a_run_that_failed_before_its_runner_said_who_it_is_is_found_again(spool
     [
         ({"secrets": {"password": "geheim"}}, JobHoldsSecrets),
         ({"storage": {"url": "sftp://user:geheim@host/x"}}, StorageUrlInvalid),
-        ([], JobInvalid),
+        ([], RequestInvalid),
     ],
 )
 def test_a_file_that_is_refused_is_removed(job: Any, error: Any, spool: Spool, tmp_path: Path) -> None:

@@ -15,20 +15,12 @@ from engine.image.device_directory import DeviceDirectory
 from engine.image.format import constants as fmt
 from engine.image.reader import ImageReader
 from engine.storage.contract import Storage
-from engine.verbs.operator import rollover, verify
+from support.imaging import ask
 from support.small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
 from support.storages import CountingStorage, HookedStorage, MemoryStorage
 
 PASSWORD = "a password for this test"
 FEW, MANY = 6, 30
-
-
-def silent(*dummy: Any) -> None:
-    """Nothing is shown."""
-
-
-def job(**more: Any) -> Dict[str, Any]:
-    return dict({"device": DEVICE, "secrets": {"password": PASSWORD}}, **more)
 
 
 def filled(images: int) -> Tuple[MemoryStorage, SmallDisk]:
@@ -54,9 +46,9 @@ def calls(storage: MemoryStorage, work: Callable[[Storage], Any]) -> int:
 
 VERBS: Dict[str, Callable[[SmallDisk], Callable[[Storage], Any]]] = {
     "open": lambda dummy: lambda storage: ImageReader(storage, DEVICE, "latest", PASSWORD).disk(0),
-    "verify": lambda dummy: lambda storage: verify(storage, job(level="quick", check=True), silent, silent),
+    "verify": lambda dummy: lambda storage: ask(storage, "verify", DEVICE, PASSWORD, level="quick", check=True),
     "image": lambda disk: lambda storage: run_image(storage, disk, Passwords(password=PASSWORD), scrub_bytes=0),
-    "rollover": lambda dummy: lambda storage: rollover(storage, job(keep=MANY + 9), silent, silent),
+    "rollover": lambda dummy: lambda storage: ask(storage, "rollover", DEVICE, PASSWORD, keep=MANY + 9),
 }
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import pytest
-from engine.verbs import dispatch as jobs
+from engine.verbs import run_status
 from engine.verbs.dispatch import run_job
+from engine.verbs.run_status import RunStatus
 from support.imaging import job
 
 MIB = 1 << 20
@@ -36,7 +37,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(jobs, "time", clock)
+    monkeypatch.setattr(run_status, "time", clock)
     return clock
 
 
@@ -74,7 +75,7 @@ def test_disks_smaller_than_a_segment_are_seen_to_move(tmp_path: Path) -> None:
 
 def test_the_rate_of_a_phase_is_its_own(clock: Clock) -> None:
     events: List[Dict[str, Any]] = []
-    status = jobs._Status(events.append, lambda: False)
+    status = RunStatus(events.append, lambda: False)
     clock.now += 100  # a plan is made
     status.progress("reading", 0, 1000)
     clock.now += 9

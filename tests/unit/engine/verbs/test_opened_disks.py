@@ -6,33 +6,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List
+from typing import Any, Dict, List
 
 import pytest
 from engine.disk.source import FileSource
-from engine.errors import JobInvalid
+from engine.errors import RequestInvalid
 from engine.snapshot.freeze import Freeze
 from engine.verbs.dispatch import run_job
+from engine.verbs.fields import Fields
 from engine.verbs.opened_disks import OpenedDisks
-from engine.verbs.settings import number_of
+from engine.verbs.request import ImageRequest, parse
 from support.agent_runs import image_job, random_disk
+
+
+def opened_disks(document: Dict[str, Any]) -> OpenedDisks:
+    request = parse(document)
+    assert isinstance(request, ImageRequest)
+    return OpenedDisks(request)
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), "x", []])
 def test_what_is_no_number_is_refused(value: object) -> None:
-    with pytest.raises(JobInvalid, match=r"imaging_keep is .*, not a number"):
-        number_of({"keep": value}, "keep", 7, 1)
+    with pytest.raises(RequestInvalid, match=r"imaging_keep is .*, not a number"):
+        Fields({"keep": value}).whole("keep", 7, 1)
 
 
 def test_a_timestamp_has_the_digits_of_a_name(tmp_path: Path) -> None:
     job = image_job(tmp_path, tmp_path / "none.img", timestamp="\u0662026-11-15_13-45-10")
-    with pytest.raises(JobInvalid, match="timestamp"):
+    with pytest.raises(RequestInvalid, match="timestamp"):
         run_job(job, print, bool)
     assert list((tmp_path / "storage").iterdir()) == []
 
 
 def test_disks_are_closed_also_when_their_snapshots_cant_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = OpenedDisks(image_job(tmp_path, random_disk(tmp_path / "disk.img", 1 << 20)))
+    opened = opened_disks(image_job(tmp_path, random_disk(tmp_path / "disk.img", 1 << 20)))
     closed: List[str] = []
 
     def fail(dummy_freeze: Freeze) -> None:

@@ -8,25 +8,26 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from engine.errors import JobInvalid
-from engine.verbs.settings import passwords_of, rate_of
+from engine.errors import RequestInvalid
+from engine.verbs.fields import Fields
+from engine.verbs.request_parts import passwords_of
 
 
 @pytest.mark.parametrize(
     ("value", "rate"), [(None, 0), (0, 0), ("0", 0), (0.5, 5e5), ("2.5", 2.5e6), (20, 2e7), ("80", 8e7)], ids=str
 )
 def test_a_rate_may_be_a_fraction(value: Any, rate: float) -> None:
-    assert rate_of({"limit_io_rate": value}, "limit_io_rate") == rate
+    assert Fields({"limit_io_rate": value}).rate("limit_io_rate") == rate
 
 
 @pytest.mark.parametrize("value", [-1, "-0.1", "nan", "inf", "fast", [], 1e12], ids=str)
 def test_what_is_no_rate_is_refused_by_name(value: Any) -> None:
-    with pytest.raises(JobInvalid, match="imaging_limit_io_rate"):
-        rate_of({"limit_io_rate": value}, "limit_io_rate")
+    with pytest.raises(RequestInvalid, match="imaging_limit_io_rate"):
+        Fields({"limit_io_rate": value}).rate("limit_io_rate")
 
 
 @pytest.mark.parametrize("name", ["password", "password_previous"])
 def test_half_a_character_in_a_password_is_refused_without_the_password(name: str) -> None:
-    with pytest.raises(JobInvalid, match="imaging_%s holds what is no text" % name) as caught:
-        passwords_of({"secrets": {name: "correct horse \ud83d battery"}})
+    with pytest.raises(RequestInvalid, match="imaging_%s contains text that is not" % name) as caught:
+        passwords_of(Fields({"secrets": {name: "correct horse \ud83d battery"}}))
     assert "horse" not in repr(caught.value) + str(caught.value.as_dict())

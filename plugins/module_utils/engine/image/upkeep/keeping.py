@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
 
-from ...errors import JobInvalid
+from ...errors import RequestInvalid
 from ..format import job_name
 from ..format.manifest import Manifest
 from .missing import Key, Missing, Part, find_missing, is_forgotten, parts_of, sentences
@@ -64,11 +64,11 @@ def judge(
     :param openable_key: the key id that the present password opens; None when that is not known.
     :param is_proved: whether the manifests of that key were proved with it.
     :param likely: where nothing is proved the names that may be the newest; None for all. Others neither count nor go.
-    :raises JobInvalid: when no image of a job would remain.
+    :raises RequestInvalid: when no image of a job would remain.
     """
     for keep in policy.keep.values():
         if keep < 1:
-            raise JobInvalid(reason="imaging_keep must be at least 1, not %d" % keep)
+            raise RequestInvalid(reason="imaging_keep must be at least 1, not %d" % keep)
     newest_of_key = {manifest.key_id: manifest.image for manifest in images}
     seen = _Seen()
     verdicts: Dict[str, Verdict] = {}

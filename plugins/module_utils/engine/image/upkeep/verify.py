@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from ...errors import ImageDamaged, ImageError, JobInvalid, StorageExists, StorageNotFound, StoragePermissionDenied
+from ...errors import ImageDamaged, ImageError, RequestInvalid, StorageExists, StorageNotFound, StoragePermissionDenied
 from ...storage.contract import Storage
 from ...storage.shared_connect import together
 from .. import records
@@ -72,7 +72,7 @@ def verify_image(
     :raises EngineError: when the image can't even be looked at (``ImageNotFound``, ``Password*``, storage failures).
     """
     if level not in LEVELS:
-        raise JobInvalid(reason="the verify level %r is not one of %s" % (level, ", ".join(LEVELS)))
+        raise RequestInvalid(reason="the verify level %r is not one of %s" % (level, ", ".join(LEVELS)))
     directory = DeviceDirectory(storage, device)
     newest = newest_image(directory, password, job) if image == "latest" else None
     manifest = newest.manifest if newest is not None else directory.find_image(image)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, FrozenSet, List, Set, Tuple
 
 import pytest
-from engine.errors import JobInvalid
+from engine.errors import RequestInvalid
 from engine.image.format.contents import DiskContents, VolumeEntry
 from engine.image.format.manifest import Manifest
 from engine.image.upkeep.keeping import Policy, Verdict, judge, orphan_sentences, orphans
@@ -126,7 +126,7 @@ def test_what_is_missing_is_named_with_the_last_image_that_holds_it_and_that_one
 
 
 def test_a_policy_that_keeps_none_is_refused() -> None:
-    with pytest.raises(JobInvalid):
+    with pytest.raises(RequestInvalid):
         judge([], Policy({"daily": 2, "monthly": 0}), {}, None)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engine.errors import JobInvalid, StorageFailed, StoragePermissionDenied
+from engine.errors import RequestInvalid, StorageFailed, StoragePermissionDenied
 from engine.image.format import constants as fmt
 from engine.image.format.manifest import encode
 from engine.image.upkeep.rollover import pin, roll_over
@@ -62,7 +62,7 @@ def test_only_complete_images_count() -> None:
 def test_keeping_none_is_refused(keep: int) -> None:
     plant = Plant(2)
     before = dict(plant.storage.files)
-    with pytest.raises(JobInvalid):
+    with pytest.raises(RequestInvalid):
         plant.roll(keep)
     assert plant.storage.files == before
 

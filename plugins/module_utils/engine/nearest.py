@@ -1,14 +1,10 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The name that a misspelt one stands for.
-
-This file is PRIVATE to the collection.
-"""
+"""The name that a misspelt one stands for."""
 
 from __future__ import annotations
 
-import difflib
 from typing import Callable, Iterable
 
 _ALMOST_THE_SAME = 0.9
@@ -24,6 +20,8 @@ def _likeness(name: str, other: str) -> float:
 
     A letter or two that are wrong are the commonest fault: what is almost the same is as near as that.
     """
+    import difflib  # only where something is misspelt: it takes a while to load
+
     ratio = difflib.SequenceMatcher(None, name, other).ratio()
     words, others = set(name.split("_")), set(other.split("_"))
     return 1 + ratio if ratio >= _ALMOST_THE_SAME or words <= others or others <= words else ratio

@@ -1,0 +1,159 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verb ``image``: try the storage, open and freeze the disks, write the image, roll over."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from ..device.identity import claim_directory, prove_directory, read_identity
+from ..disk.source import BlockSource
+from ..errors import EngineError
+from ..host.linux_activity import DiskActivity
+from ..image.format.keys import MasterKey
+from ..image.upkeep.rollover import roll_over
+from ..image.upkeep.rollover_report import RolloverReport
+from ..image.writing.coming import coming_image
+from ..image.writing.courtesy import Courtesy
+from ..image.writing.forecast import forecast
+from ..image.writing.preflight import Preflight, preflight
+from ..image.writing.rates import PacedSource, TokenBucket
+from ..image.writing.writer import DiskInput, ImageJob, ImageResult, process_threads, write_image
+from ..storage.check import StorageCheck
+from ..storage.contract import Storage
+from .device_report import DeviceReport, report_on
+from .opened_disks import OpenedDisk, OpenedDisks
+from .request import ImageRequest
+from .run_status import RunStatus
+
+
+def image(storage: Storage, request: ImageRequest, status: RunStatus) -> Dict[str, Any]:
+    started = time.monotonic()
+    looked = None if request.check else _look_ahead(storage, request, status)
+    with contextlib.closing(OpenedDisks(request, lambda source: _paced(source, request, status))) as opened:
+        found = report_on(storage, request, opened)
+        if looked is None:
+            return dict(found.told, **_foretold(storage, request, opened, found))
+        warnings = found.warnings + looked.warnings + looked.check_room(found.in_use_bytes)
+        claim_directory(storage, request.device, read_identity(), request.adopt)
+        made = write_image(storage, _order(request, status, opened, found._replace(warnings=warnings), looked.check))
+    rollover, rollover_warnings = _roll_over(storage, request, made.key, looked.check, _clock(request, started))
+    warnings = list(dict.fromkeys(made.warnings + rollover_warnings + opened.warnings))
+    seconds = round(time.monotonic() - started, 1)
+    return dict(found.told, **_done(made, rollover), warnings=warnings, seconds=seconds)
+
+
+def _look_ahead(storage: Storage, request: ImageRequest, status: RunStatus) -> Preflight:
+    """What can be known to fail fails here: before a volume is frozen, a disk is read, or a directory is claimed."""
+    prove_directory(storage, request.device, read_identity(), request.adopt)
+    looked = preflight(storage, request.device, request.passwords, request.controller_seconds)
+    if looked.check.may_replace:
+        # The directory is ours or nobody's, and may hold a status.
+        key = storage.server_key.fingerprint if storage.server_key else ""
+        status.report({"event": "replaceable", "host_key": key})
+    return looked
+
+
+def _paced(source: BlockSource, request: ImageRequest, status: RunStatus) -> PacedSource:
+    """The source, read not faster than the request and the disk's other users allow."""
+    if request.limit_read_bytes is None:
+        return PacedSource(source, courtesy=Courtesy(DiskActivity.of(source.path), cancelled=status.cancelled))
+    return PacedSource(source, bucket=TokenBucket(request.limit_read_bytes, cancelled=status.cancelled))
+
+
+def _input(disk: OpenedDisk, source: BlockSource) -> DiskInput:
+    return DiskInput(source, disk.plan.used, disk.stable_id, disk.contents)
+
+
+def _foretold(storage: Storage, request: ImageRequest, opened: OpenedDisks, found: DeviceReport) -> Dict[str, Any]:
+    """Check mode: refuse what the run would refuse, and say what it would store and delete. Nothing is written to find out."""
+    coming = coming_image(request.device, request.job, [_input(disk, disk.source).coming for disk in opened.disks])
+    prove_directory(storage, request.device, read_identity(), request.adopt)
+    foreseen = forecast(storage, request.device, request.passwords, request.policy, coming)
+    in_use = found.in_use_bytes
+    return {
+        "image": None,
+        "images": foreseen.images,
+        "bytes_in_use": in_use,
+        "bytes_to_send": foreseen.bytes_to_send(in_use),
+        "bytes_to_send_most": foreseen.most_bytes_to_send(in_use),
+        "rollover": foreseen.rollover(),
+        "missing_disks": [one.as_dict() for one in foreseen.missing],
+        "warnings": found.warnings + foreseen.warnings + foreseen.check_room(in_use),
+    }
+
+
+def _order(
+    request: ImageRequest, status: RunStatus, opened: OpenedDisks, found: DeviceReport, permitted: StorageCheck
+) -> ImageJob:
+    """What the writer is told to do."""
+    return ImageJob(
+        device=request.device,
+        timestamp=request.timestamp,
+        disks=[_input(disk, _paced(disk.source, request, status)) for disk in opened.disks],
+        job=request.job,
+        policy=request.policy,
+        passwords=request.passwords,
+        snapshot=opened.how,
+        device_information=found.information,
+        created=request.timestamp,
+        warnings=found.warnings,
+        notes=found.notes,
+        late_warnings=opened.unreadable,
+        compression_level=request.compression_level,
+        workers=process_threads(),
+        gate=TokenBucket(request.limit_io_bytes, cancelled=status.cancelled).take,
+        progress=status.progress,
+        notices=status.notices,
+        lease_ttl_seconds=request.lease_ttl_seconds,
+        takes_lease=permitted.may_replace,
+    )
+
+
+def _clock(request: ImageRequest, started: float) -> Callable[[], float]:
+    """The time for the age of what is in the trash: a device whose battery is dead begins in 2009 after every start."""
+    moment = request.controller_seconds
+    if moment is None:
+        return time.time
+    return lambda: moment + time.monotonic() - started
+
+
+def _roll_over(
+    storage: Storage,
+    request: ImageRequest,
+    key: Optional[MasterKey],
+    permitted: StorageCheck,
+    clock: Callable[[], float],
+) -> Tuple[Optional[RolloverReport], List[str]]:
+    """Roll over after success. Whatever stops it (a device that may not delete, a lost link), the image is made."""
+    if not (permitted.may_delete and permitted.may_rename):
+        return None, [
+            "The image is made, but old ones were not rolled over: the account in imaging_storage may only create and "
+            "read. Let the operator do it."
+        ]
+    openable = key.key_id if key else ""
+    try:
+        report = roll_over(storage, request.device, request.policy, openable_key=openable, key=key, now=clock)
+    except EngineError as error:
+        return None, [
+            "The image is made, but old ones were not rolled over: %s Let the operator do it, or the next run." % error
+        ]
+    return report, report.warnings
+
+
+def _done(made: ImageResult, rollover: Optional[RolloverReport]) -> Dict[str, Any]:
+    gone = rollover.deleted if rollover else []
+    return {
+        "image": made.image,
+        "images": [image for image in [*made.earlier, made.image] if image not in gone],
+        "sequence": made.sequence,
+        "bytes_in_use": made.in_use_bytes,
+        "bytes_stored": made.stored_bytes,
+        "bytes_reused": made.reused_bytes,
+        "healed_packs": made.healed_packs,
+        "rollover": rollover.as_dict() if rollover else None,
+        "missing_disks": [one.as_dict() for one in made.missing],
+    }

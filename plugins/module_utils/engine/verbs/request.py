@@ -1,0 +1,400 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each verb is asked for, and :func:`parse`, the one place where the JSON document of a request is read.
+
+A request is parsed once, before a storage is opened: types, bounds, choices, names. A key that no verb knows is refused
+with the nearest one that is known: ``chekc: true`` must not run in earnest. A key of another verb is no misspelling: one
+document may serve several verbs; it is told in ``unused`` and changes nothing.
+
+Named tuples, not data classes: those cost a start of the engine 10 to 30 ms of imports.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import time
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
+
+from ..device.identity import device_directory
+from ..disk.patterns import Pattern
+from ..disk.trust import Trust, parse_trust
+from ..errors import RequestInvalid
+from ..image.access import Passwords
+from ..image.upkeep.keeping import Policy
+from ..image.upkeep.verify import LEVELS
+from ..snapshot.contract import SETTINGS as SNAPSHOTS
+from .fields import Fields, refuse_unknown, shown
+from .request_parts import (
+    SECRET_KEYS,
+    STORAGE_KEYS,
+    StorageSettings,
+    chosen_job,
+    job_of,
+    passwords_of,
+    policy_of,
+    storage_of,
+)
+
+_TIMESTAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)_(\d\d)-(\d\d)-(\d\d)", re.ASCII)
+_DISK = re.compile(r"disk[0-9]{1,4}", re.ASCII)
+_MOST_PATTERNS = 1000
+_MOST_SECONDS = 1e12
+_LEASE_SECONDS = 90.0
+_LONGEST_LEASE_SECONDS = 86400.0
+AUTO = "auto"
+
+
+class ImageRequest(NamedTuple):
+    """Make an image of this machine's disks."""
+
+    device: str
+    storage: StorageSettings
+    check: bool
+    passwords: Passwords
+    job: str
+    timestamp: str
+    controller_seconds: Optional[float]  # the controller's time when it sent the request, where a controller did
+    run: str
+    drives: List[str]
+    exclude: List[Pattern]
+    trust: Dict[int, Trust]
+    snapshot: str
+    limit_io_bytes: float  # a second; 0 for no limit
+    limit_read_bytes: Optional[float]  # a second; 0 for no limit, None for as much as the disk's other users leave
+    adopt: bool
+    policy: Policy
+    compares: bool
+    compression_level: int
+    lease_ttl_seconds: float
+    unused: Tuple[str, ...] = ()
+
+
+class RestoreRequest(NamedTuple):
+    """Restore disks of an image onto targets of this machine."""
+
+    device: str
+    storage: StorageSettings
+    check: bool
+    passwords: Passwords
+    job: Optional[str]
+    image: str
+    targets: Dict[str, str]  # "disk0" -> path
+    overwrite: bool
+    damaged: bool
+    replace_table: List[str]
+    unused: Tuple[str, ...] = ()
+
+
+class VerifyRequest(NamedTuple):
+    """Verify an image."""
+
+    device: str
+    storage: StorageSettings
+    check: bool
+    passwords: Passwords
+    job: Optional[str]
+    image: str
+    level: str
+    unused: Tuple[str, ...] = ()
+
+
+class ListRequest(NamedTuple):
+    """Tell which images there are; ``image`` may be ``all``."""
+
+    device: str
+    storage: StorageSettings
+    check: bool
+    passwords: Passwords
+    job: Optional[str]
+    image: str
+    unused: Tuple[str, ...] = ()
+
+
+class CheckRequest(NamedTuple):
+    """Try what a run needs of the storage."""
+
+    device: str
+    storage: StorageSettings
+    check: bool
+    passwords: Passwords
+    unused: Tuple[str, ...] = ()
+
+
+class RolloverRequest(NamedTuple):
+    """Delete the images that ``policy`` does not keep."""
+
+    device: str
+    storage: StorageSettings
+    check: bool
+    passwords: Passwords
+    policy: Policy
+    remove_damaged: List[str]
+    unused: Tuple[str, ...] = ()
+
+
+class PinRequest(NamedTuple):
+    """Keep an image from being rolled over, or no longer."""
+
+    device: str
+    storage: StorageSettings
+    check: bool
+    passwords: Passwords
+    job: Optional[str]
+    image: str
+    pinned: bool
+    unused: Tuple[str, ...] = ()
+
+
+class CopyRequest(NamedTuple):
+    """Copy an image with all that a recovery needs to a directory, or to another storage."""
+
+    device: str
+    storage: StorageSettings
+    check: bool
+    passwords: Passwords
+    job: Optional[str]
+    image: str
+    directory: str  # "" where copy_storage is given
+    copy_storage: Optional[StorageSettings]
+    program: str  # a file; "" for the one that is kept on this machine
+    limit_io_bytes: float  # a second; 0 for no limit
+    unused: Tuple[str, ...] = ()
+
+
+class DevicesRequest(NamedTuple):
+    """Tell which images each device of the storage has. ``device`` is empty."""
+
+    device: str
+    storage: StorageSettings
+    check: bool
+    passwords: Passwords
+    unused: Tuple[str, ...] = ()
+
+
+Request = Union[
+    CopyRequest,
+    DevicesRequest,
+    ImageRequest,
+    RestoreRequest,
+    VerifyRequest,
+    ListRequest,
+    CheckRequest,
+    RolloverRequest,
+    PinRequest,
+]
+
+
+class _Head(NamedTuple):
+    """What every verb is told."""
+
+    device: str
+    storage: StorageSettings
+    check: bool
+    passwords: Passwords
+    unused: Tuple[str, ...]
+
+
+class _Verb(NamedTuple):
+    keys: Tuple[str, ...]  # beside those of every verb
+    parse: Callable[[Fields, _Head], Request]
+    has_device: bool = True
+
+
+def parse(document: Mapping[str, Any]) -> Request:
+    """Return the request that ``document`` makes.
+
+    :raises EngineError: from the catalogue, naming the key or setting that can't be meant; nothing was opened or done.
+    """
+    fields = Fields(dict(document))
+    name = fields.given("verb")
+    verb = VERBS.get(name) if isinstance(name, str) else None
+    if verb is None:
+        raise RequestInvalid(reason="the verb %s is not one of %s" % (shown(name), ", ".join(sorted(VERBS))))
+    mine = (*COMMON_KEYS, *verb.keys)
+    nested = ["storage.%s" % key for key in STORAGE_KEYS] + ["secrets.%s" % key for key in SECRET_KEYS]
+    refuse_unknown(dict(document), ALL_KEYS, [*mine, *nested])
+    is_check = fields.yes("check")
+    head = _Head(
+        device=_device(fields) if verb.has_device else "",
+        storage=storage_of(fields, is_check),
+        check=is_check,
+        passwords=passwords_of(fields),
+        unused=tuple(sorted(key for key in document if key not in mine)),
+    )
+    return verb.parse(fields, head)
+
+
+def _device(fields: Fields) -> str:
+    device = fields.given("device")
+    if not isinstance(device, str) or not device:
+        raise RequestInvalid(reason="it names no device")
+    return device_directory(fields.text("alias"), device)
+
+
+def _image(fields: Fields, head: _Head) -> ImageRequest:
+    return ImageRequest(
+        **head._asdict(),
+        job=job_of(fields),
+        timestamp=_timestamp(fields),
+        controller_seconds=fields.number("controller_seconds", -_MOST_SECONDS, _MOST_SECONDS),
+        run=fields.text("run"),
+        drives=_drives(fields),
+        exclude=_patterns(fields),
+        trust=parse_trust(fields.given("trust")),
+        snapshot=fields.choice("snapshot", SNAPSHOTS, "required"),
+        limit_io_bytes=fields.rate("limit_io_rate"),
+        limit_read_bytes=_read_rate(fields),
+        adopt=fields.yes("adopt"),
+        policy=policy_of(fields),
+        compares=fields.choice("compare", ("previous", "none"), "previous") != "none",
+        compression_level=fields.whole("compression_level", 1, 1, 19),
+        lease_ttl_seconds=fields.number("lease_ttl_seconds", 1, _LONGEST_LEASE_SECONDS) or _LEASE_SECONDS,
+    )
+
+
+def _restore(fields: Fields, head: _Head) -> RestoreRequest:
+    return RestoreRequest(
+        **head._asdict(),
+        job=chosen_job(fields),
+        image=fields.text("image", "latest"),
+        targets=_targets(fields),
+        overwrite=fields.yes("overwrite", "restore_overwrite"),
+        damaged=fields.yes("damaged", "restore_damaged"),
+        replace_table=_partitions(fields),
+    )
+
+
+def _verify(fields: Fields, head: _Head) -> VerifyRequest:
+    return VerifyRequest(
+        **head._asdict(),
+        job=chosen_job(fields),
+        image=fields.text("image", "latest"),
+        level=fields.choice("level", LEVELS, "full"),
+    )
+
+
+def _copy(fields: Fields, head: _Head) -> CopyRequest:
+    directory = fields.text("directory")
+    to_storage = bool(fields.given("copy_storage"))
+    if bool(directory) == to_storage:
+        raise RequestInvalid(
+            reason="it names no target of the copy, or two: imaging_copy_directory, imaging_copy_storage"
+        )
+    return CopyRequest(
+        **head._asdict(),
+        job=chosen_job(fields),
+        image=fields.text("image", "latest"),
+        directory=directory,
+        copy_storage=storage_of(fields, head.check, "copy_storage") if to_storage else None,
+        program=fields.text("program"),
+        limit_io_bytes=fields.rate("limit_io_rate"),
+    )
+
+
+def _devices(dummy_fields: Fields, head: _Head) -> DevicesRequest:
+    return DevicesRequest(**head._asdict())
+
+
+def _list(fields: Fields, head: _Head) -> ListRequest:
+    return ListRequest(**head._asdict(), job=chosen_job(fields), image=fields.text("image", "all"))
+
+
+def _check(dummy_fields: Fields, head: _Head) -> CheckRequest:
+    return CheckRequest(**head._asdict())
+
+
+def _rollover(fields: Fields, head: _Head) -> RolloverRequest:
+    policy = policy_of(fields, of_all_jobs=True)
+    return RolloverRequest(**head._asdict(), policy=policy, remove_damaged=fields.names("remove_damaged"))
+
+
+def _pin(fields: Fields, head: _Head) -> PinRequest:
+    return PinRequest(
+        **head._asdict(),
+        job=chosen_job(fields),
+        image=fields.text("image"),
+        pinned=fields.choice("state", ("pinned", "unpinned"), "pinned") == "pinned",
+    )
+
+
+def _timestamp(fields: Fields) -> str:
+    """The name that the image asks for; this machine's time where the request has none."""
+    timestamp = fields.text("timestamp") or time.strftime("%Y-%m-%d_%H-%M-%S")
+    match = _TIMESTAMP.fullmatch(timestamp)
+    try:
+        if match is None:
+            raise ValueError
+        year, month, day, hour, minute, second = map(int, match.groups())
+        datetime.datetime(year, month, day, hour, minute, second)
+    except ValueError:
+        raise RequestInvalid(reason="the timestamp %s is malformed" % shown(timestamp)) from None
+    return timestamp
+
+
+def _drives(fields: Fields) -> List[str]:
+    given = fields.given("drives")
+    drives = [given] if isinstance(given, str) else given
+    if not isinstance(drives, list) or not drives or not all(isinstance(one, str) and one for one in drives):
+        raise RequestInvalid(reason="imaging_drives must be all, system, or a list of disks, volumes and image files")
+    return drives
+
+
+def _patterns(fields: Fields) -> List[Pattern]:
+    """:raises PatternInvalid: when a pattern is no path below a volume's root."""
+    given = fields.given("exclude") or []
+    if not isinstance(given, list) or len(given) > _MOST_PATTERNS:
+        raise RequestInvalid(reason="imaging_exclude must be a list of at most %d patterns" % _MOST_PATTERNS)
+    return [Pattern.parse(text) for text in given]
+
+
+def _read_rate(fields: Fields) -> Optional[float]:
+    if not fields.has("limit_read_rate") or fields.given("limit_read_rate") == AUTO:
+        return None
+    return fields.rate("limit_read_rate")
+
+
+def _targets(fields: Fields) -> Dict[str, str]:
+    given = fields.mapping("map")
+    disks = sorted(name for name in map(str, given) if _DISK.fullmatch(name)) or ["disk0"]
+    known = [name for name in given if isinstance(name, str) and _DISK.fullmatch(name)]
+    refuse_unknown(given, known, ["disk0", *disks], "map")
+    paths = Fields(given, "imaging_restore_map.")
+    targets = {name: paths.text(name) for name in given}
+    for name, path in targets.items():
+        if not path:
+            raise paths.refuse(name, "names no target")
+    return targets
+
+
+def _partitions(fields: Fields) -> List[str]:
+    given = fields.entries("replace_table", "a list of partitions") if fields.given("replace_table") is not None else []
+    if not all(isinstance(one, (str, int)) and not isinstance(one, bool) for one in given):
+        raise RequestInvalid(reason="imaging_restore_replace_table must be a list of partitions")
+    return [str(one) for one in given]
+
+
+# ``timestamp``, ``controller_seconds`` and ``run``: a controller and the runner put them into the request of any verb.
+COMMON_KEYS = (
+    *("verb", "device", "alias", "storage", "secrets", "check", "job"),
+    *("timestamp", "controller_seconds", "run", "new_key", "allow_clear"),
+)
+_IMAGE_KEYS = (
+    *("drives", "exclude", "trust", "snapshot", "limit_io_rate", "limit_read_rate", "adopt", "compare"),
+    *("compression_level", "lease_ttl_seconds", "keep", "jobs", "forget_jobs", "forget_disks"),
+)
+_RESTORE_KEYS = ("image", "map", "overwrite", "damaged", "replace_table")
+_ROLLOVER_KEYS = ("keep", "jobs", "forget_jobs", "forget_disks", "remove_damaged")
+VERBS: Dict[str, _Verb] = {
+    "image": _Verb(_IMAGE_KEYS, _image),
+    "restore": _Verb(_RESTORE_KEYS, _restore),
+    "verify": _Verb(("image", "level"), _verify),
+    "copy": _Verb(("image", "directory", "copy_storage", "program", "limit_io_rate"), _copy),
+    "list": _Verb(("image",), _list),
+    "devices": _Verb((), _devices, has_device=False),
+    "check": _Verb((), _check),
+    "rollover": _Verb(_ROLLOVER_KEYS, _rollover),
+    "pin": _Verb(("image", "state"), _pin),
+}
+ALL_KEYS = frozenset(COMMON_KEYS).union(*(verb.keys for verb in VERBS.values()))

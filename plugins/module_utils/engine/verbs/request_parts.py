@@ -1,0 +1,150 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Parts that requests of several verbs share: the storage, the passwords, and what a rollover is asked for."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from ..errors import ForgottenJobDefined, JobNamesTwice, RequestInvalid
+from ..image.access import Passwords
+from ..image.format import job_name
+from ..image.upkeep.keeping import Policy
+from ..image.upkeep.missing import forgotten_ids
+from .fields import Fields, refuse_unknown
+
+STORAGE_KEYS = (
+    *("url", "port", "username", "password", "private_key_file", "private_key", "private_key_passphrase"),
+    *("host_key", "known_hosts_file", "require_encryption", "time_limit_seconds", "timeout_seconds"),
+)
+SECRET_KEYS = ("password", "password_previous")
+JOB_KEYS = ("name", "keep")
+_SECRET_SETTINGS = ("password", "private_key", "private_key_passphrase")
+_FILE = "file://"
+_KEEP = 7
+_MOST_SECONDS = 1e9
+
+
+class StorageSettings(NamedTuple):
+    """``imaging_storage``: where images live and how to get there; None and "" where nothing is said."""
+
+    url: str
+    port: Optional[int] = None
+    username: str = ""
+    password: str = ""
+    private_key_file: str = ""
+    private_key: str = ""
+    private_key_passphrase: str = ""
+    host_key: str = ""
+    known_hosts_file: str = ""
+    require_encryption: bool = False
+    time_limit_seconds: Optional[float] = None
+    timeout_seconds: Optional[float] = None
+    records_host_key: bool = True  # False in check mode, which leaves no trace
+
+    def __repr__(self) -> str:
+        return "StorageSettings(%r, ...)" % self.url
+
+    @property
+    def folder(self) -> str:
+        """The directory of this machine that the storage is; "" for a server."""
+        path = self.url[len(_FILE) :] if self.url.startswith(_FILE) else self.url
+        return path if path.startswith("/") else ""
+
+    def as_mapping(self) -> Dict[str, Any]:
+        """The settings as ``open_storage`` takes them."""
+        return {name: value for name, value in self._asdict().items() if value is not None and value != ""}
+
+
+def storage_of(document: Fields, is_check: bool, key: str = "storage") -> StorageSettings:
+    given = document.mapping(key)
+    refuse_unknown(given, STORAGE_KEYS, ["%s.%s" % (key, one) for one in STORAGE_KEYS], key)
+    fields = Fields(given, "imaging_%s." % key)
+    texts = {
+        name: fields.text(name, is_secret=name in _SECRET_SETTINGS)
+        for name in STORAGE_KEYS
+        if name not in ("port", "require_encryption", "time_limit_seconds", "timeout_seconds")
+    }
+    return StorageSettings(
+        **texts,
+        port=fields.whole("port", 0, 0, 65535) or None,
+        require_encryption=fields.yes("require_encryption"),
+        time_limit_seconds=fields.number("time_limit_seconds", 0, _MOST_SECONDS),
+        timeout_seconds=fields.number("timeout_seconds", 0, _MOST_SECONDS),
+        records_host_key=not is_check,
+    )
+
+
+def passwords_of(document: Fields) -> Passwords:
+    secrets = document.given("secrets") or {}
+    if not isinstance(secrets, dict):
+        raise RequestInvalid(reason="secrets is not a mapping")
+    # A password under another name would make an image in clear.
+    refuse_unknown(secrets, SECRET_KEYS, ["secrets.%s" % key for key in SECRET_KEYS], "secrets")
+    fields = Fields(secrets)
+    texts = {name: fields.text(name, is_secret=True) for name in SECRET_KEYS}
+    for name, text in texts.items():
+        # Half a character, as some terminals make it; an error that names the place would hold the password.
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise RequestInvalid(reason="imaging_%s contains text that is not valid Unicode" % name)
+    return Passwords(
+        password=texts["password"] or None,
+        previous=texts["password_previous"] or None,
+        new_key=document.yes("new_key"),
+        allow_clear=document.yes("allow_clear"),
+    )
+
+
+def job_of(document: Fields) -> str:
+    """The job that makes an image; the default one where the request names none."""
+    return job_name.parse(document.given("job"))
+
+
+def chosen_job(document: Fields) -> Optional[str]:
+    """The job whose newest image ``latest`` is; None for the newest of the device, whichever job made it."""
+    return job_of(document) or None
+
+
+def policy_of(document: Fields, *, of_all_jobs: bool = False) -> Policy:
+    """Return the policy of the rollover after a run of the request's job.
+
+    :param of_all_jobs: also of each job in ``jobs`` that says how many of its images remain: the operator's rollover.
+    :raises RequestInvalid, JobNameInvalid, JobNamesTwice, ForgottenJobDefined: what can't be meant.
+    """
+    own = job_of(document)
+    keeps = _defined_jobs(document)
+    keep = {own: document.whole("keep", _KEEP, 1)}
+    if keeps is not None and of_all_jobs:
+        keep = dict({job: number for job, number in keeps.items() if number is not None}, **keep)
+    forgotten = frozenset(job_name.parse(one) for one in document.entries("forget_jobs"))
+    for job in forgotten:
+        if job in keep or job in (keeps or {}):
+            raise ForgottenJobDefined(job=job_name.shown(job))
+    disks = frozenset(forgotten_ids(_forgotten_disks(document)))
+    return Policy(keep, None if keeps is None else frozenset(keeps), forgotten, disks)
+
+
+def _defined_jobs(document: Fields) -> Optional[Dict[str, Optional[int]]]:
+    """The jobs of the inventory, each with how many images remain where that is said; None where they are not known."""
+    if document.given("jobs") is None:
+        return None
+    found: Dict[str, Optional[int]] = {}
+    for place, entry in enumerate(document.entries("jobs")):
+        given = entry if isinstance(entry, dict) else {"name": entry}
+        refuse_unknown(given, JOB_KEYS, JOB_KEYS, "jobs[%d]" % place)
+        fields = Fields(given)
+        name = job_name.parse(fields.given("name"))
+        if not name:
+            raise RequestInvalid(reason="a job in imaging_jobs has no name")
+        if name in found:
+            raise JobNamesTwice(job=name)
+        found[name] = None if fields.given("keep") is None else fields.whole("keep", _KEEP, 1)
+    return found
+
+
+def _forgotten_disks(document: Fields) -> List[str]:
+    listed = document.entries("forget_disks")
+    if not all(isinstance(one, str) and one.strip() for one in listed):
+        raise RequestInvalid(reason="imaging_forget_disks must be a list of ids of disks")
+    return listed

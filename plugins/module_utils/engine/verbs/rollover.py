@@ -1,0 +1,54 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verb ``rollover``: the operator's."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+from ..device.identity import stored_identity
+from ..errors import ImageNotFound
+from ..image.access import openable_key
+from ..image.device_directory import DeviceDirectory
+from ..image.upkeep.rollover import roll_over
+from ..storage.contract import Storage
+from ..tame import one_line
+from .request import RolloverRequest
+from .run_status import RunStatus
+
+
+def rollover(storage: Storage, request: RolloverRequest, dummy_status: RunStatus) -> Dict[str, Any]:
+    """Delete what ``imaging_keep`` does not want any more; in check mode only say what.
+
+    :raises ImageNotFound: when the device has no directory that is ours.
+    """
+    device, policy = request.device, request.policy
+    directory = DeviceDirectory(storage, device)
+    if stored_identity(storage, device) is None:
+        raise ImageNotFound(device=device, image="at all", storage=storage.description)
+    key = openable_key(directory, request.passwords.password)
+    report = roll_over(
+        storage,
+        device,
+        policy,
+        openable_key=key.key_id if key else None,
+        key=key,
+        dry_run=request.check,
+        remove_damaged=request.remove_damaged,
+    )
+    before = report.before
+    after = [image for image in before if image not in report.deleted]
+    changed = bool(report.deleted or report.trashed_packs or report.purged_packs)
+    return dict(
+        report.as_dict(),
+        changed=changed,
+        images=after,
+        warnings=report.warnings + report.named,
+        missing_disks=[one.as_dict() for one in report.missing],
+        diff={"before": _lines(before), "after": _lines(after)},
+    )
+
+
+def _lines(names: List[str]) -> str:
+    return "".join(one_line(name) + "\n" for name in names)

@@ -1,0 +1,63 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a verb tells while it works: warnings, and how far it is."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Dict
+
+from ..storage.notices import Notices
+
+_MAX_NOTICES = 10
+Report = Callable[[Dict[str, Any]], None]
+
+
+class RunStatus:
+    """Status events, not more often than a second, with rate and estimate."""
+
+    def __init__(self, report: Report, cancelled: Callable[[], bool]) -> None:
+        self.report = report
+        self.cancelled = cancelled
+        self._phase = ""
+        self._phase_began = self._heard = time.monotonic()
+        self._last = 0.0
+        self._notices_left = _MAX_NOTICES
+        self.notices = Notices(self._waiting, self._going_on)
+
+    def warn(self, sentence: str) -> None:
+        self.report({"event": "warning", "message": sentence})
+
+    def _waiting(self, what: str, sentence: str) -> None:
+        """Tell that nothing moves, and why. A line that comes and goes all night is told of a few times only."""
+        if self._notices_left:
+            self._notices_left -= 1
+            self.warn(sentence)
+        self.report({"event": "status", "phase": "waiting for %s" % what, "remaining_seconds": None})
+
+    def _going_on(self) -> None:
+        self.report({"event": "status", "phase": self._phase or "working", "remaining_seconds": None})
+
+    def progress(self, phase: str, done: int, total: int, stored: int = 0) -> None:
+        """Take in how far a phase is. Its rate is its own: reading says nothing about how fast another disk is written."""
+        now = time.monotonic()
+        if phase != self._phase:
+            self._phase, self._phase_began = phase, self._heard if done else now
+        self._heard = now
+        if now - self._last < 1.0 and done < total:
+            return
+        self._last = now
+        elapsed = max(now - self._phase_began, 1e-3)
+        rate = int(done / elapsed)
+        self.report(
+            {
+                "event": "status",
+                "phase": phase,
+                "bytes_in_use": total,
+                "bytes_done": done,
+                "bytes_stored": stored,
+                "rate_bytes_per_second": rate,
+                "remaining_seconds": int((total - done) / rate) if rate and total >= done else None,
+            }
+        )
