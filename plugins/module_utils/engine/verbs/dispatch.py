@@ -63,7 +63,7 @@ def run_request(request: Request, report: Report, cancelled: Callable[[], bool])
     """
     status = RunStatus(lambda event: report(tame(event)), cancelled)
     for key in request.unused:
-        status.warn("The request's %s changes nothing: its verb does not use it." % key)
+        status.warn("The key %s of the request is ignored: its verb does not use it." % key)
     with open_storage(request.storage.as_mapping(), status.warn, cancelled, status.notices) as storage:
         result = call_verb(storage, request, status)
         if storage.server_key is not None:

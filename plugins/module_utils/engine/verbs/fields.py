@@ -132,7 +132,7 @@ def refuse_unknown(document: _Document, known: Collection[str], among: Collectio
     named = []
     for key in sorted(map(str, unknown))[:_MOST_NAMED]:
         meant = nearest(key[:_MOST_CHARACTERS], among, lambda name: name.rpartition(".")[2])
-        named.append("unknown key %s%s, did you mean %s" % (where and where + ".", key[:_MOST_CHARACTERS], meant))
+        named.append("unknown key %s%s (did you mean %s?)" % (where and where + ".", key[:_MOST_CHARACTERS], meant))
     more = len(unknown) - len(named)
     raise RequestInvalid(reason="; ".join(named + (["and %d more" % more] if more else [])))
 

@@ -213,7 +213,8 @@ def parse(document: Mapping[str, Any]) -> Request:
     if verb is None:
         raise RequestInvalid(reason="the verb %s is not one of %s" % (shown(name), ", ".join(sorted(VERBS))))
     mine = (*COMMON_KEYS, *verb.keys)
-    nested = ["storage.%s" % key for key in STORAGE_KEYS] + ["secrets.%s" % key for key in SECRET_KEYS]
+    nested = ["secrets.%s" % key for key in SECRET_KEYS]
+    nested += ["storage.%s" % key for key in STORAGE_KEYS if key not in SECRET_KEYS]
     refuse_unknown(dict(document), ALL_KEYS, [*mine, *nested])
     is_check = fields.yes("check")
     head = _Head(
@@ -359,7 +360,7 @@ def _targets(fields: Fields) -> Dict[str, str]:
     given = fields.mapping("map")
     disks = sorted(name for name in map(str, given) if _DISK.fullmatch(name)) or ["disk0"]
     known = [name for name in given if isinstance(name, str) and _DISK.fullmatch(name)]
-    refuse_unknown(given, known, ["disk0", *disks], "map")
+    refuse_unknown(given, known, ["map.%s" % disk for disk in disks], "map")
     paths = Fields(given, "imaging_restore_map.")
     targets = {name: paths.text(name) for name in given}
     for name, path in targets.items():

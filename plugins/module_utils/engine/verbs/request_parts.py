@@ -132,7 +132,8 @@ def _defined_jobs(document: Fields) -> Optional[Dict[str, Optional[int]]]:
     found: Dict[str, Optional[int]] = {}
     for place, entry in enumerate(document.entries("jobs")):
         given = entry if isinstance(entry, dict) else {"name": entry}
-        refuse_unknown(given, JOB_KEYS, JOB_KEYS, "jobs[%d]" % place)
+        where = "jobs[%d]" % place
+        refuse_unknown(given, JOB_KEYS, ["%s.%s" % (where, key) for key in JOB_KEYS], where)
         fields = Fields(given)
         name = job_name.parse(fields.given("name"))
         if not name:
