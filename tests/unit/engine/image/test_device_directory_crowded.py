@@ -133,4 +133,4 @@ def test_who_is_overtaken_takes_a_later_name(monkeypatch: pytest.MonkeyPatch) ->
     assert len({image.sequence for image in images}) == len(images) == 4
     assert images[-1].image == result.image == DeviceDirectory(storage, DEVICE).find_image("latest").image
     assert read_image(storage, result.image, PASSWORD) == first_disk
-    assert sum("another run has made an image" in warning.lower() for warning in result.warnings) == 2
+    assert sum("another run committed an image" in warning.lower() for warning in result.warnings) == 2
