@@ -13,7 +13,6 @@ from ..device.identity import claim_directory, prove_directory, read_identity
 from ..disk.source import BlockSource
 from ..errors import EngineError
 from ..host.linux_activity import DiskActivity
-from ..image.format.keys import MasterKey
 from ..image.upkeep.rollover import roll_over
 from ..image.upkeep.rollover_report import RolloverReport
 from ..image.writing.coming import coming_image
@@ -40,7 +39,7 @@ def image(storage: Storage, request: ImageRequest, status: RunStatus) -> Dict[st
         warnings = found.warnings + looked.warnings + looked.check_room(found.in_use_bytes)
         claim_directory(storage, request.device, read_identity(), request.adopt)
         made = write_image(storage, _order(request, status, opened, found._replace(warnings=warnings), looked.check))
-    rollover, rollover_warnings = _roll_over(storage, request, made.key, looked.check, _clock(request, started))
+    rollover, rollover_warnings = _roll_over(storage, request, made, looked.check, _clock(request, started))
     warnings = list(dict.fromkeys(made.warnings + rollover_warnings + opened.warnings))
     seconds = round(time.monotonic() - started, 1)
     return dict(found.told, **_done(made, rollover), warnings=warnings, seconds=seconds)
@@ -124,7 +123,7 @@ def _clock(request: ImageRequest, started: float) -> Callable[[], float]:
 def _roll_over(
     storage: Storage,
     request: ImageRequest,
-    key: Optional[MasterKey],
+    made: ImageResult,
     permitted: StorageCheck,
     clock: Callable[[], float],
 ) -> Tuple[Optional[RolloverReport], List[str]]:
@@ -134,9 +133,10 @@ def _roll_over(
             "The image is made, but old ones were not rolled over: the account in imaging_storage may only create and "
             "read. Let the operator do it."
         ]
-    openable = key.key_id if key else ""
     try:
-        report = roll_over(storage, request.device, request.policy, openable_key=openable, key=key, now=clock)
+        report = roll_over(
+            storage, request.device, request.policy, openable_key=made.key_id, key=made.key, now=clock, seen=made.seen
+        )
     except EngineError as error:
         return None, [
             "The image is made, but old ones were not rolled over: %s Let the operator do it, or the next run." % error

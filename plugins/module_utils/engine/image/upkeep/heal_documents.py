@@ -35,7 +35,8 @@ _MOST_SUSPECTS = 32  # a record that says so may be anybody's
 
 def suspects(directory: DeviceDirectory, images: List[Manifest]) -> List[Manifest]:
     """The images of which a verify has ever found something: few, and looking again costs a handful of calls."""
-    return found_damaged(images, records.read_of(directory, [manifest.image for manifest in images]))
+    names = [manifest.image for manifest in images]
+    return found_damaged(images, records.read_of(directory, names)) if names else []
 
 
 def found_damaged(images: List[Manifest], found: List[List[records.Record]]) -> List[Manifest]:

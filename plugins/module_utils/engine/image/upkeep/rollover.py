@@ -28,6 +28,7 @@ from .heal_documents import mend, suspects
 from .keeping import Policy, Verdict, judge, orphan_sentences, to_be_named
 from .missing import Missing, find_missing, sentences
 from .rollover_report import RolloverReport
+from .seen import Seen
 from .sweep import delete_image, holds_manifest, sweep
 from .unusable import check_removal
 
@@ -42,6 +43,7 @@ def roll_over(
     dry_run: bool = False,
     now: Callable[[], float] = time.time,
     remove_damaged: Sequence[str] = (),
+    seen: Optional[Seen] = None,
 ) -> RolloverReport:
     """Delete what ``imaging_keep`` does not want any more. Called after a successful run, or by the operator.
 
@@ -52,8 +54,10 @@ def roll_over(
     :param openable_key: the id of the key that the password opens.
     :param key: that key itself, where it is at hand: then an image that says it is of this key is believed when it is.
     :param remove_damaged: images that can't be used and go, by name.
+    :param seen: what the run before it has just seen.
     """
     directory = DeviceDirectory(storage, device)
+    seen = seen or Seen()
     unreadable: Dict[str, EngineError] = {}
     from_copy: Set[str] = set()
     images = directory.images(unreadable, key, from_copy=from_copy)
@@ -72,7 +76,8 @@ def roll_over(
     report = _report(dry_run, verdicts, warnings)._replace(missing=missing, named=named)
     if not dry_run:
         mended = [one for one in images if one.image in from_copy]
-        report.warnings.extend(mend(directory, [*mended, *suspects(directory, images)], key))
+        unseen = [one for one in images if one.image not in seen.examined]
+        report.warnings.extend(mend(directory, [*mended, *suspects(directory, unseen)], key))
         _delete(directory, images, report, key)
         removed = [image for image in removed if delete_image(directory, image, report.warnings)]
     report.deleted.extend(removed)
@@ -82,7 +87,7 @@ def roll_over(
     proved = [manifest for manifest in counted if key is not None and manifest.image not in report.deleted]
     # Where the clock is wrong every image seems to lie in the future, and none is false for that.
     impostors = Impostors(proved, policy.kept_of_all(proved), max([last, *(one.image for one in counted)]))
-    return sweep(directory, remaining, left, newest, report, int(now()), key, impostors)
+    return sweep(directory, remaining, left, newest, report, int(now()), key, impostors, seen.listing)
 
 
 def _delete(

@@ -25,7 +25,7 @@ from ..format.keys import MasterKey
 from ..format.manifest import Manifest
 from ..impostors import Impostors
 from ..newest import enumerated, horizon
-from ..pack_listing import existing
+from ..pack_listing import InUse, existing
 from ..pack_references import needed_packs
 from ..writing.pack_check import listed_packs
 from .bring_back import bring_back
@@ -128,10 +128,14 @@ def sweep(
     now_seconds: int,
     key: Optional[MasterKey],
     impostors: Impostors,
+    listing: Optional[InUse] = None,
 ) -> RolloverReport:
-    """``newest`` is the number of the newest image: what left the packs before it was made has seen a successful run."""
+    """``newest`` is the number of the newest image: what left the packs before it was made has seen a successful run.
+
+    :param listing: one of a moment ago, where the run that calls this has just made it.
+    """
     complete = {manifest.image for manifest in remaining}
-    present, partial = directory.packs_and_partial_files()
+    present, partial = directory.packs_and_partial_files() if listing is None else listing
     exist = existing(directory, present)
     kept = packs_of_unusable(directory, unreadable, exist)
     gone = [image for image in kept.unknown if not holds_manifest(directory, image)]

@@ -19,6 +19,7 @@ from ..format.keys import MasterKey
 from ..upkeep.keeping import Policy
 from ..upkeep.missing import Missing
 from ..upkeep.scrub import BUDGET_BYTES
+from ..upkeep.seen import Seen
 from .coming import ComingDisk
 
 
@@ -77,6 +78,7 @@ class ImageResult(NamedTuple):
     healed_packs: List[str]
     earlier: List[str]  # the complete images that were there before, oldest first
     missing: List[Missing] = []  # what only earlier images of the job hold; the warnings name it
+    seen: Seen = Seen()  # what the rollover after this run need not ask for again
 
     @property
     def key_id(self) -> str:

@@ -20,9 +20,14 @@ from .pack_stream import PackStream
 _REPAIR_ROUNDS = 3
 
 
-def missing_packs(directory: DeviceDirectory, sizes: Mapping[str, int]) -> Set[str]:
-    """Which of the packs in ``sizes`` are not there with their size; a listing that misses one is no proof."""
-    there = directory.packs()
+def missing_packs(
+    directory: DeviceDirectory, sizes: Mapping[str, int], listed: Optional[Mapping[str, int]] = None
+) -> Set[str]:
+    """Which of the packs in ``sizes`` are not there with their size; a listing that misses one is no proof.
+
+    :param listed: a listing of this moment, where one is at hand.
+    """
+    there = directory.packs() if listed is None else listed
     suspects = sorted(name for name, size_bytes in sizes.items() if there.get(name) != size_bytes)
     found = together(directory.storage, lambda name: is_in_place(directory, name, sizes[name]), suspects)
     return {name for name, is_there in zip(suspects, found) if not is_there}

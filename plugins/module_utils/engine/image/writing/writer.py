@@ -44,6 +44,7 @@ from ..upkeep.heal_documents import mend, suspects
 from ..upkeep.heal_packs import Healer
 from ..upkeep.keeping import to_be_named
 from ..upkeep.scrub import scrub
+from ..upkeep.seen import Seen
 from . import what_was_saved as saved
 from .candidates import Candidates, KeptImages
 from .coming import coming_image
@@ -125,6 +126,7 @@ class _Run:
         self.interrupted: List[Interrupted] = []
         self.kept: Optional[KeptImages] = None
         self.rivals: List[Manifest] = []  # images that others made meanwhile
+        self.seen = Seen()
 
     @property
     def image(self) -> str:
@@ -173,7 +175,7 @@ class _Run:
             stream.drain()
             self.warnings += self.job.late_warnings()
             result = self._commit_in_own_folder(stream, writers)
-            return result._replace(healed_packs=self._heal(stream))
+            return result._replace(healed_packs=self._heal(stream), seen=self.seen)
         finally:
             for writer in writers:
                 writer.close()
@@ -334,6 +336,7 @@ class _Run:
         """
         if self.job.takes_lease:  # an account that may only create replaces nothing
             self.warnings += mend(self.directory, suspects(self.directory, self.believed), self.key)
+            self.seen = self.seen._replace(examined={self.image, *(one.image for one in self.believed)})
         healer = Healer(self.directory, self.key, stream.find, self.job.compression_level, self.job.sleep)
         healed = healer.heal()
         present = self.directory.packs() if healed else {}
@@ -387,8 +390,10 @@ class _Run:
         except StorageReadBackDiffers:
             self._take_back(manifest, "its manifest was not stored as it was written")
         # A sweep may have run between the check and the commit: bring back what it took.
-        missing = missing_packs(self.directory, packs)
+        listing = self.directory.packs_and_partial_files()
+        missing = missing_packs(self.directory, packs, listing.packs)
         lost = missing - bring_back(self.directory, missing, copies=True, gate=self.job.gate)
+        self.seen = Seen(None if missing else listing)
         if lost:
             self._take_back(manifest, "%d of its packs were gone right after it was made" % len(lost))
         self.is_committed = True
