@@ -19,6 +19,8 @@ step "changelog fragments"
 antsibull-changelog lint
 step "collection documentation"
 antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all --disallow-unknown-collection-refs .
+step sentences
+python scripts/sentences.py
 step "documents made from the source"
 python scripts/generate-docs.py --check
 step "ansible-lint (production profile)"

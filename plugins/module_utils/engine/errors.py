@@ -34,7 +34,7 @@ class EngineError(Exception):
 
 
 def catalogue() -> Iterator[Type[EngineError]]:
-    """Yield every concrete failure (classes with a code of their own), sorted by code."""
+    """Yield every concrete failure (each class that defines a code), sorted by code."""
     found: Dict[str, Type[EngineError]] = {}
     pending = [EngineError]
     while pending:
