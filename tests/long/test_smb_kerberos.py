@@ -72,14 +72,14 @@ def test_a_password_opens_it_where_ntlm_is_off(plant: Plant, username: str) -> N
     with SmbStorage(plant.settings(username=username, password=USER_PASSWORD)) as storage:
         assert storage.list("") == []
     told = refused(plant.settings(username=username, password="wrong"))
-    assert "user name or password is wrong" in told or "the server takes Kerberos only" in told
+    assert "user name or password is wrong" in told or told.startswith("S165")
     told = refused(plant.settings(username="PLANT\\" + USER, password=PASSWORD))  # what NTLM would take
-    assert "the server takes Kerberos only" in told
+    assert "only Kerberos" in told
 
 
 def test_without_a_ticket_the_library_says_why(plant: Plant) -> None:
     without = plant.settings(username=USER, password="")
-    assert "no password is given, and Kerberos says: Can't find client principal" in refused(without)
+    assert "Can't find client principal" in refused(without)
     plant.centre.log_in(USER)
     assert "other@" in refused(dict(without, username="other"))
     address = dict(without, url=plant.server.settings["url"])

@@ -84,7 +84,7 @@ DISKS: Dict[str, Tuple[Callable[[Path], object], str]] = {
         "neither copy",
     ),
     "gpt-overlapping": (overlapping, "overlap"),
-    "gpt-disk-cut-off": (lambda disk: (gpt(disk), cut_off(disk)), "lies outside the disk"),
+    "gpt-disk-cut-off": (lambda disk: (gpt(disk), cut_off(disk)), "outside the disk"),
     "mbr-past-the-end": (lambda disk: mbr(disk, PLACE, entry(0x83, 50 * 2048, 90 * 2048)), "past the end"),
     "mbr-overlapping": (lambda disk: mbr(disk, PLACE, entry(0x83, (DATA[0] + 8) * 2048, 30 * 2048)), ""),
     "mbr-loop-of-logical": (lambda disk: (mbr(disk, PLACE, entry(5, 40 * 2048, 9 * 2048)), loop(disk)), "loop"),
@@ -170,7 +170,7 @@ def test_a_file_in_whose_partitions_nothing_is_recognised_is_imaged_whole(memory
         file.write(b"what a controller logs" * 400_000)
     mbr(disk, entry(0xDA, 256, 10 * 256))
     made = image(storage, disk, secrets={})
-    assert any("size of its sectors is not known" in warning for warning in made["warnings"])
+    assert any("sector size is unknown" in warning for warning in made["warnings"])
     restore(storage, target, secrets={})
     assert target.read_bytes() == disk.read_bytes()
 

@@ -150,7 +150,7 @@ def test_ntfs_with_an_unclean_journal_is_trusted_where_its_files_agree(ntfs: Pat
 def test_ntfs_offline_with_an_unclean_journal_and_a_stale_bitmap_is_whole(ntfs: Path) -> None:
     unclean_journal(ntfs)
     free_a_used_cluster(ntfs)
-    assert_whole(ntfs, OFFLINE, "files use clusters that its bitmap calls free")
+    assert_whole(ntfs, OFFLINE, "its bitmap marks as free")
 
 
 @pytest.mark.root
@@ -159,7 +159,7 @@ def test_ntfs_offline_and_dirty_is_whole_and_frozen_is_checked(ntfs: Path) -> No
     assert_whole(ntfs, OFFLINE, "marked dirty")
     assert ask(ntfs, FROZEN).trusted
     free_a_used_cluster(ntfs)
-    assert_whole(ntfs, FROZEN, "files use clusters that its bitmap calls free")
+    assert_whole(ntfs, FROZEN, "its bitmap marks as free")
 
 
 @pytest.mark.root

@@ -177,7 +177,7 @@ def test_a_bitmap_that_calls_a_system_file_free_is_not_believed(ntfs: Path, reco
         byte = file.read(1)[0]
         file.seek(-1, os.SEEK_CUR)
         file.write(bytes([byte & ~(1 << cluster % 8)]))
-    assert_whole(ntfs, "file system itself are free")
+    assert_whole(ntfs, "files of the file system itself")
 
 
 @pytest.mark.root

@@ -94,7 +94,7 @@ def test_answers_that_nobody_waits_for_yet_are_bounded(against: Any, monkeypatch
         asked.append(body)
         return None if len(asked) == 1 else (wire.NAME, bytes((1 << 20) - 100))
 
-    with pytest.raises(StorageUnreachable, match="more than was asked for"):
+    with pytest.raises(StorageUnreachable, match="more than was requested"):
         against({wire.READ: read, wire.LSTAT: lambda stub, body: (wire.ATTRS, attributes(FILE, 1 << 30))}).get("file")
 
 
@@ -110,7 +110,7 @@ def test_files_are_read_no_further_than_asked_for(against: Any) -> None:
 def test_more_than_was_asked_for_is_refused(against: Any) -> None:
     for piece in (b"x" * 101, b""):
         storage = against({wire.READ: lambda stub, body, piece=piece: (wire.DATA, wire.string(piece))})
-        with pytest.raises(StorageUnreachable, match="where 100 were asked for"):
+        with pytest.raises(StorageUnreachable, match="but 100 were requested"):
             storage.get("file")
 
 

@@ -177,7 +177,7 @@ def test_a_job_names_the_key_and_the_image_keeps_it(server: SftpServer, tmp_path
         made = run_job(dict(document, storage=settings), events.append, lambda: False)
         assert made["storage_host_key"] == server.fingerprint
         assert made["storage_host_key_is_new"] is is_new
-        assert is_new == bool([event for event in events if "accepted unseen" in str(event.get("message"))])
+        assert is_new == bool([event for event in events if "accepted without a check" in str(event.get("message"))])
         with SftpStorage(settings) as storage:
             logs.append(ImageReader(storage, "pc", made["image"], imaging.PASSWORD).document("job.log").decode("utf-8"))
     assert "%s, was not checked before" % server.fingerprint in logs[0]

@@ -42,7 +42,7 @@ SFTP: Dict[str, Any] = {
     "server": ({"url": "sftp://no-such-host.invalid/x"}, "S122 ", "no-such-host.invalid"),
     "user": ({"username": "nobody9"}, "S111 ", "nobody9: the key was not accepted"),
     "key file": ({"private_key_file": "/nonexistent"}, "S112 ", "private_key_file"),
-    "no key": ({"private_key_file": None}, "S112 ", "neither a password nor a private key"),
+    "no key": ({"private_key_file": None}, "S112 ", "neither password nor private_key"),
     "another host key": ({"host_key": "SHA256:" + "A" * 43}, "S110 ", "SHA256:" + "A" * 43),
     "no host key": ({"host_key": None}, "S109 ", "SHA256:"),
     "a file": ({"url": "sftp://127.0.0.1:%d/etc/hostname"}, "S100 ", "it is not a directory"),
@@ -69,8 +69,8 @@ SMB: Dict[str, Any] = {
     "share": ({"url": "\\\\127.0.0.1\\nothing\\x"}, "S123 ", "share nothing"),
     "password": ({"password": "x"}, "S111 ", "user name or password is wrong"),
     "user": ({"username": "PLANT\\who"}, "S111 ", "user name or password is wrong"),
-    "no user": ({"username": ""}, "S112 ", "guests are never used"),
-    "no password": ({"password": ""}, "S111 ", "no password is given, and Kerberos"),
+    "no user": ({"username": ""}, "S112 ", "guest"),
+    "no password": ({"password": ""}, "S111 ", "Kerberos"),
     "only a server": ({"url": "\\\\127.0.0.1"}, "S100 ", "it is not of the form \\\\server\\share\\path"),
     "a name": ({"url": "\\\\127.0.0.1\\images\\a:b"}, "S100 ", "a:b in it: it holds a character"),
     "nothing": ({"url": "\\\\127.0.0.1\\images\\nothing"}, "S113 ", "\\images\\nothing"),
@@ -114,7 +114,7 @@ def test_file_systems_that_are_full_or_read_only(ssh: SftpServer, tmp_path: Path
 @pytest.mark.parametrize(
     ("url", "code", "words"),
     [
-        ("images", "S100 ", "it is no absolute path"),
+        ("images", "S100 ", "not an absolute path"),
         ("/etc/hostname", "S100 ", "it is not a directory"),
         ("/nonexistent/x", "S113 ", "/nonexistent/x"),
         ("ftp://server/x", "S100 ", "no storage of the kind ftp"),

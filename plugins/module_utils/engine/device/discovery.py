@@ -58,7 +58,7 @@ class _Discovery:
             "layers": [],
         }
         if not self._tree.names():
-            self._note("disks", "there is no /sys/class/block")
+            self._note("disks", "/sys/class/block is missing")
         for disk in find_disks(self._tree):
             self._disk(disk, found)
         for name in self._tree.names():

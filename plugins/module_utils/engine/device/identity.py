@@ -62,7 +62,9 @@ def device_directory(alias: str, name: str) -> str:
     :raises DeviceNameInvalid: for ``localhost`` without an alias, and what a share can't hold.
     """
     if not alias and name.lower() in ("localhost", "127.0.0.1", "::1"):
-        raise DeviceNameInvalid(device=name, reason="every device is localhost to itself: set imaging_device_alias")
+        raise DeviceNameInvalid(
+            device=name, reason="localhost is the same name on every device: set imaging_device_alias"
+        )
     directory = unicodedata.normalize("NFC", "%s_%s" % (alias, name) if alias else name)
     try:
         check_name(directory)
@@ -138,7 +140,7 @@ def stored_identity(storage: Storage, device: str) -> Optional[MachineIdentity]:
         check_is_file_or_absent(storage, path)
         return None
     except ValueError as error:
-        raise DeviceMismatch(device=device, reason="its device-id.json can't be used: %s" % error) from None
+        raise DeviceMismatch(device=device, reason="its device-id.json is not valid: %s" % error) from None
 
 
 def _parsed(data: bytes, device: str) -> MachineIdentity:
@@ -159,7 +161,7 @@ def _difference(stored: MachineIdentity, present: MachineIdentity) -> str:
         before, now = getattr(stored, name), getattr(present, name)
         if before != now:
             parts.append("%s %s there, %s here" % (label, before or "unknown", now or "unknown"))
-    return ", ".join(parts) or "nothing is known of either"
+    return ", ".join(parts) or "the identity of both is unknown"
 
 
 def _first_line(path: str) -> str:

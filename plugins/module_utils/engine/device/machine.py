@@ -40,7 +40,7 @@ def hardware(root: str, unreadable: Unreadable) -> Dict[str, Any]:
     for key, place in (("serial", "product_serial"), ("uuid", "product_uuid")):
         path = os.path.join(dmi, place)
         if os.path.exists(path) and not os.access(path, os.R_OK):
-            unreadable("hardware." + key, "only root may read it")
+            unreadable("hardware." + key, "only root can read it")
     return found
 
 
@@ -64,7 +64,7 @@ def operating_system(root: str, unreadable: Unreadable) -> Dict[str, Any]:
     release = _release(root)
     machine_id = read_identity(os.path.join(root, "")).machine_id
     if not machine_id:
-        unreadable("operating_system.machine_id", "there is none, or it can't be read")
+        unreadable("operating_system.machine_id", "it does not exist or is not readable")
     return {
         "family": "linux",
         "id": release.get("ID", ""),

@@ -113,7 +113,7 @@ class Selection:
             raise DriveUnknown(drive=entry, reason=reason, disks=self._candidates())
         places = self._ranges_of(point)
         if not places:
-            reason = "%s is mounted there, which is on no disk of this device" % mount.kind
+            reason = "%s is mounted there, which is not on a disk of this device" % mount.kind
             raise DriveUnknown(drive=entry, reason=reason, disks=self._candidates())
         return [self._chosen(place, entry) for place in places]
 
@@ -231,8 +231,8 @@ def moved(before: object, now: Dict[str, List[str]]) -> List[str]:
         )
         if entry.startswith("/") and known and ids != old:
             warnings.append(
-                "%s was %s when the previous image was made and is %s now: this image compares with the earlier ones of that"
-                " disk. Name disks by such an id in imaging_drives where names may move."
+                "%s was %s in the previous image and is %s now: this image is compared with earlier images of that "
+                "disk. Use such ids in imaging_drives if device names can change."
                 % (entry, ", ".join(old or []), ", ".join(ids))
             )
     return warnings

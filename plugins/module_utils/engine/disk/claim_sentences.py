@@ -45,14 +45,18 @@ class Contested(NamedTuple):
     def advice(self) -> str:
         """Name the marks of each claim, the command that removes those of a stale one, and the setting that decides."""
         parts = [
-            "%s is at %s (if it is stale: %s)"
+            "%s is at %s (if it is stale, remove it with: %s)"
             % (claim.name, self._places(claim.marks), " ; ".join(self._commands(claim.marks)))
             for claim in self.claims
             if claim.marks
         ]
-        parts += ["%s is what the type of the partition says" % claim.name for claim in self.claims if not claim.marks]
+        parts += ["%s is the type in the partition table" % claim.name for claim in self.claims if not claim.marks]
         believed = " or ".join("{%s: %s}" % (self.key, _short(claim.name)) for claim in self.claims)
-        return "On %s %s. Set imaging_trust to %s to decide it for good." % (self.path, ", ".join(parts), believed)
+        return "On %s, %s. Set imaging_trust to %s to decide which one is valid." % (
+            self.path,
+            ", ".join(parts),
+            believed,
+        )
 
     def _places(self, marks: Sequence[Mark]) -> str:
         shown = ["byte %d (%#x, %d bytes)" % (*[self.start_bytes + mark.place] * 2, mark.size) for mark in marks[:3]]

@@ -72,8 +72,8 @@ def decide(claims: List[Claim], trusted: str = "") -> Verdict:
     if trusted:
         meant = next((claim for claim in claims if claim.is_called(trusted)), None)
         if meant is None:
-            found = join_names(claims) or "nothing that is recognised"
-            return Verdict("", None, "imaging_trust calls it %s, but what was found is %s" % (trusted, found))
+            found = join_names(claims) or "no known structure"
+            return Verdict("", None, "imaging_trust is set to %s, but the volume contains %s" % (trusted, found))
         return _of(meant)
     if not claims:
         return Verdict("", None, "")
@@ -82,7 +82,7 @@ def decide(claims: List[Claim], trusted: str = "") -> Verdict:
     container = next((claim for claim in claims if claim.is_container), None)
     names = join_names(claims)
     if all(claim.file_system is None and not claim.error for claim in claims):
-        return Verdict((container or claims[0]).name, None, "it holds %s" % names, tuple(claims))
+        return Verdict((container or claims[0]).name, None, "it contains %s" % names, tuple(claims))
     whose = "all" if len(claims) > 2 else "both"
     return Verdict(container.name if container else "", None, "%s %s claim the volume" % (names, whose), tuple(claims))
 
@@ -126,7 +126,7 @@ def join_names(claims: Iterable[Claim]) -> str:
 def _of(claim: Claim) -> Verdict:
     if claim.file_system is not None:
         return Verdict(claim.file_system.kind, claim.file_system, "")
-    return Verdict("" if claim.error else claim.name, None, claim.error or "it holds %s" % claim.name)
+    return Verdict("" if claim.error else claim.name, None, claim.error or "it contains %s" % claim.name)
 
 
 def _parsed(source: BlockSource) -> List[Claim]:

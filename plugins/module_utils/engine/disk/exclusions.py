@@ -82,7 +82,7 @@ def totals(found: Iterable[LeftOut]) -> List[LeftOut]:
 def notes(found: Iterable[LeftOut]) -> List[str]:
     """A line for the log of a run for each pattern that matched."""
     return [
-        "Left out by %s: %d files, %d bytes." % (one.pattern, one.files, one.saved_bytes) for one in found if one.files
+        "Excluded by %s: %d files, %d bytes." % (one.pattern, one.files, one.saved_bytes) for one in found if one.files
     ]
 
 
@@ -92,7 +92,7 @@ def remarks(found: Iterable[LeftOut]) -> List[str]:
     for one in found:
         if one.kept_links and not one.automatic:
             lines.append(
-                "%d files that the exclusion %s matches stay in the image: they have another name that is not excluded."
+                "%d files that match the exclusion %s stay in the image: each has another name that is not excluded."
                 % (one.kept_links, one.pattern)
             )
         elif not one.files and not one.automatic:
@@ -103,9 +103,9 @@ def remarks(found: Iterable[LeftOut]) -> List[str]:
 def _why_nothing(one: LeftOut) -> str:
     separator = "\\" if "\\" in one.pattern else "/"
     if one.folders:
-        return " but a folder: write %s%s** to leave out what is in it" % (one.pattern, separator)
+        return " but a folder: write %s%s** to exclude its content" % (one.pattern, separator)
     if one.pattern[1:2] == ":":
-        return " (in image files no drive letters are known: write %s there)" % one.pattern[2:]
+        return " (image files have no drive letters: write %s instead)" % one.pattern[2:]
     return ""
 
 
@@ -126,7 +126,7 @@ def leave_out(used: ExtentSet, tree: FileTree, patterns: Sequence[Sequence[Segme
         walk.run()
         protected = tree.protected() if walk.found_anything else ExtentSet()
     except FileSystemInvalid as error:
-        return Exclusion(used, nothing, ["No file is left out: %s" % error])
+        return Exclusion(used, nothing, ["No file is excluded: %s" % error])
     kept, matched = used, []
     for number in range(len(patterns)):
         found = walk.found[number]
@@ -191,7 +191,7 @@ class _Walk:
             for entry in self._tree.children(folder):
                 self._names += 1
                 if self._names > _MAX_NAMES or len(visited) > _MAX_FOLDERS or self._pieces > _MAX_PIECES:
-                    self.warnings.append("The volume has too many files: not all that match were left out.")
+                    self.warnings.append("The volume has too many files: some matching files were not excluded.")
                     self._settle_links()
                     return
                 following, accepted = self._step(states, entry.name)

@@ -83,7 +83,7 @@ def read_gpt(source: BlockSource) -> Optional[Gpt]:
     if table is None:
         return None
     areas = _areas(source, backup, last_lba) + [(1, 1 + _array_sectors(source, backup))]
-    warning = "The primary partition table of %s is damaged; its backup is used." % source.path
+    warning = "The primary partition table of %s is damaged; the backup is used." % source.path
     return _parse(source, backup, table, areas, [warning])
 
 
@@ -128,7 +128,7 @@ def _parse(
         if not any(kind):
             continue
         if not 0 < first <= last < total:
-            raise PartitionTableInvalid(path=source.path, reason="partition %d lies outside the disk" % (number + 1))
+            raise PartitionTableInvalid(path=source.path, reason="partition %d is outside the disk" % (number + 1))
         partitions.append(
             GptEntry(
                 number + 1,

@@ -94,9 +94,9 @@ def read_layout(source: BlockSource, *, table_is_trusted: bool = False) -> DiskL
     if mbr is None:
         return imaged_whole(source, "")
     if mbr.is_protective:
-        return imaged_whole(source, "its protective MBR announces a GPT, of which neither copy can be read")
+        return imaged_whole(source, "its protective MBR announces a GPT, but neither copy is readable")
     if any(entry.type_code == _DYNAMIC for entry in mbr.partitions):
-        return imaged_whole(source, "it is a dynamic disk, whose database lies outside of its partitions")
+        return imaged_whole(source, "it is a dynamic disk, whose database is outside its partitions")
     return _from_mbr(source, mbr)
 
 

@@ -131,7 +131,7 @@ def _read_logical(
         if position in seen or len(seen) >= _MAX_LOGICAL:
             raise PartitionTableInvalid(path=source.path, reason="its chain of logical partitions has a loop")
         if not base <= position < base + length:
-            raise PartitionTableInvalid(path=source.path, reason="a logical partition lies outside the extended one")
+            raise PartitionTableInvalid(path=source.path, reason="a logical partition is outside the extended one")
         seen.add(position)
         sector = source.read(position * source.sector_bytes, 512)
         if sector[510:] != b"\x55\xaa":

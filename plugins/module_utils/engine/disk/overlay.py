@@ -78,7 +78,7 @@ class OverlaySource(BlockSource):
         end = 0
         for piece, dummy in self._pieces:
             if piece.start_bytes < end or piece.length_bytes <= 0 or piece.end_bytes > base.size_bytes:
-                raise ValueError("the pieces of %s overlap or lie outside" % base.path)
+                raise ValueError("the pieces of %s overlap or are outside the disk" % base.path)
             end = piece.end_bytes
         self._ends = [piece.end_bytes for piece, dummy in self._pieces]
 

@@ -69,9 +69,9 @@ class Pattern(NamedTuple):
         if not isinstance(text, str) or not text.strip():
             raise PatternInvalid(pattern=text, reason="it is empty")
         if len(text) > _MAX_LENGTH or any(ord(c) < 32 for c in text):
-            raise PatternInvalid(pattern=text[:80], reason="it is too long or holds control characters")
+            raise PatternInvalid(pattern=text[:80], reason="it is too long or contains control characters")
         if text[:2] in ("\\\\", "//", "\\/", "/\\"):
-            raise PatternInvalid(pattern=text, reason="it is a network or device path, not one on a volume")
+            raise PatternInvalid(pattern=text, reason="it is a network or device path, not a path on a volume")
         drive, rest = "", text
         match = _DRIVE.fullmatch(text)
         if match:
@@ -92,11 +92,13 @@ class Pattern(NamedTuple):
             raise PatternInvalid(pattern=text[:80], reason="it has too many parts")
         for name in names:
             if name in (".", ".."):
-                raise PatternInvalid(pattern=text, reason="it holds %r, which names no folder of its own" % name)
+                raise PatternInvalid(pattern=text, reason="it contains %r, which is not a folder name" % name)
             if "**" in name and name != "**":
                 raise PatternInvalid(pattern=text, reason="** must stand alone between separators")
             if windows and ":" in name:
-                raise PatternInvalid(pattern=text, reason="alternate streams are left out with their file, not alone")
+                raise PatternInvalid(
+                    pattern=text, reason="alternate streams can only be excluded together with their file"
+                )
 
     def below(self, mount_points: Sequence[str], case_sensitive: bool) -> List[Segment]:
         """The segments below a volume's root; empty where the pattern is about another volume.

@@ -41,7 +41,10 @@ def read_layout_of_device(source: FileSource, *, table_is_trusted: bool = False)
     layout = read_layout(view, table_is_trusted=table_is_trusted)
     if layout.scheme == "none":
         return read_layout(source, table_is_trusted=table_is_trusted)
-    warning = "The partition table of %s counts in sectors of %d bytes, but the disk's have %d; its partitions are imaged by it."
+    warning = (
+        "The partition table of %s uses sectors of %d bytes, but the disk has sectors of %d; the image "
+        "follows the partition table."
+    )
     return layout._replace(warnings=[*layout.warnings, warning % (source.path, found, own)])
 
 
@@ -58,9 +61,7 @@ def read_layout_of_file(source: FileSource, *, table_is_trusted: bool = False) -
     source.sector_bytes = found or source.sector_bytes
     layout = read_layout(source, table_is_trusted=table_is_trusted)
     if layout.scheme == "mbr" and found is None and not table_is_trusted:
-        return imaged_whole(
-            source, "nothing is recognised in its partitions, so that the size of its sectors is not known"
-        )
+        return imaged_whole(source, "its partitions contain no known structure, so its sector size is unknown")
     return layout
 
 

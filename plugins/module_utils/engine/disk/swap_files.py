@@ -39,7 +39,7 @@ def leave_out_swap(
     remarks: List[str] = []
     for path in paths if mount_points else []:
         if _WILD & set(path):
-            remarks.append("the swap file %s stays in the image, since its name reads like a pattern." % path)
+            remarks.append("the swap file %s stays in the image, because its name looks like a pattern." % path)
             continue
         pattern = Pattern.parse(path)
         outcome = leave_out(used, tree, [pattern.below(mount_points, tree.case_sensitive)])
@@ -48,7 +48,7 @@ def leave_out_swap(
             continue  # it is another volume's, or an exclusion has left it out already
         head = _head(file_system, content)
         if not head:
-            remarks.append("the swap file %s stays in the image, since its first page was not found." % path)
+            remarks.append("the swap file %s stays in the image, because its first page was not found." % path)
             continue
         kept = outcome.kept.union(head)
         left_out.append(LeftOut(path, True, outcome.matched[0].files, used.total_bytes - kept.total_bytes))

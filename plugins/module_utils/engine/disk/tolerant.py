@@ -105,6 +105,6 @@ class TolerantSource(BlockSource):
             return []
         first = next(iter(lost))
         return [
-            "%s: %d bytes in %d places (the first at byte %d) that a file system itself calls bad can't be read; they are "
-            "zeros in the image." % (self.path, lost.total_bytes, len(lost), first.start_bytes)
+            "%s: %d bytes in %d places (the first at byte %d), which a file system lists as bad, are unreadable; "
+            "they are zeros in the image." % (self.path, lost.total_bytes, len(lost), first.start_bytes)
         ]

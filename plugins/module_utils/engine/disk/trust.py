@@ -65,11 +65,13 @@ def parse_trust(given: object) -> Dict[int, Trust]:
     for key, value in given.items():
         entry = "%s: %s" % (key, value)
         if not isinstance(value, str) or _word(value) not in _known_words():
-            raise TrustInvalid(entry=entry[:80], reason="no system that claims volumes has this name")
+            raise TrustInvalid(entry=entry[:80], reason="no known structure has this name")
         match = _PLACE.fullmatch(str(key))
         if match is None:
             if "/" not in str(key).strip("/"):
-                raise TrustInvalid(entry=entry[:80], reason="it names neither a disk, a partition nor a logical volume")
+                raise TrustInvalid(
+                    entry=entry[:80], reason="it is not the name of a disk, a partition or a logical volume"
+                )
             volumes[str(key)] = value
         elif match.group(2) is None:
             disks[int(match.group(1))] = value

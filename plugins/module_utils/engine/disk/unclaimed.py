@@ -88,31 +88,34 @@ def look_at(source: BlockSource, gaps: ExtentSet, look_bytes: int = LOOK_BYTES) 
 
 
 def _sentence(gap: Extent, looked: _Looked, missing: ExtentSet) -> str:
-    where = "%d bytes at byte %d lie in no partition" % (gap.length_bytes, gap.start_bytes)
+    where = "%d bytes at byte %d are outside all partitions" % (gap.length_bytes, gap.start_bytes)
     if missing:
         least = "" if looked.is_all else " at least"
-        return "%s and hold data, of which %d bytes%s (the first at byte %d) are not in the image." % (
+        return "%s and contain data, of which %d bytes%s (the first at byte %d) are not in the image." % (
             where,
             missing.total_bytes,
             least,
             next(iter(missing)).start_bytes,
         )
     if looked.found:
-        return "%s and hold data. What samples found is in the image; the rest was not read and is not in it." % where
+        return (
+            "%s and contain data. The image includes the data that samples found; the rest was not read "
+            "and is not included."
+        ) % where
     what = "the first and the last MiB and %d samples between them are zeros" % _SAMPLES
-    return "%s; %s, the rest was not read and is not in the image." % (where, what)
+    return "%s; %s. The rest was not read and is not in the image." % (where, what)
 
 
 def _unreadable(gap: Extent, unreadable: ExtentSet) -> str:
     first = next(iter(unreadable)).start_bytes
     return (
-        "%d bytes (the first at byte %d) of the %d bytes at byte %d that lie in no partition can't be read; they are not in the image."
-        % (
-            unreadable.total_bytes,
-            first,
-            gap.length_bytes,
-            gap.start_bytes,
-        )
+        "%d bytes (the first at byte %d) of the %d bytes at byte %d outside all partitions are unreadable; they "
+        "are not in the image."
+    ) % (
+        unreadable.total_bytes,
+        first,
+        gap.length_bytes,
+        gap.start_bytes,
     )
 
 

@@ -132,7 +132,7 @@ def plan_disk(
             volumes.append(_of_partition(partition, inside))
             used = used.union(inside.held)
         for part, pieces in _parts_of(source, partition, inside, state_of, mount_points_of):
-            because = layout.whole_because or _named("it holds %s", BY_TYPE.get(partition.type_id, ""))
+            because = layout.whole_because or _named("it contains %s", BY_TYPE.get(partition.type_id, ""))
             key = part.name or (name if not partition.number else "%sp%d" % (name, partition.number))
             how = _How(partition, wanted, because, exclude, swap_files, trust.of(partition.number, part.name), key)
             planned = _plan_part(source, part, how)
@@ -237,7 +237,10 @@ def _outside(source: BlockSource, layout: DiskLayout, used: ExtentSet) -> Extent
 
 def _unnamed(layout: DiskLayout, source: BlockSource) -> List[str]:
     return [
-        "%s: an entry of its table that no system shows as a partition covers %d bytes at byte %d; they are imaged whole."
+        (
+            "%s: an entry of its table that systems do not show as a partition covers %d bytes at byte %d; all of them "
+            "are imaged."
+        )
         % (source.path, extent.length_bytes, extent.start_bytes)
         for extent in layout.unnamed
     ]
@@ -253,7 +256,10 @@ def _plan_part(disk: BlockSource, part: _Volume, how: _How) -> _Planned:
         extents, found, remarks = _leave_out(file_system, extents, how.exclude, part.mount_points, how.swap_files)
         behind_bytes = part.source.size_bytes - file_system.end_bytes
         if behind_bytes > _MUCH_BEHIND_BYTES:
-            remarks = [*remarks, "its file system ends %d bytes before it; they are imaged too." % behind_bytes]
+            remarks = [
+                *remarks,
+                "its file system ends %d bytes before its end; these bytes are imaged too." % behind_bytes,
+            ]
         warnings += ["%s: %s" % (_name(disk, volume), remark) for remark in remarks]
         volume = volume._replace(
             in_use_bytes=extents.total_bytes, left_out_bytes=volume.in_use_bytes - extents.total_bytes
@@ -273,7 +279,7 @@ def _leave_out(
 ) -> Tuple[ExtentSet, List[LeftOut], List[str]]:
     tree = file_system.tree() if exclude or file_system.always_left_out or swap_files else None
     if tree is None:
-        reason = "files of %s can't be left out by this version." % file_system.kind
+        reason = "this version can't exclude files of %s." % file_system.kind
         return used, [], [reason] if any(pattern.below(mount_points, True) for pattern in exclude) else []
     always = always_left_out(file_system, tree)
     patterns = [*always, *exclude]

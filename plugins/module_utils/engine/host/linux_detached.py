@@ -26,7 +26,7 @@ def spawn_detached(work: Callable[[], None], keep: int) -> None:
     if child:
         dummy_pid, status = os.waitpid(child, 0)
         if status:
-            raise OSError("the system started no process for it")
+            raise OSError("the system did not start a process for it")
         return
     status = 1
     try:

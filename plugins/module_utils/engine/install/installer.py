@@ -148,7 +148,7 @@ def _run(command: List[str]) -> Tuple[Optional[str], str]:
     try:
         output, complaints = process.communicate(timeout=_TRIAL_SECONDS)
     except subprocess.TimeoutExpired:
-        return "it did not answer within %d seconds" % _TRIAL_SECONDS, ""
+        return "it did not respond within %d seconds" % _TRIAL_SECONDS, ""
     finally:
         if process.poll() is None:
             process.kill()

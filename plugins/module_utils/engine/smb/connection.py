@@ -99,7 +99,7 @@ def _guarded_class() -> Any:
                     return have
                 self._check_worker_running()
                 if self._left_seconds(started, self.request_seconds) <= 0:
-                    raise RequestTimedOut("the server gives no credit for a request")
+                    raise RequestTimedOut("the server grants no credits for a request")
                 time.sleep(_CREDIT_POLL_SECONDS)
 
         def receive(self, request: Any, wait: bool = True, timeout: Any = None, **dummy: Any) -> Any:
@@ -113,7 +113,7 @@ def _guarded_class() -> Any:
                 self._check_worker_running()
                 left_seconds = self._left_seconds(started, seconds)
                 if left_seconds <= 0:
-                    raise RequestTimedOut("no answer within %d seconds" % (time.monotonic() - started))
+                    raise RequestTimedOut("no response within %d seconds" % (time.monotonic() - started))
                 if not request.response_event.wait(left_seconds):
                     continue  # something else may have come meanwhile
                 with request.response_event_lock:
@@ -152,9 +152,9 @@ def _guarded_class() -> Any:
                 if status in LINK_GONE and not is_signed:
                     raise ConnectionError("the session has ended")  # who has forgotten a session can't sign for it
                 if session.encrypt_data:
-                    raise AnswerUnprotected("an answer of an encrypted session came in the clear")
+                    raise AnswerUnprotected("a response in an encrypted session was not encrypted")
                 if not is_signed:
-                    raise AnswerUnprotected("an answer of a signed session came without a signature")
+                    raise AnswerUnprotected("a response in a signed session was not signed")
             super().verify_signature(header, session_id, force)
 
     return GuardedConnection

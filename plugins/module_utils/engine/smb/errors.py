@@ -55,7 +55,7 @@ _ON_A_LINK = frozenset([0x8000002D, 0xC0000280, 0xC000050B])
 _WRONG_LOGIN = frozenset([0xC000006D, 0xC000006A, 0xC0000064])
 _TROUBLE_AT_LOGIN = {
     0xC0000133: "the clocks of this machine and of the domain controller differ too much",
-    0xC000018A: "the server has no secret to speak to its domain with",
+    0xC000018A: "the server has no trust account in its domain",
     0xC000018B: "the domain does not know the server",
     0xC000018C: "the trust between the server's domain and the user's is broken",
     0xC000018D: "the trust between the server and its domain is broken",
@@ -71,8 +71,8 @@ _BLOCKED: Dict[int, Callable[..., StorageError]] = {
     0xC0000071: lambda **of: StoragePasswordExpired(reason="it has expired", **of),
     0xC0000072: lambda **of: StorageAccountDisabled(**of),
     0xC000015B: lambda **of: StorageLogonTypeRefused(**of),
-    0xC0000193: lambda **of: StorageAccountExpired(reason="its end date is over", **of),
-    0xC0000224: lambda **of: StoragePasswordExpired(reason="the server demands another one at this login", **of),
+    0xC0000193: lambda **of: StorageAccountExpired(reason="its end date has passed", **of),
+    0xC0000224: lambda **of: StoragePasswordExpired(reason="the server requires a new password at this login", **of),
     0xC0000234: lambda **of: StorageAccountLocked(**of),
     0xC0000413: lambda **of: StorageAccountBlocked(
         reason="selective authentication of its domain does not permit it on this server", **of
@@ -82,23 +82,23 @@ _BLOCKED: Dict[int, Callable[..., StorageError]] = {
 # pylint: enable=unnecessary-lambda
 # What ends by itself.
 _BUSY = {
-    0xC000005E: "no domain controller answers it",
-    0xC000009A: "it is short of memory, or the share has as many connections as it may",
+    0xC000005E: "no domain controller responds to it",
+    0xC000009A: "it is short of memory, or the share has reached its limit of connections",
     0xC00000BF: "its network is busy",
-    0xC00000CE: "it has as many sessions as it may",
-    0xC00000D0: "it takes no more connections",
+    0xC00000CE: "it has reached its limit of sessions",
+    0xC00000D0: "it accepts no more connections",
     0xC0000205: "it is short of memory",
-    0xC0000246: "it has as many connections as it may",
+    0xC0000246: "it has reached its limit of connections",
     0xC0000466: "it is unavailable",
 }
 _WORDS = {
     0xC0000101: "the directory is not empty",
     FILE_IS_A_DIRECTORY: "it is a directory",
     SHARING_VIOLATION: "another program has it open",
-    0xC00000D0: "the server takes no more connections",
+    0xC00000D0: "the server accepts no more connections",
     0xC000009A: "the server is short of memory",
     0xC0000205: "the server is short of memory",
-    0xC0000257: "it lies on another server of this DFS name space; give that server's share",
+    0xC0000257: "it is on another server of this DFS namespace; set the share of that server",
 }
 
 
@@ -150,7 +150,7 @@ def from_login(place: Place, status: int) -> StorageError:
     if status in _BUSY:
         return StorageServerBusy(storage=place.storage, reason=_BUSY[status])
     if status in _DENIED:
-        reason = "the server does not let this user in, or demands an encryption that was not agreed on"
+        reason = "the server refuses this user, or requires an encryption that was not negotiated"
         return StorageLoginFailed(storage=place.storage, username=place.username, reason=reason)
     return StorageFailed(operation="opening", path=place.share, storage=place.storage, reason=_words(status))
 
@@ -166,4 +166,4 @@ def from_share(place: Place, status: int) -> StorageError:
 
 def _words(status: int) -> str:
     known = _WORDS.get(status)
-    return "%s (status 0x%08X)" % (known, status) if known else "the server answers with status 0x%08X" % status
+    return "%s (status 0x%08X)" % (known, status) if known else "the server returned status 0x%08X" % status

@@ -88,7 +88,7 @@ class SmbLink:
         self._closed = threading.Condition()
         self._closing = 0
         if min(self.max_read_bytes, self.max_write_bytes) < 4096:
-            raise self.invalid("it negotiates requests of less than 4096 bytes")
+            raise self.invalid("it allows only requests of less than 4096 bytes")
 
     def invalid(self, reason: str) -> StorageAnswerInvalid:
         return StorageAnswerInvalid(storage=self._description, reason=reason)
@@ -227,7 +227,7 @@ class SmbLink:
         start, length = self._unpack("<2xBxI", body)
         start -= 64
         if start < 16 or length > asked_bytes or start + length > len(body):
-            raise self.invalid("a read of %d bytes brought %d" % (asked_bytes, length))
+            raise self.invalid("a read of %d bytes returned %d" % (asked_bytes, length))
         return body[start : start + length]
 
     def flush(self, handle: Handle) -> None:
@@ -293,7 +293,7 @@ class SmbLink:
             if most is not None and len(entries) >= most:
                 return entries[:most]
             if time.monotonic() > deadline or len(entries) > _MAX_ENTRIES or not (named or first):
-                raise self.invalid("a directory of more than %d names or without an end" % _MAX_ENTRIES)
+                raise self.invalid("a directory with more than %d names or an endless listing" % _MAX_ENTRIES)
             first = False
 
     def _parse_entries(self, content: bytes, entries: List[Entry], wanted: Callable[[str], bool]) -> int:
@@ -303,7 +303,7 @@ class SmbLink:
             following, dummy, size_bytes, dummy, attributes, length, dummy = self._unpack(_ENTRY_HEAD, content, offset)
             start = offset + _ENTRY_HEAD.size
             if start + length > len(content) or length > _MAX_NAME_BYTES or size_bytes > _MAX_FILE_BYTES:
-                raise self.invalid("a directory entry reaches out of its answer")
+                raise self.invalid("a directory entry exceeds its response")
             name = content[start : start + length].decode("utf-16-le", "replace")
             if name not in (".", ".."):
                 if not name or any(character in "\\/\0" for character in name):
@@ -323,7 +323,7 @@ class SmbLink:
         start, length = self._unpack("<2xHI", body)
         start -= 64
         if start < 8 or start + length > len(body):
-            raise self.invalid("an answer that reaches out of its packet")
+            raise self.invalid("a response that exceeds its packet")
         return body[start : start + length]
 
     def _unpack(self, layout: Any, content: bytes, offset: int = 0) -> Tuple[Any, ...]:
@@ -331,7 +331,7 @@ class SmbLink:
         try:
             return tuple(shape.unpack_from(content, offset))
         except struct.error:
-            raise self.invalid("an answer that is cut off") from None
+            raise self.invalid("a response that is cut off") from None
 
 
 def modified_seconds(handle: Handle) -> Optional[float]:

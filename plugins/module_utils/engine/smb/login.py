@@ -48,12 +48,12 @@ def _principal(username: str) -> str:
 def _why_no_ticket(error: Exception) -> str:
     """Say in the words of the Kerberos library what is missing."""
     if isinstance(error, ImportError):
-        return "no password is given, and Kerberos needs the Python packages gssapi and krb5"
+        return "password is not set, and Kerberos needs the Python packages gssapi and krb5"
     major, minor = (re.search(kind + r" \(-?\d+\): (.*?)(?:, |$)", str(error)) for kind in ("Major", "Minor"))
     # A minor "Success" says nothing; a major "Unspecified" says that the minor does.
     told = minor if minor is not None and minor.group(1) != "Success" else major
     words = told.group(1)[:_MAX_WORDS].rstrip(". ") if told is not None else "it does not work"
-    return "no password is given, and Kerberos says: %s" % words
+    return "password is not set, and Kerberos reports: %s" % words
 
 
 def _folded(unc: UncPath) -> List[str]:
@@ -70,7 +70,9 @@ class SmbConnector:
         self._must_encrypt = bool(settings.get("require_encryption"))
         username = str(settings.get("username") or "")
         if not username:
-            raise StorageCredentialInvalid(setting="username", reason="a share needs one: guests are never used")
+            raise StorageCredentialInvalid(
+                setting="username", reason="a share requires a user name, because guest access is not supported"
+            )
         server = unc.server if self._port == _PORT else "%s (port %d)" % (unc.server, self._port)
         storage = "\\\\" + "\\".join((unc.server, unc.share) + unc.names)
         self.place = Place(storage, server, unc.share, username)
@@ -101,7 +103,7 @@ class SmbConnector:
     def _reach_one_of(self, targets: List[UncPath], hops_left: int) -> SmbLink:
         """The first target that answers: the server names the nearest first."""
         if not hops_left:
-            reason = "its DFS name space leads on without an end"
+            reason = "its DFS namespace refers on without an end"
             raise StorageFailed(operation="opening", path="it", storage=self.place.storage, reason=reason)
         for number, target in enumerate(targets, 1):
             try:
@@ -109,7 +111,7 @@ class SmbConnector:
             except (StorageServerNotFound, StorageUnreachable, StorageShareNotFound):
                 if number == len(targets):
                     raise
-        raise AssertionError("there is no target")
+        raise AssertionError("it has no target")
 
     def _place_of(self, connection: Any, session: Any, unc: UncPath) -> Tuple[Any, List[UncPath]]:
         """Return the connected share, and where its path leads instead."""
@@ -132,7 +134,7 @@ class SmbConnector:
                 connection, session, unc.server, "\\\\" + "\\".join((unc.server, unc.share) + unc.names)
             )
         except Exception as error:
-            raise self._failed(error, "asking for the place in DFS") from error
+            raise self._failed(error, "resolving the DFS path") from error
         targets = [parse_unc(one) for one in found]
         here = _folded(unc)
         return [] if any(_folded(target) == here for target in targets) else targets
@@ -148,7 +150,7 @@ class SmbConnector:
             reason = error.strerror or str(error) or "no answer"
             raise StorageUnreachable(storage=place.storage, reason=reason) from None
         except self._refusal() as error:
-            reason = "no version was agreed on (status 0x%08X)" % error.status
+            reason = "no SMB version was negotiated (status 0x%08X)" % error.status
             raise StorageDialectRefused(storage=place.storage, reason=reason) from None
         except RequestTimedOut as error:
             raise StorageUnreachable(storage=place.storage, reason=str(error)) from None
@@ -159,10 +161,10 @@ class SmbConnector:
         except smbprotocol("exceptions").SMBConnectionClosed:
             if speaks_smb_1(host, self._port):
                 raise StorageDialectRefused(storage=place.storage, reason="it speaks SMB 1 (NT1) only") from None
-            reason = "it closed the connection before a version of SMB was agreed on"
+            reason = "it closed the connection before an SMB version was negotiated"
             raise StorageUnreachable(storage=place.storage, reason=reason) from None
         except Exception as error:  # whatever an answer that is not SMB makes the library raise
-            reason = "what answers there does not speak SMB 2 or 3 (%s)" % (str(error)[:100] or type(error).__name__)
+            reason = "the server does not speak SMB 2 or 3 (%s)" % (str(error)[:100] or type(error).__name__)
             raise StorageUnreachable(storage=place.storage, reason=reason) from error
 
     @staticmethod
@@ -171,9 +173,7 @@ class SmbConnector:
 
     def _check_protection(self, connection: Any) -> None:
         if self._must_encrypt and not connection.supports_encryption:
-            reason = (
-                "imaging_storage.require_encryption demands encryption, which the server does not offer (SMB 0x%04X)"
-            )
+            reason = "imaging_storage.require_encryption is set, but the server does not offer encryption (SMB 0x%04X)"
             raise StorageProtectionRefused(storage=self.place.storage, reason=reason % connection.dialect)
 
     def _log_in(self, connection: Any) -> Any:
@@ -189,7 +189,7 @@ class SmbConnector:
         try:
             session.connect()
         except (exceptions.SMBAuthenticationError, ImportError) as error:  # of the gssapi package, where it is missing
-            reason = "no way to log in was agreed on" if self._password else _why_no_ticket(error)
+            reason = "no login method was negotiated" if self._password else _why_no_ticket(error)
             raise StorageLoginFailed(storage=place.storage, username=place.username, reason=reason) from error
         except exceptions.SMBResponseException as error:
             if error.status == ACCESS_DENIED and connection.dialect < _SMB_3:
@@ -217,7 +217,7 @@ class SmbConnector:
         return tree
 
     def _may_demand_encryption(self, refused: str) -> StorageProtectionRefused:
-        reason = "the server refuses the %s; it may demand encryption, which SMB 2 does not have" % refused
+        reason = "the server refuses the %s; it may require encryption, which SMB 2 does not support" % refused
         return StorageProtectionRefused(storage=self.place.storage, reason=reason)
 
     def _failed(self, error: Exception, operation: str) -> Exception:

@@ -110,7 +110,7 @@ class SmbTransport:
             raise ForeignServer(head.decode("ascii").rstrip("- "))
         if length > _MAX_PACKET_BYTES:
             self._ended()
-            raise ConnectionError("what answers there does not speak SMB: it announces a packet of %d bytes" % length)
+            raise ConnectionError("the server does not speak SMB: it announces a packet of %d bytes" % length)
         return self._exactly(length) or self._ended()
 
     def _exactly(self, length: int, begins_within: Optional[float] = None) -> bytes:
@@ -132,7 +132,7 @@ class SmbTransport:
                 pace.moved(count)
             except socket.timeout:
                 if is_begin:
-                    raise TimeoutError("nothing came for %d seconds" % (begins_within or 0)) from None
+                    raise TimeoutError("no data arrived for %d seconds" % (begins_within or 0)) from None
                 return b""  # a packet that never ends is the end of the link
             except (OSError, TooSlow):
                 return b""

@@ -54,11 +54,11 @@ def _why_no_server(server: str) -> str:
     if _address(server):
         return ""
     if _is_ipv6(server):
-        return "an IPv6 address is written in brackets: [%s]" % server
+        return "write an IPv6 address in brackets: [%s]" % server
     if ":" in server and not server.startswith("["):
-        return "the port is a setting of its own, imaging_storage.port"
+        return "set the port in imaging_storage.port"
     if server in ("?", ".") or any(character in '/@:*?"<>| []' or ord(character) < 32 for character in server):
-        return "%s is no server's name" % "".join(one for one in server if one.isprintable())[:80]
+        return "%s is not a server name" % "".join(one for one in server if one.isprintable())[:80]
     return ""
 
 

@@ -88,14 +88,14 @@ class Decisions:
                 self.hows.append(STABLE)
                 self.stable += held
                 return
-            reason = "it is written to, or holds more than can be kept in memory"
+            reason = "it is being written to, or is too large to be kept in memory"
         elif point.startswith("/"):
-            reason = "it lies on no logical volume"
+            reason = "it is not on a logical volume"
         else:
-            reason = "what lies on it can't be frozen here"
+            reason = "its content can't be frozen on this device"
             window = WindowSource(self.disk.source, partition.start_bytes, partition.length_bytes)
             if recognise(window) == LVM_KIND and not any(place.partition == partition for place in self.places):
-                reason = "it is of LVM, whose tools (lvm2) are not on this device or do not explain it"
+                reason = "it is an LVM volume, but the tools (lvm2) are missing on this device or do not list it"
         self._live(partition_name(self.disk, partition), point, reason)
 
     def _decide_inner(self, report: Report, volume: LogicalVolume) -> None:

@@ -100,9 +100,7 @@ class Freeze:
     def _remove(self, full_name: str) -> None:
         reason = lvm.remove(full_name)
         if reason:
-            self.warnings.append(
-                "The snapshot %s could not be removed: %s. The next run tries again." % (full_name, reason)
-            )
+            self.warnings.append("Removing the snapshot %s failed: %s. The next run retries." % (full_name, reason))
 
     # -- snapshots ----------------------------------------------------------------------------------------------------
 
@@ -136,7 +134,7 @@ class Freeze:
         for snapshot in self._snapshots:
             paths = [one.path for one in after.logical if one.full_name == snapshot.full_name and one.path]
             if not paths:
-                raise SnapshotFailed(volume=snapshot.origin, reason="its snapshot %s is gone" % snapshot.full_name)
+                raise SnapshotFailed(volume=snapshot.origin, reason="its snapshot %s is missing" % snapshot.full_name)
             source = lvm.SnapshotSource(paths[0], snapshot)
             self._sources.append(source)
             found["%s/%s" % (snapshot.group, snapshot.origin)] = source
@@ -194,7 +192,7 @@ def remove_leftovers() -> Tuple[List[str], List[str]]:
         reasons = {name: lvm.remove(name) for name in names}
     finally:
         lvm.unlock_snapshots(lock)
-    stays = ["The snapshot %s could not be removed: %s." % (name, reason) for name, reason in reasons.items() if reason]
+    stays = ["Removing the snapshot %s failed: %s." % (name, reason) for name, reason in reasons.items() if reason]
     return [name for name, reason in reasons.items() if not reason], stays
 
 

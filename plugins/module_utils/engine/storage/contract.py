@@ -26,9 +26,9 @@ PARTIAL_SUFFIX = ".partial"
 READ_SIZE_BYTES = 1 << 20
 PARALLEL_ROUND_TRIPS = 16
 # A mistyped path, or a file system that is not mounted, is no place for images: so only the last directory is made.
-NOTHING_ABOVE = "it is not there and can't be made: the directory above it must exist"
+NOTHING_ABOVE = "it does not exist and can't be created: its parent directory must exist"
 # Its root was there when this run first looked: a server that restarted may have to mount it yet.
-ROOT_GONE = "its directory was there before and is not there now; it may not be mounted yet"
+ROOT_GONE = "its directory existed before and is missing now; it may not be mounted yet"
 
 
 class ServerKey(NamedTuple):

@@ -129,7 +129,7 @@ class Lease:
 
     def _tell(self, content: bytes, wait_seconds: float) -> None:
         self._outage.tell(
-            "Another run (%s) holds the directory of %s; waiting for up to %d s for it to end, or to be recognised as dead."
+            "Another run (%s) holds the lease on %s; waiting up to %d s for it to end or for its lease to expire."
             % (self._describe(content), self._device, wait_seconds)
         )
 

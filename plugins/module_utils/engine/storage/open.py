@@ -46,13 +46,13 @@ def open_storage(
         return RetryingStorage(SmbStorage(settings), _limit_seconds(settings), cancelled, notices=notices)
     if url.startswith("//") or scheme in ("smb", "cifs"):
         share = "\\\\" + url.split("//", 1)[1].strip("/").replace("/", "\\")
-        raise StorageUrlInvalid(url=url, reason="a share is written with backslashes: %s" % _example(share))
+        raise StorageUrlInvalid(url=url, reason="write a share with backslashes: %s" % _example(share))
     if scheme:
         raise StorageUrlInvalid(url=url, reason="this version has no storage of the kind %s" % scheme)
     if url.startswith("\\"):
-        raise StorageUrlInvalid(url=url, reason="a share begins with two backslashes: %s" % _example("\\" + url))
+        raise StorageUrlInvalid(url=url, reason="write a share with two backslashes: %s" % _example("\\" + url))
     if not os.path.isabs(url):
-        raise StorageUrlInvalid(url=url or "(nothing)", reason="it is no absolute path of a directory")
+        raise StorageUrlInvalid(url=url or "(nothing)", reason="it is not an absolute path of a directory")
     if not os.path.lexists(url):
         # A mistyped path, or a disk that is not mounted: making it would fill the disk that the system is on.
         raise StorageDirectoryMissing(storage=url)

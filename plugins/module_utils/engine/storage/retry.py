@@ -218,7 +218,7 @@ class RetryingStorage(Storage):
         self.check()
         if not self._has_answered:
             self._outage.expect_answer(
-                "The storage %s has not answered yet; trying for up to %d s."
+                "The storage %s is not responding; retrying for up to %d s."
                 % (self.description, self._patience_seconds)
             )
 

@@ -56,7 +56,7 @@ def test_the_backup_stands_in_for_a_damaged_primary(original: bytes, place: int)
     found = read_gpt(source(original, place, bytes([original[place] ^ 0xFF])))
     assert found is not None
     assert [one.start_lba for one in found.partitions] == [64, 2048]
-    assert "its backup is used" in found.warnings[0]
+    assert "backup is used" in found.warnings[0]
 
 
 def test_both_damaged_is_no_table(original: bytes) -> None:

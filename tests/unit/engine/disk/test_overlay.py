@@ -76,5 +76,5 @@ def test_extents_of_a_volume_are_found_on_the_disk_at_most_a_row_of_stripes_too_
 def test_pieces_that_overlap_or_leave_the_disk_are_refused() -> None:
     volume: BlockSource = MemorySource(VOLUME)
     for pieces in ([linear(0, 10), linear(9, 5)], [linear(395, 6)], [linear(5, 0)]):
-        with pytest.raises(ValueError, match="overlap or lie outside"):
+        with pytest.raises(ValueError, match="overlap or are outside"):
             OverlaySource(MemorySource(DISK), [(piece, volume) for piece in pieces])

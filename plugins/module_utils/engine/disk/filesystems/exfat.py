@@ -146,11 +146,11 @@ class Exfat(FileSystem):
         visited: Set[int] = set()
         while True:
             if start in visited or seen > most:
-                raise self.invalid("a chain of clusters is too long or bites its own tail")
+                raise self.invalid("a chain of clusters is too long or has a loop")
             self.cluster_range(cluster, 1)
             self._steps_left -= 1
             if self._steps_left < 0:
-                raise self.invalid("its chains of clusters lead in circles")
+                raise self.invalid("its chains of clusters have a loop")
             following = self._next_cluster(cluster)
             if following == cluster + 1:
                 count += 1
@@ -227,7 +227,7 @@ class Exfat(FileSystem):
         )
         missing = self.structures().difference(heap.union(ExtentSet([(0, self.heap_start)])))
         if missing:
-            raise self.invalid("its allocation bitmap calls its own structures free")
+            raise self.invalid("its allocation bitmap marks its own structures as free")
         return heap.union(ExtentSet([(0, self.heap_start)]))
 
     def _bitmap_runs(self, runs: Runs, wanted: int) -> Iterator[Tuple[int, int]]:
@@ -290,5 +290,5 @@ class Exfat(FileSystem):
 
         reached = ExfatTree(self).everything()
         if reached.difference(used):
-            return "the exFAT volume is marked dirty and its bitmap calls clusters of files free: run chkdsk or fsck"
+            return "the exFAT volume is marked dirty and its bitmap marks clusters of files as free: run chkdsk or fsck"
         return ""

@@ -105,11 +105,11 @@ class ExfatTree(FileTree):
         names = -(-stream[3] // _NAME_LETTERS)
         for number, entry in enumerate(group[2:]):
             if (entry[0] == _NAME) != (number < names):
-                raise self._volume.invalid("a file's name has other parts than it should")
+                raise self._volume.invalid("a file name has unexpected parts")
             if entry[0] == _NAME:
                 text += entry[2:32]
             elif entry[1] & _ALLOCATION_POSSIBLE:
-                raise self._volume.invalid("a file has content of a vendor's own kind")
+                raise self._volume.invalid("a file has vendor-specific content")
         if not stream[3] or len(text) < 2 * stream[3]:
             raise self._volume.invalid("a file's name is too short")
         name = text[: 2 * stream[3]].decode("utf-16-le", "surrogatepass")
@@ -155,7 +155,7 @@ class ExfatTree(FileTree):
     def _charge(self, length: int) -> None:
         self._budget -= length
         if self._budget < 0:
-            raise self._volume.invalid("its folders lead in circles")
+            raise self._volume.invalid("its folders have a loop")
 
 
 def _hash_of(name: str) -> int:

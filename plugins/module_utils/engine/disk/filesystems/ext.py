@@ -120,11 +120,11 @@ class Ext(FileSystem):
     def _why_untrusted(self, state: VolumeState) -> str:
         unknown = self._incompat & ~_INCOMPAT_KNOWN or self._ro_compat & ~_RO_KNOWN
         if unknown:
-            return "the %s volume uses features (%#x) that are not known" % (self.kind, unknown)
+            return "the %s volume uses unknown features (%#x)" % (self.kind, unknown)
         if state is VolumeState.LIVE:
             return "the %s volume is mounted and changes while it is read" % self.kind
         if self._incompat & _INCOMPAT_RECOVER:
-            return "the journal of the %s volume waits to be replayed" % self.kind
+            return "the journal of the %s volume must be replayed" % self.kind
         if self._state & _STATE_ERROR:
             return "the %s volume is marked as having errors: run fsck" % self.kind
         if not self._state & _STATE_CLEAN:
@@ -143,7 +143,7 @@ class Ext(FileSystem):
         """
         group, index = divmod(number - 1, self._inodes_per_group)
         if number < 1 or group >= self.group_count:
-            raise self._invalid("there is no inode %d" % number)
+            raise self._invalid("inode %d does not exist" % number)
         place = self._known_groups().inode_table(group) * self.block_bytes + index * self._inode_bytes
         return self.source.read(place, self._inode_bytes)
 
@@ -246,7 +246,7 @@ class Ext(FileSystem):
                 in_use += count
                 count_extents += 1
             if clusters - in_use != group.free_clusters:
-                raise self._invalid("group %d counts other free blocks than its bitmap: run fsck" % number)
+                raise self._invalid("the free block count of group %d does not match its bitmap: run fsck" % number)
             if count_extents > MAX_EXTENTS:
                 raise self._invalid("its free space is in too many pieces")
 

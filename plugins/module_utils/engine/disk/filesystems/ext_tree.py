@@ -45,7 +45,7 @@ class ExtTree(FileTree):
         inode = self._inode(node)
         mode, flags = struct.unpack_from("<H", inode, 0)[0], struct.unpack_from("<I", inode, 32)[0]
         if mode & 0xF000 != _FOLDER:
-            raise self._invalid("inode %d is no folder" % node)
+            raise self._invalid("inode %d is not a folder" % node)
         if flags & _ENCRYPTED:
             return  # its names are unreadable, so no pattern matches
         if flags & _INLINE_DATA:
@@ -158,7 +158,7 @@ class ExtTree(FileTree):
                 low, high = struct.unpack_from("<IH", node, 12 * number + 4)
                 block = self._checked(low | high << 32, 1)
                 if block in maps:
-                    raise self._invalid("an extent tree bites its own tail")
+                    raise self._invalid("an extent tree has a loop")
                 maps.add(block)
                 child = self._block(block)
                 if struct.unpack_from("<H", child, 6)[0] != depth - 1:
@@ -183,7 +183,7 @@ class ExtTree(FileTree):
                 runs.append((block, 1))
             return
         if block in maps or max(len(maps), len(runs)) > _MAX_RUNS:
-            raise self._invalid("a block map bites its own tail")
+            raise self._invalid("a block map has a loop")
         maps.add(block)
         data = self._block(block)
         for (pointer,) in struct.iter_unpack("<I", data):
@@ -201,7 +201,7 @@ class ExtTree(FileTree):
     def _spend(self, length_bytes: int) -> None:
         self._budget_bytes -= length_bytes
         if self._budget_bytes < 0:
-            raise self._invalid("its structures lead in circles")
+            raise self._invalid("its structures have a loop")
 
     def _checked(self, block: int, count: int) -> int:
         if block == 0 or block + count > self._volume.block_count:

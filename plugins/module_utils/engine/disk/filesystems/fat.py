@@ -47,18 +47,18 @@ class Fat(FileSystem):
         root_sectors = -(-root_entries * 32 // self._sector_bytes)
         self._data_sector = reserved + fats * self._fat_sectors + root_sectors
         if self._data_sector >= total:
-            raise self.invalid("it has no room for data")
+            raise self.invalid("it has no space for data")
         self.cluster_count = (total - self._data_sector) // per_cluster
         self.bits = 12 if self.cluster_count < 4085 else 16 if self.cluster_count < 65525 else 32
         if not fat16_sectors:
             self.bits = 32  # mkfs.fat makes FAT32 volumes smaller than the specification allows
         if self.cluster_count > _MOST_CLUSTERS[self.bits] or (fat16_sectors and self.bits == 32):
-            raise self.invalid("its clusters and its allocation table contradict each other")
+            raise self.invalid("its clusters do not match its allocation table")
         mirroring = struct.unpack_from("<H", boot, 40)[0] if self.bits == 32 else 0
         self._is_mirrored = not mirroring & _NOT_MIRRORED
         self._active = 0 if self._is_mirrored else mirroring & 0xF
         if self._active >= fats:
-            raise self.invalid("it has no allocation table of the number that is in use")
+            raise self.invalid("its active allocation table does not exist")
         self.kind = "fat%d" % self.bits
         self.root_cluster = struct.unpack_from("<I", boot, 44)[0] if self.bits == 32 else 0
         self._page_start, self._page = -1, b""

@@ -108,7 +108,7 @@ class FatTree(FileTree):
         visited: Set[int] = set()
         while True:
             if not 2 <= cluster < volume.cluster_count + 2 or seen > volume.cluster_count or start in visited:
-                raise self._invalid("a chain of clusters leads nowhere")
+                raise self._invalid("a chain of clusters leads outside the volume")
             self._budget_clusters -= 1
             if self._budget_clusters < 0:
                 raise self._invalid("many files claim the same clusters")

@@ -127,7 +127,7 @@ class Ntfs(FileSystem):
         last = self.source.size_bytes - self.sector_bytes
         used = used.union(ExtentSet([(tail, end - tail), (last, self.sector_bytes)]))
         if table.own_extents().difference(used):
-            raise self._invalid("its bitmap says that files of the file system itself are free")
+            raise self._invalid("its bitmap marks files of the file system itself as free")
         return used
 
     def _marked(self, table: FileTable, bitmap: Attribute) -> Iterator[Tuple[int, int]]:

@@ -71,7 +71,7 @@ def unprotect(block: bytes) -> bytes:
     for sector in range(count - 1):
         end = sector * _SECTOR_BYTES + _SECTOR_BYTES - 2
         if block[end : end + 2] != check:
-            raise Malformed("was torn apart")
+            raise Malformed("is torn")
         place = start + 2 + 2 * sector
         data[end : end + 2] = block[place : place + 2]
     return bytes(data)

@@ -56,5 +56,5 @@ def _why_overlapping(starts: array[int], ends: array[int], used: ExtentSet) -> s
         return "two of its files claim the same clusters"
     claimed = ExtentSet.from_sorted((start, end - start) for start, end in zip(first, last))
     if claimed.difference(used):
-        return "files use clusters that its bitmap calls free"
+        return "files use clusters that its bitmap marks as free"
     return ""

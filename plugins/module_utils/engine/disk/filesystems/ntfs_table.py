@@ -224,7 +224,7 @@ class FileTable:
         """Read a range of an attribute; sparse runs are zeros."""
         self._budget_bytes -= length
         if self._budget_bytes < 0:
-            raise self.invalid("its structures lead in circles")
+            raise self.invalid("its structures have a loop")
         try:
             places = list(runs.pieces(offset, length, self.geometry.cluster_bytes))
         except Malformed as error:

@@ -135,7 +135,7 @@ class Xfs(FileSystem):
     def _why_untrusted(self, state: VolumeState) -> str:
         unknown = self._incompat & ~_INCOMPAT_KNOWN & ~_INCOMPAT_NEEDS_REPAIR
         if unknown or self._ro_compat & ~_RO_KNOWN:
-            return "the XFS volume uses features (%#x) that are not known" % (unknown or self._ro_compat & ~_RO_KNOWN)
+            return "the XFS volume uses unknown features (%#x)" % (unknown or self._ro_compat & ~_RO_KNOWN)
         if state is VolumeState.LIVE:
             return "the XFS volume is mounted and changes while it is read"
         if self._incompat & _INCOMPAT_NEEDS_REPAIR or self._in_progress:
@@ -154,7 +154,7 @@ class Xfs(FileSystem):
             length // _LOG_SECTOR_BYTES,
             lambda first, count: self.source.read(start + first * _LOG_SECTOR_BYTES, count * _LOG_SECTOR_BYTES),
         )
-        return "" if log.changes_nothing() else "the log of the XFS volume waits to be replayed"
+        return "" if log.changes_nothing() else "the log of the XFS volume must be replayed"
 
     # -- groups -------------------------------------------------------------------------------------------------------
 
@@ -185,7 +185,7 @@ class Xfs(FileSystem):
                 raise self.invalid("its free space is in too many pieces")
             end, total = first + count, total + count
         if total != header.free_blocks:
-            raise self.invalid("group %d counts other free blocks than its tree has" % group)
+            raise self.invalid("the free block count of group %d does not match its tree" % group)
         self._check_not_free(group, found, tree.blocks)
         return found
 
@@ -195,7 +195,7 @@ class Xfs(FileSystem):
         if self._log_start >> self.group_shift == group:
             own.append((self._log_start & ((1 << self.group_shift) - 1), self._log_blocks))
         if gaps.intersection(ExtentSet(own)):
-            raise self.invalid("group %d calls its own structures free" % group)
+            raise self.invalid("group %d marks its own structures as free" % group)
 
     def _shared(self, group: int) -> Iterator[Tuple[int, int]]:
         header = self._header(group)
@@ -239,6 +239,6 @@ class Xfs(FileSystem):
         if self.group_blocks < _MIN_GROUP_BLOCKS or not 0 < self.group_count <= _MAX_GROUPS:
             raise self.invalid("its allocation groups have an impossible size")
         if self.group_count != -(-self.block_count // self.group_blocks):
-            raise self.invalid("its allocation groups do not fill it")
+            raise self.invalid("its allocation groups do not cover it")
         if self.group_shift != (self.group_blocks - 1).bit_length():
             raise self.invalid("its allocation groups contradict themselves")

@@ -58,14 +58,14 @@ class ShortBtree:
 
     def _walk(self, number: int, level: int) -> Iterator[bytes]:
         if number in self.blocks or not 0 < number < self._group_blocks:
-            raise self._invalid("a tree of group %d leads nowhere" % self._group)
+            raise self._invalid("a tree of group %d leads outside the group" % self._group)
         self.blocks.add(number)
         data = self._read(number)
         magic, found_level, count = struct.unpack_from(">4sHH", data, 0)
         unit = self._kind.record_bytes if level == 0 else self._kind.key_bytes + 4
         most = (len(data) - self._header_bytes) // unit
         if magic != self._kind.magic or found_level != level or count > most:
-            raise self._invalid("block %d of group %d is no part of its tree" % (number, self._group))
+            raise self._invalid("block %d of group %d is not part of its tree" % (number, self._group))
         if self._with_crc:
             owner = struct.unpack_from(">I", data, 48)[0]
             if owner != self._group or not sum_is_right(data, 52):

@@ -57,7 +57,7 @@ class XfsTree(FileTree):
     def children(self, node: int) -> Iterator[Entry]:
         inode = self._inode(node)
         if inode.mode & 0xF000 != _FOLDER:
-            raise self._volume.invalid("inode %d is no folder" % node)
+            raise self._volume.invalid("inode %d is not a folder" % node)
         if inode.layout == _LOCAL:
             yield from self._short_form(inode)
             return
@@ -126,7 +126,7 @@ class XfsTree(FileTree):
         runs: List[Run] = []
         if inode.layout == _EXTENTS:
             if inode.extents * 16 > len(inode.fork):
-                raise self._volume.invalid("inode %d has more extents than room" % inode.number)
+                raise self._volume.invalid("inode %d has more extents than fit into it" % inode.number)
             self._unpack(inode.fork[: inode.extents * 16], runs)
         elif inode.layout == _BTREE:
             level, count = struct.unpack_from(">HH", inode.fork, 0) if len(inode.fork) >= 4 else (0, 0)
@@ -138,14 +138,14 @@ class XfsTree(FileTree):
             for (child,) in struct.iter_unpack(">Q", inode.fork[begin : begin + count * 8]):
                 self._walk(inode.number, child, level - 1, seen, runs)
         else:
-            raise self._volume.invalid("the content of inode %d is of an unknown kind" % inode.number)
+            raise self._volume.invalid("the content of inode %d has an unknown type" % inode.number)
         if len(runs) != inode.extents:
-            raise self._volume.invalid("inode %d counts other extents than it has" % inode.number)
+            raise self._volume.invalid("the extent count of inode %d is wrong" % inode.number)
         return runs
 
     def _walk(self, inode: int, block: int, level: int, seen: Set[int], runs: List[Run]) -> None:
         if block in seen:
-            raise self._volume.invalid("the extents of inode %d bite their own tail" % inode)
+            raise self._volume.invalid("the extents of inode %d have a loop" % inode)
         seen.add(block)
         data = self._read(*self._volume.block_range(block, 1))
         magic, found_level, count = struct.unpack_from(">4sHH", data, 0)
@@ -226,5 +226,5 @@ class XfsTree(FileTree):
     def _read(self, start: int, length: int) -> bytes:
         self._budget -= length
         if self._budget < 0:
-            raise self._volume.invalid("its folders lead in circles")
+            raise self._volume.invalid("its folders have a loop")
         return self._volume.source.read(start, length)

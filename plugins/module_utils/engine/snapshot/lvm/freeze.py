@@ -127,7 +127,7 @@ def share_room(group: VolumeGroup, volumes: Sequence[LogicalVolume]) -> Tuple[Di
     if all(shares.values()):
         return shares, ""
     free_bytes = group.free_extents * group.extent_bytes
-    reason = "the volume group %s has %d MiB free, and its snapshots need %d MiB at least"
+    reason = "the volume group %s has %d MiB free, but its snapshots need at least %d MiB"
     return {}, reason % (group.name, free_bytes >> 20, needed * group.extent_bytes >> 20)
 
 
@@ -164,7 +164,7 @@ def check_unchanged(before: Report, after: Report, groups: Sequence[str]) -> Non
     """:raises SnapshotFailed: when volumes were moved, resized, made or deleted while the snapshots were made."""
     for group in groups:
         if _shape(before, group) != _shape(after, group):
-            raise SnapshotFailed(volume=group, reason="the volume group was changed while its snapshots were made")
+            raise SnapshotFailed(volume=group, reason="the volume group changed while its snapshots were created")
 
 
 def _shape(report: Report, group: str) -> object:
@@ -178,4 +178,4 @@ def _shape(report: Report, group: str) -> object:
 
 
 def _words(error: str) -> str:
-    return " ".join(error.split())[:500].rstrip(".") or "the tools of LVM did not say why"
+    return " ".join(error.split())[:500].rstrip(".") or "the LVM tools gave no reason"

@@ -87,14 +87,14 @@ def why_not_mapped(report: Report, volume: LogicalVolume) -> str:
     if group is None or any(group.attributes[place : place + 1] == flag for place, flag in _GROUP_FLAGS):
         return "its volume group is exported, incomplete or shared with other machines"
     if volume.origin or any(other.origin == volume.name and other.group == volume.group for other in report.logical):
-        return "it has, or is, another snapshot, which an image would tear apart"
+        return "it has, or is, another snapshot, and an image would separate the two"
     if volume.name.startswith("["):
         return "it is a part of another volume"
     kinds = sorted({segment.kind for segment in volume.segments if segment.kind not in ("linear", "striped")})
     if kinds:
-        return "it is of the kind %s; only linear and striped volumes can be" % " and ".join(kinds)
+        return "its type is %s; only linear and striped volumes are supported" % " and ".join(kinds)
     if not _is_whole(volume, group.extent_bytes):
-        return "the tools of LVM do not tell where all of it lies"
+        return "the LVM tools do not report the location of all of its extents"
     return ""
 
 

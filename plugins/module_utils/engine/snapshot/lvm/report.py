@@ -126,7 +126,7 @@ def read_report() -> Report:
         AttributeError,
         RecursionError,
     ) as error:
-        raise SnapshotFailed(volume="LVM", reason="its tools can't be used: %s" % error) from error
+        raise SnapshotFailed(volume="LVM", reason="the LVM tools failed: %s" % error) from error
 
 
 def _rows(verb: str, key: str, fields: str, *more: str) -> List[Dict[str, str]]:

@@ -39,7 +39,7 @@ class DirectoryStorage(Storage):
 
     def __init__(self, root: str) -> None:
         if not os.path.isabs(root):
-            raise StorageUrlInvalid(url=root, reason="a directory is named by its absolute path")
+            raise StorageUrlInvalid(url=root, reason="a directory must be an absolute path")
         self.description = root
         self._root = root
         try:

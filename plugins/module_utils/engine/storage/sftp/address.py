@@ -32,7 +32,7 @@ def parse_url(url: str) -> SftpAddress:
     :raises StorageUrlInvalid: when it is not of that form.
     """
     if any(ord(character) < 32 or ord(character) == 127 for character in url):
-        raise StorageUrlInvalid(url=repr(url)[:200], reason="it holds a control character")
+        raise StorageUrlInvalid(url=repr(url)[:200], reason="it contains a control character")
     try:
         parts = urlsplit(url)
         host, given = parts.hostname or "", parts.port
@@ -42,13 +42,13 @@ def parse_url(url: str) -> SftpAddress:
         host = host.replace("%25", "%", 1)
     path, reason = _path(parts.path)
     if not host:
-        reason = "it names no server"
+        reason = "it contains no server name"
     elif parts.username is not None:
-        reason = "it holds more than server, port and path"
+        reason = "it contains more than a server, a port and a path"
     elif "?" in url or "#" in url:  # an empty query, too: it would be dropped without a word
-        reason = "it holds more than server, port and path; in a path ? is written %3F and # is written %23"
+        reason = "it contains more than a server, a port and a path; in a path write %3F for ? and %23 for #"
     elif given == 0:
-        reason = "there is no port 0"
+        reason = "port 0 is not valid"
     if reason:
         shown = "sftp://..." if parts.username is not None else url.split("?")[0].split("#")[0]
         raise StorageUrlInvalid(url=shown, reason=reason)
@@ -62,9 +62,9 @@ def _path(encoded: str) -> Tuple[str, str]:
     except UnicodeDecodeError:
         return "/", "its path is not UTF-8 when %XX is decoded"
     if "\0" in path:
-        return "/", "its path holds a zero byte"
+        return "/", "its path contains a zero byte"
     if ".." in path.split("/"):
-        return "/", "its path leaves itself"
+        return "/", "its path leads outside itself (..)"
     if path == "/~":
         return ".", ""
     return (path[3:].lstrip("/") or "." if path.startswith("/~/") else path), ""

@@ -84,7 +84,7 @@ class SftpCalls:
 
     def status(self, reply: Reply) -> Tuple[int, str]:
         if reply.kind != wire.STATUS:
-            self.lost(PacketInvalid("it gave an answer that does not fit the question"))
+            self.lost(PacketInvalid("its response does not match the request"))
         start = reply.mark()
         status: Tuple[int, str] = self.parsed(reply.status)
         reply.back(start)
@@ -132,7 +132,7 @@ class SftpCalls:
     def handle(self, reply: Reply, operation: str, path: str) -> bytes:
         if reply.kind != wire.HANDLE:
             self.done(reply, operation, path)
-            self.lost(PacketInvalid("it opened nothing"))
+            self.lost(PacketInvalid("it opened no file"))
         handle: bytes = self.parsed(reply.string)
         if len(handle) > wire.MAX_HANDLE_BYTES:
             self.lost(PacketInvalid("its handle is too long"))

@@ -83,15 +83,18 @@ def why_not_for_host(certificate: Certificate, host: str, now: Optional[float] =
     if certificate.principals and host not in [name.lower() for name in certificate.principals]:
         return "it is for %s, not for %s" % (", ".join(certificate.principals[:4])[:200], host)
     if certificate.has_critical_options:
-        return "it has critical options, which no host certificate may have"
-    return "" if _is_signed(certificate) else "its signature is not that of its authority"
+        return "it has critical options, which are not valid in a host certificate"
+    return "" if _is_signed(certificate) else "its signature does not match its authority"
 
 
 def why_not_now(certificate: Certificate, now: Optional[float] = None) -> str:
     """Return why the certificate does not hold at this time, "" where it does."""
     moment = time.time() if now is None else now
     if moment < certificate.valid_after:
-        return "it is valid from %s on, and the clock here says %s" % (_day(certificate.valid_after), _day(moment))
+        return "it is valid from %s, but the clock of this machine shows %s" % (
+            _day(certificate.valid_after),
+            _day(moment),
+        )
     if moment >= certificate.valid_before:
         return "it expired on %s" % _day(certificate.valid_before)
     return ""
@@ -101,7 +104,7 @@ def _day(seconds: float) -> str:
     try:
         return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
     except (OverflowError, ValueError, OSError):
-        return "a day that no calendar has"
+        return "an impossible date"
 
 
 def _is_signed(certificate: Certificate) -> bool:

@@ -30,8 +30,8 @@ from .user_keys import private_key
 _KEEPALIVE_SECONDS = 15
 _CONNECT_SECONDS = 30.0
 _REASONS = {
-    "No existing session": "it did not answer within %d seconds" % _CONNECT_SECONDS,
-    "Error reading SSH protocol banner": "it closed the connection without a greeting, or gave none in time",
+    "No existing session": "it did not respond within %d seconds" % _CONNECT_SECONDS,
+    "Error reading SSH protocol banner": "it closed the connection without a greeting, or sent none in time",
 }
 # How servers of HTTP, FTP, SMTP, POP and IMAP begin. (An sshd that is busy says so in words before its greeting.)
 _FOREIGN = ("HTTP/", "220", "+OK", "* OK")
@@ -48,12 +48,12 @@ class SftpConnector:
         self._host_keys = HostKeys(address.host, address.port, address.server, settings, warn)
         username, password = str(settings.get("username") or ""), str(settings.get("password") or "")
         if not username:
-            raise StorageCredentialInvalid(setting="username", reason="an SFTP server needs one")
+            raise StorageCredentialInvalid(setting="username", reason="an SFTP server requires a user name")
         self._shown = b""
         self._transport: Any = None
         self._account = Account(address.server, username, password, private_key(settings))
         if self._account.key is None and not password:
-            raise StorageCredentialInvalid(setting="password", reason="neither a password nor a private key was given")
+            raise StorageCredentialInvalid(setting="password", reason="neither password nor private_key is set")
 
     @property
     def server_key(self) -> Optional[ServerKey]:
@@ -143,7 +143,7 @@ class SftpConnector:
         if said and said[0].startswith(_FOREIGN):
             raise StorageForeignServer(storage="sftp://%s" % self._address.server, kind="SSH", words=said[0]) from None
         if transport.farewell or said:
-            reason = "%s; it says %s" % (reason, quoted(transport.farewell or said[0]))
+            reason = "%s; the server says %s" % (reason, quoted(transport.farewell or said[0]))
         raise self._unreachable(reason) from None
 
     def _check_host_key(self, transport: Any, key: Any) -> None:

@@ -53,5 +53,8 @@ def from_status(
             return StorageFull(storage=storage, path=path)
         # A quota of the user and an error of the disk look the same from here (OpenSSH has one status for both).
         if there is not None and is_of_bytes and text.lower() in _NO_WORDS:
-            reason += "; there is room, so a quota of this account may be used up, or the server's disk may be broken"
+            reason += (
+                "; the disk has free space, so the account may have reached its quota, or the server's "
+                "disk may be failing"
+            )
     return StorageFailed(operation=operation, path=path, storage=storage, reason=reason)

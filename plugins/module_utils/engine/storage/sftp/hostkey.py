@@ -85,10 +85,10 @@ class HostKeys:
         for line in given.splitlines():
             is_understood = self._learn_line(line.strip()) or is_understood
         if not is_understood:
-            reason = "it is no SHA256 fingerprint, no public key, no line or file of known hosts, nor accept-new"
+            reason = "it is not a SHA256 fingerprint, a public key, a known_hosts line or file, or accept-new"
             raise StorageCredentialInvalid(setting="host_key", reason=reason)
         if not (self._fingerprints or self._keys or self._lines or self._without_port):
-            reason = "its lines name other hosts, and none of them %s" % self._name
+            reason = "none of its lines is for %s" % self._name
             raise StorageCredentialInvalid(setting="host_key", reason=reason)
 
     def _learn_line(self, line: str) -> bool:
@@ -97,7 +97,7 @@ class HostKeys:
         if words and _KEY_TYPE.fullmatch(words[0]):  # as in the .pub file: for this server, whatever it is called
             key = key_of(words[0], words[1] if len(words) > 1 else "")
             if key is None:
-                raise StorageCredentialInvalid(setting="host_key", reason="its key is not whole")
+                raise StorageCredentialInvalid(setting="host_key", reason="its key is incomplete")
             self._keys.add(key)
             return True
         found = parse_line(line)
@@ -206,12 +206,11 @@ class HostKeys:
             self._record(key)
         self._keys.add(key)
         self.shown = ServerKey(shown, True)
-        recorded = "give it as imaging_storage.host_key"
+        recorded = "set it as imaging_storage.host_key"
         if self._file:
             recorded = ("recorded in %s" if self._records else "a run would record it in %s") % self._file
         self._warn(
-            "The host key %s of the SFTP server %s was not checked before: it was accepted unseen; %s."
-            % (shown, self._server, recorded)
+            "The host key %s of the SFTP server %s was accepted without a check; %s." % (shown, self._server, recorded)
         )
 
     def _record(self, key: bytes) -> None:

@@ -41,15 +41,15 @@ def listed_entries(
                 return entries
             if reply.kind != wire.NAME:
                 calls.done(reply, "listing", path)
-                raise PacketInvalid("it answered a listing with nothing")
+                raise PacketInvalid("it sent an empty response to a listing")
             names = reply.names()
             if not names:
-                raise PacketInvalid("it answered a listing with nothing")
+                raise PacketInvalid("it sent an empty response to a listing")
             entries += [entry for entry in map(_entry, names) if entry is not None and wanted(entry.name)]
             if most is not None and len(entries) >= most:
                 return entries[:most]
             if len(entries) > _MAX_ENTRIES or time.monotonic() > deadline:
-                reason = "the server lists without an end"
+                reason = "the server sends a listing without an end"
                 raise StorageFailed(operation="listing", path=path, storage=storage, reason=reason)
     finally:
         calls.session.abandon(pending)

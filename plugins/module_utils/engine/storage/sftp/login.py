@@ -129,7 +129,7 @@ def _explain(transport: Any, handler: Any, account: Account, step: _Step, error:
             raise StoragePasswordExpired(reason=_says(asked), **named) from None
         raise StorageLoginNeedsMore(reason="it asks %s" % quoted(asked), **named) from None
     if "Illegal info request" in text and step.method == "password":  # SSH_MSG_USERAUTH_PASSWD_CHANGEREQ
-        raise StoragePasswordExpired(reason="it asks for a new password", **named) from None
+        raise StoragePasswordExpired(reason="the server asks for a new password", **named) from None
     if "pubkey algorithm" in text:
         offered = transport.server_extensions.get("server-sig-algs", b"")
         theirs = offered.decode("utf-8", "replace") if isinstance(offered, bytes) else str(offered)
@@ -141,7 +141,7 @@ def _explain(transport: Any, handler: Any, account: Account, step: _Step, error:
         ) from None
     if "timeout" in text.lower():
         raise StorageUnreachable(
-            storage="sftp://%s" % account.server, reason="it gave no answer to the login in time"
+            storage="sftp://%s" % account.server, reason="it did not respond to the login in time"
         ) from None
     raise ended_by_server(account, farewell, handler.banner_text, handler.tried) from None
 
@@ -167,14 +167,16 @@ def _not_accepted(handler: Any, account: Account, refused: List[str]) -> Storage
     named = {"storage": account.server, "username": account.username}
     allowed = ", ".join(readable(kind.encode("utf-8", "replace"), 40) for kind in sorted(handler.allowed or ())[:5])
     if handler.has_been_partial and not refused:
-        return StorageLoginNeedsMore(reason="after %s it wants %s" % (" and ".join(handler.tried), allowed), **named)
+        return StorageLoginNeedsMore(
+            reason="after %s the server also requires %s" % (" and ".join(handler.tried), allowed), **named
+        )
     if PASSWORD_EXPIRED.search(handler.banner_text):
         return StoragePasswordExpired(reason=_says(handler.banner_text), **named)
     if _ACCOUNT_EXPIRED.search(handler.banner_text):
         return StorageAccountExpired(reason=_says(handler.banner_text), **named)
     is_answered = handler.allowed is None or bool(set(handler.tried) & handler.allowed)
     if not is_answered:
-        reason = "it accepts only %s" % allowed if allowed else "it offers this user no way to log in"
+        reason = "it accepts only %s" % allowed if allowed else "it offers no login method for this user"
     else:
         reason = ", ".join(dict.fromkeys(refused)) or "it accepts only %s" % allowed
     return StorageLoginFailed(reason=reason, **named)
@@ -243,7 +245,7 @@ def _handler_class() -> Any:
                 words = readable(("%s %s %s" % (title, instructions, text)).encode("utf-8", "replace"))
                 if len(questions) > 1 or is_shown or has_answered or _SECOND_FACTOR.search(str(text)):
                     self.unanswered = words
-                    raise library.SSHException("a question that no setting answers")
+                    raise library.SSHException("a question that no setting can answer")
                 has_answered = True
                 return [password]
 

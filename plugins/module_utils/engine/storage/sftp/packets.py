@@ -71,7 +71,7 @@ class Reply:
     def _take(self, length: int) -> bytes:
         end = self._position + length
         if end > len(self._data):
-            raise PacketInvalid("a packet is shorter than it says")
+            raise PacketInvalid("a packet is shorter than its length field")
         piece = self._data[self._position : end]
         self._position = end
         return piece

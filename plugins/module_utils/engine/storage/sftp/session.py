@@ -136,7 +136,7 @@ class SftpSession:
                     )
                     left = deadline - time.monotonic()
                     if left < 0:
-                        raise self.lose("it gave no answer for %d seconds" % self._timeout_seconds)
+                        raise self.lose("it did not respond for %d seconds" % self._timeout_seconds)
                     if not self._is_reading:
                         self._is_reading = True
                         break
@@ -185,7 +185,7 @@ class SftpSession:
             number = reply.number()
             with self._condition:
                 if number not in self._expected:
-                    raise self.lose("it answered what nobody asked")
+                    raise self.lose("it sent a response without a request")
                 self._expected.remove(number)
                 self._last_answer = time.monotonic()
                 if number in self._abandoned:
@@ -194,7 +194,7 @@ class SftpSession:
                     self._answers[number] = reply, len(data)
                     self._waiting_bytes += len(data)
                     if self._waiting_bytes > _MAX_WAITING_BYTES:
-                        raise self.lose("it answers with more than was asked for")
+                        raise self.lose("it sent more than was requested")
         finally:
             with self._condition:
                 self._is_reading = False
@@ -243,11 +243,11 @@ class SftpSession:
         except PacketInvalid as error:
             raise self.lose(str(error)) from None
         except TimeoutError:
-            raise self.lose("it did not go on for %d seconds" % self._timeout_seconds) from None
+            raise self.lose("it stalled for %d seconds" % self._timeout_seconds) from None
         except (OSError, EOFError) as error:
             # On Python 3.8 and 3.9 socket.timeout is no TimeoutError, only an OSError.
             if type(error).__name__ == "timeout":
-                raise self.lose("it did not go on for %d seconds" % self._timeout_seconds) from None
+                raise self.lose("it stalled for %d seconds" % self._timeout_seconds) from None
             raise self.lose("the connection was lost") from None
         except Exception as error:
             raise self.lose("the connection failed (%s)" % type(error).__name__) from None

@@ -30,9 +30,12 @@ _LAST_WORDS_SECONDS = 1.5
 _SERVER_FAILED = 255  # how OpenSSH's own process ends that can't go where it should [log.c, fatal]
 _STATUS_WORDS = {
     # OpenSSH drops what is said on the error output here [session.c, do_exec_no_pty], so that the status is all there is.
-    1: "what it started for SFTP ended at once; the password of this account may have expired, or its shell be nologin or false",
+    1: (
+        "the program that it started for SFTP ended at once; the password of this account may have "
+        "expired, or its shell may be nologin or false"
+    ),
     126: "the program of its SFTP subsystem can't be started",
-    127: "the program of its SFTP subsystem is not there",
+    127: "the program of its SFTP subsystem is missing",
 }
 
 
@@ -98,13 +101,13 @@ def _why(transport: Any, channel: Any, account: Account, error: Exception) -> St
         return StorageSessionFailed(reason=reason, **named)
     if status is not None:
         told = said or came
-        reason = "what it started for SFTP ended at once"
+        reason = "the program that it started for SFTP ended at once"
         if status != 1 or not told:
             reason = _STATUS_WORDS.get(status, reason)
         reason += " (exit status %d%s)" % (status, ", %s" % quoted(told) if told else "")
         return StorageSftpMissing(reason=reason, **named)
     if received:
-        words = quoted(came) if came else "%d bytes that are none of SFTP" % len(received)
+        words = quoted(came) if came else "%d bytes that are not SFTP" % len(received)
         return StorageSftpDisturbed(reason=words, **named)
     if not transport.is_active():
         return _cut(transport, named)

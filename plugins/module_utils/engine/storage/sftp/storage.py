@@ -170,7 +170,9 @@ class SftpStorage(Storage):
         if only_copy is None:
             raise calls.error("writing", path, code, text)
         place = only_copy.rpartition("/")[2]
-        reason = 'the server says "%s" (status %d); the old file is gone, the new one lies beside it as %s' % (
+        reason = (
+            'the server says "%s" (status %d); the old file was deleted, the new one is stored beside it as %s'
+        ) % (
             text or "nothing",
             code,
             place,

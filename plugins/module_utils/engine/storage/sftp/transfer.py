@@ -135,7 +135,7 @@ def _data(reply: Reply, length_bytes: int, check: Check) -> bytes:
     if reply.kind == wire.DATA:
         piece = reply.string()
         if not 0 < len(piece) <= length_bytes:
-            raise PacketInvalid("it sent %d bytes where %d were asked for" % (len(piece), length_bytes))
+            raise PacketInvalid("it sent %d bytes, but %d were requested" % (len(piece), length_bytes))
         return piece
     if reply.kind == wire.STATUS:
         start = reply.mark()
@@ -144,4 +144,4 @@ def _data(reply: Reply, length_bytes: int, check: Check) -> bytes:
         if code == wire.EOF:
             return b""
     check(reply)
-    raise PacketInvalid("it gave an answer that does not fit the question")
+    raise PacketInvalid("its response does not match the request")

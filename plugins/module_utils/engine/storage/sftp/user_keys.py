@@ -22,9 +22,9 @@ _CERTIFICATE = re.compile(
 )
 _KINDS = ("Ed25519Key", "ECDSAKey", "RSAKey")
 _OTHERS = (
-    ("PuTTY-User-Key-File", "it is a key of PuTTY; convert it: puttygen KEY -O private-openssh -o KEY.openssh"),
-    ("BEGIN DSA PRIVATE KEY", "it is a DSA key, which no server of today takes; make one with ssh-keygen -t ed25519"),
-    ("BEGIN PUBLIC KEY", "it is a public key; the private one belongs here"),
+    ("PuTTY-User-Key-File", "it is a PuTTY key; convert it: puttygen KEY -O private-openssh -o KEY.openssh"),
+    ("BEGIN DSA PRIVATE KEY", "it is a DSA key, which current servers refuse; create one with ssh-keygen -t ed25519"),
+    ("BEGIN PUBLIC KEY", "it is a public key; set the private key"),
     ("BEGIN CERTIFICATE", "it is an X.509 certificate, not a private key"),
 )
 _PUBLIC = re.compile(r"\s*(ssh-[a-z0-9]+|ecdsa-sha2-nistp\d+|sk-[a-z0-9@.-]+) AAAA")
@@ -75,7 +75,7 @@ def _parsed(name: str, text: str, passphrase: str) -> Any:
     except Locked:
         raise _locked(name) from None
     except WrongPassphrase:
-        raise StorageCredentialInvalid(setting=name, reason="private_key_passphrase does not open it") from None
+        raise StorageCredentialInvalid(setting=name, reason="private_key_passphrase does not decrypt it") from None
     given, unlocked_by = (text, passphrase or None) if unlocked is None else (unlocked, None)
     for kind in _KINDS:
         try:
@@ -90,7 +90,7 @@ def _parsed(name: str, text: str, passphrase: str) -> Any:
 
 
 def _locked(name: str) -> StorageCredentialInvalid:
-    return StorageCredentialInvalid(setting=name, reason="it is locked; give private_key_passphrase")
+    return StorageCredentialInvalid(setting=name, reason="it is encrypted; set private_key_passphrase")
 
 
 def _why_none(text: str, passphrase: str) -> str:
@@ -98,9 +98,9 @@ def _why_none(text: str, passphrase: str) -> str:
         if words in text:
             return reason
     if _PUBLIC.match(text):
-        return "it is a public key; the private one belongs here"
-    reason = "it is no Ed25519, ECDSA or RSA key in the format of OpenSSH, PEM or PKCS#8"
-    return "private_key_passphrase does not open it, or %s" % reason if passphrase else reason
+        return "it is a public key; set the private key"
+    reason = "it is not an Ed25519, ECDSA or RSA key in OpenSSH, PEM or PKCS#8 format"
+    return "private_key_passphrase does not decrypt it, or %s" % reason if passphrase else reason
 
 
 def _certificate(text: str, key: Any, setting: str) -> Optional[bytes]:
@@ -116,7 +116,7 @@ def _certificate(text: str, key: Any, setting: str) -> Optional[bytes]:
     if certificate is not None and certificate.kind == sftp_certificate.USER and certificate.key == key.asbytes():
         return blob
     if setting:
-        raise StorageCredentialInvalid(setting=setting, reason="the certificate in it is not a user's for this key")
+        raise StorageCredentialInvalid(setting=setting, reason="its certificate is not a user certificate for this key")
     return None
 
 

@@ -50,7 +50,7 @@ def _taken(link: SmbLink, handle: Handle, pace: Pace, request: Any, offset_bytes
     while True:
         taken_bytes = pace.waited(partial(link.written, request))
         if not 0 < taken_bytes <= len(piece):
-            raise link.invalid("a write of %d bytes took %d" % (len(piece), taken_bytes))
+            raise link.invalid("a write of %d bytes stored %d" % (len(piece), taken_bytes))
         pace.moved(taken_bytes)
         if taken_bytes == len(piece):
             return
