@@ -34,7 +34,7 @@ class ActionModule(DeviceAction):
         else:
             installed = agent.plan()
             if not agent.is_useful():
-                warning = self.would_install(installed, "its information is known with it")
+                warning = self.would_install(installed, "its information is available only with that agent")
                 told = {"changed": True, "information": None, "warnings": [warning]}
                 return self.with_agent(told, installed)
             information = agent.call("info")["information"]

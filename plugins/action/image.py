@@ -23,12 +23,12 @@ class ActionModule(EngineAction):
         """Say what was done in a line, and show what changed on the device since the last image as Ansible's diff."""
         if not event.get("image") and all(name in event for name in ("bytes_in_use", "bytes_to_send")):
             self.say(
-                "an image would be made: %s in use, some %s to send%s"
+                "would create an image (%s in use, about %s to upload)%s"
                 % (size(event["bytes_in_use"]), _to_send(event), _and_delete(event))
             )
         if event.get("image") and all(name in event for name in ("seconds", "bytes_in_use", "bytes_stored")):
             self.say(
-                "image %s made in %s: %s in use, %s sent, the rest known already or empty"
+                "created image %s in %s: %s in use, %s uploaded, the rest already stored or empty"
                 % (
                     event["image"],
                     duration(round(event["seconds"])),
@@ -52,4 +52,4 @@ def _to_send(event: Dict[str, Any]) -> str:
 
 def _and_delete(event: Dict[str, Any]) -> str:
     deleted = deleted_of(event)
-    return "; then these go: %s" % ", ".join(deleted) if deleted else ""
+    return " and then delete: %s" % ", ".join(deleted) if deleted else ""

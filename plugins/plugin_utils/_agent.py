@@ -96,7 +96,7 @@ class Agent:
         if lines and not self.python:
             raise PythonNotFound(device=self._device, names=", ".join(pythons))
         self.found = self._understood("probe", answer)
-        self.expect(self.python in pythons, "probe", "it names the interpreter %s" % said(self.python))
+        self.expect(self.python in pythons, "probe", "its response contains the interpreter %s" % said(self.python))
         self._id = str(self.found.get("current") or "")
         return self.found
 
@@ -228,7 +228,7 @@ def checked_directory(directory: str) -> str:
     elif ".." in parts or not directory.isprintable() or len(directory) > _MAX_DIRECTORY_CHARACTERS:
         reason = "it is not a plain path"
     elif len([part for part in parts if part not in ("", ".")]) < _FEWEST_PARTS:
-        reason = "a folder of the system can't be the agent's own"
+        reason = "a system directory can't belong to the agent"
     if reason:
         raise AgentDirectoryInvalid(directory=directory, reason=reason)
     return posixpath.normpath("/" + directory.lstrip("/"))

@@ -212,13 +212,13 @@ def parse(text: str) -> Dict[str, Any]:
     :raises ValueError: when it is none, too large or too deep.
     """
     if len(text) > MAX_ANSWER_CHARACTERS:
-        raise ValueError("the answer is larger than %d characters" % MAX_ANSWER_CHARACTERS)
+        raise ValueError("the response is larger than %d characters" % MAX_ANSWER_CHARACTERS)
     try:
         document = json.loads(text)
     except RecursionError:
-        raise ValueError("the answer is nested too deep") from None
+        raise ValueError("the response is nested too deeply") from None
     if not isinstance(document, dict):
-        raise ValueError("the answer is no object")
+        raise ValueError("the response is not a JSON object")
     return document
 
 

@@ -76,7 +76,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
             with at_most(_CLEANUP_SECONDS):
                 super().cleanup(force)
         except (AnsibleConnectionFailure, DeviceFloods):
-            self.say("this task's folder in the temporary directory of the device could not be removed")
+            self.say("the folder of this task in the device's temporary directory could not be removed")
 
     @abstractmethod
     def work(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
@@ -108,7 +108,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         """Install or update the agent where it is not the one of this collection."""
         planned = agent.plan()
         if planned.changed:
-            self.say("the agent %s is installed, %s are sent" % (planned.id, size(planned.sent_bytes or 0)))
+            self.say("installing the agent %s, sending %s" % (planned.id, size(planned.sent_bytes or 0)))
         installed = agent.install()
         if installed.changed:
             self.done.update(changed=True, agent=installed.as_dict())
@@ -121,21 +121,29 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         except AgentAnswerInvalid:
             if agent.is_useful():
                 raise
-        self.say("the agent does not answer as it should, so it is installed anew")
+        self.say("the agent is not responding correctly; reinstalling it")
         agent.install(anew=True)
         return ask()
 
     def would_install(self, planned: Installation, rest: str) -> str:
         """Say in check mode what keeps the answer away."""
         if planned.sent_bytes is None:
-            return "%s would get the agent first, for which packages are downloaded; %s." % (self._host, rest)
-        return "%s would get the agent %s first (%s); %s." % (self._host, planned.id, size(planned.sent_bytes), rest)
+            return "The agent would first be installed on %s, which requires a download of its packages; %s." % (
+                self._host,
+                rest,
+            )
+        return "On %s the agent %s would first be installed (%s); %s." % (
+            self._host,
+            planned.id,
+            size(planned.sent_bytes),
+            rest,
+        )
 
     def with_agent(self, result: Dict[str, Any], installed: Installation) -> Dict[str, Any]:
         """Return the result with what it says of the agent, also as the first of its diffs where the agent changes."""
         result = dict(result, agent=installed.as_dict())
         if self._task.diff and installed.changed:
-            agent = of_agent(installed.replaced, installed.id or "one that is not built yet")
+            agent = of_agent(installed.replaced, installed.id or "not built yet")
             result["diff"] = [agent, *result.get("diff", [])]
         return result
 

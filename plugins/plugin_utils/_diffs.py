@@ -36,10 +36,10 @@ def of_images(result: Dict[str, Any]) -> List[Diff]:
     in_use = size(result["bytes_in_use"])
     if result.get("image"):
         before = deleted + [name for name in there if name != result["image"]]
-        new = "%s: %s in use, %s sent" % (result["image"], in_use, size(result.get("bytes_stored") or 0))
+        new = "%s: %s in use, %s uploaded" % (result["image"], in_use, size(result.get("bytes_stored") or 0))
     else:
         before = there
-        new = "a new image: %s in use, some %s to send" % (in_use, size(result.get("bytes_to_send") or 0))
+        new = "a new image: %s in use, about %s to upload" % (in_use, size(result.get("bytes_to_send") or 0))
     kept = [name for name in before if name not in deleted]
     return [diff_of("images of %s" % result["device"], before, [*kept, new])]
 

@@ -76,7 +76,7 @@ class EngineAction(DeviceAction):
         self._progress.enter("starting")
         handle = self._start(agent, runs)
         if handle.attached:
-            self.say("the run %s is under way already and is followed" % handle.run)
+            self.say("the run %s is already in progress; following it" % handle.run)
         known = {"run": handle.run, "attached": handle.attached}
         self.done.update(known, changed=True)
         if not arguments.get("wait", True):
@@ -109,7 +109,7 @@ class EngineAction(DeviceAction):
         planned = agent.plan()
         if not agent.is_useful():
             planned = agent.plan(anew=not planned.changed)
-            warning = self.would_install(planned, "what the job would do is known with it")
+            warning = self.would_install(planned, "check mode can show the result of the job only with that agent")
             return self.with_agent({"changed": True, "warnings": [warning]}, planned)
         run = runs.start(lambda dummy_run: None).run
         return self.with_agent(self._follow(runs, run, arguments), planned)
@@ -119,7 +119,7 @@ class EngineAction(DeviceAction):
             try:
                 status = runs.follow(run, self._progress.show)
             except KeyboardInterrupt:
-                self.say("the play was interrupted, so the run %s is cancelled" % run)
+                self.say("the play was interrupted; cancelling the run %s" % run)
                 runs.cancel(run)
                 raise
         runs.forget(run)

@@ -141,9 +141,9 @@ class Link:
         become = self._connection.become
         reason = ""
         if not getattr(self._connection, "has_pipelining", False):
-            reason = "it can't give a command anything to read"
+            reason = "it can't pass input to a command"
         elif become is not None and (not getattr(become, "pipelining", True) or become.name.rsplit(".", 1)[-1] == "su"):
-            reason = "%s needs a terminal, so a command gets nothing else to read" % become.name
+            reason = "%s needs a terminal, so a command can't receive other input" % become.name
         if reason:
             raise ConnectionUnfit(device=self._device, transport=self.transport, reason=reason)
         if self.transport == "local":
@@ -191,7 +191,7 @@ class Link:
                 if not self._has_answered:
                     if greetings == _GREETINGS or not any(sign in str(error) for sign in _GREETING_FAILED):
                         raise
-                    self._say("the device hung up before its greeting, trying again")
+                    self._say("the device closed the connection before its greeting; retrying")
                     time.sleep(greetings * _FIRST_PAUSE_SECONDS)
                     greetings += 1
                     continue
@@ -199,7 +199,7 @@ class Link:
                 if lost_at is None:
                     lost_at = now
                     self._connection_lost(True)
-                    self._say("the connection is lost, trying again; what runs on the device goes on")
+                    self._say("the connection was lost; retrying while the run on the device continues")
                 if now - lost_at >= self._time_limit_seconds:
                     raise DeviceLinkLost(
                         device=self._device, seconds=int(self._time_limit_seconds), reason=_last_words(error)
@@ -210,7 +210,7 @@ class Link:
                 continue
             if lost_at is not None:
                 self._connection_lost(False)
-                self._say("the connection is back")
+                self._say("the connection is restored")
             self._has_answered = True
             return result
 

@@ -137,7 +137,7 @@ def _cells_of(row: Row) -> _Cells:
 
 def _what(row: Row) -> str:
     if row.state == RUNNING:
-        words = "does not answer" if row.record.is_away else plain(row.record.phase) or "starting"
+        words = "not responding" if row.record.is_away else plain(row.record.phase) or "starting"
     else:
         words = ("%s %s" % (row.state, plain(row.error_code))).strip()
     count = row.record.warnings

@@ -73,9 +73,9 @@ def decode(data: bytes) -> Record:
     try:
         fields = json.loads(data.decode("ascii"))
     except RecursionError:
-        raise ValueError("a record is nested too deep") from None
+        raise ValueError("a record is nested too deeply") from None
     if not isinstance(fields, dict) or set(fields) != set(Record._fields):
-        raise ValueError("a record has other fields than it should")
+        raise ValueError("a record has unexpected fields")
     for name in ("task", "device", "verb"):
         _expect(_is_text(fields[name], _MAX_NAME_CHARACTERS), name)
     _expect(_is_text(fields["phase"], _MAX_PHASE_CHARACTERS), "phase")

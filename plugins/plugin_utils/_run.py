@@ -78,7 +78,7 @@ class Runs:
             run = living[0]
             announce(run)
             answer = self._agent.call("start", run, self._link.put_data(document, "job.json"))
-        self._agent.expect(answer["run"] == run, "start", "it names the run %s" % answer["run"])
+        self._agent.expect(answer["run"] == run, "start", "its response contains the run %s" % answer["run"])
         if answer["status"]["state"] == "waiting":
             self._deliver(answer)
         return Handle(run, run != new, answer["status"])
@@ -110,7 +110,7 @@ class Runs:
 
     def _status(self, run: str, *words: str) -> Dict[str, Any]:
         status: Dict[str, Any] = self._agent.call("status", run, *words)["status"]
-        self._agent.expect(status["run"] == run, "status", "it names the run %s" % status["run"])
+        self._agent.expect(status["run"] == run, "status", "its response contains the run %s" % status["run"])
         return status
 
     def _is_ours(self, run: str) -> bool:

@@ -45,7 +45,7 @@ def at_most(seconds: float) -> Iterator[None]:
 
     def look(dummy_number: int, dummy_frame: Any) -> None:
         if time.monotonic() >= deadline:
-            raise DeviceSilent("the device did not answer within %d seconds" % seconds)
+            raise DeviceSilent("the device did not respond within %d seconds" % seconds)
         if _used_bytes() > allowed_bytes:
             raise DeviceFloods
 

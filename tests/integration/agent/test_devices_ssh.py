@@ -110,7 +110,7 @@ def test_a_killed_play_leaves_the_run_and_the_next_one_follows_it(
         run = hold(device)
         play.kill()
     with PlayUnderWay(plant) as play:
-        play.wait_for("is under way already")
+        play.wait_for("is already in progress")
         release(device, run)
         again = play.finish()
     assert again.status == 0, again.output
@@ -138,14 +138,14 @@ def test_a_restarted_ssh_server_is_waited_for(plant: Plant) -> None:
     with PlayUnderWay(plant) as play:
         run = hold(device)
         device.kill_server()
-        play.wait_for("the connection is lost, trying again")
+        play.wait_for("the connection was lost; retrying")
         device.start_server()
         release(device, run)
         played = play.finish()
     assert played.status == 0, played.output
     made = result_of(played, device)
     assert (made["run"], made["image"]) == (run, one_image_more(plant, device, images))
-    assert "the connection is back" in played.output
+    assert "the connection is restored" in played.output
 
 
 def test_a_connection_that_stays_away_is_one_error_and_the_run_goes_on(plant: Plant) -> None:
@@ -164,7 +164,7 @@ def test_a_connection_that_stays_away_is_one_error_and_the_run_goes_on(plant: Pl
     assert failed["error_code"] == DeviceLinkLost.code
     assert (failed["run"], failed["changed"]) == (run, True), "with the handle it can be asked for"
     with PlayUnderWay(plant) as play:
-        play.wait_for("is under way already")
+        play.wait_for("is already in progress")
         release(device, run)
         again = play.finish()
     assert again.status == 0, again.output
@@ -196,7 +196,7 @@ def test_an_interrupt_cancels_the_run_only_if_asked(plant: Plant) -> None:
         assert play.process.wait(60) != 0
     assert statuses(device)[run]["state"] == "running"
     with PlayUnderWay(plant, "-e", "imaging_cancel_on_interrupt=true") as play:
-        play.wait_for("is under way already")
+        play.wait_for("is already in progress")
         time.sleep(
             0.5
         )  # from the sentence to the first question is a moment in which an interrupt still only ends the play
@@ -246,7 +246,7 @@ def test_check_mode_changes_nothing_and_tells_what_it_knows(plant: Plant, server
     assert planned.status == 0, planned.output
     for device in plant.devices:
         assert result_of(checked, device)["agent"]["sent_bytes"] > MIB
-        assert "%s would get the agent" % device.name in checked.output
+        assert "On %s the agent " % device.name in checked.output
         assert result_of(asked, device, "Ask the device")["information"] is None
         told = result_of(planned, device, "Bring the agent into the wanted state")
         assert told["changed"] is True

@@ -145,7 +145,7 @@ def test_a_commit_whose_directory_is_swept(times: int, succeeds: bool, monkeypat
     if succeeds:
         assert read_image(storage, run_image(swept, disk).image) == disk.expected()
         return
-    with pytest.raises(StorageFailed, match="rollovers take its directory away") as caught:
+    with pytest.raises(StorageFailed, match="rollovers remove its directory") as caught:
         run_image(swept, disk)
     check_sentence(caught.value)
     assert DeviceDirectory(storage, DEVICE).images() == []

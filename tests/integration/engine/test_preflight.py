@@ -176,7 +176,7 @@ def test_room_for_a_first_image() -> None:
     assert looked(50 * gigabyte).check_room(100 * gigabyte) == []
     (warning,) = looked(49 * gigabyte).check_room(100 * gigabyte)
     assert "has 49.0 GB free" in warning
-    assert "some 50.0 GB" in warning
+    assert "about 50.0 GB" in warning
     assert len(looked(2 * gigabyte).check_room(100 * gigabyte)) == 1
     with pytest.raises(StorageSpaceTooSmall) as caught:
         looked(2 * gigabyte - 1).check_room(100 * gigabyte)

@@ -98,7 +98,7 @@ def test_one_rotten_chunk_costs_one_file(disk: Path, tmp_path: Path) -> None:
     assert [name for name in one["files"] if name.endswith("/recipe 1.bin")], one
     assert one["files_count"] == len(one["files"])
     assert all(name.startswith("disk0p1:/") for name in one["files"])
-    assert any("NOT WHOLE" in text and "recipe 1.bin" in text for text in done["warnings"])
+    assert any("INCOMPLETE" in text and "recipe 1.bin" in text for text in done["warnings"])
     after = target.read_bytes()
     assert after[hit : hit + CHUNK] == bytes(CHUNK)
     whole = tmp_path / "whole"

@@ -73,7 +73,8 @@ def test_what_was_left_out_is_in_the_result_the_warnings_and_the_log(volume: Pat
 
 @pytest.mark.root
 @pytest.mark.parametrize(
-    ("pattern", "reason"), [("relative/../up", "not a folder name"), ("/a**b", "must stand alone"), ("/", "whole volume")]
+    ("pattern", "reason"),
+    [("relative/../up", "not a folder name"), ("/a**b", "must stand alone"), ("/", "whole volume")],
 )
 def test_a_pattern_that_means_nothing_is_refused(pattern: str, reason: str, volume: Path, tmp_path: Path) -> None:
     played = Site(tmp_path, imaging_drives=[str(volume)], imaging_exclude=[pattern]).play("image")

@@ -46,7 +46,7 @@ def test_the_device_creates_and_the_operator_does_the_rest(server: limited_serve
         assert made.status == 0, made.output
         result = made.result("Make an image")
         assert result["rollover"] is None
-        assert "Let the operator do it" in made.output
+        assert "Run the rollover on the operator" in made.output
         images.append(result["image"])
 
     checked = site.play("storage_check")

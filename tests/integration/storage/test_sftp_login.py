@@ -135,7 +135,7 @@ def test_the_first_key_is_recorded_and_holds_from_then_on(server: SftpServer, tm
             assert storage.server_key.fingerprint == server.fingerprint
             assert storage.server_key.is_new == (dummy == 0)
     assert len(said) == 1
-    assert "not checked before" in said[0]
+    assert "accepted without a check" in said[0]
     assert str(known) in said[0]
     assert known.read_text(encoding="utf-8") == "[127.0.0.1]:%d %s\n" % (
         server.port,
@@ -180,8 +180,8 @@ def test_a_job_names_the_key_and_the_image_keeps_it(server: SftpServer, tmp_path
         assert is_new == bool([event for event in events if "accepted without a check" in str(event.get("message"))])
         with SftpStorage(settings) as storage:
             logs.append(ImageReader(storage, "pc", made["image"], imaging.PASSWORD).document("job.log").decode("utf-8"))
-    assert "%s, was not checked before" % server.fingerprint in logs[0]
-    assert "%s, is the one that was expected" % server.fingerprint in logs[1]
+    assert "%s, was accepted without a check" % server.fingerprint in logs[0]
+    assert "%s, matched the expected key" % server.fingerprint in logs[1]
 
 
 def test_host_keys_that_are_none(server: SftpServer, tmp_path: Path) -> None:

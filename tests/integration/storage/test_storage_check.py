@@ -120,4 +120,4 @@ def test_the_verb_warns_where_the_next_image_may_not_fit(tmp_path: Path, monkeyp
     monkeypatch.setattr(DirectoryStorage, "space", lambda storage: Space(1 << 30, 100_000))
     for check in (False, True):
         (warning,) = job(tmp_path, "check", check=check)["warnings"]
-        assert "may need some" in warning
+        assert "may need about" in warning

@@ -90,7 +90,7 @@ def test_a_lost_connection_is_reset_and_tried_again(monkeypatch: pytest.MonkeyPa
     assert clock.pauses == [1, 2, 4, 8, 16, 20]
     assert action._connection.resets == 6
     assert action.commands[1:] == ["'agent' 'status'"] * 7
-    assert [said[0].split(",")[0], said[-1]] == ["the connection is lost", "the connection is back"]
+    assert [said[0].split(";")[0], said[-1]] == ["the connection was lost", "the connection is restored"]
 
 
 def test_what_stays_away_is_given_up_at_the_limit_and_the_clock_starts_anew_each_time(
@@ -127,7 +127,7 @@ def test_a_server_that_hangs_up_before_its_greeting_is_asked_again(monkeypatch: 
     action = Action(*[AnsibleConnectionFailure(HUNG_UP)] * 2)
     assert _link.Link(action, "press-1", said.append, 600).run(["true"]) == (0, "out", "")
     assert clock.pauses == [1, 2]
-    assert said == ["the device hung up before its greeting, trying again"] * 2
+    assert said == ["the device hung up before its greeting; retrying"] * 2
 
 
 def test_a_server_that_never_greets_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +170,7 @@ def test_a_device_that_does_not_answer_is_a_lost_connection_in_the_end(monkeypat
     link = _link.Link(action, "press-1", said.append, 0.5)
     assert link.run(["first"]).stdout == "out"
     before = signal.getsignal(signal.SIGALRM)
-    with pytest.raises(DeviceLinkLost, match="did not answer within"):
+    with pytest.raises(DeviceLinkLost, match="did not respond within"):
         link.run(["second"])
     assert action.client.wait(10) == -signal.SIGTERM, "what waited for it is ended"
     assert (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0]) == (before, 0)
@@ -178,7 +178,7 @@ def test_a_device_that_does_not_answer_is_a_lost_connection_in_the_end(monkeypat
 
 def test_a_device_that_never_answers_anything_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     action = a_device_that_hangs(monkeypatch, 0)
-    with pytest.raises(AnsibleConnectionFailure, match="did not answer within"):
+    with pytest.raises(AnsibleConnectionFailure, match="did not respond within"):
         _link.Link(action, "press-1", lambda dummy: None, 0.5).run(["first"])
 
 
@@ -259,7 +259,7 @@ def test_a_folder_that_is_never_made_is_a_lost_connection_too(monkeypatch: pytes
         return "/tmp/x"
 
     monkeypatch.setattr(action, "_make_tmp_path", make, raising=False)
-    with pytest.raises(AnsibleConnectionFailure, match="did not answer within"):
+    with pytest.raises(AnsibleConnectionFailure, match="did not respond within"):
         _link.Link(action, "press-1", lambda dummy: None, 0.5).folder()
     assert action.client.wait(10) == -signal.SIGTERM
 

@@ -82,26 +82,29 @@ def _parser() -> argparse.ArgumentParser:
             one.add_argument(argument)
         return one
 
-    verb("version", "which agent this is", _version)
-    verb("info", "what this device is", _info)
-    one = verb("start", "start a run, or find it", _start, "run", "job")
+    verb("version", "show the version of the agent", _version)
+    verb("info", "show what this device is", _info)
+    one = verb("start", "start a run, or find a started one", _start, "run", "job")
     one.add_argument("--wait-for-secrets", type=int, default=WAIT_FOR_SECRETS_SECONDS, metavar="SECONDS")
     verb(
         "deliver",
-        "hand over sealed secrets",
+        "deliver sealed secrets to a run",
         lambda o, spool, dummy: starting.deliver(spool, o.run, o.sealed),
         "run",
         "sealed",
     )
     one = verb(
-        "status", "how a run does", lambda o, spool, dummy: run_verbs.status(spool, o.run, o.after, o.wait), "run"
+        "status",
+        "show the status of a run",
+        lambda o, spool, dummy: run_verbs.status(spool, o.run, o.after, o.wait),
+        "run",
     )
     one.add_argument("--after", type=int, default=-1, metavar="NUMBER")
     one.add_argument("--wait", type=float, default=0.0, metavar="SECONDS")
-    verb("cancel", "ask a run to stop", lambda o, spool, dummy: run_verbs.cancel(spool, o.run), "run")
-    verb("runs", "every run that is known", lambda dummy_options, spool, dummy: run_verbs.runs(spool))
-    verb("tidy", "remove what killed runs left", lambda dummy_options, dummy_spool, dummy: run_verbs.tidy())
-    verb("forget", "delete what is left of a run", lambda o, spool, dummy: run_verbs.forget(spool, o.run), "run")
+    verb("cancel", "cancel a run", lambda o, spool, dummy: run_verbs.cancel(spool, o.run), "run")
+    verb("runs", "list the known runs", lambda dummy_options, spool, dummy: run_verbs.runs(spool))
+    verb("tidy", "remove stale snapshots of killed runs", lambda dummy_options, dummy_spool, dummy: run_verbs.tidy())
+    verb("forget", "delete the files of an ended run", lambda o, spool, dummy: run_verbs.forget(spool, o.run), "run")
     return parser
 
 

@@ -21,7 +21,7 @@ from ..image.format import documents
 from ..image.format.keys import hkdf
 
 MAX_SEALED_BYTES = 256 << 10
-NOT_SEALED_FOR_IT = "they were not sealed for it, or changed on their way"
+NOT_SEALED_FOR_IT = "they were not sealed for this run, or were changed in transit"
 _KEY_BYTES = 32
 _INFORMATION = b"plantops-imaging sealed secrets 1"
 _ZERO_NONCE = b"\0" * 12  # the key comes from a fresh key pair and seals one message
@@ -100,8 +100,8 @@ def _text(data: bytes) -> str:
 def _bytes(text: Any, length: int = 0) -> bytes:
     """:raises ValueError: when it is not base64, or of another length."""
     if not isinstance(text, str):
-        raise ValueError("it is no text")
+        raise ValueError("it is not text")
     data = base64.b64decode(text.encode("ascii"), validate=True)
     if length and len(data) != length:
-        raise ValueError("it has another length")
+        raise ValueError("it has a different length")
     return data

@@ -88,7 +88,7 @@ def _checked_job(run: str, path: str) -> Dict[str, Any]:
     except (ValueError, RecursionError):
         job = None
     if not isinstance(job, dict):
-        raise RequestInvalid(reason="it is no JSON object of at most %d bytes" % _MAX_JOB_BYTES)
+        raise RequestInvalid(reason="it is not a JSON object of at most %d bytes" % _MAX_JOB_BYTES)
     names = found_in(job)
     if names:
         raise JobHoldsSecrets(run=run, names=" and ".join(names))

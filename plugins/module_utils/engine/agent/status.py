@@ -60,7 +60,7 @@ def _read(folder: RunFolder) -> Optional[Dict[str, Any]]:
 def _how_it_was_lost(folder: RunFolder) -> str:
     runner = folder.read("runner.json")
     if runner is None:
-        return "its process was killed before it began"
+        return "its process was killed before it started"
     if runner.get("boot_id") != boot_id():
         return "the device restarted"
     return "its process was killed"
@@ -106,7 +106,7 @@ class StatusFile:
             warnings.append(self._shown(text))
             return
         self._warnings_left_out += 1
-        warnings[_MAX_WARNINGS - 1] = "There were %d more warnings." % (self._warnings_left_out + 1)
+        warnings[_MAX_WARNINGS - 1] = "%d more warnings were omitted." % (self._warnings_left_out + 1)
 
     def _shown(self, text: str) -> str:
         return self._redact(text)[:_MAX_WARNING_CHARACTERS]
@@ -118,7 +118,7 @@ class StatusFile:
         if warnings:
             short["warnings"] = [self._shown(text) for text in warnings[:_MAX_WARNINGS]]
         if len(warnings) > _MAX_WARNINGS:
-            short["warnings"][-1] = "There were %d more warnings." % (len(warnings) - _MAX_WARNINGS + 1)
+            short["warnings"][-1] = "%d more warnings were omitted." % (len(warnings) - _MAX_WARNINGS + 1)
         return short
 
     def flush(self) -> None:

@@ -136,7 +136,7 @@ def _newer_key(
 
 
 class _Way(Enum):
-    AS_IT_IS = "nothing has to be stored"
+    AS_IT_IS = "no key slot has to be stored"
     NEW_SLOT = "the new password becomes a slot of the key"
     NEW_KEY = "a key is started"
 
@@ -202,9 +202,14 @@ class Newest(NamedTuple):
     def warnings(self) -> List[str]:
         if not self.passed:
             return []
-        why = "the password does not prove them" if self.key is not None else "they can't be read or lie in the future"
+        why = (
+            "the password does not authenticate them"
+            if self.key is not None
+            else "they are unreadable or dated in the future"
+        )
         return [
-            "%s is the newest image; not counted because %s: %s." % (self.manifest.image, why, enumerated(self.passed))
+            "%s is the newest image; these were not considered because %s: %s."
+            % (self.manifest.image, why, enumerated(self.passed))
         ]
 
 
@@ -256,7 +261,7 @@ def open_manifest(
         if is_copy:
             warnings.append("image.json of the image %s is damaged; its second copy was read instead." % image)
         return manifest, key
-    raise failed or ImageDamaged(image=image, reason="its manifest image.json can't be read")
+    raise failed or ImageDamaged(image=image, reason="its manifest image.json is unreadable")
 
 
 def key_for_reading(
@@ -338,5 +343,5 @@ def _store_slot(directory: DeviceDirectory, key: MasterKey, password: str) -> No
     if damage_of(directory.storage, path, name[: -len(".json")]):
         with contextlib.suppress(StorageNotFound, StoragePermissionDenied):
             directory.storage.delete(path)
-        raise KeySlotInvalid(path=name, reason="it was not stored as it was written")
+        raise KeySlotInvalid(path=name, reason="the storage changed its content")
     mark_encrypted(directory)

@@ -41,8 +41,8 @@ class TakenBack(FolderLost):
     """The image was published and is none: what it needs is not there, or its manifest is not what was written."""
 
     def __init__(self, image: str, reason: str, is_gone: bool) -> None:
-        stays = "it was taken back" if is_gone else "it can't be taken back with this account and is marked as damaged"
-        super().__init__("The image %s can't be used: %s; %s, and another was made." % (image, reason, stays))
+        stays = "it was removed" if is_gone else "this account can't remove it, so it is marked as damaged"
+        super().__init__("The image %s is not usable: %s; %s, and the run commits another." % (image, reason, stays))
         self.reason = reason
 
 
@@ -93,9 +93,9 @@ class ImageFolder:
             return
         raise StorageFailed(
             storage=self._storage.description,
-            operation="making a directory for the image in",
+            operation="creating a directory for the image in",
             path=self._directory.device,
-            reason="others take each name first",
+            reason="other runs claim each name first",
         )
 
     def path(self, *names: str) -> str:

@@ -93,8 +93,8 @@ def doubts(images: Sequence[Manifest], key: Optional[MasterKey], last: str) -> L
     names += [one.image for one in images if one.image in counted and one.sequence > highest]
     if not names:
         return []
-    why = "the password does not prove them" if key is not None else "their names or numbers are not plausible"
-    return ["These images do not count as the newest because %s: %s." % (why, enumerated(sorted(set(names))))]
+    why = "the password does not authenticate them" if key is not None else "their names or numbers are not plausible"
+    return ["These images were not considered as the newest because %s: %s." % (why, enumerated(sorted(set(names))))]
 
 
 def enumerated(names: Sequence[str]) -> str:
@@ -106,7 +106,7 @@ def enumerated(names: Sequence[str]) -> str:
 def few(sentences: List[str]) -> List[str]:
     """The first of many warnings, and how many there were."""
     more = len(sentences) - _LISTED
-    return sentences if more <= 0 else [*sentences[:_LISTED], "There are %d more warnings of this kind." % more]
+    return sentences if more <= 0 else [*sentences[:_LISTED], "%d more warnings of this kind were omitted." % more]
 
 
 def told_errors(sentence: str, errors: Mapping[str, Exception]) -> List[str]:

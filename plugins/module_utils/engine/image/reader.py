@@ -89,14 +89,14 @@ class ImageReader:
         entry = self.manifest.disks[number]
         name = fmt.index_name(number)
         if self.manifest.pack_count > SHORT_LIST and self.manifest.pack_count > self.directory.count_packs():
-            raise ImageDamaged(image=self.image, reason="it needs more packs than there are in the storage")
+            raise ImageDamaged(image=self.image, reason="it needs more packs than the storage contains")
         most_bytes = fmt.MAX_SEALED_PLAIN_BYTES if self.key is not None else fmt.MAX_CLEAR_ROOT_BYTES
         if entry.index_bytes > most_bytes:
             raise ImageDamaged(image=self.image, reason="%s is too large" % name)
         data = self._file(name, entry.index_sha256, entry.index_bytes)
         root = Root.decode(open_file(self.key, self.image, name, data, most_bytes=most_bytes), self.image)
         if (root.size_bytes, root.sector_bytes) != (entry.size_bytes, entry.sector_bytes):
-            raise ImageDamaged(image=self.image, reason="%s is of another disk" % name)
+            raise ImageDamaged(image=self.image, reason="%s belongs to another disk" % name)
         return DiskReader(self, root)
 
     def disks(self) -> List[DiskReader]:
@@ -116,7 +116,7 @@ class ImageReader:
             return data
         again = self._file_anew(name, sha256, most_bytes)
         if again is None:
-            raise ImageDamaged(image=self.image, reason="%s is not what the manifest says" % name)
+            raise ImageDamaged(image=self.image, reason="%s does not match the manifest" % name)
         return again
 
     def _file_anew(self, name: str, sha256: str, most_bytes: int) -> Optional[bytes]:
@@ -292,7 +292,7 @@ class DiskReader:
         if packs.identifier.chunk(data) != chunk_id:
             raise ImageDamaged(
                 image=self._image.image,
-                reason="byte %d of the pack %s holds another chunk" % (place.offset, place.pack),
+                reason="byte %d of the pack %s contains a different chunk" % (place.offset, place.pack),
             )
         return data
 

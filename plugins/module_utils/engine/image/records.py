@@ -65,7 +65,7 @@ class Kept(NamedTuple):
     @property
     def reason(self) -> str:
         if not self.is_readable:
-            return "its records can't be read, and it may be pinned"
+            return "its records are unreadable, and it may be pinned"
         return "it is pinned" if self.is_pinned else "it is archived" if self.is_archived else ""
 
 
@@ -257,7 +257,7 @@ def unpin(directory: DevicePlace, image: str) -> None:
         if not names:
             return
         together(directory.storage, lambda name: _delete(directory, "%s/%s" % (place, name)), names)
-    raise RecordRefused(path=place, reason="pins come back as fast as they are deleted")
+    raise RecordRefused(path=place, reason="other hosts recreate its pins as fast as they are deleted")
 
 
 def _delete(directory: DevicePlace, path: str) -> None:

@@ -101,7 +101,7 @@ class PackReader:
         plain = self.open(place, fmt.KIND_SEGMENT, reference.segment_id, reference.plain_bytes, data, image)
         segment = Segment.decode(plain, image)
         if segment.count != chunk_count or self.identifier.segment(bytes(segment.ids)) != reference.segment_id:
-            raise ImageDamaged(image=image, reason="a segment of the index is not the one that its root names")
+            raise ImageDamaged(image=image, reason="a segment of the index does not match its root")
         return segment
 
     def _cipher(self, pack: str, image: str) -> FileCipher:

@@ -77,4 +77,4 @@ def _first_whole_slot(directory: DevicePlace, name: str, folders: List[str]) -> 
             return parse_slot(name, directory.storage.get("%s/%s" % (folder, name), 0, fmt.MAX_KEY_SLOT_BYTES + 1))
         except EngineError as error:
             first = first or error
-    raise first or KeySlotInvalid(path=name, reason="it is nowhere")
+    raise first or KeySlotInvalid(path=name, reason="it does not exist")

@@ -46,7 +46,7 @@ def collection_version() -> str:
             return found.group(1)
     elif installed.is_file():
         return str(json.loads(installed.read_text(encoding="utf-8"))["collection_info"]["version"])
-    raise BundleInvalid(path=str(root), reason="neither galaxy.yml nor MANIFEST.json says which version this is")
+    raise BundleInvalid(path=str(root), reason="neither galaxy.yml nor MANIFEST.json contains the version")
 
 
 def build_bundle(

@@ -87,7 +87,7 @@ def read_document(raw: bytes, path: str) -> Document:
         if len({part.name.lower() for part in parts}) != len(parts) or len({part.sha256 for part in parts}) != len(
             parts
         ):
-            raise ValueError("a part is in it twice")
+            raise ValueError("it contains a part twice")
         return Document(
             _matched(_VERSION, content["version"]),
             _matched(_PLATFORM, content["platform"]),

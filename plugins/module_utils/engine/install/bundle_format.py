@@ -147,7 +147,7 @@ class Bundle:
             if entry.filename == "__main__.py" or entry.filename.startswith("engine/")
         ]
         if sum(entry.file_size for entry in entries) > _MAX_INSTALLER_BYTES:
-            raise BundleInvalid(path=self.path, reason="its installer is larger than one is")
+            raise BundleInvalid(path=self.path, reason="its installer is too large")
         try:
             return _zipped((entry.filename, self._archive.read(entry)) for entry in entries)
         except _UNREADABLE as error:

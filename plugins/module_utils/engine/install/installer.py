@@ -139,7 +139,7 @@ def complaint(folder: str, document: Document) -> Optional[str]:
         told = None
     if isinstance(told, dict) and told.get("ok") is True and told.get("id") == document.identity:
         return None
-    return "it calls itself %r" % answer[:_MAX_COMPLAINT_CHARACTERS]
+    return "it reports the version %r" % answer[:_MAX_COMPLAINT_CHARACTERS]
 
 
 def _run(command: List[str]) -> Tuple[Optional[str], str]:
@@ -223,12 +223,12 @@ def _parser(program: str, by_hand: bool) -> argparse.ArgumentParser:
     verbs.required = True
     about = {
         "install": "install or update the agent",
-        "remove": "remove the agent and everything that it keeps here",
-        "probe": "say what this device is and what is installed, as JSON",
+        "remove": "remove the agent and all of its files",
+        "probe": "show the platform and the installed agent as JSON",
     }
     for name in sorted(about):
         verb = verbs.add_parser(name, help=about[name])
-        verb.add_argument("--base", default=probe.default_base(), help="the folder of the agent (%(default)s)")
+        verb.add_argument("--base", default=probe.default_base(), help="the directory of the agent (%(default)s)")
         if name == "install" and not by_hand:
             verb.add_argument("--bundle", required=True, help="bundle.json")
             verb.add_argument("--parts", required=True, help="a folder with parts, each named by its SHA-256")
@@ -262,5 +262,5 @@ def _words(answer: Dict[str, Any], base: str) -> str:
     if "installed" not in answer:
         return "Removed %s." % base if answer["changed"] else "There is no agent in %s." % base
     if not answer["changed"]:
-        return "The agent %s is in %s already." % (answer["installed"], base)
+        return "The agent %s is already installed in %s." % (answer["installed"], base)
     return "Installed the agent %s in %s." % (answer["installed"], base)

@@ -40,7 +40,7 @@ def make_directory(path: str) -> None:
 
     :raises AgentPathUnsafe: when it belongs to others. :raises AgentFileFailed:
     """
-    with telling("Making the directory", path):
+    with telling("Creating the directory", path):
         with contextlib.suppress(FileExistsError):
             os.mkdir(path, 0o700)
     check_directory(path)
@@ -53,7 +53,7 @@ def check_directory(path: str) -> None:
     if stat.S_ISLNK(status.st_mode):
         raise AgentPathUnsafe(path=path, reason="it is a link")
     if not stat.S_ISDIR(status.st_mode):
-        raise AgentPathUnsafe(path=path, reason="it is no directory")
+        raise AgentPathUnsafe(path=path, reason="it is not a directory")
     _check_owner(path, status)
 
 
@@ -61,9 +61,9 @@ def _check_owner(path: str, status: os.stat_result) -> None:
     if os.name == "nt":
         return  # mode bits say nothing there: the installer sets an access list
     if status.st_uid not in (0, os.geteuid()):
-        raise AgentPathUnsafe(path=path, reason="it belongs to the user with the number %d" % status.st_uid)
+        raise AgentPathUnsafe(path=path, reason="it belongs to the user id %d" % status.st_uid)
     if status.st_mode & _OTHERS_WRITE:
-        raise AgentPathUnsafe(path=path, reason="other users may write to it")
+        raise AgentPathUnsafe(path=path, reason="other users can write to it")
 
 
 def open_owned(path: str, flags: int) -> int:
@@ -89,7 +89,7 @@ def open_regular(path: str, flags: int) -> int:
     descriptor = os.open(path, flags | _CLOSED | getattr(os, "O_NONBLOCK", 0), 0o600)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise AgentPathUnsafe(path=path, reason="it is no regular file")
+            raise AgentPathUnsafe(path=path, reason="it is not a regular file")
     except BaseException:
         os.close(descriptor)
         raise

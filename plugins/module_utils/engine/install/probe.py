@@ -94,14 +94,14 @@ def distrust(base: str) -> Optional[Distrust]:
     if os.path.islink(base):
         return Distrust(base, "is a link")
     if os.path.dirname(base) == base or not os.path.isabs(base):
-        return Distrust(base, "is no folder that the agent could have for itself")
+        return Distrust(base, "is not a directory that the agent can own")
     found = distrust_above(base)
     if found is not None:
         return found
     if not os.path.lexists(base):
         return None
     if not os.path.isdir(base):
-        return Distrust(base, "is no folder")
+        return Distrust(base, "is not a directory")
     return _inside(base)
 
 
@@ -151,7 +151,7 @@ def _inside(base: str) -> Optional[Distrust]:
         return Distrust(base, "belongs to root and can't be read")
     for name in entries:
         if name not in _ENTRIES and not name.startswith(".new-"):
-            return Distrust(os.path.join(base, name), "is not of the agent")
+            return Distrust(os.path.join(base, name), "does not belong to the agent")
     for folder, folders, files in os.walk(base):
         # Nobody gets into the base, so a run that was started with a careless umask does no harm.
         careless = folder.startswith(os.path.join(base, "spool"))

@@ -50,7 +50,7 @@ def store_part(folder: str, part: Part, open_part: OpenPart) -> None:
         return
     given = open_part(part)
     if given is None:
-        raise InstallationPartInvalid(part=part.name, reason="neither this device nor what was sent holds it")
+        raise InstallationPartInvalid(part=part.name, reason="it is missing on this device and in the transfer")
     temporary = os.path.join(folder, ".new-" + secrets.token_hex(8))
     digest = hashlib.sha256()
     with given, open(temporary, "xb") as file:
@@ -104,12 +104,12 @@ class Unpacker:
         if len(name) > _MAX_NAME_CHARACTERS or any(
             piece in ("", ".", "..") or "\\" in piece or ":" in piece or not piece.isprintable() for piece in pieces
         ):
-            raise ValueError("it holds the name %r" % name[:_MAX_NAME_CHARACTERS])
+            raise ValueError("it contains the name %r" % name[:_MAX_NAME_CHARACTERS])
         kind = stat.S_IFMT(entry.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise ValueError("%s in it is no file" % name)
+            raise ValueError("%s in it is not a file" % name)
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError("%s in it is compressed in a way that not every Python reads" % name)
+            raise ValueError("%s in it uses a compression that some Python versions can't read" % name)
         if name.endswith("/"):
             return
         key = os.path.join(folder, name).lower()
@@ -118,7 +118,7 @@ class Unpacker:
             raise ValueError("%s is in it twice, or in another part" % name)
         self._names.add(key)
         if self._bytes > _MAX_UNPACKED_BYTES or len(self._names) > _MAX_FILES:
-            raise ValueError("it unpacks to more than an agent is")
+            raise ValueError("its unpacked size exceeds the limit of an agent")
 
 
 def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: str) -> None:

@@ -42,7 +42,7 @@ def fetch_wheels(platform: LockedPlatform, cache: Path, carried: Optional[Path] 
     found = {wheel.file_name: folder / wheel.file_name for wheel in platform.wheels}
     lacking = [wheel for wheel in platform.wheels if not _is_here(wheel, folder, is_ours=carried is None)]
     if lacking and carried is not None:
-        raise BundleWheelMissing(wheel=lacking[0].file_name, reason="%s does not hold it" % carried)
+        raise BundleWheelMissing(wheel=lacking[0].file_name, reason="%s does not contain it" % carried)
     if lacking:
         _download(lacking, platform, cache)
     return found
@@ -66,7 +66,7 @@ def _download(wheels: List[Wheel], platform: LockedPlatform, cache: Path) -> Non
             _run_pip(wheels, platform, Path(folder))
             for wheel in wheels:
                 if not _is_here(wheel, Path(folder), is_ours=True):
-                    raise BundleWheelMissing(wheel=wheel.file_name, reason="pip brought another file")
+                    raise BundleWheelMissing(wheel=wheel.file_name, reason="pip downloaded another file")
                 os.replace(Path(folder) / wheel.file_name, cache / wheel.file_name)
     except OSError as error:
         raise BundleWheelMissing(wheel=wheels[0].file_name, reason="%s: %s" % (cache, error.strerror)) from None

@@ -65,16 +65,16 @@ def _hits_of(volume: _Volume, source: ImageSource) -> List[_Hit]:
         file_system = detect(window)
         tree = file_system.tree() if file_system is not None else None
         if tree is None:
-            kind = "%s, whose files can't be told" % file_system.kind if file_system is not None else ""
-            return _all(volume, kind or "nothing whose files can be told")
+            kind = "%s, whose files can't be listed" % file_system.kind if file_system is not None else ""
+            return _all(volume, kind or "no file system whose files can be listed")
         found += _walk(volume, tree)
         own = tree.protected().shifted(volume.partition.start_bytes).intersection(volume.hits)
         words = "%s: structures of the file system" % volume.name
         found += [_Hit(part.start_bytes, part.end_bytes, "", words) for part in own]
     except EngineError as error:
-        return found + _all(volume, "not all of its files can be told: %s" % str(error).rstrip("."))
+        return found + _all(volume, "not all of its files can be listed: %s" % str(error).rstrip("."))
     covered = ExtentSet((one.start_bytes, one.end_bytes - one.start_bytes) for one in found)
-    words = "%s: in no file: free, or structures of the file system" % volume.name
+    words = "%s: outside all files (free space or structures of the file system)" % volume.name
     return found + [_Hit(one.start_bytes, one.end_bytes, "", words) for one in volume.hits.difference(covered)]
 
 
@@ -94,7 +94,7 @@ def _walk(volume: _Volume, tree: FileTree) -> Iterator[_Hit]:
             for entry in tree.children(folder):
                 names += 1
                 if names > _MOST_NAMES:
-                    yield from _all(volume, "it has too many files to tell all of them")
+                    yield from _all(volume, "it has too many files to list all of them")
                     return
                 below = "%s/%s" % (path, entry.name)
                 if not entry.is_folder:
@@ -103,7 +103,7 @@ def _walk(volume: _Volume, tree: FileTree) -> Iterator[_Hit]:
                     folders.add(entry.node)
                     pending.append((entry.node, below))
         except EngineError:
-            yield from _all(volume, "the folder %s can't be read" % (path or "/"))
+            yield from _all(volume, "the folder %s is unreadable" % (path or "/"))
 
 
 def _pieces_of(volume: _Volume, tree: FileTree, node: int, path: str) -> Iterator[_Hit]:
@@ -121,7 +121,7 @@ def _entry(disk: str, lost: Lost, hits: List[_Hit]) -> Dict[str, Any]:
     where = sorted({one.where for one in here if one.where})
     covered = ExtentSet((one.start_bytes, one.end_bytes - one.start_bytes) for one in here)
     if ExtentSet([(lost.start_bytes, lost.length_bytes)]).difference(covered):
-        where.append("%s: in no volume: tables or boot loaders" % disk)
+        where.append("%s: outside all volumes (partition tables or boot loaders)" % disk)
     return {
         "disk": disk,
         "offset": lost.start_bytes,

@@ -43,7 +43,7 @@ def refuse_mistyped_name(path: str) -> None:
     elif not os.path.isabs(path):
         reason = "it is a relative path"
     elif "\0" in path or any("\ud800" <= character <= "\udfff" for character in path):
-        reason = "it holds a character that no path has"
+        reason = "it contains a character that is not valid in a path"
     if reason:
         raise RestoreTargetNotAbsolute(target=path, reason=reason, disks=_listed())
 
@@ -77,7 +77,7 @@ def why_not_on_disk(path: str) -> str:
     """Why a plain file at ``path`` would not be on a disk, "" when it would be."""
     real = os.path.realpath(path)
     if (real + "/").startswith(_DEVICES + "/") or os.path.abspath(path).startswith(_DEVICES + "/"):
-        return "below %s only block devices can be restored to" % _DEVICES
+        return "below %s only a block device can be a restore target" % _DEVICES
     folder = os.path.dirname(real)
     while not os.path.isdir(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
@@ -95,7 +95,7 @@ def disks_here() -> List[str]:
 
 
 def _listed() -> str:
-    return ", ".join(disks_here()) or "none were found"
+    return ", ".join(disks_here()) or "none found"
 
 
 def refuse_inside_storage(path: str, storage_folder: str) -> None:

@@ -99,13 +99,13 @@ def plan(
     """
     names = [disk.name for disk in reader.manifest.disks]
     if not targets:
-        raise RestoreMapInvalid(reason="it is empty; the image holds %s" % ", ".join(names))
+        raise RestoreMapInvalid(reason="it is empty; the image contains %s" % ", ".join(names))
     unknown = sorted(set(targets) - set(names))
     if unknown:
         raise RestoreMapInvalid(reason="the image has no %s, only %s" % (unknown[0], ", ".join(names)))
     opened = {name: Target(path) for name, path in sorted(targets.items())}
     if len({target.identity for target in opened.values()}) != len(opened):
-        raise RestoreMapInvalid(reason="two disks go to the same target")
+        raise RestoreMapInvalid(reason="two disks have the same target")
     yeses = Yeses(overwrite, damaged, replace_table)
     planned = [_plan_disk(reader, names.index(name), target, yeses) for name, target in opened.items()]
     planned = [disk._replace(is_done=_is_done(disk, progress)) for disk in planned]
@@ -168,7 +168,7 @@ def _open(reader: ImageReader, number: int, yeses: Yeses) -> DiskReader:
     try:
         return salvaging(reader, number)
     except EngineError as error:
-        reason = "the root of disk%d's index can't be read: %s" % (number, str(error).rstrip("."))
+        reason = "the root of the index of disk%d is unreadable: %s" % (number, str(error).rstrip("."))
         raise RestoreBeyondRepair(image=reader.image, reason=reason) from error
 
 

@@ -62,7 +62,7 @@ def open_image(
     except ImageDamaged as error:
         if not damaged:
             raise
-        reason = "its manifest can't be used: %s" % str(error).rstrip(".")
+        reason = "its manifest is not valid: %s" % str(error).rstrip(".")
         raise RestoreBeyondRepair(image=image, reason=reason) from error
 
 

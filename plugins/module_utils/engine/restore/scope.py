@@ -94,7 +94,7 @@ def _note_of(image: ImageReader, name: str, size_bytes: int) -> Optional[_Note]:
 def _partition(noted: Dict[str, Any], size_bytes: int) -> Partition:
     number, start, length = (_number(noted[key]) for key in ("number", "start_bytes", "length_bytes"))
     if start + length > size_bytes:
-        raise ValueError("a partition lies outside of the disk")
+        raise ValueError("a partition is outside the disk")
     type_id, unique_id, name, role = (str(noted.get(key) or "") for key in ("type_id", "unique_id", "name", "role"))
     return Partition(number, start, length, type_id, unique_id, name, role, bool(noted.get("bootable")))
 

@@ -45,21 +45,21 @@ def _present(disk: PlannedDisk) -> str:
         return "no file"
     what = "an interrupted restore of the same image" if disk.resumes else disk.data or "it is blank"
     if disk.is_done:
-        what = "it holds all of this image already"
+        what = "it already contains all of this image"
     return "%d bytes, %s" % (disk.target.size_bytes, what)
 
 
 def _state(disk: PlannedDisk) -> str:
     if disk.is_done:
-        return ", which holds all of it already: the restore has ended, and nothing is written"
-    return ", going on with an interrupted restore" if disk.resumes else ""
+        return ", which already contains all of it: the restore is complete and writes no data"
+    return ", continuing an interrupted restore" if disk.resumes else ""
 
 
 def _alone(partitions: List[int]) -> str:
     """A disk image always has the whole partition table, but not always what is in every partition."""
     if not partitions:
         return ""
-    return "; partition %s is left unchanged: the image does not hold it" % ", ".join(map(str, partitions))
+    return "; partition %s is left unchanged: it is not part of the image" % ", ".join(map(str, partitions))
 
 
 def _table(disk: PlannedDisk) -> str:
@@ -68,9 +68,9 @@ def _table(disk: PlannedDisk) -> str:
         return ""
     if disk.found.table_stays:
         numbers = ", ".join(str(one.number) for one in disk.scope.volumes)
-        return "; only partition %s is written, the partition table and all else stay as they are" % numbers
+        return "; only partition %s is written, the partition table and the rest of the disk stay unchanged" % numbers
     going = "; ".join(one.words for one in disk.found.going)
-    return "; its partition table is replaced, and these partitions go: %s" % going if going else ""
+    return "; its partition table is replaced, which deletes these partitions: %s" % going if going else ""
 
 
 def _larger(disk: PlannedDisk) -> str:
@@ -79,5 +79,5 @@ def _larger(disk: PlannedDisk) -> str:
         return ""
     said = "; its last %d bytes are not used" % disk.end.unused_bytes
     if disk.end.has_gpt and disk.target.is_device:
-        said += ", and the backup of its partition table is moved to its end with sgdisk -e %s" % disk.target.path
+        said += "; move the backup of its partition table to its end with sgdisk -e %s" % disk.target.path
     return said

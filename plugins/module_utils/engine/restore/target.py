@@ -99,7 +99,7 @@ class Target:
         if not found and _loops_on(real):
             found.append("it is attached as %s" % _loops_on(real)[0])
         if not found and self.is_device and self._is_held():
-            found.append("the kernel or a program has it to itself (a pool, an array, a virtual machine)")
+            found.append("the kernel or a program has exclusive access to it (a pool, an array, a virtual machine)")
         return found
 
     def _is_held(self) -> bool:
@@ -198,10 +198,10 @@ class Target:
             return
         status = os.fstat(descriptor)
         if _identity(status) != self.identity:
-            raise RestoreTargetChanged(target=self.path, reason="another disk or file has its name now")
+            raise RestoreTargetChanged(target=self.path, reason="its path now refers to another disk or file")
         size_bytes = os.lseek(descriptor, 0, os.SEEK_END)
         if size_bytes != self.size_bytes:
-            reason = "it has %d bytes now, not %d" % (size_bytes, self.size_bytes)
+            reason = "it now has %d bytes, not %d" % (size_bytes, self.size_bytes)
             raise RestoreTargetChanged(target=self.path, reason=reason)
 
     def _refuse_read_only(self, descriptor: int) -> None:
@@ -227,7 +227,7 @@ class Target:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise OSError(errno.EBUSY, "another restore writes to it") from None
+            raise OSError(errno.EBUSY, "another restore is writing to it") from None
 
     def read(self, offset_bytes: int, length_bytes: int) -> bytes:
         """Return what is there, b"" where it can't be read: then it is written, which a disk takes for another sector."""

@@ -117,13 +117,13 @@ def _look_again(disk: PlannedDisk) -> None:
     """
     found = look_at(disk.target, disk.marker, disk.reader, disk.scope)
     if found.resumes != disk.resumes:
-        raise RestoreTargetChanged(target=disk.target.path, reason="another restore has begun or ended on it")
+        raise RestoreTargetChanged(target=disk.target.path, reason="another restore started or ended on it")
     if found.data and not disk.data:
         raise RestoreTargetChanged(target=disk.target.path, reason=found.data)
     before, now = disk.found.present, found.present
     claims = [sorted(one.identity for one in what.claims) if what is not None else [] for what in (before, now)]
     if found.table_stays != disk.found.table_stays or (disk.scope.is_partial and claims[0] != claims[1]):
-        raise RestoreTargetChanged(target=disk.target.path, reason="its partitions were changed")
+        raise RestoreTargetChanged(target=disk.target.path, reason="its partitions changed")
 
 
 def _tell_place(progress: Progress, before_bytes: int, total_bytes: int, place_bytes: int) -> None:

@@ -87,5 +87,5 @@ def _server_notes(storage: Storage) -> List[str]:
     key = storage.server_key
     if key is None:
         return []
-    checked = "was not checked before" if key.is_new else "is the one that was expected"
-    return ["The host key of the storage's server, %s, %s." % (key.fingerprint, checked)]
+    checked = "was accepted without a check" if key.is_new else "matched the expected key"
+    return ["The host key of the storage server, %s, %s." % (key.fingerprint, checked)]

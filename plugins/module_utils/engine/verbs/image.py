@@ -130,8 +130,8 @@ def _roll_over(
     """Roll over after success. Whatever stops it (a device that may not delete, a lost link), the image is made."""
     if not (permitted.may_delete and permitted.may_rename):
         return None, [
-            "The image is made, but old ones were not rolled over: the account in imaging_storage may only create and "
-            "read. Let the operator do it."
+            "The image was committed, but old images were not rolled over: the account in imaging_storage can only "
+            "create and read. Run the rollover on the operator."
         ]
     try:
         report = roll_over(
@@ -139,7 +139,11 @@ def _roll_over(
         )
     except EngineError as error:
         return None, [
-            "The image is made, but old ones were not rolled over: %s Let the operator do it, or the next run." % error
+            (
+                "The image was committed, but old images were not rolled over: %s Run the rollover on the "
+                "operator, or wait for the next run."
+            )
+            % error
         ]
     return report, report.warnings
 

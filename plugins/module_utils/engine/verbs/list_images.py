@@ -27,7 +27,7 @@ def list_images(storage: Storage, request: ListRequest, status: RunStatus) -> Di
     warnings: List[str] = []
     if wanted == "all":
         there = directory.images(unreadable, key)
-        warnings += told_errors("The image %s can't be read: %s", unreadable) + doubts(there, key, horizon())
+        warnings += told_errors("The image %s is unreadable: %s", unreadable) + doubts(there, key, horizon())
         found = [manifest for manifest in there if request.job in (None, manifest.job)]
     elif wanted == "latest":
         newest = newest_image(directory, password, request.job)

@@ -92,7 +92,7 @@ class OpenedDisks:
     @property
     def remarks(self) -> List[str]:
         """Entries of imaging_trust that are about nothing here."""
-        return ["imaging_trust names %s, which is not part of this image." % name for name in self._misplaced]
+        return ["imaging_trust lists %s, which is not part of this image." % name for name in self._misplaced]
 
     def unreadable(self) -> List[str]:
         """What of the disks could not be read and was not needed, known when they were read."""
@@ -124,7 +124,7 @@ def _selected(chosen: Chosen, layout: DiskLayout) -> Optional[Set[int]]:
         and start < partition.start_bytes + partition.length_bytes
     }
     if not found:
-        reason = "its place is in no partition of %s" % chosen.path
+        reason = "it is not in a partition of %s" % chosen.path
         raise DriveUnknown(drive=", ".join(chosen.entries), reason=reason, disks=chosen.path)
     return found
 

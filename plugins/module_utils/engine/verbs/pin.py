@@ -26,7 +26,7 @@ def pin_image(storage: Storage, request: PinRequest, status: RunStatus) -> Dict[
     password = request.passwords.password
     key = openable_key(directory, password)
     if password and key is None:
-        text = "The password opens no key of %s; the pin will not be authenticated." % request.device
+        text = "The password opens no key slot of %s; the pin is not authenticated." % request.device
         status.warn(text)
     wanted = request.image
     is_latest = wanted == "latest"

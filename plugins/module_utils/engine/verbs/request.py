@@ -230,7 +230,7 @@ def parse(document: Mapping[str, Any]) -> Request:
 def _device(fields: Fields) -> str:
     device = fields.given("device")
     if not isinstance(device, str) or not device:
-        raise RequestInvalid(reason="it names no device")
+        raise RequestInvalid(reason="device is not set")
     return device_directory(fields.text("alias"), device)
 
 

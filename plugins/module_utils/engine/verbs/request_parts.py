@@ -147,5 +147,5 @@ def _defined_jobs(document: Fields) -> Optional[Dict[str, Optional[int]]]:
 def _forgotten_disks(document: Fields) -> List[str]:
     listed = document.entries("forget_disks")
     if not all(isinstance(one, str) and one.strip() for one in listed):
-        raise RequestInvalid(reason="imaging_forget_disks must be a list of ids of disks")
+        raise RequestInvalid(reason="imaging_forget_disks must be a list of disk ids")
     return listed

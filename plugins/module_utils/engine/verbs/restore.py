@@ -56,14 +56,14 @@ def restore(storage: Storage, request: RestoreRequest, status: RunStatus) -> Dic
 def _warnings(planned: List[PlannedDisk], done: Restored, image: str) -> List[str]:
     """The mark that a damaged restore leaves on the console; what was done already is worth a word, too."""
     warnings = [
-        "%s holds all of %s of the image %s already: that restore has ended." % (disk.target.path, disk.name, image)
+        "%s already contains all of %s of the image %s: the restore is complete." % (disk.target.path, disk.name, image)
         for disk in planned
         if disk.is_done
     ]
     if done.problems:
         more = len(done.problems) - 1
-        also = " And %d more." % more if more else ""
-        warnings.append("The image %s is damaged where it is stored: %s%s" % (image, done.problems[0], also))
+        also = " %d more problems were found." % more if more else ""
+        warnings.append("The image %s is damaged in the storage: %s%s" % (image, done.problems[0], also))
     for disk in planned:
         mine = [one for one in done.damaged if one["disk"] == disk.name]
         if mine:
@@ -77,11 +77,13 @@ def _damage_in_words(disk: PlannedDisk, damaged: List[Dict[str, Any]], image: st
     hit = files[:_MOST_FILES_SAID] + (
         ["and %d more" % (len(files) - _MOST_FILES_SAID)] if files[_MOST_FILES_SAID:] else []
     )
-    return "%s is NOT WHOLE: %d bytes of %s of the image %s are lost and read as zeros there. Files hit: %s.%s" % (
+    return (
+        "%s is INCOMPLETE: %d bytes of %s of the image %s are lost and were restored as zeros. Damaged files: %s.%s"
+    ) % (
         disk.target.path,
         sum(one["length"] for one in damaged),
         disk.name,
         image,
-        ", ".join(hit) or "none that is known",
-        " Also hit: %s." % "; ".join(where[:_MOST_FILES_SAID]) if where else "",
+        ", ".join(hit) or "none known",
+        " Other damage: %s." % "; ".join(where[:_MOST_FILES_SAID]) if where else "",
     )

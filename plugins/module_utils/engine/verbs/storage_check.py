@@ -21,7 +21,7 @@ from .run_status import RunStatus
 def _left_behind(found: StorageCheck) -> List[str]:
     if not found.left_behind:
         return []
-    return ["%s can't be deleted with this account and stays until the operator rolls over." % found.left_behind]
+    return ["This account can't delete %s; it stays until the operator runs a rollover." % found.left_behind]
 
 
 def check(storage: Storage, request: CheckRequest, dummy_status: RunStatus) -> Dict[str, Any]:

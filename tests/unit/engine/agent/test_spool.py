@@ -201,4 +201,4 @@ def test_a_status_without_its_parts_is_a_lost_run(spool: Spool) -> None:
     folder = spool.create("run-1", {}, {"state": "running"})
     status = current_status(spool, folder)
     assert (status["state"], status["number"], status["run"]) == ("lost", 2, "run-1")
-    assert "killed before it began" in status["error"]["message"]
+    assert "killed before it started" in status["error"]["message"]

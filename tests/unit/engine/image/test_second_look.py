@@ -169,7 +169,7 @@ def test_packs_that_vanish_while_the_manifest_is_stored_are_missed(limited: bool
             work()
     else:
         result = run_image(account, disk, takes_lease=not limited)
-        assert [text for text in result.warnings if "its packs were gone" in text]
+        assert [text for text in result.warnings if "its packs were missing" in text]
         assert read_image(storage, result.image) == disk.expected()
     directory = DeviceDirectory(storage, DEVICE)
     for manifest in directory.images():

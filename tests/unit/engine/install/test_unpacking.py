@@ -52,7 +52,7 @@ def refused(content: bytes, folder: Path) -> str:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_that_lead_elsewhere_are_refused(name: str, tmp_path: Path) -> None:
-    assert "it holds the name" in refused(archive(lambda written: written.writestr(name, b"x")), tmp_path)
+    assert "it contains the name" in refused(archive(lambda written: written.writestr(name, b"x")), tmp_path)
 
 
 def test_a_name_twice_is_refused_also_in_other_letters_and_in_another_part(tmp_path: Path) -> None:
@@ -81,11 +81,11 @@ def test_sizes_and_numbers_are_bounded(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(unpacking, "_MAX_UNPACKED_BYTES", 1000)
     monkeypatch.setattr(unpacking, "_MAX_FILES", 10)
     many = archive(lambda written: [written.writestr("a/%d" % number, b"") for number in range(11)])
-    assert "more than an agent is" in refused(many, tmp_path / "1")
+    assert "exceeds the limit" in refused(many, tmp_path / "1")
     bomb = zipfile.ZipInfo("a/bomb")
     bomb.compress_type = zipfile.ZIP_DEFLATED
     content = archive(lambda written: written.writestr(bomb, b"\0" * 1001))
-    assert "more than an agent is" in refused(content, tmp_path / "2")
+    assert "exceeds the limit" in refused(content, tmp_path / "2")
     assert not list((tmp_path / "2").rglob("bomb")), "refused by what it says, before a byte is written"
 
 
@@ -94,7 +94,7 @@ def test_what_is_damaged_or_packed_in_other_ways_is_refused(tmp_path: Path) -> N
         entry = zipfile.ZipInfo("a/b")
         entry.compress_type = kind
         content = archive(lambda written, entry=entry: written.writestr(entry, b"x" * 100))  # type: ignore[misc]
-        assert "not every Python reads" in refused(content, tmp_path / str(number))
+        assert "Python versions can't read" in refused(content, tmp_path / str(number))
     whole = archive(lambda written: written.writestr("a/b", b"content"))
     refused(whole[:40], tmp_path / "truncated")
     refused(whole.replace(b"content", b"CONTENT"), tmp_path / "crc")

@@ -32,7 +32,7 @@ def decode(data: bytes) -> Dict[str, Any]:
     document = documents.parse(data)
     body = {name: value for name, value in document.items() if name != CHECK}
     if CHECK in document and document[CHECK] != _digest(body):
-        raise ValueError("it is damaged, its check is wrong")
+        raise ValueError("it is damaged: its checksum is wrong")
     return body
 
 
@@ -44,9 +44,9 @@ def prove_form(data: bytes, fields: Container[str]) -> None:
     body = decode(data)
     document = documents.parse(data)
     if documents.pretty(document) != data:
-        raise ValueError("it is damaged, it has another form")
+        raise ValueError("it is damaged: it has an unknown form")
     if CHECK not in document and any(name not in fields for name in body):
-        raise ValueError("it is damaged, it holds another field")
+        raise ValueError("it is damaged: it contains an unknown field")
 
 
 def _digest(document: Dict[str, Any]) -> str:

@@ -84,7 +84,7 @@ def pack_target_bytes(in_use_bytes: int) -> int:
     for limit, target in PACK_TARGETS:
         if in_use_bytes <= limit:
             return target
-    raise AssertionError("no disk is that large")
+    raise AssertionError("it is larger than any supported disk")
 
 
 def pack_path(device: str, name: str) -> str:

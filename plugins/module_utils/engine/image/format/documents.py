@@ -32,9 +32,9 @@ def parse(data: bytes, most_values: int = fmt.MAX_JSON_VALUES) -> Dict[str, Any]
     :raises ValueError: with a reason for the user.
     """
     if len(data) > fmt.MAX_JSON_BYTES:
-        raise ValueError("it is larger than a document may be")
+        raise ValueError("it is larger than the limit of a document")
     if sum(data.count(mark) for mark in (b",", b"[", b"{")) > most_values:
-        raise ValueError("it holds more values than a document may")
+        raise ValueError("it contains more values than the limit of a document")
     try:
         document = json.loads(
             data.decode("ascii"),
@@ -78,13 +78,13 @@ def digest(document: Dict[str, Any], key: str) -> str:
 def _unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise ValueError("it says the same thing twice")
+        raise ValueError("it contains a key twice")
     return result
 
 
 def _integer(value: str) -> int:
     if len(value) > _MAX_DIGITS:
-        raise ValueError("it holds a number of %d digits" % len(value))
+        raise ValueError("it contains a number of %d digits" % len(value))
     return int(value)
 
 
@@ -101,4 +101,4 @@ def _depth(document: Any) -> int:
 
 
 def _refuse(value: str) -> Any:
-    raise ValueError("it holds the number %s" % value[:20])
+    raise ValueError("it contains the number %s" % value[:20])

@@ -191,7 +191,7 @@ class Segment:
             raise damaged("is too short")
         magic, count, pack_count = _SEGMENT_HEAD.unpack_from(data)
         if magic != fmt.SEGMENT_MAGIC or not 0 < count <= fmt.SEGMENT_CHUNKS or pack_count > count:
-            raise damaged("has a malformed head")
+            raise damaged("has a malformed header")
         position = _SEGMENT_HEAD.size
         if len(data) != position + pack_count * fmt.ID_BYTES + count * (fmt.ID_BYTES + 12):
             raise damaged("has an impossible length")
@@ -208,11 +208,11 @@ class Segment:
             for column in range(3)
         )
         if pack_count and max(segment._pack) >= pack_count:
-            raise damaged("names a pack that it does not list")
+            raise damaged("refers to a pack that it does not list")
         if not pack_count and segment.stored_positions():
-            raise damaged("names no pack")
+            raise damaged("does not refer to a pack")
         if not segment._places_in_bounds():
-            raise damaged("has a place out of bounds")
+            raise damaged("has a position out of bounds")
         return segment
 
     def _places_in_bounds(self) -> bool:
@@ -282,16 +282,16 @@ class Root:
         head = _ROOT_HEAD.unpack_from(data)
         magic, version, size_bytes, sector_bytes, chunk_bytes, segment_chunks, pack_count, segment_count = head
         if magic != fmt.ROOT_MAGIC or version not in fmt.READABLE_VERSIONS:
-            raise damaged("is of another format")
+            raise damaged("has a different format")
         if (chunk_bytes, segment_chunks) != (fmt.CHUNK_BYTES, fmt.SEGMENT_CHUNKS):
-            raise damaged("has another chunk size")
+            raise damaged("has a different chunk size")
         if size_bytes > fmt.MAX_DISK_BYTES or sector_bytes not in (512, 1024, 2048, 4096):
             raise damaged("has an impossible geometry")
         if pack_count > fmt.MAX_PACKS:
             raise damaged("lists too many packs")
         root = cls(size_bytes, sector_bytes)
         if segment_count > root.segment_count or (not partial and segment_count != root.segment_count):
-            raise damaged("has not as many segments as the disk")
+            raise damaged("does not have as many segments as the disk")
         if len(data) != _ROOT_HEAD.size + pack_count * PACK.size + segment_count * SEGMENT.size:
             raise damaged("has an impossible length")
         root.packs = packs_of(data, _ROOT_HEAD.size, pack_count, image)

@@ -108,7 +108,7 @@ class KeySlot(NamedTuple):
             return None
         key = MasterKey(secret)
         if key.key_id != self.key_id:
-            raise KeySlotInvalid(path=self.name, reason="it holds another key than it says")
+            raise KeySlotInvalid(path=self.name, reason="it contains a different key than its header states")
         return key
 
 
@@ -126,9 +126,9 @@ def parse_slot(name: str, data: bytes) -> KeySlot:
         if header.get("format") != _SLOT_FORMAT:
             raise ValueError("it is not a key slot")
         if header.get("version") not in fmt.READABLE_VERSIONS:
-            raise ValueError("its format version is not known")
+            raise ValueError("its format version is unknown")
         if set(header) != _SLOT_FIELDS:
-            raise ValueError("it has other fields than a key slot")
+            raise ValueError("its fields are not those of a key slot")
         _check_kdf(header.get("kdf"))
         documents.digest(header, "key_id")
         if len(bytes.fromhex(header["sealed"])) != fmt.KEY_BYTES + fmt.TAG_BYTES:
@@ -140,7 +140,7 @@ def parse_slot(name: str, data: bytes) -> KeySlot:
 
 def _check_kdf(kdf: Any) -> None:
     if not isinstance(kdf, dict) or set(kdf) != _KDF_FIELDS or kdf["name"] != "scrypt":
-        raise ValueError("its key derivation is not known")
+        raise ValueError("its key derivation is unknown")
     n, r, p = (documents.number(kdf, name, fmt.MAX_SCRYPT_MEMORY_BYTES) for name in ("n", "r", "p"))
     if not r or not p or n & (n - 1) or n < 2 or r > 64 or p > 16 or 128 * n * r * p > fmt.MAX_SCRYPT_MEMORY_BYTES:
         raise ValueError("its scrypt parameters are out of bounds")

@@ -126,7 +126,7 @@ def decode(data: bytes, image: str) -> Manifest:
     """
     try:
         if len(data) > fmt.MAX_MANIFEST_BYTES:
-            raise ValueError("it is larger than a manifest may be")
+            raise ValueError("it is larger than the limit of a manifest")
         document = documents.parse(data, fmt.MAX_MANIFEST_VALUES)
         if document.get("format") != _FORMAT:
             raise ValueError("it is not a manifest")
@@ -137,11 +137,11 @@ def decode(data: bytes, image: str) -> Manifest:
             raise ValueError("it belongs to the image %s" % manifest.image)
         sums = (document.get("size_bytes"), document.get("in_use_bytes"))
         if sums != (manifest.size_bytes, manifest.in_use_bytes):
-            raise ValueError("its sums do not add up")
+            raise ValueError("its totals are wrong")
         if not manifest.key_id and document.get("authentication") != _mac(_body(document), None):
             raise ValueError("its checksum is wrong")
     except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise ImageDamaged(image=image, reason="its manifest image.json can't be used: %s" % error) from None
+        raise ImageDamaged(image=image, reason="its manifest image.json is not valid: %s" % error) from None
     return manifest
 
 
@@ -184,7 +184,7 @@ def _parse(document: Dict[str, Any]) -> Manifest:
         raise ValueError("it lists no disks, or too many")
     files = document["files"]
     if set(files) != {fmt.DEVICE_INFORMATION_NAME, fmt.LOG_NAME}:
-        raise ValueError("it names other files than an image has")
+        raise ValueError("it lists files that are not part of an image")
     slots = document["slots"]
     if not isinstance(slots, list) or len(slots) > fmt.MAX_KEY_SLOTS:
         raise ValueError("it has too many key slots")
@@ -195,7 +195,7 @@ def _parse(document: Dict[str, Any]) -> Manifest:
         documents.digest(document, "key_id")
     snapshot = documents.text(document, "snapshot", 16)
     if snapshot not in _SNAPSHOTS:
-        raise ValueError("its kind of snapshot is not known")
+        raise ValueError("its kind of snapshot is unknown")
     return Manifest(
         image=documents.text(document, "image", 32),
         device=documents.text(document, "device"),

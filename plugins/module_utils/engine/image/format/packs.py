@@ -119,13 +119,13 @@ def read_table(storage: Storage, path: str, size_bytes: int) -> PackTable:
     guess = min(size_bytes, 64 << 10)
     tail = storage.get(path, size_bytes - guess, guess)
     if len(tail) != guess:
-        raise ImageDamaged(image=name, reason="the pack is shorter than its directory says")
+        raise ImageDamaged(image=name, reason="the pack is shorter than its listed size")
     table_offset, count, digest, magic = _TRAILER.unpack(tail[guess - _TRAILER.size :])
     table_bytes = count * _ENTRY.size
     if magic != fmt.PACK_END_MAGIC or count > fmt.MAX_PACK_BLOBS:
         raise ImageDamaged(image=name, reason="the pack has no table")
     if table_offset < HEADER_BYTES or table_offset + table_bytes + _TRAILER.size != size_bytes:
-        raise ImageDamaged(image=name, reason="the table of the pack lies elsewhere")
+        raise ImageDamaged(image=name, reason="the table of the pack is in another position")
     if table_bytes + _TRAILER.size <= guess:
         table = tail[guess - _TRAILER.size - table_bytes : guess - _TRAILER.size]
     else:
@@ -173,7 +173,7 @@ def _checked(table: bytes, table_offset: int, name: str) -> PackTable:
         if entry.offset != position or _is_too_long(entry):
             raise ImageDamaged(image=name, reason="the table of the pack contradicts itself")
         if entry.kind not in (fmt.KIND_CHUNK, fmt.KIND_SEGMENT) or entry.codec not in (fmt.CODEC_RAW, fmt.CODEC_ZSTD):
-            raise ImageDamaged(image=name, reason="the table of the pack holds an unknown kind or codec")
+            raise ImageDamaged(image=name, reason="the table of the pack contains an unknown kind or codec")
         position += entry.stored_bytes
     if position != table_offset:
         raise ImageDamaged(image=name, reason="the table of the pack contradicts itself")

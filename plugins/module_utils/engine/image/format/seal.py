@@ -128,14 +128,14 @@ class Decompressor:
             try:
                 # The content size is checked first: a frame must not be able to ask for more memory than that.
                 if self._library.frame_content_size(data) != plain_bytes:
-                    raise BlobDamaged("it says another length")
+                    raise BlobDamaged("it states a different length")
                 plain = self._decompress(data, max_output_size=plain_bytes)
             except self._library.ZstdError as error:
                 raise BlobDamaged("it does not decompress (%s)" % error) from None
         else:
-            raise BlobDamaged("its compression %d is not known" % codec)
+            raise BlobDamaged("its compression %d is unknown" % codec)
         if len(plain) != plain_bytes:
-            raise BlobDamaged("it has another length")
+            raise BlobDamaged("it has a different length")
         return plain
 
 

@@ -56,7 +56,7 @@ def open_file(
     if encrypted and key is None:
         raise PasswordMissing(device=image)
     if not encrypted and key is not None:
-        raise ImageDamaged(image=image, reason="%s is in clear in an encrypted image" % purpose)
+        raise ImageDamaged(image=image, reason="%s is unencrypted in an encrypted image" % purpose)
     body: Union[bytes, memoryview] = data[_HEAD.size :] if encrypted else memoryview(data)[_HEAD.size :]
     if not encrypted:
         check, body = bytes(body[:32]), body[32:]

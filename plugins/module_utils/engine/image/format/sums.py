@@ -51,20 +51,20 @@ def read(pieces: Iterable[bytes], image: str, most_packs: Callable[[], int] = la
     for line in lines(pieces, image):
         match = _LINE.fullmatch(line.decode("ascii", "replace"))
         if match is None or (match.group(3) and not match.group(1) == match.group(3)):
-            raise ImageDamaged(image=image, reason="its SHA256SUMS holds a line of another form")
+            raise ImageDamaged(image=image, reason="its SHA256SUMS contains a malformed line")
         if match.group(3):
             if match.group(2) != match.group(3)[:2]:
-                raise ImageDamaged(image=image, reason="its SHA256SUMS names a pack at a wrong place")
+                raise ImageDamaged(image=image, reason="its SHA256SUMS lists a pack at a wrong path")
             if packs.count == limit:
                 limit = min(fmt.MAX_PACKS, max(limit, most_packs()))
             if packs.count == limit:
-                raise ImageDamaged(image=image, reason="its SHA256SUMS names too many packs")
+                raise ImageDamaged(image=image, reason="its SHA256SUMS lists too many packs")
             packs.add(match.group(3))
         else:
             if match.group(4) in files:
-                raise ImageDamaged(image=image, reason="its SHA256SUMS names a file twice")
+                raise ImageDamaged(image=image, reason="its SHA256SUMS lists a file twice")
             if len(files) == MOST_FILES:
-                raise ImageDamaged(image=image, reason="its SHA256SUMS names too many files")
+                raise ImageDamaged(image=image, reason="its SHA256SUMS lists too many files")
             files[match.group(4)] = match.group(1)
     return Sums(files, packs.done())
 
@@ -95,7 +95,7 @@ class _Packs:
             self._seen[pack] = None
 
     def _refuse_twins(self) -> None:
-        raise ImageDamaged(image=self._image, reason="its SHA256SUMS names a pack twice")
+        raise ImageDamaged(image=self._image, reason="its SHA256SUMS lists a pack twice")
 
     def done(self) -> Collection[str]:
         if self._many is None:
@@ -123,6 +123,6 @@ def lines(pieces: Iterable[bytes], image: str) -> Iterator[bytes]:
             end = piece.find(b"\n", start)
         rest += piece[start:]
         if len(rest) > _MAX_LINE_BYTES:
-            raise ImageDamaged(image=image, reason="its SHA256SUMS holds a line of another form")
+            raise ImageDamaged(image=image, reason="its SHA256SUMS contains a malformed line")
     if rest or not size_bytes:
         raise ImageDamaged(image=image, reason="its SHA256SUMS is cut off")

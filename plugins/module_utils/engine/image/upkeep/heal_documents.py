@@ -62,7 +62,7 @@ def mend(directory: DeviceDirectory, images: Iterable[Manifest], key: Optional[M
                 names += [*_mend_slots(directory, proved), *_mend_sums(directory, proved, key)]
             names += _mend_copies(directory, proved)
             _delete_damaged_records(directory, proved.image)
-            told += ["%s of the image %s was damaged and is whole again." % (name, proved.image) for name in names]
+            told += ["%s of the image %s was damaged and has been repaired." % (name, proved.image) for name in names]
     return told
 
 

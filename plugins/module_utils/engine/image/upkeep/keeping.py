@@ -74,7 +74,7 @@ def judge(
     verdicts: Dict[str, Verdict] = {}
     for manifest in reversed(images):
         if likely is not None and not is_proved and manifest.image not in likely:
-            verdicts[manifest.image] = Verdict(False, "its name lies in the future", True)
+            verdicts[manifest.image] = Verdict(False, "its name is dated in the future", True)
             continue
         age, last_of = seen.take(manifest, _scope(manifest, openable_key, is_proved), policy.forget_disks)
         keep = policy.keep.get(manifest.job, 0)
@@ -126,12 +126,12 @@ def orphan_sentences(images: Iterable[Manifest], policy: Policy) -> List[str]:
     """A warning for each job of :func:`orphans`."""
     found = list(orphans(images, policy).items())
     told = [
-        "The job %s is not defined, so no rollover counts its %s. Define it in imaging_jobs again, or add %s to "
-        "imaging_forget_jobs to delete them." % (job, "image" if count == 1 else "%d images" % count, job)
+        "The job %s is not defined, so the rollover skips its %s. Define the job in imaging_jobs again, or add %s "
+        "to imaging_forget_jobs to delete them." % (job, "image" if count == 1 else "%d images" % count, job)
         for job, count in found[:_MOST_TOLD]
     ]
     if len(found) > _MOST_TOLD:
-        told.append("%d more jobs that are not defined have images." % (len(found) - _MOST_TOLD))
+        told.append("%d more undefined jobs have images." % (len(found) - _MOST_TOLD))
     return told
 
 
@@ -159,5 +159,5 @@ def _with_one(verdicts: Dict[str, Verdict], proved: Set[str]) -> Dict[str, Verdi
     """At least one image stays: of those that are proved, where there are some."""
     for names in ([name for name in verdicts if name in proved], list(verdicts)):
         if names and all(verdicts[name].goes for name in names):
-            verdicts[names[0]] = Verdict(False, "it is the only image that is left", True)
+            verdicts[names[0]] = Verdict(False, "it is the only remaining image", True)
     return verdicts

@@ -162,7 +162,7 @@ def _sentence(one: Missing) -> str:
         "missing": "is missing from the newest image of %s" % job_name.shown(one.job),
         "volume": "is missing from the newest image of %s" % job_name.shown(one.job),
         "replaced": "was replaced by %s, which has the same partition table" % one.now,
-        "resized": "has %s now" % (size(int(one.now)) if one.now.isdigit() else one.now),
+        "resized": "now has %s" % (size(int(one.now)) if one.now.isdigit() else one.now),
     }[one.kind]
     return "%s %s. Its last image %s (made %s) is kept. Check the device, or add %s to imaging_forget_disks." % (
         named,

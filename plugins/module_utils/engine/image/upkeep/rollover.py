@@ -96,7 +96,7 @@ def _delete(
     """Delete the images of ``report.deleted``; those that stay after all leave it."""
     contradiction = _contradiction(directory, images, report.deleted, key) if report.deleted else ""
     if contradiction:
-        report.warnings.append("Nothing was deleted: %s" % contradiction)
+        report.warnings.append("The rollover deleted no image: %s" % contradiction)
         report.deleted.clear()
     for image in list(report.deleted):
         reason = records.kept(directory, image).reason  # it may have been pinned since the look at all of them
@@ -142,9 +142,11 @@ def _contradiction(
     other = [one.image for one in images if again.get(one.image) != one]
     gone = [image for image in other if not holds_manifest(directory, image)]
     if set(other) - set(gone):
-        return "the storage gave two different answers about its images, one after the other."
+        return "two listings of the storage contradict each other."
     kept = [image for image in gone if image not in doomed]
-    return "another host has deleted %s meanwhile. The next rollover decides anew." % enumerated(kept) if kept else ""
+    return (
+        "another host deleted %s during the rollover. The next rollover tries again." % enumerated(kept) if kept else ""
+    )
 
 
 def plan_after_next(
@@ -200,8 +202,8 @@ def _doubtful(
     warnings = []
     if unreadable:
         warnings.append(
-            "The records of these images can't be read, so they stay as if pinned: %s. Pin or unpin them with the "
-            "operator's account, which moves what is there aside." % enumerated(unreadable)
+            "The records of these images are unreadable, so the images are kept as if pinned: %s. Pin or unpin "
+            "them with the operator's account, which moves the unreadable files away." % enumerated(unreadable)
         )
     if doubtful:
         warnings.append(

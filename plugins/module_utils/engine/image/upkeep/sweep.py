@@ -59,11 +59,13 @@ def _remove_or_warn(storage: Storage, path: str, warnings: List[str], aside: str
         is_gone = remove_tree(storage, path)
     except StorageFailed as error:
         # On a share a file that somebody reads goes when it is closed, and its directory can't go before.
-        warnings.append("%s was not removed yet: %s The next rollover tries again." % (path, error))
+        warnings.append("%s was not removed yet: %s The next rollover retries." % (path, error))
         return
     if is_gone:
         return
-    warnings.append("%s holds a directory, a link or a name that is not ours, and was left there." % path)
+    warnings.append(
+        "%s contains a directory, a link or a name that the engine did not create, and was not removed." % path
+    )
     if aside:
         with contextlib.suppress(StorageExists, StorageNotFound, StorageFailed, StoragePermissionDenied):
             storage.rename(path, aside)
@@ -148,7 +150,7 @@ def sweep(
             remaining, complete = [*remaining, *late], {*complete, *(one.image for one in late)}
         needed, doubtful = _needed(directory, remaining, key, report, exist, impostors)
     except ImageDamaged as error:
-        report.warnings.append("Nothing was swept: %s" % error)
+        report.warnings.append("The sweep was skipped: %s" % error)
         return report
     for image, reason in sorted(unreadable.items())[:_MOST_TOLD]:
         held = packs_of_unusable(directory, [image], exist).packs - needed
@@ -157,7 +159,7 @@ def sweep(
     kept = kept._replace(unknown=[image for image in kept.unknown if image not in [*false, *gone]])
     _tell_false(false, report)
     if kept.unknown:
-        report.warnings.append("Nothing was swept: what %s needs is not known." % enumerated(kept.unknown))
+        report.warnings.append("The sweep was skipped: the packs that %s needs are unknown." % enumerated(kept.unknown))
         return report
     needed = needed | kept.packs
     if doubtful and key is not None:
@@ -168,7 +170,7 @@ def sweep(
     freed = _purge(directory, needed, present, newest, report, now_seconds)
     idle = sorted(islice((pack for pack in present if pack not in needed), _MOST_SWEPT))
     if len(idle) == _MOST_SWEPT:
-        report.warnings.append("More than %d packs are not needed; the next rollover goes on." % _MOST_SWEPT)
+        report.warnings.append("More than %d packs are unused; the next rollover continues." % _MOST_SWEPT)
     for pack in idle:
         report.trashed_packs.append(pack)
         if not report.dry_run:
@@ -210,8 +212,8 @@ def _needed(
         else:
             doubtful.append(image)
             report.warnings.append(
-                "%s Only packs that the password proves are swept. If nobody can put the image right, remove it with "
-                "imaging_remove_damaged: [%s]." % (error, image)
+                "%s The sweep was limited to packs that the password authenticates. If the image can't be "
+                "repaired, remove it with imaging_remove_damaged: [%s]." % (error, image)
             )
     _tell_false(false, report)
     return needed, doubtful
@@ -224,7 +226,9 @@ def _is_false(directory: DeviceDirectory, impostors: Impostors, image: str) -> b
 
 def _tell_false(false: List[str], report: RolloverReport) -> None:
     if false:
-        report.warnings.append("These directories hold no image of ours and need no pack: %s." % enumerated(false))
+        report.warnings.append(
+            "These directories do not contain an image of this device and need no packs: %s." % enumerated(false)
+        )
 
 
 def _read_needed(
@@ -330,7 +334,7 @@ def _put_aside(directory: DeviceDirectory, image: str, now_seconds: int, warning
         return  # another sweep was quicker
     except (StorageFailed, StoragePermissionDenied) as error:
         # Windows moves no directory in which a run has a file open.
-        warnings.append("%s has no image and was not put aside yet: %s" % (directory.path(image), error))
+        warnings.append("%s contains no image and was not moved to the trash yet: %s" % (directory.path(image), error))
         return
     _restore_if_complete(directory, aside, image)
 

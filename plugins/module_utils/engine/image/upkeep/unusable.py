@@ -51,7 +51,7 @@ def packs_of_damaged_sums(directory: DeviceDirectory, manifest: Manifest) -> Abs
         if packs_digest(column) == manifest.packs_sha256:
             return column
     raise ImageDamaged(
-        image=manifest.image, reason="its SHA256SUMS is missing or damaged, and does not tell which packs it needs"
+        image=manifest.image, reason="its SHA256SUMS is missing or damaged, so the packs that it needs are unknown"
     )
 
 
@@ -90,8 +90,8 @@ def _take_columns(found: Iterable[bytes], columns: List[NamesOfPacks], directory
 def storage_grows(image: str, error: object, kept_bytes: int) -> str:
     """What a rollover says of an image that can't be used."""
     return (
-        "The image %s can't be read and is left alone: %s It keeps %.1f MB, and the storage grows by what each further such "
-        "image keeps: if nobody can put it right, remove it with imaging_remove_damaged: [%s]."
+        "The image %s is unreadable and was not deleted: %s It occupies %.1f MB, and each further unreadable image "
+        "adds to that. If it can't be repaired, remove it with imaging_remove_damaged: [%s]."
         % (image, error, kept_bytes / 1e6, image)
     )
 

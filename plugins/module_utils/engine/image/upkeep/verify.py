@@ -130,10 +130,10 @@ class _Check:
             self.problems.append(str(error))
             return None
         if len(listed.packs) != self.manifest.pack_count or packs_digest(listed.packs) != self.manifest.packs_sha256:
-            self.problems.append("SHA256SUMS lists other packs than the manifest.")
+            self.problems.append("SHA256SUMS and the manifest list different packs.")
         expected = self.expected_files()
         if set(listed.files) != {fmt.MANIFEST_NAME, *expected}:
-            self.problems.append("SHA256SUMS lists other files than the manifest.")
+            self.problems.append("SHA256SUMS and the manifest list different files.")
         self.problems += problems_of_sums(self.manifest, listed)
         # What is hashed is compared with the manifest, which is proved where there is a password.
         return Sums({**expected, fmt.MANIFEST_NAME: listed.files.get(fmt.MANIFEST_NAME, "")}, listed.packs)
@@ -256,7 +256,7 @@ class _Check:
         name, digest = listed
         problem = self._problem(self.directory.path(self.manifest.image, name), digest, name)
         if problem and name == fmt.MANIFEST_NAME and manifest_is_copied(self.directory, self.manifest):
-            return "SHA256SUMS is damaged: it does not say what %s is." % name
+            return "SHA256SUMS is damaged: it does not list %s." % name
         return problem
 
     def _problem(self, path: str, digest: str, name: str) -> str:

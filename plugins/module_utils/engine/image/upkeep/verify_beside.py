@@ -31,7 +31,7 @@ def problems_of_sums(manifest: Manifest, listed: Sums) -> List[str]:
     said.update({fmt.index_name(number): disk.index_sha256 for number, disk in enumerate(manifest.disks)})
     said.update({"%s/%s" % (fmt.KEYS, slot): slot[: -len(".json")] for slot in manifest.slots})
     wrong = sorted(name for name, digest in said.items() if listed.files.get(name, digest) != digest)
-    return ["SHA256SUMS is damaged: of %s it does not say what the manifest says." % name for name in wrong]
+    return ["SHA256SUMS is damaged: its entry for %s does not match the manifest." % name for name in wrong]
 
 
 def problems_beside(directory: DeviceDirectory, manifest: Manifest, listed: Sums) -> List[str]:
@@ -79,7 +79,7 @@ def _problems_of_copies(directory: DeviceDirectory, manifest: Manifest, listed: 
         data = copies.read_copies(directory.storage, directory.path(manifest.image))
         if data is None or _are_whole(data, listed):
             return []
-    return ["%s is damaged: it does not hold what SHA256SUMS says." % fmt.COPIES_NAME]
+    return ["%s is damaged: it does not match SHA256SUMS." % fmt.COPIES_NAME]
 
 
 def _are_whole(data: bytes, listed: Sums) -> bool:
@@ -105,4 +105,4 @@ def _problems_of_identity(directory: DeviceDirectory) -> List[str]:
             reason = error
         else:
             return []
-    return ["%s can't be used: %s." % (fmt.DEVICE_ID_NAME, reason)]
+    return ["%s is not usable: %s." % (fmt.DEVICE_ID_NAME, reason)]

@@ -87,7 +87,7 @@ class KeptImages:
             said = (one for one in facts if one.kind == records.VERIFIED and one.is_believed)
             self._false[image] = any(one.has_false_index for one in said)
             if self._false[image]:
-                self._warnings.append("The index of the image %s was found false; nothing is taken over." % image)
+                self._warnings.append("The index of the image %s is wrong; the run does not reuse it." % image)
         return [self._false[image] for image in images]
 
     def load(self, wanted: Sequence[DiskOfImage]) -> List[Optional[Previous]]:
@@ -114,7 +114,7 @@ class KeptImages:
             if isinstance(error, (StorageError, RunCancelled)):
                 raise
             self._wasted_bytes.append(len(data))
-            self._warnings.append("%s Its chunks are sent again." % error)
+            self._warnings.append("%s The run uploads its chunks again." % error)
             return None
         return Previous(wanted.image, root, usable_packs(root, self.present), complete=True, disk=wanted.number)
 

@@ -84,7 +84,7 @@ def forecast(
         newest=newest,
         was_interrupted=newest is None and bool(directory.image_names()),
         space=storage.space(),
-        warnings=told_errors("The image %s can't be read: %s", unreadable) + rollover.named,
+        warnings=told_errors("The image %s is unreadable: %s", unreadable) + rollover.named,
         missing=rollover.missing,
         held_bytes=max((manifest.in_use_bytes for manifest in of_this_key), default=0),
         is_known=all(holds(of_this_key, disk) for disk in coming.disks),

@@ -61,7 +61,7 @@ def learn_leftovers(
             with contextlib.suppress(StoragePermissionDenied):  # the operator's verify takes it out of use
                 directory.move_to_trash(name, None)
             present.pop(name)
-            warnings.append("A pack that an interrupted run left was damaged and is out of use.")
+            warnings.append("A pack of an interrupted run was damaged and is no longer used.")
             continue
         if table is not None:
             stream.learn(name, table)

@@ -62,7 +62,7 @@ def repair(
         lost = missing - bring_back(directory, missing, gate=gate)
         if not lost:
             return
-        warnings.append("%d packs vanished during the run; their chunks were sent again." % len(lost))
+        warnings.append("%d packs vanished during the run; the run uploaded their chunks again." % len(lost))
         stream.lost |= lost
         for writer in writers:
             writer.repair(lost)
@@ -71,5 +71,5 @@ def repair(
         storage=directory.storage.description,
         operation="checking",
         path=directory.path(fmt.PACKS),
-        reason="packs vanish as fast as they are sent",
+        reason="packs vanish as fast as they are uploaded",
     )

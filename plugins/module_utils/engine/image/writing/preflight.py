@@ -86,7 +86,7 @@ def check_room(
     if space.free_bytes >= needed_bytes:
         return []
     return [
-        "The storage %s has %s free; this image may need some %s and not fit: make room or lower imaging_keep."
+        "The storage %s has %s free, but this image may need about %s. Free space or lower imaging_keep."
         % (storage, size(space.free_bytes), size(needed_bytes))
     ]
 
@@ -136,4 +136,4 @@ def _skew(whose: str, ahead_seconds: float) -> str:
     if minutes >= 48 * 60:
         amount = "%d days" % (minutes / 60 / 24)
     side = "behind" if ahead_seconds > 0 else "ahead of"
-    return "This machine's clock is %s %s that of %s; images keep their order all the same." % (amount, side, whose)
+    return "This machine's clock is %s %s that of %s; the order of the images is not affected." % (amount, side, whose)

@@ -105,7 +105,7 @@ class _Run:
         self.warnings = list(job.warnings)
         writing = key_for_writing(directory, job.passwords)
         self.images, self.unreadable = writing.images, writing.unreadable
-        self.warnings += told_errors("The image %s can't be used: %s", self.unreadable)
+        self.warnings += told_errors("The image %s is not usable: %s", self.unreadable)
         self.key: Optional[MasterKey] = writing.key
         self.key_id = self.key.key_id if self.key else ""
         last = horizon(job.timestamp)
@@ -148,7 +148,9 @@ class _Run:
         self.folder.claim()
         present = self.directory.packs()
         for pack in scrub(self.directory, present, self.sequence, self.job.gate, self.job.scrub_bytes):
-            self.warnings.append("The pack %s was damaged and is out of use; its chunks are sent again." % pack)
+            self.warnings.append(
+                "The pack %s was damaged and is no longer used; the run uploads its chunks again." % pack
+            )
         stream = PackStream(self.storage, self.job.device, self.key, self._pack_target(), self.job.gate, self.job.sleep)
         self.stream = stream
         writers: List[DiskWriter] = []
@@ -167,7 +169,11 @@ class _Run:
                     writers[-1].run()
                 except PreviousFalse:
                     self.warnings.append(
-                        "The index of an earlier image contradicts itself; disk%d is compared with none." % number
+                        (
+                            "The index of an earlier image contradicts itself; disk%d is not compared with an earlier "
+                            "image."
+                        )
+                        % number
                     )
                     writers.pop().close()
                     writers.append(self._disk_writer(stream, number, compares=False))
@@ -246,7 +252,8 @@ class _Run:
                 return self._commit(stream, [writer.root for writer in writers], keeps_order=tries_left > 0)
             except Overtaken:
                 self.warnings.append(
-                    "Another run committed an image in the meantime; %s gets a later name." % self.image
+                    "Another run committed an image in the meantime; renaming %s so that names stay in order."
+                    % self.image
                 )
                 self.sequence = next_sequence([*self.images, *self.rivals], self.key, self.last)
             except TakenBack as error:
@@ -255,14 +262,16 @@ class _Run:
                 if not tries_left:
                     raise ImageNotCommitted(device=self.job.device, image=self.image, reason=error.reason) from None
             except FolderLost:
-                self.warnings.append("The directory %s was taken away during the run; another was made." % self.image)
+                self.warnings.append(
+                    "The directory %s was removed during the run; the run created another." % self.image
+                )
             if tries_left:
                 self.folder.claim()
         raise StorageFailed(
             storage=self.storage.description,
             operation="committing the image in",
             path=self.directory.path(self.image),
-            reason="rollovers take its directory away as fast as it is made",
+            reason="rollovers remove its directory as fast as it is created",
         )
 
     def _commit(self, stream: PackStream, roots: List[Root], *, keeps_order: bool) -> ImageResult:
@@ -348,7 +357,7 @@ class _Run:
                     self.directory.add_record(
                         manifest.image, "healed", {"packs": healed[:512], "by": self.image}, self.key
                     )
-                self.warnings.append("The image %s was damaged and is whole again." % manifest.image)
+                self.warnings.append("The image %s was damaged and has been repaired." % manifest.image)
         return healed
 
     def _check_order(self) -> None:
@@ -388,14 +397,14 @@ class _Run:
             self.is_committed = False
             raise
         except StorageReadBackDiffers:
-            self._take_back(manifest, "its manifest was not stored as it was written")
+            self._take_back(manifest, "the storage changed its manifest")
         # A sweep may have run between the check and the commit: bring back what it took.
         listing = self.directory.packs_and_partial_files()
         missing = missing_packs(self.directory, packs, listing.packs)
         lost = missing - bring_back(self.directory, missing, copies=True, gate=self.job.gate)
         self.seen = Seen(None if missing else listing)
         if lost:
-            self._take_back(manifest, "%d of its packs were gone right after it was made" % len(lost))
+            self._take_back(manifest, "%d of its packs were missing right after the commit" % len(lost))
         self.is_committed = True
         self.folder.delete_checkpoints()
 

@@ -89,7 +89,7 @@ def test_rules(images: List[Manifest], policy: Policy, pins: Set[int], openable:
         if must_stay:
             assert name in stays, verdicts[name]
         elif name in stays:
-            assert verdicts[name] == Verdict(False, "it is the only image that is left", True)
+            assert verdicts[name] == Verdict(False, "it is the only remaining image", True)
             proved = [one for one in images if is_proved and one.key_id == "ours"]
             assert stays & {one.image for one in proved or images} == {name}
     for job in policy.keep:

@@ -175,7 +175,7 @@ def test_a_job_says_who_rolls_over(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for dummy in range(2):
         made = imaging.image(tmp_path, drive, keep=1)
         assert made["rollover"] is None
-        assert len([text for text in made["warnings"] if "were not rolled over" in text and "operator" in text]) == 1
+        assert len([text for text in made["warnings"] if "not rolled over" in text and "operator" in text]) == 1
     assert len(imaging.run_verb(tmp_path, "list")["images"]) == 2
 
 
