@@ -910,92 +910,95 @@ class RestoreBeyondRepair(RestoreError):
 
 
 class RecoveryError(EngineError):
-    """Base of what the recovery program itself refuses."""
+    """Base of refusals of the recovery program."""
 
 
 class RecoveryCommandLater(RecoveryError):
     code = "R130"
-    message = "{command} comes in a later version of the recovery program."
-    hint = "This version has images, show, verify, plan, restore and copy."
+    message = "The recovery program does not support {command} yet."
+    hint = "Use images, show, verify, plan, restore or copy; a later version adds the other commands."
 
 
 class RecoveryPasswordNeeded(RecoveryError):
     code = "R131"
-    message = "The image of {device} is encrypted, and there is no terminal to ask for its password."
-    hint = "Give the password with --password-fd N, or run the program on a terminal."
+    message = "The image of {device} is encrypted, and the program has no terminal to ask for its password."
+    hint = "Pass the password with --password-fd N, or run the program on a terminal."
 
 
 class RecoveryNotConfirmed(RecoveryError):
     code = "R132"
-    message = "Nothing was written: {reason}."
-    hint = "Check the plan, then confirm it on the terminal or give --yes."
+    message = "The restore did not start: {reason}."
+    hint = "Check the plan, then confirm it on the terminal or pass --yes."
 
 
 class RecoverySecretUnreadable(RecoveryError):
     code = "R133"
-    message = "The password of {option} can't be read: {reason}."
+    message = "The password of {option} is not readable: {reason}."
     hint = "Open the descriptor for the program, such as --password-fd 3 3< FILE, with the password in its first line."
 
 
 class RecoveryInterrupted(RecoveryError):
     code = "R134"
     message = "{command} was interrupted: {state}."
-    hint = "Run the same command again; it goes on from what was done."
+    hint = "Run the same command again to continue where it stopped."
 
 
 class RecoveryOptionLater(RecoveryError):
     code = "R135"
-    message = "{option} is not supported by this version of the recovery program."
-    hint = "Take a disk at least as large as the imaged one and restore without it."
+    message = "This version of the recovery program does not support {option}."
+    hint = "Use a disk at least as large as the imaged one, and restore without this option."
 
 
 class RecoveryArgumentInvalid(RecoveryError):
     code = "R136"
-    message = "{option} can't be used: {reason}."
-    hint = "Run the program with --help to see how it is written."
+    message = "{option} is not valid: {reason}."
+    hint = "Run the program with --help to see the syntax."
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
 class CopyError(EngineError):
-    """Base of refusals and failures of a copy. What was copied before stays and counts for the next try."""
+    """Base of refusals and failures of a copy. A retry reuses what was copied."""
 
 
 class CopyTargetFull(CopyError):
     code = "C100"
-    message = "{target} is too small for the copy of {image}: {lacking_bytes} bytes are lacking ({needed_bytes} to write, {free_bytes} free)."
-    hint = "Make room there, or copy to a larger target; what was copied is kept and not copied again."
+    message = (
+        "{target} is too small for the copy of {image}: it lacks {lacking_bytes} bytes ({needed_bytes} to write, "
+        "{free_bytes} free)."
+    )
+    hint = "Free space there, or copy to a larger target. The next copy reuses what was copied."
 
 
 class CopyTargetForeign(CopyError):
     code = "C101"
-    message = "{target} already holds images of another machine under the name {device}: {reason}."
+    message = "{target} already contains images of another machine under the name {device}: {reason}."
     hint = "Copy to another directory, or give one of the devices another name."
 
 
 class CopySourceDamaged(CopyError):
     code = "C102"
     message = "The image {image} can't be copied: {reason}."
-    hint = "Run verify on the source; copy another image, or make a new one, which stores the damaged parts again."
+    hint = "Run verify on the source. Copy another image, or run a new one, which uploads the damaged parts again."
 
 
 class CopyTargetInvalid(CopyError):
     code = "C103"
-    message = "{target} can't be the target of the copy: {reason}."
-    hint = "Name an absolute path of a directory whose parent exists, or a storage, outside of the source."
+    message = "{target} is not a valid target for the copy: {reason}."
+    hint = "Set the absolute path of a directory whose parent exists, or a storage, outside the source."
 
 
 class CopyNotProved(CopyError):
     code = "C104"
-    message = "{path} in {target} does not hold what was written to it."
-    hint = "The medium is failing, or not of the size that it claims; copy to another one."
+    message = "{target} returned different content for {path} than was written."
+    hint = "Copy to another medium: this one is failing, or is smaller than it claims."
 
 
 class CopyTargetDiffers(CopyError):
     code = "C105"
-    message = "{target} already holds another image under the name {image} of {device}."
-    hint = "Copy to another directory; nothing there was changed."
+    message = "{target} already contains a different image under the name {image} of {device}."
+    hint = "Copy to another directory. The copy did not change the existing image."
 
 
 # ---------------------------------------------------------------------------------------------------------------------

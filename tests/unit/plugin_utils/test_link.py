@@ -127,7 +127,7 @@ def test_a_server_that_hangs_up_before_its_greeting_is_asked_again(monkeypatch: 
     action = Action(*[AnsibleConnectionFailure(HUNG_UP)] * 2)
     assert _link.Link(action, "press-1", said.append, 600).run(["true"]) == (0, "out", "")
     assert clock.pauses == [1, 2]
-    assert said == ["the device hung up before its greeting; retrying"] * 2
+    assert said == ["the device closed the connection before its greeting; retrying"] * 2
 
 
 def test_a_server_that_never_greets_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:

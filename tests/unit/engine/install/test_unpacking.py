@@ -74,7 +74,7 @@ def test_links_and_devices_are_refused(tmp_path: Path) -> None:
         entry = zipfile.ZipInfo("a/link")
         entry.external_attr = kind << 16
         content = archive(lambda written, entry=entry: written.writestr(entry, b"/etc/passwd"))  # type: ignore[misc]
-        assert "is no file" in refused(content, tmp_path / str(number))
+        assert "is not a file" in refused(content, tmp_path / str(number))
 
 
 def test_sizes_and_numbers_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -305,7 +305,7 @@ def test_lvm_without_its_tools_is_live_and_imaged_whole(fake: FakeLvm, disk: Dis
         frozen = held.frozen[disk.path]
         plan = plan_disk(frozen.source, disk.layout, frozen.state_of, inside_of=frozen.inside_of)
         assert plan.volumes[0].in_use_bytes == plan.volumes[0].size_bytes
-        assert "it holds an LVM physical volume" in plan.volumes[0].reason
+        assert "an LVM physical volume" in plan.volumes[0].reason
     assert not fake.commands
 
 
