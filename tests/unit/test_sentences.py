@@ -39,7 +39,7 @@ def found_in(text: str) -> List[str]:
         ("This is no absolute path.", "is no"),
         ("These ARE NO images.", "ARE NO"),
         ("A directory that nobody made.", "nobody"),
-        ("The run X is already in progress.", "under way"),
+        ("The run X is under way.", "under way"),
         ("Earlier images are whole.", "are whole"),
         ("Check it; what was sent counts.", "sent counts"),
         ("An image stored in clear.", "in clear"),
