@@ -9,8 +9,8 @@ from typing import Any, Dict, List
 
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import AGENT
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid
-from ansible_collections.plantops.imaging.plugins.plugin_utils._agent import Agent, AgentRefused, Installation
-from ansible_collections.plantops.imaging.plugins.plugin_utils._device_action import DeviceAction
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.action import DeviceAction
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import Agent, AgentRefused, Installation
 from ansible_collections.plantops.imaging.plugins.plugin_utils._diffs import of_agent
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import DEVICE_INFO
-from ansible_collections.plantops.imaging.plugins.plugin_utils._agent import AgentRefused
-from ansible_collections.plantops.imaging.plugins.plugin_utils._device_action import DeviceAction
-from ansible_collections.plantops.imaging.plugins.plugin_utils._engine_process import ask_engine
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.action import DeviceAction
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import AgentRefused
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.process import ask_engine
 
 
 class ActionModule(DeviceAction):

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import IMAGE
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.engine_action import EngineAction
 from ansible_collections.plantops.imaging.plugins.plugin_utils._diffs import deleted_of, of_images
-from ansible_collections.plantops.imaging.plugins.plugin_utils._engine_action import EngineAction
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress import duration, size
+from ansible_collections.plantops.imaging.plugins.plugin_utils._units import duration, size
 
 
 class ActionModule(EngineAction):

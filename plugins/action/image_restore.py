@@ -9,8 +9,8 @@ from typing import Any, Dict, List
 
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import RESTORE
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import RestoreOnManyHosts
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.engine_action import EngineAction
 from ansible_collections.plantops.imaging.plugins.plugin_utils._diffs import of_targets
-from ansible_collections.plantops.imaging.plugins.plugin_utils._engine_action import EngineAction
 
 _MOST_NAMED = 8
 

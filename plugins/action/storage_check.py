@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import STORAGE_CHECK
-from ansible_collections.plantops.imaging.plugins.plugin_utils._operator_action import OperatorAction
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.operator_action import OperatorAction
 
 
 class ActionModule(OperatorAction):

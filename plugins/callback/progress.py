@@ -72,15 +72,15 @@ from typing import Any, Dict, List, Optional
 from ansible import constants
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.display import Display
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_board import (
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.board import (
     DONE,
     FAILED,
     SKIPPED,
     UNREACHABLE,
 )
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_drawing import HAS_RICH, plain
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_screen import wraps_again
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_show import Settings, Show
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.drawing import HAS_RICH, plain
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.screen import wraps_again
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.show import Settings, Show
 
 display = Display()
 

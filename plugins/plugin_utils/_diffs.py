@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterable, List, Optional
 
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import one_line
 
-from ._progress import size
+from ._units import size
 
 Diff = Dict[str, str]
 

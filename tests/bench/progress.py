@@ -19,9 +19,9 @@ import time
 from types import SimpleNamespace
 from typing import List
 
-from ansible_collections.plantops.imaging.plugins.plugin_utils import _progress_show
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_channel import current_channel
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_records import Record
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress import show as _progress_show
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.channel import current_channel
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.records import Record
 
 _SECONDS = 20
 _MIB = 1 << 20

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 from unittest import mock
 
-from ansible_collections.plantops.imaging.plugins.plugin_utils import _answers
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device import answers as _answers
 from engine._libraries import aead
 from engine.agent import sealing
 from engine.agent.spool import RunFolder, Spool

@@ -16,9 +16,10 @@ import pytest
 from ansible import constants
 from ansible_collections.plantops.imaging.plugins.callback import progress
 from ansible_collections.plantops.imaging.plugins.callback.progress import CallbackModule
-from ansible_collections.plantops.imaging.plugins.plugin_utils import _progress_channel, _progress_show
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_records import Record
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_reporter import ProgressReporter
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress import channel as _progress_channel
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress import show as _progress_show
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.records import Record
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.reporter import ProgressReporter
 from support.terminal_model import TerminalModel
 
 MIB = 1 << 20

@@ -47,7 +47,7 @@ def raised_with() -> Dict[str, Set[str]]:
     names = {error.__name__ for error in ERRORS}
     for path in [
         *ENGINE.rglob("*.py"),
-        *(PLUGINS / "plugin_utils").glob("*.py"),
+        *(PLUGINS / "plugin_utils").rglob("*.py"),
         *(PLUGINS / "action").glob("*.py"),
     ]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

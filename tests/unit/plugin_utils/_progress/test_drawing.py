@@ -9,7 +9,7 @@ import re
 from typing import List
 
 import pytest
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_board import (
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.board import (
     DONE,
     FAILED,
     RUNNING,
@@ -18,8 +18,8 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_board i
     Board,
     Row,
 )
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_drawing import Look, draw, plain
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_records import Record
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.drawing import Look, draw, plain
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.records import Record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len

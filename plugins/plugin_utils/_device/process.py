@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, List, Optional
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid, EngineDied
 
-from ._answers import answer_of, error_of, parse, said
+from .answers import answer_of, error_of, parse, said
 
 _STOP_SECONDS = 60.0
 _MAX_LINE_BYTES = 8 << 20

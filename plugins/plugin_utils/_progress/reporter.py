@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict
 
-from ._progress import ProgressLines
-from ._progress_channel import current_channel
-from ._progress_records import Record, record_of
+from .channel import current_channel
+from .lines import ProgressLines
+from .records import Record, record_of
 
 
 class ProgressReporter:

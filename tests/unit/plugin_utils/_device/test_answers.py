@@ -19,10 +19,13 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     DeviceLinkLost,
     InstallationUnsafe,
 )
-from ansible_collections.plantops.imaging.plugins.plugin_utils import _answers, _engine_action, _engine_process, _run
-from ansible_collections.plantops.imaging.plugins.plugin_utils._agent import Agent, AgentRefused
-from ansible_collections.plantops.imaging.plugins.plugin_utils._link import Answer
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress import ProgressLines
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device import answers as _answers
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device import engine_action as _engine_action
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device import process as _engine_process
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device import run as _run
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import Agent, AgentRefused
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.link import Answer
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.lines import ProgressLines
 from support.paths import PLUGINS
 
 CURRENT = "0.1.0-0123456789abcdef"

@@ -17,8 +17,8 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     DeviceAnswerEndless,
     DeviceLinkLost,
 )
-from ansible_collections.plantops.imaging.plugins.plugin_utils import _link
-from ansible_collections.plantops.imaging.plugins.plugin_utils._run import name_of
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device import link as _link
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.run import name_of
 
 
 class Shell:

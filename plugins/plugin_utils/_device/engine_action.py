@@ -17,13 +17,13 @@ from typing import Any, ClassVar, Dict, Iterator, List, Sequence, Tuple
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import job_of, secrets_of
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid, AgentMissing
 
-from ._agent import Agent, AgentRefused, Installation
-from ._answers import error_of, progress_of, result_of, said
-from ._device_action import DeviceAction
-from ._engine_process import EngineProcess
-from ._progress_reporter import ProgressReporter
-from ._run import ALIVE, Handle, Runs
-from ._sentences import show_sentence
+from .._progress.reporter import ProgressReporter
+from .._sentences import show_sentence
+from .action import DeviceAction
+from .agent import Agent, AgentRefused, Installation
+from .answers import error_of, progress_of, result_of, said
+from .process import EngineProcess
+from .run import ALIVE, Handle, Runs
 
 
 class EngineAction(DeviceAction):

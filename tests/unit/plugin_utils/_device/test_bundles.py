@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import BundleFailed, BundleInvalid
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install import bundle, wheel_store
-from ansible_collections.plantops.imaging.plugins.plugin_utils._agent import Agent
-from ansible_collections.plantops.imaging.plugins.plugin_utils._bundles import find_bundle
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import Agent
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.bundles import find_bundle
 from support.bundles import SmallBundle
 
 PLATFORM = "linux-x86_64-glibc-cp311"

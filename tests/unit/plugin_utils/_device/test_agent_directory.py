@@ -10,8 +10,8 @@ from typing import List
 
 import pytest
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentDirectoryInvalid
-from ansible_collections.plantops.imaging.plugins.plugin_utils._agent import Agent, checked_directory
-from ansible_collections.plantops.imaging.plugins.plugin_utils._link import Answer
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import Agent, checked_directory
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.link import Answer
 
 BASE = "/var/lib/plantops-imaging"
 PROBE = {

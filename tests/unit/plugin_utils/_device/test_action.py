@@ -15,8 +15,9 @@ from typing import List, Optional
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.plantops.imaging.plugins.action.device_info import ActionModule
-from ansible_collections.plantops.imaging.plugins.plugin_utils import _device_action, _engine_process
-from ansible_collections.plantops.imaging.plugins.plugin_utils._device_action import DeviceAction
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device import action as _device_action
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device import process as _engine_process
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.action import DeviceAction
 
 ACCOUNTS = {"root": 0, "line3": 1003, "press": 1004}
 

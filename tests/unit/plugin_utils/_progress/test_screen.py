@@ -12,8 +12,8 @@ import threading
 from typing import Iterator, List
 
 import pytest
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_drawing import Line
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_screen import Above, Screen, wraps_again
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.drawing import Line
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.screen import Above, Screen, wraps_again
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.terminal_model import TerminalModel

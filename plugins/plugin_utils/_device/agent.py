@@ -27,8 +27,8 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.bu
     write_zip,
 )
 
-from ._answers import answer_of, error_of, parse, said
-from ._link import Answer, Link
+from .answers import answer_of, error_of, parse, said
+from .link import Answer, Link
 
 PROTOCOL = 1
 _MAX_DIRECTORY_CHARACTERS = 200

@@ -23,11 +23,11 @@ from ansible_collections.plantops.imaging.plugins.module_utils._arguments import
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import PythonNotFound
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.bundle_format import write_zip
 
-from ._agent import PYTHONS
-from ._answers import parse, said
-from ._engine_action import EngineAction
-from ._engine_process import EngineProcess, died
-from ._link import Link
+from .agent import PYTHONS
+from .answers import parse, said
+from .engine_action import EngineAction
+from .link import Link
+from .process import EngineProcess, died
 
 # Looks for a Python that has the packages, else takes the first that is new enough: the engine then says what lacks.
 _FIND_PYTHON = (

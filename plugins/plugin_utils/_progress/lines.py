@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Tuple
 
+from .._units import duration, rate, size
+
 _STEP_PERCENT = 10
 _MAX_PHASE_CHARACTERS = 40
 _MAX_WORDS = 400
@@ -61,26 +63,3 @@ def _last_word(status: Dict[str, Any]) -> str:
     warnings = list(status.get("warnings") or [])
     said = "".join(one for one in str(warnings[-1])[:_MAX_WORDS] if one.isprintable()) if warnings else ""
     return ": %s" % said if said else ""
-
-
-def size(size_bytes: int) -> str:
-    """Return a size for people: 512 MiB, 4.2 GiB."""
-    value = float(size_bytes)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024 or unit == "GiB":
-            return "%.0f %s" % (value, unit) if value >= 10 or unit == "B" else "%.1f %s" % (value, unit)
-        value /= 1024
-    raise AssertionError("a size always has a unit")
-
-
-def rate(bytes_per_second: int) -> str:
-    """Return a rate for people: 0.4 MB/s, 120 MB/s."""
-    return "%.*f MB/s" % (1 if bytes_per_second < 9.95e6 else 0, bytes_per_second / 1e6)
-
-
-def duration(seconds: int) -> str:
-    """Return a duration for people: 40 s, 12 min, 3 h 5 min."""
-    if seconds < 100:
-        return "%d s" % seconds
-    minutes = (seconds + 30) // 60
-    return "%d min" % minutes if minutes < 100 else "%d h %d min" % divmod(minutes, 60)

@@ -18,7 +18,7 @@ import sys
 import time
 from typing import Any, Callable, List, Sequence, Tuple
 
-from ._progress_drawing import Line
+from .drawing import Line
 
 # Whole rows, one at a time: a row of which a part was erased would still count as wrapped, and be joined with the next when
 # the terminal becomes wider; and tmux keeps a screen that is erased from its first cell on in the history.

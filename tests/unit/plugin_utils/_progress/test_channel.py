@@ -13,15 +13,15 @@ import sys
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
-from ansible_collections.plantops.imaging.plugins.plugin_utils import _progress_channel
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_channel import (
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress import channel as _progress_channel
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.channel import (
     Channel,
     close_channel,
     current_channel,
     open_channel,
 )
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_records import MAX_RECORD_BYTES, Record
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_reporter import ProgressReporter
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.records import MAX_RECORD_BYTES, Record
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.reporter import ProgressReporter
 
 RECORD = Record("uuid", "press-1", "image", "reading", 100, 42)
 

@@ -18,9 +18,9 @@ from typing import Any, Callable, Dict, NamedTuple
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.job_secrets import split
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.sealing import seal
 
-from ._agent import Agent, AgentRefused
-from ._answers import RUN_ID
-from ._link import Link
+from .agent import Agent, AgentRefused
+from .answers import RUN_ID
+from .link import Link
 
 ALIVE = ("waiting", "running")
 # How long the device waits for news before it answers: short at first, then a twentieth of what the run took so far, so

@@ -17,7 +17,7 @@ import errno
 import socket
 from typing import List, Optional
 
-from ._progress_records import MAX_RECORD_BYTES, Record, decode, encode
+from .records import MAX_RECORD_BYTES, Record, decode, encode
 
 _MOST_RECORDS_AT_ONCE = 1000
 _MOST_RECORDS_WAITING = 4096  # a socket's buffer holds a few hundred; an empty record can't be told from the end

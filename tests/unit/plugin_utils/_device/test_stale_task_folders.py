@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.plantops.imaging.plugins.plugin_utils import _leftovers
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device import stale_task_folders
 
 NAME = "ansible-tmp-1790000000.5-%d-123"
 
@@ -25,13 +25,13 @@ def make(parent: Path, number: int, mark: str) -> str:
 
 
 def marked_by_a_process_that_ended() -> str:
-    code = "from ansible_collections.plantops.imaging.plugins.plugin_utils import _leftovers; print(_leftovers.mark(), end='')"
+    code = "from %s import mark; print(mark(), end='')" % stale_task_folders.__name__
     done = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout
 
 
 def listed(folder: str) -> str:
-    words = ["/bin/sh", "-c", _leftovers.MARK_AND_LIST, "sh", folder, _leftovers.mark()]
+    words = ["/bin/sh", "-c", stale_task_folders.MARK_AND_LIST, "sh", folder, stale_task_folders.mark()]
     done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout
 
@@ -43,7 +43,7 @@ def of_another_controller(mark: str) -> str:
 def test_what_a_killed_task_left_is_found_and_what_a_living_one_uses_is_not(tmp_path: Path) -> None:
     ended = marked_by_a_process_that_ended()
     killed = make(tmp_path, 1, ended)
-    make(tmp_path, 2, _leftovers.mark())
+    make(tmp_path, 2, stale_task_folders.mark())
     make(tmp_path, 3, of_another_controller(ended))
     old = make(tmp_path, 4, of_another_controller(ended))
     os.utime(os.path.join(old, of_another_controller(ended)), (time.time() - 2 * 86400,) * 2)
@@ -52,16 +52,16 @@ def test_what_a_killed_task_left_is_found_and_what_a_living_one_uses_is_not(tmp_
     (tmp_path / "notes" / ended).touch()
     mine = tmp_path / (NAME % 6)
     mine.mkdir()
-    assert sorted(_leftovers.left(listed(str(mine)), str(mine))) == [killed, old]
-    assert (mine / _leftovers.mark()).exists()
+    assert sorted(stale_task_folders.left(listed(str(mine)), str(mine))) == [killed, old]
+    assert (mine / stale_task_folders.mark()).exists()
 
 
 def test_a_process_that_has_the_number_of_a_killed_one_is_another(tmp_path: Path) -> None:
-    head, dummy_start = _leftovers.mark().rsplit("-", 1)
+    head, dummy_start = stale_task_folders.mark().rsplit("-", 1)
     killed = make(tmp_path, 1, head + "-1")
     mine = tmp_path / (NAME % 2)
     mine.mkdir()
-    assert _leftovers.left(listed(str(mine)), str(mine)) == [killed]
+    assert stale_task_folders.left(listed(str(mine)), str(mine)) == [killed]
 
 
 @pytest.mark.parametrize(
@@ -81,10 +81,10 @@ def test_a_process_that_has_the_number_of_a_killed_one_is_another(tmp_path: Path
 def test_a_device_that_lies_about_it_has_nothing_else_deleted(place: str) -> None:
     folder = "/home/tech/.ansible/tmp/ansible-tmp-7-8-9"
     mark = of_another_controller(marked_by_a_process_that_ended())
-    assert _leftovers.left("marked=old=%s/%s\n" % (place, mark), folder) == []
+    assert stale_task_folders.left("marked=old=%s/%s\n" % (place, mark), folder) == []
 
 
 def test_a_flood_of_folders_is_bounded() -> None:
     mark = of_another_controller(marked_by_a_process_that_ended())
     lines = ("marked=old=/tmp/ansible-tmp-%d-2-3/%s" % (number, mark) for number in range(10_000))
-    assert len(_leftovers.left("\n".join(lines), "/tmp/ansible-tmp-7-8-99999")) == 100
+    assert len(stale_task_folders.left("\n".join(lines), "/tmp/ansible-tmp-7-8-99999")) == 100

@@ -13,8 +13,8 @@ from __future__ import annotations
 import io
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
-from ._progress import duration, rate, size
-from ._progress_board import DONE, FAILED, RUNNING, SKIPPED, UNREACHABLE, WAITING, Row, Totals, say_states, say_totals
+from .._units import duration, rate, size
+from .board import DONE, FAILED, RUNNING, SKIPPED, UNREACHABLE, WAITING, Row, Totals, say_states, say_totals
 
 try:
     from rich.cells import cell_len

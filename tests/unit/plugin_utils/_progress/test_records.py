@@ -10,7 +10,7 @@ import socket
 from typing import Any, Dict
 
 import pytest
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_records import (
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.records import (
     MAX_RECORD_BYTES,
     Record,
     decode,

@@ -15,11 +15,11 @@ import threading
 import time
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional
 
-from ._progress_board import SKIPPED, Board, say_end
-from ._progress_channel import Channel, close_channel, open_channel
-from ._progress_drawing import Look, draw
-from ._progress_records import Record
-from ._progress_screen import Above, Screen
+from .board import SKIPPED, Board, say_end
+from .channel import Channel, close_channel, open_channel
+from .drawing import Look, draw
+from .records import Record
+from .screen import Above, Screen
 
 _FRAME_SECONDS = 0.25
 _IDLE_FRAME_SECONDS = 1.0  # the time that passes is part of the picture

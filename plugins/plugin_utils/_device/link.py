@@ -21,8 +21,8 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     DeviceLinkLost,
 )
 
-from . import _leftovers
-from ._time_limit import MOST_MEBIBYTES, DeviceFloods, at_most
+from . import stale_task_folders
+from .time_limit import MOST_MEBIBYTES, DeviceFloods, at_most
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 20.0
@@ -124,8 +124,10 @@ class Link:
 
     def _sweep(self, folder: str) -> None:
         """Delete what tasks of killed plays left beside the folder, as the user whom the connection logs in."""
-        listed = self._as_login(["/bin/sh", "-c", _leftovers.MARK_AND_LIST, "sh", folder, _leftovers.mark()])
-        unused = _leftovers.left(listed.stdout, folder)
+        listed = self._as_login(
+            ["/bin/sh", "-c", stale_task_folders.MARK_AND_LIST, "sh", folder, stale_task_folders.mark()]
+        )
+        unused = stale_task_folders.left(listed.stdout, folder)
         if unused:
             self._as_login(["rm", "-rf", *unused])
 

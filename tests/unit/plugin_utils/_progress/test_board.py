@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, List
 
 import pytest
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_board import (
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.board import (
     DONE,
     FAILED,
     RUNNING,
@@ -19,7 +19,7 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_board i
     say_end,
     say_totals,
 )
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress_records import Record
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.records import Record
 
 MIB = 1 << 20
 

@@ -21,13 +21,13 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install import probe
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import several_lines
 
-from ._agent import Agent, AgentRefused, Installation, checked_directory
-from ._bundles import find_bundle
-from ._diffs import of_agent
-from ._link import Link
-from ._progress import size
-from ._sentences import show_sentence
-from ._time_limit import DeviceFloods, at_most
+from .._diffs import of_agent
+from .._sentences import show_sentence
+from .._units import size
+from .agent import Agent, AgentRefused, Installation, checked_directory
+from .bundles import find_bundle
+from .link import Link
+from .time_limit import DeviceFloods, at_most
 
 _CLEANUP_SECONDS = 120
 _Answer = TypeVar("_Answer")

@@ -11,8 +11,8 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
-from ._progress import duration, rate, size
-from ._progress_records import Record
+from .._units import duration, rate, size
+from .records import Record
 
 WAITING, RUNNING, DONE, FAILED, UNREACHABLE, SKIPPED = "waiting", "running", "done", "failed", "unreachable", "skipped"
 _STATES = (RUNNING, WAITING, DONE, FAILED, UNREACHABLE, SKIPPED)
