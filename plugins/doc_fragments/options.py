@@ -281,6 +281,108 @@ options:
     elements: str
 """
 
+    IMAGE_COPY = r"""
+options:
+  limit_io_rate:
+    description:
+      - MB/s (10^6 bytes) sent to the storage at most; V(0) is no limit.
+      - Fractions are allowed, such as V(2.5).
+    type: float
+    default: 0
+  image:
+    description: Which image, V(latest) or its name.
+    type: str
+    default: latest
+  directory:
+    description:
+      - 'The directory on the operator host that the image is copied to, such as a USB disk or stick: an absolute path.'
+      - It is made when the directory above it is there. Several devices and images may share it.
+      - Either this or O(copy_storage) is required.
+    type: str
+  copy_storage:
+    description:
+      - A storage that the image is copied to instead of a directory.
+      - It is written as O(storage) is, with credentials of its own.
+    type: dict
+    suboptions:
+      url:
+        description:
+          - A directory, C(sftp://server:port/path) for an SFTP server, or the UNC path of a share on a Windows or Samba
+            server.
+          - A directory is an absolute path on the machine that does the work (C(file:///path) as well). On an SFTP server
+            C(sftp://server/~/path) begins at the user's home directory. IPv6 addresses stand in brackets.
+          - The directory must be there, on a server and a share too; it is not made. Those of devices below it are.
+          - A path through a DFS name space is followed to the server where it leads, with the same credentials. Links
+            of the name space inside the directory of images are not followed.
+        type: str
+        required: true
+      port:
+        description:
+          - TCP port of a share's server, where it is not 445.
+          - The port of an SFTP server is part of its URL.
+        type: int
+      username:
+        description:
+          - User on the server.
+          - C(domain\\user), C(computer\\user) and C(user@domain) are accepted.
+        type: str
+      password:
+        description: Password on the server.
+        type: str
+      private_key_file:
+        description:
+          - File with a private key for an SFTP server, on the machine that does the work.
+          - Its format is that of OpenSSH, PEM or PKCS#8.
+          - A certificate for it is taken from the file of the same name with C(-cert.pub) appended.
+        type: path
+      private_key:
+        description:
+          - Text of a private key for an SFTP server.
+          - The certificate for it may follow as a line.
+        type: str
+      private_key_passphrase:
+        description: Passphrase of the private key.
+        type: str
+      host_key:
+        description:
+          - The SFTP server's host key, as fingerprint, line or file of known hosts, or V(accept-new).
+          - A fingerprint is what C(ssh-keygen -lf) shows (C(SHA256:...)); a line is one of a known_hosts or public key
+            file. Lines and files are read as OpenSSH does, with markers, patterns and hashed names.
+          - V(accept-new) takes the key that the server shows first, and warns with its fingerprint. It is recorded in
+            O(storage.known_hosts_file), where one is given, and holds from then on; else it holds for this run.
+          - Either way the result names it. Another key than the recorded one is refused, with both fingerprints.
+          - A server whose key is not known is refused; the message names the key's fingerprint.
+        type: str
+      known_hosts_file:
+        description:
+          - File of known host keys, in the format of OpenSSH, on the machine that does the work.
+          - With O(storage.host_key=accept-new) it may be missing, and a key that is seen first is added to it.
+        type: path
+      require_encryption:
+        description: Refuse a share that can't encrypt what is sent.
+        type: bool
+        default: false
+      time_limit_seconds:
+        description:
+          - How long one operation may be retried before the run gives up.
+          - Two minutes at most before a server has answered once. A wait is told within ten seconds, and what repeating
+            can't mend is not repeated.
+        type: int
+        default: 3600
+  program:
+    description:
+      - The recovery program on the controller that goes with the copy, as M(plantops.imaging.recovery_program) builds
+        it.
+      - Without it the program for Linux on x86-64 with glibc is built once and kept in the cache of the user; that takes
+        a package index.
+    type: path
+  job:
+    description: The job whose newest image V(latest) is; empty for the newest image of the device, whichever job made
+      it.
+    type: str
+    default: ""
+"""
+
     IMAGE_INFO = r"""
 options:
   image:

@@ -13,6 +13,7 @@ from typing import Any, Dict, List
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.modules import MODULES, SHARED, spec_of
 
 AGENT: Dict[str, Any] = spec_of(MODULES["agent"])
+COPY: Dict[str, Any] = spec_of(MODULES["image_copy"])
 DEVICE_INFO: Dict[str, Any] = spec_of(MODULES["device_info"])
 IMAGE: Dict[str, Any] = spec_of(MODULES["image"])
 INFO: Dict[str, Any] = spec_of(MODULES["image_info"])
@@ -30,8 +31,15 @@ BUNDLE: Dict[str, Any] = {
     "cache_folder": {"type": "path"},
     "wheel_folder": {"type": "path"},
 }
+PROGRAM: Dict[str, Any] = {
+    "platforms": {"type": "list", "elements": "str"},
+    "destination": {"type": "path", "required": True},
+    "cache_folder": {"type": "path"},
+    "wheel_folder": {"type": "path"},
+}
 
 _SECRETS = ("password", "password_previous")
+_STORAGES = ("storage", "copy_storage")
 _OF_THE_PLAY = ("many",)
 
 
@@ -47,8 +55,8 @@ def job_of(verb: str, arguments: Dict[str, Any], check_mode: bool) -> Dict[str, 
             continue
         if name in _SECRETS:
             job["secrets"][name] = value
-        elif name == "storage":
-            job["storage"] = {key: setting for key, setting in value.items() if setting is not None}
+        elif name in _STORAGES:
+            job[name] = {key: setting for key, setting in value.items() if setting is not None}
         else:
             job[{"device_name": "device", "device_alias": "alias"}.get(name, name)] = value
     return job

@@ -76,7 +76,7 @@ CONTENT: Tuple[Setting, ...] = (
             "MB/s (10^6 bytes) sent to the storage at most; V(0) is no limit.",
             "Fractions are allowed, such as V(2.5).",
         ),
-        ("image",),
+        ("image", "copy"),
         default=0,
         in_jobs=True,
         unit="MB/s",

@@ -53,6 +53,7 @@ MODULES: Dict[str, Options] = {
         ),
         Setting("jobs", "list", _DEFINED, elements="str"),
     ),
+    "image_copy": _of("copy", _JOB_OF_LATEST),
     "image_info": (
         *SHARED["storage"],
         Setting("image", "str", ("Which images to list, V(all), V(latest) or the name of one.",), default="all"),

@@ -19,7 +19,7 @@ STORAGE: Tuple[Setting, ...] = (
         "storage_operator",
         "dict",
         (
-            "Other credentials for V(verify), V(rollover) and V(storage_check); empty to use those of O(storage). They take the"
+            "Other credentials for V(verify), V(copy), V(rollover) and V(storage_check); empty to use those of O(storage). They take the"
             " place of all credentials there, and what else is not given is as in O(storage). A job with a storage of its own is"
             " worked on as the job says.",
         ),

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings of which image is verified or restored, and onto what."""
+"""Settings of which image is verified, copied or restored, and onto what."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESTORE: Tuple[Setting, ...] = (
         "image",
         "str",
         ("Which image, V(latest) or its name.",),
-        ("verify", "restore"),
+        ("verify", "copy", "restore"),
         default="latest",
     ),
     Setting(

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Tuple
 
 from .content import CONTENT, ROLLOVER
+from .copying import COPY
 from .place import KEYS, STORAGE
 from .restore import RESTORE
 from .setting import Setting
@@ -59,6 +60,7 @@ SETTINGS: Tuple[Setting, ...] = (
     *_JOBS,
     *ROLLOVER,
     *RESTORE,
+    *COPY,
     *RUN,
     *AGENT,
     *LINK,
@@ -67,6 +69,7 @@ SETTINGS: Tuple[Setting, ...] = (
 # What the role's entry points leave in variables, with the results of their tasks.
 RESULTS: Tuple[str, ...] = (
     "imaging_agent_result",
+    "imaging_copy_result",
     "imaging_device_info_result",
     "imaging_image_result",
     "imaging_restore_result",

@@ -25,6 +25,10 @@ VERBS: Dict[str, Tuple[str, str]] = {
         "Verify an image of the device",
         "Proves on the operator host that an image can be restored.",
     ),
+    "copy": (
+        "Copy an image of the device to a directory or another storage",
+        "Copies on the operator host an image with all that a recovery needs: the packs, the recovery program, and pages to print.",
+    ),
     "restore": (
         "Restore an image onto the device",
         "Plans everything and verifies the image, then writes it onto disks of the device.",
@@ -39,7 +43,7 @@ VERBS: Dict[str, Tuple[str, str]] = {
     ),
 }
 ALL = tuple(VERBS)
-ON_THE_OPERATOR = ("verify", "rollover", "storage_check")
-ON_A_STORAGE = ("image", "verify", "restore", "rollover", "storage_check")
+ON_THE_OPERATOR = ("verify", "copy", "rollover", "storage_check")
+ON_A_STORAGE = ("image", "verify", "copy", "restore", "rollover", "storage_check")
 ON_THE_DEVICE = ("agent", "device_info", "image", "restore")
 FOLLOWED = ("image", "restore")

@@ -64,11 +64,16 @@ class OperatorAction(EngineAction):
         python = self._interpreter() or sys.executable
         return EngineProcess(job, secrets_of(self.spec, arguments), python=python, environment=environment)
 
+    def over_link(self, dummy_link: Link, job: Dict[str, Any]) -> Dict[str, Any]:
+        """Return the job as the other host gets it; what it names of this machine's files is brought there."""
+        return job
+
     def _run_over_link(self, job: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
         link = Link(self, self._host, self.say, 600.0, self.connection_lost)
         self._progress.enter("connecting")
         python = self._find_python(link)
         engine = link.put_data(_engine(), "engine.pyz")
+        job = self.over_link(link, job)
         self._progress.enter("working")
         answer = link.run([python, engine], json.dumps(job).encode("ascii") + b"\n", _LONGEST_SECONDS)
         warnings: List[str] = []

@@ -29,7 +29,7 @@ def test_the_role_knows_the_keys_of_its_argument_specs() -> None:
                 assert set(option["options"]) == set(JOB if name == "imaging_jobs" else STORAGE), name
                 for key, inner in option["options"].items():
                     assert set(inner.get("options", {})) == set(STORAGE if key == "storage" else ()), key
-    assert seen == {"imaging_storage", "imaging_storage_operator", "imaging_jobs"}
+    assert seen == {"imaging_storage", "imaging_storage_operator", "imaging_copy_storage", "imaging_jobs"}
 
 
 @pytest.mark.parametrize(

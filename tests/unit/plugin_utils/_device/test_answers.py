@@ -155,6 +155,7 @@ def test_a_local_process_that_prints_something_else_is_an_error_of_the_catalogue
         ("image", "image"),
         ("restore", "image_restore"),
         ("verify", "image_verify"),
+        ("copy", "image_copy"),
         ("list", "image_info"),
         ("pin", "image_pin"),
         ("rollover", "image_rollover"),

@@ -215,7 +215,7 @@ class ImageCopy:
             self._changed = True
 
     def _copy_packs(self) -> None:
-        copier = PackCopier(self._source.directory, self._storage, self._source.image, self._gate)
+        copier = PackCopier(self._source.directory, self._storage, self._source.manifest, self._gate)
         present = self._directory.packs()
         total, done = self._source.manifest.pack_bytes, 0
         calls = [partial(_have, copier, pack, pack in present) for pack in self._source.packs]
@@ -265,7 +265,7 @@ class ImageCopy:
         """Right before the commit every pack is there: a rollover of the target knew nothing of this image."""
         present = self._directory.packs()
         gone = [pack for pack in self._source.packs if pack not in present]
-        copier = PackCopier(self._source.directory, self._storage, self._source.image, self._gate)
+        copier = PackCopier(self._source.directory, self._storage, self._source.manifest, self._gate)
         for pack in gone:
             copier.copy(pack)
         sizes = self._directory.packs() if gone else present

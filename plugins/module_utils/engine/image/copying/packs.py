@@ -12,6 +12,7 @@ from ...errors import CopyNotProved, CopySourceDamaged, EngineError, StorageExis
 from ...storage.contract import SendGate, Storage
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
+from ..format.manifest import Manifest
 from ..second_look import damage_of
 
 _TRIES = 3
@@ -32,10 +33,12 @@ class _OtherBytes(Exception):
 class PackCopier:
     """Copies packs of one device to the same device on another storage. Safe in threads."""
 
-    def __init__(self, source: DeviceDirectory, target: Storage, image: str, gate: SendGate) -> None:
+    def __init__(self, source: DeviceDirectory, target: Storage, manifest: Manifest, gate: SendGate) -> None:
+        # A hostile source may have no end to send; the manifest says how much all packs are.
+        self._most_bytes = min(fmt.MAX_PACK_BYTES, manifest.pack_bytes)
         self._source = source
         self._target = target
-        self._image = image
+        self._image = manifest.image
         self._gate = gate
 
     def keep(self, name: str) -> bool:
@@ -68,7 +71,7 @@ class PackCopier:
         for places in (self._in_use, self._trashed, self._in_use, self._trashed):
             for place in places(name):
                 try:
-                    return self._put(_Pieces(self._source.storage, place, name), path)
+                    return self._put(_Pieces(self._source.storage, place, name, self._most_bytes), path)
                 except _OtherBytes:
                     is_damaged = True
                     self._source.storage.forget_cache(place)
@@ -96,21 +99,22 @@ class PackCopier:
 class _Pieces:
     """The bytes of a pack, read anew each time: they end only if they are what the pack's name says."""
 
-    def __init__(self, storage: Storage, path: str, name: str) -> None:
+    def __init__(self, storage: Storage, path: str, name: str, most_bytes: int) -> None:
         self._storage = storage
         self._path = path
         self._name = name
+        self._most_bytes = most_bytes
 
     def __iter__(self) -> Iterator[bytes]:
         digest, size_bytes = hashlib.sha256(), 0
-        pieces = self._storage.read(self._path, 0, fmt.MAX_PACK_BYTES + 1)
+        pieces = self._storage.read(self._path, 0, self._most_bytes + 1)
         while True:
             piece = _next(pieces)
             if piece is None:
                 break
             digest.update(piece)
             size_bytes += len(piece)
-            if size_bytes > fmt.MAX_PACK_BYTES:
+            if size_bytes > self._most_bytes:
                 raise _OtherBytes
             yield piece
         if digest.hexdigest() != self._name:

@@ -1,0 +1,55 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Settings of where an image is copied to, with all that a recovery needs."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+from .setting import Setting
+from .storage import STORAGE_KEYS
+
+COPY: Tuple[Setting, ...] = (
+    Setting(
+        "copy_directory",
+        "str",
+        (
+            "The directory on the operator host that the image is copied to, such as a USB disk or stick: an absolute path.",
+            "It is made when the directory above it is there. Several devices and images may share it.",
+            "Either this or O(copy_storage) is required.",
+        ),
+        ("copy",),
+        default="",
+        default_words="required by `copy`, or `imaging_copy_storage`",
+        option="directory",
+        module={"default": None},
+    ),
+    Setting(
+        "copy_storage",
+        "dict",
+        (
+            "A storage that the image is copied to instead of a directory.",
+            "It is written as O(storage) is, with credentials of its own.",
+        ),
+        ("copy",),
+        default={},
+        default_words="none",
+        options=STORAGE_KEYS,
+        module={"default": None},
+    ),
+    Setting(
+        "copy_program",
+        "str",
+        (
+            "The recovery program on the controller that goes with the copy, as M(plantops.imaging.recovery_program) builds it.",
+            "Without it the program for Linux on x86-64 with glibc is built once and kept in the cache of the user; that takes a"
+            " package index.",
+        ),
+        ("copy",),
+        default="",
+        default_words="built once and kept",
+        option="program",
+        module={"type": "path", "default": None},
+    ),
+)
