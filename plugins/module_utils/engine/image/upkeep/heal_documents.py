@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from typing import Dict, Iterable, List, Optional, Set
+from typing import Dict, Iterable, List, Optional
 
 from ...errors import EngineError, ImageDamaged, StorageNotFound
 from .. import records
@@ -21,14 +21,13 @@ from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
 from ..format import copies, documents, sums
 from ..format.copies import whole_copy_of
-from ..format.index import Root
 from ..format.keys import MasterKey
 from ..format.manifest import Manifest, authenticate, packs_digest
 from ..format.packs import fingerprint
-from ..format.sealed_files import open_file
 from ..second_look import damage_of
 from ..slot_copies import is_whole, whole_copy
 from ..writing.sender import store_verified
+from .packs_of_image import packs_of_roots
 
 _MOST_SUSPECTS = 32  # a record that says so may be anybody's
 
@@ -134,17 +133,8 @@ def _mend_sums(directory: DeviceDirectory, manifest: Manifest, key: Optional[Mas
         listed = directory.sums(manifest.image)
         if listed.files == files and packs_digest(listed.packs) == manifest.packs_sha256:
             return []  # the indexes, which may be large, need not be read
-    packs: Set[str] = set()
-    most_bytes = fmt.MAX_SEALED_PLAIN_BYTES if key is not None else fmt.MAX_CLEAR_ROOT_BYTES
-    for number, disk in enumerate(manifest.disks):
-        name = fmt.index_name(number)
-        data = _get(directory, directory.path(manifest.image, name), most_bytes)
-        if hashlib.sha256(data).hexdigest() != disk.index_sha256:
-            return []
-        packs |= Root.decode(
-            open_file(key, manifest.image, name, data, most_bytes=most_bytes), manifest.image, partial=False
-        ).packs.keys()
-    if packs_digest(packs) != manifest.packs_sha256:
+    packs = packs_of_roots(directory, manifest, key)
+    if packs is None:
         return []
     made = sums.encode(files, sorted(packs))
     path = directory.path(manifest.image, fmt.SUMS_NAME)

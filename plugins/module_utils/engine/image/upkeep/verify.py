@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Collection, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ...errors import ImageDamaged, ImageError, RequestInvalid, StorageExists, StorageNotFound, StoragePermissionDenied
 from ...storage.contract import Storage
@@ -22,8 +23,9 @@ from ..format.manifest import Manifest, packs_digest
 from ..format.sums import Sums
 from ..parallel_map import in_order
 from ..reader import ImageReader
-from ..second_look import damage_of
+from ..second_look import LOOKS, damage_of
 from .bring_back import bring_back, whole_copies
+from .packs_of_image import proved_packs_of
 from .verify_beside import manifest_is_copied, problems_beside, problems_of_sums
 
 _HASHERS = 2
@@ -80,7 +82,7 @@ def verify_image(
         key = newest.key
     if password or key is not None or level == "full":  # what a password was given for must be what it proves
         key = key_for_reading(directory, manifest, password, key)
-    check = _Check(directory, manifest, progress, may_move=record)
+    check = _Check(directory, manifest, progress, may_move=record, key=key)
     if level == "full":
         check.contents(password)
     if level in ("storage", "full"):
@@ -106,8 +108,16 @@ def verify_image(
 
 
 class _Check:
-    def __init__(self, directory: DeviceDirectory, manifest: Manifest, progress: Progress, may_move: bool) -> None:
+    def __init__(
+        self,
+        directory: DeviceDirectory,
+        manifest: Manifest,
+        progress: Progress,
+        may_move: bool,
+        key: Optional[MasterKey],
+    ) -> None:
         self.may_move = may_move
+        self.key = key
         self.directory = directory
         self.storage = directory.storage
         self.manifest = manifest
@@ -123,20 +133,43 @@ class _Check:
         """Whether every pack is what its name says, and holds something else than the index says all the same."""
         return self.has_bad_content and not self.bad_packs and not self.lacks_packs
 
-    def sums(self) -> Optional[Sums]:
+    def sums(self) -> Sums:
+        """What is to be proved: the files that the manifest names, and the packs that it proves. What the list says otherwise
+        is damage of the list; the packs are judged all the same."""
+        expected = self.expected_files()
+        path = self.directory.path(self.manifest.image, fmt.SUMS_NAME)
+        for look in range(LOOKS):
+            if look:
+                with contextlib.suppress(StorageNotFound):
+                    self.storage.forget_cache(path)
+            listed, problems = self._listed(expected)
+            if not problems:
+                break
+        self.problems += problems
+        packs: Optional[Collection[str]] = listed.packs
+        if packs_digest(listed.packs) != self.manifest.packs_sha256:
+            packs = proved_packs_of(self.directory, self.manifest, self.key)
+        if packs is None:
+            self.problems.append("Without SHA256SUMS and the password the packs of this image are unknown; verify it with the password.")
+            packs = listed.packs
+        manifest_digest = listed.files.get(fmt.MANIFEST_NAME)
+        if manifest_digest is None:  # what was read and parsed, and proved where there is a key
+            manifest_digest = hashlib.sha256(self.directory.manifest_bytes(self.manifest.image)).hexdigest()
+        # What is hashed is compared with the manifest, which is proved where there is a password.
+        return Sums({**expected, fmt.MANIFEST_NAME: manifest_digest}, packs)
+
+    def _listed(self, expected: Dict[str, str]) -> Tuple[Sums, List[str]]:
+        """SHA256SUMS, empty where it can't be read, and what is wrong with it."""
         try:
             listed = self.directory.sums(self.manifest.image)
         except ImageDamaged as error:
-            self.problems.append(str(error))
-            return None
+            return Sums({}, []), [str(error)]
+        problems = []
         if len(listed.packs) != self.manifest.pack_count or packs_digest(listed.packs) != self.manifest.packs_sha256:
-            self.problems.append("SHA256SUMS and the manifest list different packs.")
-        expected = self.expected_files()
+            problems.append("SHA256SUMS and the manifest list different packs.")
         if set(listed.files) != {fmt.MANIFEST_NAME, *expected}:
-            self.problems.append("SHA256SUMS and the manifest list different files.")
-        self.problems += problems_of_sums(self.manifest, listed)
-        # What is hashed is compared with the manifest, which is proved where there is a password.
-        return Sums({**expected, fmt.MANIFEST_NAME: listed.files.get(fmt.MANIFEST_NAME, "")}, listed.packs)
+            problems.append("SHA256SUMS and the manifest list different files.")
+        return listed, problems + problems_of_sums(self.manifest, listed)
 
     def expected_files(self) -> Dict[str, str]:
         """The SHA-256 of each file that the manifest names."""
@@ -147,8 +180,7 @@ class _Check:
 
     def names_and_sizes(self) -> None:
         listed = self.sums()
-        if listed is None:
-            return
+        problems_before = len(self.problems)
         present = self.directory.packs()
         size_bytes = 0
         for pack in listed.packs:
@@ -158,7 +190,8 @@ class _Check:
             path = self._path_of_missing(pack)
             if path is not None:
                 size_bytes += self.storage.stat(path).size_bytes
-        if not self.problems and size_bytes != self.manifest.pack_bytes:
+        is_known = packs_digest(listed.packs) == self.manifest.packs_sha256
+        if is_known and len(self.problems) == problems_before and size_bytes != self.manifest.pack_bytes:
             self.problems.append("The packs have %d bytes, not %d." % (size_bytes, self.manifest.pack_bytes))
         index_bytes = {fmt.index_name(n): disk.index_bytes for n, disk in enumerate(self.manifest.disks)}
         for name in listed.files:
@@ -174,9 +207,7 @@ class _Check:
         """Hash every file and pack: what ``sha256sum -c SHA256SUMS`` does; ``beside``: and what lies beside the image."""
         listed = self.sums()
         if beside:
-            self.problems += problems_beside(self.directory, self.manifest, listed or Sums({}, []))
-        if listed is None:
-            return
+            self.problems += problems_beside(self.directory, self.manifest, listed)
         files = sorted(listed.files.items())
         self.problems += filter(None, together(self.storage, self._file_problem, files))
         present = self.directory.packs()

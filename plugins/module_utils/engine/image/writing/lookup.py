@@ -5,18 +5,20 @@
 
 Segments are fetched one by one, only where something is missing, and only as long as what may be found is worth it. Each
 ``_Place`` (an earlier disk, and by how far its chunks have moved) keeps score: a place where little was found is asked
-seldom, one where nothing is found any more hardly at all. So what is fetched stays in proportion to what is not sent.
+seldom, one where nothing is found any more hardly at all, and all together have a budget (``look_budget.py``). So what is
+fetched stays in proportion to what is not sent.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from ..format import constants as fmt
 from ..format.index import Segment
 from ..segments import PackReader, load_segment
 from .candidates import WORTH, Candidates
+from .look_budget import LookBudget
 from .pack_counts import PackCounts
 from .previous import Previous
 from .volume_places import VolumePlace, moves
@@ -72,6 +74,7 @@ class _Question:
         self.missing = len(fresh.without_place())
         self.asked: Set[Tuple[bytes, int]] = set()
         self.looked_into: List[Tuple[Segment, Set[str]]] = []
+        self.is_refused = False  # a place was not asked, since it costs too much
         self.anew: Set[int] = set()  # positions whose chunks are stored again, so that mostly dead packs die
 
 
@@ -85,8 +88,10 @@ class Lookup:
         interrupted: List[Previous],
         candidates: Optional[Candidates] = None,
         volumes: Optional[List[VolumePlace]] = None,
+        budget: Optional[LookBudget] = None,
     ) -> None:
         self._reader = reader
+        self._budget = budget or LookBudget("")
         self._counts = counts
         self._candidates = candidates
         self._volumes = volumes or []
@@ -132,7 +137,7 @@ class Lookup:
         """The same by what is known so far; asks the storage nothing."""
         for place in self._places:
             sources = place.sources(number, count)
-            if sources and place.is_worth(in_use, place.cost(sources)):
+            if sources and place.is_worth(in_use, place.cost(sources)) and self._affords(place, sources):
                 return True
         return False
 
@@ -174,6 +179,8 @@ class Lookup:
         if question.missing * 4 > len(fresh.stored_positions()) and self._propose_moves(question.missing):
             self._ask(question)
         if question.missing:
+            if question.is_refused:
+                self._budget.refuse()
             for segment, usable in question.looked_into:
                 learn(segment, usable)
         return question.anew
@@ -206,8 +213,13 @@ class Lookup:
             if not place.is_worth(question.missing, place.cost(new)):
                 place.pass_by()
                 continue
+            if not self._affords(place, new):
+                question.is_refused = True
+                continue
             for other, shift in new:
                 question.asked.add((place.previous.reference(other).segment_id, shift))
+                if not place.is_certain and (id(place.previous), other) not in self._segments:
+                    self._budget.fetched_bytes += place.cost([(other, shift)])
                 segment = self.load(place.previous, other)
                 if segment is not None:
                     is_first = place.previous is self._first
@@ -218,7 +230,16 @@ class Lookup:
                     question.looked_into.append((segment, usable if is_first else usable - self._left_behind))
             left = len(fresh.without_place())
             place.score(question.missing - left, question.missing)
+            if not place.is_certain:
+                self._budget.found_bytes += (question.missing - left) * fmt.CHUNK_BYTES
             question.missing = left
+
+    def _affords(self, place: _Place, sources: List[Tuple[int, int]]) -> bool:
+        """Whether the budget lets ``sources`` be fetched, as far as they are not at hand."""
+        if place.is_certain:
+            return True
+        new = [one for one in sources if (id(place.previous), one[0]) not in self._segments]
+        return self._budget.affords(place.cost(new))
 
     # -- more to look into --------------------------------------------------------------------------------------------
 
@@ -252,7 +273,9 @@ class Lookup:
             for move in moves(volumes, self._volumes)
         ]
         room = _MOST_MOVES - sum(place.by != 0 for place in self._places)
-        found = sorted(found, key=lambda one: not one[0].is_named)[:room]
+        # Where many volumes are as large, each pair of them is a guess; a whole disk that moved makes one guess many times.
+        votes = Counter((id(previous), move.by) for move, previous in found)
+        found = sorted(found, key=lambda one: (not one[0].is_named, -votes[id(one[1]), one[0].by]))[:room]
         for move, previous in found:
             hope = _HOPE if move.is_named else _HOPE // WORTH
             self._places.append(_Place(previous, move.first, move.end, move.by, hope))

@@ -51,6 +51,7 @@ from .coming import coming_image
 from .disk_writer import DiskWriter
 from .image_job import DiskInput, ImageJob, ImageResult
 from .interrupted import Interrupted, bring_back_packs, fitting_runs, interrupted_runs, proved_packs
+from .look_budget import LookBudget
 from .lookup import Lookup
 from .orphan_packs import learn_leftovers
 from .pack_check import listed_packs, missing_packs, repair
@@ -125,6 +126,7 @@ class _Run:
         self.is_committed: Optional[bool] = False
         self.interrupted: List[Interrupted] = []
         self.kept: Optional[KeptImages] = None
+        self.budgets: List[LookBudget] = []
         self.rivals: List[Manifest] = []  # images that others made meanwhile
         self.seen = Seen()
 
@@ -223,7 +225,9 @@ class _Run:
         ]
         others = {disk.stable_id for other, disk in enumerate(self.job.disks) if other != number}
         candidates = Candidates(self.kept, self.job.disks[number].coming, others)
-        return Lookup(reader, counts, left, candidates, places_of(self.job.device_information, number))
+        budget = LookBudget(self.job.disks[number].source.path)
+        self.budgets.append(budget)
+        return Lookup(reader, counts, left, candidates, places_of(self.job.device_information, number), budget)
 
     def _load_leftovers(self, stream: PackStream, present: MutableMapping[str, int]) -> None:
         damaged: List[ImageDamaged] = []
@@ -423,7 +427,8 @@ class _Run:
         raise TakenBack(self.image, reason, is_gone)
 
     def _documents(self) -> Dict[str, bytes]:
-        log = "".join(one_line(line) + "\n" for line in [*self.job.notes, *self.warnings]).encode("utf-8")
+        notes = [*self.job.notes, *(note for budget in self.budgets for note in budget.notes())]
+        log = "".join(one_line(line) + "\n" for line in [*notes, *self.warnings]).encode("utf-8")
         return {fmt.DEVICE_INFORMATION_NAME: documents.pretty(dict(self.job.device_information)), fmt.LOG_NAME: log}
 
 
