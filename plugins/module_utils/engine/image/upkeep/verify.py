@@ -150,7 +150,9 @@ class _Check:
         if packs_digest(listed.packs) != self.manifest.packs_sha256:
             packs = proved_packs_of(self.directory, self.manifest, self.key)
         if packs is None:
-            self.problems.append("Without SHA256SUMS and the password the packs of this image are unknown; verify it with the password.")
+            self.problems.append(
+                "Without SHA256SUMS and the password the packs of this image are unknown; verify it with the password."
+            )
             packs = listed.packs
         manifest_digest = listed.files.get(fmt.MANIFEST_NAME)
         if manifest_digest is None:  # what was read and parsed, and proved where there is a key
