@@ -49,5 +49,5 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
 def _diff_of(built: BuiltProgram) -> Diff:
     before = "sha256:%s" % built.replaced if built.replaced else "none"
-    after = "sha256:%s" % built.sha256 if built.sha256 else "one of packages that are downloaded first"
+    after = "sha256:%s" % built.sha256 if built.sha256 else "not built yet: its packages must be downloaded first"
     return diff_of(built.path, [before], [after])

@@ -12,7 +12,7 @@ class ModuleDocFragment:
     STORAGE = r"""
 options:
   storage:
-    description: Where the images live.
+    description: The storage of the images.
     type: dict
     required: true
     suboptions:
@@ -20,21 +20,21 @@ options:
         description:
           - A directory, C(sftp://server:port/path) for an SFTP server, or the UNC path of a share on a Windows or Samba
             server.
-          - A directory is an absolute path on the machine that does the work (C(file:///path) as well). On an SFTP server
-            C(sftp://server/~/path) begins at the user's home directory. IPv6 addresses stand in brackets.
-          - The directory must be there, on a server and a share too; it is not made. Those of devices below it are.
-          - A path through a DFS name space is followed to the server where it leads, with the same credentials. Links
-            of the name space inside the directory of images are not followed.
+          - A directory is an absolute path (or C(file:///path)) on the machine that runs the task. On an SFTP server
+            C(sftp://server/~/path) starts at the home directory of the user. Write IPv6 addresses in brackets.
+          - The directory must exist, also on a server or share. Only the device directories below it are created.
+          - A path through a DFS namespace is resolved to its target server, with the same credentials. DFS links below
+            the storage directory are not followed.
         type: str
         required: true
       port:
         description:
-          - TCP port of a share's server, where it is not 445.
+          - TCP port of the server of a share, if it is not 445.
           - The port of an SFTP server is part of its URL.
         type: int
       username:
         description:
-          - User on the server.
+          - User name on the server.
           - C(domain\\user), C(computer\\user) and C(user@domain) are accepted.
         type: str
       password:
@@ -42,52 +42,54 @@ options:
         type: str
       private_key_file:
         description:
-          - File with a private key for an SFTP server, on the machine that does the work.
-          - Its format is that of OpenSSH, PEM or PKCS#8.
-          - A certificate for it is taken from the file of the same name with C(-cert.pub) appended.
+          - File with a private key for an SFTP server, on the machine that runs the task.
+          - The format is OpenSSH, PEM or PKCS#8.
+          - If a file of the same name with C(-cert.pub) appended exists, it is used as the certificate of the key.
         type: path
       private_key:
         description:
           - Text of a private key for an SFTP server.
-          - The certificate for it may follow as a line.
+          - The certificate of the key may follow as an additional line.
         type: str
       private_key_passphrase:
         description: Passphrase of the private key.
         type: str
       host_key:
         description:
-          - The SFTP server's host key, as fingerprint, line or file of known hosts, or V(accept-new).
-          - A fingerprint is what C(ssh-keygen -lf) shows (C(SHA256:...)); a line is one of a known_hosts or public key
-            file. Lines and files are read as OpenSSH does, with markers, patterns and hashed names.
-          - V(accept-new) takes the key that the server shows first, and warns with its fingerprint. It is recorded in
-            O(storage.known_hosts_file), where one is given, and holds from then on; else it holds for this run.
-          - Either way the result names it. Another key than the recorded one is refused, with both fingerprints.
-          - A server whose key is not known is refused; the message names the key's fingerprint.
+          - 'The host key of the SFTP server: a fingerprint, a known_hosts line or file, or V(accept-new).'
+          - A fingerprint is the output of C(ssh-keygen -lf) (C(SHA256:...)). A line comes from a known_hosts or public
+            key file. Lines and files are interpreted as in OpenSSH, including markers, patterns and hashed names.
+          - V(accept-new) accepts the first key that the server presents, with a warning that shows its fingerprint. The
+            key is recorded in O(storage.known_hosts_file), if set, and required from then on; otherwise it applies to
+            this run only.
+          - The result contains the fingerprint. A key that differs from the recorded one is refused, and the message
+            shows both fingerprints.
+          - A server with an unknown key is refused; the message shows its fingerprint.
         type: str
       known_hosts_file:
         description:
-          - File of known host keys, in the format of OpenSSH, on the machine that does the work.
-          - With O(storage.host_key=accept-new) it may be missing, and a key that is seen first is added to it.
+          - File of known host keys in OpenSSH format, on the machine that runs the task.
+          - With O(storage.host_key=accept-new) the file may be missing, and new keys are added to it.
         type: path
       require_encryption:
-        description: Refuse a share that can't encrypt what is sent.
+        description: Refuse a share that does not support encrypted connections.
         type: bool
         default: false
       time_limit_seconds:
         description:
-          - How long one operation may be retried before the run gives up.
-          - Two minutes at most before a server has answered once. A wait is told within ten seconds, and what repeating
-            can't mend is not repeated.
+          - How long a single operation is retried before the run fails.
+          - At most two minutes before the first response of the server. The run reports a wait within ten seconds, and
+            does not retry failures that a retry can't fix.
         type: int
         default: 3600
   device_name:
-    description: Name of the device's directory on the storage.
+    description: Name of the device directory in the storage.
     type: str
     required: true
   device_alias:
     description:
-      - Written in front of O(device_name), as C(<alias>_<device>); needed when that is C(localhost).
-      - Every device is C(localhost) to itself.
+      - Prefix of O(device_name), as C(<alias>_<device>). Required when O(device_name) is C(localhost).
+      - C(localhost) is the same name on every device.
     type: str
     default: ""
 """
@@ -96,8 +98,8 @@ options:
 options:
   password:
     description:
-      - Password of the device's images; without one they are in clear.
-      - It reaches the engine in memory; no command line, environment or log holds it.
+      - Password that encrypts the images of the device. Without a password images are unencrypted.
+      - The password is only passed to the engine in memory, never in a command line, an environment variable or a log.
     type: str
 """
 
@@ -105,27 +107,28 @@ options:
 options:
   reconnect_seconds:
     description:
-      - How long a lost connection to the device is tried again before the task fails.
-      - A run on the device goes on meanwhile, and after.
-      - A device that can't be reached at the beginning of a task is unreachable at once, as with any module.
+      - How long a task retries a lost connection to the device before it fails.
+      - A run on the device continues regardless.
+      - A device that can't be reached at the start of a task is reported as unreachable at once, as with any module.
     type: int
     default: 600
   bundle_directory:
     description:
-      - Directory on the controller with bundles of the agent that M(plantops.imaging.agent_bundle) made, for a site without
-        a package index.
-      - It is only read, and must hold the bundle of the device's platform.
-      - Without it a missing bundle is built and kept in the user's cache.
+      - Directory on the controller with agent bundles built by M(plantops.imaging.agent_bundle), for a site without a
+        package index.
+      - The directory is only read, and must contain the bundle for the platform of the device.
+      - Without this setting a missing bundle is built and stored in the user's cache.
     type: path
   agent_directory:
     description:
-      - Where the agent lives on the device, an absolute path, for systems where C(/opt) can't be written or runs no programs.
-        Remove the agent before it is changed.
-      - C(/opt/plantops-imaging) without it; for another user than root, C(plantops-imaging) in the folder of that user's
-        data.
-      - The directory is the agent's alone. It is made where it is missing, and those above it must belong to root or
-        to the agent's user and must not be writable for others.
-      - An agent somewhere else is not found. Remove it, with the setting that it was installed with, before it is changed.
+      - Absolute path of the agent's directory on the device, for systems where C(/opt) is not writable or is mounted
+        noexec. Remove the agent before you change this setting.
+      - The default is C(/opt/plantops-imaging) for root, and C(plantops-imaging) in the user's data folder for any other
+        user.
+      - Only the agent may use the directory. A missing directory is created. Its parent directories must belong to root
+        or to the agent's user and must not be writable by other users.
+      - An agent in another directory is not found. Remove it, using the setting that it was installed with, before you
+        change this setting.
     type: str
 """
 
@@ -133,23 +136,23 @@ options:
 options:
   wait:
     description:
-      - Whether to follow the run to its end; without that the result holds its handle, C(run).
-      - V(false) returns as soon as the run has its secrets.
-      - The run does not depend on the connection or on C(ansible-playbook) in either case.
+      - Whether to follow the run to its end. Otherwise the result contains the handle of the run, C(run).
+      - V(false) returns as soon as the run has received its secrets.
+      - In both cases the run does not depend on the connection or on C(ansible-playbook).
     type: bool
     default: true
   run:
     description:
-      - A handle that an earlier task returned. That run is followed instead of starting one.
-      - Not needed to go on with a run that a killed play left, or one of O(wait=false), as long as it is at work. A task
-        with the same settings finds it.
+      - The handle of a run, as returned by an earlier task. The task follows that run instead of starting a new one.
+      - 'Not needed for a run in progress that a killed play or O(wait=false) started: a task with the same settings finds
+        it.'
     type: str
   cancel:
-    description: Cancel the run that O(run) names.
+    description: Cancel the run O(run).
     type: bool
     default: false
   cancel_on_interrupt:
-    description: Cancel the run when the play is interrupted while it is followed; without it the run goes on.
+    description: Cancel the run when the play is interrupted. Otherwise the run continues.
     type: bool
     default: false
 """
@@ -159,9 +162,9 @@ options:
   state:
     description:
       - V(present), V(latest) for the agent of this collection, or V(absent).
-      - V(present) installs the agent where there is none that can be used, and leaves an older one as it is.
-      - V(latest) makes it the one of this collection.
-      - V(absent) removes it with everything that it keeps on the device. Refused while a run is at work.
+      - V(present) installs the agent if the device has no usable agent, and keeps an older version.
+      - V(latest) installs the version of this collection.
+      - V(absent) removes the agent and all of its files from the device. It is refused while a run is in progress.
     type: str
     choices: [present, latest, absent]
     default: present
@@ -171,112 +174,115 @@ options:
 options:
   drives:
     description:
-      - What to image. V(all) is every internal fixed disk, V(system) the disks that hold the system; else a list of mount
-        points, absolute paths of disks, volumes or image files, and stable ids of disks (C(serial:...), C(wwn:...), C(gpt:...),
-        C(mbr:...)).
-      - V(all) leaves out removable and network disks, and the disk that a directory storage of this machine lies on.
-      - When a volume is named, its disk's structures and small boot partitions come along.
+      - The disks to image. V(all) selects every internal fixed disk, V(system) the disks with the operating system. A
+        list selects mount points, absolute paths of disks, volumes or image files, and stable disk ids (C(serial:...),
+        C(wwn:...), C(gpt:...), C(mbr:...)).
+      - V(all) skips removable disks, network disks, and the disk that contains a directory storage of this machine.
+      - When the list selects a volume, the image also includes the structures of its disk and the small boot partitions.
       - A disk is imaged with its partition tables and boot areas, so that a restored disk boots.
     type: list
     elements: str
     required: true
   exclude:
     description:
-      - Files whose content is left out, as paths or globs from the volume's root. C(*) stays inside a folder, C(**) crosses.
-      - Only content is left out, only of volumes that are frozen or not mounted. The file itself is there after a restore
-        but its bytes are undefined.
-      - C(pagefile.sys), C(hiberfil.sys) and C(swapfile.sys) are always left out, and so is, but for its first page, a
-        file that a running Linux swaps to.
+      - Files whose content is excluded, as paths or globs from the root of the volume. C(*) matches within a folder,
+        C(**) across folders.
+      - Only the content is excluded, and only on volumes that are frozen or not mounted. After a restore the file exists,
+        but its content is undefined.
+      - C(pagefile.sys), C(hiberfil.sys) and C(swapfile.sys) are always excluded. An active Linux swap file is excluded
+        except for its first page.
     type: list
     elements: str
     default: []
   trust:
     description:
-      - 'Which system is believed where more than one claims a volume, disk or logical volume, by the names that the run''s
-        warning gives, such as C({disk0p1: ntfs, disk1: table, vg0/data: xfs}).'
-      - Without it such a volume is imaged whole at each run, with a warning that names both, where their marks lie, and
-        what to write here.
-      - The keys are a disk (V(disk0)), a partition (V(disk0p1)) or a logical volume (V(group/volume)); the values what
-        it is, such as V(ntfs), V(ext4) or V(zfs), and V(table) for a disk whose partitions count.
+      - 'The structure to trust on a volume, disk or logical volume that contains marks of more than one, such as C({disk0p1:
+        ntfs, disk1: table, vg0/data: xfs}). The warning of the run lists the names.'
+      - Without this setting each run images all of such a volume, with a warning that lists the structures, the positions
+        of their marks, and the entry to set.
+      - A key is a disk (V(disk0)), a partition (V(disk0p1)) or a logical volume (V(group/volume)). A value is the structure
+        to trust, such as V(ntfs), V(ext4) or V(zfs), or V(table) for the partition table of a disk.
     type: dict
     default: {}
   snapshot:
     description:
-      - What to do about volumes in use. V(required) refuses a mounted volume that can't be frozen; V(preferred) and V(none)
+      - How to image volumes in use. V(required) refuses a mounted volume that can't be frozen; V(preferred) and V(none)
         read it while it changes, with a warning.
-      - V(required) fails before anything is written. An image of a volume that was read while it changed says so.
+      - V(required) fails before the run writes any data. The image records whether a volume was read while it changed.
     type: str
     choices: [required, preferred, none]
     default: required
   limit_io_rate:
     description:
-      - MB/s (10^6 bytes) sent to the storage at most; V(0) is no limit.
+      - Maximum rate of uploads to the storage in MB/s (10^6 bytes); V(0) means unlimited.
       - Fractions are allowed, such as V(2.5).
     type: float
     default: 0
   limit_read_rate:
-    description: MB/s (10^6 bytes) read from the device's disks at most, V(0) for no limit; V(auto) slows down when the
-      disk answers more slowly than it did.
+    description: Maximum rate of reads from the device's disks in MB/s (10^6 bytes); V(0) means unlimited. V(auto) slows
+      down when the latency of the disk rises.
     type: str
     default: auto
   compare:
-    description: Whether the device's information is compared with that of the previous image.
+    description: Whether to compare the device information with that of the previous image.
     type: str
     choices: [previous, none]
     default: previous
   compression_level:
-    description: Level of Zstandard compression, from 1 (fast) to 19; 3 stores about 3 % less for a fifth more processor
-      time.
+    description: Level of Zstandard compression, from 1 (fast) to 19. Level 3 stores about 3 % less and takes a fifth
+      more processor time.
     type: int
     default: 1
   password_previous:
     description:
-      - The password before, needed once to change it.
-      - The new one becomes another slot of the same key, so older images open with both and nothing is sent again.
+      - The previous password, needed once to change the password.
+      - The new password becomes another slot of the same key. Both passwords open older images, and no data is uploaded
+        again.
     type: str
   new_key:
-    description: The explicit yes to start over with a new key when the present password opens none.
+    description: Confirms that a new key is started when the password opens no existing key.
     type: bool
     default: false
   allow_clear:
-    description: The explicit yes to store an image in clear where encrypted ones are.
+    description: Confirms that an unencrypted image is stored although the device has encrypted images.
     type: bool
     default: false
   adopt:
-    description: The explicit yes to go on with a directory that belongs to another machine, such as a replaced PC.
+    description: Confirms that this machine takes over a directory that belongs to another machine, such as a replaced
+      PC.
     type: bool
     default: false
   keep:
     description:
-      - How many images of each job remain, at least 1.
-      - Pinned and archived ones do not count and stay.
-      - The last image of a disk or volume that the newest image does not hold stays as well, until O(forget_disks) lists
+      - How many images of each job to keep, at least 1.
+      - Pinned and archived images are kept in addition.
+      - The last image of a disk or volume that is missing from the newest image is also kept, until O(forget_disks) lists
         it.
     type: int
     default: 7
   forget_jobs:
     description:
-      - Jobs that are not defined any more and whose images are deleted, whatever O(keep) says; an empty name is the default
+      - Jobs that are no longer defined and whose images are deleted regardless of O(keep). An empty name is the default
         job.
-      - Pinned images stay, and so does the only image that is left.
+      - Pinned images are kept, and so is the only remaining image.
     type: list
     elements: str
     default: []
   forget_disks:
     description:
-      - Ids of disks or volumes, as warnings name them, that are gone for good; their last image is not kept any longer.
-      - It counts like any other then.
+      - Ids of disks or volumes that were removed for good, as the warnings show them. Their last image is no longer protected.
+      - The rollover then treats it like any other image.
     type: list
     elements: str
     default: []
   job:
-    description: The job that the image is made for, empty for the default one. The image is counted by O(keep) and compared
-      with earlier images of the same job only.
+    description: The job that the image belongs to, empty for the default job. O(keep) and the comparison apply to images
+      of the same job only.
     type: str
     default: ""
   jobs:
-    description: All jobs that are defined for the device. Images of other jobs are a warning. Without it nothing is said
-      of them.
+    description: All jobs that are defined for the device. Images of other jobs cause a warning. Without this option they
+      are not checked.
     type: list
     elements: str
 """
@@ -285,12 +291,12 @@ options:
 options:
   limit_io_rate:
     description:
-      - MB/s (10^6 bytes) sent to the storage at most; V(0) is no limit.
+      - Maximum rate of uploads to the storage in MB/s (10^6 bytes); V(0) means unlimited.
       - Fractions are allowed, such as V(2.5).
     type: float
     default: 0
   image:
-    description: Which image, V(latest) or its name.
+    description: "The image: V(latest) or the name of an image."
     type: str
     default: latest
   directory:
@@ -309,21 +315,21 @@ options:
         description:
           - A directory, C(sftp://server:port/path) for an SFTP server, or the UNC path of a share on a Windows or Samba
             server.
-          - A directory is an absolute path on the machine that does the work (C(file:///path) as well). On an SFTP server
-            C(sftp://server/~/path) begins at the user's home directory. IPv6 addresses stand in brackets.
-          - The directory must be there, on a server and a share too; it is not made. Those of devices below it are.
-          - A path through a DFS name space is followed to the server where it leads, with the same credentials. Links
-            of the name space inside the directory of images are not followed.
+          - A directory is an absolute path (or C(file:///path)) on the machine that runs the task. On an SFTP server
+            C(sftp://server/~/path) starts at the home directory of the user. Write IPv6 addresses in brackets.
+          - The directory must exist, also on a server or share. Only the device directories below it are created.
+          - A path through a DFS namespace is resolved to its target server, with the same credentials. DFS links below
+            the storage directory are not followed.
         type: str
         required: true
       port:
         description:
-          - TCP port of a share's server, where it is not 445.
+          - TCP port of the server of a share, if it is not 445.
           - The port of an SFTP server is part of its URL.
         type: int
       username:
         description:
-          - User on the server.
+          - User name on the server.
           - C(domain\\user), C(computer\\user) and C(user@domain) are accepted.
         type: str
       password:
@@ -331,42 +337,44 @@ options:
         type: str
       private_key_file:
         description:
-          - File with a private key for an SFTP server, on the machine that does the work.
-          - Its format is that of OpenSSH, PEM or PKCS#8.
-          - A certificate for it is taken from the file of the same name with C(-cert.pub) appended.
+          - File with a private key for an SFTP server, on the machine that runs the task.
+          - The format is OpenSSH, PEM or PKCS#8.
+          - If a file of the same name with C(-cert.pub) appended exists, it is used as the certificate of the key.
         type: path
       private_key:
         description:
           - Text of a private key for an SFTP server.
-          - The certificate for it may follow as a line.
+          - The certificate of the key may follow as an additional line.
         type: str
       private_key_passphrase:
         description: Passphrase of the private key.
         type: str
       host_key:
         description:
-          - The SFTP server's host key, as fingerprint, line or file of known hosts, or V(accept-new).
-          - A fingerprint is what C(ssh-keygen -lf) shows (C(SHA256:...)); a line is one of a known_hosts or public key
-            file. Lines and files are read as OpenSSH does, with markers, patterns and hashed names.
-          - V(accept-new) takes the key that the server shows first, and warns with its fingerprint. It is recorded in
-            O(storage.known_hosts_file), where one is given, and holds from then on; else it holds for this run.
-          - Either way the result names it. Another key than the recorded one is refused, with both fingerprints.
-          - A server whose key is not known is refused; the message names the key's fingerprint.
+          - 'The host key of the SFTP server: a fingerprint, a known_hosts line or file, or V(accept-new).'
+          - A fingerprint is the output of C(ssh-keygen -lf) (C(SHA256:...)). A line comes from a known_hosts or public
+            key file. Lines and files are interpreted as in OpenSSH, including markers, patterns and hashed names.
+          - V(accept-new) accepts the first key that the server presents, with a warning that shows its fingerprint. The
+            key is recorded in O(storage.known_hosts_file), if set, and required from then on; otherwise it applies to
+            this run only.
+          - The result contains the fingerprint. A key that differs from the recorded one is refused, and the message
+            shows both fingerprints.
+          - A server with an unknown key is refused; the message shows its fingerprint.
         type: str
       known_hosts_file:
         description:
-          - File of known host keys, in the format of OpenSSH, on the machine that does the work.
-          - With O(storage.host_key=accept-new) it may be missing, and a key that is seen first is added to it.
+          - File of known host keys in OpenSSH format, on the machine that runs the task.
+          - With O(storage.host_key=accept-new) the file may be missing, and new keys are added to it.
         type: path
       require_encryption:
-        description: Refuse a share that can't encrypt what is sent.
+        description: Refuse a share that does not support encrypted connections.
         type: bool
         default: false
       time_limit_seconds:
         description:
-          - How long one operation may be retried before the run gives up.
-          - Two minutes at most before a server has answered once. A wait is told within ten seconds, and what repeating
-            can't mend is not repeated.
+          - How long a single operation is retried before the run fails.
+          - At most two minutes before the first response of the server. The run reports a wait within ten seconds, and
+            does not retry failures that a retry can't fix.
         type: int
         default: 3600
   program:
@@ -377,8 +385,8 @@ options:
         a package index.
     type: path
   job:
-    description: The job whose newest image V(latest) is; empty for the newest image of the device, whichever job made
-      it.
+    description: The job whose newest image V(latest) selects. Empty selects the newest image of the device, regardless
+      of the job.
     type: str
     default: ""
 """
@@ -386,11 +394,11 @@ options:
     IMAGE_INFO = r"""
 options:
   image:
-    description: Which images to list, V(all), V(latest) or the name of one.
+    description: 'The images to list: V(all), V(latest) or the name of an image.'
     type: str
     default: all
   job:
-    description: Only images of this job are listed; empty for those of all jobs.
+    description: List only images of this job; empty lists the images of all jobs.
     type: str
     default: ""
 """
@@ -398,11 +406,11 @@ options:
     IMAGE_PIN = r"""
 options:
   image:
-    description: Which image, V(latest) or its name.
+    description: "The image: V(latest) or the name of an image."
     type: str
     required: true
   state:
-    description: Whether the image is pinned, or rolled over like any other again.
+    description: Whether the image is pinned. The rollover never deletes a pinned image.
     type: str
     choices: [pinned, unpinned]
     default: pinned
@@ -411,48 +419,48 @@ options:
     IMAGE_RESTORE = r"""
 options:
   image:
-    description: Which image, V(latest) or its name.
+    description: "The image: V(latest) or the name of an image."
     type: str
     default: latest
   map:
     description:
-      - "Which imaged disk goes where, such as C({disk0: /dev/sdb})."
-      - The keys are V(disk0), V(disk1) and so on, as M(plantops.imaging.image_info) lists them; the values are paths
-        of disks, or of files that are created or grown.
+      - 'The target of each imaged disk, such as C({disk0: /dev/sdb}).'
+      - The keys are V(disk0), V(disk1) and so on, as listed by M(plantops.imaging.image_info). The values are paths of
+        disks, or of files that are created or extended.
     type: dict
     required: true
   overwrite:
-    description: The explicit yes for a target that holds data.
+    description: Confirms that a target that contains data is overwritten.
     type: bool
     default: false
   replace_table:
     description:
-      - The explicit yes for partitions of the target that go, because the image holds only some volumes and its partition
-        table is another one than the target's. Each by its number or name, as the refusal prints them.
-      - V(disk0p3) names one where several disks are restored.
+      - Confirms that these partitions of the target are deleted, because the image holds only some volumes and its partition
+        table differs from that of the target. List each by its number or name, as the error message shows them.
+      - Use the form V(disk0p3) when several disks are restored.
     type: list
     elements: str
     default: []
   damaged:
     description:
-      - The explicit yes to restore what is whole of a damaged image; what is lost becomes zeros, and the result's C(damaged)
-        names the files.
-      - RV(damaged) tells where that is and which files are hit. A target that was restored so is not whole.
-      - An image whose manifest or root of the index is lost can't be restored even so. A lost segment of the index costs
+      - Confirms that the intact data of a damaged image is restored. Lost data becomes zeros, and C(damaged) in the result
+        lists the files.
+      - RV(damaged) lists the lost ranges and the damaged files. Such a restored target is incomplete.
+      - An image that lost its manifest or the root of its index can't be restored. A lost segment of the index costs
         256 MiB.
     type: bool
     default: false
   many:
     description:
-      - The explicit yes to restore on more than one host of a play.
-      - Without it a play with several hosts is refused, whether they come at once, in batches or with C(run_once), since
-        a forgotten C(--limit) would cost a plant its data.
-      - Not needed with O(run), which starts nothing.
+      - Confirms that a play restores on more than one host.
+      - Without it a play with several hosts is refused, also in batches or with C(run_once), because a forgotten C(--limit)
+        would overwrite the disks of a whole plant.
+      - Not needed with O(run), which does not start a restore.
     type: bool
     default: false
   job:
-    description: The job whose newest image V(latest) is; empty for the newest image of the device, whichever job made
-      it.
+    description: The job whose newest image V(latest) selects. Empty selects the newest image of the device, regardless
+      of the job.
     type: str
     default: ""
 """
@@ -461,41 +469,41 @@ options:
 options:
   keep:
     description:
-      - How many images of each job remain, at least 1.
-      - Pinned and archived ones do not count and stay.
-      - The last image of a disk or volume that the newest image does not hold stays as well, until O(forget_disks) lists
+      - How many images of each job to keep, at least 1.
+      - Pinned and archived images are kept in addition.
+      - The last image of a disk or volume that is missing from the newest image is also kept, until O(forget_disks) lists
         it.
     type: int
     default: 7
   forget_jobs:
     description:
-      - Jobs that are not defined any more and whose images are deleted, whatever O(keep) says; an empty name is the default
+      - Jobs that are no longer defined and whose images are deleted regardless of O(keep). An empty name is the default
         job.
-      - Pinned images stay, and so does the only image that is left.
+      - Pinned images are kept, and so is the only remaining image.
     type: list
     elements: str
     default: []
   forget_disks:
     description:
-      - Ids of disks or volumes, as warnings name them, that are gone for good; their last image is not kept any longer.
-      - It counts like any other then.
+      - Ids of disks or volumes that were removed for good, as the warnings show them. Their last image is no longer protected.
+      - The rollover then treats it like any other image.
     type: list
     elements: str
     default: []
   remove_damaged:
     description:
-      - Names of images that can't be read any more and are deleted; an image that can be read is refused.
-      - What such an image needs stays till then, so the storage grows.
+      - Names of unreadable images to delete. A readable image is refused.
+      - The packs of an unreadable image are kept until then, so the storage grows.
     type: list
     elements: str
     default: []
   job:
-    description: The job whose images are deleted, empty for the default one.
+    description: The job whose oldest images are deleted, empty for the default job.
     type: str
     default: ""
   jobs:
-    description: All jobs that are defined for the device. Images of other jobs are a warning. Without it nothing is said
-      of them.
+    description: All jobs that are defined for the device. Images of other jobs cause a warning. Without this option they
+      are not checked.
     type: list
     elements: dict
     suboptions:
@@ -504,28 +512,28 @@ options:
         type: str
         required: true
       keep:
-        description: How many images of this job remain; without it they all stay.
+        description: How many images of this job to keep. Without this option all of them are kept.
         type: int
 """
 
     IMAGE_VERIFY = r"""
 options:
   image:
-    description: Which image, V(latest) or its name.
+    description: "The image: V(latest) or the name of an image."
     type: str
     default: latest
   level:
     description:
-      - How deep to verify, V(quick), V(storage) or V(full).
+      - "The level of verification: V(quick), V(storage) or V(full)."
       - V(quick) compares names and sizes.
-      - V(storage) hashes everything that is stored; it needs no password.
-      - V(full) does that and runs the restore without writing.
+      - V(storage) hashes all stored data and needs no password.
+      - V(full) also runs the restore without writing.
     type: str
     choices: [quick, storage, full]
     default: full
   job:
-    description: The job whose newest image V(latest) is; empty for the newest image of the device, whichever job made
-      it.
+    description: The job whose newest image V(latest) selects. Empty selects the newest image of the device, regardless
+      of the job.
     type: str
     default: ""
 """

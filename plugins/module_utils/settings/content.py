@@ -14,11 +14,19 @@ CONTENT: Tuple[Setting, ...] = (
         "drives",
         "raw",
         (
-            "What to image. V(all) is every internal fixed disk, V(system) the disks that hold the system; else a list of mount"
-            " points, absolute paths of disks, volumes or image files, and stable ids of disks (C(serial:...), C(wwn:...),"
-            " C(gpt:...), C(mbr:...)).",
-            "V(all) leaves out removable and network disks, and the disk that a directory storage of this machine lies on.",
-            "When a volume is named, its disk's structures and small boot partitions come along.",
+            (
+                "The disks to image. V(all) selects every internal fixed disk, V(system) the disks with the operating "
+                "system. A list selects mount points, absolute paths of disks, volumes or image files, and stable disk "
+                "ids (C(serial:...), C(wwn:...), C(gpt:...), C(mbr:...))."
+            ),
+            (
+                "V(all) skips removable disks, network disks, and the disk that contains a directory storage of this "
+                "machine."
+            ),
+            (
+                "When the list selects a volume, the image also includes the structures of its disk and the small boot "
+                "partitions."
+            ),
             "A disk is imaged with its partition tables and boot areas, so that a restored disk boots.",
         ),
         ("image",),
@@ -30,11 +38,18 @@ CONTENT: Tuple[Setting, ...] = (
         "exclude",
         "list",
         (
-            "Files whose content is left out, as paths or globs from the volume's root. C(*) stays inside a folder, C(**) crosses.",
-            "Only content is left out, only of volumes that are frozen or not mounted. The file itself is there after a restore"
-            " but its bytes are undefined.",
-            "C(pagefile.sys), C(hiberfil.sys) and C(swapfile.sys) are always left out, and so is, but for its first page, a file"
-            " that a running Linux swaps to.",
+            (
+                "Files whose content is excluded, as paths or globs from the root of the volume. C(*) matches within a "
+                "folder, C(**) across folders."
+            ),
+            (
+                "Only the content is excluded, and only on volumes that are frozen or not mounted. After a restore the "
+                "file exists, but its content is undefined."
+            ),
+            (
+                "C(pagefile.sys), C(hiberfil.sys) and C(swapfile.sys) are always excluded. An active Linux swap file "
+                "is excluded except for its first page."
+            ),
         ),
         ("image",),
         elements="str",
@@ -45,12 +60,19 @@ CONTENT: Tuple[Setting, ...] = (
         "trust",
         "dict",
         (
-            "Which system is believed where more than one claims a volume, disk or logical volume, by the names that the run's"
-            " warning gives, such as C({disk0p1: ntfs, disk1: table, vg0/data: xfs}).",
-            "Without it such a volume is imaged whole at each run, with a warning that names both, where their marks lie, and what"
-            " to write here.",
-            "The keys are a disk (V(disk0)), a partition (V(disk0p1)) or a logical volume (V(group/volume)); the values what it is,"
-            " such as V(ntfs), V(ext4) or V(zfs), and V(table) for a disk whose partitions count.",
+            (
+                "The structure to trust on a volume, disk or logical volume that contains marks of more than one, such "
+                "as C({disk0p1: ntfs, disk1: table, vg0/data: xfs}). The warning of the run lists the names."
+            ),
+            (
+                "Without this setting each run images all of such a volume, with a warning that lists the structures, "
+                "the positions of their marks, and the entry to set."
+            ),
+            (
+                "A key is a disk (V(disk0)), a partition (V(disk0p1)) or a logical volume (V(group/volume)). A value "
+                "is the structure to trust, such as V(ntfs), V(ext4) or V(zfs), or V(table) for the partition table of "
+                "a disk."
+            ),
         ),
         ("image",),
         default={},
@@ -60,9 +82,14 @@ CONTENT: Tuple[Setting, ...] = (
         "snapshot",
         "str",
         (
-            "What to do about volumes in use. V(required) refuses a mounted volume that can't be frozen; V(preferred) and V(none)"
-            " read it while it changes, with a warning.",
-            "V(required) fails before anything is written. An image of a volume that was read while it changed says so.",
+            (
+                "How to image volumes in use. V(required) refuses a mounted volume that can't be frozen; V(preferred) "
+                "and V(none) read it while it changes, with a warning."
+            ),
+            (
+                "V(required) fails before the run writes any data. The image records whether a volume was read while "
+                "it changed."
+            ),
         ),
         ("image",),
         choices=("required", "preferred", "none"),
@@ -73,7 +100,7 @@ CONTENT: Tuple[Setting, ...] = (
         "limit_io_rate",
         "float",
         (
-            "MB/s (10^6 bytes) sent to the storage at most; V(0) is no limit.",
+            "Maximum rate of uploads to the storage in MB/s (10^6 bytes); V(0) means unlimited.",
             "Fractions are allowed, such as V(2.5).",
         ),
         ("image", "copy"),
@@ -86,8 +113,10 @@ CONTENT: Tuple[Setting, ...] = (
         "limit_read_rate",
         "str",
         (
-            "MB/s (10^6 bytes) read from the device's disks at most, V(0) for no limit; V(auto) slows down when the disk answers"
-            " more slowly than it did.",
+            (
+                "Maximum rate of reads from the device's disks in MB/s (10^6 bytes); V(0) means unlimited. V(auto) "
+                "slows down when the latency of the disk rises."
+            ),
         ),
         ("image",),
         default="auto",
@@ -98,7 +127,7 @@ CONTENT: Tuple[Setting, ...] = (
     Setting(
         "compare",
         "str",
-        ("Whether the device's information is compared with that of the previous image.",),
+        ("Whether to compare the device information with that of the previous image.",),
         ("image",),
         choices=("previous", "none"),
         default="previous",
@@ -108,7 +137,10 @@ CONTENT: Tuple[Setting, ...] = (
         "compression_level",
         "int",
         (
-            "Level of Zstandard compression, from 1 (fast) to 19; 3 stores about 3 % less for a fifth more processor time.",
+            (
+                "Level of Zstandard compression, from 1 (fast) to 19. Level 3 stores about 3 % less and takes a fifth "
+                "more processor time."
+            ),
         ),
         ("image",),
         default=1,
@@ -123,9 +155,12 @@ ROLLOVER: Tuple[Setting, ...] = (
         "keep",
         "int",
         (
-            "How many images of each job remain, at least 1.",
-            "Pinned and archived ones do not count and stay.",
-            "The last image of a disk or volume that the newest image does not hold stays as well, until O(forget_disks) lists it.",
+            "How many images of each job to keep, at least 1.",
+            "Pinned and archived images are kept in addition.",
+            (
+                "The last image of a disk or volume that is missing from the newest image is also kept, until "
+                "O(forget_disks) lists it."
+            ),
         ),
         ("image", "rollover"),
         default=7,
@@ -136,9 +171,11 @@ ROLLOVER: Tuple[Setting, ...] = (
         "forget_jobs",
         "list",
         (
-            "Jobs that are not defined any more and whose images are deleted, whatever O(keep) says; an empty name is the default"
-            " job.",
-            "Pinned images stay, and so does the only image that is left.",
+            (
+                "Jobs that are no longer defined and whose images are deleted regardless of O(keep). An empty name is "
+                "the default job."
+            ),
+            "Pinned images are kept, and so is the only remaining image.",
         ),
         ("image", "rollover"),
         elements="str",
@@ -148,8 +185,11 @@ ROLLOVER: Tuple[Setting, ...] = (
         "forget_disks",
         "list",
         (
-            "Ids of disks or volumes, as warnings name them, that are gone for good; their last image is not kept any longer.",
-            "It counts like any other then.",
+            (
+                "Ids of disks or volumes that were removed for good, as the warnings show them. Their last image is no "
+                "longer protected."
+            ),
+            "The rollover then treats it like any other image.",
         ),
         ("image", "rollover"),
         elements="str",
@@ -159,8 +199,8 @@ ROLLOVER: Tuple[Setting, ...] = (
         "remove_damaged",
         "list",
         (
-            "Names of images that can't be read any more and are deleted; an image that can be read is refused.",
-            "What such an image needs stays till then, so the storage grows.",
+            "Names of unreadable images to delete. A readable image is refused.",
+            "The packs of an unreadable image are kept until then, so the storage grows.",
         ),
         ("rollover",),
         elements="str",

@@ -30,10 +30,13 @@ def _job(*words: str) -> Setting:
 
 
 _DEFINED = (
-    "All jobs that are defined for the device. Images of other jobs are a warning. Without it nothing is said of them.",
+    (
+        "All jobs that are defined for the device. Images of other jobs cause a warning. Without this option they are "
+        "not checked."
+    ),
 )
 _JOB_OF_LATEST = _job(
-    "The job whose newest image V(latest) is; empty for the newest image of the device, whichever job made it."
+    "The job whose newest image V(latest) selects. Empty selects the newest image of the device, regardless of the job."
 )
 # What several modules document as one; the order is that of their documentation.
 SHARED: Dict[str, Options] = {
@@ -48,24 +51,24 @@ MODULES: Dict[str, Options] = {
     "image": _of(
         "image",
         _job(
-            "The job that the image is made for, empty for the default one. The image is counted by O(keep) and compared with"
-            " earlier images of the same job only."
+            "The job that the image belongs to, empty for the default job. O(keep) and the comparison apply to "
+            "images of the same job only."
         ),
         Setting("jobs", "list", _DEFINED, elements="str"),
     ),
     "image_copy": _of("copy", _JOB_OF_LATEST),
     "image_info": (
         *SHARED["storage"],
-        Setting("image", "str", ("Which images to list, V(all), V(latest) or the name of one.",), default="all"),
-        _job("Only images of this job are listed; empty for those of all jobs."),
+        Setting("image", "str", ("The images to list: V(all), V(latest) or the name of an image.",), default="all"),
+        _job("List only images of this job; empty lists the images of all jobs."),
     ),
     "image_pin": (
         *SHARED["storage"],
-        Setting("image", "str", ("Which image, V(latest) or its name.",), required=True),
+        Setting("image", "str", ("The image: V(latest) or the name of an image.",), required=True),
         Setting(
             "state",
             "str",
-            ("Whether the image is pinned, or rolled over like any other again.",),
+            ("Whether the image is pinned. The rollover never deletes a pinned image.",),
             choices=("pinned", "unpinned"),
             default="pinned",
         ),
@@ -73,7 +76,7 @@ MODULES: Dict[str, Options] = {
     "image_restore": _of("restore", _JOB_OF_LATEST),
     "image_rollover": _of(
         "rollover",
-        _job("The job whose images are deleted, empty for the default one."),
+        _job("The job whose oldest images are deleted, empty for the default job."),
         Setting(
             "jobs",
             "list",
@@ -81,7 +84,9 @@ MODULES: Dict[str, Options] = {
             elements="dict",
             options=(
                 Setting("name", "str", ("Name of the job.",), required=True),
-                Setting("keep", "int", ("How many images of this job remain; without it they all stay.",)),
+                Setting(
+                    "keep", "int", ("How many images of this job to keep. Without this option all of them are kept.",)
+                ),
             ),
         ),
     ),

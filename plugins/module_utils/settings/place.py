@@ -13,7 +13,13 @@ from .verbs import ON_A_STORAGE, ON_THE_OPERATOR
 
 STORAGE: Tuple[Setting, ...] = (
     Setting(
-        "storage", "dict", ("Where the images live.",), ON_A_STORAGE, required=True, options=STORAGE_KEYS, in_jobs=True
+        "storage",
+        "dict",
+        ("The storage of the images.",),
+        ON_A_STORAGE,
+        required=True,
+        options=STORAGE_KEYS,
+        in_jobs=True,
     ),
     Setting(
         "storage_operator",
@@ -32,7 +38,7 @@ STORAGE: Tuple[Setting, ...] = (
     Setting(
         "operator",
         "str",
-        ("The host that does storage-only work.",),
+        ("The host that runs the tasks that need only the storage.",),
         ON_THE_OPERATOR,
         default="localhost",
         role_only=True,
@@ -40,7 +46,7 @@ STORAGE: Tuple[Setting, ...] = (
     Setting(
         "device_name",
         "str",
-        ("Name of the device's directory on the storage.",),
+        ("Name of the device directory in the storage.",),
         ON_A_STORAGE,
         default="{{ inventory_hostname }}",
         default_words="`inventory_hostname`",
@@ -50,8 +56,8 @@ STORAGE: Tuple[Setting, ...] = (
         "device_alias",
         "str",
         (
-            "Written in front of O(device_name), as C(<alias>_<device>); needed when that is C(localhost).",
-            "Every device is C(localhost) to itself.",
+            "Prefix of O(device_name), as C(<alias>_<device>). Required when O(device_name) is C(localhost).",
+            "C(localhost) is the same name on every device.",
         ),
         ON_A_STORAGE,
         default="",
@@ -63,8 +69,11 @@ KEYS: Tuple[Setting, ...] = (
         "password",
         "str",
         (
-            "Password of the device's images; without one they are in clear.",
-            "It reaches the engine in memory; no command line, environment or log holds it.",
+            "Password that encrypts the images of the device. Without a password images are unencrypted.",
+            (
+                "The password is only passed to the engine in memory, never in a command line, an environment variable "
+                "or a log."
+            ),
         ),
         ON_A_STORAGE,
         default="",
@@ -76,8 +85,11 @@ KEYS: Tuple[Setting, ...] = (
         "password_previous",
         "str",
         (
-            "The password before, needed once to change it.",
-            "The new one becomes another slot of the same key, so older images open with both and nothing is sent again.",
+            "The previous password, needed once to change the password.",
+            (
+                "The new password becomes another slot of the same key. Both passwords open older images, and no data "
+                "is uploaded again."
+            ),
         ),
         ("image",),
         default="",
@@ -88,21 +100,26 @@ KEYS: Tuple[Setting, ...] = (
     Setting(
         "new_key",
         "bool",
-        ("The explicit yes to start over with a new key when the present password opens none.",),
+        ("Confirms that a new key is started when the password opens no existing key.",),
         ("image",),
         default=False,
     ),
     Setting(
         "allow_clear",
         "bool",
-        ("The explicit yes to store an image in clear where encrypted ones are.",),
+        ("Confirms that an unencrypted image is stored although the device has encrypted images.",),
         ("image",),
         default=False,
     ),
     Setting(
         "adopt",
         "bool",
-        ("The explicit yes to go on with a directory that belongs to another machine, such as a replaced PC.",),
+        (
+            (
+                "Confirms that this machine takes over a directory that belongs to another machine, such as a "
+                "replaced PC."
+            ),
+        ),
         ("image",),
         default=False,
     ),

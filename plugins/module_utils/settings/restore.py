@@ -13,7 +13,7 @@ RESTORE: Tuple[Setting, ...] = (
     Setting(
         "image",
         "str",
-        ("Which image, V(latest) or its name.",),
+        ("The image: V(latest) or the name of an image.",),
         ("verify", "copy", "restore"),
         default="latest",
     ),
@@ -21,10 +21,10 @@ RESTORE: Tuple[Setting, ...] = (
         "verify_level",
         "str",
         (
-            "How deep to verify, V(quick), V(storage) or V(full).",
+            "The level of verification: V(quick), V(storage) or V(full).",
             "V(quick) compares names and sizes.",
-            "V(storage) hashes everything that is stored; it needs no password.",
-            "V(full) does that and runs the restore without writing.",
+            "V(storage) hashes all stored data and needs no password.",
+            "V(full) also runs the restore without writing.",
         ),
         ("verify",),
         choices=("quick", "storage", "full"),
@@ -35,9 +35,11 @@ RESTORE: Tuple[Setting, ...] = (
         "restore_map",
         "dict",
         (
-            "Which imaged disk goes where, such as C({disk0: /dev/sdb}).",
-            "The keys are V(disk0), V(disk1) and so on, as M(plantops.imaging.image_info) lists them; the values are paths of disks,"
-            " or of files that are created or grown.",
+            "The target of each imaged disk, such as C({disk0: /dev/sdb}).",
+            (
+                "The keys are V(disk0), V(disk1) and so on, as listed by M(plantops.imaging.image_info). The values "
+                "are paths of disks, or of files that are created or extended."
+            ),
         ),
         ("restore",),
         required=True,
@@ -46,7 +48,7 @@ RESTORE: Tuple[Setting, ...] = (
     Setting(
         "restore_overwrite",
         "bool",
-        ("The explicit yes for a target that holds data.",),
+        ("Confirms that a target that contains data is overwritten.",),
         ("restore",),
         default=False,
         option="overwrite",
@@ -55,9 +57,12 @@ RESTORE: Tuple[Setting, ...] = (
         "restore_replace_table",
         "list",
         (
-            "The explicit yes for partitions of the target that go, because the image holds only some volumes and its partition"
-            " table is another one than the target's. Each by its number or name, as the refusal prints them.",
-            "V(disk0p3) names one where several disks are restored.",
+            (
+                "Confirms that these partitions of the target are deleted, because the image holds only some volumes "
+                "and its partition table differs from that of the target. List each by its number or name, as the "
+                "error message shows them."
+            ),
+            "Use the form V(disk0p3) when several disks are restored.",
         ),
         ("restore",),
         elements="str",
@@ -68,11 +73,15 @@ RESTORE: Tuple[Setting, ...] = (
         "restore_damaged",
         "bool",
         (
-            "The explicit yes to restore what is whole of a damaged image; what is lost becomes zeros, and the result's C(damaged)"
-            " names the files.",
-            "RV(damaged) tells where that is and which files are hit. A target that was restored so is not whole.",
-            "An image whose manifest or root of the index is lost can't be restored even so. A lost segment of the index costs"
-            " 256 MiB.",
+            (
+                "Confirms that the intact data of a damaged image is restored. Lost data becomes zeros, and C(damaged) "
+                "in the result lists the files."
+            ),
+            "RV(damaged) lists the lost ranges and the damaged files. Such a restored target is incomplete.",
+            (
+                "An image that lost its manifest or the root of its index can't be restored. A lost segment of the "
+                "index costs 256 MiB."
+            ),
         ),
         ("restore",),
         default=False,
@@ -82,10 +91,12 @@ RESTORE: Tuple[Setting, ...] = (
         "restore_many",
         "bool",
         (
-            "The explicit yes to restore on more than one host of a play.",
-            "Without it a play with several hosts is refused, whether they come at once, in batches or with C(run_once), since a"
-            " forgotten C(--limit) would cost a plant its data.",
-            "Not needed with O(run), which starts nothing.",
+            "Confirms that a play restores on more than one host.",
+            (
+                "Without it a play with several hosts is refused, also in batches or with C(run_once), because a "
+                "forgotten C(--limit) would overwrite the disks of a whole plant."
+            ),
+            "Not needed with O(run), which does not start a restore.",
         ),
         ("restore",),
         default=False,

@@ -15,12 +15,20 @@ STORAGE_KEYS: Tuple[Setting, ...] = (
         "url",
         "str",
         (
-            "A directory, C(sftp://server:port/path) for an SFTP server, or the UNC path of a share on a Windows or Samba server.",
-            "A directory is an absolute path on the machine that does the work (C(file:///path) as well). On an SFTP server"
-            " C(sftp://server/~/path) begins at the user's home directory. IPv6 addresses stand in brackets.",
-            "The directory must be there, on a server and a share too; it is not made. Those of devices below it are.",
-            "A path through a DFS name space is followed to the server where it leads, with the same credentials. Links of the"
-            " name space inside the directory of images are not followed.",
+            (
+                "A directory, C(sftp://server:port/path) for an SFTP server, or the UNC path of a share on a "
+                "Windows or Samba server."
+            ),
+            (
+                "A directory is an absolute path (or C(file:///path)) on the machine that runs the task. On an SFTP "
+                "server C(sftp://server/~/path) starts at the home directory of the user. Write IPv6 addresses in "
+                "brackets."
+            ),
+            "The directory must exist, also on a server or share. Only the device directories below it are created.",
+            (
+                "A path through a DFS namespace is resolved to its target server, with the same credentials. DFS links "
+                "below the storage directory are not followed."
+            ),
         ),
         required=True,
     ),
@@ -28,7 +36,7 @@ STORAGE_KEYS: Tuple[Setting, ...] = (
         "port",
         "int",
         (
-            "TCP port of a share's server, where it is not 445.",
+            "TCP port of the server of a share, if it is not 445.",
             "The port of an SFTP server is part of its URL.",
         ),
         minimum=1,
@@ -38,7 +46,7 @@ STORAGE_KEYS: Tuple[Setting, ...] = (
         "username",
         "str",
         (
-            "User on the server.",
+            "User name on the server.",
             "C(domain\\\\user), C(computer\\\\user) and C(user@domain) are accepted.",
         ),
     ),
@@ -47,9 +55,9 @@ STORAGE_KEYS: Tuple[Setting, ...] = (
         "private_key_file",
         "path",
         (
-            "File with a private key for an SFTP server, on the machine that does the work.",
-            "Its format is that of OpenSSH, PEM or PKCS#8.",
-            "A certificate for it is taken from the file of the same name with C(-cert.pub) appended.",
+            "File with a private key for an SFTP server, on the machine that runs the task.",
+            "The format is OpenSSH, PEM or PKCS#8.",
+            "If a file of the same name with C(-cert.pub) appended exists, it is used as the certificate of the key.",
         ),
     ),
     Setting(
@@ -57,7 +65,7 @@ STORAGE_KEYS: Tuple[Setting, ...] = (
         "str",
         (
             "Text of a private key for an SFTP server.",
-            "The certificate for it may follow as a line.",
+            "The certificate of the key may follow as an additional line.",
         ),
         secret=True,
     ),
@@ -66,36 +74,47 @@ STORAGE_KEYS: Tuple[Setting, ...] = (
         "host_key",
         "str",
         (
-            "The SFTP server's host key, as fingerprint, line or file of known hosts, or V(accept-new).",
-            "A fingerprint is what C(ssh-keygen -lf) shows (C(SHA256:...)); a line is one of a known_hosts or public key file."
-            " Lines and files are read as OpenSSH does, with markers, patterns and hashed names.",
-            "V(accept-new) takes the key that the server shows first, and warns with its fingerprint. It is recorded in"
-            " O(storage.known_hosts_file), where one is given, and holds from then on; else it holds for this run.",
-            "Either way the result names it. Another key than the recorded one is refused, with both fingerprints.",
-            "A server whose key is not known is refused; the message names the key's fingerprint.",
+            "The host key of the SFTP server: a fingerprint, a known_hosts line or file, or V(accept-new).",
+            (
+                "A fingerprint is the output of C(ssh-keygen -lf) (C(SHA256:...)). A line comes from a known_hosts or "
+                "public key file. Lines and files are interpreted as in OpenSSH, including markers, patterns and "
+                "hashed names."
+            ),
+            (
+                "V(accept-new) accepts the first key that the server presents, with a warning that shows its "
+                "fingerprint. The key is recorded in O(storage.known_hosts_file), if set, and required from then on; "
+                "otherwise it applies to this run only."
+            ),
+            (
+                "The result contains the fingerprint. A key that differs from the recorded one is refused, and the "
+                "message shows both fingerprints."
+            ),
+            "A server with an unknown key is refused; the message shows its fingerprint.",
         ),
     ),
     Setting(
         "known_hosts_file",
         "path",
         (
-            "File of known host keys, in the format of OpenSSH, on the machine that does the work.",
-            "With O(storage.host_key=accept-new) it may be missing, and a key that is seen first is added to it.",
+            "File of known host keys in OpenSSH format, on the machine that runs the task.",
+            "With O(storage.host_key=accept-new) the file may be missing, and new keys are added to it.",
         ),
     ),
     Setting(
         "require_encryption",
         "bool",
-        ("Refuse a share that can't encrypt what is sent.",),
+        ("Refuse a share that does not support encrypted connections.",),
         default=False,
     ),
     Setting(
         "time_limit_seconds",
         "int",
         (
-            "How long one operation may be retried before the run gives up.",
-            "Two minutes at most before a server has answered once. A wait is told within ten seconds, and what repeating can't"
-            " mend is not repeated.",
+            "How long a single operation is retried before the run fails.",
+            (
+                "At most two minutes before the first response of the server. The run reports a wait within ten "
+                "seconds, and does not retry failures that a retry can't fix."
+            ),
         ),
         default=3600,
         unit="seconds",
@@ -108,7 +127,7 @@ CREDENTIALS = ("username", "password", "private_key_file", "private_key", "priva
 
 def _for_the_operator(key: Setting) -> Setting:
     if key.name == "url":
-        words = "Another way to the same storage, where the operator needs one."
+        words = "A different URL of the same storage, if the operator needs one."
         return replace(key, description=(words,), required=False)
     return replace(key, default=None)
 

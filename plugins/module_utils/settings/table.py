@@ -32,7 +32,7 @@ _JOBS: Tuple[Setting, ...] = (
     Setting(
         "jobs",
         "list",
-        ("Named jobs; what a job sets overrides the settings of the site.",),
+        ("Named jobs. The settings of a job override those of the site.",),
         ON_A_STORAGE,
         elements="dict",
         default=[],
@@ -46,7 +46,7 @@ _JOBS: Tuple[Setting, ...] = (
     Setting(
         "job",
         "str",
-        ("Which of O(jobs) is meant, for every verb; empty for the settings themselves.",),
+        ("The job of O(jobs) to use, for every verb. Empty uses the settings without a job.",),
         ON_A_STORAGE,
         default="",
         default_words="none",

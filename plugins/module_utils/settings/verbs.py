@@ -11,19 +11,22 @@ from typing import Dict, Tuple
 VERBS: Dict[str, Tuple[str, str]] = {
     "agent": (
         "Install, update or remove the agent of the device",
-        "Brings the agent into the wanted state. The entry points C(image) and C(device_info) install it by themselves.",
+        (
+            "Brings the agent into the wanted state. The entry points C(image) and C(device_info) install it "
+            "automatically."
+        ),
     ),
     "device_info": (
-        "Tell what the device is and which disks it has",
-        "Asks the device's agent, which is installed or updated first.",
+        "Show information about the device and its disks",
+        "Queries the agent of the device, which is installed or updated first.",
     ),
     "image": (
         "Make an image of the device",
-        "Images the device's disks straight to the storage and rolls old images over.",
+        "Images the disks of the device directly to the storage and rolls old images over.",
     ),
     "verify": (
         "Verify an image of the device",
-        "Proves on the operator host that an image can be restored.",
+        "Verifies on the operator host that an image can be restored.",
     ),
     "copy": (
         "Copy an image of the device to a directory or another storage",
@@ -31,15 +34,15 @@ VERBS: Dict[str, Tuple[str, str]] = {
     ),
     "restore": (
         "Restore an image onto the device",
-        "Plans everything and verifies the image, then writes it onto disks of the device.",
+        "Plans the restore and verifies the image, then writes the image to disks of the device.",
     ),
     "rollover": (
         "Delete the oldest images of the device",
-        "Deletes on the operator host what C(imaging_keep) does not want any more.",
+        "Deletes images in excess of C(imaging_keep) on the operator host.",
     ),
     "storage_check": (
         "Check the storage of the device",
-        "Tries on the operator host what a run needs of the storage.",
+        "Tests on the operator host the operations that a run needs from the storage.",
     ),
 }
 ALL = tuple(VERBS)

@@ -15,9 +15,9 @@ RUN: Tuple[Setting, ...] = (
         "wait",
         "bool",
         (
-            "Whether to follow the run to its end; without that the result holds its handle, C(run).",
-            "V(false) returns as soon as the run has its secrets.",
-            "The run does not depend on the connection or on C(ansible-playbook) in either case.",
+            "Whether to follow the run to its end. Otherwise the result contains the handle of the run, C(run).",
+            "V(false) returns as soon as the run has received its secrets.",
+            "In both cases the run does not depend on the connection or on C(ansible-playbook).",
         ),
         FOLLOWED,
         default=True,
@@ -26,19 +26,24 @@ RUN: Tuple[Setting, ...] = (
         "run",
         "str",
         (
-            "A handle that an earlier task returned. That run is followed instead of starting one.",
-            "Not needed to go on with a run that a killed play left, or one of O(wait=false), as long as it is at work. A task with"
-            " the same settings finds it.",
+            (
+                "The handle of a run, as returned by an earlier task. The task follows that run instead of starting a "
+                "new one."
+            ),
+            (
+                "Not needed for a run in progress that a killed play or O(wait=false) started: a task with the same "
+                "settings finds it."
+            ),
         ),
         FOLLOWED,
         default="",
         module=NO_DEFAULT,
     ),
-    Setting("cancel", "bool", ("Cancel the run that O(run) names.",), FOLLOWED, default=False),
+    Setting("cancel", "bool", ("Cancel the run O(run).",), FOLLOWED, default=False),
     Setting(
         "cancel_on_interrupt",
         "bool",
-        ("Cancel the run when the play is interrupted while it is followed; without it the run goes on.",),
+        ("Cancel the run when the play is interrupted. Otherwise the run continues.",),
         FOLLOWED,
         default=False,
     ),
@@ -50,9 +55,12 @@ AGENT: Tuple[Setting, ...] = (
         "str",
         (
             "V(present), V(latest) for the agent of this collection, or V(absent).",
-            "V(present) installs the agent where there is none that can be used, and leaves an older one as it is.",
-            "V(latest) makes it the one of this collection.",
-            "V(absent) removes it with everything that it keeps on the device. Refused while a run is at work.",
+            "V(present) installs the agent if the device has no usable agent, and keeps an older version.",
+            "V(latest) installs the version of this collection.",
+            (
+                "V(absent) removes the agent and all of its files from the device. It is refused while a run is in "
+                "progress."
+            ),
         ),
         ("agent",),
         choices=("present", "latest", "absent"),
@@ -66,9 +74,12 @@ LINK: Tuple[Setting, ...] = (
         "reconnect_seconds",
         "int",
         (
-            "How long a lost connection to the device is tried again before the task fails.",
-            "A run on the device goes on meanwhile, and after.",
-            "A device that can't be reached at the beginning of a task is unreachable at once, as with any module.",
+            "How long a task retries a lost connection to the device before it fails.",
+            "A run on the device continues regardless.",
+            (
+                "A device that can't be reached at the start of a task is reported as unreachable at once, as with any "
+                "module."
+            ),
         ),
         ON_THE_DEVICE,
         default=600,
@@ -79,10 +90,12 @@ LINK: Tuple[Setting, ...] = (
         "bundle_directory",
         "path",
         (
-            "Directory on the controller with bundles of the agent that M(plantops.imaging.agent_bundle) made, for a site without a"
-            " package index.",
-            "It is only read, and must hold the bundle of the device's platform.",
-            "Without it a missing bundle is built and kept in the user's cache.",
+            (
+                "Directory on the controller with agent bundles built by M(plantops.imaging.agent_bundle), for a site "
+                "without a package index."
+            ),
+            "The directory is only read, and must contain the bundle for the platform of the device.",
+            "Without this setting a missing bundle is built and stored in the user's cache.",
         ),
         ON_THE_DEVICE,
         default="",
@@ -92,12 +105,22 @@ LINK: Tuple[Setting, ...] = (
         "agent_directory",
         "str",
         (
-            "Where the agent lives on the device, an absolute path, for systems where C(/opt) can't be written or runs no programs."
-            " Remove the agent before it is changed.",
-            "C(/opt/plantops-imaging) without it; for another user than root, C(plantops-imaging) in the folder of that user's data.",
-            "The directory is the agent's alone. It is made where it is missing, and those above it must belong to root or to the"
-            " agent's user and must not be writable for others.",
-            "An agent somewhere else is not found. Remove it, with the setting that it was installed with, before it is changed.",
+            (
+                "Absolute path of the agent's directory on the device, for systems where C(/opt) is not writable or is "
+                "mounted noexec. Remove the agent before you change this setting."
+            ),
+            (
+                "The default is C(/opt/plantops-imaging) for root, and C(plantops-imaging) in the user's data folder "
+                "for any other user."
+            ),
+            (
+                "Only the agent may use the directory. A missing directory is created. Its parent directories must "
+                "belong to root or to the agent's user and must not be writable by other users."
+            ),
+            (
+                "An agent in another directory is not found. Remove it, using the setting that it was installed with, "
+                "before you change this setting."
+            ),
         ),
         ON_THE_DEVICE,
         default="",
@@ -111,8 +134,10 @@ SITE: Tuple[Setting, ...] = (
         "site_variables",
         "list",
         (
-            "Names of a site's own variables that begin with C(imaging_). Every other variable of that prefix that is not a setting"
-            " of this role is refused, with the nearest setting named.",
+            (
+                "Names of your own variables that begin with C(imaging_). Every other variable with this prefix that "
+                "is not a setting of this role is refused; the message suggests the nearest setting."
+            ),
         ),
         ALL,
         elements="str",
