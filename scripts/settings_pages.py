@@ -27,7 +27,7 @@ class _OneLine(List[Any]):
     """A list that YAML shows as ``[a, b]``."""
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
     """YAML as yamllint and this repository write it."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
@@ -50,7 +50,8 @@ _Dumper.add_representer(
 
 
 def _dump(document: Any) -> str:
-    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=_WIDTH, allow_unicode=True)
+    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=_WIDTH, allow_unicode=True)
+    return text
 
 
 def _fields(setting: Setting, description: Any, options_key: str, options: Yaml) -> Yaml:

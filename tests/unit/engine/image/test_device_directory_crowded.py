@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 import pytest
 from engine.device.identity import claim_directory, read_identity
@@ -14,8 +14,6 @@ from engine.image.access import Passwords
 from engine.image.device_directory import DeviceDirectory
 from engine.image.format import constants as fmt
 from engine.image.reader import ImageReader
-from engine.image.upkeep.rollover import roll_over
-from engine.image.upkeep.seen import Seen
 from engine.storage.contract import Storage
 from support.imaging import ask
 from support.small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
@@ -76,32 +74,6 @@ def test_packs_are_listed_as_seldom_as_can_be(monkeypatch: pytest.MonkeyPatch) -
         listed: List[str] = []
         VERBS[verb](disk)(HookedStorage(storage, listings_of_packs(listed)))
         assert len(listed) <= times * len(storage.list("%s/%s" % (DEVICE, fmt.PACKS))), verb
-
-
-def test_a_rollover_asks_for_nothing_that_its_run_has_just_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the packs are listed once more, nor the records of the images before read once more."""
-    make_small(monkeypatch)
-    storage, disk = filled(FEW)
-    passwords = Passwords(password=PASSWORD)
-    directory = DeviceDirectory(storage, DEVICE)
-    for image in directory.image_names():
-        directory.add_record(image, "verified", {"level": "quick", "ok": False, "problems": []})
-    listed: List[str] = []
-    made = run_image(HookedStorage(storage, listings_of_packs(listed)), disk, passwords)
-    rooms = storage.list("%s/%s" % (DEVICE, fmt.PACKS))
-    assert 2 * len(rooms) < len(listed) <= 3 * len(rooms)
-
-    def after(seen: Optional[Seen]) -> Tuple[int, int]:
-        packs: List[str] = []
-        counting = CountingStorage(HookedStorage(storage, listings_of_packs(packs)))
-        roll_over(counting, DEVICE, MANY, openable_key=made.key_id, key=made.key, seen=seen)
-        return len(packs), counting.operations["read"]
-
-    packs, reads = after(made.seen)
-    packs_anew, reads_anew = after(None)
-    assert packs == 0
-    assert packs_anew == len(rooms)
-    assert reads + FEW <= reads_anew
 
 
 def listings_of_packs(listed: List[str]) -> Callable[[str, str, str], None]:

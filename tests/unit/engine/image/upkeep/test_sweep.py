@@ -8,15 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engine.errors import ImageNotUnusable, StoragePermissionDenied
-from engine.image.device_directory import DeviceDirectory
+from engine.errors import StoragePermissionDenied
 from engine.image.format import constants as fmt
 from engine.image.reader import ImageReader
 from engine.image.upkeep.rollover import pin, roll_over
 from engine.image.upkeep.verify import verify_image
 from engine.restore.restore import restore
-from engine.storage.local.storage import DirectoryStorage
-from support import imaging
 from support.plant import DAY, NOW, Plant
 from support.small_runs import DEVICE, make_small
 from support.storages import HookedStorage
@@ -132,69 +129,6 @@ def test_a_reader_finds_in_the_trash_what_left_while_it_read() -> None:
 # -- what can't be read, what is half-made ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("damage", ["manifest", "empty manifest", "sums", "no sums"])
-def test_damaged_lists_are_made_whole_and_the_rest_is_swept(damage: str) -> None:
-    """An image has its small files twice, and its list of packs follows from its indexes."""
-    plant = Plant(3)
-    name = fmt.SUMS_NAME if "sums" in damage else fmt.MANIFEST_NAME
-    path = plant.directory.path(plant.names[1], name)
-    original = plant.storage.get(path)
-    if damage == "no sums":
-        plant.storage.delete(path)
-    else:
-        plant.storage.put(path, [b"" if damage.startswith("empty") else b"{" + original], replace=True)
-    gone = plant.packs_of(plant.names[0])
-    report = plant.roll(2)
-    assert report.deleted == plant.names[:1]
-    assert set(report.trashed_packs) == gone
-    plant.check(plant.names[2])
-    if damage != "sums":
-        assert plant.storage.get(path) == original
-        plant.check(plant.names[1])
-
-
-@pytest.mark.parametrize("damage", ["manifest", "empty manifest"])
-def test_what_an_image_without_copies_needs_stays_and_the_rest_is_swept(damage: str) -> None:
-    plant = Plant(4)
-    path = plant.directory.path(plant.names[1], fmt.MANIFEST_NAME)
-    original = plant.storage.get(path)
-    plant.storage.put(path, [b"" if damage.startswith("empty") else b"{" + original], replace=True)
-    plant.storage.delete(plant.directory.path(plant.names[1], fmt.COPIES_NAME))
-    gone = plant.packs_of(plant.names[0])
-    report = plant.roll(2)
-    assert report.deleted == plant.names[:1]
-    assert set(report.trashed_packs) == gone
-    assert [text for text in report.warnings if plant.names[1] in text and "imaging_remove_damaged" in text]
-    plant.make()
-    assert set(plant.roll(3, NOW + DAY).purged_packs) == gone
-    plant.storage.put(path, [original], replace=True)
-    plant.check(*plant.names[1:])
-
-
-def test_what_can_not_be_used_goes_when_somebody_says_so_by_name() -> None:
-    plant = Plant(4)
-    kept, damaged = plant.names[3], plant.names[1]
-    path = plant.directory.path(damaged, fmt.MANIFEST_NAME)
-    plant.storage.put(path, [b"{"], replace=True)
-    for name in (fmt.COPIES_NAME, fmt.SUMS_NAME):
-        plant.storage.delete(plant.directory.path(damaged, name))
-    gone = plant.packs_of(plant.names[0])
-    before = plant.directory.packs()
-    assert plant.roll(3).trashed_packs == []
-    assert plant.directory.packs() == before, "what it needs is not known"
-    with pytest.raises(ImageNotUnusable):
-        plant.roll(3, remove_damaged=[kept])
-    dry = plant.roll(3, remove_damaged=[damaged], dry_run=True)
-    assert dry.deleted == [damaged]
-    assert plant.storage.exists(path)
-    report = plant.roll(2, remove_damaged=[damaged])
-    assert report.deleted == [plant.names[0], damaged]
-    assert gone < set(report.trashed_packs)
-    assert not plant.storage.exists(plant.directory.path(damaged))
-    assert plant.roll(2, remove_damaged=[damaged]).deleted == [], "it is gone already"
-    plant.check(*plant.names[2:])
-
-
 def test_what_a_killed_run_left_goes_to_the_trash_as_a_whole() -> None:
     plant = Plant(1)
     name = "2026-11-24_00-00-00"
@@ -301,25 +235,3 @@ def test_who_may_only_read_finds_in_the_trash_what_can_not_be_moved_back(denied:
     place = plant.directory.path(fmt.TRASH, first.file_name)
     plant.storage.files[place] = plant.storage.files[place][:-1] + b"x"
     assert not verify_image(reading, DEVICE, plant.names[0], "storage", record=False).ok
-
-
-def test_what_a_clock_put_there_that_was_years_ahead_does_not_stay_for_years() -> None:
-    plant = Plant(2)
-    gone = plant.packs_of(plant.names[0])
-    plant.roll(1, NOW + 3650 * DAY)
-    plant.make()
-    assert plant.roll(2, NOW).purged_packs == []
-    assert plant.trashed() == gone
-    assert plant.roll(2, NOW + DAY - 1).purged_packs == []
-    assert set(plant.roll(2, NOW + DAY).purged_packs) == gone
-
-
-def test_the_trash_of_a_device_is_aged_by_the_controllers_clock(tmp_path: Path) -> None:
-    """With a dead battery each start of a device is in 2009: nothing would ever be a day old."""
-    drive, storage = tmp_path / "drive", tmp_path / "storage"
-    for number in range(2):
-        drive.write_bytes(bytes([number + 1]) * (1 << 20))
-        imaging.image(storage, drive, keep=1, controller_seconds=NOW)
-    stamps = {entry.since_seconds - NOW for entry in DeviceDirectory(DirectoryStorage(str(storage)), "pc").trash()}
-    assert stamps
-    assert max(stamps) < 600
