@@ -61,6 +61,7 @@ def pages() -> Dict[Path, str]:
         ROOT / "docs" / "errors.md": errors_page(),
         role / "meta" / "argument_specs.yml": settings_pages.argument_specs(),
         role / "defaults" / "main.yml": settings_pages.defaults(),
+        role / "vars" / "main.yml": between(role / "vars" / "main.yml", mark, settings_pages.variables()),
         role / "README.md": between(role / "README.md", mark, settings_pages.readme_table()),
         ROOT / "plugins" / "doc_fragments" / "options.py": settings_pages.doc_fragments(),
     }

@@ -110,13 +110,20 @@ def variables() -> str:
         for setting in SETTINGS
         if setting.in_jobs
     ]
-    keys = {"__imaging_keys": {setting.variable: setting.keys() for setting in SETTINGS if setting.options}}
+    dictionaries = [setting for setting in SETTINGS if setting.options]
+    keys = {"__imaging_keys": {setting.variable: setting.keys() for setting in dictionaries}}
+    misspelt = [
+        "(%s%s | plantops.imaging.misspelt_keys('%s', __imaging_keys.%s))"
+        % ((setting.variable, " | default({})" if setting.required else "") + (setting.variable,) * 2)
+        for setting in dictionaries
+    ]
     names = {"__imaging_settings": sorted([*(setting.variable for setting in SETTINGS), *RESULTS])}
     return (
         "# The settings that a job overrides, each as it holds for the chosen job.\n"
         + "".join(chosen)
         + "# The keys of the settings that are dictionaries or lists of them, each with those of the dictionary that is its value.\n"
         + _dump(keys)
+        + "__imaging_misspelt_keys: >-\n  {{ %s }}\n" % "\n  + ".join(misspelt)
         + "# Every setting and every result. Another name of the prefix is an error, unless the site lists it in\n"
         "# imaging_site_variables.\n" + _dump(names)
     )

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from typing import Any, Callable, Dict, Iterable, List, Sequence
+from typing import Any, Callable, Dict, Iterable, List
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.nearest import nearest
+from ansible_collections.plantops.imaging.plugins.plugin_utils._misspelt import unknown_settings
 
 DOCUMENTATION = r"""
 name: misspelt
@@ -55,49 +53,12 @@ _value:
   sample: ['Unknown setting imaging_pasword. Did you mean imaging_password?']
 """
 
-_PREFIX = "imaging_"
-_PREFIX_LIKENESS = 0.8
-_RESULT = "_result"
-
 
 def misspelt(names: Iterable[str], known: Iterable[str], site: Iterable[str] = ()) -> List[str]:
     """Return a sentence for each of ``names`` that has the role's prefix, or nearly, and is neither ``known`` nor the ``site``'s."""
     if isinstance(names, str) or isinstance(known, str) or isinstance(site, str):
         raise AnsibleFilterError("misspelt takes lists of names")
-    settings = sorted({str(one) for one in known})
-    unknown = {str(one) for one in names} - set(settings) - {str(one) for one in site}
-    found = []
-    for name in sorted(unknown):
-        meant = _nearest(name, settings) if name.startswith(_PREFIX) else _with_another_prefix(name, settings)
-        if meant:
-            found.append("Unknown setting %s. Did you mean %s?" % (name, meant))
-    return found
-
-
-def _nearest(name: str, settings: Sequence[str]) -> str:
-    """Return the setting that is most like ``name``; results of tasks are not what somebody sets."""
-    candidates = [one for one in settings if not one.endswith(_RESULT)] or list(settings)
-    return nearest(name, candidates, part=_end) or _PREFIX + "*"
-
-
-def _with_another_prefix(name: str, settings: Iterable[str]) -> str:
-    """Return the setting that ``name`` is but for its prefix; "" for a name that has nothing to do with the role."""
-    for setting in settings:
-        if _letters(name) == _letters(setting):
-            return setting
-        prefix, dummy_bar, end = name.partition("_")
-        likeness = difflib.SequenceMatcher(None, prefix.lower() + "_", _PREFIX).ratio()
-        if end.lower() == _end(setting) and likeness >= _PREFIX_LIKENESS:
-            return setting
-    return ""
-
-
-def _letters(name: str) -> str:
-    return re.sub("[^a-z0-9]", "", name.lower())
-
-
-def _end(name: Any) -> str:
-    return str(name).partition("_")[2]
+    return list(unknown_settings(names, known, site))
 
 
 class FilterModule:

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence
+from typing import Any, Callable, Dict, List, Mapping
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.nearest import nearest
+from ansible_collections.plantops.imaging.plugins.plugin_utils._misspelt import unknown_keys
 
 DOCUMENTATION = r"""
 name: misspelt_keys
@@ -56,21 +56,7 @@ def misspelt_keys(value: Any, setting: str, known: Mapping[str, Any]) -> List[st
     """Return a sentence for each key in ``value`` that is not among ``known``."""
     if not isinstance(known, Mapping):
         raise AnsibleFilterError("misspelt_keys takes a dictionary of the keys that are known")
-    return list(_unknown(value, setting, known))
-
-
-def _unknown(value: Any, setting: str, known: Mapping[str, Any]) -> Iterator[str]:
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        for place, one in enumerate(value):
-            if isinstance(one, Mapping):
-                yield from _unknown(one, "%s[%d]" % (setting, place), known)
-    elif isinstance(value, Mapping):
-        for key in sorted(value, key=str):
-            if key not in known:
-                meant = nearest(str(key), known)
-                yield "Unknown key %s in %s.%s" % (key, setting, " Did you mean %s?" % meant if meant else "")
-            elif known[key]:
-                yield from _unknown(value[key], "%s.%s" % (setting, key), known[key])
+    return list(unknown_keys(value, setting, known))
 
 
 class FilterModule:

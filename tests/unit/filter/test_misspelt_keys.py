@@ -15,8 +15,8 @@ from support.paths import ROOT
 
 ROLE = ROOT / "roles" / "imaging"
 VARIABLES = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))
-STORAGE: Dict[str, Any] = VARIABLES["__imaging_storage_keys"]
-JOB: Dict[str, Any] = dict(VARIABLES["__imaging_job_keys"], storage=STORAGE)
+STORAGE: Dict[str, Any] = VARIABLES["__imaging_keys"]["imaging_storage"]
+JOB: Dict[str, Any] = VARIABLES["__imaging_keys"]["imaging_jobs"]
 
 
 def test_the_role_knows_the_keys_of_its_argument_specs() -> None:

@@ -1,0 +1,74 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The storage as the operator works on it, as ``settings/precedence.py`` decides."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Mapping, Optional
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.plantops.imaging.plugins.module_utils.settings import precedence
+
+DOCUMENTATION = r"""
+name: operator_storage
+short_description: Tell the storage of the chosen job as the operator works on it
+description:
+  - Returns the site's storage with the operator's credentials in place of all of the device's. Whatever else the operator's
+    settings do not say is as the site's storage says.
+  - A job with a storage of its own is worked on as the job says.
+positional: _input, job, storage, operator
+options:
+  _input:
+    description: The jobs, as in C(imaging_jobs).
+    type: list
+    elements: dict
+    required: true
+  job:
+    description: The chosen job, empty for none.
+    type: str
+    required: true
+  storage:
+    description: The storage of the site, as in C(imaging_storage).
+    type: dict
+    required: true
+  operator:
+    description: The operator's settings, as in C(imaging_storage_operator); empty for none.
+    type: dict
+    required: true
+author:
+  - plantops.imaging contributors (@plantops)
+"""
+
+EXAMPLES = r"""
+- name: Show where the operator works
+  ansible.builtin.debug:
+    msg: "{{ (imaging_jobs | plantops.imaging.operator_storage(imaging_job, imaging_storage, imaging_storage_operator)).url }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The storage.
+  type: dict
+  sample:
+    url: sftp://images.example.com/plant-1
+    username: operator
+"""
+
+
+def operator_storage(jobs: Any, job: str, storage: Any, operator: Optional[Mapping[str, Any]]) -> Any:
+    """Return the storage of the chosen ``job`` as the operator works on it."""
+    if operator and not isinstance(operator, Mapping):
+        raise AnsibleFilterError("operator_storage takes the operator's settings as a dictionary")
+    return precedence.operator_storage(jobs, job, storage, operator)
+
+
+# ansible-core 2.19 and later would return an undefined ``storage`` even where the job has one of its own.
+operator_storage.accept_args_markers = True  # type: ignore[attr-defined]
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> Dict[str, Callable[..., Any]]:
+        return {"operator_storage": operator_storage}

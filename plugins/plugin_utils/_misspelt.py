@@ -1,0 +1,72 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names that mean nothing to the role, each told with the one that is meant: variables, and keys of dictionaries.
+
+This file is PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Any, Iterable, Iterator, List, Mapping, Sequence
+
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.nearest import nearest
+
+_PREFIX = "imaging_"
+_PREFIX_LIKENESS = 0.8
+_RESULT = "_result"
+
+
+def unknown_settings(names: Iterable[str], known: Iterable[str], site: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each of ``names`` that has the role's prefix, or nearly, and is neither ``known`` nor the ``site``'s."""
+    settings = sorted({str(one) for one in known})
+    for name in sorted({str(one) for one in names} - set(settings) - {str(one) for one in site}):
+        meant = _setting_like(name, settings) if name.startswith(_PREFIX) else _with_another_prefix(name, settings)
+        if meant:
+            yield _sentence("setting", name, "", meant)
+
+
+def unknown_keys(value: Any, setting: str, known: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each key in ``value``, a dictionary or a list of them, that is not among ``known``."""
+    if isinstance(value, Mapping):
+        for key in sorted(value, key=str):
+            if key not in known:
+                yield _sentence("key", str(key), " in %s" % setting, nearest(str(key), known))
+            elif known[key]:
+                yield from unknown_keys(value[key], "%s.%s" % (setting, key), known[key])
+    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        for place, one in enumerate(value):
+            if isinstance(one, Mapping):
+                yield from unknown_keys(one, "%s[%d]" % (setting, place), known)
+
+
+def _sentence(kind: str, name: str, where: str, meant: str) -> str:
+    return "Unknown %s %s%s.%s" % (kind, name, where, " Did you mean %s?" % meant if meant else "")
+
+
+def _setting_like(name: str, settings: Sequence[str]) -> str:
+    """Return the setting that is most like ``name``; results of tasks are not what an inventory sets."""
+    candidates: List[str] = [one for one in settings if not one.endswith(_RESULT)] or list(settings)
+    return nearest(name, candidates, part=_end) or _PREFIX + "*"
+
+
+def _with_another_prefix(name: str, settings: Iterable[str]) -> str:
+    """Return the setting that ``name`` is but for its prefix; "" for a name that has nothing to do with the role."""
+    for setting in settings:
+        if _letters(name) == _letters(setting):
+            return setting
+        prefix, dummy_bar, end = name.partition("_")
+        likeness = difflib.SequenceMatcher(None, prefix.lower() + "_", _PREFIX).ratio()
+        if end.lower() == _end(setting) and likeness >= _PREFIX_LIKENESS:
+            return setting
+    return ""
+
+
+def _letters(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", name.lower())
+
+
+def _end(name: str) -> str:
+    return name.partition("_")[2]
