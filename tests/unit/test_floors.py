@@ -13,6 +13,7 @@ from typing import Iterator, Tuple
 import pytest
 from support.paths import ENGINE, MODULE_UTILS, ROOT
 
+SETTINGS = ROOT / "plugins" / "module_utils" / "settings"
 # From the ground up, as docs/architecture.md draws them. Rooms on one floor don't import each other.
 FLOORS = (
     ("tame",),
@@ -131,6 +132,16 @@ def test_a_wrong_import_is_found(line: str, words: str, monkeypatch: pytest.Monk
     found = list(wrong(path))
     assert len(found) == 1
     assert words in found[0]
+
+
+@pytest.mark.parametrize("path", sorted(SETTINGS.glob("*.py")), ids=lambda path: path.name)
+def test_the_settings_import_the_standard_library_alone(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            assert node.level == 1, "%s leaves the room" % path
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [item.name for item in node.names]
+            assert {name.split(".")[0] for name in names} <= set(sys.stdlib_module_names), path
 
 
 def test_only_the_arguments_of_module_utils_import_ansible() -> None:
