@@ -15,7 +15,7 @@ from settings.modules import MODULES, SHARED, spec_of
 from settings.setting import PREFIX, Setting
 from settings.storage import CREDENTIALS, STORAGE_KEYS
 from settings.table import RESULTS, SETTINGS, settings_of
-from settings.verbs import VERBS
+from settings.verbs import ON_THE_OPERATOR, VERBS
 
 ROOT = Path(__file__).parents[3]
 ROLE = ROOT / "roles" / "imaging"
@@ -34,6 +34,7 @@ MODULE_OF = {
     "device_info": "device_info",
     "image": "image",
     "verify": "image_verify",
+    "copy": "image_copy",
     "restore": "image_restore",
     "rollover": "image_rollover",
     "storage_check": "storage_check",
@@ -76,7 +77,7 @@ def test_names_are_told_apart_and_verbs_exist() -> None:
 def test_secrets_are_known_as_such() -> None:
     secret = {path for path, setting in EVERYTHING.items() if setting.secret}
     inside = {"password", "private_key", "private_key_passphrase"}
-    storages = ("storage", "storage_operator", "jobs.storage")
+    storages = ("storage", "storage_operator", "copy_storage", "jobs.storage")
     assert secret == {"password", "password_previous", *("%s.%s" % (one, key) for one in storages for key in inside)}
     assert inside < set(CREDENTIALS) < {key.name for key in STORAGE_KEYS}
     for path, setting in EVERYTHING.items():
@@ -104,7 +105,7 @@ def test_the_first_task_of_a_verb_hands_every_setting_to_the_module(verb: str) -
         option = setting.as_option().name
         if setting.role_only or (verb == "storage_check" and option == "job"):
             continue
-        if option == "storage" and verb in ("verify", "rollover", "storage_check"):
+        if option == "storage" and verb in ON_THE_OPERATOR:
             expected = "__imaging_operator_storage"
         else:
             expected = "__imaging_" + setting.name if setting.in_jobs else setting.variable
