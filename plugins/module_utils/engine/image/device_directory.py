@@ -202,7 +202,7 @@ class DeviceDirectory(DevicePlace):
     def _read_manifest_again(self, image: str) -> bytes:
         """Past the cache: one false read is no damage."""
         try:
-            self.storage.forget_cache(self.path(image, fmt.MANIFEST_NAME))
+            self.storage.look_anew(self.path(image, fmt.MANIFEST_NAME))
         except StorageNotFound:
             raise ImageNotFound(device=self.device, image=image, storage=self.storage.description) from None
         return self._read_manifest(image)

@@ -115,7 +115,7 @@ def _listed(directory: DeviceDirectory, manifest: Manifest) -> AbstractSet[str]:
     for look in range(LOOKS):
         with contextlib.suppress(ImageDamaged, StorageNotFound):
             if look:
-                directory.storage.forget_cache(directory.path(manifest.image, fmt.SUMS_NAME))
+                directory.storage.look_anew(directory.path(manifest.image, fmt.SUMS_NAME))
             packs = as_set(directory.sums(manifest.image, manifest.pack_count).packs)
             if packs_digest(packs) == manifest.packs_sha256:
                 return packs

@@ -123,7 +123,7 @@ class ImageReader:
         """The file once more, past the cache, or its second copy."""
         folder = self.directory.path(self.image)
         path = "%s/%s" % (folder, name)
-        self.storage.forget_cache(path)
+        self.storage.look_anew(path)
         data = self.storage.get(path, 0, most_bytes)
         if hashlib.sha256(data).hexdigest() == sha256:
             return data

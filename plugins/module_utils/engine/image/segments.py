@@ -57,7 +57,7 @@ class PackReader:
         """
         own = fmt.pack_path(self._directory.device, place.pack)
         with contextlib.suppress(StorageNotFound):
-            self._storage.forget_cache(own)
+            self._storage.look_anew(own)
             self._ciphers.pop(place.pack, None)  # what was false may have been the pack's salt
             yield self._storage.get(own, place.offset, place.stored_bytes)
         for path in whole_copies(self._directory, place.pack):

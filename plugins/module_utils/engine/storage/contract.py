@@ -145,6 +145,12 @@ class Storage(ABC):
     def forget_cache(self, path: str) -> None:
         """Make the next read of ``path`` come from the medium where that can be asked for (read-back after write)."""
 
+    def look_anew(self, path: str) -> None:
+        """Make the next read of ``path`` independent of those before: past the cache, and over a connection of its own where
+        a connection may have been what was wrong. For a second look at what seems damaged, not for each file.
+        """
+        self.forget_cache(path)
+
     @abstractmethod
     def close(self) -> None:
         """Release connections. The storage can't be used afterwards."""

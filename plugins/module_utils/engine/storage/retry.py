@@ -188,6 +188,9 @@ class RetryingStorage(Storage):
     def forget_cache(self, path: str) -> None:
         self._repeat(lambda: self.inner.forget_cache(path))
 
+    def look_anew(self, path: str) -> None:
+        self._repeat(lambda: self.inner.look_anew(path))
+
     def close(self) -> None:
         self._is_closed = True
         self._outage.give_up()

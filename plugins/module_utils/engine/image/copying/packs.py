@@ -74,7 +74,7 @@ class PackCopier:
                     return self._put(_Pieces(self._source.storage, place, name, self._most_bytes), path)
                 except _OtherBytes:
                     is_damaged = True
-                    self._source.storage.forget_cache(place)
+                    self._source.storage.look_anew(place)
                 except StorageNotFound:
                     self._target.make_directory(path.rpartition("/")[0])
                 except _SourceFailed as failed:

@@ -112,7 +112,7 @@ def _whole(source: CopySource, name: str, digest: str) -> bytes:
             data = storage.get(place, 0, most_bytes + 1)
             if hashlib.sha256(data).hexdigest() == digest:
                 return data
-            storage.forget_cache(place)
+            storage.look_anew(place)
         except StorageNotFound:
             continue
     second = None if is_slot else copies.whole_copy_of(storage, directory.path(source.image), name, [digest])

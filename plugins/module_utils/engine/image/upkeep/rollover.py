@@ -137,7 +137,7 @@ def _contradiction(
         return ""
     for one in images:
         with contextlib.suppress(StorageNotFound):
-            directory.storage.forget_cache(directory.path(one.image, fmt.MANIFEST_NAME))
+            directory.storage.look_anew(directory.path(one.image, fmt.MANIFEST_NAME))
     again = {one.image: one for one in directory.images({}, key)}
     other = [one.image for one in images if again.get(one.image) != one]
     gone = [image for image in other if not holds_manifest(directory, image)]

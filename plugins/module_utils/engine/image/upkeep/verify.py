@@ -141,7 +141,7 @@ class _Check:
         for look in range(LOOKS):
             if look:
                 with contextlib.suppress(StorageNotFound):
-                    self.storage.forget_cache(path)
+                    self.storage.look_anew(path)
             listed, problems = self._listed(expected)
             if not problems:
                 break

@@ -75,7 +75,7 @@ def _problems_of_copies(directory: DeviceDirectory, manifest: Manifest, listed: 
     path = directory.path(manifest.image, fmt.COPIES_NAME)
     for look in range(LOOKS):
         if look:
-            directory.storage.forget_cache(path)
+            directory.storage.look_anew(path)
         data = copies.read_copies(directory.storage, directory.path(manifest.image))
         if data is None or _are_whole(data, listed):
             return []
@@ -97,7 +97,7 @@ def _problems_of_identity(directory: DeviceDirectory) -> List[str]:
     for look in range(LOOKS):
         try:
             if look:
-                directory.storage.forget_cache(path)
+                directory.storage.look_anew(path)
             checked.prove_form(directory.storage.get(path, 0, _MAX_DEVICE_ID_BYTES), DEVICE_ID_FIELDS)
         except StorageNotFound:
             return _not_a_file(directory, path, fmt.DEVICE_ID_NAME)  # or it was never claimed

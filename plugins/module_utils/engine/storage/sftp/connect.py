@@ -78,6 +78,17 @@ class SftpConnector:
                 transport.close()
                 raise
 
+    def connect_apart(self) -> SftpSession:
+        """Another connection; the one that is there stays the one for :meth:`connect_beside`.
+
+        :raises StorageError: as :meth:`connect`.
+        """
+        before = self._transport
+        try:
+            return self.connect()
+        finally:
+            self._transport = before
+
     def connect_beside(self) -> Optional[SftpSession]:
         """Start SFTP once more on the connection that is there; None where the server permits it once only.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NoReturn, Optional, Tuple
 
@@ -23,6 +24,7 @@ from ...errors import (
     StorageUrlInvalid,
 )
 from ...names import check_path
+from ..anew import ReadAnew
 from ..contract import PARALLEL_ROUND_TRIPS, PARTIAL_SUFFIX, ROOT_GONE, SendGate, Storage
 from ..turns import Turns
 from . import packets as wire
@@ -69,6 +71,7 @@ class SftpStorage(Storage):
         self._only_copies: Dict[str, str] = {}  # by the name that each was to get
         self._had_root = False
         self._is_closed = False
+        self._anew = ReadAnew()
 
     # -- files --------------------------------------------------------------------------------------------------------
 
@@ -200,7 +203,13 @@ class SftpStorage(Storage):
         return True
 
     def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
-        calls = self._calls()
+        with self._apart() if self._anew.take(path) else nullcontext(self._calls()) as calls:
+            yield from self._read(calls, path, offset_bytes, length_bytes)
+
+    def look_anew(self, path: str) -> None:
+        self._anew.note(path)
+
+    def _read(self, calls: SftpCalls, path: str, offset_bytes: int, length_bytes: Optional[int]) -> Iterator[bytes]:
         there, handle = self._open_to_read(calls, path)
         try:
             if length_bytes is not None and length_bytes <= 0:
@@ -333,7 +342,7 @@ class SftpStorage(Storage):
             there = calls.space()
         except (SessionLost, PacketInvalid) as error:
             calls.lost(error)
-        return there.space if there is not None else None
+        return None if there is None else there.space
 
     def close(self) -> None:
         with self._lock:
@@ -359,6 +368,20 @@ class SftpStorage(Storage):
                 self._current = calls
                 self.server_key = self._connector.server_key
             return self._current
+
+    @contextmanager
+    def _apart(self) -> Iterator[SftpCalls]:
+        """A connection for one read alone; the usual one where the server permits no other."""
+        usual = self._calls()
+        try:
+            with self._turns.take():
+                session = self._connector.connect_apart()
+        except StorageError:
+            return (yield usual)
+        try:
+            yield SftpCalls(session, self.description, self._root)
+        finally:
+            session.close()
 
     def _find_root(self, calls: SftpCalls) -> None:
         """The root must be there. It may be reached over links: it is the user's word, not the server's.
@@ -407,8 +430,7 @@ class SftpStorage(Storage):
         return there[-1]
 
     def _refuse_link(self, name: str, path: str) -> NoReturn:
-        operation = "following the link %s" % name
-        raise StoragePermissionDenied(storage=self.description, operation=operation, path=path)
+        raise StoragePermissionDenied(storage=self.description, operation="following the link %s" % name, path=path)
 
     def _drop(self, calls: SftpCalls, temporary: str) -> None:
         if temporary in self._only_copies.values():

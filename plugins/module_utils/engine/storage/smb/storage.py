@@ -14,6 +14,7 @@ from typing import Any, Callable, Iterable, Iterator, List, Mapping, NoReturn, O
 from ...entries import Entry, EntryKind, Space
 from ...errors import (
     StorageDirectoryMissing,
+    StorageError,
     StorageExists,
     StorageFailed,
     StorageNotFound,
@@ -37,6 +38,7 @@ from ...smb.errors import (
 from ...smb.link import Handle, LinkLost, Opening, Refused, SmbLink
 from ...smb.login import SmbConnector
 from ...smb.unc import parse_unc
+from ..anew import ReadAnew
 from ..contract import PARALLEL_ROUND_TRIPS, PARTIAL_SUFFIX, ROOT_GONE, SendGate, Storage
 from ..turns import Turns
 from .transfer import pull, push
@@ -67,6 +69,7 @@ class SmbStorage(Storage):
         self._turns = Turns(self._lock)
         self._link: Optional[SmbLink] = None
         self._had_root = False
+        self._anew = ReadAnew()
         self._debris: List[str] = []
         self._closed = False
 
@@ -126,9 +129,9 @@ class SmbStorage(Storage):
         else:
             link.let_go(handle)
 
-    def _local(self, path: str) -> str:
+    def _local(self, path: str, link: Optional[SmbLink] = None) -> str:
         inside = check_path(path).replace("/", "\\")
-        return "\\".join(part for part in (self._connected().root, inside) if part)
+        return "\\".join(part for part in ((link or self._connected()).root, inside) if part)
 
     def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
         target = self._local(path)
@@ -233,8 +236,34 @@ class SmbStorage(Storage):
                 raise
 
     def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
+        if self._anew.take(path):
+            with self._apart() as link:
+                yield from self._read(link, path, offset_bytes, length_bytes)
+            return
         with self._errors("reading", path):
             link = self._connected()
+        yield from self._read(link, path, offset_bytes, length_bytes)
+
+    def look_anew(self, path: str) -> None:
+        self._anew.note(path)
+
+    @contextlib.contextmanager
+    def _apart(self) -> Iterator[SmbLink]:
+        """A connection for one read alone; the usual one where the server permits no other."""
+        usual = self._connected()
+        try:
+            with self._turns.take():
+                link = self._connector.connect()
+        except StorageError:
+            yield usual
+            return
+        try:
+            yield link
+        finally:
+            link.log_off()
+
+    def _read(self, link: SmbLink, path: str, offset_bytes: int, length_bytes: Optional[int]) -> Iterator[bytes]:
+        with self._errors("reading", path):
             handle = self._open_file(link, path)
         pieces = pull(link, handle, offset_bytes, length_bytes)
         try:
@@ -250,7 +279,7 @@ class SmbStorage(Storage):
 
     def _open_file(self, link: SmbLink, path: str) -> Handle:
         try:
-            handle = link.open(self._local(path), link_of.READ, link_of.OPEN, link_of.ONLY_FILE)
+            handle = link.open(self._local(path, link), link_of.READ, link_of.OPEN, link_of.ONLY_FILE)
         except Refused as refused:
             if refused.status != FILE_IS_A_DIRECTORY:
                 raise

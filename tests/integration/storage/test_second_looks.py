@@ -1,0 +1,67 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A second look at a file that seems damaged has a connection of its own: a connection that lies does so each time it is asked."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Iterator, List
+
+import pytest
+from engine.image.second_look import damage_of
+from engine.storage.sftp import storage as sftp_storage
+from engine.storage.smb import storage as smb_storage
+from support.storage_factories import sftp, sftp_proftpd, sftp_with_retries, smb, smb_with_retries
+
+DATA = bytes(range(256)) * 8192
+NAME = hashlib.sha256(DATA).hexdigest()
+
+
+def flipped(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        yield piece[:7] + bytes([piece[7] ^ 1]) + piece[8:]
+
+
+@pytest.mark.parametrize(
+    "factory",
+    [sftp, sftp_with_retries, sftp_proftpd(), smb(), smb_with_retries],
+    ids=["openssh", "openssh with retries", "proftpd", "samba", "samba with retries"],
+)
+def test_a_connection_that_lies_makes_no_damage(factory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first: List[object] = []
+    read_opened, pull = sftp_storage.read_opened, smb_storage.pull
+
+    def lying(read: Any) -> Any:
+        def lie(connection: Any, *arguments: Any) -> Iterator[bytes]:
+            first.append(connection)
+            pieces = read(connection, *arguments)
+            return flipped(pieces) if connection is first[0] else pieces
+
+        return lie
+
+    with factory(tmp_path) as opened, opened() as storage:
+        storage.put("file", [DATA])
+        monkeypatch.setattr(sftp_storage, "read_opened", lying(read_opened))
+        monkeypatch.setattr(smb_storage, "pull", lying(pull))
+        assert damage_of(storage, "file", NAME) == ""
+        assert len(set(map(id, first))) == 2
+        assert storage.get("file") != DATA, "what is not looked at again stays on the first connection"
+        assert damage_of(storage, "file", "0" * 64) != ""
+        storage.put("other", [DATA])
+        assert storage.stat("other").size_bytes == len(DATA)
+
+
+def test_thousands_of_looks_at_one_file_take_one_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine.storage.sftp.connect import SftpConnector
+
+    made: List[object] = []
+    connect = SftpConnector.connect_apart
+    monkeypatch.setattr(SftpConnector, "connect_apart", lambda self: made.append(self) or connect(self))
+    with sftp(tmp_path) as opened, opened() as storage:
+        storage.put("file", [DATA])
+        for dummy in range(50):
+            storage.look_anew("file")
+            assert storage.get("file", 0, 100) == DATA[:100]
+    assert len(made) == 1
