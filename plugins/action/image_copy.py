@@ -14,8 +14,8 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.re
     PROGRAM_NAME,
     cached_program,
 )
-from ansible_collections.plantops.imaging.plugins.plugin_utils._link import Link
-from ansible_collections.plantops.imaging.plugins.plugin_utils._operator_action import OperatorAction
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.link import Link
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.operator_action import OperatorAction
 
 
 class ActionModule(OperatorAction):
