@@ -32,12 +32,12 @@ class ActionModule(OperatorAction):
             arguments = dict(arguments, program=arguments.get("program") or cached_program())
         return super().work(arguments)
 
-    def over_link(self, link: Link, job: Dict[str, Any]) -> Dict[str, Any]:
+    def over_link(self, link: Link, request: Dict[str, Any]) -> Dict[str, Any]:
         """Bring the program to the operator host."""
-        if not job.get("program"):
-            return job
+        if not request.get("program"):
+            return request
         try:
-            data = Path(job["program"]).read_bytes()
+            data = Path(request["program"]).read_bytes()
         except OSError as error:
-            raise BundleFailed(path=job["program"], reason=error.strerror or str(error)) from None
-        return dict(job, program=link.put_data(data, PROGRAM_NAME))
+            raise BundleFailed(path=request["program"], reason=error.strerror or str(error)) from None
+        return dict(request, program=link.put_data(data, PROGRAM_NAME))

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The argument specs of the modules, and the way from arguments to a job of the engine.
+"""The argument specs of the modules, and the way from arguments to a request to the engine.
 
 This file is PRIVATE to the collection.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List
 
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.verbs.secret_names import IMAGE_SECRETS, STORAGES
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.modules import MODULES, SHARED, spec_of
 
 AGENT: Dict[str, Any] = spec_of(MODULES["agent"])
@@ -38,28 +39,26 @@ PROGRAM: Dict[str, Any] = {
     "wheel_folder": {"type": "path"},
 }
 
-_SECRETS = ("password", "password_previous")
-_STORAGES = ("storage", "copy_storage")
 _OF_THE_PLAY = ("many",)
 
 
-def job_of(verb: str, arguments: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
-    """Return the engine's job document for ``arguments`` as an argument spec left them.
+def request_of(verb: str, arguments: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
+    """Return the engine's request for ``arguments`` as an argument spec left them.
 
     Options that are not set stay out, so that the engine's defaults are the only ones.
     """
-    job: Dict[str, Any] = {"verb": verb, "check": check_mode, "secrets": {}}
+    request: Dict[str, Any] = {"verb": verb, "check": check_mode, "secrets": {}}
     for name, value in arguments.items():
         # What concerns the link or the play is none of the engine's business.
         if value is None or name in RUN or name in _OF_THE_PLAY:
             continue
-        if name in _SECRETS:
-            job["secrets"][name] = value
-        elif name in _STORAGES:
-            job[name] = {key: setting for key, setting in value.items() if setting is not None}
+        if name in IMAGE_SECRETS:
+            request["secrets"][name] = value
+        elif name in STORAGES:
+            request[name] = {key: setting for key, setting in value.items() if setting is not None}
         else:
-            job[{"device_name": "device", "device_alias": "alias"}.get(name, name)] = value
-    return job
+            request[{"device_name": "device", "device_alias": "alias"}.get(name, name)] = value
+    return request
 
 
 def secrets_of(spec: Dict[str, Any], arguments: Dict[str, Any]) -> List[str]:

@@ -149,7 +149,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     "unit/callback/test_progress.py": ("plugin_utils/_progress/reporter.py", "plugin_utils/_progress/show.py"),
     "unit/filter/test_misspelt.py": (ENGINE + "nearest.py",),
     "unit/engine/verbs/test_request.py": (ENGINE + "verbs/request_parts.py",),
-    "unit/engine/agent/test_job_secrets.py": ("module_utils/_arguments.py", ENGINE + "install/owned_files.py"),
+    "unit/engine/agent/test_request_secrets.py": ("module_utils/_arguments.py", ENGINE + "install/owned_files.py"),
     "unit/engine/agent/test_status.py": (ENGINE + "agent/redaction.py", ENGINE + "agent/shortening.py"),
     "unit/engine/image/format/test_format_hostile_bytes.py": (ENGINE + "image/segments.py",),
     "unit/engine/image/test_access_passwords.py": (ENGINE + "image/slot_*.py",),

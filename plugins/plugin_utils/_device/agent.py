@@ -15,6 +15,7 @@ import tempfile
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from ansible_collections.plantops.imaging.plugins import module_utils
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.protocol import PROGRAM, PROTOCOL
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
     AgentAnswerInvalid,
     AgentDirectoryInvalid,
@@ -30,7 +31,6 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.bu
 from .answers import answer_of, error_of, parse, said
 from .link import Answer, Link
 
-PROTOCOL = 1
 _MAX_DIRECTORY_CHARACTERS = 200
 _FEWEST_PARTS = 2
 # The distribution's own first: its updates are somebody's job. RHEL 8 and 9 keep it away from the path.
@@ -177,7 +177,7 @@ class Agent:
         :raises AgentRefused: with the verb's own error. :raises AgentAnswerInvalid: when it answers something else than
         docs/agent.md says.
         """
-        program = "%s/versions/%s/agent.py" % (self.found["base"], self._id)
+        program = "%s/versions/%s/%s" % (self.found["base"], self._id, PROGRAM)
         return self._understood(verb, self._link.run([*self._isolated(), program, verb, *arguments]))
 
     def _isolated(self) -> List[str]:

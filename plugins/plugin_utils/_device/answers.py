@@ -16,11 +16,10 @@ import os
 import re
 from typing import Any, Callable, Dict, Iterable
 
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.protocol import RUN_ID, STATES
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.probe import IDENTITY, SHA256
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import one_line, tame
 
-RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-STATES = ("waiting", "running", "done", "failed", "cancelled", "lost")
 MAX_ANSWER_CHARACTERS = 8 << 20
 _MAX_SAID_CHARACTERS = 1000
 _Check = Callable[[Any], bool]

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the action plugins share that run a job of the engine on the device: through its agent, or as a process of this machine.
+"""What the action plugins share that run a verb of the engine on the device: through its agent, or as a process of this machine.
 
 This file is PRIVATE to the collection.
 """
@@ -14,8 +14,13 @@ import functools
 import signal
 from typing import Any, ClassVar, Dict, Iterator, List, Sequence, Tuple
 
-from ansible_collections.plantops.imaging.plugins.module_utils._arguments import job_of, secrets_of
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid, AgentMissing
+from ansible_collections.plantops.imaging.plugins.module_utils._arguments import request_of, secrets_of
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.protocol import ALIVE
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    AgentAnswerInvalid,
+    AgentMissing,
+    RequestInvalid,
+)
 
 from .._progress.reporter import ProgressReporter
 from .._sentences import show_sentence
@@ -23,7 +28,7 @@ from .action import DeviceAction
 from .agent import Agent, AgentRefused, Installation
 from .answers import error_of, progress_of, result_of, said
 from .process import EngineProcess
-from .run import ALIVE, Handle, Runs
+from .run import Handle, Runs
 
 
 class EngineAction(DeviceAction):
@@ -33,13 +38,13 @@ class EngineAction(DeviceAction):
     required_if: ClassVar[Sequence[Tuple[str, Any, List[str]]]] = (("cancel", True, ["run"]),)
 
     def work(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
-        """Run the job. A local device without an agent needs none: the engine is here already, as a process."""
-        job = job_of(self.verb, arguments, self._task.check_mode)
-        job["timestamp"] = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        """Run the verb. A local device without an agent needs none: the engine is here already, as a process."""
+        request = request_of(self.verb, arguments, self._task.check_mode)
+        request["timestamp"] = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         needs_agent = not arguments.get("wait", True) or arguments.get("run")
         if self.is_local() and not needs_agent and not self.has_local_agent(arguments.get("agent_directory") or ""):
-            return self._run_here(job, arguments)
-        return self._run_there(job, arguments)
+            return self._run_here(request, arguments)
+        return self._run_there(request, arguments)
 
     @functools.cached_property
     def _progress(self) -> ProgressReporter:
@@ -61,17 +66,17 @@ class EngineAction(DeviceAction):
 
     # -- through the agent ------------------------------------------------------------------------------------------
 
-    def _run_there(self, job: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
+    def _run_there(self, request: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
         link = self.open_link(arguments)
         self._progress.enter("connecting")
         agent = self.look_at_agent(link, arguments)
-        runs = Runs(link, agent, job)
+        runs = Runs(link, agent, request)
         if arguments.get("run"):
             if not agent.current:
                 raise AgentMissing(device=self._host, run=arguments["run"])
             return self._go_on(runs, arguments)
         if self._task.check_mode:
-            return self._check(agent, runs, arguments)
+            return self._check(agent, runs, request, arguments)
         installed = self.install(agent)
         self._progress.enter("starting")
         handle = self._start(agent, runs)
@@ -104,15 +109,23 @@ class EngineAction(DeviceAction):
             return {"changed": False, "run": run, "state": status["state"], "status": status}
         return dict(self._follow(runs, run, arguments), run=run, attached=True)
 
-    def _check(self, agent: Agent, runs: Runs, arguments: Dict[str, Any]) -> Dict[str, Any]:
-        """Ask the present agent what the job would do. One that is too old or missing is not replaced for that."""
+    def _check(self, agent: Agent, runs: Runs, request: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
+        """Ask the present agent what the run would do. One that is too old or missing is not replaced for that."""
         planned = agent.plan()
         if not agent.is_useful():
             planned = agent.plan(anew=not planned.changed)
             warning = self.would_install(planned, "check mode can show the result of the job only with that agent")
             return self.with_agent({"changed": True, "warnings": [warning]}, planned)
-        run = runs.start(lambda dummy_run: None).run
-        return self.with_agent(self._follow(runs, run, arguments), planned)
+        try:
+            run = runs.start(lambda dummy_run: None).run
+            result = self._follow(runs, run, arguments)
+        except AgentRefused as refusal:
+            if not planned.changed or refusal.error.get("code") != RequestInvalid.code:
+                raise
+            _check_request(request)
+            warning = self.would_install(planned, "the present agent does not know this request: %s" % refusal)
+            result = {"changed": True, "warnings": [warning]}
+        return self.with_agent(result, planned)
 
     def _follow(self, runs: Runs, run: str, arguments: Dict[str, Any]) -> Dict[str, Any]:
         with _interruptible(bool(arguments.get("cancel_on_interrupt"))):
@@ -133,8 +146,8 @@ class EngineAction(DeviceAction):
 
     # -- as a process of this machine ---------------------------------------------------------------------------------
 
-    def _run_here(self, job: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
-        process = self.process(job, arguments)
+    def _run_here(self, request: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
+        process = self.process(request, arguments)
         self._progress.enter("starting")
         warnings: List[str] = []
 
@@ -150,9 +163,9 @@ class EngineAction(DeviceAction):
             raise self.invalid(error) from None
         return self.closed(event, warnings)
 
-    def process(self, job: Dict[str, Any], arguments: Dict[str, Any]) -> EngineProcess:
+    def process(self, request: Dict[str, Any], arguments: Dict[str, Any]) -> EngineProcess:
         """Return the engine's process, which has not begun."""
-        return EngineProcess(job, secrets_of(self.spec, arguments), self.local_prefix())
+        return EngineProcess(request, secrets_of(self.spec, arguments), self.local_prefix())
 
     # -- both -----------------------------------------------------------------------------------------------------------
 
@@ -177,6 +190,17 @@ class EngineAction(DeviceAction):
 
     def invalid(self, error: ValueError) -> AgentAnswerInvalid:
         return AgentAnswerInvalid(device=self._host, command=self.verb, status=0, words=said(str(error)))
+
+
+def _check_request(request: Dict[str, Any]) -> None:
+    """Check what an older agent has refused: a key that only this version knows is no mistake of anybody's.
+
+    :raises RequestInvalid: when this version refuses it, too.
+    """
+    # Loaded in this case alone: it takes half the engine along.
+    from ansible_collections.plantops.imaging.plugins.module_utils.engine.verbs.request import parse
+
+    parse(request)
 
 
 @contextlib.contextmanager

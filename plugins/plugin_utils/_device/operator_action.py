@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 from ansible_collections.plantops.imaging.plugins import module_utils
-from ansible_collections.plantops.imaging.plugins.module_utils._arguments import job_of, secrets_of
+from ansible_collections.plantops.imaging.plugins.module_utils._arguments import request_of, secrets_of
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import PythonNotFound
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.bundle_format import write_zip
 
@@ -47,35 +47,35 @@ class OperatorAction(EngineAction):
 
     def work(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
         """Run the verb on the host that the task is delegated to."""
-        job = job_of(self.verb, arguments, self._task.check_mode)
+        request = request_of(self.verb, arguments, self._task.check_mode)
         if self.is_local() and not self.local_user():
-            result = self._run_here(job, arguments)
+            result = self._run_here(request, arguments)
         else:
-            result = self._run_over_link(job, arguments)
+            result = self._run_over_link(request, arguments)
         if result.get("ok") is False:
             return dict(result, failed=True, msg=" ".join(result.get("problems") or ["The image is damaged."]))
         return result
 
-    def process(self, job: Dict[str, Any], arguments: Dict[str, Any]) -> EngineProcess:
+    def process(self, request: Dict[str, Any], arguments: Dict[str, Any]) -> EngineProcess:
         """The engine on this machine, with the interpreter and the environment that the task names."""
         named: Dict[str, str] = {}
         self._compute_environment_string(named)
         environment = {str(name): str(value) for name, value in named.items()}
         python = self._interpreter() or sys.executable
-        return EngineProcess(job, secrets_of(self.spec, arguments), python=python, environment=environment)
+        return EngineProcess(request, secrets_of(self.spec, arguments), python=python, environment=environment)
 
-    def over_link(self, dummy_link: Link, job: Dict[str, Any]) -> Dict[str, Any]:
-        """Return the job as the other host gets it; what it names of this machine's files is brought there."""
-        return job
+    def over_link(self, dummy_link: Link, request: Dict[str, Any]) -> Dict[str, Any]:
+        """Return the request as the other host gets it; what it names of this machine's files is brought there."""
+        return request
 
-    def _run_over_link(self, job: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
+    def _run_over_link(self, request: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
         link = Link(self, self._host, self.say, 600.0, self.connection_lost)
         self._progress.enter("connecting")
         python = self._find_python(link)
         engine = link.put_data(_engine(), "engine.pyz")
-        job = self.over_link(link, job)
+        request = self.over_link(link, request)
         self._progress.enter("working")
-        answer = link.run([python, engine], json.dumps(job).encode("ascii") + b"\n", _LONGEST_SECONDS)
+        answer = link.run([python, engine], json.dumps(request).encode("ascii") + b"\n", _LONGEST_SECONDS)
         warnings: List[str] = []
         try:
             last = self._closing_event(answer.stdout, warnings)

@@ -34,13 +34,13 @@ class EngineProcess:
 
     def __init__(
         self,
-        job: Dict[str, Any],
+        request: Dict[str, Any],
         secrets: List[str],
         prefix: Optional[List[str]] = None,
         python: Optional[str] = None,
         environment: Optional[Dict[str, str]] = None,
     ) -> None:
-        self._job = job
+        self._request = request
         self._secrets = secrets
         self._prefix = prefix or []
         self._python = python or sys.executable
@@ -77,7 +77,7 @@ class EngineProcess:
         if process.stdin is None or process.stdout is None:
             raise AssertionError("the process has no pipes")
         try:
-            process.stdin.write(to_bytes(json.dumps(self._job)))
+            process.stdin.write(to_bytes(json.dumps(self._request)))
             process.stdin.close()
         except BrokenPipeError:
             return None
@@ -103,7 +103,7 @@ def died(status: int, complaints: str, secrets: List[str]) -> Dict[str, Any]:
 
 
 def ask_engine(prefix: List[str], verb: str) -> Dict[str, Any]:
-    """Ask what an agent would be asked by a verb that needs no job, and return its answer."""
+    """Ask what an agent would be asked by a verb that needs no request, and return its answer."""
     command = [*prefix, sys.executable, "-m", "engine.agent.main", "--base", os.devnull, verb]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env=_environment(), check=False)
     output, complaints = to_text(done.stdout, errors="replace"), to_text(done.stderr, errors="replace")

@@ -15,14 +15,13 @@ import secrets
 import time
 from typing import Any, Callable, Dict, NamedTuple
 
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.job_secrets import split
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.protocol import ALIVE, RUN_ID
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.request_secrets import split
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.sealing import seal
 
 from .agent import Agent, AgentRefused
-from .answers import RUN_ID
 from .link import Link
 
-ALIVE = ("waiting", "running")
 # How long the device waits for news before it answers: short at first, then a twentieth of what the run took so far, so
 # that a run of eight hours costs the controller some 350 questions.
 _SHORTEST_WAIT_SECONDS = 2
@@ -41,28 +40,28 @@ class Handle(NamedTuple):
     status: Dict[str, Any]
 
 
-def name_of(public_job: Dict[str, Any]) -> str:
-    """Return what the ids of all runs of this job begin with: the verb and a digest of the settings that are no secrets."""
-    settings = {name: value for name, value in public_job.items() if name != "timestamp"}
+def name_of(public_request: Dict[str, Any]) -> str:
+    """Return what the ids of all runs of this request begin with: the verb and a digest of the settings that are no secrets."""
+    settings = {name: value for name, value in public_request.items() if name != "timestamp"}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
-    return "%s-%s-" % (public_job["verb"], digest)
+    return "%s-%s-" % (public_request["verb"], digest)
 
 
 class Runs:
-    """The runs of one job on one device."""
+    """The runs of one request on one device."""
 
-    def __init__(self, link: Link, agent: Agent, job: Dict[str, Any]) -> None:
+    def __init__(self, link: Link, agent: Agent, request: Dict[str, Any]) -> None:
         self._link = link
         self._agent = agent
-        self._public, self._hidden = split(job)
+        self._public, self._hidden = split(request)
         self._name = name_of(self._public)
 
     def start(self, announce: Callable[[str], None]) -> Handle:
-        """Start a run, or find the one of this job that lives, and see that it gets its secrets.
+        """Start a run, or find the one of this request that lives, and see that it gets its secrets.
 
         ``announce`` gets the handle before the device is asked: a link that breaks in that moment leaves a run behind.
 
-        :raises AgentRefused: when it can't start; another job's run lives, for one.
+        :raises AgentRefused: when it can't start; another request's run lives, for one.
         """
         document = json.dumps(dict(self._public, controller_seconds=int(time.time())), sort_keys=True).encode()
         moment = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -114,7 +113,7 @@ class Runs:
         return status
 
     def _is_ours(self, run: str) -> bool:
-        """Whether the id, which comes from the device, is one that this job's runs are given."""
+        """Whether the id, which comes from the device, is one that this request's runs are given."""
         return run.startswith(self._name) and bool(RUN_ID.fullmatch(run))
 
     def _deliver(self, hello: Dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from engine.image.device_directory import DeviceDirectory
 from engine.image.upkeep.rollover import roll_over
 from engine.storage.contract import Storage
 from engine.verbs import dispatch as jobs
+from engine.verbs.request import parse
 from support.agent_runs import AgentOnDevice, image_job, random_disk
 from support.imaging import run_verb
 from support.plant import Plant
@@ -24,7 +25,7 @@ from support.small_runs import DEVICE, make_small
 from support.storages import HookedStorage, MemoryStorage
 
 RUN_JSON = "%s/run.json" % DEVICE
-JOB = {"device": DEVICE, "storage": {"url": "memory"}}
+REQUEST = parse({"verb": "list", "device": DEVICE, "storage": {"url": "memory"}})
 
 
 def status_of(number: int, **more: Any) -> Dict[str, Any]:
@@ -35,7 +36,7 @@ def show(storage: Storage, monkeypatch: pytest.MonkeyPatch, *statuses: Dict[str,
     """Let a mirror show the first of ``statuses`` at its start and the last at its end."""
     monkeypatch.setattr(mirror_module, "open_storage", lambda settings: storage)
     present = list(statuses)
-    one = Mirror(JOB, lambda: present[0])
+    one = Mirror(REQUEST, lambda: present[0])
     one.start()
     one._thread.join(0.3)
     present[0] = statuses[-1]
@@ -179,7 +180,7 @@ def test_it_sends_nothing_to_another_server_than_the_run(monkeypatch: pytest.Mon
     monkeypatch.setattr(mirror_module, "open_storage", refuse)
     settings = {"url": "sftp://server/x", "host_key": "accept-new"}
     for shown, wanted in (("SHA256:abc", "SHA256:abc"), ("", "accept-new")):
-        one = Mirror({"device": DEVICE, "storage": settings}, lambda: status_of(1), shown)
+        one = Mirror(parse({"verb": "list", "device": DEVICE, "storage": settings}), lambda: status_of(1), shown)
         one.start()
         one.stop()
         assert opened.pop()["host_key"] == wanted

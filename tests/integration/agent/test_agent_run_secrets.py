@@ -22,7 +22,8 @@ from engine.agent.sealing import Recipient, seal
 from engine.agent.spool import RunFolder
 from engine.agent.status import first_status
 from engine.errors import SecretsRefused
-from engine.verbs import dispatch as jobs
+from engine.verbs import dispatch
+from engine.verbs.request import ImageRequest
 from support.agent_runs import (
     PASSWORD,
     STORAGE_PASSWORD,
@@ -193,15 +194,16 @@ def serve_in_a_child(folder: RunFolder) -> int:
 def test_what_a_defect_prints_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = "-----BEGIN KEY-----\nMC4CAQAwBQYDK2VwBCIEIFYz\nanother-line-of-it\n-----END KEY-----\n"
 
-    def broken(job: Dict[str, Any], report: Any, dummy_cancelled: Any) -> Dict[str, Any]:
-        report({"event": "warning", "message": "the server said %s" % job["storage"]["password"]})
-        print("printed", job["secrets"])
-        raise ValueError("with %s and %r and\n%s" % (job["secrets"]["password"], job["storage"], key))
+    def broken(request: ImageRequest, report: Any, dummy_cancelled: Any) -> Dict[str, Any]:
+        report({"event": "warning", "message": "the server said %s" % request.storage.password})
+        print("printed", request.passwords.password)
+        raise ValueError("with %s and %r and\n%s" % (request.passwords.password, request.storage.as_mapping(), key))
 
-    monkeypatch.setattr(jobs, "run_job", broken)
+    monkeypatch.setattr(dispatch, "run_request", broken)
     tmp_path.chmod(0o700)
     folder = RunFolder("run-1", str(tmp_path))
-    folder.write("job.json", {"verb": "image", "storage": {"url": "/x"}})
+    document = {"verb": "image", "device": "pc", "drives": ["all"], "storage": {"url": "/x"}}
+    folder.write("job.json", document)
     folder.write("status.json", first_status("run-1"))
     child = serve_in_a_child(folder)
     wait_until(lambda: folder.has("hello.json"))

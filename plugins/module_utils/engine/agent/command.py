@@ -1,9 +1,9 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's command line: one job document on standard input, one JSON event a line on standard output.
+"""The engine's command line: one request on standard input, one JSON event a line on standard output.
 
-Secrets come with the job, never as an argument or in the environment. Exit status: 0 done, 1 a failure of the
+Secrets come with the request, never as an argument or in the environment. Exit status: 0 done, 1 a failure of the
 catalogue, 2 wrong use, 130 cancelled.
 """
 
@@ -20,18 +20,19 @@ from ..errors import EngineError, RunCancelled, uncaught
 from ..host.linux_memory import share_one_arena
 from ..host.linux_priority import lower_priority
 from ..tame import several_lines
-from ..verbs.dispatch import run_job, to_line
+from ..verbs.dispatch import run_request, to_line
+from ..verbs.request import ImageRequest, RestoreRequest, parse
 from .redaction import Redactor
 from .shortening import shorten_names
 
 # A device controls a plant; the host that works on a storage does not.
-_ON_A_DEVICE = ("image", "restore")
-_MAX_JOB_CHARACTERS = 1 << 20
-_USAGE = "usage: python -m engine.agent.command < job.json (one job as JSON; see docs/architecture.md)\n"
+_ON_A_DEVICE = (ImageRequest, RestoreRequest)
+_MAX_CHARACTERS = 1 << 20
+_USAGE = "usage: python -m engine.agent.command < request.json (one request as JSON; see docs/architecture.md)\n"
 
 
 def main(arguments: List[str]) -> int:
-    """Run the job on standard input; return the exit status."""
+    """Run the request on standard input; return the exit status."""
     if arguments:
         sys.stderr.write(_USAGE)
         return 2
@@ -48,20 +49,21 @@ def main(arguments: List[str]) -> int:
                 cancel.set()  # nobody follows this run any more; it was asked to run attached
 
     try:
-        job = json.loads(sys.stdin.read(_MAX_JOB_CHARACTERS))
+        document = json.loads(sys.stdin.read(_MAX_CHARACTERS))
     except (ValueError, RecursionError):
-        job = None
-    if not isinstance(job, dict):
+        document = None
+    if not isinstance(document, dict):
         sys.stderr.write(_USAGE)
         return 2
-    redact.learn_of(job)
+    redact.learn_of(document)
     signal.signal(signal.SIGTERM, lambda number, frame: cancel.set())
     signal.signal(signal.SIGINT, lambda number, frame: cancel.set())
-    if job.get("verb") in _ON_A_DEVICE:
-        lower_priority()
-    share_one_arena()
     try:
-        emit(dict(shorten_names(run_job(job, emit, cancel.is_set)), event="result"))
+        request = parse(document)
+        if isinstance(request, _ON_A_DEVICE):
+            lower_priority()
+        share_one_arena()
+        emit(dict(shorten_names(run_request(request, emit, cancel.is_set)), event="result"))
     except RunCancelled as error:
         emit(dict(error.as_dict(), event="error"))
         return 130

@@ -21,10 +21,9 @@ from ..install.owned_files import read_document
 from ..tame import several_lines, tame
 from . import run_verbs
 from . import start_verb as starting
+from .protocol import PROGRAM, PROTOCOL
 from .runner import WAIT_FOR_SECRETS_SECONDS
 from .spool import Spool
-
-PROTOCOL = 1
 
 
 def main(arguments: List[str], installation: str, base: str) -> int:
@@ -65,14 +64,14 @@ def _info(dummy_options: argparse.Namespace, dummy_spool: Spool, dummy_installat
 
 
 def _start(options: argparse.Namespace, spool: Spool, installation: str) -> Dict[str, Any]:
-    return starting.start(spool, options.run, options.job, installation, options.wait_for_secrets)
+    return starting.start(spool, options.run, options.request, installation, options.wait_for_secrets)
 
 
 _Work = Callable[[argparse.Namespace, Spool, str], Dict[str, Any]]
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="agent.py", allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False)
     verbs = parser.add_subparsers(metavar="verb", required=True)
 
     def verb(name: str, words: str, work: _Work, *positional: str) -> argparse.ArgumentParser:
@@ -84,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 
     verb("version", "show the version of the agent", _version)
     verb("info", "show what this device is", _info)
-    one = verb("start", "start a run, or find a started one", _start, "run", "job")
+    one = verb("start", "start a run, or find a started one", _start, "run", "request")
     one.add_argument("--wait-for-secrets", type=int, default=WAIT_FOR_SECRETS_SECONDS, metavar="SECONDS")
     verb(
         "deliver",

@@ -10,11 +10,11 @@ import threading
 import traceback
 from typing import Any, Callable, Dict, Optional
 
-from ..device.identity import device_directory
 from ..errors import EngineError, StoragePermissionDenied
 from ..image.format import documents
 from ..storage.contract import Storage
 from ..storage.open import open_storage
+from ..verbs.request import Request
 
 MIRROR_NAME = "run.json"
 _EVERY_SECONDS = 10.0
@@ -23,16 +23,15 @@ _STORAGE_SECONDS = 5  # one attempt is not worth more: the next status comes in 
 
 
 class Mirror:
-    """Writes ``<device>/run.json`` while a job runs. Start it when the job knows that the directory is this machine's and
+    """Writes ``<device>/run.json`` while a run lives. Start it when the run knows that the directory is this machine's and
     files in it may be replaced: else another machine's status would go, or a first one stay for ever.
     """
 
-    def __init__(self, job: Dict[str, Any], snapshot: Callable[[], Dict[str, Any]], host_key: str = "") -> None:
+    def __init__(self, request: Request, snapshot: Callable[[], Dict[str, Any]], host_key: str = "") -> None:
         """``host_key``: the fingerprint that the server has shown to the run; to another server nothing is sent."""
-        self._settings = dict(job["storage"], time_limit_seconds=_STORAGE_SECONDS)
-        if host_key:
-            self._settings["host_key"] = host_key
-        self._job = job
+        settings = request.storage._replace(time_limit_seconds=_STORAGE_SECONDS)
+        self._settings = (settings._replace(host_key=host_key) if host_key else settings).as_mapping()
+        self._device = request.device
         self._snapshot = snapshot
         self._stop = threading.Event()
         self._shown = 0
@@ -69,10 +68,9 @@ class Mirror:
 
     def _show(self, storage: Storage) -> None:
         status = self._snapshot()
-        device = device_directory(str(self._job.get("alias") or ""), str(self._job["device"]))
         if status["number"] == self._shown:
             return
-        storage.put("%s/%s" % (device, MIRROR_NAME), [documents.pretty(_short(status))], replace=True)
+        storage.put("%s/%s" % (self._device, MIRROR_NAME), [documents.pretty(_short(status))], replace=True)
         self._shown = status["number"]
 
 

@@ -12,7 +12,7 @@ import os
 from typing import Any, Dict, Iterator, List
 
 from ..tame import several_lines
-from .job_secrets import STORAGE_SECRETS
+from ..verbs.secret_names import STORAGE_SECRETS, STORAGES
 
 _SHOWN_INSTEAD = "********"
 _LEAST_LINE_CHARACTERS = 8
@@ -34,12 +34,13 @@ class Redactor:
             words.update(line for line in text.splitlines() if len(line) >= _LEAST_LINE_CHARACTERS)
         self._words = sorted((word for word in words if word), key=len, reverse=True)
 
-    def learn_of(self, job: Dict[str, Any]) -> None:
-        """Add the secrets of a whole job."""
-        storage = job.get("storage")
-        self.learn(job.get("secrets"))
-        if isinstance(storage, dict):
-            self.learn([storage.get(name) for name in STORAGE_SECRETS])
+    def learn_of(self, document: Dict[str, Any]) -> None:
+        """Add the secrets of a whole request, which nobody has checked yet."""
+        self.learn(document.get("secrets"))
+        for name in STORAGES:
+            storage = document.get(name)
+            if isinstance(storage, dict):
+                self.learn([storage.get(secret) for secret in STORAGE_SECRETS])
 
     def event(self, event: Dict[str, Any]) -> Dict[str, Any]:
         """Return the event with its sentences redacted; figures and names have none to tell."""

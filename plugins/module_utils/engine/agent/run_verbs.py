@@ -11,8 +11,9 @@ from typing import Any, Dict
 
 from ..errors import EngineError, RunNotEnded, RunUnknown
 from ..install.owned_files import write_bytes
+from .protocol import ENDED
 from .spool import Spool
-from .status import ENDED, current_status
+from .status import current_status
 
 _LOOK_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 300.0

@@ -20,8 +20,8 @@ from ..host.linux_memory import share_one_arena
 from ..host.linux_priority import lower_priority
 from ..install.owned_files import open_owned, read_bytes
 from ..storage.lease import boot_id, process_start
-from .job_secrets import merge
 from .redaction import RedactedLog, Redactor
+from .request_secrets import merge
 from .sealing import MAX_SEALED_BYTES, Recipient
 from .spool import RunFolder
 from .status import StatusFile
@@ -100,9 +100,9 @@ class _Runner:
         lower_priority()  # before any thread starts: those inherit it
         share_one_arena()
         threading.Thread(target=self._tick, name="status and cancel", daemon=True).start()
-        job = self._receive(recipient, wait_seconds)
+        document = self._receive(recipient, wait_seconds)
         self._status.running()
-        return self._work(job)
+        return self._work(document)
 
     def _end_by(self, number: int) -> None:
         """A signal is the system's way to end a run, not the play's, which leaves a file."""
@@ -118,7 +118,7 @@ class _Runner:
             time.sleep(_TICK_SECONDS)
 
     def _receive(self, recipient: Recipient, wait_seconds: int) -> Dict[str, Any]:
-        """Return the whole job. :raises SecretsLate: :raises SecretsRefused: :raises RunCancelled:"""
+        """Return the whole request. :raises SecretsLate: :raises SecretsRefused: :raises RunCancelled:"""
         deadline = time.monotonic() + wait_seconds
         message = None
         while message is None:
@@ -134,17 +134,20 @@ class _Runner:
         self._redact.learn(secrets)
         return dict(merge(self._folder.read("job.json") or {}, secrets), run=self._folder.run)
 
-    def _work(self, job: Dict[str, Any]) -> Dict[str, Any]:
+    def _work(self, document: Dict[str, Any]) -> Dict[str, Any]:
         # Imported only now: the sender has the key already, and seals while this reads some hundred files.
-        from ..verbs.dispatch import run_job
+        from ..verbs.dispatch import run_request
+        from ..verbs.request import parse
         from .mirror import Mirror
+
+        request = parse(document)
 
         def report(event: Dict[str, Any]) -> None:
             if event.get("event") == "status" and self._cancelled.is_set():
                 raise RunCancelled()  # ends the verbs that only tell how far they are
             if event.get("event") == "replaceable" and self._mirror is None:
-                self._mirror = Mirror(job, self._status.snapshot, str(event.get("host_key") or ""))
+                self._mirror = Mirror(request, self._status.snapshot, str(event.get("host_key") or ""))
                 self._mirror.start()
             self._status.report(event)
 
-        return run_job(job, report, self._cancelled.is_set)
+        return run_request(request, report, self._cancelled.is_set)

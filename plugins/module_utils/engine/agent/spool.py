@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 import shutil
 import time
@@ -29,8 +28,8 @@ from ..install.owned_files import (
     write_document,
 )
 from ..install.probe import distrust_above, resolved
+from .protocol import RUN_ID
 
-_RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 _STEP_SECONDS = 0.05
 _START_SECONDS = 120
 _LET_GO_SECONDS = 15
@@ -95,7 +94,7 @@ class Spool:
 
     def folder(self, run: str) -> RunFolder:
         """:raises RunIdInvalid:"""
-        if not _RUN_ID.fullmatch(run):
+        if not RUN_ID.fullmatch(run):
             raise RunIdInvalid(run=run[:80])
         return RunFolder(run, os.path.join(self.path, run))
 
@@ -115,7 +114,7 @@ class Spool:
         with telling("Listing", self.path):
             names = sorted(os.listdir(self.path))
         found = []
-        for name in filter(_RUN_ID.fullmatch, names):
+        for name in filter(RUN_ID.fullmatch, names):
             with contextlib.suppress(RunUnknown):  # forgotten since it was listed
                 found.append(self.existing(name))
         return found
@@ -128,12 +127,12 @@ class Spool:
         check_directory(self.path)
         return True
 
-    def create(self, run: str, job: Dict[str, Any], status: Dict[str, Any]) -> RunFolder:
+    def create(self, run: str, request: Dict[str, Any], status: Dict[str, Any]) -> RunFolder:
         """Make the folder of a run, with both documents in it from the moment when it can be seen."""
         folder = self.folder(run)
         new = RunFolder(run, os.path.join(self.path, ".new-%s" % secrets.token_hex(8)))
         make_directory(new.path)
-        new.write("job.json", job, durable=True)
+        new.write("job.json", request, durable=True)
         new.write("status.json", status, durable=True)
         with telling("Making", folder.path):
             os.rename(new.path, folder.path)
@@ -209,7 +208,7 @@ class Spool:
                 os.close(descriptor)
 
     def _has_ended(self, run: str) -> bool:
-        if not _RUN_ID.fullmatch(run):
+        if not RUN_ID.fullmatch(run):
             return True  # its process is between taking the lock and writing its name
         status = self.folder(run).read("status.json") or {}
         return status.get("state") not in ("waiting", "running")

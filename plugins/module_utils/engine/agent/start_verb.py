@@ -14,18 +14,19 @@ from typing import Any, Dict, Tuple
 from ..errors import JobHoldsSecrets, RequestInvalid, RunNotReady, RunUnknown, SecretsRefused, StorageUrlInvalid
 from ..host.linux_detached import spawn_detached
 from ..install.owned_files import open_regular, remove_file, telling, write_bytes
-from .job_secrets import found_in
+from .protocol import ENDED
+from .request_secrets import found_in
 from .sealing import MAX_SEALED_BYTES, NOT_SEALED_FOR_IT
 from .spool import RunFolder, Spool
-from .status import ENDED, current_status, first_status
+from .status import current_status, first_status
 
-_MAX_JOB_BYTES = 1 << 20
+_MAX_REQUEST_BYTES = 1 << 20
 _READY_SECONDS = 60
 _STEP_SECONDS = 0.02
 _KEPT_RUNS = 20
 
 
-def start(spool: Spool, run: str, job_path: str, installation: str, wait_seconds: int) -> Dict[str, Any]:
+def start(spool: Spool, run: str, request_path: str, installation: str, wait_seconds: int) -> Dict[str, Any]:
     """Start the run, or find it; return when its runner has published a key, or it has ended.
 
     :raises RunLives: when another run lives. :raises JobHoldsSecrets: :raises RequestInvalid: :raises StorageUrlInvalid:
@@ -35,16 +36,16 @@ def start(spool: Spool, run: str, job_path: str, installation: str, wait_seconds
     spool.prepare()
     with spool.start_lock(run):
         spool.sweep()
-        folder, created = _find_or_make(spool, run, job_path, installation, wait_seconds)
+        folder, created = _find_or_make(spool, run, request_path, installation, wait_seconds)
         status = _wait(spool, folder, until="hello.json")
     hello = folder.read("hello.json") or {}
-    _discard(job_path)  # a start that is repeated may have removed it before
+    _discard(request_path)  # a start that is repeated may have removed it before
     answer = {"run": run, "created": created, "status": status}
     return dict(answer, public_key=hello.get("public_key"), nonce=hello.get("nonce"))
 
 
 def _find_or_make(
-    spool: Spool, run: str, job_path: str, installation: str, wait_seconds: int
+    spool: Spool, run: str, request_path: str, installation: str, wait_seconds: int
 ) -> Tuple[RunFolder, bool]:
     try:
         folder = spool.existing(run)
@@ -52,13 +53,13 @@ def _find_or_make(
             return folder, False
     except RunUnknown:
         folder = spool.folder(run)
-    job = _read_job(run, job_path)
+    request = _read_request(run, request_path)
     lock = spool.take_run_lock(run)
     try:
         if os.path.lexists(folder.path):
             spool.delete(folder)  # a start that was killed before its runner began
         _prune(spool)
-        folder = spool.create(run, job, first_status(run))
+        folder = spool.create(run, request, first_status(run))
         from .runner import serve
 
         with telling("Starting a process for", folder.path):
@@ -70,29 +71,29 @@ def _find_or_make(
 
 def _has_last_word(folder: RunFolder) -> bool:
     """Whether a runner said how the run ended; a run that is lost may be one whose runner never began."""
-    return (folder.read("status.json") or {}).get("state") in ENDED - {"lost"}
+    return (folder.read("status.json") or {}).get("state") in set(ENDED) - {"lost"}
 
 
-def _read_job(run: str, path: str) -> Dict[str, Any]:
+def _read_request(run: str, path: str) -> Dict[str, Any]:
     try:
-        return _checked_job(run, path)
+        return _checked_request(run, path)
     except (JobHoldsSecrets, RequestInvalid, StorageUrlInvalid):
         _discard(path)
         raise
 
 
-def _checked_job(run: str, path: str) -> Dict[str, Any]:
-    data = _read_given(path, _MAX_JOB_BYTES)
+def _checked_request(run: str, path: str) -> Dict[str, Any]:
+    data = _read_given(path, _MAX_REQUEST_BYTES)
     try:
-        job = json.loads(data.decode("utf-8")) if len(data) <= _MAX_JOB_BYTES else None
+        request = json.loads(data.decode("utf-8")) if len(data) <= _MAX_REQUEST_BYTES else None
     except (ValueError, RecursionError):
-        job = None
-    if not isinstance(job, dict):
-        raise RequestInvalid(reason="it is not a JSON object of at most %d bytes" % _MAX_JOB_BYTES)
-    names = found_in(job)
+        request = None
+    if not isinstance(request, dict):
+        raise RequestInvalid(reason="it is not a JSON object of at most %d bytes" % _MAX_REQUEST_BYTES)
+    names = found_in(request)
     if names:
         raise JobHoldsSecrets(run=run, names=" and ".join(names))
-    return dict(job, secrets={})
+    return dict(request, secrets={})
 
 
 def _read_given(path: str, limit_bytes: int) -> bytes:

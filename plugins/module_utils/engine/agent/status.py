@@ -11,11 +11,11 @@ from typing import Any, Callable, Dict, List, Optional
 
 from ..errors import AgentFileFailed, EngineError, RunLost
 from ..storage.lease import boot_id
+from .protocol import ENDED
 from .redaction import Redactor
 from .shortening import shorten_names
 from .spool import RunFolder, Spool
 
-ENDED = frozenset(["done", "failed", "cancelled", "lost"])
 _WRITE_SECONDS = 1.0
 _LAST_WORD_SECONDS = 60.0
 _MAX_WARNINGS = 100
@@ -85,7 +85,7 @@ class StatusFile:
             return dict(self._status, warnings=list(self._status["warnings"]))
 
     def report(self, event: Dict[str, Any]) -> None:
-        """Take in an event of the job; it is written when the last write is a second old."""
+        """Take in an event of the run; it is written when the last write is a second old."""
         with self._lock:
             if self._status["state"] in ENDED:
                 return  # the last word was said

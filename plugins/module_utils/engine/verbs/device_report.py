@@ -27,7 +27,7 @@ class DeviceReport(NamedTuple):
     told: Dict[str, Any]  # of the result
     information: Dict[str, Any]  # kept with the image
     warnings: List[str]
-    notes: List[str]  # lines for the job's log
+    notes: List[str]  # lines for the run's log
     in_use_bytes: int
 
 

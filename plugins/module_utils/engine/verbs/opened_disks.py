@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opens what a job images: the disks that imaging_drives chooses, each with the plan of what its image holds."""
+"""Opens what a request images: the disks that imaging_drives chooses, each with the plan of what its image holds."""
 
 from __future__ import annotations
 

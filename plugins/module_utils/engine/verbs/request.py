@@ -27,7 +27,6 @@ from ..image.upkeep.verify import LEVELS
 from ..snapshot.contract import SETTINGS as SNAPSHOTS
 from .fields import Fields, refuse_unknown, shown
 from .request_parts import (
-    SECRET_KEYS,
     STORAGE_KEYS,
     StorageSettings,
     chosen_job,
@@ -36,6 +35,7 @@ from .request_parts import (
     policy_of,
     storage_of,
 )
+from .secret_names import IMAGE_SECRETS
 
 _TIMESTAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)_(\d\d)-(\d\d)-(\d\d)", re.ASCII)
 _DISK = re.compile(r"disk[0-9]{1,4}", re.ASCII)
@@ -213,8 +213,8 @@ def parse(document: Mapping[str, Any]) -> Request:
     if verb is None:
         raise RequestInvalid(reason="the verb %s is not one of %s" % (shown(name), ", ".join(sorted(VERBS))))
     mine = (*COMMON_KEYS, *verb.keys)
-    nested = ["secrets.%s" % key for key in SECRET_KEYS]
-    nested += ["storage.%s" % key for key in STORAGE_KEYS if key not in SECRET_KEYS]
+    nested = ["secrets.%s" % key for key in IMAGE_SECRETS]
+    nested += ["storage.%s" % key for key in STORAGE_KEYS if key not in IMAGE_SECRETS]
     refuse_unknown(dict(document), ALL_KEYS, [*mine, *nested])
     is_check = fields.yes("check")
     head = _Head(

@@ -13,14 +13,13 @@ from ..image.format import job_name
 from ..image.upkeep.keeping import Policy
 from ..image.upkeep.missing import forgotten_ids
 from .fields import Fields, refuse_unknown
+from .secret_names import IMAGE_SECRETS, STORAGE_SECRETS
 
 STORAGE_KEYS = (
     *("url", "port", "username", "password", "private_key_file", "private_key", "private_key_passphrase"),
     *("host_key", "known_hosts_file", "require_encryption", "time_limit_seconds", "timeout_seconds"),
 )
-SECRET_KEYS = ("password", "password_previous")
 JOB_KEYS = ("name", "keep")
-_SECRET_SETTINGS = ("password", "private_key", "private_key_passphrase")
 _FILE = "file://"
 _KEEP = 7
 _MOST_SECONDS = 1e9
@@ -62,7 +61,7 @@ def storage_of(document: Fields, is_check: bool, key: str = "storage") -> Storag
     refuse_unknown(given, STORAGE_KEYS, ["%s.%s" % (key, one) for one in STORAGE_KEYS], key)
     fields = Fields(given, "imaging_%s." % key)
     texts = {
-        name: fields.text(name, is_secret=name in _SECRET_SETTINGS)
+        name: fields.text(name, is_secret=name in STORAGE_SECRETS)
         for name in STORAGE_KEYS
         if name not in ("port", "require_encryption", "time_limit_seconds", "timeout_seconds")
     }
@@ -81,9 +80,9 @@ def passwords_of(document: Fields) -> Passwords:
     if not isinstance(secrets, dict):
         raise RequestInvalid(reason="secrets is not a mapping")
     # A password under another name would make an image in clear.
-    refuse_unknown(secrets, SECRET_KEYS, ["secrets.%s" % key for key in SECRET_KEYS], "secrets")
+    refuse_unknown(secrets, IMAGE_SECRETS, ["secrets.%s" % key for key in IMAGE_SECRETS], "secrets")
     fields = Fields(secrets)
-    texts = {name: fields.text(name, is_secret=True) for name in SECRET_KEYS}
+    texts = {name: fields.text(name, is_secret=True) for name in IMAGE_SECRETS}
     for name, text in texts.items():
         # Half a character, as some terminals make it; an error that names the place would hold the password.
         if any("\ud800" <= character <= "\udfff" for character in text):

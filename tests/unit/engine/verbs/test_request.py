@@ -21,7 +21,8 @@ from engine.errors import (
 from engine.verbs import request as requests
 from engine.verbs.fields import MOST_ENTRIES
 from engine.verbs.request import ALL_KEYS, COMMON_KEYS, VERBS, ImageRequest, RestoreRequest, parse
-from engine.verbs.request_parts import SECRET_KEYS, STORAGE_KEYS
+from engine.verbs.request_parts import STORAGE_KEYS
+from engine.verbs.secret_names import IMAGE_SECRETS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -265,7 +266,7 @@ JSON = st.recursive(
 )
 MAPPINGS = {
     "storage": st.dictionaries(st.sampled_from(STORAGE_KEYS), JSON, max_size=5),
-    "secrets": st.dictionaries(st.sampled_from(SECRET_KEYS), JSON, max_size=2),
+    "secrets": st.dictionaries(st.sampled_from(IMAGE_SECRETS), JSON, max_size=2),
     "map": st.dictionaries(st.sampled_from(["disk0", "disk1", "disk"]), JSON, max_size=3),
     "trust": st.dictionaries(st.sampled_from(["disk0", "disk0p1", "vg/lv"]), JSON, max_size=3),
     "jobs": st.lists(st.dictionaries(st.sampled_from(["name", "keep"]), JSON, max_size=2), max_size=3),

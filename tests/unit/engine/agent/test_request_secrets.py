@@ -17,11 +17,13 @@ import pytest
 from ansible_collections.plantops.imaging.plugins.module_utils import _arguments
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from engine.agent import job_secrets
+from engine.agent import request_secrets
+from engine.agent.redaction import Redactor
 from engine.agent.sealing import Recipient, seal
 from engine.errors import AgentFileFailed, AgentPathUnsafe, SecretsRefused, StorageUrlInvalid
 from engine.install import owned_files
 from engine.storage.open import open_storage
+from engine.verbs.secret_names import STORAGE_SECRETS
 
 
 @pytest.fixture
@@ -96,22 +98,34 @@ def test_a_file_of_any_size_costs_no_memory(folder: Path) -> None:
 
 def test_every_secret_of_the_argument_spec_is_one_for_the_spool() -> None:
     options: Dict[str, Any] = _arguments.IMAGE["storage"]["options"]
-    assert {name for name, option in options.items() if option.get("no_log")} == set(job_secrets.STORAGE_SECRETS)
+    assert {name for name, option in options.items() if option.get("no_log")} == set(STORAGE_SECRETS)
 
 
-def test_a_job_is_split_and_merged_again() -> None:
+def test_a_request_is_split_and_merged_again() -> None:
     job = {
         "verb": "image",
         "storage": {"url": "sftp://x/y", "username": "u", "password": "p", "private_key_passphrase": "q"},
         "secrets": {"password": "r"},
     }
-    clear, secrets = job_secrets.split(job)
+    clear, secrets = request_secrets.split(job)
     assert clear == {"verb": "image", "storage": {"url": "sftp://x/y", "username": "u"}}
-    assert job_secrets.found_in(clear) == []
-    assert job_secrets.found_in(job) == ["secrets", "storage.password", "storage.private_key_passphrase"]
-    assert job_secrets.merge(clear, secrets) == job
+    assert request_secrets.found_in(clear) == []
+    assert request_secrets.found_in(job) == ["secrets", "storage.password", "storage.private_key_passphrase"]
+    assert request_secrets.merge(clear, secrets) == job
     moved = {"secrets": {}, "storage": {"url": "sftp://elsewhere/", "password": "p"}}
-    assert job_secrets.merge(clear, moved)["storage"]["url"] == "sftp://x/y", "sealed settings are secrets only"
+    assert request_secrets.merge(clear, moved)["storage"]["url"] == "sftp://x/y", "sealed settings are secrets only"
+
+
+def test_the_secrets_of_a_second_storage_are_secrets_too() -> None:
+    document = {"verb": "copy", "storage": {"url": "/x"}, "copy_storage": {"url": "sftp://x/y", "password": "geheim-2"}}
+    clear, secrets = request_secrets.split(document)
+    assert "geheim-2" not in json.dumps(clear)
+    assert request_secrets.found_in(clear) == []
+    assert request_secrets.found_in(document) == ["copy_storage.password"]
+    assert request_secrets.merge(clear, secrets) == dict(document, secrets={})
+    redact = Redactor()
+    redact.learn_of(document)
+    assert redact("it said geheim-2") == "it said ********"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +143,7 @@ def test_a_job_is_split_and_merged_again() -> None:
 )
 def test_a_url_with_a_password_is_refused_before_anything_is_written(url: str) -> None:
     job = {"verb": "image", "storage": {"url": url % "geheim"}}
-    for refuse in (job_secrets.split, job_secrets.found_in, open_of):
+    for refuse in (request_secrets.split, request_secrets.found_in, open_of):
         with pytest.raises(StorageUrlInvalid, match="belong in imaging_storage") as caught:
             refuse(job)
         assert "geheim" not in str(caught.value)
@@ -153,9 +167,9 @@ def open_of(job: Dict[str, Any]) -> None:
     ],
 )
 def test_an_at_sign_in_a_path_is_no_password(url: str) -> None:
-    clear, dummy_secrets = job_secrets.split({"storage": {"url": url}})
+    clear, dummy_secrets = request_secrets.split({"storage": {"url": url}})
     assert clear == {"storage": {"url": url}}
-    assert job_secrets.found_in(clear) == []
+    assert request_secrets.found_in(clear) == []
 
 
 def test_the_message_is_the_one_of_the_contract() -> None:
