@@ -149,8 +149,13 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     "unit/callback/test_progress.py": ("plugin_utils/_progress/reporter.py", "plugin_utils/_progress/show.py"),
     "unit/filter/test_misspelt.py": (ENGINE + "nearest.py",),
     "unit/engine/verbs/test_request.py": (ENGINE + "verbs/request_parts.py",),
-    "unit/engine/agent/test_request_secrets.py": ("module_utils/_arguments.py", ENGINE + "install/owned_files.py"),
+    "unit/engine/agent/test_request_secrets.py": (
+        "module_utils/_arguments.py",
+        ENGINE + "install/owned_files.py",
+        ENGINE + "verbs/secret_names.py",
+    ),
     "unit/engine/agent/test_status.py": (ENGINE + "agent/redaction.py", ENGINE + "agent/shortening.py"),
+    "unit/plugin_utils/_device/test_answers.py": (ENGINE + "agent/protocol.py",),
     "unit/engine/image/format/test_format_hostile_bytes.py": (ENGINE + "image/segments.py",),
     "unit/engine/image/test_access_passwords.py": (ENGINE + "image/slot_*.py",),
     "unit/engine/image/test_device_directory_crowded.py": (
