@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo"
 DISK = DEMO / "disk.raw"
 RESTORED = DEMO / "restored.raw"
+RECOVERED = DEMO / "recovered.raw"
 MIB = 1 << 20
 # Name, sfdisk type, start and length in MiB.
 PARTITIONS = (("efi", "U", 1, 64), ("root", "L", 65, 300), ("data", "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7", 365, 200))
@@ -49,12 +50,16 @@ def main() -> int:
     playbook("Verify the newest image: the restore code into nowhere", "verify")
     playbook("Restore it onto an empty disk (a second file)", "restore")
     say("Comparing the restored disk with the imaged one")
-    compare()
+    compare(RESTORED)
+    build_program()
+    playbook("Copy it with all that a recovery needs to demo/stick", "copy")
+    recover()
     say(
         "Done. First image: %.1f MiB added to the storage; second: %.1f MiB." % (first / MIB, second / MIB),
         "",
         "Where to look next:",
         "  demo/storage/hall1_demo-pc          the images; in one of them: sha256sum -c SHA256SUMS",
+        "  demo/stick/hall1_demo-pc            the copy with RECOVERY.html, to print and hang at the machine",
         "  inventories/demo                    the inventory that was used; change it and run",
         "                                      .venv/bin/ansible-playbook -i inventories/demo plantops.imaging.image",
         "  README.md, docs/                    the guide, the format, what is safe and why",
@@ -160,10 +165,55 @@ def playbook(words: str, name: str) -> None:
     print("   (%.1f s)" % (time.monotonic() - started))
 
 
-def compare() -> None:
+def build_program() -> None:
+    """The recovery program for this very Python; without a list of platforms it runs on every usual one."""
+    say("Building the recovery program, one file that needs nothing installed")
+    started = time.monotonic()
+    sys.path.insert(0, str(ROOT / "plugins" / "module_utils"))
+    from engine.install.probe import platform_name
+    from engine.install.recovery_program import build_program as build
+
+    built = build(str(DEMO / "program"), platforms=[platform_name()], cache_folder=str(ROOT / "build" / "wheels"))
+    print("   %s, %.1f MB (%.1f s)" % (built.path, (built.size_bytes or 0) / 1e6, time.monotonic() - started))
+
+
+def recover() -> None:
+    """The night it is needed: the plant's storage is gone, nothing is installed, only the stick is there."""
+    say("The storage is moved away; the copy alone brings the disk back (empty environment, python3 -I -S)")
+    (DEMO / "storage").rename(DEMO / "moved-away")
+    run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], folder=DEMO / "stick")
+    secret = DEMO / "password"
+    settings = (ROOT / "inventories" / "demo" / "group_vars" / "all.yml").read_text(encoding="utf-8")
+    password = next(
+        line.split(":", 1)[1].strip() for line in settings.splitlines() if line.startswith("imaging_password:")
+    )
+    secret.write_text(password + "\n", encoding="utf-8")
+    command = ["env", "-i", os.path.realpath(sys.executable), "-I", "-S", str(DEMO / "stick" / "plantops-recovery.pyz")]
+    command += [
+        "restore",
+        str(DEMO / "stick"),
+        "hall1_demo-pc",
+        "--to",
+        "disk0=%s" % RECOVERED,
+        "--yes",
+        "--password-fd",
+        "0",
+    ]
+    started = time.monotonic()
+    with open(secret, "rb") as descriptor:
+        status = subprocess.call(command, stdin=descriptor)
+    secret.unlink()
+    if status:
+        sys.exit("demo: the recovery program failed (exit status %d)" % status)
+    print("   (%.1f s)" % (time.monotonic() - started))
+    compare(RECOVERED)
+    (DEMO / "moved-away").rename(DEMO / "storage")
+
+
+def compare(disk: Path) -> None:
     problems = []
     for name, dummy_kind, dummy_start, dummy_size in PARTITIONS:
-        original, restored = take_volume(DISK, name), take_volume(RESTORED, name)
+        original, restored = take_volume(DISK, name), take_volume(disk, name)
         check = {
             "efi": ["fsck.fat", "-n", str(restored)],
             "root": ["e2fsck", "-f", "-n", str(restored)],
@@ -213,10 +263,17 @@ def tool(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
-def run(command: list[str], data: str = "") -> str:
+def run(command: list[str], data: str = "", folder: Path = ROOT) -> str:
     environment = dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin", LC_ALL="C.UTF-8")
     done = subprocess.run(
-        command, input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, check=False
+        command,
+        input=data,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        check=False,
+        cwd=str(folder),
     )
     if done.returncode:
         sys.exit("demo: %s failed:\n%s" % (" ".join(command), done.stdout))

@@ -321,7 +321,6 @@ options:
           - A path through a DFS namespace is resolved to its target server, with the same credentials. DFS links below
             the storage directory are not followed.
         type: str
-        required: true
       port:
         description:
           - TCP port of the server of a share, if it is not 445.

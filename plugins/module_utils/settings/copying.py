@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Tuple
 
 from .setting import Setting
 from .storage import STORAGE_KEYS
+
+# An empty dictionary says that there is none, so that no key of it can be required.
+_KEYS = tuple(replace(key, required=False) for key in STORAGE_KEYS)
 
 COPY: Tuple[Setting, ...] = (
     Setting(
@@ -35,7 +39,7 @@ COPY: Tuple[Setting, ...] = (
         ("copy",),
         default={},
         default_words="none",
-        options=STORAGE_KEYS,
+        options=_KEYS,
         module={"default": None},
     ),
     Setting(
