@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import sys
 from pathlib import Path
-from typing import Iterator, Tuple
+from typing import Iterator, Sequence, Set, Tuple
 
 import pytest
 from support.paths import ENGINE, MODULE_UTILS, ROOT
@@ -86,31 +86,61 @@ def test_imports_run_downwards(path: Path) -> None:
     assert list(wrong(path)) == []
 
 
-def lines_inside(node: ast.AST) -> Iterator[int]:
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        yield from range(node.lineno, (node.end_lineno or node.lineno) + 1)
+Module = Tuple[str, ...]
+
+
+def all_imports(path: Path, top: Path) -> Set[Module]:
+    """Every module that a file imports relatively, inside a function and for types alone as well: what a name is imported
+    from, and the name itself, since it may be a module."""
+    package = path.relative_to(top).parts[:-1]
+    found: Set[Module] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = (*package[: len(package) - node.level + 1], *(node.module.split(".") if node.module else ()))
+            found |= {base, *((*base, item.name) for item in node.names)}
+    return found
+
+
+def circle(top: Path, sources: Sequence[Path]) -> str:
+    """The first circle of imports, "" where there is none."""
+    graph = {path.relative_to(top).with_suffix("").parts: all_imports(path, top) for path in sources}
+    done: Set[Module] = set()
+
+    def visit(module: Module, trail: Tuple[Module, ...]) -> str:
+        if module in trail:
+            return " -> ".join("/".join(part) for part in (*trail[trail.index(module) :], module))
+        found = ""
+        if module not in done:
+            for other in sorted(graph[module] & graph.keys()):
+                found = found or visit(other, (*trail, module))
+            done.add(module)
+        return found
+
+    return next(filter(None, (visit(module, ()) for module in graph)), "")
 
 
 def test_the_engine_does_not_import_itself_in_circles() -> None:
-    graph = {}
-    for path in SOURCES:
-        module = path.relative_to(ENGINE).with_suffix("").parts
-        # An import inside a function runs late: that is how a file system finds its tree, which stands on it.
-        late = {line for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) for line in lines_inside(node)}
-        graph[module] = {name for line, name, relative, dummy in imports(path) if relative and line not in late}
-    done = set()
+    assert circle(ENGINE, SOURCES) == ""
 
-    def visit(module: Tuple[str, ...], trail: Tuple[Tuple[str, ...], ...]) -> None:
-        assert module not in trail, " -> ".join("/".join(part) for part in (*trail, module))
-        if module in done or module not in graph:
-            return
-        for other in graph[module]:
-            visit(other, (*trail, module))
-        done.add(module)
 
-    for module in graph:
-        visit(module, ())
-    assert len(done) == len(graph)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from .first import thing",
+        "from . import first",
+        "from ..room import first",
+        "def late():\n    from .first import thing",
+        "if TYPE_CHECKING:\n    from .first import thing",
+    ],
+)
+def test_a_circle_is_found(line: str, tmp_path: Path) -> None:
+    (tmp_path / "room").mkdir()
+    first, second = tmp_path / "room" / "first.py", tmp_path / "room" / "second.py"
+    first.write_text("from .second import other\n", encoding="utf-8")
+    second.write_text("import ast\n", encoding="utf-8")
+    assert circle(tmp_path, [first, second]) == ""
+    second.write_text(line + "\n", encoding="utf-8")
+    assert circle(tmp_path, [first, second]) == "room/first -> room/second -> room/first"
 
 
 @pytest.mark.parametrize(
@@ -157,5 +187,3 @@ def test_empty_packages_and_headers() -> None:
             assert text == ""
         else:
             assert text.startswith("# Copyright: plantops.imaging contributors\n"), path
-            too_long = len(text.splitlines()) > 450 and path.name != "errors.py"  # a catalogue is one list
-            assert not too_long, "%s is too long to be one idea" % path

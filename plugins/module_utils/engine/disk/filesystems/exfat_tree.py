@@ -17,7 +17,7 @@ from typing import Iterator, List, Optional, Tuple
 from ..extents import ExtentSet, covered_twice
 from ..patterns import fold_by
 from .contract import Entry, FileContent, FileTree, reading_budget
-from .exfat import Exfat
+from .exfat_geometry import ExfatGeometry
 
 _FILE, _STREAM, _NAME = 0x85, 0xC0, 0xC1
 _IN_USE, _SECONDARY = 0x80, 0x40
@@ -36,7 +36,7 @@ class ExfatTree(FileTree):
 
     case_sensitive = False
 
-    def __init__(self, volume: Exfat) -> None:
+    def __init__(self, volume: ExfatGeometry) -> None:
         self._volume = volume
         # Following a chain reads a page of the table for each step at worst; each step is charged one entry.
         self._upper: Optional[bytes] = None

@@ -14,7 +14,7 @@ from typing import Iterator, List, Optional, Set, Tuple
 from ...errors import FileSystemInvalid
 from ..extents import ExtentSet
 from .contract import Entry, FileContent, FileTree, reading_budget
-from .ext import Ext
+from .ext_geometry import ExtGeometry
 
 _BAD_BLOCKS_INODE, _ROOT_INODE = 1, 2
 _KINDS = (0, 1, 2)  # of an entry: not said, a plain file, a folder
@@ -33,7 +33,7 @@ class ExtTree(FileTree):
 
     case_sensitive = True
 
-    def __init__(self, volume: Ext) -> None:
+    def __init__(self, volume: ExtGeometry) -> None:
         self._volume = volume
         self._block_bytes = volume.block_bytes
         self._budget_bytes = reading_budget(volume.source.size_bytes)

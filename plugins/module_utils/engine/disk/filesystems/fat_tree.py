@@ -16,7 +16,7 @@ from typing import Iterator, List, Optional, Set, Tuple
 from ...errors import FileSystemInvalid
 from ..extents import ExtentSet, covered_twice
 from .contract import Entry, FileContent, FileTree
-from .fat import Fat
+from .fat_geometry import FatGeometry
 
 _ROOT = 0  # FAT12 and FAT16 have a root folder outside the clusters
 _LONG_NAME, _VOLUME_ID, _FOLDER = 0x0F, 0x08, 0x10
@@ -30,7 +30,7 @@ class FatTree(FileTree):
 
     case_sensitive = False
 
-    def __init__(self, volume: Fat) -> None:
+    def __init__(self, volume: FatGeometry) -> None:
         self._volume = volume
         self._budget_clusters = 4 * volume.cluster_count + (1 << 20)
         self._agrees: Optional[bool] = None

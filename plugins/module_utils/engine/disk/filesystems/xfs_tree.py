@@ -14,8 +14,8 @@ from typing import Iterator, List, NamedTuple, Optional, Set, Tuple
 from ...errors import FileSystemInvalid
 from ..extents import ExtentSet
 from .contract import Entry, FileContent, FileTree, reading_budget
-from .xfs import Xfs
 from .xfs_btree import sum_is_right
+from .xfs_geometry import XfsGeometry
 
 _FOLDER, _FILE = 0x4000, 0x8000
 _LOCAL, _EXTENTS, _BTREE = 1, 2, 3
@@ -46,7 +46,7 @@ class _Inode(NamedTuple):
 class XfsTree(FileTree):
     """The tree of a probed volume."""
 
-    def __init__(self, volume: Xfs) -> None:
+    def __init__(self, volume: XfsGeometry) -> None:
         self._volume = volume
         self.case_sensitive = not volume.is_caseless
         self._budget = reading_budget(volume.source.size_bytes)
