@@ -168,13 +168,7 @@ def sweep(
         for pack in bring_back(directory, needed - present.keys()):
             present[pack] = 0
     freed = _purge(directory, needed, present, newest, report, now_seconds)
-    idle = sorted(islice((pack for pack in present if pack not in needed), _MOST_SWEPT))
-    if len(idle) == _MOST_SWEPT:
-        report.warnings.append("More than %d packs are unused; the next rollover continues." % _MOST_SWEPT)
-    for pack in idle:
-        report.trashed_packs.append(pack)
-        if not report.dry_run:
-            _move_to_trash_if_there(directory, pack, newest, now_seconds)
+    _trash_idle(directory, needed, present, newest, report, now_seconds)
     if not report.dry_run:
         ages = TrashAges(directory, newest, now_seconds, dry_run=False)
         _tidy(directory, complete, partial, ages, now_seconds, report.warnings)
@@ -266,6 +260,24 @@ def _purge(
             if not report.dry_run:
                 _delete_if_there(directory.storage, directory.path(fmt.TRASH, entry.file_name))
     return freed
+
+
+def _trash_idle(
+    directory: DeviceDirectory,
+    needed: AbstractSet[str],
+    present: MutableMapping[str, int],
+    newest: int,
+    report: RolloverReport,
+    now_seconds: int,
+) -> None:
+    """Move what is in use and nobody needs to the trash, a bounded number of packs."""
+    idle = sorted(islice((pack for pack in present if pack not in needed), _MOST_SWEPT))
+    if len(idle) == _MOST_SWEPT:
+        report.warnings.append("More than %d packs are unused; the next rollover continues." % _MOST_SWEPT)
+    for pack in idle:
+        report.trashed_packs.append(pack)
+        if not report.dry_run:
+            _move_to_trash_if_there(directory, pack, newest, now_seconds)
 
 
 def _stamp_anew(directory: DeviceDirectory, file_name: str, now_seconds: int) -> None:

@@ -1,0 +1,224 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commit of an image: indexes and documents, SHA256SUMS, then the manifest. Before and after it every pack is there."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from enum import Enum
+from typing import Dict, List
+
+from ...errors import ImageNotCommitted, StorageError, StorageFailed, StorageReadBackDiffers
+from ...storage.lease import Lease
+from ...tame import one_line
+from .. import records
+from ..device_directory import DeviceDirectory
+from ..format import constants as fmt
+from ..format import copies, documents, sums
+from ..format.index import Root
+from ..format.manifest import DiskEntry, Manifest, encode, packs_digest
+from ..format.sealed_files import seal_file
+from ..image_folder import FolderLost, ImageFolder, Overtaken, TakenBack
+from ..pack_references import changes_since
+from ..slot_copies import copy_slots
+from ..upkeep.bring_back import bring_back
+from ..upkeep.seen import Seen
+from .disk_writer import DiskWriter
+from .history import History
+from .image_job import ImageJob, ImageResult
+from .pack_check import missing_packs, repair
+from .pack_stream import PackStream
+
+_ROUNDS = 3
+
+
+class CommitState(Enum):
+    """Whether the image exists. ``IN_DOUBT``: the manifest is being published, and the connection may be lost meanwhile."""
+
+    OPEN = "open"
+    IN_DOUBT = "in doubt"
+    COMMITTED = "committed"
+
+
+class Commit:
+    """Commits a run's image, under another name where others were first. ``seen`` is for the rollover that follows."""
+
+    def __init__(
+        self,
+        directory: DeviceDirectory,
+        job: ImageJob,
+        lease: Lease,
+        folder: ImageFolder,
+        history: History,
+        warnings: List[str],
+    ) -> None:
+        self._directory = directory
+        self._job = job
+        self._lease = lease
+        self._folder = folder
+        self._history = history
+        self._warnings = warnings
+        self._started = time.monotonic()
+        self.notes = list(job.notes)  # for the job's log
+        self.state = CommitState.OPEN
+        self.seen = Seen()
+
+    def run(self, stream: PackStream, writers: List[DiskWriter]) -> ImageResult:
+        """Commit what the writers have made.
+
+        :raises ImageNotCommitted: when what is published can't be restored, each time.
+        :raises StorageFailed: when rollovers take the image's directory away as fast as it is made.
+        """
+        for tries_left in range(_ROUNDS, -1, -1):
+            repair(self._directory, stream, writers, self._warnings, self._job.gate)
+            try:
+                return self._commit(stream, [writer.root for writer in writers], keeps_order=tries_left > 0)
+            except Overtaken:
+                self._warnings.append(
+                    "Another run committed an image in the meantime; renaming %s so that names stay in order."
+                    % self._folder.name
+                )
+                self._history.renumber()
+            except TakenBack as error:
+                self._warnings.append(str(error))
+                self._history.renumber()
+                if not tries_left:
+                    named = {"device": self._job.device, "image": self._folder.name}
+                    raise ImageNotCommitted(reason=error.reason, **named) from None
+            except FolderLost:
+                self._warnings.append(
+                    "The directory %s was removed during the run; the run created another." % self._folder.name
+                )
+            if tries_left:
+                self._folder.claim()
+        raise StorageFailed(
+            storage=self._directory.storage.description,
+            operation="committing the image in",
+            path=self._folder.path(),
+            reason="rollovers remove its directory as fast as it is created",
+        )
+
+    def _commit(self, stream: PackStream, roots: List[Root], *, keeps_order: bool) -> ImageResult:
+        self._job.progress("committing", 0, 0, stream.stored_bytes)
+        contents = self._sealed(roots)
+        files = self._folder.store_all(contents)
+        packs = {name: need.size_bytes for root in roots for name, need in root.packs.items()}
+        manifest = self._manifest(contents, files, packs)
+        self._publish(manifest, contents, files, packs, keeps_order=keeps_order)
+        return ImageResult(
+            manifest.image,
+            manifest.sequence,
+            manifest.in_use_bytes,
+            stream.stored_bytes,
+            max(0, manifest.in_use_bytes - stream.new_plain_bytes),
+            dict(stream.sent),
+            time.monotonic() - self._started,
+            self._warnings,
+            self._history.key,
+            [],
+            [one.image for one in self._history.images],
+            self._history.missing,
+        )
+
+    def _sealed(self, roots: List[Root]) -> Dict[str, bytes]:
+        """The indexes and documents of the image, by their names."""
+        log = "".join(one_line(line) + "\n" for line in [*self.notes, *self._warnings]).encode("utf-8")
+        plain = {fmt.index_name(number): root.encode() for number, root in enumerate(roots)}
+        plain[fmt.DEVICE_INFORMATION_NAME] = documents.pretty(dict(self._job.device_information))
+        plain[fmt.LOG_NAME] = log
+        return {name: seal_file(self._history.key, self._folder.name, name, data) for name, data in plain.items()}
+
+    def _manifest(self, contents: Dict[str, bytes], files: Dict[str, str], packs: Dict[str, int]) -> Manifest:
+        """The manifest; the key slots that it names are stored, and get into ``files``."""
+        history, job = self._history, self._job
+        disks = [
+            DiskEntry(
+                "disk%d" % number,
+                disk.stable_id,
+                disk.source.size_bytes,
+                disk.source.sector_bytes,
+                disk.used.total_bytes,
+                files[fmt.index_name(number)],
+                len(contents[fmt.index_name(number)]),
+                disk.contents,
+            )
+            for number, disk in enumerate(job.disks)
+        ]
+        newest = history.of_this_key[-1] if history.of_this_key else None
+        slots = copy_slots(self._directory, self._folder, history.key, newest, files) if history.key else []
+        return Manifest(
+            image=self._folder.name,
+            device=job.device,
+            sequence=history.sequence,
+            created=job.created,
+            snapshot=job.snapshot,
+            key_id=history.key_id,
+            slots=slots,
+            disks=disks,
+            files={name: files[name] for name in (fmt.DEVICE_INFORMATION_NAME, fmt.LOG_NAME)},
+            pack_count=len(packs),
+            pack_bytes=sum(packs.values()),
+            packs_sha256=packs_digest(list(packs)),
+            seconds=int(time.monotonic() - self._started),
+            warnings_count=len(self._warnings),
+            changes=changes_since(history.newest, history.packs_of_newest, set(packs)),
+            job=job.job,
+        )
+
+    def _publish(
+        self,
+        manifest: Manifest,
+        contents: Dict[str, bytes],
+        files: Dict[str, str],
+        packs: Dict[str, int],
+        *,
+        keeps_order: bool,
+    ) -> None:
+        data = encode(manifest, self._history.key)
+        files[fmt.MANIFEST_NAME] = hashlib.sha256(data).hexdigest()
+        second = copies.encode({**contents, fmt.MANIFEST_NAME: data})
+        self._folder.store_all({fmt.SUMS_NAME: sums.encode(files, list(packs)), fmt.COPIES_NAME: second})
+        if self._job.takes_lease:
+            self._lease.check()
+        if keeps_order:
+            self._history.check_order(self._folder.name)
+        self.state = CommitState.IN_DOUBT
+        try:
+            self._folder.store(fmt.MANIFEST_NAME, data)
+        except FolderLost:
+            self.state = CommitState.OPEN
+            raise
+        except StorageReadBackDiffers:
+            self._take_back(manifest, "the storage changed its manifest")
+        self._check_packs(manifest, packs)
+        self.state = CommitState.COMMITTED
+        self._folder.delete_checkpoints()
+
+    def _check_packs(self, manifest: Manifest, packs: Dict[str, int]) -> None:
+        """A sweep may have run between the check and the commit: bring back what it took.
+
+        :raises TakenBack: when a pack is lost.
+        """
+        listing = self._directory.packs_and_partial_files()
+        missing = missing_packs(self._directory, packs, listing.packs)
+        lost = missing - bring_back(self._directory, missing, copies=True, gate=self._job.gate)
+        if lost:
+            self._take_back(manifest, "%d of its packs were missing right after the commit" % len(lost))
+        self.seen = Seen(None if missing else listing)
+
+    def _take_back(self, manifest: Manifest, reason: str) -> None:
+        """What was published and can't be restored is an image no longer, or is marked where nothing may be renamed.
+
+        :raises TakenBack: always; the same image is made under another name.
+        """
+        is_gone = self._folder.take_back()
+        if not is_gone:
+            self._history.rivals.append(manifest)
+            facts = {"level": "commit", "ok": False, "problems": [reason]}
+            with contextlib.suppress(StorageError):  # the operator's verify finds it as well
+                self._directory.add_record(manifest.image, records.VERIFIED, facts, self._history.key)
+        self.state = CommitState.OPEN
+        raise TakenBack(manifest.image, reason, is_gone)
