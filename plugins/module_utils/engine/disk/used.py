@@ -22,7 +22,7 @@ from .patterns import Pattern
 from .source import BlockSource, WindowSource
 from .swap_files import leave_out_swap
 from .trust import NOBODY, Trust, is_called
-from .unclaimed import LOOK_BYTES, Named, look_at
+from .unclaimed import LOOK_BYTES, Named, Unclaimed, look_at
 
 _ALWAYS_ROLES = frozenset(["efi", "bios-boot", "microsoft-reserved", "dynamic-database"])
 _SMALL_BOOT_BYTES = 1 << 30
@@ -116,8 +116,7 @@ def plan_disk(
     :param paced: the disk, read at the pace that the run allows; for what lies in no partition.
     :param look_bytes: how much of that may be read to find out what is there.
     """
-    used, wanted_bytes = layout.structures, ExtentSet()
-    volumes = []
+    used, wanted_bytes, volumes = layout.structures, ExtentSet(), []
     contested = [Contested(name, source.path, 0, layout.rivals, source.size_bytes)] if layout.rivals else []
     warnings = [*layout.warnings, *("%s: %s" % (source.path, one.advice()) for one in contested)]
     left_out: List[LeftOut] = [LeftOut(pattern.text) for pattern in exclude]
@@ -125,33 +124,27 @@ def plan_disk(
         if partition.role == "extended":
             continue
         wanted = is_wanted(partition, selected)
-        inside = inside_of(partition) if wanted else None
-        if inside is not None and _is_contested(source, partition, trust.of(partition.number)):
-            inside = None
+        inside = _inside(source, partition, inside_of, trust) if wanted else None
         if inside is not None:
             volumes.append(_of_partition(partition, inside))
             used = used.union(inside.held)
         for part, pieces in _parts_of(source, partition, inside, state_of, mount_points_of):
             because = layout.whole_because or _named("it contains %s", BY_TYPE.get(partition.type_id, ""))
-            key = part.name or (name if not partition.number else "%sp%d" % (name, partition.number))
-            how = _How(partition, wanted, because, exclude, swap_files, trust.of(partition.number, part.name), key)
-            planned = _plan_part(source, part, how)
+            trusted, key = trust.of(partition.number, part.name), part.name or _key_of(name, partition)
+            planned = _plan_part(source, part, _How(partition, wanted, because, exclude, swap_files, trusted, key))
             volumes.append(planned.volume)
             left_out += planned.left_out
             warnings += planned.warnings
             contested += planned.contested
             used = used.union(on_disk(pieces, planned.extents))
             wanted_bytes = wanted_bytes.union(on_disk(pieces, planned.wanted))
-    notes: List[str] = []
-    outside: List[Named] = []
-    if selected is None:
-        rest = look_at(paced or source, _outside(source, layout, used), look_bytes)
-        used = used.union(layout.unnamed).union(rest.held)
-        warnings += [*_unnamed(layout, source), *rest.warnings]
-        notes, outside = rest.notes, rest.named
-    disk = ExtentSet([(0, source.size_bytes)])
-    used = used.intersection(disk)
-    return DiskPlan(used, volumes, warnings, left_out, wanted_bytes.intersection(used), notes, contested, outside)
+    rest = (
+        _rest_of(paced or source, layout, used, look_bytes) if selected is None else Unclaimed(ExtentSet(), [], [], [])
+    )
+    warnings += rest.warnings
+    used = used.union(rest.held).intersection(ExtentSet([(0, source.size_bytes)]))
+    wanted_bytes = wanted_bytes.intersection(used)
+    return DiskPlan(used, volumes, warnings, left_out, wanted_bytes, rest.notes, contested, rest.named)
 
 
 def is_wanted(partition: Partition, selected: Optional[Set[int]]) -> bool:
@@ -226,6 +219,25 @@ def _is_contested(source: BlockSource, partition: Partition, trusted: str) -> bo
         return not is_called(trusted, LVM_KIND, "LVM2_member")
     window = WindowSource(source, partition.start_bytes, partition.length_bytes)
     return any(claim.name != LVM_KIND for claim in claims_of(window, partition.type_id))
+
+
+def _inside(source: BlockSource, partition: Partition, inside_of: InsideOf, trust: Trust) -> Optional[Inside]:
+    """The logical volumes of a partition, None where it has none, or where another system claims it."""
+    inside = inside_of(partition)
+    is_contested = inside is not None and _is_contested(source, partition, trust.of(partition.number))
+    return None if is_contested else inside
+
+
+def _key_of(disk: str, partition: Partition) -> str:
+    """What ``imaging_trust`` calls a partition, or the disk where it has none."""
+    return "%sp%d" % (disk, partition.number) if partition.number else disk
+
+
+def _rest_of(source: BlockSource, layout: DiskLayout, used: ExtentSet, look_bytes: int) -> Unclaimed:
+    """What an image of all partitions holds besides them."""
+    rest = look_at(source, _outside(source, layout, used), look_bytes)
+    warnings = [*_unnamed(layout, source), *rest.warnings]
+    return rest._replace(held=layout.unnamed.union(rest.held), warnings=warnings)
 
 
 def _outside(source: BlockSource, layout: DiskLayout, used: ExtentSet) -> ExtentSet:

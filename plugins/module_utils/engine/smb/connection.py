@@ -54,107 +54,123 @@ def open_connection(server: str, port: int, timeout_seconds: float) -> Any:
     return connection
 
 
+class _Guard:
+    """What is put in front of the library's class."""
+
+    request_seconds = 60.0
+    is_patient = True
+    refusal: Any  # the library's exception for an answer that says no
+    # What the library's class has.
+    outstanding_requests: Any
+    sequence_window: Any
+    session_table: Any
+    _calculate_credit_charge: Any
+    _check_worker_running: Any
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self._send_lock = threading.Lock()
+        self._worker = 0
+        _library_of(super()).__init__(*arguments, **named)
+
+    def _process_message_thread(self) -> None:
+        self._worker = threading.get_ident()  # not every version of the library tells which thread it is
+        _library_of(super())._process_message_thread()
+
+    @property
+    def transport(self) -> Any:
+        return self._bounded_transport
+
+    @transport.setter
+    def transport(self, offered: Any) -> None:
+        self._bounded_transport = (
+            None if offered is None else SmbTransport(offered.server, offered.port, self.request_seconds)
+        )
+
+    def send(self, message: Any, sid: Any = None, tid: Any = None, credit_request: Any = None, **named: Any) -> Any:
+        if threading.get_ident() == self._worker:
+            return _library_of(super()).send(
+                message, sid, tid, credit_request, **named
+            )  # it is the one that gets credits in
+        with self._send_lock:
+            charge = max(1, self._calculate_credit_charge(message))
+            have = self._wait_for_credits(charge)
+            wanted = credit_request or charge + min(64, max(0, _CREDITS - have))
+            return _library_of(super()).send(message, sid, tid, wanted, **named)
+
+    def _wait_for_credits(self, charge: int) -> int:
+        started = time.monotonic()
+        while True:
+            have = int(self.sequence_window["high"] - self.sequence_window["low"])
+            if have >= charge:
+                return have
+            self._check_worker_running()
+            if self._left_seconds(started, self.request_seconds) <= 0:
+                raise RequestTimedOut("the server grants no credits for a request")
+            time.sleep(_CREDIT_POLL_SECONDS)
+
+    def receive(self, request: Any, wait: bool = True, timeout: Any = None, **dummy: Any) -> Any:
+        """As the library's, but the time-out is one for all interim answers, and no link is ever resolved.
+
+        On a slow line an answer may have to queue behind the megabytes of others; that alone is no failure.
+        """
+        seconds = timeout or self.request_seconds
+        started = time.monotonic()
+        while True:
+            self._check_worker_running()
+            left_seconds = self._left_seconds(started, seconds)
+            if left_seconds <= 0:
+                raise RequestTimedOut("no response within %d seconds" % (time.monotonic() - started))
+            if not request.response_event.wait(left_seconds):
+                continue  # something else may have come meanwhile
+            with request.response_event_lock:
+                self._check_worker_running()
+                response = request.response
+                status = response["status"].get_value()
+                if status == PENDING and wait:
+                    request.response_event.clear()
+                    continue
+            self.outstanding_requests.pop(request.message["message_id"].get_value(), None)
+            if status not in (0, PENDING):
+                raise self.refusal(response)
+            return response
+
+    def _left_seconds(self, started: float, seconds: float) -> float:
+        """How long to wait on for what was asked at ``started`` before the link counts as dead."""
+        now = time.monotonic()
+        if not self.is_patient:
+            return started + seconds - now
+        last = started + max(seconds, _PATIENCE * self.request_seconds)
+        heard = float(max(started, self.transport.last_arrival))
+        if now >= heard + seconds and self._is_writing():
+            seconds *= _PATIENCE_WITH_WRITES
+        return min(heard + seconds, last) - now
+
+    def _is_writing(self) -> bool:
+        waiting = list(self.outstanding_requests.values())
+        return any(request.message["command"].get_value() == _WRITE for request in waiting)
+
+    def verify_signature(self, header: Any, session_id: Any, force: bool = False) -> None:
+        """The library checks a signature where there is one [MS-SMB2 3.2.5.1.3]; here one must be there."""
+        session = self.session_table.get(session_id)
+        status, command = header["status"].get_value(), header["command"].get_value()
+        if not force and session is not None and status != PENDING and command != _SESSION_SETUP:
+            is_signed = bool(int(header["flags"].get_value()) & _SIGNED)
+            if status in LINK_GONE and not is_signed:
+                raise ConnectionError("the session has ended")  # who has forgotten a session can't sign for it
+            if session.encrypt_data:
+                raise AnswerUnprotected("a response in an encrypted session was not encrypted")
+            if not is_signed:
+                raise AnswerUnprotected("a response in a signed session was not signed")
+        _library_of(super()).verify_signature(header, session_id, force)
+
+
+def _library_of(parent: Any) -> Any:
+    """The library's class behind the guard, which a type checker can't see."""
+    return parent
+
+
 def _guarded_class() -> Any:
     """Return the class; made on use, because its base comes from a package that may be missing."""
     base = smbprotocol("connection").Connection
     refusal = smbprotocol("exceptions").SMBResponseException
-
-    class GuardedConnection(base):  # type: ignore[misc, valid-type]
-        request_seconds = 60.0
-        is_patient = True
-
-        def __init__(self, *arguments: Any, **named: Any) -> None:
-            self._send_lock = threading.Lock()
-            self._worker = 0
-            super().__init__(*arguments, **named)
-
-        def _process_message_thread(self) -> None:
-            self._worker = threading.get_ident()  # not every version of the library tells which thread it is
-            super()._process_message_thread()
-
-        @property
-        def transport(self) -> Any:
-            return self._bounded_transport
-
-        @transport.setter
-        def transport(self, offered: Any) -> None:
-            self._bounded_transport = (
-                None if offered is None else SmbTransport(offered.server, offered.port, self.request_seconds)
-            )
-
-        def send(self, message: Any, sid: Any = None, tid: Any = None, credit_request: Any = None, **named: Any) -> Any:
-            if threading.get_ident() == self._worker:
-                return super().send(message, sid, tid, credit_request, **named)  # it is the one that gets credits in
-            with self._send_lock:
-                charge = max(1, self._calculate_credit_charge(message))
-                have = self._wait_for_credits(charge)
-                wanted = credit_request or charge + min(64, max(0, _CREDITS - have))
-                return super().send(message, sid, tid, wanted, **named)
-
-        def _wait_for_credits(self, charge: int) -> int:
-            started = time.monotonic()
-            while True:
-                have = int(self.sequence_window["high"] - self.sequence_window["low"])
-                if have >= charge:
-                    return have
-                self._check_worker_running()
-                if self._left_seconds(started, self.request_seconds) <= 0:
-                    raise RequestTimedOut("the server grants no credits for a request")
-                time.sleep(_CREDIT_POLL_SECONDS)
-
-        def receive(self, request: Any, wait: bool = True, timeout: Any = None, **dummy: Any) -> Any:
-            """As the library's, but the time-out is one for all interim answers, and no link is ever resolved.
-
-            On a slow line an answer may have to queue behind the megabytes of others; that alone is no failure.
-            """
-            seconds = timeout or self.request_seconds
-            started = time.monotonic()
-            while True:
-                self._check_worker_running()
-                left_seconds = self._left_seconds(started, seconds)
-                if left_seconds <= 0:
-                    raise RequestTimedOut("no response within %d seconds" % (time.monotonic() - started))
-                if not request.response_event.wait(left_seconds):
-                    continue  # something else may have come meanwhile
-                with request.response_event_lock:
-                    self._check_worker_running()
-                    response = request.response
-                    status = response["status"].get_value()
-                    if status == PENDING and wait:
-                        request.response_event.clear()
-                        continue
-                self.outstanding_requests.pop(request.message["message_id"].get_value(), None)
-                if status not in (0, PENDING):
-                    raise refusal(response)
-                return response
-
-        def _left_seconds(self, started: float, seconds: float) -> float:
-            """How long to wait on for what was asked at ``started`` before the link counts as dead."""
-            now = time.monotonic()
-            if not self.is_patient:
-                return started + seconds - now
-            last = started + max(seconds, _PATIENCE * self.request_seconds)
-            heard = float(max(started, self.transport.last_arrival))
-            if now >= heard + seconds and self._is_writing():
-                seconds *= _PATIENCE_WITH_WRITES
-            return min(heard + seconds, last) - now
-
-        def _is_writing(self) -> bool:
-            waiting = list(self.outstanding_requests.values())
-            return any(request.message["command"].get_value() == _WRITE for request in waiting)
-
-        def verify_signature(self, header: Any, session_id: Any, force: bool = False) -> None:
-            """The library checks a signature where there is one [MS-SMB2 3.2.5.1.3]; here one must be there."""
-            session = self.session_table.get(session_id)
-            status, command = header["status"].get_value(), header["command"].get_value()
-            if not force and session is not None and status != PENDING and command != _SESSION_SETUP:
-                is_signed = bool(int(header["flags"].get_value()) & _SIGNED)
-                if status in LINK_GONE and not is_signed:
-                    raise ConnectionError("the session has ended")  # who has forgotten a session can't sign for it
-                if session.encrypt_data:
-                    raise AnswerUnprotected("a response in an encrypted session was not encrypted")
-                if not is_signed:
-                    raise AnswerUnprotected("a response in a signed session was not signed")
-            super().verify_signature(header, session_id, force)
-
-    return GuardedConnection
+    return type("GuardedConnection", (_Guard, base), {"refusal": refusal})

@@ -182,73 +182,82 @@ def _not_accepted(handler: Any, account: Account, refused: List[str]) -> Storage
     return StorageLoginFailed(reason=reason, **named)
 
 
+class _Remembering:
+    """Asks for the service once: servers written in Go and with asyncssh hang up at the second time [RFC 4252, 5]."""
+
+    library: Any  # paramiko
+    # What the library's class has.
+    _parse_service_accept: Any
+    _parse_userauth_failure: Any
+
+    def __init__(self, transport: Any) -> None:
+        _library_of(super()).__init__(transport)
+        self.allowed: Optional[Set[str]] = None  # the methods that can continue, as the server said last
+        self.tried: List[str] = []
+        self.answered = 0
+        self.is_partial = self.has_been_partial = False
+        self.unanswered: Optional[str] = None
+        self.banner_text = ""
+        self._has_service = False
+
+    @property
+    def _handler_table(self) -> Any:
+        # The functions of one version of paramiko are bound, those of another are not: the last argument is the message.
+        table = dict(_library_of(super())._handler_table)
+        table[_USERAUTH_FAILURE] = lambda *given: self._take_failure(given[-1])
+        table[_USERAUTH_BANNER] = lambda *given: self._take_banner(given[-1])
+        return table
+
+    def _request_auth(self) -> None:
+        if not self._has_service:
+            self._has_service = True
+            _library_of(super())._request_auth()
+            return
+        accepted = self.library.Message()
+        accepted.add_string(_SERVICE)
+        accepted.rewind()
+        self._parse_service_accept(accepted)
+
+    def _take_failure(self, m: Any) -> None:
+        copy = type(m)(m.asbytes())
+        self.allowed = set(copy.get_list()[:_MAX_METHODS])
+        self.is_partial = bool(copy.get_boolean())
+        self.has_been_partial = self.has_been_partial or self.is_partial
+        self.answered = len(self.tried)
+        self._parse_userauth_failure(m)
+
+    def _take_banner(self, m: Any) -> None:
+        self._hear(type(m)(m.asbytes()).get_string())
+
+    def _hear(self, words: bytes) -> None:
+        self.banner_text = ("%s %s" % (self.banner_text, readable(words))).strip()[-200:]
+
+    def answerer(self, password: str) -> Any:
+        """Answers one question with the password, where it is hidden and the first."""
+        has_answered = False
+
+        def answer(title: Any, instructions: Any, questions: Any) -> List[str]:
+            nonlocal has_answered
+            self._hear(("%s %s" % (title, instructions)).encode("utf-8", "replace"))
+            if not questions:
+                return []
+            text, is_shown = questions[0]
+            words = readable(("%s %s %s" % (title, instructions, text)).encode("utf-8", "replace"))
+            if len(questions) > 1 or is_shown or has_answered or _SECOND_FACTOR.search(str(text)):
+                self.unanswered = words
+                raise self.library.SSHException("a question that no setting can answer")
+            has_answered = True
+            return [password]
+
+        return answer
+
+
+def _library_of(parent: Any) -> Any:
+    """The library's class behind ours, which a type checker can't see."""
+    return parent
+
+
 def _handler_class() -> Any:
     """Return the class; made on use, because its base comes from a package that may be missing."""
     library = paramiko()
-    base: Any = library.auth_handler.AuthHandler
-
-    class RememberingHandler(base):  # type: ignore[misc]
-        """Asks for the service once: servers written in Go and with asyncssh hang up at the second time [RFC 4252, 5]."""
-
-        def __init__(self, transport: Any) -> None:
-            super().__init__(transport)
-            self.allowed: Optional[Set[str]] = None  # the methods that can continue, as the server said last
-            self.tried: List[str] = []
-            self.answered = 0
-            self.is_partial = self.has_been_partial = False
-            self.unanswered: Optional[str] = None
-            self.banner_text = ""
-            self._has_service = False
-
-        @property
-        def _handler_table(self) -> Any:
-            # The functions of one version of paramiko are bound, those of another are not: the last argument is the message.
-            table = dict(super()._handler_table)
-            table[_USERAUTH_FAILURE] = lambda *given: self._take_failure(given[-1])
-            table[_USERAUTH_BANNER] = lambda *given: self._take_banner(given[-1])
-            return table
-
-        def _request_auth(self) -> None:
-            if not self._has_service:
-                self._has_service = True
-                super()._request_auth()
-                return
-            accepted = library.Message()
-            accepted.add_string(_SERVICE)
-            accepted.rewind()
-            self._parse_service_accept(accepted)
-
-        def _take_failure(self, m: Any) -> None:
-            copy = type(m)(m.asbytes())
-            self.allowed = set(copy.get_list()[:_MAX_METHODS])
-            self.is_partial = bool(copy.get_boolean())
-            self.has_been_partial = self.has_been_partial or self.is_partial
-            self.answered = len(self.tried)
-            self._parse_userauth_failure(m)
-
-        def _take_banner(self, m: Any) -> None:
-            self._hear(type(m)(m.asbytes()).get_string())
-
-        def _hear(self, words: bytes) -> None:
-            self.banner_text = ("%s %s" % (self.banner_text, readable(words))).strip()[-200:]
-
-        def answerer(self, password: str) -> Any:
-            """Answers one question with the password, where it is hidden and the first."""
-            has_answered = False
-
-            def answer(title: Any, instructions: Any, questions: Any) -> List[str]:
-                nonlocal has_answered
-                self._hear(("%s %s" % (title, instructions)).encode("utf-8", "replace"))
-                if not questions:
-                    return []
-                text, is_shown = questions[0]
-                words = readable(("%s %s %s" % (title, instructions, text)).encode("utf-8", "replace"))
-                if len(questions) > 1 or is_shown or has_answered or _SECOND_FACTOR.search(str(text)):
-                    self.unanswered = words
-                    raise library.SSHException("a question that no setting can answer")
-                has_answered = True
-                return [password]
-
-            return answer
-
-    return RememberingHandler
+    return type("RememberingHandler", (_Remembering, library.auth_handler.AuthHandler), {"library": library})
