@@ -14,14 +14,16 @@ author:
   - plantops.imaging contributors (@plantops)
 description:
   - While the tasks of M(plantops.imaging.image) and M(plantops.imaging.image_restore) run, the last lines of the terminal show a row
-    for each device - what it does, how far it is, its rate, an estimate, warnings and how it ended - and a line with the sums.
-  - It works beside any stdout callback. What that prints appears above the bars, unchanged, and the bars are gone when
-    the last device has ended.
-  - Where there is no terminal, as under a pipe, in AWX and with C(TERM=dumb), it draws nothing, and the modules print
-    a line for every ten percent as they do without it.
-  - When more devices run than the terminal has lines, those with warnings and those that began first are shown, and the others summed up.
-  - It keeps nothing from working. A report that finds no room is lost, how a device ended is taken from Ansible itself,
-    and if drawing fails it warns once and the modules print lines again.
+    for each device - the current step, progress, rate, an estimate, warnings and the final state - and a line with
+    the totals.
+  - It works beside any stdout callback. The output of that callback appears above the bars, unchanged, and the bars
+    disappear when the last device has ended.
+  - Without a terminal, as in a pipe, in AWX and with C(TERM=dumb), it draws no bars, and the modules print a line for
+    every ten percent as they do without it.
+  - When more devices run than the terminal has lines, those with warnings and those that started first are shown, and
+    the others are summarized.
+  - It never blocks a task. A report that does not fit is dropped, the final state of a device comes from Ansible
+    itself, and if drawing fails the callback warns once and the modules print lines again.
 requirements:
   - rich 13.0 or newer (Python package, on the controller)
   - enabled in the configuration - C(callbacks_enabled = plantops.imaging.progress)
@@ -29,7 +31,7 @@ options:
   style:
     description:
       - C(auto) draws bars on a terminal.
-      - C(lines) leaves it to the modules to print their lines, on a terminal too.
+      - C(lines) lets the modules print their lines, also on a terminal.
     type: str
     choices: [auto, lines]
     default: auto
@@ -40,8 +42,8 @@ options:
         key: style
   rows:
     description:
-      - The most lines of the terminal that are used. Four are left to the other output in any case.
-      - V(0) stands for all that there are.
+      - The maximum number of terminal lines to use. Four lines are always reserved for other output.
+      - V(0) means all lines.
     type: int
     default: 0
     env:

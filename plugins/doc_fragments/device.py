@@ -12,13 +12,14 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options: {}
 requirements:
-  - CPython 3.8 or newer on the device; C(ansible_python_interpreter) names it where the search does not find the right one.
+  - CPython 3.8 or newer on the device; set C(ansible_python_interpreter) if the search does not find the right one.
   - A POSIX shell on the device, reached over any connection that can put a file and run a command, such as C(ssh).
 """
 
     RUN = r"""
 options: {}
 notes:
-  - A local device (C(ansible_connection=local)) that has no agent is worked on by a process of the machine that runs
-    C(ansible-playbook), and nothing is installed. That process ends with the play; O(wait=false) uses the agent.
+  - On a local device (C(ansible_connection=local)) without an agent, a process of the machine that runs
+    C(ansible-playbook) does the work, and the agent is not installed. That process ends with the play; O(wait=false)
+    uses the agent.
 """

@@ -12,26 +12,28 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils._misspelt import 
 
 DOCUMENTATION = r"""
 name: misspelt
-short_description: Find names of the role's prefix that the role does not know
+short_description: Find unknown names with the role's prefix
 version_added: 0.1.0
 description:
-  - Returns a sentence for each name that begins with C(imaging_) and is not known, with the known name that is nearest to it.
-  - So it does for a name whose prefix is misspelt, such as C(imagin_password) or C(IMAGING_PASSWORD), where the rest of it is known.
-  - Other names are left alone. The role uses it, because a misspelt C(imaging_password) would make unencrypted images.
+  - Returns a sentence for each unknown name that begins with C(imaging_), with the nearest known name.
+  - The same applies to a name with a misspelt prefix, such as C(imagin_password) or C(IMAGING_PASSWORD), if the rest
+    of the name is known.
+  - Other names are ignored. The role uses this filter because a misspelt C(imaging_password) would result in
+    unencrypted images.
 positional: _input, known, site
 options:
   _input:
-    description: The names that are set.
+    description: The names of the variables that are set.
     type: list
     elements: str
     required: true
   known:
-    description: The names that mean something.
+    description: The known names.
     type: list
     elements: str
     required: true
   site:
-    description: Names of the site's own.
+    description: The site's own names.
     type: list
     elements: str
     default: []

@@ -12,13 +12,15 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils._misspelt import 
 
 DOCUMENTATION = r"""
 name: misspelt_keys
-short_description: Find keys of a setting that the role does not know
+short_description: Find unknown keys of a setting
 version_added: 0.1.0
 description:
-  - Returns a sentence for each key of a dictionary, or of the dictionaries in a list, that is not known, with the known key
-    that is nearest to it.
-  - The role uses it before Ansible checks the arguments, which names all keys that there are and not the one that was meant.
-  - What is neither a dictionary nor a list of them has no keys; its type is checked by the role's argument specification.
+  - Returns a sentence for each unknown key of a dictionary, or of the dictionaries in a list, with the nearest known
+    key.
+  - The role uses this filter before Ansible checks the arguments, because Ansible lists all valid keys without a
+    suggestion.
+  - A value that is neither a dictionary nor a list of dictionaries has no keys; the role's argument specification
+    checks its type.
 positional: _input, setting, known
 options:
   _input:
@@ -26,11 +28,12 @@ options:
     type: raw
     required: true
   setting:
-    description: The name of the setting, as the sentences say it.
+    description: The name of the setting for the sentences.
     type: str
     required: true
   known:
-    description: The keys that mean something; each with those of the dictionary that is its value, or with an empty dictionary.
+    description: The known keys, each with the known keys of the dictionary that is its value, or with an empty
+      dictionary.
     type: dict
     required: true
 author:

@@ -14,8 +14,9 @@ name: rolled_jobs
 short_description: List the jobs of a site as image_rollover takes them
 version_added: 0.1.0
 description:
-  - Returns name and number of images for each job that uses the site's storage, and the name alone of each other one.
-  - With a chosen job, which is rolled over by itself, all of them are names alone.
+  - Returns the name and the number of images for each job that uses the site's storage, and only the name for other
+    jobs.
+  - If a job is chosen, the rollover is for that job, and only the names are returned.
 positional: _input, keep, chosen
 options:
   _input:
@@ -24,11 +25,11 @@ options:
     elements: dict
     required: true
   keep:
-    description: How many images remain of a job that does not say so.
+    description: How many images to keep of a job without its own number.
     type: int
     required: true
   chosen:
-    description: The job that the rollover is for, empty for none.
+    description: The job of the rollover, empty for all jobs.
     type: str
     required: true
 author:

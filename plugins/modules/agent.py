@@ -10,11 +10,12 @@ module: agent
 short_description: Install, update or remove the agent of a device
 version_added: 0.1.0
 description:
-  - The agent is the program that images a device there. M(plantops.imaging.image) installs or updates it by itself; this
-    module does it ahead of time, or takes it away.
-  - It is a directory of its own, C(/opt/plantops-imaging) for root, and needs nothing but CPython. No service is set up and
-    nothing runs while there is no work.
-  - Only parts that the device does not have are sent. A new agent is used only after it has passed its own test.
+  - The agent is the program that images a device. M(plantops.imaging.image) installs or updates it automatically;
+    this module installs it ahead of time, or removes it.
+  - The agent is a single directory, C(/opt/plantops-imaging) for root, and needs only CPython. It sets up no service
+    and does not run while idle.
+  - Only the parts that are missing on the device are sent. A new agent is activated only after it has passed its
+    self-test.
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
@@ -24,7 +25,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Returns what would be installed and how much would be sent.
+    details: Returns the agent that would be installed and the number of bytes that would be sent.
   diff_mode:
     support: full
     details: Shows the id of the agent before and after.
@@ -38,30 +39,30 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Have the agent of this collection on the device
+- name: Install the agent of this collection on the device
   plantops.imaging.agent:
     state: latest
 
-- name: Leave nothing on the device
+- name: Remove the agent from the device
   plantops.imaging.agent:
     state: absent
 """
 
 RETURN = r"""
 installed:
-  description: Id of the agent that the device has, V(null) for none.
+  description: Id of the installed agent, V(null) if the device has no agent.
   returned: success
   type: str
   sample: 0.1.0-6a1c0f4be09d2277
 replaced:
-  description: Id of the agent that it had before, where that changed.
+  description: Id of the previous agent, if it was replaced.
   returned: success
   type: str
   sample: 0.1.0-93bb7a5d1c44e016
 sent_bytes:
   description:
     - Bytes of the agent that were sent to the device, or would be.
-    - V(null), as RV(installed), in check mode where the controller would first have to download packages.
+    - V(null), like RV(installed), in check mode if the controller would first have to download packages.
   returned: success
   type: int
   sample: 11534336
@@ -71,7 +72,7 @@ base:
   type: str
   sample: /opt/plantops-imaging
 platform:
-  description: The platform that bundles are chosen by.
+  description: The platform of the device, which selects the bundle.
   returned: success
   type: str
   sample: linux-x86_64-glibc-cp311
@@ -86,7 +87,7 @@ error_code:
   type: str
   sample: A402
 hint:
-  description: What to do about the failure.
+  description: How to fix the failure.
   returned: failure
   type: str
 """

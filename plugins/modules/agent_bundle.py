@@ -10,19 +10,19 @@ module: agent_bundle
 short_description: Build the bundles that install the agent
 version_added: 0.1.0
 description:
-  - Builds for each platform one file that holds the agent with everything it needs besides Python.
-  - The file can be carried to a site that no controller reaches and installs itself there with C(python3 <bundle> install).
-  - It always works on the controller, whatever host the task is for.
-  - The packages that go into a bundle are named, with their hashes, by a lock that is part of this collection. They come from
-    the package index that pip is configured for, once, or from a folder.
-  - The same collection makes the same bytes, wherever and whenever it runs.
+  - Builds one file for each platform, which contains the agent and everything that it needs besides Python.
+  - The file can be copied to a site without a controller and installs itself there with C(python3 <bundle> install).
+  - The module always runs on the controller, regardless of the host of the task.
+  - A lock file of this collection lists the packages of a bundle with their hashes. They are downloaded once from the
+    package index that pip is configured for, or taken from a folder.
+  - Builds are reproducible, so the same version of the collection always produces the same bytes.
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
 attributes:
   check_mode:
     support: full
-    details: Nothing is downloaded or written, so a bundle that is not there yet has no RV(bundles[].sha256).
+    details: Check mode does not download or write files, so a missing bundle has no RV(bundles[].sha256).
   diff_mode:
     support: full
     details: Shows the hash of each file before and after.
@@ -32,27 +32,28 @@ options:
   platforms:
     description:
       - The platforms to build for, as operating system, machine, C library and Python, such as V(linux-x86_64-glibc-cp311).
-      - There are bundles for CPython 3.8 to 3.14 on V(x86_64) and V(aarch64) with V(glibc), and from CPython 3.9 with V(musl).
-      - The platform of a device is in what C(installer.pyz probe) and a bundle for the wrong platform say.
+      - Bundles exist for CPython 3.8 to 3.14 on V(x86_64) and V(aarch64) with V(glibc), and from CPython 3.9 with
+        V(musl).
+      - C(installer.pyz probe) and a bundle for the wrong platform print the platform of a device.
     type: list
     elements: str
     required: true
   destination:
-    description: The folder on the controller that the bundles are written to. It is made when it is missing.
+    description: The folder on the controller for the bundles. It is created if it is missing.
     type: path
     required: true
   version:
-    description: The version that the bundles bear. That of this collection when it is not given.
+    description: The version of the bundles. The default is the version of this collection.
     type: str
   cache_folder:
     description:
       - The folder on the controller where downloaded packages are kept.
-      - The folder C(plantops-imaging/wheels) in the cache of the user when it is not given.
+      - The default is the folder C(plantops-imaging/wheels) in the cache of the user.
     type: path
   wheel_folder:
     description:
-      - A folder on the controller that holds the packages as wheels. With it no package index is asked.
-      - The cache folder of another controller is such a folder.
+      - A folder on the controller that contains the packages as wheels. With it the package index is not used.
+      - The cache folder of another controller can be used here.
     type: path
 author:
   - plantops.imaging contributors (@plantops)
@@ -66,7 +67,7 @@ EXAMPLES = r"""
       - linux-x86_64-glibc-cp311
     destination: /srv/carry
 
-- name: Build one where no package index is reached
+- name: Build a bundle without access to a package index
   plantops.imaging.agent_bundle:
     platforms: [linux-aarch64-glibc-cp311]
     destination: /srv/bundles
@@ -81,7 +82,7 @@ bundles:
   elements: dict
   contains:
     platform:
-      description: The platform that it is for.
+      description: The platform of the bundle.
       type: str
       sample: linux-x86_64-glibc-cp311
     path:
@@ -89,15 +90,15 @@ bundles:
       type: str
       sample: /srv/carry/plantops-imaging-agent-0.1.0-linux-x86_64-glibc-cp311.pyz
     sha256:
-      description: The SHA-256 of the file. Null in check mode when it would have to be built.
+      description: The SHA-256 of the file. Null in check mode if the file would have to be built.
       type: str
       sample: 7b2dbd7d0bccb3f6e798228185d7143e2b6f573bb48dde77df6a819627e37767
     size_bytes:
-      description: The size of the file, null as RV(bundles[].sha256).
+      description: The size of the file, null like RV(bundles[].sha256).
       type: int
       sample: 13676160
     identity:
-      description: The id of the installation that it makes on a device, null as RV(bundles[].sha256).
+      description: The id of the installation on a device, null like RV(bundles[].sha256).
       type: str
       sample: 0.1.0-9dd74c0a11b3f100
     changed:
@@ -105,7 +106,7 @@ bundles:
       type: bool
       sample: true
     replaced:
-      description: The SHA-256 of another file that was there before. Null for none.
+      description: The SHA-256 of the file that was replaced, or null.
       type: str
       sample: 93bb7a5d1c44e0167b2dbd7d0bccb3f6e798228185d7143e2b6f573bb48dde77
 error_code:
@@ -114,7 +115,7 @@ error_code:
   type: str
   sample: A201
 hint:
-  description: What to do about the failure.
+  description: How to fix the failure.
   returned: failure
   type: str
 """

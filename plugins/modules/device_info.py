@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: device_info
-short_description: Tell what a device is and which disks it has
+short_description: Show information about a device and its disks
 version_added: 0.1.0
 description:
   - Returns hardware, firmware, operating system, disks, partitions and volumes of a device as one document with a version.
-  - What O(plantops.imaging.image#module:drives) takes can be chosen from it.
-  - The agent is installed or updated first, so this is also the test that remote installation works. A local device
-    (C(ansible_connection=local)) that has no agent is asked without one.
+  - Use it to choose the values of O(plantops.imaging.image#module:drives).
+  - The agent is installed or updated first, so this module also tests the remote installation. A local device
+    (C(ansible_connection=local)) without an agent is queried without installing it.
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
@@ -22,10 +22,10 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Does not install or update the agent. Without one that can be used there is no information.
+    details: Does not install or update the agent. Without a usable agent no information is returned.
   diff_mode:
     support: full
-    details: Shows the agent that is installed on the way. Nothing else changes.
+    details: Shows the agent if the task installs it. The module makes no other changes.
   idempotent:
     support: full
 seealso:
@@ -47,12 +47,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 information:
-  description: The document. V(null) in check mode where the device has no agent.
+  description: The document. V(null) in check mode if the device has no agent.
   returned: success
   type: dict
   contains:
     version:
-      description: Version of the document. It grows when something changes its meaning or goes.
+      description: Version of the document. It increases when a field changes its meaning or is removed.
       type: int
       sample: 1
     operating_system:
@@ -60,7 +60,7 @@ information:
       type: dict
       sample: {"family": "linux", "id": "debian", "name": "Debian GNU/Linux 12 (bookworm)", "version": "12", "architecture": "x86_64"}
     hardware:
-      description: Manufacturer, model and serial numbers, where the machine tells them.
+      description: Manufacturer, model and serial numbers, if the machine provides them.
       type: raw
     firmware:
       description: Kind and version of the firmware.
@@ -81,14 +81,15 @@ information:
       description: The volumes, with the file system and mount points of each.
       type: raw
     layers:
-      description: What lies between disks and volumes, such as LVM and software RAID.
+      description: The layers between disks and volumes, such as LVM and software RAID.
       type: raw
     unreadable:
-      description: What could not be read, with the reason.
+      description: The unreadable parts, with the reason.
       type: raw
 agent:
-  description: Which agent answered or would be installed, whether that changes the device, and how much is sent.
-  returned: when the device has an agent or would get one
+  description: The agent that responded or would be installed, whether the device changes, and the number of bytes
+    sent.
+  returned: when the device has an agent or one would be installed
   type: dict
   sample:
     id: 0.1.0-6a1c0f4be09d2277
@@ -102,7 +103,7 @@ error_code:
   type: str
   sample: A402
 hint:
-  description: What to do about the failure.
+  description: How to fix the failure.
   returned: failure
   type: str
 """

@@ -11,14 +11,14 @@ short_description: Make an image of a device's disks
 version_added: 0.1.0
 description:
   - Images the blocks in use of disks, volumes or image files, compressed, deduplicated against the device's earlier
-    images and encrypted, straight to a storage.
-  - Every image is complete. What earlier images hold already is not sent again.
-  - A new image appears on the storage when everything it needs is there and was read back; until then, and when a run is
-    interrupted at any moment, the earlier images stay as they are.
-  - After success the oldest images are deleted so that O(keep) remain.
-  - The agent on the device is installed or updated first. What it does goes on when the connection is lost or the play is
+    images and encrypted, directly to a storage.
+  - Every image is complete. Data that earlier images already contain is not uploaded again.
+  - A new image appears in the storage once all of its data is stored and was read back. Until then, and if a run is
+    interrupted at any moment, the earlier images stay intact.
+  - After success the rollover deletes the oldest images so that O(keep) remain.
+  - The agent on the device is installed or updated first. A run continues when the connection is lost or the play is
     killed; the next task with the same settings finds that run and follows it.
-  - Secrets reach the run sealed to a key that only its memory holds.
+  - Secrets are sealed to a key that exists only in the memory of the run.
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
@@ -32,20 +32,22 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Returns the disks, the bytes in use, an estimate of what would be sent, and the images that would be deleted.
-      What the run would refuse before it reads a disk is refused here too, a wrong password for one. Nothing is written. On
-      a device without an agent that can be used, returns what would be installed.
+    details: Returns the disks, the bytes in use, an estimate of the upload, and the images that would be deleted.
+      Check mode refuses everything that a run refuses before it reads a disk, such as a wrong password, and writes no
+      data. On a device without a usable agent it returns the agent that would be installed.
   diff_mode:
     support: full
-    details: Shows the agent where it is installed on the way, the device's images before and after, and what changed on
-      the device since the previous image.
+    details: Shows the agent if the task installs it, the device's images before and after, and the changes of the
+      device since the previous image.
   idempotent:
     support: none
-    details: Every run makes an image, unless one with the same settings is under way; then that is followed.
+    details: Every run makes an image, unless a run with the same settings is in progress; the task then follows that
+      run.
 notes:
-  - The agent brings the Python packages that it needs. Where a process of the controller does the work, its Python needs
+  - The agent includes the Python packages that it needs. If a process on the controller does the work, its Python
+    needs
     C(blake3), C(cryptography), C(zstandard) and, for the storage in question, C(paramiko) or C(smbprotocol).
-  - It runs with the lowest processor and disk priority.
+  - The agent runs with the lowest processor and disk priority.
 author:
   - plantops.imaging contributors (@plantops)
 """
@@ -61,7 +63,7 @@ EXAMPLES = r"""
     password: "{{ vault_imaging_password }}"
     keep: 14
 
-- name: Show what would be imaged, and what changed on the device
+- name: Show the planned image and the changes of the device
   plantops.imaging.image:
     storage:
       url: /srv/images
@@ -71,7 +73,7 @@ EXAMPLES = r"""
     password: "{{ vault_imaging_password }}"
   check_mode: true
 
-- name: Start the image, do something else, and follow it to its end
+- name: Start the image, do other work, and follow the run to its end
   module_defaults:
     plantops.imaging.image:
       storage:
@@ -97,34 +99,35 @@ EXAMPLES = r"""
 RETURN = r"""
 image:
   description: Name of the new image, V(null) in check mode.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  returned: when the run was followed to its end, or estimated in check mode
   type: str
   sample: 2026-11-22_13-45-10
 device:
   description: The device's directory on the storage.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  returned: when the run was followed to its end, or estimated in check mode
   type: str
   sample: line1_press-07
 job:
-  description: The job that the image was made for, empty for the default one.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  description: The job that the image belongs to, empty for the default job.
+  returned: when the run was followed to its end, or estimated in check mode
   type: str
   sample: monthly
 missing_disks:
-  description: Disks and volumes that earlier images of the job hold and this one does not, each with the image that is kept for it.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  description: Disks and volumes that earlier images of the job contain and this one does not, each with the image
+    that is kept for it.
+  returned: when the run was followed to its end, or estimated in check mode
   type: list
   elements: dict
   contains:
     kind:
       description:
-        - V(missing), V(replaced) by another disk that has the same partition table, V(resized), or V(volume) for a volume of a
-          disk that is still there.
+        - V(missing), V(replaced) by another disk that has the same partition table, V(resized), or V(volume) for a
+          missing volume of an existing disk.
       returned: always
       type: str
       sample: missing
     id:
-      description: The id of the disk, or of the disk and the volume, as O(forget_disks) takes it.
+      description: The id of the disk, or of the disk and the volume, in the form that O(forget_disks) accepts.
       returned: always
       type: str
       sample: serial:S3Z8NB0K
@@ -134,7 +137,7 @@ missing_disks:
       type: int
       sample: 0
     model:
-      description: The disk's model, as the earlier image says.
+      description: The disk's model, as recorded in the earlier image.
       returned: always
       type: str
       sample: Samsung SSD 870
@@ -159,44 +162,46 @@ missing_disks:
       type: str
       sample: ""
     now:
-      description: The stable id of the disk that replaced it, or the bytes that a resized one has now; empty otherwise.
+      description: The stable id of the disk that replaced it, or the current size in bytes of a resized disk; empty
+        otherwise.
       returned: always
       type: str
       sample: ""
 sequence:
-  description: The image's number; the order of images is the order of these.
+  description: The sequence number of the image, which defines the order of images.
   returned: when an image was made
   type: int
   sample: 12
 storage:
-  description: The storage, as messages name it.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  description: The storage, as shown in messages.
+  returned: when the run was followed to its end, or estimated in check mode
   type: str
   sample: /srv/images
 bytes_in_use:
   description: Bytes in use on the imaged disks.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  returned: when the run was followed to its end, or estimated in check mode
   type: int
   sample: 4294967296
 bytes_to_send:
   description:
-    - In check mode, an estimate of the bytes that the run would add to the storage. Only reading the disks would tell.
-    - For a first image half of what is in use; for a later one a twentieth of what the last one needs, and half of what
-      is in use beyond what the fullest kept image holds.
-  returned: in check mode, where the job could be asked
+    - In check mode, an estimate of the bytes that the run would add to the storage. The exact number requires reading
+      the disks.
+    - For a first image half of the bytes in use. For a later image a twentieth of what the last image needs, plus
+      half of the bytes in use beyond those of the fullest kept image.
+  returned: in check mode, if the agent could estimate the job
   type: int
   sample: 62914560
 bytes_to_send_most:
   description:
-    - In check mode, the upper end of that estimate. It is larger than RV(bytes_to_send) when a disk has no name, table or
-      volume in common with any kept image, so that all of it may be new.
-  returned: in check mode, where the job could be asked
+    - In check mode, the upper end of that estimate. It is larger than RV(bytes_to_send) if a disk has no name, table
+      or volume in common with any kept image, so that all of its data may be new.
+  returned: in check mode, if the agent could estimate the job
   type: int
   sample: 62914560
 images:
-  description: The device's images, oldest first; with the new one, without what the rollover deleted. In check mode those
-    that are there.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  description: The device's images, oldest first, including the new one and without those that the rollover deleted.
+    In check mode the existing images.
+  returned: when the run was followed to its end, or estimated in check mode
   type: list
   elements: str
   sample: [2026-11-21_13-45-10, 2026-11-22_13-45-10]
@@ -206,13 +211,13 @@ bytes_stored:
   type: int
   sample: 31457280
 bytes_reused:
-  description: Bytes in use that earlier images hold already or that are zero.
+  description: Bytes in use that earlier images already contain or that are zero.
   returned: when an image was made
   type: int
   sample: 4263510016
 disks:
   description: The imaged disks with their partitions and volumes.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  returned: when the run was followed to its end, or estimated in check mode
   type: list
   elements: dict
   sample:
@@ -221,12 +226,12 @@ disks:
       stable_id: serial:S3Z8NB0K
 not_chosen:
   description: Partitions of the imaged disks whose content is not part of the image.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  returned: when the run was followed to its end, or estimated in check mode
   type: list
   elements: dict
 left_out:
-  description: What each exclusion left out.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  description: The files that each exclusion matched.
+  returned: when the run was followed to its end, or estimated in check mode
   type: list
   elements: dict
   sample:
@@ -235,14 +240,14 @@ left_out:
       files: 1
       saved_bytes: 4294967296
 contested:
-  description: Volumes and disks that more than one system claims, what each is called in O(trust), where its marks lie on RV(contested[].path), and the
-    commands that remove them where they are stale.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  description: Volumes and disks that contain marks of more than one structure, with the name of each for O(trust),
+    the positions of its marks on RV(contested[].path), and the commands that remove stale marks.
+  returned: when the run was followed to its end, or estimated in check mode
   type: list
   elements: dict
   contains:
     path:
-      description: The volume's own device, else the disk or image file that it lies on.
+      description: The volume's own device, or the disk or image file that contains it.
       type: str
   sample:
     - volume: disk0p1
@@ -257,27 +262,28 @@ contested:
           marks: [{place: 65600, size_bytes: 8}]
           remove: [wipefs -o 0x10040 -t btrfs /dev/sda1]
 outside_partitions:
-  description: What lies in no partition and is not in the image as a whole; C(missing_bytes) were found not to be zero, and C(read_all) says whether
-    all of it was looked at.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  description: Ranges outside all partitions that are not completely in the image. C(missing_bytes) is the number of
+    nonzero bytes that were found, and C(read_all) is whether the whole range was read.
+  returned: when the run was followed to its end, or estimated in check mode
   type: list
   elements: dict
   sample:
     - {path: /dev/sda, place: 67108864, size_bytes: 500000000000, missing_bytes: 0, read_all: false}
 healed_packs:
-  description: Damaged packs of earlier images that are whole again.
+  description: Damaged packs of earlier images that were repaired.
   returned: when an image was made
   type: list
   elements: str
   sample: []
 rollover:
-  description: What the rollover deleted and what it spared, or in check mode would. V(null) where it could not be done; a warning says why.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  description: The images that the rollover deleted and spared, or would in check mode. V(null) if the rollover was
+    not possible; a warning contains the reason.
+  returned: when the run was followed to its end, or estimated in check mode
   type: dict
   sample: {"dry_run": false, "deleted": ["2026-11-15_13-45-10"], "spared": {"2026-10-01_13-45-10": "it is pinned"}}
 device_changes:
-  description: What changed on the device since the previous image.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  description: The changes of the device since the previous image.
+  returned: when the run was followed to its end, or estimated in check mode
   type: list
   elements: dict
   sample:
@@ -285,7 +291,7 @@ device_changes:
       before: "8192"
       after: "4096"
 seconds:
-  description: How long it took.
+  description: Duration in seconds.
   returned: when an image was made
   type: float
   sample: 74.2
@@ -295,7 +301,7 @@ run:
   type: str
   sample: image-3fa9c0d1e2b45f60-20261122-134510-a1b2c3
 state:
-  description: How far the run is, one of V(waiting), V(running), V(done), V(failed), V(cancelled), V(lost).
+  description: State of the run, one of V(waiting), V(running), V(done), V(failed), V(cancelled), V(lost).
   returned: with O(wait=false) or O(cancel=true), and with O(run) in check mode
   type: str
   sample: running
@@ -308,7 +314,8 @@ attached:
   returned: when a run was started, or followed to its end
   type: bool
 agent:
-  description: Which agent did the work, whether this task installed it, which one it replaced, and how much was sent.
+  description: The agent that did the work, whether this task installed it, the agent that it replaced, and the number
+    of bytes sent.
   returned: when the agent did the work and O(run) was not given
   type: dict
   sample:
@@ -318,13 +325,14 @@ agent:
     replaced:
     sent_bytes: 0
 storage_host_key:
-  description: Fingerprint of the host key that the SFTP server showed.
-  returned: success, with an SFTP server that was asked
+  description: Fingerprint of the host key that the SFTP server presented.
+  returned: success, if the task connected to an SFTP server
   type: str
   sample: SHA256:d6KNsk3bmZ8Cx4Gmkqz5bA1zVJ3mS8rBxkH3qkqkqk0
 storage_host_key_is_new:
-  description: Whether V(accept-new) took it without a check; compare it with the server's own and give it as C(host_key).
-  returned: success, with an SFTP server that was asked
+  description: Whether V(accept-new) accepted the key without a check. Compare it with the server's own key and set it
+    as C(host_key).
+  returned: success, if the task connected to an SFTP server
   type: bool
   sample: false
 error_code:
@@ -333,7 +341,7 @@ error_code:
   type: str
   sample: K100
 hint:
-  description: What to do about the failure.
+  description: How to fix the failure.
   returned: failure
   type: str
 """

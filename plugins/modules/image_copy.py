@@ -7,15 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_copy
-short_description: Copy an image with all that a recovery needs
+short_description: Copy an image with everything that a recovery needs
 version_added: 0.1.0
 description:
   - Copies an image with just the packs that it needs to a directory, such as a USB disk or a FAT32 stick, or to another storage.
-  - The copy has the layout of a storage, so every verb works on it, and C(sha256sum -c SHA256SUMS) proves it without any tool of ours.
-  - The recovery program goes with it, and pages in English and German, C(RECOVERY.html) to print and C(RECOVERY.txt), that say for this
-    very image what to have at hand and what to type.
-  - Everything is read back after it was written. What is there already and intact is not copied again, so that an interrupted copy goes on.
-  - No password is needed. With one the manifest is authenticated, and the pages tell more of the machine.
+  - The copy has the layout of a storage, so every verb works on it, and C(sha256sum -c SHA256SUMS) verifies it
+    without the engine.
+  - The copy includes the recovery program and instructions for this image in English and German, C(RECOVERY.html) for
+    printing and C(RECOVERY.txt).
+  - Every file is read back after it was written. Intact files of an earlier copy are reused, so an interrupted copy
+    continues.
+  - The password is optional. With a password the manifest is authenticated, and the instructions contain more details
+    of the machine.
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
@@ -25,14 +28,14 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Nothing is written; tells in RV(bytes_to_copy) what would be.
+    details: Check mode writes no files; RV(bytes_to_copy) is the number of bytes that would be copied.
   diff_mode:
     support: N/A
-    details: What is copied is in the result.
+    details: The result contains the copied bytes.
   idempotent:
     support: full
 requirements:
-  - On the host that the task works on, Python 3.8 or newer with C(blake3), C(cryptography) and C(zstandard).
+  - Python 3.8 or newer on the host that runs the task, with C(blake3), C(cryptography) and C(zstandard).
   - C(paramiko) for an SFTP server, C(smbprotocol) for a share.
 author:
   - plantops.imaging contributors (@plantops)
@@ -63,7 +66,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 image:
-  description: The image that was copied.
+  description: The copied image.
   returned: success
   type: str
   sample: 2026-11-22_13-45-10
@@ -73,12 +76,12 @@ device:
   type: str
   sample: press-07
 target:
-  description: Where the copy is.
+  description: The directory or storage of the copy.
   returned: success
   type: str
   sample: /media/usb-disk/recovery
 authenticated:
-  description: Whether a password proved the manifest. Null for an image that is not encrypted.
+  description: Whether a password authenticated the manifest. Null for an unencrypted image.
   returned: success
   type: bool
   sample: true
@@ -103,7 +106,7 @@ packs_copied:
   type: int
   sample: 7
 bytes_kept:
-  description: Bytes of packs that were there already, and were hashed.
+  description: Bytes of packs that were already stored and were hashed.
   returned: success, not in check mode
   type: int
   sample: 1419771904
@@ -118,30 +121,31 @@ packs_to_copy:
   type: int
   sample: 7
 images:
-  description: The images of the device that the target holds now, oldest first.
+  description: The images of the device in the target, oldest first.
   returned: success, not in check mode
   type: list
   elements: str
   sample: [2026-11-22_13-45-10]
 pinned:
-  description: Those of RV(images) that are pinned there. A pin of the source goes with the image.
+  description: The pinned images of RV(images). A pin in the source is copied with the image.
   returned: success, not in check mode
   type: list
   elements: str
   sample: []
 seconds:
-  description: How long it took.
+  description: Duration in seconds.
   returned: success, not in check mode
   type: float
   sample: 21.4
 storage_host_key:
-  description: Fingerprint of the host key that the SFTP server of O(storage) showed.
-  returned: success, with an SFTP server that was asked
+  description: Fingerprint of the host key that the SFTP server of O(storage) presented.
+  returned: success, if the task connected to an SFTP server
   type: str
   sample: SHA256:d6KNsk3bmZ8Cx4Gmkqz5bA1zVJ3mS8rBxkH3qkqkqk0
 storage_host_key_is_new:
-  description: Whether V(accept-new) took it without a check; compare it with the server's own and give it as C(host_key).
-  returned: success, with an SFTP server that was asked
+  description: Whether V(accept-new) accepted the key without a check. Compare it with the server's own key and set it
+    as C(host_key).
+  returned: success, if the task connected to an SFTP server
   type: bool
   sample: false
 error_code:
@@ -150,7 +154,7 @@ error_code:
   type: str
   sample: C100
 hint:
-  description: What to do about the failure.
+  description: How to fix the failure.
   returned: failure
   type: str
 """

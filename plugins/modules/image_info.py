@@ -21,11 +21,11 @@ attributes:
     support: full
   diff_mode:
     support: N/A
-    details: Nothing is changed.
+    details: The module makes no changes.
   idempotent:
     support: full
 requirements:
-  - On the host that the task works on, Python 3.8 or newer with C(blake3), C(cryptography) and C(zstandard).
+  - Python 3.8 or newer on the host that runs the task, with C(blake3), C(cryptography) and C(zstandard).
   - C(paramiko) for an SFTP server, C(smbprotocol) for a share.
 author:
   - plantops.imaging contributors (@plantops)
@@ -56,19 +56,19 @@ images:
       type: str
       sample: 2026-11-22_13-45-10
     job:
-      description: The job that it was made for, empty for the default one.
+      description: The job that the image belongs to, empty for the default job.
       type: str
       sample: monthly
     sequence:
-      description: Its number; the order of images is the order of these.
+      description: The sequence number of the image, which defines the order of images.
       type: int
       sample: 12
     created:
-      description: When it was made, by the controller's clock.
+      description: When the image was made, by the controller's clock.
       type: str
       sample: 2026-11-22_13-45-10
     snapshot:
-      description: How the volumes were held still.
+      description: How the volumes were frozen.
       type: str
       sample: offline
     encrypted:
@@ -84,11 +84,11 @@ images:
       type: int
       sample: 4294967296
     pack_bytes:
-      description: Size of all packs that the image needs; other images may need the same ones.
+      description: Size of all packs of the image; other images may share them.
       type: int
       sample: 1503238553
     pinned:
-      description: Whether it is kept from being rolled over.
+      description: Whether the image is protected from the rollover.
       type: bool
       sample: false
     disks:
@@ -100,20 +100,21 @@ images:
           stable_id: serial:S3Z8NB0K
           size_bytes: 256060514304
     verified:
-      description: What verifications found.
+      description: The results of verifications.
       type: list
       elements: dict
       sample:
         - level: full
           ok: true
 storage_host_key:
-  description: Fingerprint of the host key that the SFTP server showed.
-  returned: success, with an SFTP server that was asked
+  description: Fingerprint of the host key that the SFTP server presented.
+  returned: success, if the task connected to an SFTP server
   type: str
   sample: SHA256:d6KNsk3bmZ8Cx4Gmkqz5bA1zVJ3mS8rBxkH3qkqkqk0
 storage_host_key_is_new:
-  description: Whether V(accept-new) took it without a check; compare it with the server's own and give it as C(host_key).
-  returned: success, with an SFTP server that was asked
+  description: Whether V(accept-new) accepted the key without a check. Compare it with the server's own key and set it
+    as C(host_key).
+  returned: success, if the task connected to an SFTP server
   type: bool
   sample: false
 error_code:
@@ -122,7 +123,7 @@ error_code:
   type: str
   sample: I100
 hint:
-  description: What to do about the failure.
+  description: How to fix the failure.
   returned: failure
   type: str
 """

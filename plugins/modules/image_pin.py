@@ -7,11 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_pin
-short_description: Keep an image from being rolled over
+short_description: Protect an image from the rollover
 version_added: 0.1.0
 description:
-  - A pinned image stays, however many newer ones there are; it does not count among those that a rollover keeps.
-  - Needs no password. The account in O(storage) must be permitted to create files.
+  - A pinned image is kept, regardless of the number of newer images, and in addition to those that the rollover
+    keeps.
+  - The module needs no password. The account in O(storage) must be permitted to create files.
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
@@ -25,7 +26,7 @@ attributes:
   idempotent:
     support: full
 requirements:
-  - On the host that the task works on, Python 3.8 or newer with C(blake3), C(cryptography) and C(zstandard).
+  - Python 3.8 or newer on the host that runs the task, with C(blake3), C(cryptography) and C(zstandard).
   - C(paramiko) for an SFTP server, C(smbprotocol) for a share.
 author:
   - plantops.imaging contributors (@plantops)
@@ -39,7 +40,7 @@ EXAMPLES = r"""
     device_name: press-07
     image: 2026-11-22_13-45-10
 
-- name: Let it go again
+- name: Unpin the image again
   plantops.imaging.image_pin:
     storage:
       url: /srv/images
@@ -60,13 +61,14 @@ pinned:
   type: bool
   sample: true
 storage_host_key:
-  description: Fingerprint of the host key that the SFTP server showed.
-  returned: success, with an SFTP server that was asked
+  description: Fingerprint of the host key that the SFTP server presented.
+  returned: success, if the task connected to an SFTP server
   type: str
   sample: SHA256:d6KNsk3bmZ8Cx4Gmkqz5bA1zVJ3mS8rBxkH3qkqkqk0
 storage_host_key_is_new:
-  description: Whether V(accept-new) took it without a check; compare it with the server's own and give it as C(host_key).
-  returned: success, with an SFTP server that was asked
+  description: Whether V(accept-new) accepted the key without a check. Compare it with the server's own key and set it
+    as C(host_key).
+  returned: success, if the task connected to an SFTP server
   type: bool
   sample: false
 error_code:
@@ -75,7 +77,7 @@ error_code:
   type: str
   sample: K100
 hint:
-  description: What to do about the failure.
+  description: How to fix the failure.
   returned: failure
   type: str
 """

@@ -11,15 +11,15 @@ short_description: Restore an image onto disks
 version_added: 0.1.0
 description:
   - Writes disks of an image onto disks of a device, or into sparse files.
-  - First everything is planned and the whole image is verified; only then the first byte is written.
-  - Partition tables and boot sectors are written last, so that a half-restored disk never looks like a whole one.
-  - An interrupted restore goes on where it stopped when it is run again with the same arguments. One that has ended is told
-    as ended as long as the target still holds every byte of it, and nothing is written.
-  - An image of some volumes only is restored without writing outside of these volumes when the target has the partition
-    table of the imaged disk. A target that has another one is refused, see O(replace_table).
-  - Below C(/dev) and on file systems in memory only block devices are targets.
-  - The agent on the device is installed or updated first. The restore goes on when the connection is lost or the play is
-    killed; the next task with the same settings finds that run and follows it.
+  - The restore is planned and the whole image is verified before the first byte is written.
+  - Partition tables and boot sectors are written last, so that a partly restored disk never looks complete.
+  - An interrupted restore continues where it stopped when it is run again with the same arguments. A completed
+    restore is reported as complete, without writing, while the target still contains every byte of it.
+  - If an image contains only some volumes and the target has the partition table of the imaged disk, the restore
+    writes only to these volumes. A target with a different partition table is refused, see O(replace_table).
+  - Below C(/dev) and on file systems in memory, only block devices are valid targets.
+  - The agent on the device is installed or updated first. The restore continues when the connection is lost or the
+    play is killed; the next task with the same settings finds that run and follows it.
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
@@ -33,16 +33,16 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Returns the plan after checking targets and password, and that everything the image needs is stored in full
-      size; a real run hashes it all first. Nothing is written. On a device without an agent that can be used, returns what
-      would be installed.
+    details: Returns the plan after checking the targets, the password and the sizes of all files of the image; a run
+      also hashes these files first. Check mode writes no data. On a device without a usable agent it returns the
+      agent that would be installed.
   diff_mode:
     support: full
-    details: Shows for each target what it is and what it becomes, and the agent where it is installed on the way.
+    details: Shows each target before and after, and the agent if the task installs it.
   idempotent:
     support: partial
-    details: Nothing is written when the target holds all of the image already, byte for byte. A disk that holds anything else
-      is only overwritten when O(overwrite=true), and then each time.
+    details: The restore does not write to a target that already contains the image byte for byte. A disk with other
+      content is only overwritten with O(overwrite=true), and then each time.
 author:
   - plantops.imaging contributors (@plantops)
 """
@@ -57,7 +57,7 @@ EXAMPLES = r"""
       disk0: /dev/sdb
     password: "{{ vault_imaging_password }}"
 
-- name: Restore into a file, to look at it or to start it in a virtual machine
+- name: Restore into a file, to inspect it or to start it in a virtual machine
   plantops.imaging.image_restore:
     storage:
       url: /srv/images
@@ -67,7 +67,7 @@ EXAMPLES = r"""
       disk0: /var/tmp/press-07.raw
     password: "{{ vault_imaging_password }}"
 
-- name: Put the volumes of the image back, and give up partition 3, which the disk got since
+- name: Restore the volumes of the image and delete partition 3, which was added to the disk later
   plantops.imaging.image_restore:
     storage:
       url: /srv/images
@@ -82,19 +82,19 @@ EXAMPLES = r"""
 RETURN = r"""
 image:
   description: The restored image.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  returned: when the run was followed to its end, or estimated in check mode
   type: str
   sample: 2026-11-22_13-45-10
 plan:
-  description: What goes where, in words.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  description: The planned steps, as sentences.
+  returned: when the run was followed to its end, or estimated in check mode
   type: list
   elements: str
   sample:
     - disk0 of 2026-11-22_13-45-10 (256060514304 bytes) goes to /dev/sdb
 targets:
-  description: What is on each target before, and what is after.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  description: The content of each target before and after.
+  returned: when the run was followed to its end, or estimated in check mode
   type: list
   elements: dict
   sample:
@@ -102,8 +102,8 @@ targets:
       before: 256060514304 bytes, it is blank
       after: disk0 of 2026-11-22_13-45-10, 256060514304 bytes
 disks:
-  description: What was written, by disk. Empty in check mode.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  description: The bytes written and kept on each disk. Empty in check mode.
+  returned: when the run was followed to its end, or estimated in check mode
   type: list
   elements: dict
   sample:
@@ -112,15 +112,15 @@ disks:
       written_bytes: 4294967296
       kept_bytes: 0
 already_restored:
-  description: Whether all targets held all of the image already, so that nothing was, or would be, written.
-  returned: when the work was followed to its end, or could be foretold in check mode
+  description: Whether all targets already contained the whole image, so that the restore writes no data.
+  returned: when the run was followed to its end, or estimated in check mode
   type: bool
   sample: false
 damaged:
   description:
-    - What of the restored disks is lost and became zeros. Always empty without O(damaged=true).
-    - C(files) are those that lie there, as far as the file system can tell; C(where) is what else does.
-  returned: when the work was followed to its end, or could be foretold in check mode
+    - The lost ranges of the restored disks, which became zeros. Always empty without O(damaged=true).
+    - C(files) are the damaged files, as far as the file system can be read; C(where) lists other damaged structures.
+  returned: when the run was followed to its end, or estimated in check mode
   type: list
   elements: dict
   sample:
@@ -132,8 +132,8 @@ damaged:
       where: []
       reason: "The image 2026-11-22_13-45-10 is damaged: byte 4096 of the pack 3fa9 is not authentic."
 seconds:
-  description: How long it took.
-  returned: when something was restored
+  description: Duration in seconds.
+  returned: when a disk was restored
   type: float
   sample: 61.5
 run:
@@ -142,7 +142,7 @@ run:
   type: str
   sample: restore-3fa9c0d1e2b45f60-20261122-134510-a1b2c3
 state:
-  description: How far the run is, one of V(waiting), V(running), V(done), V(failed), V(cancelled), V(lost).
+  description: State of the run, one of V(waiting), V(running), V(done), V(failed), V(cancelled), V(lost).
   returned: with O(wait=false) or O(cancel=true), and with O(run) in check mode
   type: str
   sample: running
@@ -155,7 +155,8 @@ attached:
   returned: when a run was started, or followed to its end
   type: bool
 agent:
-  description: Which agent did the work, whether this task installed it, which one it replaced, and how much was sent.
+  description: The agent that did the work, whether this task installed it, the agent that it replaced, and the number
+    of bytes sent.
   returned: when the agent did the work and O(run) was not given
   type: dict
   sample:
@@ -165,13 +166,14 @@ agent:
     replaced:
     sent_bytes: 0
 storage_host_key:
-  description: Fingerprint of the host key that the SFTP server showed.
-  returned: success, with an SFTP server that was asked
+  description: Fingerprint of the host key that the SFTP server presented.
+  returned: success, if the task connected to an SFTP server
   type: str
   sample: SHA256:d6KNsk3bmZ8Cx4Gmkqz5bA1zVJ3mS8rBxkH3qkqkqk0
 storage_host_key_is_new:
-  description: Whether V(accept-new) took it without a check; compare it with the server's own and give it as C(host_key).
-  returned: success, with an SFTP server that was asked
+  description: Whether V(accept-new) accepted the key without a check. Compare it with the server's own key and set it
+    as C(host_key).
+  returned: success, if the task connected to an SFTP server
   type: bool
   sample: false
 error_code:
@@ -180,7 +182,7 @@ error_code:
   type: str
   sample: R102
 hint:
-  description: What to do about the failure.
+  description: How to fix the failure.
   returned: failure
   type: str
 """

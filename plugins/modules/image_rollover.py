@@ -10,11 +10,15 @@ module: image_rollover
 short_description: Delete the oldest images of a device
 version_added: 0.1.0
 description:
-  - Deletes the oldest images, so that O(keep) remain of each job. Only complete images count, in the order in which they were made.
-  - The last image of a disk or volume that the newest image of its job does not hold stays, until O(forget_disks) lists it.
-  - Pinned and archived images stay, and so does the last image of every key that O(password) does not open.
-  - What only deleted images need goes to the trash at once, and for good by a later run, at least a day after.
-  - M(plantops.imaging.image) does this after each successful run; this module is for storages on which devices may not delete.
+  - Deletes the oldest images so that O(keep) remain of each job. Only complete images count, in the order of their
+    sequence numbers.
+  - The last image of a disk or volume that is missing from the newest image of its job is kept until O(forget_disks)
+    lists it.
+  - Pinned and archived images are kept, and so is the last image of every key that O(password) does not open.
+  - Packs that only deleted images need are moved to the trash at once, and deleted by a later run at least a day
+    later.
+  - M(plantops.imaging.image) runs the rollover after each successful run; use this module for storages in which
+    devices may not delete.
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
@@ -24,13 +28,13 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Says what would be deleted, and deletes nothing.
+    details: Returns the images that would be deleted, without deleting them.
   diff_mode:
     support: full
   idempotent:
     support: full
 requirements:
-  - On the host that the task works on, Python 3.8 or newer with C(blake3), C(cryptography) and C(zstandard).
+  - Python 3.8 or newer on the host that runs the task, with C(blake3), C(cryptography) and C(zstandard).
   - C(paramiko) for an SFTP server, C(smbprotocol) for a share.
 author:
   - plantops.imaging contributors (@plantops)
@@ -72,46 +76,48 @@ deleted:
   elements: str
   sample: [2026-11-15_13-45-10]
 spared:
-  description: Older images that stay, each with the reason.
+  description: Older images that are kept, each with the reason.
   returned: success
   type: dict
   sample: {"2026-10-01_13-45-10": "it is pinned"}
 missing_disks:
-  description: Disks and volumes that older images of a job hold and its newest one does not, each with the image that is kept for it.
+  description: Disks and volumes that older images of a job contain and its newest image does not, each with the image
+    that is kept for it.
   returned: success
   type: list
   elements: dict
   sample: []
 dry_run:
-  description: Whether nothing was deleted because of check mode.
+  description: Whether the deletion was skipped because of check mode.
   returned: success
   type: bool
   sample: false
 trashed_packs:
-  description: Packs that no image needs any more and that went to the trash.
+  description: Packs that are no longer needed and were moved to the trash.
   returned: success
   type: list
   elements: str
   sample: []
 purged_packs:
-  description: Packs that left the trash for good.
+  description: Packs that were deleted from the trash.
   returned: success
   type: list
   elements: str
   sample: []
 freed_bytes:
-  description: Bytes that came free.
+  description: Bytes that were freed.
   returned: success
   type: int
   sample: 16777216
 storage_host_key:
-  description: Fingerprint of the host key that the SFTP server showed.
-  returned: success, with an SFTP server that was asked
+  description: Fingerprint of the host key that the SFTP server presented.
+  returned: success, if the task connected to an SFTP server
   type: str
   sample: SHA256:d6KNsk3bmZ8Cx4Gmkqz5bA1zVJ3mS8rBxkH3qkqkqk0
 storage_host_key_is_new:
-  description: Whether V(accept-new) took it without a check; compare it with the server's own and give it as C(host_key).
-  returned: success, with an SFTP server that was asked
+  description: Whether V(accept-new) accepted the key without a check. Compare it with the server's own key and set it
+    as C(host_key).
+  returned: success, if the task connected to an SFTP server
   type: bool
   sample: false
 error_code:
@@ -120,7 +126,7 @@ error_code:
   type: str
   sample: K100
 hint:
-  description: What to do about the failure.
+  description: How to fix the failure.
   returned: failure
   type: str
 """

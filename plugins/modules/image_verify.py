@@ -10,9 +10,9 @@ module: image_verify
 short_description: Verify an image on its storage
 version_added: 0.1.0
 description:
-  - Proves that an image can be restored, at one of three levels.
-  - A damaged pack is taken out of use, so that the next image of the device sends its content again.
-  - What was found is recorded beside the image.
+  - Verifies at one of three levels that an image can be restored.
+  - Damaged packs are moved to the trash, so that the next image of the device uploads their content again.
+  - The result is recorded beside the image.
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
@@ -25,25 +25,25 @@ attributes:
     details: Verifies without recording the result and without moving damaged packs.
   diff_mode:
     support: N/A
-    details: No image is changed; what is out of use is in RV(bad_packs).
+    details: Images are not changed; RV(bad_packs) lists the packs that were moved.
   idempotent:
     support: full
 requirements:
-  - On the host that the task works on, Python 3.8 or newer with C(blake3), C(cryptography) and C(zstandard).
+  - Python 3.8 or newer on the host that runs the task, with C(blake3), C(cryptography) and C(zstandard).
   - C(paramiko) for an SFTP server, C(smbprotocol) for a share.
 author:
   - plantops.imaging contributors (@plantops)
 """
 
 EXAMPLES = r"""
-- name: Prove that the newest image can be restored
+- name: Verify that the newest image can be restored
   plantops.imaging.image_verify:
     storage:
       url: /srv/images
     device_name: press-07
     password: "{{ vault_imaging_password }}"
 
-- name: Check the stored bytes where no password is at hand
+- name: Check the stored bytes without a password
   plantops.imaging.image_verify:
     storage:
       url: /srv/images
@@ -54,44 +54,46 @@ EXAMPLES = r"""
 RETURN = r"""
 image:
   description: The verified image.
-  returned: when the image could be looked at, also when it is damaged
+  returned: when the image was verified, also if it is damaged
   type: str
   sample: 2026-11-22_13-45-10
 level:
   description: The level.
-  returned: when the image could be looked at, also when it is damaged
+  returned: when the image was verified, also if it is damaged
   type: str
   sample: full
 ok:
-  description: Whether the image is whole.
-  returned: when the image could be looked at, also when it is damaged
+  description: Whether the image is intact.
+  returned: when the image was verified, also if it is damaged
   type: bool
   sample: true
 problems:
-  description: What is wrong, in words.
-  returned: when the image could be looked at, also when it is damaged
+  description: The problems that were found, as sentences.
+  returned: when the image was verified, also if it is damaged
   type: list
   elements: str
   sample: []
 bad_packs:
-  description: Damaged packs. They were taken out of use, but not in check mode nor where the account may not rename.
-  returned: when the image could be looked at, also when it is damaged
+  description: Damaged packs. They were moved to the trash, except in check mode or if the account may not rename
+    files.
+  returned: when the image was verified, also if it is damaged
   type: list
   elements: str
   sample: []
 checked_bytes:
   description: Bytes of disk content that were read back, at level V(full).
-  returned: when the image could be looked at, also when it is damaged
+  returned: when the image was verified, also if it is damaged
   type: int
   sample: 4294967296
 storage_host_key:
-  description: Fingerprint of the host key that the SFTP server showed.
-  returned: success, with an SFTP server that was asked
+  description: Fingerprint of the host key that the SFTP server presented.
+  returned: success, if the task connected to an SFTP server
   type: str
   sample: SHA256:d6KNsk3bmZ8Cx4Gmkqz5bA1zVJ3mS8rBxkH3qkqkqk0
 storage_host_key_is_new:
-  description: Whether V(accept-new) took it without a check; compare it with the server's own and give it as C(host_key).
-  returned: success, with an SFTP server that was asked
+  description: Whether V(accept-new) accepted the key without a check. Compare it with the server's own key and set it
+    as C(host_key).
+  returned: success, if the task connected to an SFTP server
   type: bool
   sample: false
 error_code:
@@ -100,7 +102,7 @@ error_code:
   type: str
   sample: K100
 hint:
-  description: What to do about the failure.
+  description: How to fix the failure.
   returned: failure
   type: str
 """

@@ -10,21 +10,21 @@ module: recovery_program
 short_description: Build the recovery program
 version_added: 0.1.0
 description:
-  - Builds C(plantops-recovery.pyz), one file that lists, verifies, restores and copies images on a machine where nothing is installed and
-    no network is reached. It is started with C(python3 plantops-recovery.pyz --help).
-  - It carries the engine and its packages, and unpacks nothing, so that it also runs from a read-only medium and where C(/tmp) is
-    mounted noexec.
-  - It always works on the controller, whatever host the task is for.
-  - The packages are named, with their hashes, by a lock that is part of this collection. They come from the package index that pip is
-    configured for, once, or from a folder.
-  - The same collection makes the same bytes, wherever and whenever it runs.
+  - Builds C(plantops-recovery.pyz), a single file that lists, verifies, restores and copies images on a machine
+    without installed packages and without a network. Start it with C(python3 plantops-recovery.pyz --help).
+  - It contains the engine and its packages and does not unpack files, so it also runs from a read-only medium and if
+    C(/tmp) is mounted noexec.
+  - The module always runs on the controller, regardless of the host of the task.
+  - A lock file of this collection lists the packages with their hashes. They are downloaded once from the package
+    index that pip is configured for, or taken from a folder.
+  - Builds are reproducible, so the same version of the collection always produces the same bytes.
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
 attributes:
   check_mode:
     support: full
-    details: Nothing is downloaded or written, so a program whose packages are not at hand has no RV(sha256).
+    details: Check mode does not download or write files, so a program whose packages are missing has no RV(sha256).
   diff_mode:
     support: full
     details: Shows the hash of the file before and after.
@@ -32,26 +32,28 @@ attributes:
     support: full
 options:
   destination:
-    description: The folder on the controller that the program is written to. It is made when it is missing.
+    description: The folder on the controller for the program. It is created if it is missing.
     type: path
     required: true
   platforms:
     description:
-      - The platforms that it runs on, as operating system, machine, C library and Python, such as V(linux-x86_64-glibc-cp311).
-      - C(linux-x86_64-glibc) with CPython 3.8 to 3.14 when it is not given.
-      - There are packages for V(x86_64) and V(aarch64) with V(glibc), and from CPython 3.9 with V(musl). On V(aarch64) and V(musl) the
+      - The platforms of the program, as operating system, machine, C library and Python, such as
+        V(linux-x86_64-glibc-cp311).
+      - The default is C(linux-x86_64-glibc) with CPython 3.8 to 3.14.
+      - Packages exist for V(x86_64) and V(aarch64) with V(glibc), and from CPython 3.9 with V(musl). On V(aarch64)
+        and V(musl) the
         program is untested.
     type: list
     elements: str
   cache_folder:
     description:
       - The folder on the controller where downloaded packages are kept.
-      - The folder C(plantops-imaging/wheels) in the cache of the user when it is not given.
+      - The default is the folder C(plantops-imaging/wheels) in the cache of the user.
     type: path
   wheel_folder:
     description:
-      - A folder on the controller that holds the packages as wheels. With it no package index is asked.
-      - The cache folder of another controller is such a folder.
+      - A folder on the controller that contains the packages as wheels. With it the package index is not used.
+      - The cache folder of another controller can be used here.
     type: path
 author:
   - plantops.imaging contributors (@plantops)
@@ -77,28 +79,28 @@ path:
   type: str
   sample: /srv/recovery/plantops-recovery.pyz
 version:
-  description: The version of the collection that it is made of.
+  description: The version of the collection that built it.
   returned: success
   type: str
   sample: 0.1.0
 platforms:
-  description: The platforms that it runs on.
+  description: The platforms of the program.
   returned: success
   type: list
   elements: str
   sample: [linux-x86_64-glibc-cp311]
 sha256:
-  description: The SHA-256 of the file. Null in check mode when packages would have to be downloaded.
+  description: The SHA-256 of the file. Null in check mode if packages would have to be downloaded.
   returned: success
   type: str
   sample: 7b2dbd7d0bccb3f6e798228185d7143e2b6f573bb48dde77df6a819627e37767
 size_bytes:
-  description: The size of the file, null as RV(sha256).
+  description: The size of the file, null like RV(sha256).
   returned: success
   type: int
   sample: 41991559
 replaced:
-  description: The SHA-256 of another file that was there before. Null for none.
+  description: The SHA-256 of the file that was replaced, or null.
   returned: success
   type: str
   sample: 93bb7a5d1c44e0167b2dbd7d0bccb3f6e798228185d7143e2b6f573bb48dde77
@@ -108,7 +110,7 @@ error_code:
   type: str
   sample: A201
 hint:
-  description: What to do about the failure.
+  description: How to fix the failure.
   returned: failure
   type: str
 """

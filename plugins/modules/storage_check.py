@@ -10,9 +10,10 @@ module: storage_check
 short_description: Check that a storage can take the images of a device
 version_added: 0.1.0
 description:
-  - Reaches the storage, logs in, and tries with files of its own what a run needs; writes, reads back, renames, replaces, deletes.
-  - Where O(password) is given and the device has images with a password, it must open them.
-  - Each failure is one sentence with a code of the catalogue of errors.
+  - Connects to the storage, logs in, and tests with temporary files the operations that a run needs (write, read
+    back, rename, replace, delete).
+  - If O(password) is set and the device has encrypted images, the password must open them.
+  - Each failure is reported as one sentence with an error code.
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
@@ -21,14 +22,15 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: partial
-    details: Only looks; nothing is written, so RV(may_replace), RV(may_rename), RV(may_delete) and what is measured are missing.
+    details: Check mode writes no files, so RV(may_replace), RV(may_rename), RV(may_delete) and the measurements are
+      missing.
   diff_mode:
     support: N/A
-    details: The device's directory is made; what is written into it is deleted again, where this account may delete.
+    details: The module creates the device directory. It deletes its temporary files again, if the account may delete.
   idempotent:
     support: full
 requirements:
-  - On the host that the task works on, Python 3.8 or newer with C(blake3), C(cryptography) and C(zstandard).
+  - Python 3.8 or newer on the host that runs the task, with C(blake3), C(cryptography) and C(zstandard).
   - C(paramiko) for an SFTP server, C(smbprotocol) for a share.
 author:
   - plantops.imaging contributors (@plantops)
@@ -48,7 +50,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 storage:
-  description: The storage, as messages name it.
+  description: The storage, as shown in messages.
   returned: success
   type: str
   sample: /srv/images
@@ -58,58 +60,59 @@ images:
   type: int
   sample: 7
 has_key:
-  description: Whether there are images with a password.
+  description: Whether the device has encrypted images.
   returned: success
   type: bool
   sample: true
 may_delete:
-  description: Whether this account may delete; if not, rollover is the operator's.
+  description: Whether this account may delete. Otherwise the operator must run the rollover.
   returned: success, not in check mode
   type: bool
   sample: true
 may_replace:
-  description: Whether this account may replace files of its own.
+  description: Whether this account may replace its own files.
   returned: success, not in check mode
   type: bool
   sample: true
 may_rename:
-  description: Whether this account may rename; if not, rollover is the operator's.
+  description: Whether this account may rename. Otherwise the operator must run the rollover.
   returned: success, not in check mode
   type: bool
   sample: true
 clock_ahead_seconds:
-  description: How far the server's clock is ahead of this machine's, null where the server does not tell.
+  description: How far the server's clock is ahead of this machine's, null if the server does not report it.
   returned: success, not in check mode
   type: int
   sample: 0
 round_trip_milliseconds:
-  description: How long one listing took.
+  description: Duration of one listing.
   returned: success, not in check mode
   type: float
   sample: 3.1
 write_mb_per_second:
-  description: How fast one MiB was written, its publication included.
+  description: Write rate of one MiB, including the final rename.
   returned: success, not in check mode
   type: float
   sample: 80.5
 free_bytes:
-  description: Free space, null where the server does not tell.
+  description: Free space, null if the server does not report it.
   returned: success
   type: int
   sample: 512000000000
 total_bytes:
-  description: Size of the storage, null where the server does not tell.
+  description: Size of the storage, null if the server does not report it.
   returned: success
   type: int
   sample: 2000000000000
 storage_host_key:
-  description: Fingerprint of the host key that the SFTP server showed.
-  returned: success, with an SFTP server that was asked
+  description: Fingerprint of the host key that the SFTP server presented.
+  returned: success, if the task connected to an SFTP server
   type: str
   sample: SHA256:d6KNsk3bmZ8Cx4Gmkqz5bA1zVJ3mS8rBxkH3qkqkqk0
 storage_host_key_is_new:
-  description: Whether V(accept-new) took it without a check; compare it with the server's own and give it as C(host_key).
-  returned: success, with an SFTP server that was asked
+  description: Whether V(accept-new) accepted the key without a check. Compare it with the server's own key and set it
+    as C(host_key).
+  returned: success, if the task connected to an SFTP server
   type: bool
   sample: false
 error_code:
@@ -118,7 +121,7 @@ error_code:
   type: str
   sample: K100
 hint:
-  description: What to do about the failure.
+  description: How to fix the failure.
   returned: failure
   type: str
 """
