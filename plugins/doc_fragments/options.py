@@ -301,14 +301,14 @@ options:
     default: latest
   directory:
     description:
-      - 'The directory on the operator host that the image is copied to, such as a USB disk or stick: an absolute path.'
-      - It is made when the directory above it is there. Several devices and images may share it.
+      - Absolute path of the target directory on the operator host, such as a USB disk or stick.
+      - The directory is created if its parent directory exists. Several devices and images may share it.
       - Either this or O(copy_storage) is required.
     type: str
   copy_storage:
     description:
-      - A storage that the image is copied to instead of a directory.
-      - It is written as O(storage) is, with credentials of its own.
+      - The target storage, as an alternative to a directory.
+      - It has the same keys as O(storage), with separate credentials.
     type: dict
     suboptions:
       url:
@@ -378,10 +378,9 @@ options:
         default: 3600
   program:
     description:
-      - The recovery program on the controller that goes with the copy, as M(plantops.imaging.recovery_program) builds
-        it.
-      - Without it the program for Linux on x86-64 with glibc is built once and kept in the cache of the user; that takes
-        a package index.
+      - The recovery program on the controller to include in the copy, as built by M(plantops.imaging.recovery_program).
+      - Without this setting the program for Linux on x86-64 with glibc is built once and stored in the cache of the user,
+        which requires a package index.
     type: path
   job:
     description: The job whose newest image V(latest) selects. Empty selects the newest image of the device, regardless

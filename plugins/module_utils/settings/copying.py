@@ -19,8 +19,8 @@ COPY: Tuple[Setting, ...] = (
         "copy_directory",
         "str",
         (
-            "The directory on the operator host that the image is copied to, such as a USB disk or stick: an absolute path.",
-            "It is made when the directory above it is there. Several devices and images may share it.",
+            "Absolute path of the target directory on the operator host, such as a USB disk or stick.",
+            "The directory is created if its parent directory exists. Several devices and images may share it.",
             "Either this or O(copy_storage) is required.",
         ),
         ("copy",),
@@ -33,8 +33,8 @@ COPY: Tuple[Setting, ...] = (
         "copy_storage",
         "dict",
         (
-            "A storage that the image is copied to instead of a directory.",
-            "It is written as O(storage) is, with credentials of its own.",
+            "The target storage, as an alternative to a directory.",
+            "It has the same keys as O(storage), with separate credentials.",
         ),
         ("copy",),
         default={},
@@ -46,9 +46,14 @@ COPY: Tuple[Setting, ...] = (
         "copy_program",
         "str",
         (
-            "The recovery program on the controller that goes with the copy, as M(plantops.imaging.recovery_program) builds it.",
-            "Without it the program for Linux on x86-64 with glibc is built once and kept in the cache of the user; that takes a"
-            " package index.",
+            (
+                "The recovery program on the controller to include in the copy, as built by "
+                "M(plantops.imaging.recovery_program)."
+            ),
+            (
+                "Without this setting the program for Linux on x86-64 with glibc is built once and stored in the cache "
+                "of the user, which requires a package index."
+            ),
         ),
         ("copy",),
         default="",

@@ -25,9 +25,11 @@ STORAGE: Tuple[Setting, ...] = (
         "storage_operator",
         "dict",
         (
-            "Other credentials for V(verify), V(copy), V(rollover) and V(storage_check); empty to use those of O(storage). They take the"
-            " place of all credentials there, and what else is not given is as in O(storage). A job with a storage of its own is"
-            " worked on as the job says.",
+            (
+                "Separate credentials for V(verify), V(copy), V(rollover) and V(storage_check); empty to use those of "
+                "O(storage). They replace all credentials of O(storage); other keys that are not set here are taken "
+                "from O(storage). A job that defines its own storage uses the credentials of the job."
+            ),
         ),
         ON_THE_OPERATOR,
         default={},
