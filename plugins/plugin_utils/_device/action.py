@@ -164,7 +164,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         if account.pw_uid == 0:
             return os.path.isdir(probe.ROOT_BASE)
         # What XDG_DATA_HOME is for another user is known to nobody but him.
-        return os.path.isdir(os.path.join(account.pw_dir, ".local", "share", "plantops-imaging"))
+        return os.path.isdir(probe.base_in_home(account.pw_dir))
 
     def local_prefix(self) -> List[str]:
         """Return what stands in front of the engine's command when it runs on this machine."""

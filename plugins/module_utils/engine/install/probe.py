@@ -19,6 +19,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 IDENTITY = re.compile(r"[0-9][0-9A-Za-z.+_-]{0,63}-[0-9a-f]{16}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
+_NAME = "plantops-imaging"
 ROOT_BASE = "/opt/plantops-imaging"
 _ENTRIES = {"parts", "versions", "current", "previous", "spool", "run.lock", "made"}
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -76,8 +77,13 @@ def default_base() -> str:
         return ROOT_BASE
     data = os.environ.get("XDG_DATA_HOME", "")
     if not os.path.isabs(data):
-        data = os.path.join(os.path.expanduser("~"), ".local", "share")
-    return os.path.join(data, "plantops-imaging")
+        return base_in_home(os.path.expanduser("~"))
+    return os.path.join(data, _NAME)
+
+
+def base_in_home(home: str) -> str:
+    """Return where the agent of the user with this home lives, as far as that is known to others than that user."""
+    return os.path.join(home, ".local", "share", _NAME)
 
 
 def resolved(base: str) -> str:

@@ -16,7 +16,7 @@ from ..errors import (
     RecoveryOptionLater,
     RecoveryPasswordNeeded,
 )
-from ..verbs.dispatch import run_job
+from ..verbs.dispatch import run_document
 from . import asking, words
 from .arguments import is_server, place, storage_settings, targets
 
@@ -87,7 +87,7 @@ class Command:
         return request
 
     def _run(self, verb: str, **settings: Any) -> Dict[str, Any]:
-        return run_job(self._request(verb, **settings), self._report, lambda: False)
+        return run_document(self._request(verb, **settings), self._report, lambda: False)
 
     def _run_with_password(self, verb: str, **settings: Any) -> Dict[str, Any]:
         """Run what needs the image password where the image is encrypted: then it is asked for."""

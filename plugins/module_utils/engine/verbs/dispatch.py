@@ -48,12 +48,15 @@ _VERBS: Dict[Type[Any], Callable[..., Dict[str, Any]]] = {
 }
 
 
-def run_job(document: Dict[str, Any], report: Report, cancelled: Callable[[], bool]) -> Dict[str, Any]:
+def run_document(document: Dict[str, Any], report: Report, cancelled: Callable[[], bool]) -> Dict[str, Any]:
     """Run the request that ``document`` makes and return its result.
 
     :raises EngineError: what went wrong, from the catalogue.
     """
     return run_request(parse(document), report, cancelled)
+
+
+run_job = run_document  # the name that it had; what lies outside of the repository may use it
 
 
 def run_request(request: Request, report: Report, cancelled: Callable[[], bool]) -> Dict[str, Any]:
