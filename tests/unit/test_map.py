@@ -24,7 +24,7 @@ UPKEEP = sorted(path.stem for path in (ENGINE / "image" / "upkeep").glob("[!_]*.
 
 def room_of(test: Path) -> Path:
     """The folder of plugins that a unit test lies beside."""
-    base = PLUGINS / "module_utils" if test.parts[0] == "engine" else PLUGINS
+    base = PLUGINS / "module_utils" if test.parts[0] in ("engine", "settings") else PLUGINS
     return base / test.parent
 
 
