@@ -274,6 +274,13 @@ class StorageUnreachable(StorageError):
     retry = True
 
 
+class StorageMountGone(StorageUnreachable):
+    """A directory whose share or disk went away: the same as a server that does not answer, and other advice."""
+
+    message = "The storage {storage} is mounted, but what is mounted there does not answer: {reason}."
+    hint = "Check its server or disk and mount it again, then run again; the next run will reuse what was uploaded."
+
+
 class StorageFailed(StorageError):
     code = "S102"
     message = "{operation} of {path} in the storage {storage} failed: {reason}."

@@ -53,10 +53,21 @@ def open_storage(
         raise StorageUrlInvalid(url=url, reason="write a share with two backslashes: %s" % _example("\\" + url))
     if not os.path.isabs(url):
         raise StorageUrlInvalid(url=url or "(nothing)", reason="it is not an absolute path of a directory")
-    if not os.path.lexists(url):
+    if _is_absent(url):
         # A mistyped path, or a disk that is not mounted: making it would fill the disk that the system is on.
         raise StorageDirectoryMissing(storage=url)
     return DirectoryStorage(url)
+
+
+def _is_absent(path: str) -> bool:
+    """Whether the system says that nothing has this name; a mounted share that does not answer says something else."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _example(share: str) -> str:

@@ -18,9 +18,11 @@ from ...errors import (
     StorageExists,
     StorageFailed,
     StorageFull,
+    StorageMountGone,
     StorageNotFound,
     StoragePathInvalid,
     StoragePermissionDenied,
+    StorageQuotaReached,
     StorageUrlInvalid,
 )
 from ..contract import NOTHING_ABOVE, PARTIAL_SUFFIX, READ_SIZE_BYTES, SendGate, Storage
@@ -29,7 +31,17 @@ from .walk import BY_DESCRIPTOR, LinkInTheWay, Place, reach
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
-_FULL = frozenset([errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)])
+_QUOTA = getattr(errno, "EDQUOT", errno.ENOSPC)
+_FULL = frozenset([errno.ENOSPC, _QUOTA])
+# What is mounted is a share whose server, or a disk whose cable, is gone; FUSE says ENOTCONN, NFS ESTALE.
+_GONE = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("ESTALE", "ENOTCONN", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ETIMEDOUT", "ECONNREFUSED"),
+        *("ECONNABORTED", "ECONNRESET", "ESHUTDOWN", "ENODEV", "ENOLINK", "EREMOTEIO"),
+    )
+    if hasattr(errno, name)
+)
 _DENIED = frozenset([errno.EACCES, errno.EPERM, errno.EROFS])
 _ABSENT = frozenset([errno.ENOENT, errno.ENOTDIR, errno.ENXIO])  # the last: a socket is opened as a file
 
@@ -45,12 +57,21 @@ class DirectoryStorage(Storage):
         try:
             os.mkdir(root, _DIRECTORY_MODE)
         except FileExistsError:
-            if not os.path.isdir(root):
-                raise StorageUrlInvalid(url=root, reason="it is not a directory") from None
+            self._check_root(root)
         except OSError as error:
             if error.errno in _ABSENT:
                 raise StorageUrlInvalid(url=root, reason=NOTHING_ABOVE) from None
             self._fail(error, "making", "the directory")
+
+    def _check_root(self, root: str) -> None:
+        try:
+            is_directory = stat.S_ISDIR(os.stat(root).st_mode)
+        except FileNotFoundError:
+            is_directory = False  # a link that leads nowhere
+        except OSError as error:
+            self._fail(error, "opening", "the directory")
+        if not is_directory:
+            raise StorageUrlInvalid(url=root, reason="it is not a directory")
 
     def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
         with self._at(path, "writing") as target:
@@ -99,11 +120,16 @@ class DirectoryStorage(Storage):
                     follow_symlinks=False,
                 )
             except FileExistsError:
-                raise StorageExists(path=path, storage=self.description) from None
+                if not temporary.is_same_as(target):
+                    raise StorageExists(path=path, storage=self.description) from None
+                os.unlink(temporary.path, dir_fd=temporary.folder)
             except OSError as error:
-                if error.errno in _FULL | _DENIED | _ABSENT and error.errno != errno.EPERM:
+                if temporary.is_same_as(target):  # it was done, and only the answer failed
+                    os.unlink(temporary.path, dir_fd=temporary.folder)
+                elif error.errno in _FULL | _DENIED | _ABSENT | _GONE and error.errno != errno.EPERM:
                     raise
-                self._rename_unless_there(temporary, target, path)  # a file system without hard links
+                else:
+                    self._rename_unless_there(temporary, target, path)  # a file system without hard links
             else:
                 os.unlink(temporary.path, dir_fd=temporary.folder)
         else:
@@ -259,6 +285,10 @@ class DirectoryStorage(Storage):
             self._fail(error, operation, path)
 
     def _fail(self, error: OSError, operation: str, path: str) -> NoReturn:
+        if error.errno == _QUOTA != errno.ENOSPC:
+            raise StorageQuotaReached(storage=self.description, path=path, username=_user()) from error
+        if error.errno in _GONE:
+            raise StorageMountGone(storage=self.description, reason=error.strerror) from error
         if error.errno in _FULL:
             raise StorageFull(storage=self.description, path=path) from error
         if error.errno in _DENIED:
@@ -270,6 +300,11 @@ class DirectoryStorage(Storage):
         if error.errno == errno.EEXIST:
             raise StorageExists(storage=self.description, path=path) from error
         raise StorageFailed(storage=self.description, operation=operation, path=path, reason=error.strerror) from error
+
+
+def _user() -> str:
+    """Whose quota it is."""
+    return "uid %d" % os.geteuid() if hasattr(os, "geteuid") else "this user"
 
 
 def _entry(name: str, item: os.DirEntry[str]) -> Optional[Entry]:

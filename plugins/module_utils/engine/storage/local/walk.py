@@ -23,6 +23,8 @@ from ...names import check_path
 _SEARCH = getattr(os, "O_PATH", 0)
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+# Some shares and file systems of user space have no way to sync a directory; what they do to names is done at once.
+_NO_SYNC = frozenset([errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP])
 # Windows has no calls relative to a descriptor; there a service account owns the whole storage.
 BY_DESCRIPTOR = {os.open, os.unlink, os.rename, os.mkdir, os.rmdir, os.stat, os.link} <= os.supports_dir_fd
 
@@ -56,6 +58,13 @@ class Place(NamedTuple):
             return False
         return True
 
+    def is_same_as(self, other: Place) -> bool:
+        """Whether both names are of one file: a link that was made although the answer got lost."""
+        try:
+            return os.path.samestat(self.status(), other.status())
+        except OSError:
+            return False
+
     def open(self, flags: int, mode: int = 0o600) -> int:
         """Open the name, never through a link. :raises OSError: ELOOP where it is one."""
         return os.open(self.path, flags | _NOFOLLOW, mode, dir_fd=self.folder)
@@ -71,6 +80,9 @@ class Place(NamedTuple):
         descriptor = os.open(".", os.O_RDONLY | _DIRECTORY, dir_fd=self.folder)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in _NO_SYNC:
+                raise
         finally:
             os.close(descriptor)
 
@@ -94,7 +106,9 @@ def reach(root: str, path: str, *, make: bool = False, mode: int = 0o700) -> Ite
         for name in names[:-1]:
             if make:
                 _make(name, folder, mode)
-            folder = _step(folder, name)
+            # The outer one is forgotten before it is closed: a close that fails has closed it, and its number may be another's.
+            outer, folder = folder, _step(folder, name)
+            os.close(outer)
         yield Place(folder, names[-1])
     finally:
         os.close(folder)
@@ -109,15 +123,13 @@ def _make(name: str, folder: int, mode: int) -> None:
 
 
 def _step(folder: int, name: str) -> int:
-    """Open the directory ``name`` in ``folder``, which is closed in exchange."""
+    """Open the directory ``name`` in ``folder``."""
     try:
-        inner = os.open(name, (_SEARCH or os.O_RDONLY) | _DIRECTORY | _NOFOLLOW, dir_fd=folder)
+        return os.open(name, (_SEARCH or os.O_RDONLY) | _DIRECTORY | _NOFOLLOW, dir_fd=folder)
     except OSError as error:
         if error.errno in (errno.ENOTDIR, errno.ELOOP) and _is_link(folder, name):
             raise LinkInTheWay(name) from error
         raise
-    os.close(folder)
-    return inner
 
 
 def _is_link(folder: int, name: str) -> bool:
