@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Peak memory of each verb against a hostile storage, as the table of docs/performance.md.
 
-``python tests/bench/hostile.py FOLDER [--storage directory|SFTP|SMB] [--only WORD] [--scale SHARE] [--times]``: the folder needs
-room for a million files. ``--only`` chooses attacks by a part of their names.
+``python tests/bench/hostile.py FOLDER [--storage directory|SFTP|SMB] [--only WORD] [--scale SHARE] [--crowd NAMES] [--times]``: the
+folder needs room for as many files as ``--crowd`` says. ``--only`` chooses attacks by a part of their names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Dict, Optional
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "plugins" / "module_utils")]
 
-from support.hostile_storage import ATTACKS, FUTURE, LISTINGS, SOON, Attacker, Measured, measure, reached  # noqa: E402
+from support.hostile_storage import ATTACKS, CROWD, FUTURE, LISTINGS, SOON, Attacker, Measured, measure, reached  # noqa: E402
 
 VERBS: Dict[str, Dict[str, Any]] = {
     "image": {"verb": "image", "limit_read_rate": 0, "keep": 9},
@@ -48,13 +48,13 @@ def measured(storage: Path, reach: Optional[Dict[str, Any]], name: str, folder: 
     return measure(storage, reach=reach, **settings)
 
 
-def row(kind: str, title: str, folder: Path, scale: float, with_times: bool) -> str:
+def row(kind: str, title: str, folder: Path, scale: float, crowd: int, with_times: bool) -> str:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "drive").write_bytes(os.urandom(4 << 20))
     with reached(kind, folder) as (storage, reach):
         first = measured(storage, None, "image", folder)
-        ATTACKS[title](Attacker(storage, first.last["image"], scale))
+        ATTACKS[title](Attacker(storage, first.last["image"], scale, crowd))
         cells = []
         for name in VERBS:
             started = time.monotonic()
@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--storage", default="directory", choices=("directory", "SFTP", "SMB"))
     parser.add_argument("--only", default="")
     parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--crowd", type=int, default=CROWD)
     parser.add_argument("--times", action="store_true")
     wanted = parser.parse_args()
     print("| in the storage (%s) | %s |" % (wanted.storage, " | ".join(VERBS)))
@@ -80,7 +81,7 @@ def main() -> None:
     titles = ATTACKS if wanted.storage == "directory" else LISTINGS
     for title in titles:
         if wanted.only in title:
-            line = row(wanted.storage, title, wanted.folder / "hostile", wanted.scale, wanted.times)
+            line = row(wanted.storage, title, wanted.folder / "hostile", wanted.scale, wanted.crowd, wanted.times)
             print(line, flush=True)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 from engine.image.format import constants as fmt
+from engine.image.format.contents import DiskContents, VolumeEntry
 from engine.image.format.keys import MasterKey
 from engine.image.format.manifest import Manifest, decode, encode
 from engine.image.format.sealed_files import seal_file
@@ -28,6 +29,7 @@ from .sftp_server import SftpServer
 PASSWORD = "a password for this test"
 DEVICE = "pc"
 FUTURE = "9999-12-31_23-59-59"
+CROWD = 200_000
 SOON = "2026-01-02_00-00-00"  # plausible whenever this runs
 _MEASURE = (
     "import json,resource,subprocess,sys;"
@@ -80,12 +82,14 @@ def measure(
 
 
 class Attacker:
-    """Adds files below ``<storage>/pc``. ``scale`` is 1 for the table of the documentation, less in tests."""
+    """Adds files below ``<storage>/pc``. ``scale`` is 1 for the table of the documentation, less in tests; ``crowd`` is how many
+    names an attack by names alone heaps up."""
 
-    def __init__(self, storage: Path, image: str, scale: float = 1.0) -> None:
+    def __init__(self, storage: Path, image: str, scale: float = 1.0, crowd: int = CROWD) -> None:
         self.root = storage / DEVICE
         self.image = image
         self.scale = scale
+        self.crowd = crowd
 
     def many(self, count: int) -> int:
         return max(1, int(count * self.scale))
@@ -94,6 +98,11 @@ class Attacker:
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
+
+    def put_empty(self, path: str, size_bytes: int) -> None:
+        """A file of zeros that takes no room."""
+        self.put(path, b"")
+        os.truncate(self.root / path, size_bytes)
 
     def model(self, **changes: Any) -> Manifest:
         data = (self.root / self.image / fmt.MANIFEST_NAME).read_bytes()
@@ -105,7 +114,7 @@ class Attacker:
         self.put("%s/%s" % (name, fmt.MANIFEST_NAME), encode(manifest, None))
 
     def names(self, count: int, tail: str = "") -> Iterator[str]:
-        for number in range(self.many(count)):
+        for number in range(count):
             yield hashlib.sha256(b"%d" % number).hexdigest() + tail
 
 
@@ -115,7 +124,7 @@ def sums_of_bad_lines(attacker: Attacker) -> None:
 
 
 def sums_of_packs(attacker: Attacker) -> None:
-    names = list(attacker.names(1_000_000))
+    names = list(attacker.names(attacker.many(1_000_000)))
     sums = "".join("%s  ../packs/%s/%s\n" % (name, name[:2], name) for name in sorted(names)).encode()
     for number in range(3):
         name = "2026-01-02_00-00-0%d" % number
@@ -170,7 +179,7 @@ def checkpoints(attacker: Attacker) -> None:
 
 def names_in(folder: str, tail: str) -> Callable[[Attacker], None]:
     def plant(attacker: Attacker) -> None:
-        for name in attacker.names(1_000_000, tail):
+        for name in attacker.names(attacker.crowd, tail):
             path = attacker.root / folder / (name[:2] if folder == "packs" else "") / name
             path.parent.mkdir(exist_ok=True)
             path.touch()
@@ -181,8 +190,18 @@ def names_in(folder: str, tail: str) -> Callable[[Attacker], None]:
 def slots(attacker: Attacker) -> None:
     dummy_name, data = MasterKey.new().new_slot("x", n=2)
     header = json.loads(data)
+    absurd = [
+        (1 << 15, 64, 1),
+        (1 << 60, 64, 16),
+        (1 << 11, 64, 16),
+        (1 << 20, 1, 1),
+        (1 << 24, 8, 1),
+        (-2, 8, 1),
+        (3, 8, 1),
+    ]
     for number in range(attacker.many(4000)):
-        header["kdf"].update(salt=hashlib.sha256(b"%d" % number).hexdigest(), n=1 << 15, r=64)
+        n, r, p = absurd[0] if number % 2 else absurd[number // 2 % len(absurd)]
+        header["kdf"].update(salt=hashlib.sha256(b"%d" % number).hexdigest(), n=n, r=r, p=p)
         body = json.dumps(header, sort_keys=True, indent=1).encode() + b"\n"
         attacker.put("keys/%s.json" % hashlib.sha256(body).hexdigest(), body)
 
@@ -204,7 +223,7 @@ def table_of_a_pack(attacker: Attacker) -> None:
 def documents_of_values(attacker: Attacker) -> None:
     """Small files of one device, each far too large and, where it can be, a bomb of compression."""
     junk = b'{"a":[' + b"[]," * attacker.many(40_000_000) + b"[]]}"
-    for name in ("device-id.json", "lease.json", "run.json", "encrypted", "%s/copies.tar" % SOON):
+    for name in ("lease.json", "run.json", "%s/copies.tar" % SOON, "%s/device-id.json" % SOON):
         attacker.put(name, junk)
     packed = {name: seal_file(None, SOON, name, bytes(attacker.many(128 << 20))) for name in ("device.json", "job.log")}
     for name, data in packed.items():
@@ -213,12 +232,94 @@ def documents_of_values(attacker: Attacker) -> None:
     attacker.plant(SOON, sequence=1, files=files)
 
 
+def identity_of_values(attacker: Attacker) -> None:
+    """What says whose directory it is and that its images are encrypted, where an account may replace it."""
+    junk = b'{"a":[' + b"[]," * attacker.many(40_000_000) + b"[]]}"
+    for name in ("device-id.json", "encrypted"):
+        attacker.put(name, junk)
+
+
+def odd_documents(attacker: Attacker) -> None:
+    """JSON that other readers stumble over, in the place of each small document, and by the hundred where there may be many."""
+    deep, fields, digits = attacker.many(400_000), attacker.many(60_000), attacker.many(1_000_000)
+    odd = [
+        b'{"a":' * deep + b"1" + b"}" * deep,
+        b'{"a":' + b"[" * deep + b"]" * deep + b"}",
+        b"{" + b",".join(b'"%d":%d' % (n, n) for n in range(fields)) + b"}",
+        b'{"sequence":' + b"9" * digits + b"}",
+        b"{" + b",".join([b'"sequence":1'] * fields) + b"}",
+        b'{"image":"\xff\xfe\xc0\x80\xed\xa0\x80"}',
+        b'{"sequence":NaN,"a":Infinity,"b":1e999999999}',
+        b'{"image":"' + b"\\ud800" * fields + b'"}',
+        b"\xef\xbb\xbf{}",
+        b"",
+    ]
+    for number, data in enumerate(odd * 10):
+        image = "2026-01-02_00-%02d-%02d" % divmod(number, 60)
+        for name in (fmt.MANIFEST_NAME, fmt.SUMS_NAME, fmt.COPIES_NAME, "disk0.checkpoint", "device.json"):
+            attacker.put("%s/%s" % (image, name), data)
+        digest = hashlib.sha256(data + b"%d" % number).hexdigest()
+        attacker.put("records/%s/pinned-%s.json" % (attacker.image, digest), data + b"%d" % number)
+        attacker.put("keys/%s.json" % hashlib.sha256(data).hexdigest(), data)
+        attacker.put("trash/%s.bad.1700000000" % digest, data)
+        attacker.put("lease.json", data)
+        attacker.put("run.json", data)
+
+
+def files_of_a_gibibyte(attacker: Attacker) -> None:
+    names = (
+        fmt.MANIFEST_NAME,
+        fmt.SUMS_NAME,
+        fmt.COPIES_NAME,
+        "disk0.checkpoint",
+        "disk0.index",
+        "device.json",
+        "job.log",
+    )
+    for name in ("lease.json", "run.json", *("%s/%s" % (SOON, name) for name in names)):
+        attacker.put_empty(name, 1 << 30)
+    for name in attacker.names(attacker.many(200)):
+        attacker.put_empty("keys/%s.json" % name, 1 << 30)
+        attacker.put_empty("records/%s/verified-%s.json" % (attacker.image, name), 1 << 30)
+        attacker.put_empty("packs/%s/%s" % (name[:2], name), 1 << 30)
+        attacker.put_empty("trash/%s.bad.1700000000" % name, 79 << 20)
+
+
+def records_by_the_thousand(attacker: Attacker) -> None:
+    for number in range(attacker.many(50_000)):
+        body = {"kind": "pinned", "image": attacker.image, "order": number}
+        data = json.dumps(body, sort_keys=True, indent=1).encode() + b"\n"
+        attacker.put("records/%s/pinned-%s.json" % (attacker.image, hashlib.sha256(data).hexdigest()), data)
+
+
+def manifests_that_are_full(attacker: Attacker) -> None:
+    """Unencrypted images with as many disks and volumes as a manifest may list."""
+    disk = attacker.model().disks[0]
+    for number in range(attacker.many(1000)):
+        volumes = [VolumeEntry(n % 4096, "%036d" % (number * 10_000 + n), 1 << 30) for n in range(256)]
+        disks = [
+            disk._replace(name="disk%d" % n, stable_id="%d-%d" % (number, n), contents=DiskContents("m", "t", volumes))
+            for n in range(12)
+        ]
+        attacker.plant(
+            "2026-01-02_%02d-%02d-%02d" % (number // 3600, number // 60 % 60, number % 60), sequence=1, disks=disks
+        )
+
+
+def frames_of_zstd(attacker: Attacker) -> None:
+    """An unencrypted image whose index is a small frame that says it holds as much as one may."""
+    data = seal_file(None, SOON, "disk0.index", bytes(attacker.many(fmt.MAX_CLEAR_ROOT_BYTES)))
+    attacker.put("%s/disk0.index" % SOON, data)
+    disk = attacker.model().disks[0]._replace(index_sha256=hashlib.sha256(data).hexdigest(), index_bytes=len(data))
+    attacker.plant(SOON, sequence=1, disks=[disk])
+
+
 LISTINGS = (
-    "a million names beside the images",
-    "a million records",
-    "a million names in keys",
-    "a million names in the trash",
-    "a million packs",
+    "a crowd of names beside the images",
+    "a crowd of records",
+    "a crowd of names in keys",
+    "a crowd of names in the trash",
+    "a crowd of packs",
 )
 ATTACKS: Dict[str, Callable[[Attacker], None]] = {
     "nothing": lambda attacker: None,
@@ -231,10 +332,16 @@ ATTACKS: Dict[str, Callable[[Attacker], None]] = {
     "checkpoints of 127 MiB": checkpoints,
     "an orphan pack of a million blobs": table_of_a_pack,
     "documents of 120 MiB, bombs of zstd": documents_of_values,
+    "identity and mark of 120 MiB": identity_of_values,
+    "odd JSON in every place": odd_documents,
+    "files of 1 GiB in every place": files_of_a_gibibyte,
+    "50,000 pins of one image": records_by_the_thousand,
+    "1,000 manifests as full as they may be": manifests_that_are_full,
+    "an index that is a bomb of zstd": frames_of_zstd,
     "4,000 key slots of 256 MiB": slots,
-    "a million names beside the images": names_in("", ".json"),
-    "a million records": names_in("records", ".json"),
-    "a million names in keys": names_in("keys", ".json"),
-    "a million names in the trash": names_in("trash", ".5.1700000000"),
-    "a million packs": names_in("packs", ""),
+    "a crowd of names beside the images": names_in("", ".json"),
+    "a crowd of records": names_in("records", ".json"),
+    "a crowd of names in keys": names_in("keys", ".json"),
+    "a crowd of names in the trash": names_in("trash", ".5.1700000000"),
+    "a crowd of packs": names_in("packs", ""),
 }

@@ -770,6 +770,12 @@ class TooManyImages(ImageError):
     hint = "Remove the directories that your runs did not create; an attacker may be using the device's account."
 
 
+class ManifestsTooMany(ImageError):
+    code = "I160"
+    message = "The image {image} of {device} was skipped: the storage contains too many or too large unauthenticated manifests."
+    hint = "Set imaging_password, which authenticates your images, and remove the images that your runs did not create."
+
+
 class TooManyPacks(ImageError):
     code = "I145"
     message = "{path} contains more than {most} packs."

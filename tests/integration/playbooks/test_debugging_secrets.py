@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ PASSWORD = "Image-password-of-this-test"
 PASSPHRASE = "Passphrase-of-this-test"
 OPERATOR = {"delegate_to": "{{ imaging_operator }}"}
 ABOUT: Dict[str, Any] = {"storage": "{{ imaging_storage }}", "device_name": "pc-1"}
+OVER_SSH = {"delegate_to": "operator", "no_log": False}
 SECRET = {"password": "{{ imaging_password }}"}
 WRONG = {"ignore_errors": True}
 
@@ -48,7 +50,26 @@ TASKS = [
     verb("image_info", dict(OPERATOR, **WRONG), password="{{ imaging_password }}"),
     # The engine runs as another user, over the connection.
     verb("storage_check", dict(OPERATOR, become=True, become_user="nobody"), **SECRET),
+    role("device_info"),
+    {"plantops.imaging.agent": {"state": "absent"}, "check_mode": True},
+    {
+        "plantops.imaging.agent_bundle": {"platforms": ["linux-x86_64-glibc-cp311"], "destination": "{{ bundles }}"},
+        "check_mode": True,
+    },
+    # And on an operator host that is reached over SSH.
+    verb("storage_check", OVER_SSH, **SECRET),
+    verb("image_verify", OVER_SSH, level="quick", **SECRET),
+    verb("image_rollover", OVER_SSH, keep=1, **SECRET),
 ]
+# What other switches and callbacks show: a check of everything, with a callback that dumps results.
+CHECKED = [
+    role("image"),
+    role("rollover"),
+    verb("storage_check", OVER_SSH, **SECRET),
+    verb("image_verify", dict(OPERATOR, **WRONG), image="2020-01-01_00-00-00", **SECRET),
+    verb("image_restore", WRONG, map={"disk0": "/nowhere/x"}, **SECRET),
+]
+CALLBACKS = "record_results,ansible.builtin.junit,ansible.builtin.tree"
 
 
 @pytest.fixture
@@ -56,6 +77,7 @@ def locked(tmp_path: Path) -> Iterator[SftpServer]:
     """A server whose key is locked with a passphrase."""
     server = SftpServer(tmp_path / "sftp")
     server.root.mkdir(exist_ok=True)
+    shutil.copy(server.key, server.folder / "operator_key")
     with server:
         command = ["ssh-keygen", "-q", "-p", "-P", "", "-N", PASSPHRASE, "-f", str(server.key)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -110,30 +132,30 @@ def inventory(folder: Path, server: SftpServer) -> Dict[str, Any]:
         "imaging_restore_map": {"disk0": str(folder / "restored.raw")},
         "imaging_limit_read_rate": "0",
     }
-    return {"all": {"hosts": {"pc-1": {"ansible_connection": "local"}}, "vars": settings}}
+    known = folder / "known_hosts"
+    public = Path(str(server.host_key) + ".pub").read_text(encoding="ascii")
+    known.write_text("[127.0.0.1]:%d %s" % (server.port, public), encoding="ascii")
+    operator = {
+        "ansible_host": "127.0.0.1",
+        "ansible_port": server.port,
+        "ansible_user": "root",
+        "ansible_python_interpreter": sys.executable,
+        "ansible_ssh_private_key_file": str(server.folder / "operator_key"),
+        "ansible_ssh_common_args": "-F none -o IdentitiesOnly=yes -o UserKnownHostsFile=%s" % known,
+    }
+    settings["bundles"] = str(folder / "bundles")
+    hosts = {"pc-1": {"ansible_connection": "local"}}
+    groups = {"operators": {"hosts": {"operator": operator}}, "devices": {"hosts": hosts}}
+    return {"all": {"children": groups, "vars": settings}}
 
 
-def test_no_secret_is_shown_logged_kept_or_seen(locked: SftpServer, open_path: Path, need: Callable[..., None]) -> None:
-    need("sudo", "ssh-keygen")
-    folder = open_path
-    plain_disks.make_disk(folder / "disk.raw", 4, noise_mib=1, seed=5)
-    key = locked.key.read_text(encoding="ascii")
-    secrets = {"imaging_password": PASSWORD, "vault_key": key, "vault_passphrase": PASSPHRASE}
-    vault = write_vault(folder, secrets)
-    (folder / "hosts.json").write_text(json.dumps(inventory(folder, locked)), encoding="ascii")
-    (folder / "play.yml").write_text(
-        json.dumps([{"hosts": "all", "gather_facts": False, "tasks": TASKS}]), encoding="ascii"
-    )
-    (folder / "temporary").mkdir(mode=0o1777)
-    (folder / "temporary").chmod(0o1777)
-    words = [PASSWORD.encode(), PASSPHRASE.encode(), key.splitlines()[2].encode()]
-    watch = Watch(words)
-    watch.start()
-    done = subprocess.run(
-        [
-            *(str(Path(sys.executable).parent / "ansible-playbook"), "-vvvv", "--diff", *vault),
-            *("-i", str(folder / "hosts.json"), str(folder / "play.yml")),
-        ],
+def play(folder: Path, tasks: List[Dict[str, Any]], *options: str, **more: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a play of ``tasks`` with every switch that makes Ansible show, log or keep more."""
+    plays = [{"hosts": "devices", "gather_facts": False, "tasks": tasks}]
+    (folder / "play.yml").write_text(json.dumps(plays), encoding="ascii")
+    program = str(Path(sys.executable).parent / "ansible-playbook")
+    return subprocess.run(
+        [program, "-vvvvv", "--diff", *options, "-i", str(folder / "hosts.json"), str(folder / "play.yml")],
         cwd=str(ROOT),
         env=dict(
             os.environ,
@@ -146,24 +168,55 @@ def test_no_secret_is_shown_logged_kept_or_seen(locked: SftpServer, open_path: P
             ANSIBLE_SYSTEM_TMPDIRS=str(folder / "temporary"),
             TMPDIR=str(folder / "temporary"),
             ANSIBLE_CALLBACK_PLUGINS=str(ROOT / "tests" / "support" / "callbacks"),
-            ANSIBLE_CALLBACKS_ENABLED="record_results",
+            ANSIBLE_CALLBACKS_ENABLED=CALLBACKS,
+            ANSIBLE_CALLBACK_TREE_DIR=str(folder / "tree"),
+            JUNIT_OUTPUT_DIR=str(folder / "junit"),
             RECORD_RESULTS=str(folder / "results.jsonl"),
+            **more,
         ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         check=False,
     )
+
+
+def test_no_secret_is_shown_logged_kept_or_seen(locked: SftpServer, open_path: Path, need: Callable[..., None]) -> None:
+    need("sudo", "ssh-keygen")
+    folder = open_path
+    plain_disks.make_disk(folder / "disk.raw", 4, noise_mib=1, seed=5)
+    key = locked.key.read_text(encoding="ascii")
+    secrets = {"imaging_password": PASSWORD, "vault_key": key, "vault_passphrase": PASSPHRASE}
+    vault = write_vault(folder, secrets)
+    (folder / "hosts.json").write_text(json.dumps(inventory(folder, locked)), encoding="ascii")
+    (folder / "temporary").mkdir(mode=0o1777)
+    (folder / "temporary").chmod(0o1777)
+    words = [PASSWORD.encode(), PASSPHRASE.encode(), key.splitlines()[2].encode()]
+    watch = Watch(words)
+    watch.start()
+    done = play(folder, TASKS, *vault)
+    checked = play(
+        folder,
+        CHECKED,
+        *("--check", *vault),
+        ANSIBLE_STDOUT_CALLBACK="minimal",
+        ANSIBLE_CALLBACK_RESULT_FORMAT="yaml",
+    )
     watch.over.set()
     watch.join()
     assert done.returncode == 0, done.stdout[-3000:]
+    assert checked.returncode == 0, checked.stdout[-3000:]
     assert watch.engines
     assert watch.found == []
     results = [json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]
     failed = [entry["result"] for entry in results if entry["status"] == "failed"]
-    assert [one.get("error_code") for one in failed] == ["I100", None, None], "the wrong tasks failed, no others"
+    assert [one.get("error_code") for one in failed] == ["I100", None, None, "I100", "D100"], (
+        "the wrong tasks failed, no others"
+    )
     assert b"engine.pyz" in b" ".join(bytes(path) for path in (folder / "temporary").rglob("*")), "files were kept"
+    assert any((folder / "junit").iterdir())
+    assert any((folder / "tree").iterdir())
     for word in words:
-        assert word not in done.stdout
+        assert word not in done.stdout + checked.stdout
         for path in folder.rglob("*"):
             assert not path.is_file() or word not in path.read_bytes(), path

@@ -31,6 +31,7 @@ from ..errors import (
     ImageNotFound,
     JobWithoutImage,
     KeySlotInvalid,
+    ManifestsTooMany,
     RunCancelled,
     StorageError,
     StorageExists,
@@ -49,6 +50,7 @@ from .format.copies import read_copies, whole_copy_of
 from .format.job_name import shown
 from .format.keys import KeySlot, MasterKey, parse_slot
 from .format.manifest import Manifest, authenticate, decode
+from .manifest_budget import ManifestBudget
 from .newest import horizon, plausible
 from .pack_listing import MOST_TRASHED, PACK_NAME, InUse, TrashEntry, packs_in_use, rooms, trashed
 from .slot_files import is_slot_name, slots_in
@@ -108,11 +110,15 @@ class DeviceDirectory(DevicePlace):
         key: Optional[MasterKey] = None,
         from_copy: Optional[Set[str]] = None,
     ) -> List[Manifest]:
-        """The same for the images ``names``."""
+        """The same for the images ``names``. Of those that ``key`` does not prove a bounded amount is held."""
+        budget = ManifestBudget()
 
         def read(name: str) -> Optional[Manifest]:
             try:
-                return self.manifest(name, key, from_copy)
+                found = self.manifest(name, key, from_copy)
+                if (key is None or found.key_id != key.key_id) and not budget.take(found):
+                    raise ManifestsTooMany(image=name, device=self.device)
+                return found
             except (ImageNotFound, StorageNotFound):
                 return None
             except (StorageUnreachable, RunCancelled):
@@ -345,11 +351,21 @@ class DeviceDirectory(DevicePlace):
     def key_slots(self, invalid: Optional[List[EngineError]] = None) -> List[KeySlot]:
         """Return the device's key slots, those in the directories of its images included."""
         copies = [self.path(image, fmt.KEYS) for image in self.image_names()]
-        return slots_in(self, [self.path(fmt.KEYS), *copies], invalid)
+        return slots_in(self, [self.path(fmt.KEYS), *copies], invalid, self._slots_named_by_images)
 
     def own_key_slots(self, invalid: Optional[List[EngineError]] = None) -> List[KeySlot]:
         """Return the key slots of the device's own directory: one listing, however many images there are."""
-        return slots_in(self, [self.path(fmt.KEYS)], invalid)
+        return slots_in(self, [self.path(fmt.KEYS)], invalid, self._slots_named_by_images)
+
+    def _slots_named_by_images(self) -> Dict[str, List[str]]:
+        """The slots that most images list, each with the folders where it may lie."""
+        images = self.images({})
+        most = Counter(name for manifest in images for name in set(manifest.slots)).most_common(fmt.MAX_SLOTS_READ)
+        folders = {name: [self.path(fmt.KEYS)] for name, dummy_count in most}
+        for manifest in images:
+            for name in folders.keys() & set(manifest.slots):
+                folders[name].append(self.path(manifest.image, fmt.KEYS))
+        return folders
 
     def slot_names(self) -> List[str]:
         """Names of the device's own key slots."""

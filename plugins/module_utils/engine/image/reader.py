@@ -114,6 +114,7 @@ class ImageReader:
             raise ImageDamaged(image=self.image, reason="%s is missing" % name) from None
         if hashlib.sha256(data).hexdigest() == sha256:
             return data
+        del data  # both readings of a large file need not be held at once
         again = self._file_anew(name, sha256, most_bytes)
         if again is None:
             raise ImageDamaged(image=self.image, reason="%s does not match the manifest" % name)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, List, Optional
+from typing import Callable, Dict, List, Optional
 
 from ..entries import EntryKind
 from ..errors import (
@@ -30,13 +30,28 @@ def is_slot_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def slots_in(directory: DevicePlace, folders: List[str], invalid: Optional[List[EngineError]]) -> List[KeySlot]:
-    """The slots in ``folders``, of which the first is the device's own; where they are many, the oldest first."""
+def slots_in(
+    directory: DevicePlace,
+    folders: List[str],
+    invalid: Optional[List[EngineError]],
+    named_by_images: Callable[[], Dict[str, List[str]]],
+) -> List[KeySlot]:
+    """The slots in ``folders``, of which the first is the device's own; where they are many, the oldest first.
+
+    :param named_by_images: the slots that images list, each with the folders where it may lie. Asked only when more files
+        than are looked at have names of slots: then a listing alone could hide those that open.
+    """
     holders: Dict[str, List[str]] = {}
+    is_cut = False
     for folder, entries in zip(folders, directory.lists(folders, is_slot_name, fmt.MAX_SLOTS_READ)):
+        is_cut = is_cut or len(entries) >= fmt.MAX_SLOTS_READ
         for entry in entries:
             if entry.kind is EntryKind.FILE and (entry.name in holders or len(holders) < fmt.MAX_SLOTS_READ):
                 holders.setdefault(entry.name, []).append(folder)
+            else:
+                is_cut = True
+    if is_cut:
+        holders.update(named_by_images())
     names = sorted(holders)
     if len(names) > fmt.MAX_KEY_SLOTS:
         names = _oldest_first(directory, names, holders)

@@ -17,6 +17,7 @@ on, for every implementation (``tests/integration/storage/test_storage_conforman
 
 from __future__ import annotations
 
+import io
 from abc import ABC, abstractmethod
 from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional
 
@@ -159,8 +160,19 @@ class Storage(ABC):
 
     def get(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> bytes:
         """Return what :meth:`read` yields, joined: for ranges whose length the caller has bounded."""
-        parts = list(self.read(path, offset_bytes, length_bytes))
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        pieces = self.read(path, offset_bytes, length_bytes)
+        first = next(pieces, b"")
+        second = next(pieces, None)
+        if second is None:
+            return first
+        joined = (
+            io.BytesIO()
+        )  # takes the pieces as they come and gives its bytes away uncopied: large ranges are held once
+        joined.write(first)
+        joined.write(second)
+        for piece in pieces:
+            joined.write(piece)
+        return joined.getvalue()
 
     def exists(self, path: str) -> bool:
         from ..errors import StorageNotFound

@@ -22,6 +22,8 @@ from ..pack_listing import TrashEntry
 from ..second_look import damage_of
 from ..writing.sender import store_pack
 
+_MAX_COPIED_BYTES = 80 << 20  # of a pack that is held in memory; the chunks of a larger one are sent again
+
 
 def bring_back(
     directory: DeviceDirectory,
@@ -105,6 +107,8 @@ def _make_way(directory: DeviceDirectory, one: TrashEntry) -> None:
 
 
 def _copy_back(directory: DeviceDirectory, path: str, one: TrashEntry) -> None:
+    if one.size_bytes > _MAX_COPIED_BYTES:
+        return
     data = directory.storage.get(path, 0, one.size_bytes + 1)
     place = fmt.pack_path(directory.device, one.pack)
     store_pack(directory.storage, place, [data], fingerprint([data]), None, lambda seconds: None)

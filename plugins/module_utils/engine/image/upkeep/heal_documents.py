@@ -97,7 +97,7 @@ def _mend_copies(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
     """Make ``copies.tar`` anew from files that are whole; an image of an earlier version gets one."""
     folder = directory.path(manifest.image)
     digests = _digests(manifest)
-    digests[fmt.MANIFEST_NAME] = directory.sums(manifest.image).files[fmt.MANIFEST_NAME]
+    digests[fmt.MANIFEST_NAME] = directory.sums(manifest.image).files.get(fmt.MANIFEST_NAME, "")
     files = {name: _get(directory, "%s/%s" % (folder, name), copies.MAX_COPIED_BYTES) for name in digests}
     whole = {name: data for name, data in files.items() if hashlib.sha256(data).hexdigest() == digests[name]}
     made = copies.encode(whole)

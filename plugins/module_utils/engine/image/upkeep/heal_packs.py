@@ -26,7 +26,7 @@ from ..pack_listing import TrashEntry
 from ..segments import PackReader
 from ..writing.sender import store_pack
 
-_MAX_PACK_BYTES = 256 << 20  # it is held in memory
+_MAX_PACK_BYTES = 80 << 20  # it is held in memory; writers cut the largest ones at 64 MiB
 _LEVELS = (3, 1, 2, 4, 5, 6, 9)  # tried besides the run's own
 
 
@@ -66,7 +66,9 @@ class Healer:
         storage = self._directory.storage
         path = self._directory.path(fmt.TRASH, entry.file_name)
         table = read_table(storage, path, entry.size_bytes)
-        data = bytearray(storage.get(path, 0, entry.size_bytes))
+        data = bytearray()
+        for piece in storage.read(path, 0, entry.size_bytes):
+            data += piece
         cipher = FileCipher(self._key, read_salt(bytes(data[:HEADER_BYTES]), entry.pack))
         for blob in table:
             end = blob.offset + blob.stored_bytes
@@ -79,7 +81,7 @@ class Healer:
             return False
         storage.make_directory(self._directory.path(fmt.PACKS, entry.pack[:2]))
         target = fmt.pack_path(self._directory.device, entry.pack)
-        store_pack(storage, target, [bytes(data)], fingerprint([data]), None, self._sleep)
+        store_pack(storage, target, [memoryview(data)], fingerprint([data]), None, self._sleep)
         try:
             storage.delete(path)
         except StoragePermissionDenied:

@@ -20,6 +20,7 @@ from .sender import PackSender
 UNNAMED = "0" * 64  # stands for the pack that is being filled: its name is the hash of what it will hold
 
 _LEARNT_AT_ONCE = 4096
+_MOST_BLOBS = 1 << 16  # of a pack being filled: chunks that compress to next to nothing would be many, each an object
 
 
 class PackStream:
@@ -99,7 +100,7 @@ class PackStream:
 
     @property
     def is_full(self) -> bool:
-        return self._builder.size_bytes >= self._target_bytes
+        return self._builder.size_bytes >= self._target_bytes or len(self._builder.entries) >= _MOST_BLOBS
 
     def cut(self) -> None:
         """Complete the pack being filled and hand it to the sender."""
