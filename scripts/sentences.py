@@ -136,7 +136,7 @@ def check_markdown(source: str) -> Iterator[Finding]:
         if words.lstrip().startswith("```"):
             is_code = not is_code
         elif not is_code:
-            yield from check_text(words.lstrip("#-*| "), number)
+            yield from check_text(words.lstrip("#-*| "), number, is_prose=not words.startswith("#"))
 
 
 def check_yaml(source: str) -> Iterator[Finding]:
