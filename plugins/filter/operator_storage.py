@@ -12,11 +12,11 @@ from ansible_collections.plantops.imaging.plugins.module_utils.settings import p
 
 DOCUMENTATION = r"""
 name: operator_storage
-short_description: Tell the storage of the chosen job as the operator works on it
+short_description: Return the storage of the chosen job with the operator's settings
 description:
-  - Returns the site's storage with the operator's credentials in place of all of the device's. Whatever else the operator's
-    settings do not say is as the site's storage says.
-  - A job with a storage of its own is worked on as the job says.
+  - Returns the site's storage with the operator's credentials instead of the device's. Other keys that the operator's
+    settings do not contain are taken from the site's storage.
+  - A job that defines its own storage uses the credentials of the job.
 positional: _input, job, storage, operator
 options:
   _input:

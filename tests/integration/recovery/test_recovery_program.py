@@ -222,7 +222,7 @@ def test_on_a_terminal_it_asks_for_password_and_yes(plant: Plant, tmp_path: Path
     if not pid:
         os.execv(command[0], [*command, "--to", "disk0=%s" % target])
     shown = b""
-    for words, answer in ((b"Image password of pc: ", PASSWORD.encode()), (b"Type yes to go on: ", b"yes")):
+    for words, answer in ((b"Image password of pc: ", PASSWORD.encode()), (b"Type yes to continue: ", b"yes")):
         while words not in shown:
             shown += os.read(terminal, 4096)
         os.write(terminal, answer + b"\n")

@@ -11,30 +11,37 @@ ENGLISH, GERMAN = 0, 1
 _WORDS: Dict[str, Tuple[str, str]] = {
     "title": ("Recovery of {device}", "Wiederherstellung von {device}"),
     "intro": (
-        'Here is the image {image} of the machine "{device}" with all that is needed to put it back onto a disk. '
-        "Nothing has to be installed, and no network is needed.",
+        (
+            'This medium contains the image {image} of the machine "{device}" and everything that is needed to restore '
+            "it to a disk. No installation and no network are needed."
+        ),
         'Hier liegt das Abbild {image} der Maschine "{device}" mit allem, was nötig ist, um es auf eine Platte zurückzuspielen. '
         "Nichts muss installiert werden, und es braucht kein Netz.",
     ),
-    "need": ("What you need", "Was Sie brauchen"),
+    "need": ("You need", "Was Sie brauchen"),
     "need_medium": (
-        "The medium with this page: it holds plantops-recovery.pyz and the folder {device}.",
+        "The medium with this page: it contains plantops-recovery.pyz and the folder {device}.",
         "Den Datenträger mit dieser Seite: Darauf liegen plantops-recovery.pyz und der Ordner {device}.",
     ),
     "need_linux": (
-        "Linux, started from something else than the disk that is restored (a live or rescue stick; or put the disk into "
-        "another Linux machine), on a 64-bit PC (x86-64), with Python 3.8 or newer. Debian 11, 12, 13 and Ubuntu 20.04 or newer have it.",
+        (
+            "Linux on a 64-bit PC (x86-64) with Python 3.8 or newer, as in Debian 11, 12, 13 and Ubuntu 20.04 or "
+            "newer. Do not start it from the disk that is restored: use a live or rescue stick, or put the disk into "
+            "another Linux machine."
+        ),
         "Linux, von etwas anderem gestartet als der Platte, die zurückgespielt wird (Live- oder Rettungsstick; oder die Platte in "
         "einem anderen Linux-Rechner), auf einem 64-Bit-PC (x86-64), mit Python 3.8 oder neuer. Debian 11, 12, 13 und Ubuntu ab 20.04 haben es.",
     ),
     "need_disk": (
-        "For {name}: a disk of at least {size_bytes} bytes ({size}) with sectors of {sector_bytes} bytes. "
-        "What is on it now will be lost.",
+        (
+            "For {name}: a disk of at least {size_bytes} bytes ({size}) with sectors of {sector_bytes} bytes. All data "
+            "on it will be lost."
+        ),
         "Für {name}: eine Platte mit mindestens {size_bytes} Byte ({size}) und Sektoren von {sector_bytes} Byte. "
         "Was jetzt darauf ist, geht verloren.",
     ),
     "need_password": (
-        "The image password: the image is encrypted. Without it nobody can restore it.",
+        "The image password: the image is encrypted and can't be restored without it.",
         "Das Kennwort der Abbilder: Das Abbild ist verschlüsselt. Ohne Kennwort kann es niemand zurückspielen.",
     ),
     "need_no_password": (
@@ -53,9 +60,9 @@ _WORDS: Dict[str, Tuple[str, str]] = {
     "firmware_uefi": ("UEFI", "UEFI"),
     "firmware_bios": ("BIOS (legacy, CSM)", "BIOS (Legacy, CSM)"),
     "firmware_both": ("UEFI or BIOS: the disk starts with both", "UEFI oder BIOS: Die Platte startet mit beiden"),
-    "firmware_": ("not known; try UEFI first, then BIOS", "nicht bekannt; erst UEFI versuchen, dann BIOS"),
+    "firmware_": ("unknown; try UEFI first, then BIOS", "nicht bekannt; erst UEFI versuchen, dann BIOS"),
     "not_opened": (
-        "Made without the image password: more about the machine is inside the image.",
+        "This page was created without the image password; the image contains more details of the machine.",
         "Ohne das Kennwort erstellt: Mehr über die Maschine steht im Abbild.",
     ),
     "disks": ("Disks", "Platten"),
@@ -66,7 +73,7 @@ _WORDS: Dict[str, Tuple[str, str]] = {
         "Kleinstes Ziel: {size_bytes} Byte.",
     ),
     "more_disks": ("And {count} more; the command show lists them.", "Und {count} weitere; der Befehl show zeigt sie."),
-    "unknown_table": ("table not known", "Tabelle nicht bekannt"),
+    "unknown_table": ("unknown table", "Tabelle nicht bekannt"),
     "no_table": ("no partition table", "keine Partitionstabelle"),
     "free": ("free", "frei"),
     "not_held": ("not in the image", "nicht im Abbild"),
@@ -75,45 +82,59 @@ _WORDS: Dict[str, Tuple[str, str]] = {
     "role_recovery": ("recovery", "Wiederherstellung"),
     "role_bios-boot": ("BIOS boot", "BIOS-Start"),
     "role_active": ("active", "aktiv"),
-    "type": ("What you type", "Was Sie tippen"),
+    "type": ("Commands to type", "Was Sie tippen"),
     "step_start": (
-        "Start Linux, open a terminal, become root, and go to the folder that holds plantops-recovery.pyz:",
+        "Start Linux, open a terminal, become root, and change to the folder that contains plantops-recovery.pyz:",
         "Linux starten, ein Terminal öffnen, root werden und in den Ordner wechseln, in dem plantops-recovery.pyz liegt:",
     ),
     "path": ("PATH-OF-THE-MEDIUM", "PFAD-DES-DATENTRÄGERS"),
     "step_verify": (
-        "Prove that the image is whole (it asks for the password if there is one):",
+        "Verify that the image is intact (the program asks for the password of an encrypted image):",
         "Prüfen, ob das Abbild unversehrt ist (fragt nach dem Kennwort, falls es eines gibt):",
     ),
     "step_find": (
-        "Find the disk to restore to, by its size and serial number; in what follows write its name for {targets}:",
+        (
+            "Find the target disk by its size and serial number, and write its name instead of {targets} in the "
+            "commands below:"
+        ),
         "Die Platte, auf die zurückgespielt wird, an Größe und Seriennummer erkennen; im Folgenden ihren Namen für {targets} schreiben:",
     ),
     "step_plan": (
-        "See what would be done; nothing is written yet:",
+        "Show the plan, without writing:",
         "Ansehen, was geschehen würde; noch wird nichts geschrieben:",
     ),
     "step_restore": (
-        "Restore. It shows the plan and asks; answer yes. If the disk holds data that may go, add --overwrite:",
+        (
+            "Restore. The program shows the plan and asks for confirmation; answer yes. To overwrite a disk that "
+            "contains data, add --overwrite:"
+        ),
         "Zurückspielen. Es zeigt den Plan und fragt; mit yes antworten. Hält die Platte Daten, die weg dürfen, --overwrite anhängen:",
     ),
     "step_boot": (
-        "When it says Done: shut down (poweroff), remove the medium, put the disk into the machine, set its firmware to "
-        "{firmware}, and start it from this disk.",
+        (
+            "When the program prints Done: shut down (poweroff), remove the medium, put the disk into the machine, set "
+            "its firmware to {firmware}, and start it from this disk."
+        ),
         "Wenn Done dasteht: herunterfahren (poweroff), Datenträger abziehen, Platte in die Maschine, deren Firmware auf "
         "{firmware} stellen und von dieser Platte starten.",
     ),
     "trouble": ("If something goes wrong", "Wenn etwas nicht geht"),
     "trouble_again": (
-        "Interrupted, or power was lost: type the same restore command again; it goes on where it stopped. Until it says Done the disk does not start.",
+        (
+            "Interruption or power loss: run the same restore command again; it continues where it stopped. The disk "
+            "does not start until the program has printed Done."
+        ),
         "Unterbrochen oder Strom weg: denselben restore-Befehl noch einmal tippen; er macht weiter, wo er aufgehört hat. Bis Done dasteht, startet die Platte nicht.",
     ),
     "trouble_damaged": (
-        "Damaged: take another image ({command}), or restore what is whole with --damaged; it names the files that are lost.",
+        (
+            "Damaged image: use another image ({command}), or restore the intact data with --damaged; the program "
+            "lists the lost files."
+        ),
         "Beschädigt: ein anderes Abbild nehmen ({command}), oder mit --damaged zurückspielen, was heil ist; es nennt die verlorenen Dateien.",
     ),
     "trouble_sums": (
-        "Without Python the stored bytes can be checked:",
+        "To check the stored bytes without Python:",
         "Ohne Python lassen sich die gespeicherten Bytes prüfen:",
     ),
     "trouble_keyboard": (

@@ -20,12 +20,12 @@ LATER = {
     "boot-test": "start an image in a virtual machine",
 }
 LEVELS = ("quick", "storage", "full", "boot")
-_STORAGE_HELP = r"where the images are: a directory, sftp://server/path or \\server\share\path"
+_STORAGE_HELP = "storage of the images: a directory, sftp://server/path or \\\\server\\share\\path"
 _DESCRIPTION = """\
-Restores images of plantops.imaging without anything installed: no network, no Ansible, no packages.
+Restores images of plantops.imaging without an installation, a network, Ansible or packages.
 
-Begin with "images": it shows the devices and images that are there. Then "verify" proves that an image is whole,
-"plan" says what a restore would do, and "restore" does it after asking.
+Begin with "images", which lists the devices and images. Then "verify" checks that an image is intact, "plan" shows
+the plan of a restore, and "restore" runs it after a confirmation.
 """
 _EXAMPLES = """\
 examples:
@@ -36,8 +36,8 @@ examples:
   plantops-recovery.pyz restore sftp://backup.plant.example/srv/images press-07 --user line3 --to disk0=/dev/sda
   plantops-recovery.pyz copy /srv/images press-07 --to /media/stick
 
-exit status: 0 all was done, 1 it was refused or failed, 2 wrong use, 3 this Python can't run the program,
-130 or 143 it was interrupted.
+exit status: 0 success, 1 refused or failed, 2 wrong usage, 3 this Python can't run the program,
+130 or 143 interrupted.
 """
 
 
@@ -55,25 +55,31 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     one = _add(commands, "images", "list the devices and images of a storage", device=False)
-    one.add_argument("device", metavar="DEVICE", nargs="?", help="only of this device")
-    _image(_add(commands, "show", "show what is in an image"))
-    one = _add(commands, "verify", "prove that an image can be restored")
+    one.add_argument("device", metavar="DEVICE", nargs="?", help="list only images of this device")
+    _image(_add(commands, "show", "show the content of an image"))
+    one = _add(commands, "verify", "verify that an image can be restored")
     _image(one)
     one.add_argument(
         "--level",
         choices=LEVELS,
         default="full",
-        help="quick: names and sizes; storage: hash all that is stored, no password needed; full: run the restore "
-        "without writing (the default); boot: comes in a later version",
+        help=(
+            "quick: compare names and sizes; storage: hash all stored data, no password needed; full: run "
+            "the restore without writing (the default); boot: planned for a later version"
+        ),
     )
-    one = _add(commands, "plan", "say what a restore would do, and write nothing")
+    one = _add(commands, "plan", "show the plan of a restore without writing")
     _targets(one)
-    one = _add(commands, "restore", "restore an image onto disks: show the plan, ask, then write")
+    one = _add(commands, "restore", "restore an image onto disks: show the plan, ask for confirmation, then write")
     _targets(one)
-    one.add_argument("--yes", action="store_true", help="do not ask; needed where there is no terminal")
-    _copy(_add(commands, "copy", "copy an image, with all that a recovery needs, to a directory or another storage"))
+    one.add_argument("--yes", action="store_true", help="do not ask for confirmation; required without a terminal")
+    _copy(
+        _add(
+            commands, "copy", "copy an image, with everything that a recovery needs, to a directory or another storage"
+        )
+    )
     for name, words in LATER.items():
-        commands.add_parser(name, help="%s (comes in a later version)" % words)
+        commands.add_parser(name, help="%s (planned for a later version)" % words)
     return top
 
 
@@ -83,7 +89,7 @@ def _add(commands: Any, name: str, words: str, device: bool = True) -> argparse.
     )
     one.add_argument("storage", metavar="STORAGE", help=_STORAGE_HELP.replace("%", "%%"))
     if device:
-        one.add_argument("device", metavar="DEVICE", help="the device's directory, as the command images shows it")
+        one.add_argument("device", metavar="DEVICE", help="the device directory, as shown by the command images")
     access = one.add_argument_group("access")
     _access(access, "", "the storage")
     access.add_argument(
@@ -93,7 +99,7 @@ def _add(commands: Any, name: str, words: str, device: bool = True) -> argparse.
         help="read the image password from the file descriptor N; without it the program asks on the terminal",
     )
     one.add_argument(
-        "--json", action="store_true", help="one JSON document as output, events as JSON lines on the error output"
+        "--json", action="store_true", help="print one JSON document, and events as JSON lines on the error output"
     )
     return one
 
@@ -125,15 +131,18 @@ def _targets(one: argparse.ArgumentParser) -> None:
         metavar="diskN=TARGET",
         action="append",
         required=True,
-        help="which imaged disk goes where, such as disk0=/dev/sda; a plain file is a target too; once for each disk",
+        help=(
+            "target of an imaged disk, such as disk0=/dev/sda; a plain file is also a valid target; repeat "
+            "for each disk"
+        ),
     )
-    one.add_argument("--overwrite", action="store_true", help="the explicit yes for a target that holds data")
-    one.add_argument("--damaged", action="store_true", help="restore what is whole of a damaged image")
+    one.add_argument("--overwrite", action="store_true", help="overwrite a target that contains data")
+    one.add_argument("--damaged", action="store_true", help="restore the intact data of a damaged image")
     one.add_argument(
         "--replace-table",
         metavar="PARTITION",
         action="append",
-        help="the explicit yes for a partition of the target that goes, as the refusal names it",
+        help="delete this partition of the target, as shown in the error message; repeat for each partition",
     )
     one.add_argument("--grow", metavar="last|N|system", help="grow a partition on a larger disk (a later version)")
     one.add_argument("--shrink", action="store_true", help="shrink and move for a smaller disk (a later version)")
@@ -142,9 +151,9 @@ def _targets(one: argparse.ArgumentParser) -> None:
 def _copy(one: argparse.ArgumentParser) -> None:
     _image(one)
     one.add_argument(
-        "--to", metavar="DIRECTORY|STORAGE", required=True, help="a directory, or a storage as STORAGE is written"
+        "--to", metavar="DIRECTORY|STORAGE", required=True, help="a directory, or a storage in the same form as STORAGE"
     )
-    _access(one.add_argument_group("access to the target, where it is a storage on a server"), "to-", "the target")
+    _access(one.add_argument_group("access to the target, if it is a storage on a server"), "to-", "the target")
 
 
 def is_server(storage: str) -> bool:
@@ -166,9 +175,9 @@ def targets(given: List[str]) -> Dict[str, str]:
     for text in given:
         disk, sign, path = text.partition("=")
         if not sign or not disk or not path:
-            raise RecoveryArgumentInvalid(option="--to %s" % text, reason="it is not written as disk0=TARGET")
+            raise RecoveryArgumentInvalid(option="--to %s" % text, reason="it must have the form disk0=TARGET")
         if disk in found:
-            raise RecoveryArgumentInvalid(option="--to %s" % text, reason="%s is there twice" % disk)
+            raise RecoveryArgumentInvalid(option="--to %s" % text, reason="%s is given twice" % disk)
         found[disk] = os.path.abspath(path)
     return found
 

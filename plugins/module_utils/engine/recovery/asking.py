@@ -67,8 +67,8 @@ def confirm(is_agreed: bool, question: str) -> None:
     if is_agreed:
         return
     if not has_terminal():
-        raise RecoveryNotConfirmed(reason="the plan was not confirmed, and there is no terminal to ask on")
-    sys.stderr.write("%s Type yes to go on: " % one_line(question))
+        raise RecoveryNotConfirmed(reason="the plan was not confirmed, and the program has no terminal to ask")
+    sys.stderr.write("%s Type yes to continue: " % one_line(question))
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("yes", "y", "ja"):
         raise RecoveryNotConfirmed(reason="the plan was not confirmed")

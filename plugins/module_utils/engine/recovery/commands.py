@@ -101,7 +101,7 @@ class Command:
             except PasswordWrong:
                 if not tries or tries >= _TRIES or not asking.has_terminal():
                     raise
-                sys.stderr.write("That password opens no key of %s.\n" % self.options.device)
+                sys.stderr.write("The password opens no key slot of %s.\n" % self.options.device)
             tries += 1
             self._password = asking.ask_secret("Image password of %s" % self.options.device)
             self.secrets.extend([self._password] if self._password else [])
@@ -129,7 +129,7 @@ class Command:
         # Nothing is recorded or moved here: the storage may be a stick that is written to by others.
         found = run("verify", level=self.options.level, check=True)
         if found["ok"]:
-            self.say("The image %s of %s is whole (level %s)." % (found["image"], self.options.device, found["level"]))
+            self.say("The image %s of %s is intact (level %s)." % (found["image"], self.options.device, found["level"]))
         else:
             self.say("The image %s of %s is DAMAGED:" % (found["image"], self.options.device))
             self.say(*("  %s" % problem for problem in found["problems"]))
@@ -141,15 +141,15 @@ class Command:
     def restore(self) -> Dict[str, Any]:
         planned = self._planned()
         if planned["already_restored"]:
-            self.say("Nothing has to be written.")
+            self.say("The targets already contain the image; the restore is complete.")
             return dict(planned, ok=True)
-        question = "The targets named above are overwritten."
+        question = "The restore will overwrite the targets listed above."
         asking.confirm(self.options.yes, question)
         done = self._run("restore", **dict(self._restore_settings(), image=planned["image"]))
         self._warn(done)
         whole = not done.get("damaged")
         for disk in done["disks"]:
-            self.say("%s is restored to %s." % (disk.get("disk", "The disk"), disk.get("target", "its target")))
+            self.say("%s was restored to %s." % (disk.get("disk", "The disk"), disk.get("target", "its target")))
         self.say("Done in %s." % words.duration(int(done.get("seconds", 0))))
         return dict(done, ok=whole)
 
@@ -161,7 +161,7 @@ class Command:
         done = self._run("copy", program=self.program, **target)
         self._warn(done)
         self.say(
-            "The image %s of %s is in %s: %s copied, %s was there already; every byte was read back."
+            "The image %s of %s is stored in %s: %s copied, %s already stored; every byte was read back."
             % (
                 done["image"],
                 self.options.device,
@@ -169,7 +169,7 @@ class Command:
                 words.size(done["bytes_copied"]),
                 words.size(done["bytes_kept"]),
             ),
-            "RECOVERY.txt and RECOVERY.html beside it say how to restore it.",
+            "RECOVERY.txt and RECOVERY.html beside it contain the instructions for a restore.",
         )
         return dict(done, ok=True)
 

@@ -26,10 +26,10 @@ from .progress import Shown
 from .words import option_words
 
 _STATES = {
-    "restore": "the target is not complete and does not boot",
-    "copy": "the target holds a part of the copy, which is kept",
+    "restore": "the target is incomplete and does not boot",
+    "copy": "the target contains a part of the copy, which the next copy reuses",
 }
-_NOTHING = "nothing was changed"
+_NOTHING = "the program made no changes"
 
 
 class _Stopped(KeyboardInterrupt):

@@ -79,7 +79,7 @@ def images(devices: Dict[str, List[Dict[str, Any]]]) -> List[str]:
             for one in found
         ]
     if not rows:
-        return ["There are no images here."]
+        return ["The storage contains no images."]
     return table(["DEVICE", "IMAGE", "DISKS", "IN USE", "KEY", "JOB", "PINNED"], rows)
 
 

@@ -152,7 +152,7 @@ def _refuse_same(directory: str, folder: str) -> None:
         return
     source, target = os.path.realpath(folder), os.path.realpath(directory)
     if target == source or target.startswith(source.rstrip("/") + "/"):
-        raise CopyTargetInvalid(target=directory, reason="it is the storage that is copied from, or lies inside it")
+        raise CopyTargetInvalid(target=directory, reason="it is the source storage, or is inside it")
 
 
 # -- what goes with the image -----------------------------------------------------------------------------------------

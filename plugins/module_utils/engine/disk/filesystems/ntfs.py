@@ -49,7 +49,7 @@ class Ntfs(FileSystem):
         if not total_sectors or total_sectors * self.sector_bytes > source.size_bytes:
             raise self._invalid("it is larger than its volume")
         if record_bytes not in (512, 1024, 2048, 4096) or max(mft_lcn, mirror_lcn) >= self.cluster_count:
-            raise self._invalid("its master file table lies outside the volume")
+            raise self._invalid("its master file table is outside the volume")
         self._volume_bytes = total_sectors * self.sector_bytes
         self.end_bytes = min(source.size_bytes, self._volume_bytes + self.sector_bytes)  # the backup boot sector
         self._geometry = Geometry(self.cluster_bytes, self.cluster_count, record_bytes, mft_lcn)

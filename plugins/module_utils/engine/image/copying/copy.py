@@ -148,7 +148,7 @@ class ImageCopy:
         raise CopyTargetForeign(
             target=self._storage.description,
             device=self._directory.device,
-            reason="its device-id.json is another one, and it shares no image and no key with the source",
+            reason="its device-id.json differs, and it has no image and no key in common with the source",
         )
 
     def _device_id(self, directory: DeviceDirectory) -> Optional[bytes]:

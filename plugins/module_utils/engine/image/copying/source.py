@@ -73,7 +73,7 @@ def open_source(directory: DeviceDirectory, image: str, password: Optional[str],
         raise ImageDamaged(image=image, reason="its manifest image.json changed while it was read")
     packs = needed_packs(directory, [manifest]).by_any
     if packs_digest(packs) != manifest.packs_sha256 or len(packs) != manifest.pack_count:
-        raise CopySourceDamaged(image=image, reason="SHA256SUMS lists other packs than the manifest")
+        raise CopySourceDamaged(image=image, reason="SHA256SUMS and the manifest list different packs")
     return CopySource(directory, manifest, data, key, sorted(packs), warnings)
 
 
@@ -118,5 +118,5 @@ def _whole(source: CopySource, name: str, digest: str) -> bytes:
     second = None if is_slot else copies.whole_copy_of(storage, directory.path(source.image), name, [digest])
     if second is None:
         raise CopySourceDamaged(image=source.image, reason="%s is damaged or missing" % name)
-    source.warnings.append("%s of the image %s is damaged; its second copy was taken." % (name, source.image))
+    source.warnings.append("%s of the image %s is damaged; the second copy was used." % (name, source.image))
     return second
