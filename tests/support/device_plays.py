@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -62,7 +64,7 @@ def result_of(played: Played, device: Device, task: str = MAKE) -> Dict[str, Any
     raise AssertionError("no task %s of %s: %s" % (task, device.name, played.output[-3000:]))
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 60) -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 180) -> Any:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = condition()
@@ -102,6 +104,17 @@ def hold(device: Device) -> str:
 
 def release(device: Device, run: str) -> None:
     signal_runner(device, run, "CONT")
+
+
+def leave_nothing(device: Device) -> None:
+    """End what a test that failed left: a cut line, and a run that would be taken for one of the next test."""
+    if device.proxy is not None:
+        device.proxy.mend()
+    for run, status in statuses(device).items():
+        if status["state"] in ("waiting", "running"):
+            with contextlib.suppress(FileNotFoundError, subprocess.CalledProcessError):  # it ends by itself meanwhile
+                signal_runner(device, run, "KILL")
+        shutil.rmtree(str(device.base / "spool" / run), ignore_errors=True)
 
 
 class PlayUnderWay:
@@ -145,7 +158,7 @@ class PlayUnderWay:
                 continue
         self.process.wait()
 
-    def finish(self, seconds: float = 180) -> Played:
+    def finish(self, seconds: float = 300) -> Played:
         status = self.process.wait(seconds)
         lines = (self.plant.folder / "results.jsonl").read_text(encoding="utf-8").splitlines()
         return Played(status, self.log.read_text(encoding="utf-8"), [json.loads(line) for line in lines])

@@ -80,13 +80,14 @@ class EngineAction(DeviceAction):
         installed = self.install(agent)
         self._progress.enter("starting")
         handle = self._start(agent, runs)
-        if handle.attached:
-            self.say("the run %s is already in progress; following it" % handle.run)
         known = {"run": handle.run, "attached": handle.attached}
         self.done.update(known, changed=True)
+        told = "the run %s is already in progress; following it" % handle.run if handle.attached else ""
         if not arguments.get("wait", True):
+            if told:
+                self.say(told)
             return self.with_agent(dict(known, changed=True, state=handle.status["state"]), installed)
-        return self.with_agent(dict(self._follow(runs, handle.run, arguments), **known), installed)
+        return self.with_agent(dict(self._follow(runs, handle.run, arguments, told), **known), installed)
 
     def _start(self, agent: Agent, runs: Runs) -> Handle:
         """Start the run. Whatever happens to the link meanwhile, the failed result has the handle."""
@@ -127,9 +128,12 @@ class EngineAction(DeviceAction):
             result = {"changed": True, "warnings": [warning]}
         return self.with_agent(result, planned)
 
-    def _follow(self, runs: Runs, run: str, arguments: Dict[str, Any]) -> Dict[str, Any]:
+    def _follow(self, runs: Runs, run: str, arguments: Dict[str, Any], told: str = "") -> Dict[str, Any]:
+        """Follow a run to its end; ``told`` is said when an interrupt already does what the task asks for."""
         with _interruptible(bool(arguments.get("cancel_on_interrupt"))):
             try:
+                if told:
+                    self.say(told)
                 status = runs.follow(run, self._progress.show)
             except KeyboardInterrupt:
                 self.say("the play was interrupted; cancelling the run %s" % run)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
@@ -20,13 +19,13 @@ from support.device_plays import (
     Watch,
     changed_paths,
     hold,
+    leave_nothing,
     make_disk,
     make_plant,
     one_image_more,
     read_back,
     release,
     result_of,
-    run_at_work,
     signal_runner,
     statuses,
     traffic,
@@ -66,6 +65,8 @@ def plant(tmp_path: Path, server: SftpServer, devices: List[Device]) -> Iterator
     plant = make_plant(tmp_path, server, devices)
     yield plant
     plant.close()
+    for device in devices:
+        leave_nothing(device)
 
 
 def one_slow_device(plant: Plant) -> Tuple[Device, List[str]]:
@@ -174,8 +175,9 @@ def test_a_connection_that_stays_away_is_one_error_and_the_run_goes_on(plant: Pl
 
 def test_a_killed_runner_is_one_clear_error_and_the_next_run_succeeds(plant: Plant) -> None:
     device, images = one_slow_device(plant)
+    plant.settings["imaging_limit_read_rate"] = "1"  # it lives until it is killed, however late that comes
     with PlayUnderWay(plant) as play:
-        signal_runner(device, wait_until(lambda: run_at_work(device)), "KILL")
+        signal_runner(device, hold(device), "KILL")
         played = play.finish()
     assert played.status != 0
     failed = result_of(played, device)
@@ -193,15 +195,12 @@ def test_an_interrupt_cancels_the_run_only_if_asked(plant: Plant) -> None:
     with PlayUnderWay(plant) as play:
         run = hold(device)
         play.process.send_signal(signal.SIGINT)
-        assert play.process.wait(60) != 0
+        assert play.process.wait(180) != 0
     assert statuses(device)[run]["state"] == "running"
     with PlayUnderWay(plant, "-e", "imaging_cancel_on_interrupt=true") as play:
         play.wait_for("is already in progress")
-        time.sleep(
-            0.5
-        )  # from the sentence to the first question is a moment in which an interrupt still only ends the play
         play.process.send_signal(signal.SIGINT)
-        assert play.process.wait(60) != 0
+        assert play.process.wait(180) != 0
     release(device, run)
     wait_until(lambda: statuses(device)[run]["state"] == "cancelled")
     assert plant.image_names(device) == images
