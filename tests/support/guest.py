@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import List, Optional, Sequence
 
 from .guest_build import qemu_command
-from .sftp_server import free_port
+from .ports import free_port
 
 HOST_FROM_GUEST = "10.0.2.2"  # qemu's user network leads this address to this machine's loopback
 

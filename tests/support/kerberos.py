@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Dict, Iterator, Optional
 
-from .sftp_server import free_port
+from .ports import free_port
 
 REALM = "PLANT.TEST"
 USER_PASSWORD = "Kerberos word 5"

@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Iterator
 
-from .sftp_server import free_port, make_key
+from .ports import free_port
+from .sftp_server import make_key
 
 PASSWORD = "Pass-word 9"
 _CONFIG = """

@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional
 
+from .ports import free_port
+
 USER, PASSWORD = "backup", "Pass-word 9"
 OTHER_USER = "nobody"
 SHARE = "images"
@@ -64,7 +66,7 @@ class SambaServer:
         self.below = below
         self.share = share
         self.root = root or folder / "root"
-        self.port = _free_port()
+        self.port = free_port()
         self.options: Dict[str, str] = dict(options or {})
         self.share_options: Dict[str, str] = dict(share_options or {})
         self.prefix: List[str] = []  # what the server's programs are started with, to be elsewhere
@@ -205,9 +207,3 @@ def disk_with_quota(folder: Path, quota_bytes: int) -> Iterator[Path]:
         yield inside
     finally:
         subprocess.run(["umount", str(mounted)], check=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

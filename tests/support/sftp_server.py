@@ -15,13 +15,9 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
+from .ports import free_port
+
 PASSPHRASE = "a passphrase with spaces"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def make_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
