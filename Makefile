@@ -3,8 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 FUZZ_MINUTES ?= 5
+WORKERS ?= 2
+QUICK := $(addprefix tests/integration/, disk/test_used_maps_fat.py engine/test_independent_reader.py \
+	engine/test_jobs_in_one_storage.py engine/test_selection.py playbooks/test_example_inventory.py \
+	storage/test_directory_faults.py storage/test_storage_check.py)
 
-.PHONY: setup demo test test-long lint bench docs fuzz lock lock-agent clean
+.PHONY: setup demo test test-quick test-long lint bench docs fuzz lock lock-agent clean
 
 setup:
 	@PYTHON=$(PYTHON) scripts/setup.sh
@@ -12,8 +16,13 @@ setup:
 demo: setup
 	@$(BIN)/python scripts/demo.py
 
-test: lint
-	$(PYTEST) -m "not long" tests
+# Every linter and every test but the long ones; how they share the processors says scripts/test.sh.
+test: setup
+	@WORKERS=$(WORKERS) scripts/test.sh
+
+# For work in between: all unit tests, and integration tests that take a moment and touch each wing. Under three minutes.
+test-quick: setup
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not long and not alone" tests/unit $(QUICK)
 
 test-long: setup
 	$(BIN)/python -m pip install --quiet -r requirements/kerberos.in

@@ -20,6 +20,8 @@ from support.machines import build
 from support.paths import MODULE_UTILS
 from support.whole_disks import Part, build_disk
 
+pytestmark = pytest.mark.alone
+
 NOBODY = 65534
 
 

@@ -16,6 +16,8 @@ from engine.host.linux_mounts import HELD, uses_of
 from support.filled import MIB, empty, run
 from support.imaging import image
 
+pytestmark = pytest.mark.alone
+
 
 @contextlib.contextmanager
 def loops(folder: Path, count: int, size_mib: int) -> Iterator[List[str]]:

@@ -17,7 +17,7 @@ from support.filled import run
 from support.imaging import image
 from support.plain_disks import MIB, make_disk
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.alone]
 DISK_MIB = 256
 
 
