@@ -67,13 +67,24 @@ def test_integration_tests_lie_in_folders_by_what_they_are_about() -> None:
     assert [path for path in INTEGRATION.rglob("test_*.py") if path.parent.parent != INTEGRATION] == []
 
 
-def test_files_of_one_name_in_two_folders_are_collected() -> None:
-    """As ``make test`` collects them; two files of one name once stopped a whole run."""
-    names = [path.name for path in TESTS.rglob("test_*.py")]
-    assert len(set(names)) < len(names)
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-qq", str(TESTS)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def test_files_of_one_name_in_two_folders_are_collected(tmp_path: Path) -> None:
+    """With the settings that ``make test`` has; two files of one name once stopped a whole run."""
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "test_same.py").write_text("def test_of_%s(): pass\n" % folder, encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        "--collect-only",
+        "-q",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
+    assert done.stdout.count("test_same.py") == 2
 
 
 def documents() -> List[Path]:

@@ -194,7 +194,7 @@ def test_a_probe_of_other_types_is_refused(wrong: Dict[str, Any]) -> None:
 
 
 def test_the_interpreter_is_one_that_was_asked_for() -> None:
-    with pytest.raises(AgentAnswerInvalid, match="names the interpreter /tmp/mine"):
+    with pytest.raises(AgentAnswerInvalid, match="interpreter /tmp/mine"):
         agent_of(Device(probe="python=/tmp/mine\n" + json.dumps(PROBE)))
 
 
