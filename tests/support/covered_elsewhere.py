@@ -149,7 +149,11 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     ),
     "unit/callback/test_progress.py": ("plugin_utils/_progress/reporter.py", "plugin_utils/_progress/show.py"),
     "unit/filter/test_misspelt.py": (ENGINE + "nearest.py",),
-    "unit/engine/verbs/test_request.py": (ENGINE + "verbs/request_parts.py",),
+    "unit/engine/verbs/test_request.py": (
+        ENGINE + "verbs/request_parts.py",
+        ENGINE + "snapshot/choices.py",
+        ENGINE + "image/verify_levels.py",
+    ),
     "unit/engine/agent/test_request_secrets.py": (
         "module_utils/_arguments.py",
         ENGINE + "install/owned_files.py",

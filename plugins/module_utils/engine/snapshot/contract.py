@@ -13,7 +13,6 @@ from ..disk.used import InsideOf, MountPointsOf, StateOf, is_wanted
 
 OFFLINE, LVM, STABLE, LIVE = "offline", "lvm", "stable", "live"
 _FROM_WEAK_TO_STRONG = (LIVE, STABLE, LVM, OFFLINE)
-SETTINGS = ("required", "preferred", "none")
 
 
 class Disk(NamedTuple):

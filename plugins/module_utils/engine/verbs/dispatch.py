@@ -6,18 +6,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Dict, Type
+from typing import Any, Callable, Dict
 
 from ..storage.contract import Storage
 from ..storage.open import open_storage
 from ..tame import tame
-from .copy import copy
-from .devices import list_devices
-from .image import image
-from .list_images import list_images
-from .pin import pin_image
 from .request import (
-    CheckRequest,
     CopyRequest,
     DevicesRequest,
     ImageRequest,
@@ -26,26 +20,11 @@ from .request import (
     Request,
     RestoreRequest,
     RolloverRequest,
+    ShortRequest,
     VerifyRequest,
     parse,
 )
-from .restore import restore
-from .rollover import rollover
 from .run_status import Report, RunStatus
-from .storage_check import check
-from .verify import verify
-
-_VERBS: Dict[Type[Any], Callable[..., Dict[str, Any]]] = {
-    ImageRequest: image,
-    RestoreRequest: restore,
-    VerifyRequest: verify,
-    CopyRequest: copy,
-    ListRequest: list_images,
-    DevicesRequest: list_devices,
-    CheckRequest: check,
-    RolloverRequest: rollover,
-    PinRequest: pin_image,
-}
 
 
 def run_document(document: Dict[str, Any], report: Report, cancelled: Callable[[], bool]) -> Dict[str, Any]:
@@ -76,7 +55,47 @@ def run_request(request: Request, report: Report, cancelled: Callable[[], bool])
 
 
 def call_verb(storage: Storage, request: Request, status: RunStatus) -> Dict[str, Any]:
-    return _VERBS[type(request)](storage, request, status)
+    """Call the verb of the request. Each is loaded when it is asked for: a start has no use for the files of the others."""
+    if isinstance(request, ImageRequest):
+        from .image import image
+
+        return image(storage, request, status)
+    if isinstance(request, RestoreRequest):
+        from .restore import restore
+
+        return restore(storage, request, status)
+    if isinstance(request, VerifyRequest):
+        from .verify import verify
+
+        return verify(storage, request, status)
+    if isinstance(request, CopyRequest):
+        from .copy import copy
+
+        return copy(storage, request, status)
+    return _call_short_verb(storage, request, status)
+
+
+def _call_short_verb(storage: Storage, request: ShortRequest, status: RunStatus) -> Dict[str, Any]:
+    """Call a verb that reads or writes no data of an image."""
+    if isinstance(request, ListRequest):
+        from .list_images import list_images
+
+        return list_images(storage, request, status)
+    if isinstance(request, DevicesRequest):
+        from .devices import list_devices
+
+        return list_devices(storage, request, status)
+    if isinstance(request, RolloverRequest):
+        from .rollover import rollover
+
+        return rollover(storage, request, status)
+    if isinstance(request, PinRequest):
+        from .pin import pin_image
+
+        return pin_image(storage, request, status)
+    from .storage_check import check
+
+    return check(storage, request, status)
 
 
 def to_line(event: Dict[str, Any]) -> str:

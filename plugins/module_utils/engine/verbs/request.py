@@ -23,8 +23,8 @@ from ..disk.trust import Trust, parse_trust
 from ..errors import RequestInvalid
 from ..image.access import Passwords
 from ..image.upkeep.keeping import Policy
-from ..image.upkeep.verify import LEVELS
-from ..snapshot.contract import SETTINGS as SNAPSHOTS
+from ..image.verify_levels import LEVELS
+from ..snapshot.choices import SETTINGS as SNAPSHOTS
 from .fields import Fields, refuse_unknown, shown
 from .request_parts import (
     STORAGE_KEYS,
@@ -173,17 +173,8 @@ class DevicesRequest(NamedTuple):
     unused: Tuple[str, ...] = ()
 
 
-Request = Union[
-    CopyRequest,
-    DevicesRequest,
-    ImageRequest,
-    RestoreRequest,
-    VerifyRequest,
-    ListRequest,
-    CheckRequest,
-    RolloverRequest,
-    PinRequest,
-]
+ShortRequest = Union[ListRequest, DevicesRequest, RolloverRequest, PinRequest, CheckRequest]
+Request = Union[ImageRequest, RestoreRequest, VerifyRequest, CopyRequest, ShortRequest]
 
 
 class _Head(NamedTuple):

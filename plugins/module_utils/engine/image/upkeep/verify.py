@@ -24,13 +24,13 @@ from ..format.sums import Sums
 from ..parallel_map import in_order
 from ..reader import ImageReader
 from ..second_look import LOOKS, damage_of
+from ..verify_levels import LEVELS
 from .bring_back import bring_back, whole_copies
 from .packs_of_image import proved_packs_of
 from .verify_beside import manifest_is_copied, problems_beside, problems_of_sums
 
 _HASHERS = 2
 _HASHERS_OVER_A_LINE = 6  # most of them wait for a round trip
-LEVELS = ("quick", "storage", "full")
 Progress = Callable[[str, int, int], None]
 
 

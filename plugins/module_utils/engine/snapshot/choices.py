@@ -1,0 +1,8 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What ``imaging_snapshot`` may be, for those who check a request and freeze nothing."""
+
+from __future__ import annotations
+
+SETTINGS = ("required", "preferred", "none")
