@@ -9,26 +9,28 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import Iterable, List, Optional
+from typing import Iterable, Iterator, List, Optional
 
-from engine.storage.contract import SendGate
+from engine.storage.contract import Deadline
 from engine.storage.local.storage import DirectoryStorage
 from engine.verbs import dispatch as jobs
 from measure import table
 
 
 class TimedStorage(DirectoryStorage):
-    """Notes when each piece passed the gate."""
+    """Notes when each piece of a pack passed the limit."""
 
     pieces: List[tuple] = []
 
-    def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
-        def timed(size_bytes: int) -> None:
-            if gate is not None:
-                gate(size_bytes)
-                self.pieces.append((time.monotonic(), size_bytes))
+    def put(
+        self, path: str, data: Iterable[bytes], *, replace: bool = False, deadline: Optional[Deadline] = None
+    ) -> int:
+        def timed() -> Iterator[bytes]:
+            for piece in data:
+                self.pieces.append((time.monotonic(), len(piece)))
+                yield piece
 
-        return super().put(path, data, replace=replace, gate=timed)
+        return super().put(path, timed() if "/packs/" in path else data, replace=replace, deadline=deadline)
 
 
 def io_rate(folder: Path) -> str:

@@ -13,7 +13,7 @@ from typing import Counter as Counted
 
 from engine.entries import Entry, EntryKind, Space
 from engine.errors import StorageError, StorageFailed, StorageFull, StorageUnreachable
-from engine.storage.contract import SendGate, Storage
+from engine.storage.contract import Deadline, Storage
 from support.storages import Killed
 
 Answer = TypeVar("Answer")
@@ -81,7 +81,9 @@ class LyingStorage(Storage):
             raise self._fails(operation, path)
         return answer
 
-    def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+    def put(
+        self, path: str, data: Iterable[bytes], *, replace: bool = False, deadline: Optional[Deadline] = None
+    ) -> int:
         pieces = [bytes(piece) for piece in data]
         kind = self.faults.draw("full", "written flipped", "written short", "write dropped", "written in another order")
         if kind == "full":
@@ -97,7 +99,7 @@ class LyingStorage(Storage):
             whole = b"".join(pieces)
             cut = self.faults.below(size_bytes)
             pieces = [whole[cut:], whole[:cut]]
-        self._call("writing", path, lambda: self.inner.put(path, pieces, replace=replace, gate=gate))
+        self._call("writing", path, lambda: self.inner.put(path, pieces, replace=replace, deadline=deadline))
         return size_bytes
 
     def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:

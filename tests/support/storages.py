@@ -12,7 +12,7 @@ from typing import Callable, Dict, Iterable, Iterator, List, Optional, TypeVar
 from engine.entries import Entry, EntryKind, Space
 from engine.errors import StorageExists, StorageFailed, StorageNotFound
 from engine.names import check_path
-from engine.storage.contract import PARTIAL_SUFFIX, READ_SIZE_BYTES, SendGate, Storage
+from engine.storage.contract import PARTIAL_SUFFIX, READ_SIZE_BYTES, Deadline, Storage
 
 Hook = Callable[[str, str, str], None]
 _Result = TypeVar("_Result")
@@ -39,7 +39,9 @@ class MemoryStorage(Storage):
         other.files, other.directories = dict(self.files), set(self.directories)
         return other
 
-    def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+    def put(
+        self, path: str, data: Iterable[bytes], *, replace: bool = False, deadline: Optional[Deadline] = None
+    ) -> int:
         self._need_parent(path)
         with self._lock:
             if path in self.directories or (path in self.files and not replace):
@@ -51,9 +53,11 @@ class MemoryStorage(Storage):
             for piece in data:
                 for start in range(0, len(piece), READ_SIZE_BYTES):
                     part = bytes(piece[start : start + READ_SIZE_BYTES])
-                    if gate is not None:
-                        gate(len(part))
+                    if deadline is not None:
+                        deadline()
                     parts.append(part)
+            if replace and deadline is not None:
+                deadline()
             return self._publish(partial, path, b"".join(parts), replace)
         except Killed:
             raise  # and what was written stays
@@ -173,7 +177,9 @@ class HookedStorage(Storage):
         self.hook("after", operation, path)
         return result
 
-    def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+    def put(
+        self, path: str, data: Iterable[bytes], *, replace: bool = False, deadline: Optional[Deadline] = None
+    ) -> int:
         def pieces() -> Iterator[bytes]:
             for piece in data:
                 half = len(piece) // 2
@@ -181,7 +187,7 @@ class HookedStorage(Storage):
                 self.hook("during", "put", path)
                 yield piece[half:]
 
-        return self._around("put", path, lambda: self.inner.put(path, pieces(), replace=replace, gate=gate))
+        return self._around("put", path, lambda: self.inner.put(path, pieces(), replace=replace, deadline=deadline))
 
     def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
         self.hook("before", "read", path)
@@ -228,8 +234,10 @@ class CountingStorage(HookedStorage):
         if moment == "before":
             self.operations[operation] = self.operations.get(operation, 0) + 1
 
-    def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
-        size_bytes = super().put(path, data, replace=replace, gate=gate)
+    def put(
+        self, path: str, data: Iterable[bytes], *, replace: bool = False, deadline: Optional[Deadline] = None
+    ) -> int:
+        size_bytes = super().put(path, data, replace=replace, deadline=deadline)
         self.sent_bytes += size_bytes
         return size_bytes
 

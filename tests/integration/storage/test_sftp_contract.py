@@ -17,6 +17,7 @@ from engine.errors import (
     StoragePermissionDenied,
 )
 from engine.storage.contract import Storage
+from engine.storage.limit import LimitedStorage
 from support.storage_factories import FACTORIES, Open
 
 MIB = 1 << 20
@@ -41,7 +42,7 @@ def test_what_is_put_is_there_for_others_bit_for_bit(storage: Storage, opener: O
     data = random.Random(1).randbytes(3 * MIB + 17)
     storage.make_directory("pc/packs/ab")
     gated: List[int] = []
-    assert storage.put("pc/packs/ab/file", [data[:5], b"", data[5:]], gate=gated.append) == len(data)
+    assert LimitedStorage(storage, gated.append).put("pc/packs/ab/file", [data[:5], b"", data[5:]]) == len(data)
     assert sum(gated) == len(data)
     assert max(gated) <= MIB
     assert (tmp_path / "images" / "pc" / "packs" / "ab" / "file").read_bytes() == data

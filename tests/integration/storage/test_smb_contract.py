@@ -15,6 +15,7 @@ import pytest
 from engine.entries import EntryKind
 from engine.errors import EngineError
 from engine.storage.contract import Storage
+from engine.storage.limit import LimitedStorage
 from support.storage_factories import FACTORIES, Open
 
 MIB = 1 << 20
@@ -40,7 +41,7 @@ def on_disk(tmp_path: Path) -> Path:
 def test_what_is_put_is_on_the_disk_bit_for_bit(storage: Storage, opener: Open, tmp_path: Path) -> None:
     data = random.Random(1).randbytes(3 * MIB + 17)
     gated: List[int] = []
-    assert storage.put("file", [data[:5], b"", data[5:]], gate=gated.append) == len(data)
+    assert LimitedStorage(storage, gated.append).put("file", [data[:5], b"", data[5:]]) == len(data)
     assert sum(gated) == len(data)
     assert max(gated) <= MIB
     assert os.listdir(on_disk(tmp_path)) == ["file"]

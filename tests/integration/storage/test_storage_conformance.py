@@ -21,6 +21,7 @@ from engine.errors import (
     StoragePathInvalid,
 )
 from engine.storage.contract import PARTIAL_SUFFIX, READ_SIZE_BYTES, Storage
+from engine.storage.limit import LimitedStorage
 from support.storage_factories import FACTORIES, LONG_FACTORIES, Open
 
 MIB = 1 << 20
@@ -226,7 +227,7 @@ def test_a_closed_storage_says_so(storage: Storage) -> None:
 def test_sizes_pieces_and_entries(storage: Storage, opener: Open) -> None:
     data = random.Random(4).randbytes(2 * MIB + 5)
     sent: List[int] = []
-    assert storage.put("file", [data[:7], b"", data[7:]], gate=sent.append) == len(data)
+    assert LimitedStorage(storage, sent.append).put("file", [data[:7], b"", data[7:]]) == len(data)
     assert sum(sent) == len(data)
     assert max(sent) <= READ_SIZE_BYTES
     assert storage.put("empty", []) == 0
@@ -257,13 +258,34 @@ def test_a_run_that_is_cancelled_leaves_nothing(storage: Storage) -> None:
 
     asked: List[int] = []
     with pytest.raises(RunCancelled):
-        storage.put("file", [b"x" * 3 * MIB], gate=cancel)
+        LimitedStorage(storage, cancel).put("file", [b"x" * 3 * MIB])
     storage.put("old", [b"old"])
     with pytest.raises(RunCancelled):
-        storage.put("old", [b"x" * 3 * MIB], gate=cancel, replace=True)
+        LimitedStorage(storage, cancel).put("old", [b"x" * 3 * MIB], replace=True)
     assert names(storage) == ["old"]
     assert storage.get("old") == b"old"
     assert storage.put("file", [b"again"]) == 5
+
+
+class _TooLate(Exception):
+    """Of this test."""
+
+
+@pytest.mark.parametrize("call", [0, 2, 3], ids=["before the first piece", "before the last", "before it is published"])
+def test_what_comes_too_late_replaces_nothing(call: int, storage: Storage) -> None:
+    """Of three pieces the deadline is asked before each, and once more before they take the place of what was there."""
+    asked: List[int] = []
+
+    def deadline() -> None:
+        if len(asked) == call:
+            raise _TooLate
+        asked.append(0)
+
+    storage.put("old", [b"old"])
+    with pytest.raises(_TooLate):
+        storage.put("old", [b"x" * MIB] * 3, replace=True, deadline=deadline)
+    assert names(storage) == ["old"]
+    assert storage.get("old") == b"old"
 
 
 # Some of these answers may be tried again by the contract, so that a storage with retries takes seconds for each.

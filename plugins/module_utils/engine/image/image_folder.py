@@ -116,9 +116,7 @@ class ImageFolder:
         """
         digest = hashlib.sha256(data).hexdigest()
         try:
-            store_verified(
-                self._storage, self.path(name), [data], fingerprint([data]), None, self._sleep, replace=False
-            )
+            store_verified(self._storage, self.path(name), [data], fingerprint([data]), self._sleep, replace=False)
         except (StorageExists, StorageNotFound) as error:
             raise FolderLost from error
         return digest

@@ -10,22 +10,17 @@ no accident gives the right SHA-256.
 
 from __future__ import annotations
 
-from typing import Iterator, Optional
-
 from ..errors import StorageFailed
-from ..storage.contract import SendGate, Storage
+from ..storage.contract import Storage
 from .format import constants as fmt
 from .format.packs import hash_pieces
 
 LOOKS = 3
 
 
-def damage_of(
-    storage: Storage, path: str, sha256: str, *, gate: Optional[SendGate] = None, most_bytes: int = fmt.MAX_PACK_BYTES
-) -> str:
+def damage_of(storage: Storage, path: str, sha256: str, *, most_bytes: int = fmt.MAX_PACK_BYTES) -> str:
     """Say why ``path`` is not what ``sha256`` says, "" when it is.
 
-    :param gate: what is fetched counts against the same limit as what is sent.
     :raises StorageNotFound: when it is not there.
     :raises StorageFailed: when it could not be read to the last: that is said, and nothing is called damaged.
     """
@@ -33,16 +28,9 @@ def damage_of(
         try:
             if look:
                 storage.look_anew(path)
-            if hash_pieces(_gated(storage.read(path, 0, most_bytes + 1), gate)) == sha256:
+            if hash_pieces(storage.read(path, 0, most_bytes + 1)) == sha256:
                 return ""
         except StorageFailed:
             if look == LOOKS - 1:
                 raise
     return "its SHA-256 is wrong"
-
-
-def _gated(pieces: Iterator[bytes], gate: Optional[SendGate]) -> Iterator[bytes]:
-    for piece in pieces:
-        if gate is not None:
-            gate(len(piece))
-        yield piece

@@ -39,9 +39,9 @@ class ServerKey(NamedTuple):
     is_new: bool
 
 
-# Called with the number of bytes about to be sent, and with 0 right before what replaces a file is published; may sleep
-# (I/O limit) or raise (cancel, a lease that grew too old meanwhile).
-SendGate = Callable[[int], None]
+# Called before each piece is sent, and right before what replaces a file is published: raises when it has become too late
+# for that, as with a lease that grew old meanwhile.
+Deadline = Callable[[], None]
 
 
 class Storage(ABC):
@@ -52,11 +52,13 @@ class Storage(ABC):
     parallel_calls = 1  # how many small calls at once are worth it; PARALLEL_ROUND_TRIPS where a call is a round trip
 
     @abstractmethod
-    def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+    def put(
+        self, path: str, data: Iterable[bytes], *, replace: bool = False, deadline: Optional[Deadline] = None
+    ) -> int:
         """Publish ``data`` as the file ``path`` and return its size in bytes.
 
         The directory must exist. The file appears whole, under its name, or not at all, and is durable on return.
-        ``gate`` is called before each piece is sent; pieces are cut to at most ``READ_SIZE_BYTES``.
+        ``deadline`` is called before each piece is sent; pieces are cut to at most ``READ_SIZE_BYTES``.
 
         :raises StorageExists: when ``path`` exists and ``replace`` is false (best effort against a racing writer).
         :raises StorageNotFound: when the directory does not exist.

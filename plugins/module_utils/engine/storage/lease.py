@@ -231,11 +231,11 @@ class Lease:
     def _replace(self, until: float) -> None:
         """:raises _TooLate: when connecting and waiting for others took until then; nothing was sent."""
 
-        def gate(dummy_count: int) -> None:
+        def deadline() -> None:
             if self._clock() > until:
                 raise _TooLate
 
-        self._storage.once.put(self._path, [self._content()], replace=True, gate=gate)
+        self._storage.once.put(self._path, [self._content()], replace=True, deadline=deadline)
 
     def _content(self, released: bool = False) -> bytes:
         return json.dumps(

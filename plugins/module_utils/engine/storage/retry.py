@@ -21,7 +21,7 @@ from ..errors import (
     StorageUnreachable,
 )
 from ..stall import headway_bytes
-from .contract import SendGate, ServerKey, Storage
+from .contract import Deadline, ServerKey, Storage
 from .notices import NO_NOTICES, SILENT_SECONDS, Notices, Outage
 from .pause import pause
 
@@ -83,11 +83,13 @@ class RetryingStorage(Storage):
     def server_key(self) -> Optional[ServerKey]:  # type: ignore[override]
         return self.inner.server_key
 
-    def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+    def put(
+        self, path: str, data: Iterable[bytes], *, replace: bool = False, deadline: Optional[Deadline] = None
+    ) -> int:
         patience = _Patience(self)
         while True:
             try:
-                return self._succeeded(self.inner.put(path, data, replace=replace, gate=gate))
+                return self._succeeded(self.inner.put(path, data, replace=replace, deadline=deadline))
             except StorageExists:
                 if patience.failures and not replace:
                     size_bytes = self._stored(path, data)

@@ -19,7 +19,7 @@ from engine.image.format import constants as fmt
 from engine.image.upkeep.rollover import roll_over
 from engine.image.upkeep.verify import verify_image
 from engine.restore.restore import restore
-from engine.storage.contract import SendGate, Storage
+from engine.storage.contract import Deadline, Storage
 from support.imaging import PASSWORD
 from support.plant import DAY, NOW, Plant
 from support.small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
@@ -142,10 +142,10 @@ class Limited(HookedStorage):
             raise StoragePermissionDenied(storage="share", operation=operation, path=path)
         return super()._around(operation, path, call)
 
-    def put(self, path: str, data: object, *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+    def put(self, path: str, data: object, *, replace: bool = False, deadline: Optional[Deadline] = None) -> int:
         if replace and self.inner.exists(path):
             raise StoragePermissionDenied(storage="share", operation="replacing", path=path)
-        return super().put(path, data, gate=gate)  # type: ignore[arg-type]
+        return super().put(path, data, deadline=deadline)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("limited", [False, True], ids=["full", "limited"])
@@ -204,9 +204,9 @@ class Clocked(MemoryStorage):
         self.seconds = float(NOW)
         self._written: Dict[str, float] = {}
 
-    def put(self, path: str, data: object, *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+    def put(self, path: str, data: object, *, replace: bool = False, deadline: Optional[Deadline] = None) -> int:
         self._written[path] = self.seconds
-        return super().put(path, data, replace=replace, gate=gate)  # type: ignore[arg-type]
+        return super().put(path, data, replace=replace, deadline=deadline)  # type: ignore[arg-type]
 
     def modified_seconds(self, path: str) -> Optional[float]:
         self.stat(path)

@@ -28,8 +28,9 @@ from ...errors import (
     StorageNotFound,
     StoragePermissionDenied,
 )
-from ...storage.contract import PARTIAL_SUFFIX, SendGate, Storage
+from ...storage.contract import PARTIAL_SUFFIX, Storage
 from ...storage.lease import Lease
+from ...storage.limit import Limit, LimitedStorage, no_limit
 from ...storage.notices import NO_NOTICES, Notices
 from .. import records
 from ..device_directory import DeviceDirectory
@@ -75,7 +76,8 @@ class ImageCopy:
         source: CopySource,
         target: Storage,
         *,
-        gate: SendGate = lambda count: None,
+        limit: Limit = no_limit,
+        cancelled: Callable[[], bool] = lambda: False,
         progress: Progress = lambda phase, done, total: None,
         notices: Notices = NO_NOTICES,
         more_bytes: int = 0,
@@ -85,7 +87,7 @@ class ImageCopy:
         self._more_bytes = more_bytes
         self._storage = target
         self._directory = DeviceDirectory(target, source.directory.device)
-        self._gate = gate
+        self._limited = LimitedStorage(target, limit, cancelled)
         self._progress = progress
         self._notices = notices
         self._changed = False
@@ -215,7 +217,7 @@ class ImageCopy:
             self._changed = True
 
     def _copy_packs(self) -> None:
-        copier = PackCopier(self._source.directory, self._storage, self._source.manifest, self._gate)
+        copier = PackCopier(self._source.directory, self._limited, self._source.manifest)
         present = self._directory.packs()
         total, done = self._source.manifest.pack_bytes, 0
         calls = [partial(_have, copier, pack, pack in present) for pack in self._source.packs]
@@ -241,7 +243,7 @@ class ImageCopy:
         self._storage.make_directory("%s/%s" % (folder, fmt.KEYS) if self._source.manifest.slots else folder)
         for name, read in files_of(self._source):
             data = read()
-            self._gate(len(data))
+            self._limited.wait(len(data))
             self._store("%s/%s" % (self._source.image, name), data, replace=True)
             if name.startswith(fmt.KEYS + "/"):
                 self._store(name, data, replace=True)  # the device's own: named by its hash
@@ -265,7 +267,7 @@ class ImageCopy:
         """Right before the commit every pack is there: a rollover of the target knew nothing of this image."""
         present = self._directory.packs()
         gone = [pack for pack in self._source.packs if pack not in present]
-        copier = PackCopier(self._source.directory, self._storage, self._source.manifest, self._gate)
+        copier = PackCopier(self._source.directory, self._limited, self._source.manifest)
         for pack in gone:
             copier.copy(pack)
         sizes = self._directory.packs() if gone else present
@@ -273,7 +275,7 @@ class ImageCopy:
             raise CopyNotProved(path=self._directory.path(fmt.PACKS), target=self._storage.description)
 
     def _commit(self) -> None:
-        self._gate(0)
+        self._limited.check()
         self._store("%s/%s" % (self._source.image, fmt.MANIFEST_NAME), self._source.manifest_bytes, replace=True)
 
     def _store(self, name: str, data: bytes, *, replace: bool) -> None:

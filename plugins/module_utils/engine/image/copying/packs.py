@@ -9,7 +9,7 @@ import hashlib
 from typing import Iterator, List, Optional
 
 from ...errors import CopyNotProved, CopySourceDamaged, EngineError, StorageExists, StorageNotFound
-from ...storage.contract import SendGate, Storage
+from ...storage.contract import Storage
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
 from ..format.manifest import Manifest
@@ -33,13 +33,12 @@ class _OtherBytes(Exception):
 class PackCopier:
     """Copies packs of one device to the same device on another storage. Safe in threads."""
 
-    def __init__(self, source: DeviceDirectory, target: Storage, manifest: Manifest, gate: SendGate) -> None:
+    def __init__(self, source: DeviceDirectory, target: Storage, manifest: Manifest) -> None:
         # A hostile source may have no end to send; the manifest says how much all packs are.
         self._most_bytes = min(fmt.MAX_PACK_BYTES, manifest.pack_bytes)
         self._source = source
         self._target = target
         self._image = manifest.image
-        self._gate = gate
 
     def keep(self, name: str) -> bool:
         """Whether the target holds the pack already, hashed."""
@@ -85,9 +84,9 @@ class PackCopier:
 
     def _put(self, pieces: _Pieces, path: str) -> int:
         try:
-            return self._target.put(path, pieces, gate=self._gate)
+            return self._target.put(path, pieces)
         except StorageExists:
-            return self._target.put(path, pieces, replace=True, gate=self._gate)  # it was looked at: it is damaged
+            return self._target.put(path, pieces, replace=True)  # it was looked at: it is damaged
 
     def _in_use(self, name: str) -> List[str]:
         return [self._path(name)]

@@ -13,7 +13,6 @@ import contextlib
 from typing import AbstractSet, Dict, Iterator, List, Mapping, Optional, Set
 
 from ...errors import StorageExists, StorageNotFound, StoragePermissionDenied
-from ...storage.contract import SendGate
 from ...storage.shared_connect import together
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
@@ -31,7 +30,6 @@ def bring_back(
     *,
     proved: Optional[Mapping[str, int]] = None,
     copies: bool = False,
-    gate: Optional[SendGate] = None,
 ) -> Set[str]:
     """Move packs from the trash back into use, and return those that are in use then: one listing for them all.
 
@@ -45,7 +43,7 @@ def bring_back(
     wanted = sorted(found)
 
     def back(pack: str) -> bool:
-        return any(_come_back(directory, one, proved or {}, copies, gate) for one in found[pack])
+        return any(_come_back(directory, one, proved or {}, copies) for one in found[pack])
 
     return {pack for pack, is_back in zip(wanted, together(directory.storage, back, wanted)) if is_back}
 
@@ -75,14 +73,12 @@ def is_in_place(directory: DeviceDirectory, pack: str, size_bytes: int) -> bool:
         return False
 
 
-def _come_back(
-    directory: DeviceDirectory, one: TrashEntry, proved: Mapping[str, int], copies: bool, gate: Optional[SendGate]
-) -> bool:
+def _come_back(directory: DeviceDirectory, one: TrashEntry, proved: Mapping[str, int], copies: bool) -> bool:
     storage = directory.storage
     path, place = directory.path(fmt.TRASH, one.file_name), fmt.pack_path(directory.device, one.pack)
     try:
         believed = one.sequence is not None and proved.get(one.pack) == one.size_bytes
-        if not believed and damage_of(storage, path, one.pack, gate=gate):
+        if not believed and damage_of(storage, path, one.pack):
             return False
         storage.make_directory(directory.path(fmt.PACKS, one.pack[:2]))
         try:
@@ -111,4 +107,4 @@ def _copy_back(directory: DeviceDirectory, path: str, one: TrashEntry) -> None:
         return
     data = directory.storage.get(path, 0, one.size_bytes + 1)
     place = fmt.pack_path(directory.device, one.pack)
-    store_pack(directory.storage, place, [data], fingerprint([data]), None, lambda seconds: None)
+    store_pack(directory.storage, place, [data], fingerprint([data]), lambda seconds: None)

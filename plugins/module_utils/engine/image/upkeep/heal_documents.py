@@ -152,7 +152,7 @@ def _delete_damaged_records(directory: DeviceDirectory, image: str) -> None:
 
 def _put_back(directory: DeviceDirectory, path: str, data: bytes) -> None:
     """Store a file that is whole in the place of a damaged one, and prove by reading back that it is."""
-    store_verified(directory.storage, path, [data], fingerprint([data]), None, time.sleep)
+    store_verified(directory.storage, path, [data], fingerprint([data]), time.sleep)
 
 
 def _get(directory: DeviceDirectory, path: str, most_bytes: int) -> bytes:

@@ -81,7 +81,7 @@ class Healer:
             return False
         storage.make_directory(self._directory.path(fmt.PACKS, entry.pack[:2]))
         target = fmt.pack_path(self._directory.device, entry.pack)
-        store_pack(storage, target, [memoryview(data)], fingerprint([data]), None, self._sleep)
+        store_pack(storage, target, [memoryview(data)], fingerprint([data]), self._sleep)
         try:
             storage.delete(path)
         except StoragePermissionDenied:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import contextlib
 from itertools import chain, islice
-from typing import List, MutableMapping, Optional
+from typing import List, MutableMapping
 
 from ...errors import StorageFailed, StorageNotFound, StoragePermissionDenied
-from ...storage.contract import SendGate
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
 from ..format.pack_names import PackSizes
@@ -25,14 +24,12 @@ def scrub(
     directory: DeviceDirectory,
     present: MutableMapping[str, int],
     turn: int,
-    gate: Optional[SendGate],
     budget_bytes: int = BUDGET_BYTES,
 ) -> List[str]:
     """Hash the packs whose turn it is; return those that are damaged, which are out of use then.
 
     :param present: name and size of every pack; a damaged one is removed from it.
     :param turn: the number of this run; the share moves on with it.
-    :param gate: what is fetched counts against the same limit as what is sent.
     """
     if not present or budget_bytes <= 0:
         return []
@@ -46,7 +43,7 @@ def scrub(
         budget_bytes -= present[name]
         try:
             path = fmt.pack_path(directory.device, name)
-            if not damage_of(directory.storage, path, name, gate=gate, most_bytes=present[name]):
+            if not damage_of(directory.storage, path, name, most_bytes=present[name]):
                 continue
             with contextlib.suppress(StoragePermissionDenied):  # who may not rename leaves it to the operator's verify
                 directory.move_to_trash(name, None)

@@ -44,10 +44,14 @@ class CommitState(Enum):
 
 
 class Commit:
-    """Commits a run's image, under another name where others were first. ``seen`` is for the rollover that follows."""
+    """Commits a run's image, under another name where others were first. ``seen`` is for the rollover that follows.
+
+    Packs that come back or go again pass the I/O limit of ``limited``; what makes the image does not wait.
+    """
 
     def __init__(
         self,
+        limited: DeviceDirectory,
         directory: DeviceDirectory,
         job: ImageJob,
         lease: Lease,
@@ -55,6 +59,7 @@ class Commit:
         history: History,
         warnings: List[str],
     ) -> None:
+        self._limited = limited
         self._directory = directory
         self._job = job
         self._lease = lease
@@ -73,7 +78,7 @@ class Commit:
         :raises StorageFailed: when rollovers take the image's directory away as fast as it is made.
         """
         for tries_left in range(_ROUNDS, -1, -1):
-            repair(self._directory, stream, writers, self._warnings, self._job.gate)
+            repair(self._limited, stream, writers, self._warnings)
             try:
                 return self._commit(stream, [writer.root for writer in writers], keeps_order=tries_left > 0)
             except Overtaken:
@@ -204,7 +209,7 @@ class Commit:
         """
         listing = self._directory.packs_and_partial_files()
         missing = missing_packs(self._directory, packs, listing.packs)
-        lost = missing - bring_back(self._directory, missing, copies=True, gate=self._job.gate)
+        lost = missing - bring_back(self._limited, missing, copies=True)
         if lost:
             self._take_back(manifest, "%d of its packs were missing right after the commit" % len(lost))
         self.seen = Seen(None if missing else listing)

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from ...disk.extents import ExtentSet
 from ...disk.source import BlockSource
-from ...storage.contract import SendGate
+from ...storage.limit import Limit, no_limit
 from ...storage.notices import Notices
 from ..access import Passwords
 from ..format import job_name
@@ -52,7 +52,8 @@ class ImageJob(NamedTuple):
     late_warnings: Callable[[], List[str]] = list  # what is known when all disks were read
     compression_level: int = 1
     workers: int = 2
-    gate: Optional[SendGate] = None
+    limit: Limit = no_limit  # of what is sent and fetched of packs
+    cancelled: Callable[[], bool] = lambda: False
     progress: Callable[[str, int, int, int], None] = lambda phase, done, total, stored: None
     notices: Notices = Notices()
     lease_ttl_seconds: float = 90.0

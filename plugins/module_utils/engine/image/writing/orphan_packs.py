@@ -16,7 +16,6 @@ from itertools import chain, islice
 from typing import AbstractSet, Iterable, Iterator, List, MutableMapping, Optional, Tuple
 
 from ...errors import ImageDamaged, StorageNotFound, StoragePermissionDenied
-from ...storage.contract import SendGate
 from ..blob_proof import BlobProver
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
@@ -37,14 +36,12 @@ def learn_leftovers(
     stream: PackStream,
     present: MutableMapping[str, int],
     known: AbstractSet[str],
-    gate: Optional[SendGate],
 ) -> List[str]:
     """Tell ``stream`` what is in the packs of ``present`` that nothing is known of; return warnings.
 
     A damaged one is taken out of use, and out of ``present``.
 
     :param known: packs that an image needs, or that a checkpoint proves.
-    :param gate: told how many bytes are read; it may wait, and raises when the run is cancelled.
     """
     warnings: List[str] = []
     names: Iterable[str] = present if isinstance(present, PackSizes) else sorted(present)  # those come in order
@@ -53,7 +50,7 @@ def learn_leftovers(
             break  # what is in the rest would not be found again
         size_bytes = present[name]
         try:
-            table = _proved_table(directory, key, name, size_bytes, gate)
+            table = _proved_table(directory, key, name, size_bytes)
         except StorageNotFound:
             present.pop(name)  # another host's sweep was quicker
             continue
@@ -70,7 +67,7 @@ def learn_leftovers(
 
 
 def _proved_table(
-    directory: DeviceDirectory, key: Optional[MasterKey], name: str, size_bytes: int, gate: Optional[SendGate]
+    directory: DeviceDirectory, key: Optional[MasterKey], name: str, size_bytes: int
 ) -> Optional[PackTable]:
     """The table of a pack, None when its blobs are not what it says, or of another key.
 
@@ -83,8 +80,6 @@ def _proved_table(
     proved = True
     for blob, data in _parts(directory.storage.read(path, 0, size_bytes + 1), table):
         digest.update(data)
-        if gate is not None:
-            gate(len(data))
         if blob is None:
             cipher = cipher or FileCipher(key, read_salt(data, name))
         elif proved and cipher is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import AbstractSet, Dict, List, Mapping, Optional, Set
 
 from ...errors import ImageDamaged, StorageFailed
-from ...storage.contract import SendGate
 from ...storage.shared_connect import together
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
@@ -51,7 +50,6 @@ def repair(
     stream: PackStream,
     writers: List[DiskWriter],
     warnings: List[str],
-    gate: Optional[SendGate],
 ) -> None:
     """Bring back what is missing, or send its chunks again.
 
@@ -59,7 +57,7 @@ def repair(
     """
     for dummy in range(_REPAIR_ROUNDS):
         missing = missing_packs(directory, packs_of(writers))
-        lost = missing - bring_back(directory, missing, gate=gate)
+        lost = missing - bring_back(directory, missing)
         if not lost:
             return
         warnings.append("%d packs vanished during the run; the run uploaded their chunks again." % len(lost))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Callable, Dict, Iterable, Optional, Set
 
-from ...storage.contract import SendGate, Storage
+from ...storage.contract import Storage
 from ..format import constants as fmt
 from ..format.index import Columns, Segment, length_with_codec
 from ..format.keys import MasterKey
@@ -32,7 +32,6 @@ class PackStream:
         device: str,
         key: Optional[MasterKey],
         target_bytes: int,
-        gate: Optional[SendGate],
         sleep: Callable[[float], None],
     ) -> None:
         self.key = key
@@ -44,7 +43,7 @@ class PackStream:
         self.on_named: Callable[[str], None] = lambda pack: None
         self.sizes: Dict[str, int] = {}
         self._own: Set[str] = set()
-        self._storage, self._device, self._gate, self._sleep = storage, device, gate, sleep
+        self._storage, self._device, self._sleep = storage, device, sleep
         self._target_bytes = target_bytes
         self._buffers = PackBuffers()
         self._builder = PackBuilder(key, self._buffers.take())
@@ -53,7 +52,7 @@ class PackStream:
 
     def _new_sender(self) -> PackSender:
         give_back = self._buffers.give_back
-        return PackSender(self._storage, self._device, self._gate, self._sleep, give_back, self._target_bytes)
+        return PackSender(self._storage, self._device, self._sleep, give_back, self._target_bytes)
 
     def learn(self, pack: str, entries: Iterable[BlobEntry]) -> None:
         every = (entry for entry in entries if entry.kind == fmt.KIND_CHUNK)

@@ -11,7 +11,7 @@ import threading
 from typing import Callable, Dict, Optional, Sequence, Union
 
 from ...errors import EngineError, RunCancelled, StorageExists, StorageNotFound, StorageReadBackDiffers
-from ...storage.contract import SendGate, Storage
+from ...storage.contract import Storage
 from ..format import constants as fmt
 from ..format.packs import FinishedPack, fingerprint
 
@@ -30,7 +30,6 @@ class PackSender:
         self,
         storage: Storage,
         device: str,
-        gate: Optional[SendGate],
         sleep: Callable[[float], None],
         stored: Callable[[FinishedPack], None],
         pack_bytes: int,
@@ -38,7 +37,6 @@ class PackSender:
         """``pack_bytes``: how large packs become. ``stored`` is told each pack that is stored and proved; its parts are not looked at any more."""
         self._storage = storage
         self._device = device
-        self._gate = gate
         self._sleep = sleep
         self._stored = stored
         self._queue: queue.Queue[Optional[FinishedPack]] = queue.Queue(maxsize=1)
@@ -109,7 +107,7 @@ class PackSender:
         if directory not in self._directories:
             self._storage.make_directory(directory)
             self._directories[directory] = True
-        store_pack(self._storage, path, pack.parts, pack.fingerprint, self._gate, self._sleep)
+        store_pack(self._storage, path, pack.parts, pack.fingerprint, self._sleep)
         self.sent[pack.name] = pack.size_bytes
         self._stored(pack)
 
@@ -119,16 +117,15 @@ def store_pack(
     path: str,
     parts: Sequence[Union[bytes, memoryview]],
     wanted: bytes,
-    gate: Optional[SendGate],
     sleep: Callable[[float], None],
 ) -> None:
     """Like :func:`store_verified`; a sweep on another host may take a file that is half written, then it goes again."""
     for dummy in range(_TRIES - 1):
         try:
-            return store_verified(storage, path, parts, wanted, gate, sleep)
+            return store_verified(storage, path, parts, wanted, sleep)
         except StorageNotFound:
             storage.make_directory(path.rpartition("/")[0])
-    return store_verified(storage, path, parts, wanted, gate, sleep)
+    return store_verified(storage, path, parts, wanted, sleep)
 
 
 def store_verified(
@@ -136,7 +133,6 @@ def store_verified(
     path: str,
     parts: Sequence[Union[bytes, memoryview]],
     wanted: bytes,
-    gate: Optional[SendGate],
     sleep: Callable[[float], None],
     *,
     replace: bool = True,
@@ -151,14 +147,14 @@ def store_verified(
     for attempt in range(_TRIES):
         try:
             try:
-                storage.put(path, parts, gate=gate)
+                storage.put(path, parts)
             except StorageExists:
                 # Named by its content: a run that was killed stored the same bytes, or a part went wrong before.
                 if _holds(storage, path, wanted, bound_bytes):
                     return
                 if not replace:
                     raise
-                storage.put(path, parts, replace=True, gate=gate)
+                storage.put(path, parts, replace=True)
             storage.forget_cache(path)
             if not _holds(storage, path, wanted, bound_bytes):
                 raise StorageReadBackDiffers(path=path, storage=storage.description)

@@ -12,6 +12,7 @@ from typing import List, MutableMapping, Optional
 from ...errors import EngineError, ImageDamaged, StorageNotFound, StoragePermissionDenied, StorageUnreachable
 from ...storage.contract import Storage
 from ...storage.lease import Lease
+from ...storage.limit import LimitedStorage
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
 from ..format.index import Root
@@ -79,12 +80,16 @@ class ImageRun:
 
     def __init__(self, directory: DeviceDirectory, job: ImageJob, lease: Lease) -> None:
         self._directory = directory
+        storage, limit, cancelled = directory.storage, job.limit, job.cancelled
+        self._sending = LimitedStorage(storage, limit, cancelled)
+        # What is read again to prove packs counts against the same limit as what is sent.
+        self._limited = DeviceDirectory(LimitedStorage(storage, limit, cancelled, fetches=True), job.device)
         self._job = job
         self._history = History(directory, job)
         self._key = self._history.key
         self._warnings = [*job.warnings, *self._history.warnings]
         self._folder = ImageFolder(directory, job.timestamp, job.sleep, self._history.newest_name, self._history.last)
-        self._commit = Commit(directory, job, lease, self._folder, self._history, self._warnings)
+        self._commit = Commit(self._limited, directory, job, lease, self._folder, self._history, self._warnings)
         self._stream: Optional[PackStream] = None
         self._interrupted: List[Interrupted] = []
         self._kept: Optional[KeptImages] = None
@@ -103,11 +108,11 @@ class ImageRun:
         job, history = self._job, self._history
         self._folder.claim()
         present = self._directory.packs()
-        for pack in scrub(self._directory, present, history.sequence, job.gate, job.scrub_bytes):
+        for pack in scrub(self._limited, present, history.sequence, job.scrub_bytes):
             self._warnings.append(
                 "The pack %s was damaged and is no longer used; the run uploads its chunks again." % pack
             )
-        stream = PackStream(self._directory.storage, job.device, self._key, self._pack_target(), job.gate, job.sleep)
+        stream = PackStream(self._sending, job.device, self._key, self._pack_target(), job.sleep)
         self._stream = stream
         writers: List[DiskWriter] = []
         try:
@@ -172,7 +177,7 @@ class ImageRun:
         self._warnings += few([str(error) for error in damaged])
         history.packs_of_newest = needed.by_newest
         known = needed.by_any | proved_packs(self._interrupted, self._key)
-        self._warnings += learn_leftovers(self._directory, self._key, stream, present, known, job.gate)
+        self._warnings += learn_leftovers(self._limited, self._key, stream, present, known)
         self._kept = KeptImages(self._directory, self._key, history.of_this_key, present, self._warnings)
 
     def _lookup(self, number: int, reader: PackReader, counts: PackCounts) -> Lookup:

@@ -25,7 +25,7 @@ from ...errors import (
     StorageQuotaReached,
     StorageUrlInvalid,
 )
-from ..contract import NOTHING_ABOVE, PARTIAL_SUFFIX, READ_SIZE_BYTES, SendGate, Storage
+from ..contract import NOTHING_ABOVE, PARTIAL_SUFFIX, READ_SIZE_BYTES, Deadline, Storage
 from .walk import BY_DESCRIPTOR, LinkInTheWay, Place, reach
 
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -73,22 +73,24 @@ class DirectoryStorage(Storage):
         if not is_directory:
             raise StorageUrlInvalid(url=root, reason="it is not a directory")
 
-    def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+    def put(
+        self, path: str, data: Iterable[bytes], *, replace: bool = False, deadline: Optional[Deadline] = None
+    ) -> int:
         with self._at(path, "writing") as target:
             if not replace and target.is_there():
                 raise StorageExists(path=path, storage=self.description)
             temporary = target.beside("%s.%s%s" % (os.path.basename(target.path), secrets.token_hex(4), PARTIAL_SUFFIX))
             try:
-                size_bytes = self._write(temporary, data, gate)
-                if replace and gate is not None:
-                    gate(0)
+                size_bytes = self._write(temporary, data, deadline)
+                if replace and deadline is not None:
+                    deadline()
                 self._publish(temporary, target, path, replace)
             except BaseException:
                 self._drop(temporary)
                 raise
             return size_bytes
 
-    def _write(self, temporary: Place, data: Iterable[bytes], gate: Optional[SendGate]) -> int:
+    def _write(self, temporary: Place, data: Iterable[bytes], deadline: Optional[Deadline]) -> int:
         size_bytes = 0
         descriptor = temporary.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, _FILE_MODE)
         try:
@@ -96,8 +98,8 @@ class DirectoryStorage(Storage):
                 view = memoryview(piece)
                 for start in range(0, len(view), READ_SIZE_BYTES):
                     part = view[start : start + READ_SIZE_BYTES]
-                    if gate is not None:
-                        gate(len(part))
+                    if deadline is not None:
+                        deadline()
                     size_bytes += len(part)
                     while part:
                         part = part[os.write(descriptor, part) :]

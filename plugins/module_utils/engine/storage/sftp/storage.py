@@ -25,7 +25,7 @@ from ...errors import (
 )
 from ...names import check_path
 from ..anew import ReadAnew
-from ..contract import PARALLEL_ROUND_TRIPS, PARTIAL_SUFFIX, ROOT_GONE, SendGate, Storage
+from ..contract import PARALLEL_ROUND_TRIPS, PARTIAL_SUFFIX, ROOT_GONE, Deadline, Storage
 from ..turns import Turns
 from . import packets as wire
 from .address import describe, parse_url
@@ -75,11 +75,15 @@ class SftpStorage(Storage):
 
     # -- files --------------------------------------------------------------------------------------------------------
 
-    def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+    def put(
+        self, path: str, data: Iterable[bytes], *, replace: bool = False, deadline: Optional[Deadline] = None
+    ) -> int:
         with self._channels.busy(self._calls()) as calls:
-            return self._put(calls, path, data, replace, gate)
+            return self._put(calls, path, data, replace, deadline)
 
-    def _put(self, calls: SftpCalls, path: str, data: Iterable[bytes], replace: bool, gate: Optional[SendGate]) -> int:
+    def _put(
+        self, calls: SftpCalls, path: str, data: Iterable[bytes], replace: bool, deadline: Optional[Deadline]
+    ) -> int:
         target = self._remote(path)
         there = self._walk(calls, path)
         if there is not None and (not replace or there.is_directory):
@@ -87,9 +91,9 @@ class SftpStorage(Storage):
         self._sweep(calls)
         temporary = "%s.%s%s" % (target, secrets.token_hex(4), PARTIAL_SUFFIX)
         try:
-            size_bytes = self._write(calls, path, temporary, data, gate)
-            if replace and gate is not None:
-                gate(0)
+            size_bytes = self._write(calls, path, temporary, data, deadline)
+            if replace and deadline is not None:
+                deadline()
             self._publish(calls, path, temporary, target, replace)
         except BaseException:
             self._drop(calls, temporary)
@@ -100,7 +104,7 @@ class SftpStorage(Storage):
         return size_bytes
 
     def _write(
-        self, calls: SftpCalls, path: str, temporary: str, data: Iterable[bytes], gate: Optional[SendGate]
+        self, calls: SftpCalls, path: str, temporary: str, data: Iterable[bytes], deadline: Optional[Deadline]
     ) -> int:
         flags = wire.OPEN_WRITE | wire.OPEN_CREATE | wire.OPEN_EXCLUSIVE
         handle = wire.string(calls.open("writing", path, temporary, flags, wire.mode_only(calls.file_mode)))
@@ -119,7 +123,7 @@ class SftpStorage(Storage):
         try:
             with calls.guard():
                 check = partial(calls.taken, path=path)
-                size_bytes = send(calls.session, handle, data, gate, check, finish)
+                size_bytes = send(calls.session, handle, data, deadline, check, finish)
         except BaseException:
             if not is_closed:
                 calls.forget(wire.CLOSE, handle)

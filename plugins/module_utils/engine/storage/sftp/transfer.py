@@ -10,7 +10,7 @@ from functools import partial
 from typing import Callable, Deque, Generator, Iterable, List, NamedTuple, Optional
 
 from ...stall import Pace, TooSlow
-from ..contract import READ_SIZE_BYTES, SendGate
+from ..contract import READ_SIZE_BYTES, Deadline
 from . import packets as wire
 from .packets import PacketInvalid, Reply
 from .session import SftpSession
@@ -31,7 +31,7 @@ def send(
     session: SftpSession,
     handle: bytes,
     data: Iterable[bytes],
-    gate: Optional[SendGate],
+    deadline: Optional[Deadline],
     check: Check,
     finish: Callable[[], List[int]],
 ) -> int:
@@ -48,8 +48,8 @@ def send(
             view = memoryview(piece)
             for start in range(0, len(view), READ_SIZE_BYTES):
                 part = view[start : start + READ_SIZE_BYTES]
-                if gate is not None:
-                    gate(len(part))
+                if deadline is not None:
+                    deadline()
                 for place in range(0, len(part), session.write_piece_bytes):
                     bit = part[place : place + session.write_piece_bytes]
                     while len(pending) >= limit:

@@ -39,7 +39,7 @@ from ...smb.link import Handle, LinkLost, Opening, Refused, SmbLink
 from ...smb.login import SmbConnector
 from ...smb.unc import parse_unc
 from ..anew import ReadAnew
-from ..contract import PARALLEL_ROUND_TRIPS, PARTIAL_SUFFIX, ROOT_GONE, SendGate, Storage
+from ..contract import PARALLEL_ROUND_TRIPS, PARTIAL_SUFFIX, ROOT_GONE, Deadline, Storage
 from ..turns import Turns
 from .transfer import pull, push
 
@@ -133,7 +133,9 @@ class SmbStorage(Storage):
         inside = check_path(path).replace("/", "\\")
         return "\\".join(part for part in ((link or self._connected()).root, inside) if part)
 
-    def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+    def put(
+        self, path: str, data: Iterable[bytes], *, replace: bool = False, deadline: Optional[Deadline] = None
+    ) -> int:
         target = self._local(path)
         with self._errors("writing", path):
             link = self._connected()
@@ -144,10 +146,10 @@ class SmbStorage(Storage):
             try:
                 if is_there:
                     raise StorageExists(path=path, storage=self.description)
-                size_bytes = self._push(link, handle, data, gate)
+                size_bytes = self._push(link, handle, data, deadline)
                 link.flush(handle)
-                if replace and gate is not None:
-                    gate(0)
+                if replace and deadline is not None:
+                    deadline()
                 self._publish(link, handle, target, replace)
                 is_published = True
                 link.flush(handle)  # the name too
@@ -178,9 +180,9 @@ class SmbStorage(Storage):
             raise
 
     @staticmethod
-    def _push(link: SmbLink, handle: Handle, data: Iterable[bytes], gate: Optional[SendGate]) -> int:
+    def _push(link: SmbLink, handle: Handle, data: Iterable[bytes], deadline: Optional[Deadline]) -> int:
         try:
-            return push(link, handle, data, gate)
+            return push(link, handle, data, deadline)
         except Refused as refused:
             # Windows and Samba call both full: a disk without room, and a quota that is used up.
             if refused.status in FULL and link.unused_bytes(handle) > _ROOM_BYTES:

@@ -12,14 +12,14 @@ from typing import Any, Deque, Generator, Iterable, Iterator, List, Optional, Tu
 from ...smb.errors import END_OF_FILE
 from ...smb.link import Handle, LinkLost, Refused, SmbLink
 from ...stall import Pace, TooSlow
-from ..contract import READ_SIZE_BYTES, SendGate
+from ..contract import READ_SIZE_BYTES, Deadline
 
 # What is on its way at once: 1 Gbit/s holds 2.5 MB in 20 ms.
 _WINDOW_BYTES = 8 << 20
 _MAX_REQUESTS = 64
 
 
-def push(link: SmbLink, handle: Handle, data: Iterable[bytes], gate: Optional[SendGate]) -> int:
+def push(link: SmbLink, handle: Handle, data: Iterable[bytes], deadline: Optional[Deadline]) -> int:
     """Write ``data`` from the file's start and return its size, when the server has taken all of it."""
     piece_bytes = min(READ_SIZE_BYTES, link.max_write_bytes)
     window = _window(piece_bytes)
@@ -28,8 +28,8 @@ def push(link: SmbLink, handle: Handle, data: Iterable[bytes], gate: Optional[Se
     size_bytes = 0
     try:
         for piece in _cut(data, piece_bytes):
-            if gate is not None:
-                gate(len(piece))
+            if deadline is not None:
+                deadline()
             while len(sent) >= window:
                 _taken(link, handle, pace, *sent.popleft())
             request = pace.waited(partial(link.send_write, handle, piece, size_bytes))

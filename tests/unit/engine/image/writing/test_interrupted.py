@@ -150,10 +150,10 @@ def creating(inner: MemoryStorage) -> HookedStorage:
             raise StoragePermissionDenied(storage="memory", operation=operation, path=path)
 
     class Creating(HookedStorage):
-        def put(self, path, data, *, replace=False, gate=None):  # type: ignore[no-untyped-def]
+        def put(self, path, data, *, replace=False, deadline=None):  # type: ignore[no-untyped-def]
             if replace and path in inner.files:
                 raise StoragePermissionDenied(storage="memory", operation="replacing", path=path)
-            return super().put(path, data, gate=gate)
+            return super().put(path, data, deadline=deadline)
 
     return Creating(inner, hook)
 
@@ -236,11 +236,11 @@ def test_a_checkpoint_that_could_not_be_replaced_once_leaves_nothing_in_the_imag
     refused = []
 
     class Scanned(HookedStorage):
-        def put(self, path, data, *, replace=False, gate=None):  # type: ignore[no-untyped-def]
+        def put(self, path, data, *, replace=False, deadline=None):  # type: ignore[no-untyped-def]
             if replace and path in storage.files and ".checkpoint" in path and not refused:
                 refused.append(path)
                 raise StoragePermissionDenied(storage="memory", operation="replacing", path=path)
-            return super().put(path, data, replace=replace, gate=gate)
+            return super().put(path, data, replace=replace, deadline=deadline)
 
     seen = []
     run_image(

@@ -46,7 +46,7 @@ def test_what_is_sent_keeps_to_the_limit(rate_mb: int, busy: float, monkeypatch:
     storage = MemoryStorage()
     disk = SmallDisk(chunks=300)
     started = clock.now
-    run_image(storage, disk, Passwords(), gate=gate)
+    run_image(storage, disk, Passwords(), limit=gate)
     sent = sum(size for dummy, size in moments)
     assert sent == sum(DeviceDirectory(storage, DEVICE).packs().values())
     assert sent > 19_000_000

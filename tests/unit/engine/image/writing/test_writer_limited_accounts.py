@@ -16,7 +16,7 @@ from engine.image.device_directory import DeviceDirectory
 from engine.image.format import constants as fmt
 from engine.image.upkeep.verify import verify_image
 from engine.image.writing.preflight import preflight
-from engine.storage.contract import SendGate, Storage
+from engine.storage.contract import Deadline, Storage
 from engine.storage.lease import Lease
 from engine.verbs import dispatch as jobs
 from support import imaging
@@ -47,10 +47,12 @@ class Creating(HookedStorage):
         self._refused.append(path)
         raise StoragePermissionDenied(storage="memory", operation=operation, path=path)
 
-    def put(self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None) -> int:
+    def put(
+        self, path: str, data: Iterable[bytes], *, replace: bool = False, deadline: Optional[Deadline] = None
+    ) -> int:
         if replace and path in self._files:
             self._refuse("replacing", path)
-        return super().put(path, data, replace=replace, gate=gate)
+        return super().put(path, data, replace=replace, deadline=deadline)
 
 
 def creating(inner: MemoryStorage, refused: List[str]) -> Storage:
@@ -185,11 +187,11 @@ def test_what_can_not_be_taken_back_nor_marked_ends_no_run() -> None:
 
     class Robbed(Creating):
         def put(
-            self, path: str, data: Iterable[bytes], *, replace: bool = False, gate: Optional[SendGate] = None
+            self, path: str, data: Iterable[bytes], *, replace: bool = False, deadline: Optional[Deadline] = None
         ) -> int:
             if "/%s/" % fmt.RECORDS in path:
                 self._refuse("putting", path)
-            size_bytes = super().put(path, data, replace=replace, gate=gate)
+            size_bytes = super().put(path, data, replace=replace, deadline=deadline)
             if path.endswith("/" + fmt.MANIFEST_NAME) and not taken:
                 taken.extend(one for one in storage.files if "/packs/" in one)
                 del storage.files[taken[0]]
