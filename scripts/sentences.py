@@ -24,7 +24,11 @@ HELD: Tuple[str, ...] = (
     "playbooks/*.yml",
     "roles/imaging/README.md",
     "README.md",
+    "docs/agent.md",
+    "docs/concurrency.md",
     "docs/guide_first_image.md",
+    "docs/progress.md",
+    "docs/security.md",
 )
 HELD_DOCSTRINGS: Tuple[str, ...] = ("plugins/module_utils/engine/errors.py",)
 
