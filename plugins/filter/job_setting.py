@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.plantops.imaging.plugins.module_utils.settings import precedence, table
+from ansible_collections.plantops.imaging.plugins.plugin_utils._undefined import takes_undefined
 
 DOCUMENTATION = r"""
 name: job_setting
@@ -53,15 +54,12 @@ _value:
 """
 
 
+@takes_undefined
 def job_setting(jobs: Any, setting: str, job: str, site: Any) -> Any:
     """Return the value of ``setting`` for the chosen ``job``."""
     if setting not in [one.name for one in table.SETTINGS if one.in_jobs]:
         raise AnsibleFilterError("%s is not a setting that a job may override" % setting)
     return precedence.value_of(setting, jobs, job, site)
-
-
-# ansible-core 2.19 and later would return an undefined ``site`` even where the job says the value.
-job_setting.accept_args_markers = True  # type: ignore[attr-defined]
 
 
 class FilterModule:

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, Mapping, Optional
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.plantops.imaging.plugins.module_utils.settings import precedence
+from ansible_collections.plantops.imaging.plugins.plugin_utils._undefined import takes_undefined
 
 DOCUMENTATION = r"""
 name: operator_storage
@@ -56,15 +57,12 @@ _value:
 """
 
 
+@takes_undefined
 def operator_storage(jobs: Any, job: str, storage: Any, operator: Optional[Mapping[str, Any]]) -> Any:
     """Return the storage of the chosen ``job`` as the operator works on it."""
     if operator and not isinstance(operator, Mapping):
         raise AnsibleFilterError("operator_storage takes the operator's settings as a dictionary")
     return precedence.operator_storage(jobs, job, storage, operator)
-
-
-# ansible-core 2.19 and later would return an undefined ``storage`` even where the job has one of its own.
-operator_storage.accept_args_markers = True  # type: ignore[attr-defined]
 
 
 class FilterModule:

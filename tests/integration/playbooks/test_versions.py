@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict
 
 import pytest
 from support import versions
-from support.playbooks import Site
+from support.playbooks import ROOT, Site
 from support.sftp_server import SftpServer
 from support.versions import Environment
 
@@ -116,3 +116,62 @@ def test_the_main_job(
 def test_the_main_job_in_between(tmp_path: Path, server: SftpServer, minor: int) -> None:
     for in_place in (True, False):
         main_job(tmp_path / ("site-%s" % in_place), versions.of_ansible((2, minor)), server, in_place)
+
+
+PRECEDENCE = """
+- hosts: localhost
+  gather_facts: false
+  vars_files: ["{role}/vars/main.yml"]
+  vars:
+    imaging_job: daily
+    imaging_storage: {{url: /site}}
+    imaging_storage_operator: {{}}
+    imaging_copy_storage: {{}}
+    imaging_jobs:
+      - name: daily
+        storage:
+          url: /daily
+          private_key: {sealed}
+    operator:
+      username: operator
+      password: {sealed}
+    expected: "{expected}"
+  tasks:
+    - ansible.builtin.assert:
+        that:
+          - __imaging_storage.private_key == expected
+          - __imaging_operator_storage.private_key == expected
+          - __imaging_misspelt_keys == []
+      no_log: true
+    - ansible.builtin.assert:
+        that:
+          - __imaging_operator_storage.password == expected
+          - __imaging_operator_storage.url == '/site'
+          - "'private_key' not in __imaging_operator_storage"
+      vars:
+        imaging_job: ''
+        imaging_storage: {{url: /site, private_key: of the device}}
+        imaging_storage_operator: "{{{{ operator }}}}"
+      no_log: true
+"""
+
+
+@pytest.mark.parametrize("environment", [versions.oldest_environment, versions.newest_environment])
+def test_secrets_that_are_sealed_inside_jobs_and_storages(
+    tmp_path: Path, environment: Callable[[], Environment]
+) -> None:
+    """Whoever decides which value holds hands it on sealed; a task gets it opened, quotes and lines as they were."""
+    made = environment()
+    (tmp_path / "vault").write_text(VAULT_PASSWORD + "\n", encoding="ascii")
+    block = sealed(made, tmp_path, "se'cr\"et\nline two")
+    text = PRECEDENCE.format(
+        role=ROOT / "roles" / "imaging",
+        sealed="!vault |\n" + "\n".join(" " * 12 + line for line in block.splitlines()),
+        expected="se'cr\\\"et\\nline two",
+    )
+    (tmp_path / "play.yml").write_text(text, encoding="utf-8")
+    command = [str(made.programs / "ansible-playbook"), "-i", "localhost,", "-c", "local", str(tmp_path / "play.yml")]
+    command += ["--vault-password-file", str(tmp_path / "vault")]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("ok: [localhost]") == 2

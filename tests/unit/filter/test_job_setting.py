@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import random
+import sys
+from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import pytest
@@ -13,7 +15,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.plantops.imaging.plugins.filter.job_setting import job_setting
 from ansible_collections.plantops.imaging.plugins.filter.operator_storage import operator_storage
-from support import templates
+from support import templates, versions
 from support.playbooks import ROOT
 
 VARIABLES = yaml.safe_load((ROOT / "roles" / "imaging" / "vars" / "main.yml").read_text(encoding="utf-8"))
@@ -70,16 +72,26 @@ def an_inventory(chance: random.Random) -> Dict[str, Any]:
     }
 
 
-def test_the_results_are_those_of_the_templates_before() -> None:
+def results_agree(python: Path) -> None:
     chance = random.Random(20261129)
     inventories = [an_inventory(chance) for dummy in range(CASES)]
     asked = [(inventory, name) for inventory in inventories for name in ASKED]
-    after = templates.evaluate([(dict(VARIABLES, **inventory), name) for inventory, name in asked])
-    before = templates.evaluate([(dict(BEFORE, **inventory), name) for inventory, name in asked])
+    after = templates.evaluate([(dict(VARIABLES, **inventory), name) for inventory, name in asked], python)
+    before = templates.evaluate([(dict(BEFORE, **inventory), name) for inventory, name in asked], python)
     assert len(after) == len(before) == CASES * len(ASKED) > CASES
     for case, was, now in zip(asked, before, after):
-        assert "value" in now
+        assert "value" in now, now
         assert now == was, case
+
+
+def test_the_results_are_those_of_the_templates_before() -> None:
+    results_agree(Path(sys.executable))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("minor", range(versions.OLDEST_ANSIBLE[1], versions.NEWEST_ANSIBLE[1] + 1))
+def test_the_results_are_those_of_the_templates_before_with_every_ansible_core(minor: int) -> None:
+    results_agree(versions.of_ansible((2, minor)).programs / "python")
 
 
 def evaluate(name: str, inventory: Dict[str, Any]) -> Dict[str, Any]:
