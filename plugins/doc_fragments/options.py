@@ -43,9 +43,10 @@ options:
       private_key_file:
         description:
           - File with a private key for an SFTP server, on the machine that runs the task.
+          - C(~) is the home directory of the user there.
           - The format is OpenSSH, PEM or PKCS#8.
           - If a file of the same name with C(-cert.pub) appended exists, it is used as the certificate of the key.
-        type: path
+        type: str
       private_key:
         description:
           - Text of a private key for an SFTP server.
@@ -69,8 +70,9 @@ options:
       known_hosts_file:
         description:
           - File of known host keys in OpenSSH format, on the machine that runs the task.
+          - C(~) is the home directory of the user there.
           - With O(storage.host_key=accept-new) the file may be missing, and new keys are added to it.
-        type: path
+        type: str
       require_encryption:
         description: Refuse a share that does not support encrypted connections.
         type: bool
@@ -337,9 +339,10 @@ options:
       private_key_file:
         description:
           - File with a private key for an SFTP server, on the machine that runs the task.
+          - C(~) is the home directory of the user there.
           - The format is OpenSSH, PEM or PKCS#8.
           - If a file of the same name with C(-cert.pub) appended exists, it is used as the certificate of the key.
-        type: path
+        type: str
       private_key:
         description:
           - Text of a private key for an SFTP server.
@@ -363,8 +366,9 @@ options:
       known_hosts_file:
         description:
           - File of known host keys in OpenSSH format, on the machine that runs the task.
+          - C(~) is the home directory of the user there.
           - With O(storage.host_key=accept-new) the file may be missing, and new keys are added to it.
-        type: path
+        type: str
       require_encryption:
         description: Refuse a share that does not support encrypted connections.
         type: bool

@@ -53,9 +53,10 @@ STORAGE_KEYS: Tuple[Setting, ...] = (
     Setting("password", "str", ("Password on the server.",), secret=True),
     Setting(
         "private_key_file",
-        "path",
+        "str",  # a path would be expanded on the controller
         (
             "File with a private key for an SFTP server, on the machine that runs the task.",
+            "C(~) is the home directory of the user there.",
             "The format is OpenSSH, PEM or PKCS#8.",
             "If a file of the same name with C(-cert.pub) appended exists, it is used as the certificate of the key.",
         ),
@@ -94,9 +95,10 @@ STORAGE_KEYS: Tuple[Setting, ...] = (
     ),
     Setting(
         "known_hosts_file",
-        "path",
+        "str",
         (
             "File of known host keys in OpenSSH format, on the machine that runs the task.",
+            "C(~) is the home directory of the user there.",
             "With O(storage.host_key=accept-new) the file may be missing, and new keys are added to it.",
         ),
     ),

@@ -1,10 +1,11 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps passwords out of ``imaging_storage.url``, which is written down and shown."""
+"""What settings of a storage that are written down mean: no password in its address, ``~`` in the path of a file."""
 
 from __future__ import annotations
 
+import os
 import re
 
 from ..errors import StorageUrlInvalid
@@ -25,3 +26,8 @@ def check_url(url: str) -> None:
             url="%s..." % (scheme.group() if scheme else rest[: len(rest) - len(rest.lstrip("\\"))]),
             reason="user and password belong in imaging_storage.username and .password",
         )
+
+
+def in_home(path: str) -> str:
+    """A path with ``~`` and ``~user`` as the machine that uses it knows them: the controller may have other homes."""
+    return os.path.expanduser(path)

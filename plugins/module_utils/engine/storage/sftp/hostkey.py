@@ -22,6 +22,7 @@ from ...errors import (
     StorageHostKeyUnknown,
 )
 from ..contract import ServerKey
+from ..url import in_home
 from . import certificate as sftp_certificate
 from .known_hosts import CA, REVOKED, RSA_TYPES, KnownKey, fingerprint, key_of, matches, parse, parse_line, type_of
 
@@ -63,7 +64,7 @@ class HostKeys:
         self._without_port: List[KnownKey] = []  # that are about its name, where it is asked on another port
         self._why_no_certificate = ""
         self._accepts_new = False
-        self._file = str(settings.get("known_hosts_file") or "")
+        self._file = in_home(str(settings.get("known_hosts_file") or ""))
         self._records = bool(settings.get("records_host_key", True))  # check mode leaves no trace
         self.shown: Optional[ServerKey] = None
         given = str(settings.get("host_key") or "").strip()
@@ -77,7 +78,7 @@ class HostKeys:
     # -- what is known ------------------------------------------------------------------------------------------------
 
     def _learn(self, given: str) -> None:
-        path = os.path.expanduser(given) if "\0" not in given else ""
+        path = in_home(given) if "\0" not in given else ""
         if os.path.isabs(path) and "\n" not in given and not _FINGERPRINT.search(given):
             self._load("host_key", path)
             return

@@ -13,6 +13,7 @@ from typing import Any, Mapping, NamedTuple, Optional
 
 from ..._libraries import paramiko
 from ...errors import StorageCredentialInvalid
+from ..url import in_home
 from . import certificate as sftp_certificate
 from .locked_key import Locked, WrongPassphrase, opened
 
@@ -45,7 +46,7 @@ def private_key(settings: Mapping[str, Any]) -> Optional[UserKey]:
     :raises StorageCredentialInvalid: when a key is given and can't be used.
     """
     name, text = "private_key", str(settings.get("private_key") or "")
-    path = str(settings.get("private_key_file") or "")
+    path = in_home(str(settings.get("private_key_file") or ""))
     certificate = ""
     if path and not text:
         name, text = "private_key_file", _read(path, "private_key_file")
