@@ -166,6 +166,8 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     "unit/engine/image/test_device_directory_crowded.py": (
         ENGINE + "image/newest.py",
         ENGINE + "image/pack_listing.py",
+        ENGINE + "image/upkeep/seen.py",
+        ENGINE + "image/writing/history.py",
     ),
     "unit/engine/image/test_image_folder.py": (ENGINE + "image/device_paths.py",),
     "unit/engine/image/upkeep/test_packs_of_others.py": (ENGINE + "image/blob_proof.py",),
@@ -173,6 +175,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     "unit/engine/image/upkeep/test_rollover_false_images.py": (ENGINE + "image/writing/forecast.py",),
     "unit/engine/image/writing/test_lookup.py": (ENGINE + "image/writing/candidates.py",),
     "unit/engine/image/writing/test_interrupted.py": (
+        ENGINE + "image/writing/commit.py",
         ENGINE + "image/writing/orphan_packs.py",
         ENGINE + "image/writing/pack_check.py",
     ),
@@ -181,8 +184,9 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     "unit/engine/install/test_unpacking.py": (ENGINE + "install/bundle_document.py",),
     "unit/engine/install/test_installer.py": (ENGINE + "install/home.py",),
     "unit/engine/smb/test_link_hostile.py": (ENGINE + "smb/connection.py", ENGINE + "smb/transport.py"),
-    "unit/engine/snapshot/test_freeze.py": (
+    "unit/engine/snapshot/lvm/test_freeze.py": (
         ENGINE + "snapshot/contract.py",
+        ENGINE + "snapshot/open.py",
         ENGINE + "snapshot/decisions.py",
         ENGINE + "snapshot/lvm/*.py",
     ),

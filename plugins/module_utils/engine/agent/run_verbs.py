@@ -56,10 +56,10 @@ def runs(spool: Spool) -> Dict[str, Any]:
 
 def tidy() -> Dict[str, Any]:
     """Remove what killed runs left outside of the spool: snapshots of logical volumes, which slow every write down."""
-    from ..snapshot.freeze import remove_leftovers
+    from ..snapshot.open import remove_stale_snapshots
 
     try:
-        removed, warnings = remove_leftovers()
+        removed, warnings = remove_stale_snapshots()
     except EngineError as error:
         removed, warnings = [], [str(error)]
     return {"changed": bool(removed), "removed": removed, "warnings": warnings}

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, NamedTuple, Optional, Set
+from abc import ABC, abstractmethod
+from typing import Dict, Iterable, List, NamedTuple, Optional, Set
 
 from ..disk.layout import DiskLayout, Partition
 from ..disk.source import BlockSource, FileSource
@@ -33,6 +34,27 @@ class FrozenDisk(NamedTuple):
     inside_of: InsideOf
     mount_points_of: MountPointsOf
     warnings: List[str]
+
+
+class Freeze(ABC):
+    """The volumes of disks at one moment, until :meth:`close`: what a provider of snapshots gives.
+
+    ``frozen`` has a disk's answer by its path; ``warnings`` what could not be removed.
+    """
+
+    def __init__(self) -> None:
+        self.frozen: Dict[str, FrozenDisk] = {}
+        self.warnings: List[str] = []
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give everything free; what can't be removed stays as a warning, and the next run removes it."""
+
+    def __enter__(self) -> Freeze:
+        return self
+
+    def __exit__(self, *dummy: object) -> None:
+        self.close()
 
 
 class LiveUse(NamedTuple):

@@ -23,8 +23,8 @@ from ..host.linux_mounts import swap_files, uses_of
 from ..host.linux_stack import BlockTree
 from ..image.format import constants as fmt
 from ..image.format.contents import DiskContents
-from ..snapshot.contract import Disk, FrozenDisk, weakest
-from ..snapshot.freeze import Freeze
+from ..snapshot.contract import Disk, Freeze, FrozenDisk, weakest
+from ..snapshot.open import open_freeze
 from .contents import contents_of
 from .request import ImageRequest
 
@@ -59,7 +59,7 @@ class OpenedDisks:
                 (one, self._open(one, trust_of(trusts, number).of(0))) for number, one in enumerate(_chosen(request))
             ]
             disks = [disk for dummy, disk in pairs]
-            self._freeze = Freeze(disks, request.snapshot, request.run, is_rehearsal=request.check)
+            self._freeze = open_freeze(disks, request.snapshot, request.run, check_mode=request.check)
             for number, (one, disk) in enumerate(pairs):
                 planning = _Planning("disk%d" % number, request.exclude, trust_of(trusts, number), paced, look_bytes)
                 self.disks.append(_plan(one, disk, self._freeze.frozen[disk.path], planning))

@@ -11,7 +11,7 @@ from typing import Any, Dict, List
 import pytest
 from engine.disk.source import FileSource
 from engine.errors import RequestInvalid
-from engine.snapshot.freeze import Freeze
+from engine.snapshot.lvm.freeze import LvmFreeze
 from engine.verbs.dispatch import run_job
 from engine.verbs.fields import Fields
 from engine.verbs.opened_disks import OpenedDisks
@@ -42,11 +42,11 @@ def test_disks_are_closed_also_when_their_snapshots_cant_be(tmp_path: Path, monk
     opened = opened_disks(image_job(tmp_path, random_disk(tmp_path / "disk.img", 1 << 20)))
     closed: List[str] = []
 
-    def fail(dummy_freeze: Freeze) -> None:
+    def fail(dummy_freeze: LvmFreeze) -> None:
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Freeze, "close", fail)
+        patched.setattr(LvmFreeze, "close", fail)
         patched.setattr(FileSource, "close", lambda source: closed.append(source.path))
         with pytest.raises(OSError, match="Input/output"):
             opened.close()

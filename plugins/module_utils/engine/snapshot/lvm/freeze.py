@@ -1,181 +1,203 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Snapshots of logical volumes: made together, noticed when they run full, removed always.
+"""The provider that freezes by LVM, and says how volumes are to be read.
 
-A snapshot is called ``plantops_<run>_<number>`` and tagged, so that the next run knows what a killed one left. Making one
-freezes the file system on the volume for that moment: device mapper does it in the kernel, and nobody has to thaw it.
+An unmounted or read-only volume is read as it is. A logical volume in use is read from a snapshot, a small EFI partition from
+memory. For all else in use ``imaging_snapshot`` decides, before anything is made.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import time
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+import secrets
+from typing import Dict, List, Optional, Sequence, Tuple
 
-from ...disk.source import FileSource
-from ...errors import DiskUnreadable, EngineError, SnapshotFailed, SnapshotOverflowed
-from .report import LogicalVolume, Report, VolumeGroup, read_report, run_tool
+from ...disk.filesystems.contract import VolumeState
+from ...disk.overlay import OverlaySource
+from ...disk.source import BlockSource, FileSource
+from ...disk.used import InnerVolume, Inside
+from ...errors import SnapshotFailed, VolumeMounted
+from ..contract import Disk, Freeze, FrozenDisk, weakest
+from ..decisions import Decisions, Part
+from . import snapshots as lvm
+from .map import pieces_of
+from .report import LogicalVolume, Report, find_tool, read_report
 
-TAG = "plantops.imaging"
-_NAME = re.compile(r"plantops_[a-z0-9-]{1,64}_\d{1,4}")
-_LOCK = "/run/plantops-imaging-snapshot.lock"
-_LEAST_BYTES = 16 << 20
-_LEAST_SHARE = 50  # a snapshot has room for a fiftieth of its volume, or is not made
-_REMOVALS = 5
-_PAUSE_SECONDS = 1.0
-_LOCKINGS = 20
-# Without a copy of the group's metadata in /etc/lvm for each snapshot: a run leaves a device's files as they were.
-_QUIETLY = ("--autobackup", "n", "--yes", "--quiet")
+_RUN = re.compile(r"[a-z0-9-]{1,64}")
 
 
-class Snapshot(NamedTuple):
-    """A snapshot as it was asked for."""
+class LvmFreeze(Freeze):
+    """The volumes of ``disks`` at one moment, until :meth:`close`. ``frozen`` has a disk's answer by its path.
 
-    group: str
-    name: str
-    origin: str
-    size_bytes: int
-
-    @property
-    def full_name(self) -> str:
-        return "%s/%s" % (self.group, self.name)
-
-
-class SnapshotSource(FileSource):
-    """A volume as it was. What its snapshot could not keep any more is an error, never other bytes."""
-
-    def __init__(self, path: str, snapshot: Snapshot) -> None:
-        super().__init__(path)
-        self._snapshot = snapshot
-
-    def read(self, offset_bytes: int, length_bytes: int) -> bytes:
-        """:raises SnapshotOverflowed: when more was written to the volume meanwhile than its snapshot has room for."""
-        try:
-            return super().read(offset_bytes, length_bytes)
-        except DiskUnreadable as error:
-            raise self._explained(error) from None
-
-    def read_into(self, offset_bytes: int, buffer: memoryview) -> None:
-        """:raises SnapshotOverflowed: as :meth:`read`."""
-        try:
-            super().read_into(offset_bytes, buffer)
-        except DiskUnreadable as error:
-            raise self._explained(error) from None
-
-    def _explained(self, error: DiskUnreadable) -> EngineError:
-        one = self._snapshot
-        if not is_full(one):
-            return error
-        return SnapshotOverflowed(volume="%s/%s" % (one.group, one.origin), group=one.group, size_bytes=one.size_bytes)
-
-
-def lock_snapshots(tries: int = _LOCKINGS) -> int:
-    """Take the lock of this machine's snapshots; it ends with the process, or by :func:`unlock_snapshots`.
-
-    :raises SnapshotFailed: when another run has it.
+    :raises VolumeMounted: ``required`` and a volume in use that can't be frozen; nothing was made then.
+    :raises SnapshotFailed: a snapshot could not be made; those made before are gone again.
     """
-    import fcntl  # not on Windows, where nothing gets here
 
-    for number in range(tries):
-        if number:
-            time.sleep(_PAUSE_SECONDS)  # who only removes leftovers has it for a moment
+    def __init__(self, disks: Sequence[Disk], setting: str, run: str = "", *, check_mode: bool = False) -> None:
+        """``check_mode``: decide everything, create and remove nothing; what would be frozen is then read live."""
+        super().__init__()
+        self._setting = setting
+        self._check_mode = check_mode
+        self._run = run if _RUN.fullmatch(run) else secrets.token_hex(4)
+        self._snapshots: List[lvm.Snapshot] = []
+        self._sources: List[FileSource] = []
+        self._lock = -1
         try:
-            descriptor = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise SnapshotFailed(volume=_LOCK, reason="it can't be locked: %s" % error.strerror) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.exists(_LOCK) and os.path.samestat(os.stat(_LOCK), os.fstat(descriptor)):
-                return descriptor
-        except OSError:
-            os.close(descriptor)  # another run has it
-        else:
-            os.close(descriptor)  # another run ended in this moment and took the file away
-    raise SnapshotFailed(volume="LVM", reason="another run of this machine holds snapshots")
+            self._freeze(disks)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give everything free; what can't be removed stays as a warning, and the next run removes it."""
+        while self._sources:
+            self._sources.pop().close()
+        while self._snapshots:
+            self._remove(self._snapshots.pop().full_name)
+        if self._lock >= 0:
+            lvm.unlock_snapshots(self._lock)
+            self._lock = -1
+
+    # -- what is there ------------------------------------------------------------------------------------------------
+
+    def _freeze(self, disks: Sequence[Disk]) -> None:
+        report = self._report(disks)
+        plans = [Decisions(disk, report, self._setting) for disk in disks]
+        shares = self._shares(report, plans)
+        live = [use for plan in plans for use in plan.live]
+        if live and self._setting == "required":
+            raise VolumeMounted(path=live[0].what, mount_point=live[0].mount_point, reason=live[0].reason)
+        is_made = bool(shares) and not self._check_mode
+        metadata = {plan.disk.path: plan.metadata() for plan in plans} if is_made else {}
+        made = self._make(report, shares) if is_made else {}
+        for plan in plans:
+            self.frozen[plan.disk.path] = self._compose(plan, made, metadata.get(plan.disk.path, []))
+
+    def _report(self, disks: Sequence[Disk]) -> Report:
+        nothing = Report([], {}, [])
+        if not any(disk.source.is_device for disk in disks) or not find_tool() or os.geteuid():
+            return nothing
+        report = read_report()
+        if not report.physical:
+            return nothing
+        left = lvm.stale_snapshots(report)
+        if self._check_mode:
+            return report._replace(logical=[one for one in report.logical if one not in left])
+        self._lock = lvm.lock_snapshots()
+        for one in left:
+            self._remove(one.full_name)
+        return read_report() if left else report
+
+    def _remove(self, full_name: str) -> None:
+        reason = lvm.remove(full_name)
+        if reason:
+            self.warnings.append("Removing the snapshot %s failed: %s. The next run retries." % (full_name, reason))
+
+    # -- snapshots ----------------------------------------------------------------------------------------------------
+
+    def _shares(self, report: Report, plans: Sequence[Decisions]) -> Dict[str, int]:
+        """The extents for the snapshot of each volume in use, by its full name; those without room become live."""
+        wanted = {one.full_name: one for plan in plans for one in plan.wanted}
+        shares: Dict[str, int] = {}
+        for group in report.groups.values():
+            volumes = [one for one in wanted.values() if one.group == group.name]
+            found, reason = lvm.share_room(group, volumes)
+            for volume in volumes:
+                if reason:
+                    for plan in plans:
+                        plan.give_up(volume, reason)
+                else:
+                    shares[volume.full_name] = found[volume.name]
+        return shares
+
+    def _make(self, report: Report, shares: Dict[str, int]) -> Dict[str, lvm.SnapshotSource]:
+        """Make the snapshots one right after the other, then check that what they lie on is what was read before."""
+        volumes = [one for one in report.logical if one.full_name in shares]
+        for number, volume in enumerate(volumes):
+            name = "plantops_%s_%d" % (self._run, number)
+            group = report.groups[volume.group]
+            # On the list before it is there: a run that is interrupted in this call still removes it.
+            self._snapshots.append(lvm.Snapshot(group.name, name, volume.name, 0))
+            self._snapshots[-1] = lvm.make(group, volume, shares[volume.full_name], name)
+        after = read_report()
+        lvm.check_unchanged(report, after, sorted({volume.group for volume in volumes}))
+        found: Dict[str, lvm.SnapshotSource] = {}
+        for snapshot in self._snapshots:
+            paths = [one.path for one in after.logical if one.full_name == snapshot.full_name and one.path]
+            if not paths:
+                raise SnapshotFailed(volume=snapshot.origin, reason="its snapshot %s is missing" % snapshot.full_name)
+            source = lvm.SnapshotSource(paths[0], snapshot)
+            self._sources.append(source)
+            found["%s/%s" % (snapshot.group, snapshot.origin)] = source
+        return found
+
+    # -- what is read -------------------------------------------------------------------------------------------------
+
+    def _compose(self, plan: Decisions, made: Dict[str, lvm.SnapshotSource], held: List[Part]) -> FrozenDisk:
+        if plan.itself is not None:
+            return _of_volume(plan, plan.itself, made.get(plan.itself.full_name))
+        parts = [*plan.stable, *held]
+        inner: Dict[int, List[InnerVolume]] = {}
+        for volume in plan.mapped:
+            source: BlockSource
+            if volume.full_name in made:
+                source, state = made[volume.full_name], VolumeState.FROZEN
+            else:
+                source, state = self._open(volume.path), plan.inner_states[volume.full_name]
+            pieces = pieces_of(volume, plan.places)
+            parts += [(piece, source) for piece in pieces]
+            points = [use.mount_point for use in plan.inner_uses(volume) if use.mount_point.startswith("/")]
+            number = plan.partition_of(pieces[0])
+            inner.setdefault(number, []).append(InnerVolume(volume.full_name, source, state, points, pieces))
+        inside = {place.partition.number: Inside("LVM", plan.held(place), ()) for place in plan.places}
+        for number, volumes in inner.items():
+            inside[number] = inside[number]._replace(volumes=volumes)
+        return FrozenDisk(
+            OverlaySource(plan.disk.source, parts) if parts else plan.disk.source,
+            weakest(plan.hows),
+            lambda partition: plan.states.get(partition.number, VolumeState.OFFLINE),
+            lambda partition: inside.get(partition.number),
+            plan.mount_points,
+            [use.warning() for use in plan.live],
+        )
+
+    def _open(self, path: str) -> FileSource:
+        source = FileSource(path)
+        self._sources.append(source)
+        return source
 
 
-def unlock_snapshots(descriptor: int) -> None:
-    """Give the lock free and leave no file."""
-    with contextlib.suppress(FileNotFoundError):  # somebody tidied /run up
-        os.unlink(_LOCK)
-    os.close(descriptor)
+def remove_stale_snapshots() -> Tuple[List[str], List[str]]:
+    """Remove the snapshots that killed runs of this machine left; return their names, and why others stay.
 
-
-def leftovers(report: Report) -> List[LogicalVolume]:
-    """Snapshots of runs that were killed. What has our name but not our tag, or is no snapshot, is somebody else's."""
-    return [one for one in report.logical if _NAME.fullmatch(one.name) and TAG in one.tags and one.origin]
-
-
-def share_room(group: VolumeGroup, volumes: Sequence[LogicalVolume]) -> Tuple[Dict[str, int], str]:
-    """Divide what is free among snapshots of ``volumes``, by their sizes.
-
-    :return: the extents for each volume's name, or none and why there is no room.
+    Where a run lives that has snapshots of its own nothing is done: it removed the others when it began.
     """
-    total_bytes = sum(volume.size_bytes for volume in volumes)
-    shares: Dict[str, int] = {}
-    needed = 0
-    for volume in volumes:
-        least = -(-max(_LEAST_BYTES, volume.size_bytes // _LEAST_SHARE) // group.extent_bytes)
-        most = -(-volume.size_bytes * 102 // 100 // group.extent_bytes) + 1  # all of it, and the table that says where
-        shares[volume.name] = min(most, group.free_extents * volume.size_bytes // max(total_bytes, 1))
-        needed += least
-        if shares[volume.name] < least:
-            shares[volume.name] = 0
-    if all(shares.values()):
-        return shares, ""
-    free_bytes = group.free_extents * group.extent_bytes
-    reason = "the volume group %s has %d MiB free, but its snapshots need at least %d MiB"
-    return {}, reason % (group.name, free_bytes >> 20, needed * group.extent_bytes >> 20)
+    if not find_tool() or os.geteuid() or not lvm.stale_snapshots(read_report()):
+        return [], []
+    try:
+        lock = lvm.lock_snapshots(tries=1)
+    except SnapshotFailed:
+        return [], []
+    try:
+        names = [one.full_name for one in lvm.stale_snapshots(read_report())]
+        reasons = {name: lvm.remove(name) for name in names}
+    finally:
+        lvm.unlock_snapshots(lock)
+    stays = ["Removing the snapshot %s failed: %s." % (name, reason) for name, reason in reasons.items() if reason]
+    return [name for name, reason in reasons.items() if not reason], stays
 
 
-def make(group: VolumeGroup, volume: LogicalVolume, extents: int, name: str) -> Snapshot:
-    """:raises SnapshotFailed: when the tools refuse."""
-    command = ["lvcreate", "--snapshot", "--permission", "r", "--extents", str(extents), "--name", name]
-    options = ["--addtag", TAG, "--ignoremonitoring", *_QUIETLY]
-    status, dummy_output, error = run_tool([*command, *options, volume.full_name])
-    if status:
-        raise SnapshotFailed(volume=volume.full_name, reason=_words(error))
-    return Snapshot(group.name, name, volume.name, extents * group.extent_bytes)
-
-
-def remove(full_name: str) -> str:
-    """Remove a snapshot; return why that failed, "" when it is gone. Scanners of the system may hold it for a moment."""
-    error = ""
-    for number in range(_REMOVALS):
-        if number:
-            time.sleep(_PAUSE_SECONDS)
-        # Without a time limit: what ends it in its middle may leave a volume suspended.
-        status, dummy_output, error = run_tool(["lvremove", "--force", *_QUIETLY, full_name])
-        if not status or "Failed to find logical volume" in error:
-            return ""
-    return _words(error)
-
-
-def is_full(snapshot: Snapshot) -> bool:
-    """Whether a snapshot ran full, or is gone: then nothing more can be read of it."""
-    found = [one for one in read_report().logical if one.full_name == snapshot.full_name]
-    return not found or found[0].is_invalid
-
-
-def check_unchanged(before: Report, after: Report, groups: Sequence[str]) -> None:
-    """:raises SnapshotFailed: when volumes were moved, resized, made or deleted while the snapshots were made."""
-    for group in groups:
-        if _shape(before, group) != _shape(after, group):
-            raise SnapshotFailed(volume=group, reason="the volume group changed while its snapshots were created")
-
-
-def _shape(report: Report, group: str) -> object:
-    places = sorted((one.path, one.start_bytes, one.extents) for one in report.physical if one.group == group)
-    volumes = sorted(
-        (one.name, one.size_bytes, one.segments)
-        for one in report.logical
-        if one.group == group and not (_NAME.fullmatch(one.name) and TAG in one.tags)
+def _of_volume(plan: Decisions, volume: LogicalVolume, snapshot: Optional[BlockSource]) -> FrozenDisk:
+    """The answer for a logical volume that is imaged as if it were a disk."""
+    state = VolumeState.FROZEN if snapshot else plan.inner_states.get(volume.full_name, VolumeState.OFFLINE)
+    points = [use.mount_point for use in plan.inner_uses(volume) if use.mount_point.startswith("/")]
+    return FrozenDisk(
+        snapshot or plan.disk.source,
+        weakest(plan.hows),
+        lambda partition: state,
+        lambda partition: None,
+        lambda partition: points,
+        [use.warning() for use in plan.live],
     )
-    return places, volumes
-
-
-def _words(error: str) -> str:
-    return " ".join(error.split())[:500].rstrip(".") or "the LVM tools gave no reason"

@@ -17,11 +17,12 @@ from engine.disk.trust import Trust
 from engine.disk.used import plan_disk
 from engine.errors import SnapshotFailed, SnapshotOverflowed, VolumeMounted
 from engine.host.linux_mounts import Use
-from engine.snapshot import decisions, freeze
+from engine.snapshot import decisions
 from engine.snapshot.contract import Disk
-from engine.snapshot.freeze import Freeze
-from engine.snapshot.lvm import freeze as lvm
+from engine.snapshot.lvm import freeze
 from engine.snapshot.lvm import report as lvm_report
+from engine.snapshot.lvm import snapshots as lvm
+from engine.snapshot.open import open_freeze, remove_stale_snapshots
 from support.fake_lvm import EXTENT, FakeLvm, uuid_of
 
 MIB = 1 << 20
@@ -99,7 +100,7 @@ def test_a_physical_volume_that_something_else_claims_is_imaged_whole(fake: Fake
         file.seek(start + 65600)
         file.write(b"_BHRfS_M")
     part = ExtentSet([(start, length)])
-    with Freeze([disk], "required", "run-1") as held:
+    with open_freeze([disk], "required", "run-1") as held:
         frozen = held.frozen[disk.path]
         how = {"inside_of": frozen.inside_of}
         plan = plan_disk(frozen.source, disk.layout, frozen.state_of, **how)  # type: ignore[arg-type]
@@ -109,7 +110,7 @@ def test_a_physical_volume_that_something_else_claims_is_imaged_whole(fake: Fake
 
 
 def test_volumes_are_read_from_snapshots_made_one_right_after_the_other(fake: FakeLvm, disk: Disk) -> None:
-    with Freeze([disk], "required", "run-1") as held:
+    with open_freeze([disk], "required", "run-1") as held:
         fake.write("root", b"new" * (4 * EXTENT))  # what is written afterwards does not matter
         frozen = held.frozen[disk.path]
         assert frozen.how == "lvm"
@@ -135,7 +136,7 @@ def test_volumes_are_read_from_snapshots_made_one_right_after_the_other(fake: Fa
 @pytest.mark.usefixtures("fake")
 def test_the_image_holds_the_metadata_of_before_the_snapshots(disk: Disk) -> None:
     """With the later one the restored group would have a snapshot without content and refuse to start the volume."""
-    with Freeze([disk], "required") as held:
+    with open_freeze([disk], "required") as held:
         Path(disk.path).write_bytes(b"\x11" * DISK_BYTES)
         source = held.frozen[disk.path].source
         for number, (start, length) in PARTITIONS.items():
@@ -148,10 +149,10 @@ def test_the_image_holds_the_metadata_of_before_the_snapshots(disk: Disk) -> Non
 def test_required_fails_before_anything_is_made_and_names_the_ways_out(fake: FakeLvm, disk: Disk) -> None:
     fake.free = 1
     with pytest.raises(VolumeMounted, match=r"plant/root .*: the volume group plant has 4 MiB free") as refused:
-        Freeze([disk], "required")
+        open_freeze([disk], "required")
     assert "imaging_snapshot to preferred" in refused.value.hint
     assert not fake.made()
-    with Freeze([disk], "preferred") as held:
+    with open_freeze([disk], "preferred") as held:
         frozen = held.frozen[disk.path]
         assert frozen.how == "live"
         assert len(frozen.warnings) == 2
@@ -177,15 +178,15 @@ def test_volumes_that_no_snapshot_can_serve_are_refused_by_name(
     for name, value in change.items():
         setattr(fake, name, value)
     with pytest.raises(VolumeMounted, match=reason):
-        Freeze([disk], "required")
+        open_freeze([disk], "required")
     assert not fake.made()
 
 
-def test_none_makes_no_snapshot_and_a_rehearsal_makes_and_removes_nothing(fake: FakeLvm, disk: Disk) -> None:
-    with Freeze([disk], "none") as held:
+def test_none_makes_no_snapshot_and_check_mode_makes_and_removes_nothing(fake: FakeLvm, disk: Disk) -> None:
+    with open_freeze([disk], "none") as held:
         assert held.frozen[disk.path].how == "live"
     fake.snapshots["plantops_dead_0"] = ("root", lvm.TAG, False)
-    with Freeze([disk], "required", is_rehearsal=True) as held:
+    with open_freeze([disk], "required", check_mode=True) as held:
         assert held.frozen[disk.path].how == "lvm"
     assert not fake.made()
     assert list(fake.snapshots) == ["plantops_dead_0"]
@@ -196,7 +197,7 @@ def test_unmounted_volumes_and_swap_need_no_snapshot(fake: FakeLvm, disk: Disk) 
     uses: Dict[str, List[Use]] = fake.uses  # type: ignore[attr-defined]
     uses["mapped-root"] = [Use(0, 1, "swap", False)]
     uses["mapped-data"] = []
-    with Freeze([disk], "required") as held:
+    with open_freeze([disk], "required") as held:
         assert held.frozen[disk.path].how == "offline"
     assert not fake.made()
 
@@ -204,27 +205,27 @@ def test_unmounted_volumes_and_swap_need_no_snapshot(fake: FakeLvm, disk: Disk) 
 def test_a_volume_that_a_program_has_open_is_in_use(fake: FakeLvm, disk: Disk) -> None:
     uses: Dict[str, List[Use]] = fake.uses  # type: ignore[attr-defined]
     uses["mapped-data"] = []
-    with Freeze([disk], "required"):
+    with open_freeze([disk], "required"):
         assert len(fake.made()) == 2
 
 
 def test_a_partition_in_use_by_something_else_than_its_volumes_is_live(fake: FakeLvm, disk: Disk) -> None:
     fake.uses["vda"].append(Use(MIB, 163 * MIB, "the mapped device dm-9", False))  # type: ignore[attr-defined]
     with pytest.raises(VolumeMounted, match="the mapped device dm-9"):
-        Freeze([disk], "required")
+        open_freeze([disk], "required")
 
 
 @pytest.mark.usefixtures("fake")
 def test_a_physical_volume_on_an_encrypted_partition_is_not_looked_into(disk: Disk, monkeypatch: Any) -> None:
     monkeypatch.setattr(FakeTree, "slaves_of", {"vda3": ["sda1"], "vda4": ["sda2"]})
     with pytest.raises(VolumeMounted, match="can't be frozen on this device"):
-        Freeze([disk], "required")
+        open_freeze([disk], "required")
 
 
 def test_when_one_snapshot_fails_the_others_are_removed(fake: FakeLvm, disk: Disk) -> None:
     fake.fail_at = "plantops_r_1"
     with pytest.raises(SnapshotFailed, match=r"plant/data .*: Volume group .* insufficient free space"):
-        Freeze([disk], "required", "r")
+        open_freeze([disk], "required", "r")
     assert fake.made() == ["plantops_r_0", "plantops_r_1"]
     assert not fake.snapshots
 
@@ -232,7 +233,7 @@ def test_when_one_snapshot_fails_the_others_are_removed(fake: FakeLvm, disk: Dis
 def test_leftovers_of_a_killed_run_are_removed_and_nothing_of_others(fake: FakeLvm, disk: Disk) -> None:
     fake.snapshots["plantops_dead_0"] = ("root", lvm.TAG, False)
     fake.snapshots["plantops_mine_0"] = ("spare", "", False)
-    with Freeze([disk], "required", "r"):
+    with open_freeze([disk], "required", "r"):
         assert set(fake.snapshots) == {"plantops_mine_0", "plantops_r_0", "plantops_r_1"}
     assert set(fake.snapshots) == {"plantops_mine_0"}
 
@@ -246,17 +247,17 @@ def test_a_group_that_changes_meanwhile_stops_the_run(fake: FakeLvm, disk: Disk,
 
     monkeypatch.setattr(fake, "_create", changed)
     with pytest.raises(SnapshotFailed, match="changed while"):
-        Freeze([disk], "required")
+        open_freeze([disk], "required")
     assert not fake.snapshots
 
 
 def test_a_snapshot_that_can_not_be_removed_is_tried_again_and_then_told(fake: FakeLvm, disk: Disk) -> None:
-    held = Freeze([disk], "required", "r")
+    held = open_freeze([disk], "required", "r")
     fake.removals_refused = 3
     held.close()
     assert not held.warnings
     assert not fake.snapshots
-    held = Freeze([disk], "required", "r")
+    held = open_freeze([disk], "required", "r")
     fake.removals_refused = 5
     held.close()
     assert len(held.warnings) == 1
@@ -264,11 +265,11 @@ def test_a_snapshot_that_can_not_be_removed_is_tried_again_and_then_told(fake: F
 
 
 def test_two_runs_at_once_do_not_remove_each_others_snapshots(fake: FakeLvm, disk: Disk) -> None:
-    with Freeze([disk], "required", "a"):
+    with open_freeze([disk], "required", "a"):
         with pytest.raises(SnapshotFailed, match="another run"):
-            Freeze([disk], "required", "b")
+            open_freeze([disk], "required", "b")
         assert set(fake.snapshots) == {"plantops_a_0", "plantops_a_1"}
-    with Freeze([disk], "required", "b"):
+    with open_freeze([disk], "required", "b"):
         assert set(fake.snapshots) == {"plantops_b_0", "plantops_b_1"}
     assert not Path(lvm._LOCK).exists()
 
@@ -280,7 +281,7 @@ def test_a_logical_volume_named_itself_is_read_from_its_snapshot(fake: FakeLvm) 
     whole = Partition(0, 0, 12 * EXTENT, "", "", "", "data", False)
     layout = DiskLayout("none", "", 12 * EXTENT, 512, [whole], ExtentSet(), [])
     volume = Disk(str(path), source, layout)
-    with Freeze([volume], "required", "r") as held:
+    with open_freeze([volume], "required", "r") as held:
         fake.write("root", b"new" * (4 * EXTENT))
         frozen = held.frozen[str(path)]
         assert frozen.how == "lvm"
@@ -291,7 +292,7 @@ def test_a_logical_volume_named_itself_is_read_from_its_snapshot(fake: FakeLvm) 
     assert not fake.snapshots
     fake.free = 0
     with pytest.raises(VolumeMounted, match=r"Volume plant/root .* 0 MiB free"):
-        Freeze([volume], "required")
+        open_freeze([volume], "required")
 
 
 def test_lvm_without_its_tools_is_live_and_imaged_whole(fake: FakeLvm, disk: Disk, monkeypatch: Any) -> None:
@@ -300,8 +301,8 @@ def test_lvm_without_its_tools_is_live_and_imaged_whole(fake: FakeLvm, disk: Dis
         file.seek(MIB + 512)
         file.write(b"LABELONE")
     with pytest.raises(VolumeMounted, match=r"lvm2"):
-        Freeze([disk], "required")
-    with Freeze([disk], "preferred") as held:
+        open_freeze([disk], "required")
+    with open_freeze([disk], "preferred") as held:
         frozen = held.frozen[disk.path]
         plan = plan_disk(frozen.source, disk.layout, frozen.state_of, inside_of=frozen.inside_of)
         assert plan.volumes[0].in_use_bytes == plan.volumes[0].size_bytes
@@ -311,12 +312,12 @@ def test_lvm_without_its_tools_is_live_and_imaged_whole(fake: FakeLvm, disk: Dis
 
 @pytest.mark.parametrize("run", ["../x", "A b", "", "x" * 65])
 def test_a_run_id_that_is_no_name_becomes_one(fake: FakeLvm, disk: Disk, run: str) -> None:
-    with Freeze([disk], "required", run):
+    with open_freeze([disk], "required", run):
         assert all(lvm._NAME.fullmatch(name) for name in fake.made())
 
 
 def test_a_full_snapshot_is_an_error_of_its_own(fake: FakeLvm, disk: Disk) -> None:
-    with Freeze([disk], "required", "r") as held:
+    with open_freeze([disk], "required", "r") as held:
         fake.device("plantops_r_0").write_bytes(b"")  # reads fail, as those of an invalid snapshot do
         fake.snapshots["plantops_r_0"] = ("root", lvm.TAG, True)
         with pytest.raises(SnapshotOverflowed, match="plant/root"):
@@ -330,29 +331,29 @@ def test_tools_that_fail_or_talk_nonsense_are_an_error_of_the_catalogue(disk: Di
     for answer in ((5, "", "Permission denied"), (0, "no json", ""), (0, '{"report": [{}]}', ""), (0, "[]", "")):
         monkeypatch.setattr(lvm_report, "run_tool", lambda *dummy, answer=answer: answer)
         with pytest.raises(SnapshotFailed, match="the LVM tools failed"):
-            Freeze([disk], "required")
+            open_freeze([disk], "required")
 
 
 def test_leftovers_go_without_a_run(fake: FakeLvm, tmp_path: Path) -> None:
     """Else they would slow the device down until somebody makes the next image, or for ever where the agent is removed."""
-    assert freeze.remove_leftovers() == ([], [])
+    assert remove_stale_snapshots() == ([], [])
     fake.snapshots["plantops_dead_0"] = ("root", lvm.TAG, False)
     fake.snapshots["plantops_mine_0"] = ("spare", "", False)
     held = lvm.lock_snapshots()
-    assert freeze.remove_leftovers() == ([], []), "a run that lives may have made it"
+    assert remove_stale_snapshots() == ([], []), "a run that lives may have made it"
     lvm.unlock_snapshots(held)
     fake.removals_refused = 100
-    removed, stays = freeze.remove_leftovers()
+    removed, stays = remove_stale_snapshots()
     assert removed == []
     assert "plant/plantops_dead_0" in stays[0]
     fake.removals_refused = 0
-    assert freeze.remove_leftovers() == (["plant/plantops_dead_0"], [])
+    assert remove_stale_snapshots() == (["plant/plantops_dead_0"], [])
     assert set(fake.snapshots) == {"plantops_mine_0"}
     assert not (tmp_path / "lock").exists()
 
 
 def test_a_lock_that_somebody_tidied_up_is_no_failure(fake: FakeLvm, disk: Disk, tmp_path: Path) -> None:
-    with Freeze([disk], "required", "r"):
+    with open_freeze([disk], "required", "r"):
         (tmp_path / "lock").unlink()
     assert not fake.snapshots
 
@@ -374,9 +375,9 @@ def test_small_partitions_that_a_machine_boots_with_are_read_until_stable(
     monkeypatch.setattr(decisions, "read_stable", read_stable)
     fake.uses["vda"].append(Use(163 * MIB, 197 * MIB, point, False))  # type: ignore[attr-defined]
     if is_stable:
-        Freeze([disk], "required").close()
+        open_freeze([disk], "required").close()
         assert asked == [point]
     else:
         with pytest.raises(VolumeMounted, match=point):
-            Freeze([disk], "required")
+            open_freeze([disk], "required")
         assert asked == []
