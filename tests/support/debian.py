@@ -18,16 +18,16 @@ from .guest_build import cache_folder, mirror
 _PACKAGES = "python3,openssh-server,sudo"
 
 
-def debian_root(release: str) -> Path:
+def debian_root(release: str, packages: str = _PACKAGES) -> Path:
     """Return the root of the release, made now if the cache has none of this recipe. It is never written to."""
     base = cache_folder()
-    folder = base / ("%s-%s" % (release, hashlib.sha256(_PACKAGES.encode()).hexdigest()[:16]))
+    folder = base / ("%s-%s" % (release, hashlib.sha256(packages.encode()).hexdigest()[:16]))
     with open(base / ("lock-" + release), "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two test processes make it once
         if not folder.exists():
             with tempfile.TemporaryDirectory(dir=str(base), prefix=".making-") as making:
                 tree = os.path.join(making, "tree")
-                command = ["debootstrap", "--variant=minbase", "--include=" + _PACKAGES, release, tree, mirror()]
+                command = ["debootstrap", "--variant=minbase", "--include=" + packages, release, tree, mirror()]
                 done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
                 if done.returncode:
                     raise AssertionError("debootstrap of %s failed: %s" % (release, done.stdout[-3000:]))

@@ -112,6 +112,9 @@ def _access(group: Any, prefix: str, what: str) -> None:
         type=int,
         help="read the password of %s from the file descriptor N; without it the program asks on the terminal" % what,
     )
+    group.add_argument(
+        "--%sstorage-port" % prefix, metavar="N", type=int, help="TCP port of a share's server, where it is not 445"
+    )
     group.add_argument("--%sprivate-key-file" % prefix, metavar="FILE", help="private key for an SFTP server")
     group.add_argument(
         "--%shost-key" % prefix,
@@ -183,7 +186,12 @@ def targets(given: List[str]) -> Dict[str, str]:
 
 
 def storage_settings(
-    url: str, user: Optional[str], password: Optional[str], key_file: Optional[str], host_key: Optional[str]
+    url: str,
+    user: Optional[str],
+    password: Optional[str],
+    key_file: Optional[str],
+    host_key: Optional[str],
+    port: Optional[int],
 ) -> Dict[str, Any]:
     """``imaging_storage`` from the options."""
     settings = {
@@ -192,5 +200,6 @@ def storage_settings(
         "password": password,
         "private_key_file": os.path.abspath(key_file) if key_file else None,
         "host_key": host_key,
+        "port": port,
     }
     return {name: value for name, value in settings.items() if value is not None}

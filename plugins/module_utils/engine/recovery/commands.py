@@ -74,7 +74,7 @@ class Command:
         elif is_server(url) and user and not key_file and asking.has_terminal():
             password = asking.ask_secret("Password of %s on %s (Enter for none)" % (user, url))
             self.secrets.extend([password] if password else [])
-        return storage_settings(url, user, password, key_file, host_key)
+        return storage_settings(url, user, password, key_file, host_key, values["%sstorage_port" % prefix])
 
     def _request(self, verb: str, **settings: Any) -> Dict[str, Any]:
         request = dict({"verb": verb, "storage": self._storage, "secrets": {}}, **settings)
