@@ -16,7 +16,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
 from engine.errors import EngineError
@@ -51,6 +51,12 @@ def tree(folder: Path) -> Dict[str, str]:
 
 def listed(folder: Path) -> List[str]:
     return [line[66:] for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()]
+
+
+def needed_pack(source: Path, name: str) -> Path:
+    """A pack that the image needs."""
+    line = (source / "pc" / name / "SHA256SUMS").read_text(encoding="ascii").splitlines()[-1]
+    return source / "pc" / "packs" / line.partition("../packs/")[2]
 
 
 def refused(code: str, work: Callable[[], Any]) -> EngineError:
@@ -199,8 +205,7 @@ def test_damage_of_the_source_is_named_or_healed(made: Path, tmp_path: Path) -> 
     assert any("disk0.index" in warning for warning in done["warnings"])
     assert checksums(tmp_path / "healed" / "pc" / done["image"]) == []
     assert verify(tmp_path / "healed", check=True)["ok"]
-    needed = (source / "pc" / "2026-11-20_10-00-00" / "SHA256SUMS").read_text(encoding="ascii").splitlines()[-1]
-    pack = source / "pc" / "packs" / needed.partition("../packs/")[2]
+    pack = needed_pack(source, "2026-11-20_10-00-00")
     pack.write_bytes(pack.read_bytes()[:-1] + b"?")
     assert pack.name in str(refused("C102", lambda: copy(source, tmp_path / "stick", image="2026-11-20_10-00-00")))
     pack.unlink()
@@ -218,17 +223,52 @@ def test_a_pack_in_the_trash_of_the_source_is_found(made: Path, tmp_path: Path) 
     assert checksums(tmp_path / "stick" / "pc" / done["image"]) == []
 
 
+class Rolling(DirectoryStorage):
+    """A storage in which a rollover moves every pack to the trash while the first one is read, and one of them back."""
+
+    is_moved = False
+
+    def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
+        if "/packs/" in path and not self.is_moved:
+            Rolling.is_moved = True
+            packs = sorted(Path(self.description).glob("pc/packs/*/*"))
+            for pack in packs[1:]:
+                pack.rename(Path(self.description) / "pc" / "trash" / ("%s.2.1780000000" % pack.name))
+        return super().read(path, offset_bytes, length_bytes)
+
+
+def test_a_rollover_moves_packs_while_they_are_copied(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(made, source)
+    monkeypatch.setattr("engine.storage.open.DirectoryStorage", Rolling)
+    done = copy(source, tmp_path / "stick")
+    assert Rolling.is_moved
+    assert checksums(tmp_path / "stick" / "pc" / done["image"]) == []
+    assert list((source / "pc" / "trash").iterdir())
+
+
+def test_what_a_killed_copy_left_counts_as_room(made: Path, tmp_path: Path) -> None:
+    with stick_of(tmp_path / "small", 50) as place:
+        copy(made, place, image="2026-11-20_10-00-00")
+        room = next((place / "pc" / "packs").iterdir())
+        (room / ("%s.0123abcd.partial" % ("0" * 64))).write_bytes(bytes(18 * MIB))
+        assert copy(made, place)["packs_copied"] > 0
+        assert list(place.rglob("*.partial")) == []
+
+
 def test_hostile_sources(made: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     shutil.copytree(made, source)
-    packs = sorted(path for path in (source / "pc" / "packs").rglob("*") if path.is_file())
+    pack = needed_pack(source, "2026-11-21_10-00-00")
     secret = tmp_path / "secret"
     secret.write_bytes(b"of this machine")
-    packs[0].unlink()
-    packs[0].symlink_to(secret)  # a link is not followed
+    pack.unlink()
+    pack.symlink_to(secret)  # a link is not followed
     refused("C102", lambda: copy(source, tmp_path / "a"))
-    packs[0].unlink()
-    with open(packs[0], "wb") as file:
+    pack.unlink()
+    with open(pack, "wb") as file:
         file.truncate(2 << 40)  # a sparse file without end
     refused("C102", lambda: copy(source, tmp_path / "b"))
     assert sum(path.stat().st_blocks for path in (tmp_path / "b").rglob("*")) * 512 < 100 * MIB

@@ -23,7 +23,7 @@ from ..tame import several_lines
 from .arguments import LATER, parser
 from .commands import Command
 from .progress import Shown
-from .words import option_words
+from .words import told
 
 _STATES = {
     "restore": "the target is incomplete and does not boot",
@@ -104,12 +104,12 @@ def _tell(as_json: bool, result: Dict[str, Any]) -> None:
 
 def _refuse(as_json: bool, error: EngineError, redact: Redactor) -> None:
     """Tell what went wrong: a sentence and what to do, or a document."""
-    told = {name: option_words(text) for name, text in redact.event(error.as_dict()).items()}
+    words = redact.event(told(error))
     if as_json:
-        sys.stdout.write(json.dumps({"ok": False, "error": told}, sort_keys=True) + "\n")
+        sys.stdout.write(json.dumps({"ok": False, "error": words}, sort_keys=True) + "\n")
         sys.stdout.flush()
         return
-    sys.stderr.write("%s %s (%s)\n" % (told["message"], told["hint"], told["code"]))
+    sys.stderr.write("%s %s (%s)\n" % (words["message"], words["hint"], words["code"]))
 
 
 if __name__ == "__main__":

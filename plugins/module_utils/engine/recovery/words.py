@@ -6,8 +6,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Type
 
+from ..errors import (
+    EngineError,
+    ImageNotFound,
+    PasswordMissing,
+    PasswordUnused,
+    PasswordWrong,
+    RestoreMapInvalid,
+    StorageDirectoryMissing,
+    StorageFull,
+)
 from ..tame import one_line
 
 # The engine's messages name settings of the inventory; here the options of the same meaning are named.
@@ -29,6 +39,16 @@ _OPTIONS = (
     ("host_key", "--host-key"),
     ("image_info", "the command images"),
 )
+# What to do about a failure is another thing for who has no inventory.
+_HINTS: Dict[Type[EngineError], str] = {
+    ImageNotFound: "List what there is with the command images.",
+    PasswordMissing: "Give the image password on the terminal or with --password-fd N.",
+    PasswordUnused: "Run the command without a password if you trust where the image comes from.",
+    PasswordWrong: "Check the keyboard layout and type the image password again.",
+    RestoreMapInvalid: "Give --to for each disk, such as --to disk0=/dev/sda; the command show lists the disks.",
+    StorageDirectoryMissing: "Correct the path, or mount what belongs there.",
+    StorageFull: "Make room there, or copy to a larger target.",
+}
 _NAMES = re.compile("|".join(r"(?<![\w-])%s(?!\w)" % re.escape(name) for name, dummy in _OPTIONS))
 _MAP = re.compile(r"\{(disk\d+): ([^{}]+)\}")
 
@@ -37,6 +57,13 @@ def option_words(text: str) -> str:
     """A sentence of the engine as it is meant here: settings become options."""
     named = dict(_OPTIONS)
     return _MAP.sub(r"\1=\2", _NAMES.sub(lambda match: named[match.group()], text))
+
+
+def told(error: EngineError) -> Dict[str, str]:
+    """Code, message and hint of a failure, for somebody who has this program and nothing else."""
+    found = error.as_dict()
+    hint = next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), found["hint"])
+    return dict(found, message=option_words(found["message"]), hint=option_words(hint))
 
 
 def size(count: float) -> str:

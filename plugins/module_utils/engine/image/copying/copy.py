@@ -108,7 +108,9 @@ class ImageCopy:
         needed += _SLACK_BYTES * len(lacking) + self._more_bytes
         space = self._storage.space() if needed else None
         if space is not None and space.free_bytes < needed:
-            raise self._full(needed, space.free_bytes)
+            free_bytes = space.free_bytes + sum(map(self._size_of, self._partial_files()))
+            if free_bytes < needed:
+                raise self._full(needed, free_bytes)
         return Foreseen(lacking, needed, kept_bytes, is_there and not lacking)
 
     def run(self) -> Copied:
@@ -200,13 +202,22 @@ class ImageCopy:
 
     def _sweep_partial_files(self) -> None:
         """What a killed copy left takes room that this one may need."""
+        for path in self._partial_files():
+            with contextlib.suppress(StorageNotFound, StoragePermissionDenied):
+                self._storage.delete(path)
+
+    def _size_of(self, path: str) -> int:
+        try:
+            return self._storage.stat(path).size_bytes
+        except StorageNotFound:
+            return 0
+
+    def _partial_files(self) -> List[str]:
         paths = self._directory.packs_and_partial_files().partial
         for folder in (self._directory.path(self._source.image), self._directory.path(self._source.image, fmt.KEYS)):
             found = self._directory.listed(folder, lambda name: name.endswith(PARTIAL_SUFFIX), _MOST_PARTIAL)
             paths += ["%s/%s" % (folder, entry.name) for entry in found]
-        for path in paths:
-            with contextlib.suppress(StorageNotFound, StoragePermissionDenied):
-                self._storage.delete(path)
+        return paths
 
     def _copy_identity(self) -> None:
         ours = self._device_id(self._source.directory)

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Iterator, List, Optional
+from contextlib import suppress
+from typing import Iterator, List, Optional, Set
 
 from ...errors import CopyNotProved, CopySourceDamaged, EngineError, StorageExists, StorageNotFound
 from ...storage.contract import Storage
@@ -39,6 +40,7 @@ class PackCopier:
         self._source = source
         self._target = target
         self._image = manifest.image
+        self._rooms: Set[str] = set()
 
     def keep(self, name: str) -> bool:
         """Whether the target holds the pack already, hashed."""
@@ -66,6 +68,7 @@ class PackCopier:
 
     def _send(self, name: str, path: str) -> int:
         """Send the pack from where it lies: in use, or in the trash, where a rollover may move it meanwhile and back."""
+        self._make_room(path.rpartition("/")[0])
         is_damaged = False
         for places in (self._in_use, self._trashed, self._in_use, self._trashed):
             for place in places(name):
@@ -73,18 +76,25 @@ class PackCopier:
                     return self._put(_Pieces(self._source.storage, place, name, self._most_bytes), path)
                 except _OtherBytes:
                     is_damaged = True
-                    self._source.storage.look_anew(place)
-                except StorageNotFound:
-                    self._target.make_directory(path.rpartition("/")[0])
+                    with suppress(StorageNotFound):
+                        self._source.storage.forget_cache(place)
                 except _SourceFailed as failed:
                     if not isinstance(failed.error, StorageNotFound):
                         raise failed.error from None
         words = "is damaged" if is_damaged else "is missing"
         raise CopySourceDamaged(image=self._image, reason="the pack %s %s" % (name, words))
 
+    def _make_room(self, folder: str) -> None:
+        if folder not in self._rooms:
+            self._target.make_directory(folder)
+            self._rooms.add(folder)
+
     def _put(self, pieces: _Pieces, path: str) -> int:
         try:
             return self._target.put(path, pieces)
+        except StorageNotFound:  # a sweep took the empty room, or the file half-written
+            self._target.make_directory(path.rpartition("/")[0])
+            return self._target.put(path, pieces, replace=True)
         except StorageExists:
             return self._target.put(path, pieces, replace=True)  # it was looked at: it is damaged
 
