@@ -25,7 +25,11 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "verbs/verify.py",
     ),
     "integration/playbooks/test_pins.py": (ENGINE + "verbs/pin.py",),
-    "integration/playbooks/test_unknown_settings.py": ("module_utils/settings/*.py", "plugin_utils/_misspelt.py"),
+    "integration/playbooks/test_unknown_settings.py": (
+        "module_utils/settings/*.py",
+        "plugin_utils/_misspelt.py",
+        "plugin_utils/_undefined.py",
+    ),
     "integration/playbooks/test_two_credentials.py": ("filter/operator_storage.py",),
     "integration/playbooks/test_check_mode.py": ("action/device_info.py", "plugin_utils/_diffs.py"),
     "integration/playbooks/test_jobs_playbook.py": ("filter/rolled_jobs.py",),
