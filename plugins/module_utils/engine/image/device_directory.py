@@ -56,12 +56,12 @@ from .pack_listing import MOST_TRASHED, PACK_NAME, InUse, TrashEntry, packs_in_u
 from .slot_files import is_slot_name, slots_in
 
 IMAGE_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", re.ASCII)
-_LEFTOVER_NAME = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)\.(\d{1,12})", re.ASCII)
+_PUT_ASIDE_NAME = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)\.(\d{1,12})", re.ASCII)
 _MOST_COPIES = 60  # of a pack, taken out of use in one second
 _MANY_AT_ONCE = 32  # manifests that are read together while the newest image is looked for
 
 
-class Leftover(NamedTuple):
+class PutAside(NamedTuple):
     """A directory in the trash: what a run that did not finish left, or so it seemed."""
 
     file_name: str
@@ -324,15 +324,15 @@ class DeviceDirectory(DevicePlace):
         """What lies in the trash of ``packs``, or of any; of a flood not all."""
         return trashed(self, packs)
 
-    def leftovers(self) -> List[Leftover]:
+    def put_aside(self) -> List[PutAside]:
         """What was taken for the debris of killed runs, oldest name first."""
         found = []
         for entry in self.listed(
-            self.path(fmt.TRASH), lambda name: _LEFTOVER_NAME.fullmatch(name) is not None, MOST_TRASHED
+            self.path(fmt.TRASH), lambda name: _PUT_ASIDE_NAME.fullmatch(name) is not None, MOST_TRASHED
         ):
-            match = _LEFTOVER_NAME.fullmatch(entry.name)
+            match = _PUT_ASIDE_NAME.fullmatch(entry.name)
             if match and entry.kind is EntryKind.DIRECTORY:
-                found.append(Leftover(entry.name, match.group(1), int(match.group(2))))
+                found.append(PutAside(entry.name, match.group(1), int(match.group(2))))
         return sorted(found)
 
     def move_to_trash(self, pack: str, sequence: Optional[int], now_seconds: Optional[int] = None) -> None:

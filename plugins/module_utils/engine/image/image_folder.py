@@ -80,7 +80,7 @@ class ImageFolder:
         refused: List[str] = []
         for dummy in range(_CLAIMS):
             # Names of directories in the trash stay taken: a run that still works in one finds no other in its place.
-            taken = [leftover.image for leftover in self._directory.leftovers()]
+            taken = [one.image for one in self._directory.put_aside()]
             names = {*self._directory.image_names(), *taken, *refused}
             likely = [one for one in names if one <= self._last]
             name = next_name(self._wanted, max([self._newest(), *likely]), names)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from engine.image.format import constants as fmt
-from engine.image.upkeep.heal_documents import mend
+from engine.image.upkeep.heal_documents import heal_documents
 from support.plant import Plant
 from support.small_runs import DEVICE, make_small
 
@@ -20,5 +20,5 @@ def test_a_list_without_the_manifest_is_no_defect_of_ours(monkeypatch: pytest.Mo
     whole = plant.storage.files[path]
     for left_out in range(len(lines)):
         plant.storage.files[path] = b"".join(lines[:left_out] + lines[left_out + 1 :])
-        mend(plant.directory, plant.directory.images(), None)
+        heal_documents(plant.directory, plant.directory.images(), None)
         assert plant.storage.files[path] == whole, lines[left_out]

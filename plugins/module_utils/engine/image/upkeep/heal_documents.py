@@ -47,7 +47,7 @@ def found_damaged(images: List[Manifest], found: List[List[records.Record]]) -> 
     ][-_MOST_SUSPECTS:]
 
 
-def mend(directory: DeviceDirectory, images: Iterable[Manifest], key: Optional[MasterKey]) -> List[str]:
+def heal_documents(directory: DeviceDirectory, images: Iterable[Manifest], key: Optional[MasterKey]) -> List[str]:
     """Return a sentence for every file that is whole again. For an account that may replace files.
 
     :param key: what needs it is mended for the images of this key alone.
@@ -56,10 +56,10 @@ def mend(directory: DeviceDirectory, images: Iterable[Manifest], key: Optional[M
     for manifest in images:
         with contextlib.suppress(EngineError):  # what stands in the way is damage that verify reports by its name
             proved = directory.manifest(manifest.image, key)
-            names = _mend_copied(directory, proved)
+            names = _heal_copied(directory, proved)
             if manifest.key_id == (key.key_id if key else ""):
-                names += [*_mend_slots(directory, proved), *_mend_sums(directory, proved, key)]
-            names += _mend_copies(directory, proved)
+                names += [*_heal_slots(directory, proved), *_heal_sums(directory, proved, key)]
+            names += _heal_copies(directory, proved)
             _delete_damaged_records(directory, proved.image)
             told += ["%s of the image %s was damaged and has been repaired." % (name, proved.image) for name in names]
     return told
@@ -71,7 +71,7 @@ def _digests(manifest: Manifest) -> Dict[str, str]:
     return {**manifest.files, **indexes}
 
 
-def _mend_copied(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
+def _heal_copied(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
     """Put back from ``copies.tar`` what is not what manifest and SHA256SUMS say; the manifest itself first."""
     folder, storage = directory.path(manifest.image), directory.storage
     digests = _digests(manifest)
@@ -93,7 +93,7 @@ def _mend_copied(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
     return mended
 
 
-def _mend_copies(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
+def _heal_copies(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
     """Make ``copies.tar`` anew from files that are whole; an image of an earlier version gets one."""
     folder = directory.path(manifest.image)
     digests = _digests(manifest)
@@ -110,7 +110,7 @@ def _mend_copies(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
     return [fmt.COPIES_NAME]
 
 
-def _mend_slots(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
+def _heal_slots(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
     mended = []
     for name in manifest.slots:
         path = directory.path(manifest.image, fmt.KEYS, name)
@@ -122,7 +122,7 @@ def _mend_slots(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
     return mended
 
 
-def _mend_sums(directory: DeviceDirectory, manifest: Manifest, key: Optional[MasterKey]) -> List[str]:
+def _heal_sums(directory: DeviceDirectory, manifest: Manifest, key: Optional[MasterKey]) -> List[str]:
     data = directory.manifest_bytes(manifest.image)
     authenticate(data, manifest, key)
     if documents.pretty(documents.parse(data)) != data:

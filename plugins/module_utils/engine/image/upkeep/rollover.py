@@ -24,7 +24,7 @@ from ..format.manifest import Manifest
 from ..impostors import Impostors
 from ..newest import believed, doubts, enumerated, horizon, next_sequence, others_than
 from ..pack_references import needed_packs
-from .heal_documents import mend, suspects
+from .heal_documents import heal_documents, suspects
 from .keeping import Policy, Verdict, judge, orphan_sentences, to_be_named
 from .missing import Missing, find_missing, sentences
 from .rollover_report import RolloverReport
@@ -77,7 +77,7 @@ def roll_over(
     if not dry_run:
         mended = [one for one in images if one.image in from_copy]
         unseen = [one for one in images if one.image not in seen.examined]
-        report.warnings.extend(mend(directory, [*mended, *suspects(directory, unseen)], key))
+        report.warnings.extend(heal_documents(directory, [*mended, *suspects(directory, unseen)], key))
         _delete(directory, images, report, key)
         removed = [image for image in removed if delete_image(directory, image, report.warnings)]
     report.deleted.extend(removed)

@@ -29,7 +29,7 @@ from ..pack_listing import InUse, existing
 from ..pack_references import needed_packs
 from ..writing.pack_check import listed_packs
 from .bring_back import bring_back
-from .heal_documents import mend
+from .heal_documents import heal_documents
 from .packs_of_others import packs_of_others
 from .rollover_report import RolloverReport
 from .strays import MAX_DEPTH, is_stray_folder
@@ -192,7 +192,7 @@ def _needed(
     """
     needed, damaged = _read_needed(directory, images, exist)
     if damaged and not report.dry_run:
-        report.warnings.extend(mend(directory, [one for one in images if one.image in damaged], key))
+        report.warnings.extend(heal_documents(directory, [one for one in images if one.image in damaged], key))
     if not damaged:
         return needed, []
     needed, still = _read_needed(directory, images, exist)
@@ -304,7 +304,7 @@ def _tidy(
 ) -> None:
     """Remove what killed runs left: directories without a manifest, records of images that are gone, partial files."""
     storage = directory.storage
-    _tidy_leftovers(directory, max(complete, default=""), ages, now_seconds, warnings)
+    _tidy_put_aside(directory, max(complete, default=""), ages, now_seconds, warnings)
     names = directory.image_names()
     for name in names:
         if name not in complete and not storage.exists(directory.path(name, fmt.MANIFEST_NAME)):
@@ -385,7 +385,7 @@ def _holds_manifest(storage: Storage, path: str) -> bool:
     return True
 
 
-def _tidy_leftovers(
+def _tidy_put_aside(
     directory: DeviceDirectory, newest: str, ages: TrashAges, now_seconds: int, warnings: List[str]
 ) -> None:
     """What an interrupted run left goes like packs: a day after, and when a run has succeeded since.
@@ -393,13 +393,13 @@ def _tidy_leftovers(
     A name in the future tells nothing of that; its age does.
     """
     last = horizon(now_seconds=max(now_seconds, time.time()))
-    for leftover in directory.leftovers():
-        aside = directory.path(fmt.TRASH, leftover.file_name)
-        if _restore_if_complete(directory, aside, leftover.image):
+    for one in directory.put_aside():
+        aside = directory.path(fmt.TRASH, one.file_name)
+        if _restore_if_complete(directory, aside, one.image):
             continue
-        if ages.is_from_ahead(leftover.since_seconds):
-            _stamp_anew(directory, leftover.file_name, now_seconds)
-        elif not newest <= leftover.image <= last and ages.is_old(leftover.since_seconds):
+        if ages.is_from_ahead(one.since_seconds):
+            _stamp_anew(directory, one.file_name, now_seconds)
+        elif not newest <= one.image <= last and ages.is_old(one.since_seconds):
             _remove_or_warn(directory.storage, aside, warnings, aside + ".foreign")
 
 

@@ -29,7 +29,7 @@ from ..upkeep.seen import Seen
 from .disk_writer import DiskWriter
 from .history import History
 from .image_job import ImageJob, ImageResult
-from .pack_check import missing_packs, repair
+from .pack_check import missing_packs, resend_missing
 from .pack_stream import PackStream
 
 _ROUNDS = 3
@@ -78,7 +78,7 @@ class Commit:
         :raises StorageFailed: when rollovers take the image's directory away as fast as it is made.
         """
         for tries_left in range(_ROUNDS, -1, -1):
-            repair(self._limited, stream, writers, self._warnings)
+            resend_missing(self._limited, stream, writers, self._warnings)
             try:
                 return self._commit(stream, [writer.root for writer in writers], keeps_order=tries_left > 0)
             except Overtaken:

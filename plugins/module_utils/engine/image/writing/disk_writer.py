@@ -84,7 +84,7 @@ class DiskWriter:
         self._list_packs()
         return self.root
 
-    def repair(self, lost: Set[str]) -> None:
+    def resend(self, lost: Set[str]) -> None:
         """Make anew every segment that lies in, or refers to, a lost pack."""
         self._stream.on_named = self._named
         for number, reference in enumerate(list(self.root.segments)):

@@ -51,7 +51,7 @@ def interrupted_runs(
     :param sizes: of the new run's disks, in order; no checkpoint of others, or larger than theirs can be, is read.
     """
     places = [(name, directory.path(name)) for name in directory.image_names()]
-    places += [(one.image, directory.path(fmt.TRASH, one.file_name)) for one in directory.leftovers()]
+    places += [(one.image, directory.path(fmt.TRASH, one.file_name)) for one in directory.put_aside()]
     found: List[Interrupted] = []
     last = horizon()  # a name in the future is not that of an interrupted run, and hides none
     wanted = sorted(

@@ -30,7 +30,7 @@ _MOST_PACKS = 4096
 _MOST_DAMAGED = 256
 
 
-def learn_leftovers(
+def learn_orphan_packs(
     directory: DeviceDirectory,
     key: Optional[MasterKey],
     stream: PackStream,

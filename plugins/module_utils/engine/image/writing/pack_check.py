@@ -45,7 +45,7 @@ def listed_packs(directory: DeviceDirectory, image: str) -> AbstractSet[str]:
         return frozenset()
 
 
-def repair(
+def resend_missing(
     directory: DeviceDirectory,
     stream: PackStream,
     writers: List[DiskWriter],
@@ -63,7 +63,7 @@ def repair(
         warnings.append("%d packs vanished during the run; the run uploaded their chunks again." % len(lost))
         stream.lost |= lost
         for writer in writers:
-            writer.repair(lost)
+            writer.resend(lost)
         stream.drain()
     raise StorageFailed(
         storage=directory.storage.description,

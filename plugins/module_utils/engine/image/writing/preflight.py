@@ -103,7 +103,7 @@ def preflight(
     directory = DeviceDirectory(storage, device)
     key = prove_passwords(directory, passwords)
     newest = newest_usable(directory, key)
-    was_interrupted = newest is None and bool(directory.image_names() or directory.leftovers())
+    was_interrupted = newest is None and bool(directory.image_names() or directory.put_aside())
     warnings = clock_warnings(storage.description, found.clock_ahead_seconds, controller_seconds)
     return Preflight(storage.description, device, found, newest, was_interrupted, warnings)
 

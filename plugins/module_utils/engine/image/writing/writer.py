@@ -21,7 +21,7 @@ from ..image_folder import ImageFolder
 from ..newest import few
 from ..pack_references import needed_packs, usable_packs
 from ..segments import PackReader
-from ..upkeep.heal_documents import mend, suspects
+from ..upkeep.heal_documents import heal_documents, suspects
 from ..upkeep.heal_packs import Healer
 from ..upkeep.scrub import scrub
 from . import what_was_saved as saved
@@ -33,7 +33,7 @@ from .image_job import DiskInput, ImageJob, ImageResult
 from .interrupted import Interrupted, bring_back_packs, fitting_runs, interrupted_runs, proved_packs
 from .look_budget import LookBudget
 from .lookup import Lookup
-from .orphan_packs import learn_leftovers
+from .orphan_packs import learn_orphan_packs
 from .pack_check import listed_packs
 from .pack_counts import PackCounts
 from .pack_stream import PackStream
@@ -177,7 +177,7 @@ class ImageRun:
         self._warnings += few([str(error) for error in damaged])
         history.packs_of_newest = needed.by_newest
         known = needed.by_any | proved_packs(self._interrupted, self._key)
-        self._warnings += learn_leftovers(self._limited, self._key, stream, present, known)
+        self._warnings += learn_orphan_packs(self._limited, self._key, stream, present, known)
         self._kept = KeptImages(self._directory, self._key, history.of_this_key, present, self._warnings)
 
     def _lookup(self, number: int, reader: PackReader, counts: PackCounts) -> Lookup:
@@ -208,7 +208,7 @@ class ImageRun:
         """
         directory, images = self._directory, self._history.believed
         if self._job.takes_lease:  # an account that may only create replaces nothing
-            self._warnings += mend(directory, suspects(directory, images), self._key)
+            self._warnings += heal_documents(directory, suspects(directory, images), self._key)
             examined = {self._folder.name, *(one.image for one in images)}
             self._commit.seen = self._commit.seen._replace(examined=examined)
         healed = Healer(directory, self._key, stream.find, self._job.compression_level, self._job.sleep).heal()

@@ -140,17 +140,17 @@ def test_what_a_killed_run_left_goes_to_the_trash_as_a_whole() -> None:
     plant.storage.put("%s/keys/x.json.1.partial" % DEVICE, [b"x"])
     plant.roll(1)
     assert not plant.storage.exists(left)
-    assert [leftover.image for leftover in plant.directory.leftovers()] == [name]
+    assert [leftover.image for leftover in plant.directory.put_aside()] == [name]
     inside = [path for path in plant.storage.files if path.startswith("%s/trash/%s" % (DEVICE, name))]
     assert len(inside) == 3
     assert not plant.storage.exists("%s/keys/x.json.1.partial" % DEVICE)
     plant.roll(1, NOW + DAY - 1)
-    assert len(plant.directory.leftovers()) == 1
+    assert len(plant.directory.put_aside()) == 1
     plant.roll(1, NOW + DAY)
-    assert len(plant.directory.leftovers()) == 1, "no run has succeeded since"
+    assert len(plant.directory.put_aside()) == 1, "no run has succeeded since"
     assert plant.make() > name
     plant.roll(2, NOW + DAY)
-    assert plant.directory.leftovers() == []
+    assert plant.directory.put_aside() == []
     assert not [path for path in plant.storage.files if name in path]
 
 

@@ -260,4 +260,4 @@ def test_a_directory_of_a_clock_that_was_years_ahead_goes_too() -> None:
     run_image(storage, disk, Passwords(password=PASSWORD))
     for days in range(1, 5):
         roll_over(storage, DEVICE, 3, openable_key=None, now=lambda days=days: NOW + days * DAY)
-    assert DeviceDirectory(storage, DEVICE).leftovers() == []
+    assert DeviceDirectory(storage, DEVICE).put_aside() == []
