@@ -75,10 +75,11 @@ def finish(storage: Storage, made: Made, other: str, targets: Dict[str, str], st
     paths = [Path(path) for path in targets.values()]
     if "marked" in states:
         refused("R102", partial(restore, storage, DEVICE, other, targets), *paths)
-    words = sentences(plan(ImageReader(storage, DEVICE, made.image, None), targets, False), made.image)
-    assert ["going on" in sentence for sentence in words] == [one == "marked" for one in states]
+    planned = plan(ImageReader(storage, DEVICE, made.image, None), targets, False)
+    assert len(sentences(planned, made.image)) == len(states)
+    assert [disk.resumes for disk in planned] == [one == "marked" for one in states]
     # Killed between the first sectors of two disks, or at the very end: what holds its image already needs no yes.
-    assert ["has ended" in sentence for sentence in words] == [one == "finished" for one in states]
+    assert [disk.is_done for disk in planned] == [one == "finished" for one in states]
     return sum(disk.kept_bytes for disk in restore(storage, DEVICE, made.image, targets))
 
 

@@ -10,7 +10,7 @@ next start would make the restored volume a member of a RAID that is long gone. 
 
 from __future__ import annotations
 
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, List, Sequence, Tuple
 
 from ..disk.exclusions import leave_out
 from ..disk.extents import ExtentSet
@@ -21,7 +21,6 @@ from ..disk.source import WindowSource
 from ..errors import EngineError
 from ..image.reader import DiskReader
 from ..image.source import ImageSource
-from .present import Present
 from .scope import Scope
 
 _MARKS_BYTES = 1 << 20
@@ -32,18 +31,20 @@ _MOST_HEADS = 10_000
 
 
 def to_clear(
-    reader: DiskReader, scope: Scope, present: Optional[Present], table_stays: bool, size_bytes: int
+    reader: DiskReader, scope: Scope, stale: Sequence[Tuple[int, int]], table_stays: bool, size_bytes: int
 ) -> ExtentSet:
     """The bytes to be cleared of a target of ``size_bytes``; the caller cuts them to what it may write.
 
     Both ends of each restored volume, and where the table is replaced both ends of the disk and of the imaged disk.
-    When the whole disk is restored, both ends of each partition that the target has now, too.
+    When the whole disk is restored, both ends of each partition that the target has now, or had, too.
+
+    :param stale: those partitions, start and length in bytes.
     """
     places = [(one.start_bytes, one.length_bytes) for one in scope.volumes]
     if not table_stays:
         places += [(0, size_bytes), (0, reader.size_bytes)]
-    if not scope.is_partial and present is not None:
-        places += [(one.start_bytes, one.length_bytes) for one in present.claims]
+    if not scope.is_partial:
+        places += stale
     ends = ExtentSet(end for start, length in places for end in _ends(start, length))
     heads = ExtentSet(head for one in scope.volumes for head in _stale_heads(reader, one))
     return ends.union(heads).intersection(ExtentSet([(0, size_bytes)]))

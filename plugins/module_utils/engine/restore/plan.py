@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..disk.extents import ExtentSet
 from ..errors import (
@@ -63,6 +63,7 @@ class PlannedDisk(NamedTuple):
     found: Found
     allowed: ExtentSet  # the bytes of the target that may be written
     cleared: ExtentSet  # of these, what becomes zeros before anything else is written
+    stale: List[Tuple[int, int]]  # the partitions of the target's earlier life, start and length in bytes
     mark_place: int  # where the marker is while the restore is under way
     is_done: bool = False  # the target already holds all that the image does
 
@@ -131,7 +132,8 @@ def _plan_disk(reader: ImageReader, number: int, target: Target, yeses: Yeses) -
     end = end_of(disk, scope.layout, target.size_bytes)
     size_bytes = max(target.size_bytes, disk.size_bytes)
     allowed = scope.held if found.table_stays else _with_table(scope, size_bytes)
-    cleared = ExtentSet() if blank else to_clear(disk, scope, found.present, found.table_stays, size_bytes)
+    stale = _stale_places(target, found)
+    cleared = ExtentSet() if blank else to_clear(disk, scope, stale, found.table_stays, size_bytes)
     return PlannedDisk(
         number=number,
         reader=disk,
@@ -143,6 +145,7 @@ def _plan_disk(reader: ImageReader, number: int, target: Target, yeses: Yeses) -
         found=found,
         allowed=allowed,
         cleared=cleared.intersection(allowed),
+        stale=stale,
         mark_place=_first_of(scope) if found.table_stays else 0,
     )
 
@@ -176,6 +179,13 @@ def _with_table(scope: Scope, size_bytes: int) -> ExtentSet:
     """All but the partitions that were not chosen; the first sector is always the table's."""
     everything = ExtentSet([(0, size_bytes)])
     return everything.difference(scope.kept).union(ExtentSet([(0, MARKER_BYTES)]))
+
+
+def _stale_places(target: Target, found: Found) -> List[Tuple[int, int]]:
+    """The partitions that the target has, or had when the restore that goes on began."""
+    if found.present is None:
+        return target.marked_places() if found.resumes else []
+    return [(one.start_bytes, one.length_bytes) for one in found.present.claims]
 
 
 def _first_of(scope: Scope) -> int:

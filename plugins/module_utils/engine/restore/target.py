@@ -11,7 +11,8 @@ import hashlib
 import importlib
 import os
 import stat
-from typing import Iterator, List, Optional, Tuple
+import struct
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from ..disk.source import FileSource
 from ..errors import DiskAccessDenied, RestoreTargetBusy, RestoreTargetChanged, RestoreWriteFailed
@@ -22,6 +23,11 @@ _PROBE_BYTES = 4 << 20  # at both ends: a disk whose table was lost still has it
 _SAMPLES, _SAMPLE_BYTES = 64, 64 << 10  # in between: a second on a slow disk
 _MARKER = b"plantops.imaging restore in progress\n"
 MARKER_BYTES = 512
+_PLACE = struct.Struct("<QQ")
+_PLACES_AT, _MOST_PLACES = (
+    192,
+    16,
+)  # up to byte 448: a table of partitions would begin at 446, and counts with 55AA only
 _BLKROGET = 0x125E  # linux/fs.h: not zero when a block device is read-only
 _DENIED = frozenset([errno.EACCES, errno.EPERM, errno.EROFS])
 _GONE = frozenset([errno.ENOENT, errno.EEXIST, errno.ENXIO, errno.ENODEV])
@@ -36,6 +42,12 @@ def marker(device: str, image: str, sequence: int, disk: str, key_id: str) -> by
     whose = hashlib.sha256(device.encode("utf-8")).hexdigest()[:32]
     text = _MARKER + ("%s %s %d %s %s\n" % (whose, image, sequence, disk, key_id[:32])).encode("ascii")
     return text.ljust(MARKER_BYTES, b"\0")
+
+
+def with_places(mark: bytes, places: Sequence[Tuple[int, int]]) -> bytes:
+    """``mark`` with the partitions that the target had: a restore that goes on no longer finds their table."""
+    packed = b"".join(_PLACE.pack(start, length) for start, length in places[:_MOST_PLACES])
+    return mark[:_PLACES_AT] + packed + mark[_PLACES_AT + len(packed) :]
 
 
 class Target:
@@ -127,6 +139,18 @@ class Target:
 
     def marker(self, place_bytes: int = 0) -> bytes:
         """The marker of an interrupted restore of the disk, or of the volume at ``place_bytes``, b"" when there is none."""
+        first = self._marked_sector(place_bytes)
+        size = _PLACE.size * _MOST_PLACES
+        return first and first[:_PLACES_AT] + bytes(size) + first[_PLACES_AT + size :]
+
+    def marked_places(self) -> List[Tuple[int, int]]:
+        """The partitions that the target of an interrupted restore had, as its marker tells: start and length in bytes."""
+        first = self._marked_sector(0)
+        size = _PLACE.size * _MOST_PLACES
+        places = _PLACE.iter_unpack(first[_PLACES_AT : _PLACES_AT + size] if first else b"")
+        return [(start, length) for start, length in places if length and start + length <= self.size_bytes]
+
+    def _marked_sector(self, place_bytes: int) -> bytes:
         if not self.exists or self.size_bytes < place_bytes + MARKER_BYTES:
             return b""
         with FileSource(self.path) as source:

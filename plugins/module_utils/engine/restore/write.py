@@ -13,7 +13,7 @@ from ..errors import RestoreTargetChanged
 from ..image.format.constants import CHUNK_BYTES
 from ..image.reader import DiskReader
 from .plan import PlannedDisk, Progress, look_at
-from .target import MARKER_BYTES, Target
+from .target import MARKER_BYTES, Target, with_places
 
 _LAST_BYTES = 1 << 20  # at both ends of the disk lie its partition tables
 _HELD_BYTES = 32 << 20
@@ -133,7 +133,7 @@ def _tell_place(progress: Progress, before_bytes: int, total_bytes: int, place_b
 def _mark_and_clear(disk: PlannedDisk) -> None:
     """From here on neither the old table nor an old boot sector is there, and the marker says why."""
     target = disk.target
-    target.write(disk.mark_place, disk.marker)
+    target.write(disk.mark_place, with_places(disk.marker, disk.stale))
     target.sync()
     cleared = disk.cleared.difference(ExtentSet([(disk.mark_place, MARKER_BYTES)]))
     if disk.resumes:
