@@ -19,7 +19,7 @@ from engine.image.format import constants as fmt
 from engine.image.reader import ImageReader
 from engine.image.writing import disk_writer
 from engine.image.writing.pipeline import WorkedChunk
-from engine.image.writing.writer import DiskInput, ImageJob, write_image
+from engine.image.writing.writer import DiskInput, ImageOrder, write_image
 from engine.storage.contract import Storage
 from engine.storage.local.storage import DirectoryStorage
 from engine.storage.sftp.storage import SftpStorage
@@ -62,7 +62,7 @@ def image(storage: Storage) -> Dict[str, int]:
         1 + generation % 28,
         1,
     )
-    write_image(storage, ImageJob(DEVICE, timestamp, disks, Passwords(password=PASSWORD), scrub_bytes=0))
+    write_image(storage, ImageOrder(DEVICE, timestamp, disks, Passwords(password=PASSWORD), scrub_bytes=0))
     ChangingTail.generation += 1
     return {}
 

@@ -22,7 +22,7 @@ from engine.image.reader import ImageReader
 from engine.image.upkeep.rollover import roll_over
 from engine.image.writing import disk_writer
 from engine.image.writing.pipeline import Ids, Lookup, WorkedChunk
-from engine.image.writing.writer import DiskInput, ImageJob, write_image
+from engine.image.writing.writer import DiskInput, ImageOrder, write_image
 from engine.storage.local.storage import DirectoryStorage
 from measure import MIB, measured, table
 from support.storages import CountingStorage
@@ -101,7 +101,7 @@ def main(folder: Path, tib: float = 2.0) -> str:
         source = HugeSource(size_bytes + more_bytes, size_bytes, first)
         disks = [DiskInput(source, ExtentSet([(first * fmt.CHUNK_BYTES, size_bytes)]), name)]
         information = described(first * fmt.CHUNK_BYTES, size_bytes)
-        job = ImageJob(
+        job = ImageOrder(
             "huge",
             "2026-11-23_20-00-00",
             disks,

@@ -102,7 +102,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     "integration/engine/test_look_budget.py": (ENGINE + "image/writing/look_budget.py",),
     "integration/engine/test_preflight.py": (ENGINE + "image/writing/preflight.py",),
     "integration/engine/test_replaced_disks.py": (ENGINE + "image/writing/previous.py",),
-    "integration/engine/test_selection.py": (ENGINE + "image/writing/image_job.py", ENGINE + "restore/scope.py"),
+    "integration/engine/test_selection.py": (ENGINE + "image/writing/image_order.py", ENGINE + "restore/scope.py"),
     "integration/engine/test_restore.py": (
         ENGINE + "image/source.py",
         ENGINE + "restore/plan.py",

@@ -15,7 +15,7 @@ from engine.disk.filesystems.contract import VolumeState
 from engine.disk.layout import DiskLayout, read_layout
 from engine.disk.source import MemorySource
 from engine.disk.used import plan_disk
-from engine.image.writing.writer import DiskInput, ImageJob, write_image
+from engine.image.writing.writer import DiskInput, ImageOrder, write_image
 from engine.storage.contract import Storage
 
 LINUX = uuid.UUID("0fc63daf-8483-4772-8e79-3d69d8477de4")
@@ -129,7 +129,7 @@ def image_of(storage: Storage, device: str, disk: TableDisk, chosen: List[int], 
     plan = plan_disk(source, layout, lambda partition: VolumeState.OFFLINE, set(chosen))
     volumes = [{"number": one.number, "selected": one.selected} for one in plan.volumes]
     names = ["disk%d" % number for number in range(disks)]
-    job = ImageJob(
+    job = ImageOrder(
         device=device,
         timestamp=timestamp,
         disks=[DiskInput(source, plan.used, "serial:%d" % number) for number in range(disks)],

@@ -14,7 +14,7 @@ from engine.errors import EngineError
 from engine.image.device_directory import DeviceDirectory
 from engine.image.format import constants as fmt
 from engine.image.format.packs import read_table
-from engine.image.writing.writer import DiskInput, ImageJob, write_image
+from engine.image.writing.writer import DiskInput, ImageOrder, write_image
 from engine.storage.local.storage import DirectoryStorage
 from support.refusing import check_sentence
 from support.small_runs import CHUNK, DEVICE, SmallDisk
@@ -42,7 +42,7 @@ def image_two(storage: DirectoryStorage, timestamp: str = "2026-11-23_20-00-00")
         DiskInput(MemorySource(bytes(disk.data)), disk.extents(), "serial:%d" % number)
         for number, disk in enumerate(disks)
     ]
-    return Made(write_image(storage, ImageJob(DEVICE, timestamp, inputs, created=timestamp)).image, disks)
+    return Made(write_image(storage, ImageOrder(DEVICE, timestamp, inputs, created=timestamp)).image, disks)
 
 
 def refused(code: str, work: Callable[[], object], *targets: Path) -> EngineError:

@@ -17,7 +17,7 @@ from engine.image.format import keys
 from engine.image.format.packs import read_table
 from engine.image.reader import ImageReader
 from engine.image.writing import disk_writer
-from engine.image.writing.writer import DiskInput, ImageJob, ImageResult, write_image
+from engine.image.writing.writer import DiskInput, ImageOrder, ImageResult, write_image
 from engine.storage.contract import Storage
 
 DEVICE = "pc"
@@ -75,7 +75,7 @@ def run_image(
     **more: Any,
 ) -> ImageResult:
     disks = [(disk, "serial:1"), *([(second, "serial:2")] if second is not None else [])]
-    job = ImageJob(
+    job = ImageOrder(
         device=DEVICE,
         timestamp=timestamp,
         disks=[DiskInput(MemorySource(bytes(one.data)), one.extents(), name) for one, name in disks],

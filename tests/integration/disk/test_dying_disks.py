@@ -20,7 +20,7 @@ from engine.disk.source import FileSource
 from engine.errors import DiskUnreadable, RestoreWriteFailed
 from engine.image.access import Passwords
 from engine.image.upkeep.verify import verify_image
-from engine.image.writing.writer import DiskInput, ImageJob, write_image
+from engine.image.writing.writer import DiskInput, ImageOrder, write_image
 from engine.restore.restore import restore
 from engine.storage.contract import Storage
 from engine.storage.local.storage import DirectoryStorage
@@ -59,7 +59,7 @@ def noise(path: Path, size_bytes: int) -> bytes:
 def image_of(storage: Storage, source: FileSource, timestamp: str = "2026-11-23_20-00-00") -> str:
     """Image a whole disk, all of it in use."""
     disk = DiskInput(source, ExtentSet([(0, source.size_bytes)]), "serial:1")
-    job = ImageJob(DEVICE, timestamp, [disk], Passwords(PASSWORD), created=timestamp, sleep=lambda seconds: None)
+    job = ImageOrder(DEVICE, timestamp, [disk], Passwords(PASSWORD), created=timestamp, sleep=lambda seconds: None)
     return write_image(storage, job).image
 
 

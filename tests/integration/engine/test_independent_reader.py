@@ -18,7 +18,7 @@ from engine.disk.source import FileSource
 from engine.image.access import Passwords
 from engine.image.format import constants as fmt
 from engine.image.upkeep.rollover import pin
-from engine.image.writing.writer import DiskInput, ImageJob, write_image
+from engine.image.writing.writer import DiskInput, ImageOrder, write_image
 from engine.storage.lease import Lease
 from engine.storage.local.storage import DirectoryStorage
 from support.independent_reader import IndependentReader, Refused
@@ -62,7 +62,7 @@ def make(storage: Path, disk: Path, password: Optional[str], image: str = IMAGE,
     """Make an image of the disk and return the device's directory."""
     storage.mkdir(exist_ok=True)
     with FileSource(str(disk)) as source:
-        job = ImageJob(
+        job = ImageOrder(
             device="pc",
             timestamp=image,
             disks=[DiskInput(source, ExtentSet(USED), "serial:\u00fc1")],

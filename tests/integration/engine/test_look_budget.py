@@ -14,7 +14,7 @@ from engine.image.access import Passwords
 from engine.image.reader import ImageReader
 from engine.image.writing import look_budget, lookup, writer
 from engine.image.writing.look_budget import LookBudget
-from engine.image.writing.writer import DiskInput, ImageJob, write_image
+from engine.image.writing.writer import DiskInput, ImageOrder, write_image
 from support.small_runs import CHUNK, DEVICE, SmallDisk, make_small
 from support.storages import MemoryStorage
 
@@ -54,7 +54,7 @@ def run(storage: MemoryStorage, first: int, seed: int, word: str) -> str:
     data = bytes(first * CHUNK) + bytes(disk.data)
     used = SmallDisk(len(data) // CHUNK)
     used.used = set(range(first, first + VOLUMES * CHUNKS))
-    job = ImageJob(
+    job = ImageOrder(
         device=DEVICE,
         timestamp="2026-11-23_20-00-00",
         disks=[DiskInput(MemorySource(data), used.extents(), "serial:%s%d" % (word, first))],

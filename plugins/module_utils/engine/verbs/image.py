@@ -20,7 +20,7 @@ from ..image.writing.courtesy import Courtesy
 from ..image.writing.forecast import forecast
 from ..image.writing.preflight import Preflight, preflight
 from ..image.writing.rates import PacedSource, TokenBucket
-from ..image.writing.writer import DiskInput, ImageJob, ImageResult, process_threads, write_image
+from ..image.writing.writer import DiskInput, ImageOrder, ImageResult, process_threads, write_image
 from ..storage.check import StorageCheck
 from ..storage.contract import Storage
 from .device_report import DeviceReport, report_on
@@ -87,9 +87,9 @@ def _foretold(storage: Storage, request: ImageRequest, opened: OpenedDisks, foun
 
 def _order(
     request: ImageRequest, status: RunStatus, opened: OpenedDisks, found: DeviceReport, permitted: StorageCheck
-) -> ImageJob:
+) -> ImageOrder:
     """What the writer is told to do."""
-    return ImageJob(
+    return ImageOrder(
         device=request.device,
         timestamp=request.timestamp,
         disks=[_input(disk, _paced(disk.source, request, status)) for disk in opened.disks],

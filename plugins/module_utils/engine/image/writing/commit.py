@@ -28,7 +28,7 @@ from ..upkeep.bring_back import bring_back
 from ..upkeep.seen import Seen
 from .disk_writer import DiskWriter
 from .history import History
-from .image_job import ImageJob, ImageResult
+from .image_order import ImageOrder, ImageResult
 from .pack_check import missing_packs, resend_missing
 from .pack_stream import PackStream
 
@@ -53,7 +53,7 @@ class Commit:
         self,
         limited: DeviceDirectory,
         directory: DeviceDirectory,
-        job: ImageJob,
+        order: ImageOrder,
         lease: Lease,
         folder: ImageFolder,
         history: History,
@@ -61,13 +61,13 @@ class Commit:
     ) -> None:
         self._limited = limited
         self._directory = directory
-        self._job = job
+        self._order = order
         self._lease = lease
         self._folder = folder
         self._history = history
         self._warnings = warnings
         self._started = time.monotonic()
-        self.notes = list(job.notes)  # for the job's log
+        self.notes = list(order.notes)  # for the job's log
         self.state = CommitState.OPEN
         self.seen = Seen()
 
@@ -91,7 +91,7 @@ class Commit:
                 self._warnings.append(str(error))
                 self._history.renumber()
                 if not tries_left:
-                    named = {"device": self._job.device, "image": self._folder.name}
+                    named = {"device": self._order.device, "image": self._folder.name}
                     raise ImageNotCommitted(reason=error.reason, **named) from None
             except FolderLost:
                 self._warnings.append(
@@ -107,7 +107,7 @@ class Commit:
         )
 
     def _commit(self, stream: PackStream, roots: List[Root], *, keeps_order: bool) -> ImageResult:
-        self._job.progress("committing", 0, 0, stream.stored_bytes)
+        self._order.progress("committing", 0, 0, stream.stored_bytes)
         contents = self._sealed(roots)
         files = self._folder.store_all(contents)
         packs = {name: need.size_bytes for root in roots for name, need in root.packs.items()}
@@ -132,13 +132,13 @@ class Commit:
         """The indexes and documents of the image, by their names."""
         log = "".join(one_line(line) + "\n" for line in [*self.notes, *self._warnings]).encode("utf-8")
         plain = {fmt.index_name(number): root.encode() for number, root in enumerate(roots)}
-        plain[fmt.DEVICE_INFORMATION_NAME] = documents.pretty(dict(self._job.device_information))
+        plain[fmt.DEVICE_INFORMATION_NAME] = documents.pretty(dict(self._order.device_information))
         plain[fmt.LOG_NAME] = log
         return {name: seal_file(self._history.key, self._folder.name, name, data) for name, data in plain.items()}
 
     def _manifest(self, contents: Dict[str, bytes], files: Dict[str, str], packs: Dict[str, int]) -> Manifest:
         """The manifest; the key slots that it names are stored, and get into ``files``."""
-        history, job = self._history, self._job
+        history, order = self._history, self._order
         disks = [
             DiskEntry(
                 "disk%d" % number,
@@ -150,16 +150,16 @@ class Commit:
                 len(contents[fmt.index_name(number)]),
                 disk.contents,
             )
-            for number, disk in enumerate(job.disks)
+            for number, disk in enumerate(order.disks)
         ]
         newest = history.of_this_key[-1] if history.of_this_key else None
         slots = copy_slots(self._directory, self._folder, history.key, newest, files) if history.key else []
         return Manifest(
             image=self._folder.name,
-            device=job.device,
+            device=order.device,
             sequence=history.sequence,
-            created=job.created,
-            snapshot=job.snapshot,
+            created=order.created,
+            snapshot=order.snapshot,
             key_id=history.key_id,
             slots=slots,
             disks=disks,
@@ -170,7 +170,7 @@ class Commit:
             seconds=int(time.monotonic() - self._started),
             warnings_count=len(self._warnings),
             changes=changes_since(history.newest, history.packs_of_newest, set(packs)),
-            job=job.job,
+            job=order.job,
         )
 
     def _publish(
@@ -186,7 +186,7 @@ class Commit:
         files[fmt.MANIFEST_NAME] = hashlib.sha256(data).hexdigest()
         second = copies.encode({**contents, fmt.MANIFEST_NAME: data})
         self._folder.store_all({fmt.SUMS_NAME: sums.encode(files, list(packs)), fmt.COPIES_NAME: second})
-        if self._job.takes_lease:
+        if self._order.takes_lease:
             self._lease.check()
         if keeps_order:
             self._history.check_order(self._folder.name)

@@ -16,27 +16,27 @@ from ..image_folder import Overtaken
 from ..newest import believed, doubts, horizon, next_sequence, others_than, told_errors
 from ..upkeep.keeping import to_be_named
 from .coming import coming_image
-from .image_job import ImageJob
+from .image_order import ImageOrder
 
 
 class History:
     """``images`` are all that can be read; nothing but the ``believed`` ones decides. ``rivals``: made meanwhile by others."""
 
-    def __init__(self, directory: DeviceDirectory, job: ImageJob) -> None:
+    def __init__(self, directory: DeviceDirectory, order: ImageOrder) -> None:
         """:raises EngineError: rule 6, before anything is written."""
         self._directory = directory
-        writing = key_for_writing(directory, job.passwords)
+        writing = key_for_writing(directory, order.passwords)
         self.images, self.unreadable = writing.images, writing.unreadable
         self.key: Optional[MasterKey] = writing.key
-        last = horizon(job.timestamp)
+        last = horizon(order.timestamp)
         self.believed = believed(self.images, self.key, last)
         self.last = max([last, *(one.image for one in self.believed)])
         self.sequence = next_sequence(self.images, self.key, last)
         self.rivals: List[Manifest] = []
         self.packs_of_newest: Optional[AbstractSet[str]] = None  # known when the packs in use are
-        coming = coming_image(job.device, job.job, [disk.coming for disk in job.disks])
+        coming = coming_image(order.device, order.job, [disk.coming for disk in order.disks])
         others = others_than(self.images, self.believed, self.key)
-        self.missing, named = to_be_named(self.believed, coming, job.policy, others)
+        self.missing, named = to_be_named(self.believed, coming, order.policy, others)
         self.warnings = told_errors("The image %s is not usable: %s", self.unreadable)
         self.warnings += [*doubts(self.images, self.key, last), *named]
 

@@ -29,7 +29,7 @@ from .candidates import Candidates, KeptImages
 from .commit import Commit, CommitState
 from .disk_writer import DiskWriter
 from .history import History
-from .image_job import DiskInput, ImageJob, ImageResult
+from .image_order import DiskInput, ImageOrder, ImageResult
 from .interrupted import Interrupted, bring_back_packs, fitting_runs, interrupted_runs, proved_packs
 from .look_budget import LookBudget
 from .lookup import Lookup
@@ -40,32 +40,32 @@ from .pack_stream import PackStream
 from .previous import Previous, PreviousFalse
 from .volume_places import places_of
 
-__all__ = ["DiskInput", "ImageJob", "ImageResult", "process_threads", "write_image"]
+__all__ = ["DiskInput", "ImageOrder", "ImageResult", "process_threads", "write_image"]
 
 
-def write_image(storage: Storage, job: ImageJob) -> ImageResult:
-    """Make one image of ``job.disks`` and return what was done.
+def write_image(storage: Storage, order: ImageOrder) -> ImageResult:
+    """Make one image of ``order.disks`` and return what was done.
 
     The image exists when this returns; when it raises, nothing that was there before is harmed, and packs that were
     sent make the next run shorter.
 
     :raises EngineError: the catalogue; rule 6 before anything is written, ``LeaseHeld`` when another run is alive.
     """
-    directory = DeviceDirectory(storage, job.device)
+    directory = DeviceDirectory(storage, order.device)
     lease = Lease(
         storage,
-        job.device,
-        ttl_seconds=job.lease_ttl_seconds,
-        heartbeat_seconds=job.lease_ttl_seconds / 6,
-        notices=job.notices,
+        order.device,
+        ttl_seconds=order.lease_ttl_seconds,
+        heartbeat_seconds=order.lease_ttl_seconds / 6,
+        notices=order.notices,
     )
     with saved.nothing_sent():
         directory.create()
-        if job.takes_lease:
-            lease.acquire(wait_seconds=job.lease_ttl_seconds * 1.5)
+        if order.takes_lease:
+            lease.acquire(wait_seconds=order.lease_ttl_seconds * 1.5)
     try:
         with saved.nothing_sent():
-            run = ImageRun(directory, job, lease)
+            run = ImageRun(directory, order, lease)
         try:
             return run.run()
         except EngineError as error:
@@ -78,18 +78,20 @@ def write_image(storage: Storage, job: ImageJob) -> ImageResult:
 class ImageRun:
     """One run: what is there already, the disks one after the other, the commit, and what the run heals after it."""
 
-    def __init__(self, directory: DeviceDirectory, job: ImageJob, lease: Lease) -> None:
+    def __init__(self, directory: DeviceDirectory, order: ImageOrder, lease: Lease) -> None:
         self._directory = directory
-        storage, limit, cancelled = directory.storage, job.limit, job.cancelled
+        storage, limit, cancelled = directory.storage, order.limit, order.cancelled
         self._sending = LimitedStorage(storage, limit, cancelled)
         # What is read again to prove packs counts against the same limit as what is sent.
-        self._limited = DeviceDirectory(LimitedStorage(storage, limit, cancelled, fetches=True), job.device)
-        self._job = job
-        self._history = History(directory, job)
+        self._limited = DeviceDirectory(LimitedStorage(storage, limit, cancelled, fetches=True), order.device)
+        self._order = order
+        self._history = History(directory, order)
         self._key = self._history.key
-        self._warnings = [*job.warnings, *self._history.warnings]
-        self._folder = ImageFolder(directory, job.timestamp, job.sleep, self._history.newest_name, self._history.last)
-        self._commit = Commit(self._limited, directory, job, lease, self._folder, self._history, self._warnings)
+        self._warnings = [*order.warnings, *self._history.warnings]
+        self._folder = ImageFolder(
+            directory, order.timestamp, order.sleep, self._history.newest_name, self._history.last
+        )
+        self._commit = Commit(self._limited, directory, order, lease, self._folder, self._history, self._warnings)
         self._stream: Optional[PackStream] = None
         self._interrupted: List[Interrupted] = []
         self._kept: Optional[KeptImages] = None
@@ -105,19 +107,19 @@ class ImageRun:
             saved.tell_saved(error, self._stream.sent_bytes if self._stream else 0, bool(self._history.images))
 
     def run(self) -> ImageResult:
-        job, history = self._job, self._history
+        order, history = self._order, self._history
         self._folder.claim()
         present = self._directory.packs()
-        for pack in scrub(self._limited, present, history.sequence, job.scrub_bytes):
+        for pack in scrub(self._limited, present, history.sequence, order.scrub_bytes):
             self._warnings.append(
                 "The pack %s was damaged and is no longer used; the run uploads its chunks again." % pack
             )
-        stream = PackStream(self._sending, job.device, self._key, self._pack_target(), job.sleep)
+        stream = PackStream(self._sending, order.device, self._key, self._pack_target(), order.sleep)
         self._stream = stream
         writers: List[DiskWriter] = []
         try:
             self._look_back(stream, present)
-            for number in range(len(job.disks)):
+            for number in range(len(order.disks)):
                 writers.append(self._disk_writer(stream, number))
                 try:
                     writers[-1].run()
@@ -130,7 +132,7 @@ class ImageRun:
                     writers.append(self._disk_writer(stream, number, compares=False))
                     writers[-1].run()
             stream.drain()
-            self._warnings += job.late_warnings()
+            self._warnings += order.late_warnings()
             self._commit.notes += [note for budget in self._budgets for note in budget.notes()]
             result = self._commit.run(stream, writers)
             return result._replace(healed_packs=self._heal(stream), seen=self._commit.seen)
@@ -140,24 +142,24 @@ class ImageRun:
             stream.close()
 
     def _pack_target(self) -> int:
-        return fmt.pack_target_bytes(sum(disk.used.total_bytes for disk in self._job.disks))
+        return fmt.pack_target_bytes(sum(disk.used.total_bytes for disk in self._order.disks))
 
     def _disk_writer(self, stream: PackStream, number: int, *, compares: bool = True) -> DiskWriter:
-        job, disk = self._job, self._job.disks[number]
-        total = sum(other.used.total_bytes for other in job.disks)
-        before = sum(other.used.total_bytes for other in job.disks[:number])
+        order, disk = self._order, self._order.disks[number]
+        total = sum(other.used.total_bytes for other in order.disks)
+        before = sum(other.used.total_bytes for other in order.disks[:number])
 
         def progress(done_bytes: int) -> None:
-            job.progress("reading", before + done_bytes, total, stream.stored_bytes)
+            order.progress("reading", before + done_bytes, total, stream.stored_bytes)
 
         return DiskWriter(
             stream,
-            PackReader(self._directory.storage, job.device, self._key),
+            PackReader(self._directory.storage, order.device, self._key),
             disk.source,
             disk.used,
             lambda reader, counts: self._lookup(number, reader, counts) if compares else Lookup(reader, counts, []),
-            level=job.compression_level,
-            workers=job.workers,
+            level=order.compression_level,
+            workers=order.workers,
             progress=progress,
             checkpoint=lambda root: self._checkpoint(number, root),
         )
@@ -166,8 +168,8 @@ class ImageRun:
 
     def _look_back(self, stream: PackStream, present: MutableMapping[str, int]) -> None:
         """Find what interrupted runs and kept images hold of the disks, and tell ``stream`` what is in packs of no image."""
-        history, job = self._history, self._job
-        disks = [(disk.stable_id, disk.source.size_bytes) for disk in job.disks]
+        history, order = self._history, self._order
+        disks = [(disk.stable_id, disk.source.size_bytes) for disk in order.disks]
         names = {one.image for one in history.images} | {self._folder.name}
         left = interrupted_runs(self._directory, self._key, names, [size_bytes for dummy, size_bytes in disks])
         self._interrupted = fitting_runs(left, disks, history.of_this_key)
@@ -189,11 +191,11 @@ class ImageRun:
             for run in self._interrupted
             if number in run.roots
         ]
-        others = {disk.stable_id for other, disk in enumerate(self._job.disks) if other != number}
-        candidates = Candidates(self._kept, self._job.disks[number].coming, others)
-        budget = LookBudget(self._job.disks[number].source.path)
+        others = {disk.stable_id for other, disk in enumerate(self._order.disks) if other != number}
+        candidates = Candidates(self._kept, self._order.disks[number].coming, others)
+        budget = LookBudget(self._order.disks[number].source.path)
         self._budgets.append(budget)
-        return Lookup(reader, counts, left, candidates, places_of(self._job.device_information, number), budget)
+        return Lookup(reader, counts, left, candidates, places_of(self._order.device_information, number), budget)
 
     def _checkpoint(self, number: int, root: Root) -> None:
         name = fmt.checkpoint_name(number)
@@ -207,11 +209,11 @@ class ImageRun:
         A pack: what was sent again.
         """
         directory, images = self._directory, self._history.believed
-        if self._job.takes_lease:  # an account that may only create replaces nothing
+        if self._order.takes_lease:  # an account that may only create replaces nothing
             self._warnings += heal_documents(directory, suspects(directory, images), self._key)
             examined = {self._folder.name, *(one.image for one in images)}
             self._commit.seen = self._commit.seen._replace(examined=examined)
-        healed = Healer(directory, self._key, stream.find, self._job.compression_level, self._job.sleep).heal()
+        healed = Healer(directory, self._key, stream.find, self._order.compression_level, self._order.sleep).heal()
         present = directory.packs() if healed else {}
         for manifest in images:
             needed = listed_packs(directory, manifest.image) if healed else frozenset()

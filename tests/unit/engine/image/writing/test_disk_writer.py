@@ -14,7 +14,7 @@ from engine.errors import DiskUnreadable
 from engine.image.access import Passwords
 from engine.image.format import constants as fmt
 from engine.image.writing import disk_writer
-from engine.image.writing.writer import DiskInput, ImageJob, write_image
+from engine.image.writing.writer import DiskInput, ImageOrder, write_image
 from engine.storage.contract import Storage
 from support.small_runs import CHUNK, DEVICE, SmallDisk, chunk_places, make_small, read_image, run_image
 from support.storages import MemoryStorage
@@ -48,7 +48,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> SmallDisk:
 
 def image(storage: Storage, disk: SmallDisk, source: MemorySource, **more: Any) -> str:
     inputs = [DiskInput(source, disk.extents(), "serial:1")]
-    job = ImageJob(DEVICE, _LATER, inputs, Passwords(), created=_LATER, sleep=lambda seconds: None, **more)
+    job = ImageOrder(DEVICE, _LATER, inputs, Passwords(), created=_LATER, sleep=lambda seconds: None, **more)
     return write_image(storage, job).image
 
 

@@ -25,7 +25,7 @@ from engine.image.upkeep.rollover import roll_over
 from engine.image.upkeep.verify import verify_image
 from engine.image.writing import candidates, lookup
 from engine.image.writing.pack_counts import PackCounts
-from engine.image.writing.writer import DiskInput, ImageJob, write_image
+from engine.image.writing.writer import DiskInput, ImageOrder, write_image
 from engine.storage.contract import Storage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -45,7 +45,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(storage: Storage, *disks: SmallDisk, names: Tuple[str, ...] = (), **more: Any) -> str:
     """Make an image of disks; each is named ``serial:<position>`` unless ``names`` say otherwise."""
     password = more.pop("password", PASSWORD)
-    job = ImageJob(
+    job = ImageOrder(
         device=DEVICE,
         timestamp="2026-11-23_20-00-00",
         disks=[

@@ -37,7 +37,7 @@ class DiskInput(NamedTuple):
         return ComingDisk(self.stable_id, self.source.size_bytes, self.contents)
 
 
-class ImageJob(NamedTuple):
+class ImageOrder(NamedTuple):
     """All that a run needs to know."""
 
     device: str
