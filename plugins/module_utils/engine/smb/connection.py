@@ -160,7 +160,7 @@ class _Guard:
             if session.encrypt_data:
                 raise AnswerUnprotected("a response in an encrypted session was not encrypted")
             if not is_signed:
-                raise AnswerUnprotected("a response in a signed session was not signed")
+                raise AnswerUnprotected("a response in a signed session had no signature")
         _library_of(super()).verify_signature(header, session_id, force)
 
 
