@@ -100,7 +100,7 @@ def expect_what_would_be(played: Played, names: List[str]) -> None:
     assert (listed["changed"], [one["image"] for one in listed["images"]]) == (False, names)
     built = played.result("Build a bundle")
     assert (built["changed"], built["bundles"][0]["sha256"]) == (True, None)
-    assert "-none\n+one of packages that are downloaded first\n" in played.output
+    assert "-none\n+not built yet: its packages must be downloaded first\n" in played.output
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_over_ssh(plant: Plant) -> None:
     assert unknown.status == 0, unknown.output
     agent = result_of(unknown, device)["agent"]
     assert (agent["changed"], agent["id"], agent["sent_bytes"]) == (True, None, None)
-    assert "-none\n+one that is not built yet\n" in unknown.output
+    assert "-none\n+not built yet\n" in unknown.output
     assert not (plant.folder / "nothing-yet").exists()
 
     # Without an agent: what would be installed, and nothing can be known of the rest.
