@@ -215,6 +215,21 @@ def test_plan_and_refusals_name_the_options(plant: Plant, tmp_path: Path) -> Non
     assert refused.document["error"]["code"] == "R101"
 
 
+def test_a_clear_image_among_encrypted_ones_is_told(tmp_path: Path) -> None:
+    """Without a password nothing proves who made it, and nobody is asked for one."""
+    disk, storage = tmp_path / "disk.raw", tmp_path / "storage"
+    disk.write_bytes(os.urandom(1 << 20))
+    image(storage, disk, timestamp="2026-11-20_10-00-00")
+    clear = image(storage, disk, timestamp="2026-11-21_10-00-00", secrets={}, allow_clear=True)["image"]
+    to = ("--to", "disk0=%s" % (tmp_path / "restored.raw"), "--json")
+    planned = run_program(program(), "plan", storage, "pc", *to, "--image", clear, password="")
+    assert planned.status == 0, planned.output
+    warnings = [json.loads(line) for line in planned.errors.splitlines()]
+    assert any(
+        clear in one["message"] and "not encrypted" in one["message"] for one in warnings if one["event"] == "warning"
+    )
+
+
 def test_on_a_terminal_it_asks_for_password_and_yes(plant: Plant, tmp_path: Path) -> None:
     target = tmp_path / "restored.raw"
     command = [python("3.11"), "-I", "-S", str(plant.program), "restore", str(plant.copy), "pc"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any, Dict, List
 
+from ..image.format.encrypted_mark import is_marked
 from ..restore.place import refuse_inside_storage
 from ..restore.plan import PlannedDisk
 from ..restore.restore import Restored, carry_out, foretell, open_image, plan, sentences, transitions
@@ -26,6 +27,12 @@ def restore(storage: Storage, request: RestoreRequest, status: RunStatus) -> Dic
     reader = open_image(storage, request.device, request.image, request.passwords.password, damaged, request.job)
     for text in reader.warnings:
         status.warn(text)
+    if reader.key is None and is_marked(reader.directory):
+        # Nobody was asked for a password: an account that may write to the storage can put such an image before ours.
+        status.warn(
+            "The image %s is not encrypted, but %s has encrypted images. Check who made it before you restore it."
+            % (reader.image, request.device)
+        )
     planned = plan(
         reader,
         request.targets,
