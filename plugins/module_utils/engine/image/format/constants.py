@@ -36,6 +36,7 @@ ROOT_MAGIC = b"PLOPROOT"
 # Upper bounds on reading: whatever comes from a storage is hostile.
 MAX_PACK_BYTES = 1 << 30
 MAX_PACK_BLOBS = 1 << 20
+MAX_UNPROVED_BLOBS = 1 << 18  # of a pack that may be anybody's: more than any writer puts into one
 MAX_BLOB_PLAIN_BYTES = 8 << 20
 MAX_BLOB_STORED_BYTES = MAX_BLOB_PLAIN_BYTES + TAG_BYTES  # raw where it does not compress
 MAX_SEALED_PLAIN_BYTES = 128 << 20  # a root of MAX_DISK_BYTES with MAX_PACKS

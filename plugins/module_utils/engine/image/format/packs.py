@@ -108,9 +108,10 @@ def read_salt(header: bytes, name: str) -> bytes:
     return header[len(fmt.PACK_MAGIC) :]
 
 
-def read_table(storage: Storage, path: str, size_bytes: int) -> PackTable:
+def read_table(storage: Storage, path: str, size_bytes: int, most_blobs: int = fmt.MAX_PACK_BLOBS) -> PackTable:
     """Read and check the table of the pack ``path``, whose file has ``size_bytes`` bytes.
 
+    :param most_blobs: ``MAX_UNPROVED_BLOBS`` for a pack that may be anybody's.
     :raises ImageDamaged: when trailer or table are not what the format allows.
     """
     name = path.rsplit("/", 1)[-1]
@@ -122,7 +123,7 @@ def read_table(storage: Storage, path: str, size_bytes: int) -> PackTable:
         raise ImageDamaged(image=name, reason="the pack is shorter than its listed size")
     table_offset, count, digest, magic = _TRAILER.unpack(tail[guess - _TRAILER.size :])
     table_bytes = count * _ENTRY.size
-    if magic != fmt.PACK_END_MAGIC or count > fmt.MAX_PACK_BLOBS:
+    if magic != fmt.PACK_END_MAGIC or count > most_blobs:
         raise ImageDamaged(image=name, reason="the pack has no table")
     if table_offset < HEADER_BYTES or table_offset + table_bytes + _TRAILER.size != size_bytes:
         raise ImageDamaged(image=name, reason="the table of the pack is in another position")

@@ -65,7 +65,7 @@ class Healer:
     def _heal_pack(self, entry: TrashEntry) -> bool:
         storage = self._directory.storage
         path = self._directory.path(fmt.TRASH, entry.file_name)
-        table = read_table(storage, path, entry.size_bytes)
+        table = read_table(storage, path, entry.size_bytes, fmt.MAX_UNPROVED_BLOBS)
         data = bytearray()
         for piece in storage.read(path, 0, entry.size_bytes):
             data += piece

@@ -74,7 +74,7 @@ def _proved_table(
     :raises ImageDamaged: when the bytes do not match the name, or are no pack.
     """
     path = fmt.pack_path(directory.device, name)
-    table = read_table(directory.storage, path, size_bytes)
+    table = read_table(directory.storage, path, size_bytes, fmt.MAX_UNPROVED_BLOBS)
     prover, digest = BlobProver(key), hashlib.sha256()
     cipher: Optional[FileCipher] = None
     proved = True
