@@ -74,7 +74,7 @@ def test_two_jobs_in_one_storage_and_one_in_its_own(site: Site) -> None:
     assert rolled.status == 0, rolled.output
     assert rolled.result("Delete the oldest images")["deleted"] == [monthly[0], plain[0]]
     assert jobs_in(site.storage) == ["monthly", "", "", "daily", "daily"]
-    (own,) = rolled.result("jobs that have a storage of their own")["results"]
+    (own,) = rolled.result("jobs with a separate storage")["results"]
     assert own["deleted"] == elsewhere[:1]
     assert PASSWORD not in rolled.output
 
