@@ -373,7 +373,7 @@ def test_a_link_that_falls_silent_is_noticed(plant: Plant) -> None:
     with PlayUnderWay(plant) as play:
         run = hold(device)
         device.proxy.silence()
-        play.wait_for("the connection is lost")
+        play.wait_for("the connection was lost")
         device.proxy.cut()
         device.proxy.speak()
         device.proxy.mend()
