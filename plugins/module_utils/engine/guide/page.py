@@ -16,22 +16,26 @@ from .facts import Facts, PartitionFact
 from .language import ENGLISH, GERMAN, say
 
 _STYLE = """\
-@page { size: A4; margin: 12mm }
+@page { size: A4; margin: 10mm 12mm }
 * { box-sizing: border-box }
-body { font: 8.6pt/1.32 "DejaVu Sans", "Liberation Sans", Arial, sans-serif; color: #000; max-width: 186mm; margin: 0 auto }
+body { font: %spt/1.3 "DejaVu Sans", "Liberation Sans", Arial, sans-serif; color: #000; max-width: 186mm; margin: 0 auto }
 article + article { break-before: page }
-h1 { font-size: 15pt; margin: 0 0 1mm; overflow-wrap: anywhere }
-h2 { font-size: 10pt; margin: 2.6mm 0 .8mm; border-bottom: .3mm solid #000 }
+h1 { font-size: 1.7em; margin: 0 0 1mm; overflow-wrap: anywhere }
+h2 { font-size: 1.16em; margin: .8em 0 .25em; border-bottom: .3mm solid #000 }
 p, ul, ol, dl { margin: .6mm 0 }
 ul { padding-left: 4.5mm }
 dl { display: grid; grid-template-columns: max-content auto; gap: 0 4mm }
 dt { font-weight: bold } dd { margin: 0; overflow-wrap: anywhere }
-pre { font: 8.2pt/1.35 "DejaVu Sans Mono", "Liberation Mono", monospace; background: #eee; border: .2mm solid #999;
+pre { font: .94em/1.35 "DejaVu Sans Mono", "Liberation Mono", monospace; background: #eee; border: .2mm solid #999;
   padding: .8mm 1.6mm; margin: .6mm 0; white-space: pre-wrap; overflow-wrap: anywhere }
 figure { margin: 1mm 0; break-inside: avoid } figcaption { overflow-wrap: anywhere }
 svg { display: block; width: 100%; height: auto; margin: .6mm 0 }
-.step { margin: 1mm 0; break-inside: avoid } .parts { columns: 2; font-size: 8pt; list-style: none; padding: 0; margin: 0 }
+.step { margin: 1mm 0; break-inside: avoid } .parts { columns: 3; font-size: .94em; list-style: none; padding: 0; margin: 0 }
 """
+# Points: a page for each language, however many disks there are.
+_SIZES = {1: 8.2, 2: 7.6, 3: 7.1, 4: 6.6}
+_SMALLEST = 6.0
+_MOST_LISTED, _MOST_DRAWN = 2, 4  # disks with a list of their partitions, and with a drawing
 _COLOURS = {"efi": "#b7d3f2", "bios-boot": "#b7d3f2", "recovery": "#d9d9d9", "microsoft-reserved": "#d9d9d9"}
 _WIDTH, _HEIGHT, _LEAST = 1000.0, 62.0, 26.0
 _MOST_CHARACTERS = 40
@@ -41,7 +45,8 @@ def html_page(facts: Facts) -> bytes:
     """The whole document."""
     articles = "".join(_article(facts, language, code) for language, code in ((ENGLISH, "en"), (GERMAN, "de")))
     head = '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>%s</title>\n<style>\n%s</style>\n</head>\n'
-    document = head % (escape(content.title(facts, ENGLISH)), _STYLE) + "<body>\n%s</body>\n</html>\n" % articles
+    style = _STYLE.replace("%s", "%.1f" % _SIZES.get(len(facts.disks), _SMALLEST), 1)
+    document = head % (escape(content.title(facts, ENGLISH)), style) + "<body>\n%s</body>\n</html>\n" % articles
     return document.encode("utf-8", "replace")
 
 
@@ -50,11 +55,13 @@ def _article(facts: Facts, language: int, code: str) -> str:
     for section in content.sections(facts, language):
         if section.heading:
             parts.append("<h2>%s</h2>\n" % escape(section.heading))
-        parts += [_block(block, language) for block in section.blocks]
+        drawn = sum(isinstance(block, content.Drawing) for block in section.blocks)
+        parts += [_block(block, language, drawn) for block in section.blocks]
     return "".join(parts) + "</article>\n"
 
 
-def _block(block: content.Block, language: int) -> str:
+def _block(block: content.Block, language: int, disks: int) -> str:
+    """:param disks: how many are shown in the section: of many only the most important is."""
     if isinstance(block, content.Paragraph):
         return "<p>%s</p>\n" % escape(block.text)
     if isinstance(block, content.Items):
@@ -71,10 +78,10 @@ def _block(block: content.Block, language: int) -> str:
         rows = "".join("<dt>%s</dt><dd>%s</dd>" % (escape(name), escape(value)) for name, value in block.pairs)
         return "<dl>%s</dl>\n" % rows
     listed = "".join("<li>%d: %s</li>" % (one.number, escape(words)) for one, words in block.partitions)
-    return '<figure><figcaption>%s</figcaption>%s<ul class="parts">%s</ul></figure>\n' % (
+    return "<figure><figcaption>%s</figcaption>%s%s</figure>\n" % (
         escape(block.caption),
-        _drawing(block, language),
-        listed,
+        _drawing(block, language) if disks <= _MOST_DRAWN else "",
+        '<ul class="parts">%s</ul>' % listed if disks <= _MOST_LISTED else "",
     )
 
 
