@@ -45,7 +45,7 @@ def html_page(facts: Facts) -> bytes:
     """The whole document."""
     articles = "".join(_article(facts, language, code) for language, code in ((ENGLISH, "en"), (GERMAN, "de")))
     head = '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>%s</title>\n<style>\n%s</style>\n</head>\n'
-    style = _STYLE.replace("%s", "%.1f" % _SIZES.get(len(facts.disks), _SMALLEST), 1)
+    style = _STYLE.replace("%s", "%.1f" % _SIZES.get(len(facts.disks) + len(facts.device) // 50, _SMALLEST), 1)
     document = head % (escape(content.title(facts, ENGLISH)), style) + "<body>\n%s</body>\n</html>\n" % articles
     return document.encode("utf-8", "replace")
 
