@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, Iterator, List
 import pytest
 from support import plain_disks
 from support.paths import ROOT
+from support.recovery import stand_in
 from support.sftp_server import SftpServer
 
 pytestmark = pytest.mark.root
@@ -60,6 +61,11 @@ TASKS = [
     verb("storage_check", OVER_SSH, **SECRET),
     verb("image_verify", OVER_SSH, level="quick", **SECRET),
     verb("image_rollover", OVER_SSH, keep=1, **SECRET),
+    # The recovery program is brought there; a second storage has secrets of its own.
+    verb("image_copy", OVER_SSH, directory="{{ bundles }}-copy", program="{{ program }}", **SECRET),
+    verb(
+        "image_copy", dict(OPERATOR, **WRONG), copy_storage="{{ imaging_storage }}", program="{{ program }}", **SECRET
+    ),
 ]
 # What other switches and callbacks show: a check of everything, with a callback that dumps results.
 CHECKED = [
@@ -144,6 +150,7 @@ def inventory(folder: Path, server: SftpServer) -> Dict[str, Any]:
         "ansible_ssh_common_args": "-F none -o IdentitiesOnly=yes -o UserKnownHostsFile=%s" % known,
     }
     settings["bundles"] = str(folder / "bundles")
+    settings["program"] = str(stand_in())
     hosts = {"pc-1": {"ansible_connection": "local"}}
     groups = {"operators": {"hosts": {"operator": operator}}, "devices": {"hosts": hosts}}
     return {"all": {"children": groups, "vars": settings}}
@@ -210,7 +217,7 @@ def test_no_secret_is_shown_logged_kept_or_seen(locked: SftpServer, open_path: P
     assert watch.found == []
     results = [json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]
     failed = [entry["result"] for entry in results if entry["status"] == "failed"]
-    assert [one.get("error_code") for one in failed] == ["I100", None, None, "I100", "D100"], (
+    assert [one.get("error_code") for one in failed] == ["I100", None, None, "C103", "I100", "D100"], (
         "the wrong tasks failed, no others"
     )
     assert b"engine.pyz" in b" ".join(bytes(path) for path in (folder / "temporary").rglob("*")), "files were kept"
