@@ -31,7 +31,7 @@ EVERYTHING: List[Dict[str, Any]] = [
         "tasks": [
             *(
                 {"ansible.builtin.import_role": {"name": "plantops.imaging.imaging", "tasks_from": entry}}
-                for entry in ("agent", "device_info", "storage_check", "image", "verify", "rollover", "restore")
+                for entry in ("agent", "device_info", "storage_check", "image", "verify", "copy", "rollover", "restore")
             ),
             {
                 "name": "List the images",
@@ -46,6 +46,13 @@ EVERYTHING: List[Dict[str, Any]] = [
                 "name": "Build a bundle",
                 "plantops.imaging.agent_bundle": {
                     "platforms": [PLATFORM],
+                    "destination": "{{ bundle_folder }}/out",
+                    "cache_folder": "{{ bundle_folder }}/cache",
+                },
+            },
+            {
+                "name": "Build the program",
+                "plantops.imaging.recovery_program": {
                     "destination": "{{ bundle_folder }}/out",
                     "cache_folder": "{{ bundle_folder }}/cache",
                 },
@@ -72,7 +79,8 @@ def tree(folder: Path) -> Dict[str, Tuple[int, int, str]]:
 def check_everything(site: Site, *arguments: str) -> Played:
     playbook = site.folder / "everything.yml"
     playbook.write_text(json.dumps(EVERYTHING), encoding="utf-8")
-    return site.play_file(playbook, "--check", "--diff", *arguments)
+    copied = ("-e", "imaging_copy_directory={{ bundle_folder }}/copy")
+    return site.play_file(playbook, "--check", "--diff", *copied, *arguments)
 
 
 def expect_what_would_be(played: Played, names: List[str]) -> None:
@@ -100,6 +108,11 @@ def expect_what_would_be(played: Played, names: List[str]) -> None:
     assert (listed["changed"], [one["image"] for one in listed["images"]]) == (False, names)
     built = played.result("Build a bundle")
     assert (built["changed"], built["bundles"][0]["sha256"]) == (True, None)
+    copied = played.result("Copy an image with all that a recovery needs")
+    assert (copied["changed"], copied["image"], copied["authenticated"]) == (True, names[-1], True)
+    assert copied["packs_to_copy"] == copied["packs"] > 0
+    program = played.result("Build the program")
+    assert (program["changed"], program["sha256"]) == (True, None)
     assert "-none\n+not built yet: its packages must be downloaded first\n" in played.output
 
 
