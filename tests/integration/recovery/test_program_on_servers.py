@@ -39,6 +39,8 @@ def test_restore_and_copy_from_an_sftp_server(version: str, tmp_path: Path) -> N
             program(), "images", url, "--user", getpass.getuser(), "--private-key-file", server.key, "--json"
         )
         assert (unknown.status, unknown.document["error"]["code"]) == (1, "S109")
+        nobody = run_program(program(), "images", url, "--json")
+        assert (nobody.status, nobody.document["error"]["code"]) == (1, "R136")
         assert "--host-key" in unknown.document["error"]["hint"]
     assert (tmp_path / "restored.raw").read_bytes() == disk.read_bytes()
     assert checksums(tmp_path / "stick") == []

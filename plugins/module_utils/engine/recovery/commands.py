@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, List, Optional
 from ..errors import (
     PasswordMissing,
     PasswordWrong,
+    RecoveryArgumentInvalid,
     RecoveryCommandLater,
     RecoveryOptionLater,
     RecoveryPasswordNeeded,
@@ -68,6 +69,10 @@ class Command:
         prefix = prefix.replace("-", "_")
         user, descriptor = values["%suser" % prefix], values["%sstorage_password_fd" % prefix]
         key_file, host_key = values["%sprivate_key_file" % prefix], values["%shost_key" % prefix]
+        if url.startswith("sftp://") and not user:
+            raise RecoveryArgumentInvalid(
+                option=url, reason="an SFTP server requires --%suser" % option[: -len("storage-password-fd")]
+            )
         password: Optional[str] = None
         if descriptor is not None:
             password = self._secret("--" + option, descriptor)
