@@ -27,7 +27,7 @@ class _OneLine(List[Any]):
     """A list that YAML shows as ``[a, b]``."""
 
 
-class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
+class _Dumper(yaml.SafeDumper):
     """YAML as yamllint and this repository write it."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:

@@ -101,7 +101,7 @@ def test_all_that_is_made_knows_a_setting_of_the_table(tmp_path: Path) -> None:
 def test_the_engine_reads_every_option_of_a_module(module: str, verb: str) -> None:
     """A setting that no verb of the engine reads would be accepted and do nothing."""
     arguments: Dict[str, Any] = {name: _some(option) for name, option in spec_of(MODULES[module]).items()}
-    document = _arguments.job_of(verb, arguments, False)
+    document = _arguments.request_of(verb, arguments, False)
     known: Tuple[str, ...] = (*COMMON_KEYS, *VERBS[verb].keys)
     assert set(document) <= set(known)
 

@@ -84,7 +84,7 @@ def test_warnings_are_bounded_and_hold_no_secret(folder: RunFolder) -> None:
     assert len(warnings) == 100
     assert warnings[0].startswith("0: ******** x")
     assert {len(text) for text in warnings[:99]} == {1000}
-    assert warnings[-1] == "There were 401 more warnings."
+    assert warnings[-1] == "401 more warnings were omitted."
 
 
 def test_the_warnings_of_a_result_are_bounded_and_hold_no_secret(folder: RunFolder) -> None:
@@ -96,7 +96,7 @@ def test_the_warnings_of_a_result_are_bounded_and_hold_no_secret(folder: RunFold
     assert len(warnings) == 100
     assert warnings[0].startswith("0: ******** x")
     assert {len(text) for text in warnings[:99]} == {1000}
-    assert warnings[-1] == "There were 401 more warnings."
+    assert warnings[-1] == "401 more warnings were omitted."
 
 
 def test_a_result_with_many_packs_stays_small(folder: RunFolder) -> None:
@@ -177,7 +177,7 @@ def test_many_threads_may_report(folder: RunFolder) -> None:
     for thread in threads:
         thread.join()
     file.end("done", result={})
-    assert shown(folder)["warnings"][-1] == "There were 701 more warnings."
+    assert shown(folder)["warnings"][-1] == "701 more warnings were omitted."
     assert sorted(path.name for path in Path(folder.path).iterdir()) == ["status.json"], "nothing half-written is left"
 
 

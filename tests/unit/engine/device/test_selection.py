@@ -173,6 +173,6 @@ def test_moved_names() -> None:
         "/new": ["serial:C"],
     }
     (warning,) = moved(before, now)
-    assert warning.startswith("/dev/sda was serial:A when the previous image was made and is serial:B now")
+    assert warning.startswith("/dev/sda was serial:A in the previous image and is serial:B now")
     for nothing in (None, [], {"/dev/sda": None}, {"/dev/sda": [1]}, {"/dev/sda": []}, {"/dev/sda": "serial:A"}):
         assert moved(nothing, now) == []

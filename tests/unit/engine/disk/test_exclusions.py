@@ -233,10 +233,10 @@ def test_totals_over_volumes_and_what_the_user_is_told() -> None:
         ("\\Shared\\*", 1, 7),
         ("\\pagefile.sys", 1, 4096),
     ]
-    assert notes(found)[0] == "Left out by \\Temp\\*: 5 files, 110 bytes."
+    assert notes(found)[0] == "Excluded by \\Temp\\*: 5 files, 110 bytes."
     told = remarks(found)
     assert len(told) == 3
     assert "C:\\Big\\* matches no file" in told[0]
-    assert "write \\Big\\* there" in told[0]
+    assert "write \\Big\\* instead" in told[0]
     assert "write \\Logs\\**" in told[1]
     assert "3 files" in told[2]

@@ -57,7 +57,7 @@ def test_a_row_for_each_device_and_a_line_of_sums() -> None:
     assert show(SOME) == [
         "press-1 reading             ━━━━━━━━━━━━━━━━╸                         42 %   84 MB/s     2 min",
         "press-2 reading, 2 warnings ━━━━                                      10 %",
-        "oven-3  does not answer     ━━━━━━━━━━━━━━━━━━━━                      50 %",
+        "oven-3  not responding      ━━━━━━━━━━━━━━━━━━━━                      50 %",
         "oven-4  waiting",
         "oven-5  done                ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ 100 %",
         "oven-6  failed S104         ━━━━━━━━━━━━━━━━━━━━━━━━━━━━              70 %",

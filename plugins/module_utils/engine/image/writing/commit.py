@@ -9,9 +9,15 @@ import contextlib
 import hashlib
 import time
 from enum import Enum
-from typing import Dict, List
+from typing import Dict, List, Optional
 
-from ...errors import ImageNotCommitted, StorageError, StorageFailed, StorageReadBackDiffers
+from ...errors import (
+    ImageNotCommitted,
+    StorageError,
+    StorageFailed,
+    StoragePermissionDenied,
+    StorageReadBackDiffers,
+)
 from ...storage.lease import Lease
 from ...tame import one_line
 from .. import records
@@ -22,6 +28,7 @@ from ..format.index import Root
 from ..format.manifest import DiskEntry, Manifest, encode, packs_digest
 from ..format.sealed_files import seal_file
 from ..image_folder import FolderLost, ImageFolder, Overtaken, TakenBack
+from ..pack_listing import InUse
 from ..pack_references import changes_since
 from ..slot_copies import copy_slots
 from ..upkeep.bring_back import bring_back
@@ -207,12 +214,19 @@ class Commit:
 
         :raises TakenBack: when a pack is lost.
         """
-        listing = self._directory.packs_and_partial_files()
-        missing = missing_packs(self._directory, packs, listing.packs)
+        listing = self._listing()
+        missing = missing_packs(self._directory, packs, None if listing is None else listing.packs)
         lost = missing - bring_back(self._limited, missing, copies=True)
         if lost:
             self._take_back(manifest, "%d of its packs were missing right after the commit" % len(lost))
         self.seen = Seen(None if missing else listing)
+
+    def _listing(self) -> Optional[InUse]:
+        """Return what the rollover after this run needs as well; None for an account that may not see all of it."""
+        try:
+            return self._directory.packs_and_partial_files()
+        except StoragePermissionDenied:
+            return None
 
     def _take_back(self, manifest: Manifest, reason: str) -> None:
         """What was published and can't be restored is an image no longer, or is marked where nothing may be renamed.

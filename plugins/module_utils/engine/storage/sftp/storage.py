@@ -176,14 +176,8 @@ class SftpStorage(Storage):
         only_copy = self._only_copies.get(target)
         if only_copy is None:
             raise calls.error("writing", path, code, text)
-        place = only_copy.rpartition("/")[2]
-        reason = (
-            'the server says "%s" (status %d); the old file was deleted, the new one is stored beside it as %s'
-        ) % (
-            text or "nothing",
-            code,
-            place,
-        )
+        says = 'the server says "%s" (status %d); the old file was deleted, the new one is stored beside it as %s'
+        reason = says % (text or "nothing", code, only_copy.rpartition("/")[2])
         raise StorageFailed(operation="replacing", path=path, storage=self.description, reason=reason)
 
     @staticmethod

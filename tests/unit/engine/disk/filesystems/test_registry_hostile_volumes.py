@@ -110,7 +110,7 @@ def huge_xfs() -> Claimed:
 
 HUGE = {
     "ext": (many_ext_groups, "too many pieces"),
-    "fat": (huge_fat, "contradict each other"),
+    "fat": (huge_fat, "do not match"),
     "ntfs": (huge_ntfs, "master file table"),
     "xfs": (huge_xfs, "log of the XFS volume"),
 }

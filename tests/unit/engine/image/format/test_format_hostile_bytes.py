@@ -61,10 +61,10 @@ def test_hostile_blobs_are_refused_or_have_their_length(codec: int, data: bytes,
 
 def test_a_frame_that_says_another_length_is_not_decompressed() -> None:
     bomb = zstandard.ZstdCompressor().compress(bytes(64 << 20))
-    with pytest.raises(BlobDamaged, match="another length"):
+    with pytest.raises(BlobDamaged, match="length"):
         Decompressor().decompress(fmt.CODEC_ZSTD, bomb, fmt.CHUNK_BYTES)
     silent = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(1000))
-    with pytest.raises(BlobDamaged, match="another length"):
+    with pytest.raises(BlobDamaged, match="length"):
         Decompressor().decompress(fmt.CODEC_ZSTD, silent, 1000)
 
 
@@ -207,7 +207,7 @@ def test_sealed_files_stand_for_no_others() -> None:
             open_file(KEY, image, name, data)
     with pytest.raises(PasswordMissing):
         open_file(None, IMAGE, "job.log", data)
-    with pytest.raises(ImageDamaged, match="clear"):
+    with pytest.raises(ImageDamaged, match="unencrypted"):
         open_file(KEY, IMAGE, "job.log", seal_file(None, IMAGE, "job.log", b"a line"))
     huge = data[:50] + (fmt.MAX_SEALED_PLAIN_BYTES + 1).to_bytes(8, "big") + data[58:]
     with pytest.raises(ImageDamaged, match="format"):

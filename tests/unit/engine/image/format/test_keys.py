@@ -148,5 +148,5 @@ def test_a_changed_header_opens_nothing_and_a_false_key_id_is_found() -> None:
     key = MasterKey.new()
     name, data = key.new_slot("secret", n=16)
     slot = parse_slot(name, data)
-    with pytest.raises(KeySlotInvalid, match="another key"):
+    with pytest.raises(KeySlotInvalid, match="a different key"):
         slot._replace(key_id="ab" * 32).open("secret")

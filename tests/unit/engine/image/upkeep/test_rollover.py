@@ -202,7 +202,7 @@ def test_a_name_that_no_storage_takes_stops_nothing(name: str) -> None:
     plant.roll(1, NOW + 6 * DAY)
     assert plant.listed() == plant.names[-1:]
     plant.check(plant.names[-1])
-    assert any("not ours" in warning for warning in report.warnings) is name.startswith("IMAGE")
+    assert any("was not removed" in warning for warning in report.warnings) is name.startswith("IMAGE")
 
 
 @pytest.mark.parametrize("operation", ["remove_directory", "rename"])
