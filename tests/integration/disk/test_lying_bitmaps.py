@@ -88,7 +88,7 @@ def test_ext_with_features_that_only_forbid_writing_is_whole(feature: int, name:
     patch(volume, 1024 + 100, struct.pack("<I", known | feature))
     answer = ask(volume)
     assert not answer.trusted, name
-    assert "not known" in answer.reason
+    assert "unknown features" in answer.reason
 
 
 @pytest.mark.root

@@ -227,8 +227,8 @@ def test_logs_of_running_and_frozen_volumes(name: str, memory_path: Path, need) 
             shutil.copy(str(volume), str(frozen))
         finally:
             run("xfs_freeze", "-u", folder)
-    assert_whole(running, "waits to be replayed")
-    assert_whole(running, "waits to be replayed", VolumeState.FROZEN)
+    assert_whole(running, "must be replayed")
+    assert_whole(running, "must be replayed", VolumeState.FROZEN)
     # A freeze writes everything to its place, so its trees are right although the log is not empty.
     assert ask(frozen, VolumeState.FROZEN).trusted
     with mounted(only_used(frozen, VolumeState.FROZEN), memory_path / "a", "xfs") as folder:
@@ -255,7 +255,7 @@ def test_a_repaired_volume_is_clean(name: str, memory_path: Path, need) -> None:
         churn(folder / "later", seed=5)
         os.sync()
         shutil.copy(str(volume), str(repaired))
-    assert_whole(repaired, "waits to be replayed")
+    assert_whole(repaired, "must be replayed")
     run("xfs_repair", "-L", repaired)
     run("xfs_admin", "-U", "generate", renamed)
     for one in (repaired, renamed):
@@ -268,7 +268,7 @@ def test_a_repaired_volume_is_clean(name: str, memory_path: Path, need) -> None:
         churn(folder / "later", seed=6)
         os.sync()
         shutil.copy(str(renamed), str(repaired))
-    assert_whole(repaired, "waits to be replayed")
+    assert_whole(repaired, "must be replayed")
     assert_map_is_right(renamed, memory_path)
 
 
@@ -304,7 +304,11 @@ def test_volumes_that_are_not_understood(memory_path: Path, need) -> None:
         env=SMALL,
     )
     assert_whole(realtime, "realtime")
-    for place, bits, words in ((216, 1 << 20, "not known"), (212, 1 << 20, "not known"), (216, 0x10, "repair")):
+    for place, bits, words in (
+        (216, 1 << 20, "unknown features"),
+        (212, 1 << 20, "unknown features"),
+        (216, 0x10, "repair"),
+    ):
         volume = empty(memory_path / "volume", SIZE_BYTES)
         run("mkfs.xfs", "-q", "-f", volume, env=SMALL)
         with open(volume, "r+b") as file:
