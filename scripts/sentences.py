@@ -23,11 +23,16 @@ HELD: Tuple[str, ...] = (
     "roles/**/*.yml",
     "playbooks/*.yml",
     "roles/imaging/README.md",
+    "CONTRIBUTING.md",
     "README.md",
     "docs/agent.md",
     "docs/concurrency.md",
+    "docs/fuzzing.md",
     "docs/guide_first_image.md",
+    "docs/image-format.md",
     "docs/progress.md",
+    "docs/recovery.md",
+    "docs/safety-rules.md",
     "docs/security.md",
 )
 HELD_DOCSTRINGS: Tuple[str, ...] = ("plugins/module_utils/engine/errors.py",)
