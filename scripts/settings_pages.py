@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterable, List, Tuple
 import yaml
 from settings.modules import MODULES, SHARED
 from settings.setting import PREFIX, Setting
+from settings.storage import FLAT
 from settings.table import RESULTS, SETTINGS, settings_of
 from settings.verbs import VERBS
 
@@ -106,10 +107,11 @@ def variables() -> str:
     """The part of the role's variables that is made: what a job overrides, and the names and keys that mean something."""
     chosen = [
         "__imaging_%s: \"{{ imaging_jobs | plantops.imaging.job_setting('%s', imaging_job, %s) }}\"\n"
-        % (setting.name, setting.name, setting.variable)
+        % (setting.name, setting.name, _of_the_site(setting))
         for setting in SETTINGS
         if setting.in_jobs
     ]
+    filled = [_filled(name) for name in ("storage", "storage_operator")]
     dictionaries = [setting for setting in SETTINGS if setting.options]
     keys = {"__imaging_keys": {setting.variable: setting.keys() for setting in dictionaries}}
     misspelt = [
@@ -119,7 +121,9 @@ def variables() -> str:
     ]
     names = {"__imaging_settings": sorted([*(setting.variable for setting in SETTINGS), *RESULTS])}
     return (
-        "# The settings that a job overrides, each as it holds for the chosen job.\n"
+        "# The storages with what the flat spellings say of them.\n"
+        + "".join(filled)
+        + "# The settings that a job overrides, each as it holds for the chosen job.\n"
         + "".join(chosen)
         + "# The keys of the settings that are dictionaries or lists of them, each with those of the dictionary that is its value.\n"
         + _dump(keys)
@@ -127,6 +131,15 @@ def variables() -> str:
         + "# Every setting and every result. Another name of the prefix is an error, unless the site lists it in\n"
         "# imaging_site_variables.\n" + _dump(names)
     )
+
+
+def _of_the_site(setting: Setting) -> str:
+    return "__imaging_site_storage" if setting.name == "storage" else setting.variable
+
+
+def _filled(name: str) -> str:
+    flat = ", ".join("'%s': %s%s_%s" % (key, PREFIX, name, key) for key in FLAT)
+    return '__imaging_site_%s: "{{ %s%s | plantops.imaging.flat_storage({%s}) }}"\n' % (name, PREFIX, name, flat)
 
 
 def _markdown(text: str) -> str:

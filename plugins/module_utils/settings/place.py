@@ -5,21 +5,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Tuple
 
 from .setting import NO_DEFAULT, Setting
-from .storage import OPERATOR_KEYS, STORAGE_KEYS
+from .storage import OPERATOR_KEYS, STORAGE_KEYS, flat_keys
 from .verbs import ON_A_STORAGE, ON_THE_OPERATOR
 
 STORAGE: Tuple[Setting, ...] = (
     Setting(
         "storage",
         "dict",
-        ("The storage of the images.",),
+        ("The storage of the images. Its V(url) is required, here or as O(storage_url).",),
         ON_A_STORAGE,
-        required=True,
-        options=STORAGE_KEYS,
+        default={},
+        default_words="required, or `imaging_storage_url`",
+        options=tuple(replace(key, required=False) for key in STORAGE_KEYS),
         in_jobs=True,
+        module={
+            "required": True,
+            "default": None,
+            "description": ("The storage of the images.",),
+            "options": STORAGE_KEYS,
+        },
     ),
     Setting(
         "storage_operator",
@@ -37,6 +45,8 @@ STORAGE: Tuple[Setting, ...] = (
         options=OPERATOR_KEYS,
         role_only=True,
     ),
+    *flat_keys("storage", ON_A_STORAGE),
+    *flat_keys("storage_operator", ON_THE_OPERATOR),
     Setting(
         "operator",
         "str",

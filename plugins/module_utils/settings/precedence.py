@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping, Optional, Sequence
 
-from .storage import CREDENTIALS
+from .storage import CREDENTIALS, FLAT
 from .table import SETTINGS, setting
 
 Jobs = Optional[Sequence[Mapping[str, Any]]]
@@ -29,6 +29,24 @@ def value_of(name: str, jobs: Jobs, job: str, of_the_site: Any) -> Any:
     if not setting(name).in_jobs:
         return of_the_site
     return job_called(job, jobs).get(name, of_the_site)
+
+
+def with_flat(storage: Any, flat: Mapping[str, Any]) -> Any:
+    """Return ``storage`` with what ``flat`` says of the keys that it does not set; an empty text says nothing.
+
+    The storage itself is returned, and not looked into, where ``flat`` says nothing.
+    """
+    said = {key: value for key, value in flat.items() if not _is_empty(value)}
+    return {**said, **(storage or {})} if said else storage
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value)
+
+
+def flat_of(name: str, variables: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return what the flat spellings of the storage called ``name`` say, of ``variables`` without their prefix."""
+    return {key: variables[flat] for key in FLAT for flat in ["%s_%s" % (name, key)] if flat in variables}
 
 
 def operator_storage(jobs: Jobs, job: str, of_the_site: Any, of_the_operator: Optional[Mapping[str, Any]]) -> Any:
@@ -53,7 +71,9 @@ def resolved(levels: Sequence[Mapping[str, Any]], job: str = "") -> Dict[str, An
     found = {one.name: one.default for one in SETTINGS if one.default is not None}
     for level in levels:
         found.update({one.name: level[one.variable] for one in SETTINGS if one.variable in level})
-    jobs, storage = found["jobs"], found.get("storage")
+    for name in ("storage", "storage_operator"):
+        found[name] = with_flat(found[name], flat_of(name, found))
+    jobs, storage = found["jobs"], found["storage"]
     found["storage_operator"] = operator_storage(jobs, job, storage, found["storage_operator"])
     overridden = job_called(job, jobs)
     found.update({one.name: overridden[one.name] for one in SETTINGS if one.in_jobs and one.name in overridden})

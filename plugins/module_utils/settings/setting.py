@@ -35,6 +35,7 @@ class Setting:
     unit: str = ""
     minimum: Optional[float] = None
     maximum: Optional[float] = None
+    pattern: str = ""  # what the whole text of a value matches
     option: str = ""  # the modules' name for it, where it is another one
     module: Optional[Mapping[str, Any]] = None  # what is different as an option of a module
     role_only: bool = False  # whether no module has an option for it

@@ -135,3 +135,23 @@ def _for_the_operator(key: Setting) -> Setting:
 
 
 OPERATOR_KEYS: Tuple[Setting, ...] = tuple(_for_the_operator(key) for key in STORAGE_KEYS)
+# What a credential type can say of a storage, one variable each: the last part of the variable's name is the key.
+FLAT = ("url", "username", "password", "private_key", "private_key_passphrase", "host_key")
+
+
+def flat_keys(storage: str, verbs: Tuple[str, ...]) -> Tuple[Setting, ...]:
+    """Return the settings that fill what the setting ``storage`` does not say, key by key."""
+    keys = {key.name: key for key in STORAGE_KEYS}
+    return tuple(
+        replace(
+            keys[name],
+            name="%s_%s" % (storage, name),
+            description=("Used as C(%s) of O(%s), if that does not set it." % (name, storage),),
+            verbs=verbs,
+            required=False,
+            default="",
+            default_words="none",
+            role_only=True,
+        )
+        for name in FLAT
+    )

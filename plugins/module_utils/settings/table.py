@@ -15,7 +15,9 @@ from .content import CONTENT, ROLLOVER
 from .copying import COPY
 from .place import KEYS, STORAGE
 from .restore import RESTORE
+from .schedule import SCHEDULE
 from .setting import Setting
+from .storage import STORAGE_KEYS
 from .verbs import ON_A_STORAGE
 from .work import AGENT, LINK, RUN, SITE
 
@@ -24,8 +26,10 @@ _OVERRIDABLE = tuple(one for one in (*STORAGE, *CONTENT, *ROLLOVER) if one.in_jo
 
 def _of_a_job(setting: Setting) -> Setting:
     """What a job does not say is as the site's settings say."""
-    words = ("Another storage for this job.",) if setting.name == "storage" else setting.description
-    return replace(setting, description=words, required=False, default=None)
+    if setting.name == "storage":
+        words = ("Another storage for this job, with all of its keys.",)
+        return replace(setting, description=words, default=None, options=STORAGE_KEYS)
+    return replace(setting, required=False, default=None)
 
 
 _JOBS: Tuple[Setting, ...] = (
@@ -40,6 +44,7 @@ _JOBS: Tuple[Setting, ...] = (
         options=(
             Setting("name", "str", ("Name of the job.",), required=True),
             *(_of_a_job(setting) for setting in _OVERRIDABLE),
+            SCHEDULE,
         ),
         role_only=True,
     ),

@@ -144,4 +144,13 @@ SITE: Tuple[Setting, ...] = (
         default=[],
         role_only=True,
     ),
+    Setting(
+        "validate_report",
+        "str",
+        ("Path without suffix of the report of the playbook C(validate), which writes a C(.json) and a C(.xml) file.",),
+        ALL,
+        default="",
+        default_words="none",
+        role_only=True,
+    ),
 )

@@ -95,3 +95,22 @@ def test_the_later_level_wins_as_a_whole_and_the_job_over_all() -> None:
     assert precedence.resolved(levels, "daily")["keep"] == 3
     assert "other" not in plain
     assert "restore_map" not in plain, "it has no value"
+
+
+def test_flat_spellings_fill_what_the_dictionary_does_not_say() -> None:
+    flat = {"imaging_storage_url": "/flat", "imaging_storage_password": "f", "imaging_storage_username": ""}
+    levels = [
+        {"imaging_storage": {"password": "d"}, "imaging_jobs": JOBS, **flat},
+        {"imaging_storage_host_key": "SHA256:y"},
+    ]
+    plain = precedence.resolved(levels)
+    assert plain["storage"] == {"url": "/flat", "password": "d", "host_key": "SHA256:y"}
+    assert precedence.resolved(levels, "monthly")["storage"] == JOBS[1]["storage"], "a job's storage is the job's own"
+    operator = precedence.resolved([*levels, {"imaging_storage_operator_username": "operator"}])["storage_operator"]
+    assert operator == {"url": "/flat", "host_key": "SHA256:y", "username": "operator"}
+    assert precedence.resolved([{"imaging_storage_url": "/flat"}])["storage"] == {"url": "/flat"}
+
+
+def test_a_storage_is_not_looked_into_where_no_flat_spelling_says_anything() -> None:
+    site = Sealed(SITE)
+    assert precedence.with_flat(site, {"url": "", "password": None}) is site
