@@ -175,7 +175,7 @@ def test_a_run_that_gets_no_secrets_gives_up(agent: AgentOnDevice, job: Dict[str
     hello = agent.start("run-1", job, "--wait-for-secrets", "1")
     status = agent.wait("run-1")
     assert (status["state"], status["error"]["code"]) == ("failed", "A317")
-    assert "waited 1 seconds" in status["error"]["message"]
+    assert "within 1 seconds" in status["error"]["message"]
     assert agent.deliver(hello)["status"] == status
     assert not agent.file("run-1", "sealed.json").exists()
     assert list((agent.folder / "storage").iterdir()) == []

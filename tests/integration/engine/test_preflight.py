@@ -222,7 +222,7 @@ def test_a_run_that_can_not_fit_ends_before_it_sends(tmp_path: Path, monkeypatch
     assert storage.files == {}
     storage.free_bytes = MIB
     warnings = imaging.image(tmp_path, disk)["warnings"]
-    assert [text for text in warnings if "may need some 2.1 MB" in text]
+    assert [text for text in warnings if "may need about 2.1 MB" in text]
     assert [text for text in warnings if "6 minutes behind that of the storage memory" in text]
 
 

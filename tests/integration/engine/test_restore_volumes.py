@@ -143,7 +143,7 @@ def test_a_volumes_restore_that_is_killed_leaves_the_others_and_goes_on(
         if moment > 1:
             assert half[place][: len(MARK)] == MARK, "its first sector says what it is until all is written"
             words = sentences(plan(ImageReader(storage, DEVICE, image, None), {"disk0": str(target)}, False), image)
-            assert "going on" in words[0]
+            assert "continuing an interrupted" in words[0]
             work()
             assert target.read_bytes() == disk.data
         moment += 1

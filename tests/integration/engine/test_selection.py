@@ -174,9 +174,9 @@ def test_names_that_moved_are_told_and_the_index_follows_the_disk(tmp_path: Path
     shutil.move(str(other), str(one))
     shutil.move(str(spare), str(other))
     swapped = image(storage, one, other)
-    moved = [text for text in swapped["warnings"] if "when the previous image was made" in text]
+    moved = [text for text in swapped["warnings"] if "in the previous image and is" in text]
     assert len(moved) == 2
-    assert moved[0].startswith("%s was gpt:%s when" % (one, ids[0]))
+    assert moved[0].startswith("%s was gpt:%s in the previous image" % (one, ids[0]))
     assert "is gpt:%s now" % ids[1] in moved[0]
     assert swapped["bytes_stored"] < 10_000, "each disk is compared with its own earlier image"
     assert any(change["path"].startswith("drives.") for change in swapped["device_changes"])
