@@ -124,6 +124,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "image/copying/*.py",
         ENGINE + "verbs/copy.py",
     ),
+    "integration/recovery/test_copies_side_by_side.py": (ENGINE + "image/copying/*.py",),
     "integration/recovery/test_recovery_program.py": (
         "action/recovery_program.py",
         ENGINE + "install/recovery_*.py",

@@ -173,6 +173,34 @@ def test_where_files_in_memory_may_not_run_a_private_folder_is_used_and_removed(
     assert list(folder.iterdir()) == []
 
 
+def test_where_no_folder_of_the_system_lets_programs_run_that_of_the_program_does(plant: Plant, tmp_path: Path) -> None:
+    own, site = tmp_path / "stick", tmp_path / "site"
+    own.mkdir()
+    site.mkdir()
+    (own / "program.pyz").symlink_to(plant.program)
+    (site / "sitecustomize.py").write_text(
+        "import os\n"
+        "def refused(*arguments):\n    raise PermissionError(13, 'memfd')\n"
+        "real = os.statvfs\n"
+        "def statvfs(path):\n"
+        "    if str(path) in ('/dev/shm', '/run', '/var/tmp', '/tmp'):\n"
+        "        raise PermissionError(13, 'mounted noexec')\n"
+        "    return real(path)\n"
+        "os.memfd_create, os.statvfs = refused, statvfs\n",
+        encoding="ascii",
+    )
+    done = subprocess.run(
+        [python("3.11"), str(own / "program.pyz"), "images", str(plant.copy), "--json"],
+        env={"PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["devices"]) == 1
+    assert [one.name for one in own.iterdir()] == ["program.pyz"]
+
+
 def test_commands_that_come_later_say_so(plant: Plant) -> None:
     for command in (["list", str(plant.copy), "pc", "disk0p1:/"], ["serve", str(plant.copy), "pc", "--disk", "disk0"]):
         done = run_program(plant.program, *command, "--json", password="")

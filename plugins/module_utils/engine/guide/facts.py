@@ -122,7 +122,7 @@ def _disk(entry: DiskEntry, described: object) -> DiskFact:
 
 
 def _partitions(layout: Dict[str, Any], noted: Dict[str, Any], entry: DiskEntry) -> List[PartitionFact]:
-    volumes = {one.get("number"): one for one in _dicts(noted.get("volumes")) if not one.get("name")}
+    volumes = {_number(one.get("number")): one for one in _dicts(noted.get("volumes")) if not one.get("name")}
     found = []
     for one in _dicts(layout.get("partitions")):
         number, start, length = (

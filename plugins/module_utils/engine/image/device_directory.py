@@ -116,9 +116,10 @@ class DeviceDirectory(DevicePlace):
         def read(name: str) -> Optional[Manifest]:
             try:
                 found = self.manifest(name, key, from_copy)
-                if (key is None or found.key_id != key.key_id) and not budget.take(found):
+                held = found if key is not None and found.key_id == key.key_id else budget.held(found)
+                if held is None:
                     raise ManifestsTooMany(image=name, device=self.device)
-                return found
+                return held
             except (ImageNotFound, StorageNotFound):
                 return None
             except (StorageUnreachable, RunCancelled):

@@ -4,11 +4,13 @@
 """How much of manifests that no key proves is held at a time: anybody who may create files can heap them up.
 
 Manifests of usual images are small. So the few large ones share an allowance of their own, and can't push the others out.
+A large one that has no room there may have it without its list of changed packs: SHA256SUMS says the same.
 """
 
 from __future__ import annotations
 
 import threading
+from typing import Optional
 
 from .format.manifest import Manifest
 
@@ -25,6 +27,12 @@ class ManifestBudget:
         self._large_left = most_large
         self._small_left = most_small
 
+    def held(self, manifest: Manifest) -> Optional[Manifest]:
+        """The manifest as there is room for it, None where there is none."""
+        if self.take(manifest):
+            return manifest
+        return bare(manifest) if manifest.changes is not None and self.take(bare(manifest)) else None
+
     def take(self, manifest: Manifest) -> bool:
         """Whether there is room for one more, which is then taken."""
         size_bytes = held_bytes(manifest)
@@ -38,6 +46,11 @@ class ManifestBudget:
                     return False
                 self._small_left -= size_bytes
         return True
+
+
+def bare(manifest: Manifest) -> Manifest:
+    """The manifest without its list of changed packs."""
+    return manifest._replace(changes=None)
 
 
 def held_bytes(manifest: Manifest) -> int:

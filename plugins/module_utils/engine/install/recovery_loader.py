@@ -50,6 +50,11 @@ class Carried(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             if name.endswith(".so"):  # without .abi3 or .cpython-311-x86_64-linux-gnu
                 self._extensions[name[: -len(".so")].partition(".")[0]] = name
 
+    @property
+    def folder(self) -> str:
+        """The folder that the program lies in."""
+        return os.path.dirname(os.path.abspath(self._path))
+
     def read(self, name: str) -> bytes:
         return self._archive.read(self._files[name])
 
@@ -135,7 +140,7 @@ class _Extension(importlib.machinery.ExtensionFileLoader):
         return self._from_folder(spec, beside)
 
     def _from_folder(self, spec: importlib.machinery.ModuleSpec, beside: List[str]) -> ModuleType:
-        folder = _private_folder(os.path.dirname(spec.origin or ""))
+        folder = _private_folder(self._carried.folder)
         try:
             for name in [self._file, *beside]:
                 path = os.path.join(folder, name)

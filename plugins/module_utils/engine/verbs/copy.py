@@ -23,7 +23,7 @@ from ..guide.facts import Facts, facts_of
 from ..guide.page import html_page
 from ..guide.text import text_page
 from ..image.copying.copy import Copied, ImageCopy, copies_there, pins_of
-from ..image.copying.directory_sums import sweep_top, write_directory_sums
+from ..image.copying.directory_sums import refuse_foreign_sums, sweep_top, write_directory_sums
 from ..image.copying.packs import store_file
 from ..image.copying.source import CopySource, open_source
 from ..image.device_directory import DeviceDirectory
@@ -65,6 +65,7 @@ def copy(storage: Storage, request: CopyRequest, status: RunStatus) -> Dict[str,
             return _foretold(told, source, None)
         stack.callback(target.close)
         refuse_twins(target, device)
+        refuse_foreign_sums(target, PAGE_NAMES, PROGRAM_NAME)
         bucket = TokenBucket(request.limit_io_bytes, cancelled=status.cancelled)
         program = b"" if check else _program(request.program)
         copying = ImageCopy(

@@ -220,3 +220,10 @@ def test_both_languages_have_the_same_fields() -> None:
         assert fields[0] == fields[1], name
         assert english, name
         assert german, name
+
+
+@pytest.mark.parametrize("number", [[1], {"a": 1}, None, "1", 1.5])
+def test_a_volume_without_a_number_is_passed_by(number: object) -> None:
+    known = information()
+    known["disks"]["disk0"]["volumes"].insert(0, {"number": number, "kind": "ext4"})
+    assert [one.kind for one in facts_of(manifest(), known, []).disks[0].partitions][:2] == ["fat32", "ntfs"]

@@ -12,8 +12,8 @@ from engine.errors import EngineError, ManifestsTooMany
 from engine.image import manifest_budget
 from engine.image.format import constants as fmt
 from engine.image.format.contents import DiskContents, VolumeEntry
-from engine.image.format.manifest import encode
-from engine.image.manifest_budget import ManifestBudget, held_bytes
+from engine.image.format.manifest import PackChanges, encode
+from engine.image.manifest_budget import ManifestBudget, bare, held_bytes
 from engine.image.reader import ImageReader
 from support.plant import Plant
 from support.small_runs import DEVICE, make_small
@@ -52,3 +52,27 @@ def test_small_manifests_have_room_of_their_own() -> None:
     small = plant.directory.manifest(plant.names[0])
     budget = ManifestBudget(most_large=0, most_small=2 * held_bytes(small))
     assert [budget.take(small) for dummy in range(3)] == [True, True, False]
+
+
+def test_large_images_of_ours_count_without_their_list_of_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device without a password whose runs change many packs each, and of which many images are kept."""
+    make_small(monkeypatch)
+    plant = Plant()
+    name = plant.make()
+    full = plant.directory.manifest(name)
+    for number in range(12):
+        image = "2020-01-01_00-00-%02d" % number
+        changes = PackChanges(name, ["%064x" % pack for pack in range(512)], [])
+        plant.storage.make_directory("%s/%s" % (DEVICE, image))
+        data = encode(full._replace(image=image, changes=changes), None)
+        plant.storage.put("%s/%s/%s" % (DEVICE, image, fmt.MANIFEST_NAME), [data])
+    monkeypatch.setattr(ManifestBudget.__init__, "__defaults__", (200_000, 1 << 20))
+    unreadable: Dict[str, EngineError] = {}
+    found = plant.directory.images(unreadable)
+    assert not unreadable
+    assert len(found) == 13
+    held = [one for one in found if one.changes is not None]
+    assert 2 <= len(held) <= 3
+    assert sum(map(held_bytes, found)) < 300_000
+    again = {one.image: bare(one) for one in reversed(plant.directory.images({}))}
+    assert all(bare(one) == again[one.image] for one in found)

@@ -132,6 +132,7 @@ class ImageCopy:
                 self._prove_packs()
                 lease.check()
                 self._commit()
+                self._prove_packs()  # a rollover may have run between the proof and the commit
             finally:
                 lease.release()
         except StorageFull as error:
@@ -220,8 +221,9 @@ class ImageCopy:
         return paths
 
     def _copy_identity(self) -> None:
-        ours = self._device_id(self._source.directory)
-        if ours is not None:
+        ours, theirs = self._device_id(self._source.directory), self._device_id(self._directory)
+        newest, newest_there = (max(one.image_names(), default="") for one in (self._source.directory, self._directory))
+        if ours is not None and (theirs is None or newest >= newest_there):  # else the machine was replaced since
             self._store(fmt.DEVICE_ID_NAME, ours, replace=True)
         if self._source.manifest.slots and is_marked(self._source.directory) and not is_marked(self._directory):
             mark_encrypted(self._directory)
@@ -275,7 +277,7 @@ class ImageCopy:
                     self._store("%s/%s/%s" % (fmt.RECORDS, image, name), data, replace=True)
 
     def _prove_packs(self) -> None:
-        """Right before the commit every pack is there: a rollover of the target knew nothing of this image."""
+        """Every pack is there: a rollover of the target knew nothing of this image before its commit."""
         present = self._directory.packs()
         gone = [pack for pack in self._source.packs if pack not in present]
         copier = PackCopier(self._source.directory, self._limited, self._source.manifest)

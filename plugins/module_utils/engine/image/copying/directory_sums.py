@@ -13,10 +13,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from typing import Dict, Iterator, List, Sequence, Tuple
+import time
+from typing import Callable, Dict, Iterator, List, Sequence, Tuple
 
 from ...entries import EntryKind
-from ...errors import StorageNotFound, StoragePermissionDenied
+from ...errors import CopyNotProved, CopyTargetInvalid, StorageNotFound, StoragePermissionDenied
 from ...names import is_valid_name
 from ...storage.contract import PARTIAL_SUFFIX, Storage
 from ...storage.shared_connect import together
@@ -28,6 +29,9 @@ from .packs import store_file
 
 _MOST_DEVICES = 10_000
 _TRIES = 20
+_FAILURES = 5  # to prove the list
+_HEAD_BYTES = 64 << 10
+_DEAD_SECONDS = 600.0  # a stick may take minutes to write down the program
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -36,24 +40,49 @@ def write_directory_sums(storage: Storage, page_names: Sequence[str], program_na
 
     :param page_names: of the pages in each device's directory, by which the devices are known that were copied here.
     """
-    changed = False
+    changed, failures_left = False, _FAILURES
     for dummy in range(_TRIES):
         data = directory_sums(storage, page_names, program_name)
-        if not store_file(storage, fmt.SUMS_NAME, data, replace=True):
-            break
+        try:
+            if not store_file(storage, fmt.SUMS_NAME, data, replace=True):
+                break
+        except CopyNotProved:  # another copy may put its own list there before ours is read back
+            failures_left -= 1
+            if not failures_left:
+                raise
         changed = True
     return changed
 
 
-def sweep_top(storage: Storage, names: Sequence[str]) -> None:
-    """Remove what a killed copy left half-written of these files."""
+def refuse_foreign_sums(storage: Storage, page_names: Sequence[str], program_name: str) -> None:
+    """Refuse a directory whose list of this name is somebody else's: it would be replaced.
+
+    :raises CopyTargetInvalid: when the list has lines, and none of the first ones is of a copy.
+    """
+    try:
+        head = storage.get(fmt.SUMS_NAME, 0, _HEAD_BYTES)
+    except StorageNotFound:
+        return
+    files = "|".join(map(re.escape, (fmt.DEVICE_ID_NAME, fmt.ENCRYPTED_NAME, *page_names)))
+    folders = "|".join(map(re.escape, (fmt.KEYS, fmt.PACKS, fmt.RECORDS)))
+    line = r"[0-9a-f]{64}  (%s|[^/\n]+/(%s|(%s)/[^\n]+))\n" % (re.escape(program_name), files, folders)
+    if head and not re.search("^" + line, head.decode("utf-8", "replace"), re.MULTILINE):
+        raise CopyTargetInvalid(
+            target=storage.description, reason="its file %s is not the list of a copy" % fmt.SUMS_NAME
+        )
+
+
+def sweep_top(storage: Storage, names: Sequence[str], now: Callable[[], float] = time.time) -> None:
+    """Remove what a killed copy left half-written of these files; other copies of one play may write theirs just now."""
 
     def is_partial(name: str) -> bool:
         return name.endswith(PARTIAL_SUFFIX) and any(name.startswith(one + ".") for one in names)
 
     for entry in storage.list_some("", is_partial, _MOST_DEVICES):
         with contextlib.suppress(StorageNotFound, StoragePermissionDenied):
-            storage.delete(entry.name)
+            modified = storage.modified_seconds(entry.name)
+            if modified is None or now() - modified >= _DEAD_SECONDS:
+                storage.delete(entry.name)
 
 
 def directory_sums(storage: Storage, page_names: Sequence[str], program_name: str) -> bytes:

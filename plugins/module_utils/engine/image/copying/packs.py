@@ -145,9 +145,13 @@ def store_file(target: Storage, path: str, data: bytes, *, replace: bool) -> boo
     """
     if _holds(target, path, data):
         return False
-    for dummy in range(_TRIES):
-        target.put(path, [data], replace=replace)
-        target.forget_cache(path)
+    for left in reversed(range(_TRIES)):
+        try:
+            target.put(path, [data], replace=replace)
+            target.forget_cache(path)
+        except StorageNotFound:  # another copy took what was half-written for what a killed one left
+            if not left:
+                raise
         if _holds(target, path, data):
             return True
         replace = True

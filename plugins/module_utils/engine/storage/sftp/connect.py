@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import socket
+from copy import copy
 from typing import Any, Callable, List, Mapping, NoReturn, Optional
 
 from ..._libraries import paramiko
@@ -79,15 +80,11 @@ class SftpConnector:
                 raise
 
     def connect_apart(self) -> SftpSession:
-        """Another connection; the one that is there stays the one for :meth:`connect_beside`.
+        """Another connection; the one that is there stays the one for :meth:`connect_beside`, which others may call meanwhile.
 
         :raises StorageError: as :meth:`connect`.
         """
-        before = self._transport
-        try:
-            return self.connect()
-        finally:
-            self._transport = before
+        return copy(self).connect()
 
     def connect_beside(self) -> Optional[SftpSession]:
         """Start SFTP once more on the connection that is there; None where the server permits it once only.
