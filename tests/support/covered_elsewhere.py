@@ -162,7 +162,6 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     "integration/storage/test_smb_causes.py": (
         ENGINE + "smb/login.py",
         ENGINE + "smb/smb_one.py",
-        ENGINE + "smb/errors.py",
     ),
     "unit/callback/test_progress.py": ("plugin_utils/_progress/reporter.py", "plugin_utils/_progress/show.py"),
     "unit/filter/test_misspelt.py": (ENGINE + "nearest.py",),
@@ -200,6 +199,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     "unit/engine/install/test_unpacking.py": (ENGINE + "install/bundle_document.py",),
     "unit/engine/install/test_installer.py": (ENGINE + "install/home.py",),
     "unit/engine/smb/test_link_hostile.py": (ENGINE + "smb/connection.py", ENGINE + "smb/transport.py"),
+    "unit/engine/storage/smb/test_errors.py": (ENGINE + "smb/errors.py",),
     "unit/engine/snapshot/lvm/test_freeze.py": (
         ENGINE + "snapshot/contract.py",
         ENGINE + "snapshot/open.py",

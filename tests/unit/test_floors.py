@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Iterator, Sequence, Set, Tuple
 
 import pytest
+from engine.errors import StorageError, catalogue
 from support.paths import ENGINE, MODULE_UTILS, ROOT
 
 SETTINGS = ROOT / "plugins" / "module_utils" / "settings"
@@ -33,6 +34,7 @@ FLOORS = (
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 GUARDED = {"cryptography", "zstandard", "paramiko", "smbprotocol", "smbclient", "spnego"}
 SOURCES = sorted(ENGINE.rglob("*.py"))
+STORAGE_ERRORS = {error.__name__ for error in catalogue() if issubclass(error, StorageError)} | {"StorageError"}
 
 
 def room_of(path: Path) -> str:
@@ -79,6 +81,26 @@ def wrong(path: Path) -> Iterator[str]:
             yield "%s: third-party packages come in through _libraries.py" % where
         elif not relative and name[0] not in GUARDED and name[0] not in sys.stdlib_module_names:
             yield "%s: %s is neither ours nor of the standard library" % (where, name[0])
+
+
+def storage_names(path: Path) -> Set[str]:
+    """The errors about a storage that a file names, wherever it has them from."""
+    tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    fields = ("id", "attr", "name", "asname")
+    return {getattr(node, field, "") for node in tree for field in fields} & STORAGE_ERRORS
+
+
+@pytest.mark.parametrize("path", sorted((ENGINE / "smb").glob("*.py")), ids=lambda path: str(path.name))
+def test_the_smb_client_knows_no_storage(path: Path) -> None:
+    """A connection to a device uses it as well. That it imports no room above it the floors hold."""
+    assert storage_names(path) == set()
+
+
+def test_the_name_of_a_storage_error_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "client.py"
+    for line in ("from ..errors import StorageFull", "errors.StorageFull", "StorageFull", "import x as StorageError"):
+        path.write_text(line + "\n", encoding="utf-8")
+        assert storage_names(path), line
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=[str(path.relative_to(ENGINE)) for path in SOURCES])

@@ -21,7 +21,7 @@ def check_name(name: str) -> str:
 
     :raises StoragePathInvalid: reserved device names, trailing dots or spaces, control characters, ``<>:"\\|?*/``.
     """
-    reason = _why_invalid(name)
+    reason = why_invalid(name)
     if reason:
         raise StoragePathInvalid(path=name, reason=reason)
     return name
@@ -29,10 +29,10 @@ def check_name(name: str) -> str:
 
 def is_valid_name(name: str) -> bool:
     """Whether ``name``, which somebody else chose, passes :func:`check_name`: else no operation takes a path with it."""
-    return not _why_invalid(name)
+    return not why_invalid(name)
 
 
-def _why_invalid(name: str) -> str:
+def why_invalid(name: str) -> str:
     """Return what is wrong with a name, "" where nothing is."""
     if not name or len(name) > _MAX_NAME_LENGTH:
         return "a name has 1 to %d characters" % _MAX_NAME_LENGTH

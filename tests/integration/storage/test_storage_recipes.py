@@ -16,7 +16,8 @@ from typing import Any, Callable, Dict, Iterator, List
 import pytest
 from engine.errors import EngineError, StorageFailed, StoragePermissionDenied
 from engine.smb import link as smb_link
-from engine.smb.link import Refused, SmbLink
+from engine.smb.errors import Refused
+from engine.smb.link import SmbLink
 from engine.storage.sftp import packets as wire
 from engine.storage.sftp.calls import SftpCalls, remote_name
 from engine.storage.sftp.storage import SftpStorage

@@ -1,34 +1,11 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the status of an SMB answer [MS-ERREF 2.3.1] to an error of the catalogue."""
+"""From the status of an SMB answer [MS-ERREF 2.3.1] to a failure of the client, which its user words for its own purpose."""
 
 from __future__ import annotations
 
-from typing import Callable, Dict, NamedTuple
-
-from ..errors import (
-    StorageAccountBlocked,
-    StorageAccountDisabled,
-    StorageAccountExpired,
-    StorageAccountLocked,
-    StorageError,
-    StorageExists,
-    StorageFailed,
-    StorageFull,
-    StorageLoginFailed,
-    StorageLogonHours,
-    StorageLogonTypeRefused,
-    StorageNotFound,
-    StorageNtlmBlocked,
-    StoragePasswordExpired,
-    StoragePathTooLong,
-    StoragePermissionDenied,
-    StorageQuotaReached,
-    StorageServerBusy,
-    StorageShareNotFound,
-    StorageWorkstationRefused,
-)
+from enum import Enum
 
 ACCESS_DENIED = 0xC0000022
 BAD_NETWORK_NAME = 0xC00000CC
@@ -45,41 +22,126 @@ NAME_COLLISION = 0xC0000035
 # NETWORK_NAME_DELETED, CONNECTION_DISCONNECTED, FILE_CLOSED (its server restarted), INVALID_HANDLE.
 LINK_GONE = frozenset([0xC0000203, 0xC000035C, 0xC00000C9, 0xC000020C, 0xC0000128, 0xC0000008])
 ABSENT = frozenset([0xC0000034, PATH_NOT_FOUND, NO_SUCH_FILE, 0xC0000225, DELETE_PENDING])
-_DENIED = frozenset([ACCESS_DENIED, 0xC0000061, 0xC0000121, 0xC00000A2, 0xC000019B])
 FULL = frozenset([0xC000007F, 0xC00002CF])
 QUOTA_EXCEEDED = 0xC0000044
-_QUOTA = frozenset([QUOTA_EXCEEDED, 0xC0000802])
-_TOO_LONG = frozenset([0xC0000106, 0xC0000095])
-_NAME_INVALID = frozenset([0xC0000033, 0xC000003B, 0xC0000039])
-_ON_A_LINK = frozenset([0x8000002D, 0xC0000280, 0xC000050B])
+_DENIED = frozenset([ACCESS_DENIED, 0xC0000061, 0xC0000121, 0xC00000A2, 0xC000019B])
 _WRONG_LOGIN = frozenset([0xC000006D, 0xC000006A, 0xC0000064])
-_TROUBLE_AT_LOGIN = {
-    0xC0000133: "the clocks of this machine and of the domain controller differ too much",
-    0xC000018A: "the server has no trust account in its domain",
-    0xC000018B: "the domain does not know the server",
-    0xC000018C: "the trust between the server's domain and the user's is broken",
-    0xC000018D: "the trust between the server and its domain is broken",
+
+
+class Failure(Enum):
+    """What went wrong, as far as somebody does different things about it."""
+
+    # The settings
+    ADDRESS_INVALID = "the address is not valid"
+    PORT_IN_ADDRESS = "the address holds a port"
+    USERNAME_MISSING = "a share requires a user name, because guest access is not supported"
+    # The way to the server
+    SERVER_NOT_FOUND = "the server's name is not known"
+    UNREACHABLE = "the server can't be reached"
+    LINK_LOST = "the link is lost"
+    FOREIGN_SERVER = "the server speaks another protocol"
+    HOST_REFUSED = "the server refuses connections from this machine"
+    DIALECT_REFUSED = "the server does not support SMB 2 or 3"
+    BUSY = "the server refuses more work for now"
+    ANSWER_INVALID = "the server sent an invalid response"
+    # Protection
+    UNPROTECTED = "the connection is not secure"
+    ENCRYPTION_NOT_OFFERED = "the server does not offer encryption"
+    # The login
+    LOGIN_FAILED = "the server refused the login"
+    GUEST = "the server mapped the user to a guest"
+    ACCOUNT_RESTRICTED = "the account is restricted"
+    ACCOUNT_DISABLED = "the account is disabled"
+    ACCOUNT_EXPIRED = "the account has expired"
+    ACCOUNT_LOCKED = "the account is locked"
+    PASSWORD_EXPIRED = "the password has expired"
+    LOGON_HOURS = "the account may not log in at this time"
+    WORKSTATION_REFUSED = "the account may not log in from this machine"
+    LOGON_TYPE_REFUSED = "the account may not log in over the network"
+    NTLM_BLOCKED = "the server does not permit NTLM"
+    # The share
+    SHARE_NOT_FOUND = "the server has no such share"
+    NAMESPACE_ENDLESS = "its DFS namespace refers on without an end"
+    # A file or directory
+    NOT_FOUND = "it does not exist"
+    EXISTS = "it exists already"
+    DENIED = "access is denied"
+    LINK_ON_PATH = "a link is on the way to it"
+    FULL = "the disk is full"
+    QUOTA_REACHED = "the user's quota is reached"
+    PATH_TOO_LONG = "the path is too long"
+    NAME_INVALID = "the server does not accept the name"
+    OTHER = "the server returned an error"
+
+
+class SmbError(Exception):
+    """A failure of the client. ``about`` names what failed where that is not what the caller has named."""
+
+    def __init__(self, failure: Failure, reason: str = "", *, about: str = "") -> None:
+        super().__init__(reason or failure.value)
+        self.failure = failure
+        self.reason = reason or failure.value
+        self.about = about
+
+
+class LinkLost(SmbError):
+    """Nothing more can be done over this link; another one may work."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(Failure.LINK_LOST, reason)
+
+
+class Refused(SmbError):
+    """The server answered a request with an error."""
+
+    def __init__(self, status: int, about: str = "") -> None:
+        super().__init__(_OF_A_PATH.get(status, Failure.OTHER), _words(status), about=about)
+        self.status = status
+
+
+_OF_A_PATH = {
+    **dict.fromkeys(ABSENT, Failure.NOT_FOUND),
+    NOT_A_DIRECTORY: Failure.NOT_FOUND,
+    NAME_COLLISION: Failure.EXISTS,
+    **dict.fromkeys(_DENIED, Failure.DENIED),
+    **dict.fromkeys([0x8000002D, 0xC0000280, 0xC000050B], Failure.LINK_ON_PATH),
+    **dict.fromkeys(FULL, Failure.FULL),
+    **dict.fromkeys([QUOTA_EXCEEDED, 0xC0000802], Failure.QUOTA_REACHED),
+    **dict.fromkeys([0xC0000106, 0xC0000095], Failure.PATH_TOO_LONG),
+    **dict.fromkeys([0xC0000033, 0xC000003B, 0xC0000039], Failure.NAME_INVALID),
 }
-# Each is made by a call that can be seen: a test looks for these.
-# pylint: disable=unnecessary-lambda
-_BLOCKED: Dict[int, Callable[..., StorageError]] = {
-    0xC000006E: lambda **of: StorageAccountBlocked(
-        reason="the account is restricted, for instance to passwords that are not empty", **of
+_OF_A_LOGIN = {
+    **dict.fromkeys(_WRONG_LOGIN, (Failure.LOGIN_FAILED, "user name or password is wrong")),
+    0xC0000133: (Failure.LOGIN_FAILED, "the clocks of this machine and of the domain controller differ too much"),
+    0xC000018A: (Failure.LOGIN_FAILED, "the server has no trust account in its domain"),
+    0xC000018B: (Failure.LOGIN_FAILED, "the domain does not know the server"),
+    0xC000018C: (Failure.LOGIN_FAILED, "the trust between the server's domain and the user's is broken"),
+    0xC000018D: (Failure.LOGIN_FAILED, "the trust between the server and its domain is broken"),
+    0xC000006E: (
+        Failure.ACCOUNT_RESTRICTED,
+        "the account is restricted, for instance to passwords that are not empty",
     ),
-    0xC000006F: lambda **of: StorageLogonHours(**of),
-    0xC0000070: lambda **of: StorageWorkstationRefused(**of),
-    0xC0000071: lambda **of: StoragePasswordExpired(reason="it has expired", **of),
-    0xC0000072: lambda **of: StorageAccountDisabled(**of),
-    0xC000015B: lambda **of: StorageLogonTypeRefused(**of),
-    0xC0000193: lambda **of: StorageAccountExpired(reason="its end date has passed", **of),
-    0xC0000224: lambda **of: StoragePasswordExpired(reason="the server requires a new password at this login", **of),
-    0xC0000234: lambda **of: StorageAccountLocked(**of),
-    0xC0000413: lambda **of: StorageAccountBlocked(
-        reason="selective authentication of its domain does not permit it on this server", **of
+    0xC000006F: (Failure.LOGON_HOURS, ""),
+    0xC0000070: (Failure.WORKSTATION_REFUSED, ""),
+    0xC0000071: (Failure.PASSWORD_EXPIRED, "it has expired"),
+    0xC0000072: (Failure.ACCOUNT_DISABLED, ""),
+    0xC000015B: (Failure.LOGON_TYPE_REFUSED, ""),
+    0xC0000193: (Failure.ACCOUNT_EXPIRED, "its end date has passed"),
+    0xC0000224: (Failure.PASSWORD_EXPIRED, "the server requires a new password at this login"),
+    0xC0000234: (Failure.ACCOUNT_LOCKED, ""),
+    0xC0000413: (
+        Failure.ACCOUNT_RESTRICTED,
+        "selective authentication of its domain does not permit it on this server",
     ),
-    0xC0000418: lambda **of: StorageNtlmBlocked(**of),
+    0xC0000418: (Failure.NTLM_BLOCKED, ""),
+    **dict.fromkeys(
+        _DENIED,
+        (
+            Failure.LOGIN_FAILED,
+            "the server refuses this user, or requires an encryption that was not negotiated",
+        ),
+    ),
 }
-# pylint: enable=unnecessary-lambda
 # What ends by itself.
 _BUSY = {
     0xC000005E: "no domain controller responds to it",
@@ -102,66 +164,22 @@ _WORDS = {
 }
 
 
-class Place(NamedTuple):
-    """What messages name: never the password."""
-
-    storage: str
-    server: str
-    share: str
-    username: str
-
-
-def from_status(place: Place, operation: str, path: str, status: int) -> StorageError:
-    """Return the error for an answer to ``operation`` of ``path``."""
-    storage, shown = place.storage, path or "the directory"
-    if status in ABSENT:
-        return StorageNotFound(path=shown, storage=storage)
-    if status == NAME_COLLISION:
-        return StorageExists(path=shown, storage=storage)
-    if status in _DENIED:
-        return StoragePermissionDenied(storage=storage, operation=operation, path=shown)
-    if status in _ON_A_LINK:
-        return StoragePermissionDenied(storage=storage, operation="following a link on the way to", path=shown)
-    if status in FULL:
-        return StorageFull(storage=storage, path=shown)
-    if status in _QUOTA:
-        return StorageQuotaReached(storage=storage, path=shown, username=place.username)
-    if status in _TOO_LONG or (status in _NAME_INVALID and _is_long(path)):
-        return StoragePathTooLong(storage=storage, path=shown)
-    if status == NOT_A_DIRECTORY:
-        return StorageNotFound(path=shown, storage=storage)
-    return StorageFailed(operation=operation, path=shown, storage=storage, reason=_words(status))
-
-
-def _is_long(path: str) -> bool:
-    """Whether what is wrong with a name is its length: check_path has found nothing else."""
-    return len(path) > 200 or any(len(name.encode("utf-8")) > 255 for name in path.split("/"))
-
-
-def from_login(place: Place, status: int) -> StorageError:
-    """Return the error for the answer to a login."""
-    if status in _WRONG_LOGIN:
-        reason = "user name or password is wrong"
-        return StorageLoginFailed(storage=place.storage, username=place.username, reason=reason)
-    if status in _TROUBLE_AT_LOGIN:
-        return StorageLoginFailed(storage=place.storage, username=place.username, reason=_TROUBLE_AT_LOGIN[status])
-    if status in _BLOCKED:
-        return _BLOCKED[status](storage=place.storage, username=place.username)
+def from_login(status: int, share: str) -> SmbError:
+    """Return the failure for the answer to a login that was to open ``share``."""
+    if status in _OF_A_LOGIN:
+        return SmbError(*_OF_A_LOGIN[status])
     if status in _BUSY:
-        return StorageServerBusy(storage=place.storage, reason=_BUSY[status])
-    if status in _DENIED:
-        reason = "the server refuses this user, or requires an encryption that was not negotiated"
-        return StorageLoginFailed(storage=place.storage, username=place.username, reason=reason)
-    return StorageFailed(operation="opening", path=place.share, storage=place.storage, reason=_words(status))
+        return SmbError(Failure.BUSY, _BUSY[status])
+    return SmbError(Failure.OTHER, _words(status), about=share)
 
 
-def from_share(place: Place, status: int) -> StorageError:
-    """Return the error for the answer to connecting to the share."""
+def from_share(status: int, share: str) -> SmbError:
+    """Return the failure for the answer to connecting to ``share``."""
     if status == BAD_NETWORK_NAME:
-        return StorageShareNotFound(server=place.server, share=place.share)
+        return SmbError(Failure.SHARE_NOT_FOUND)
     if status in _BUSY:
-        return StorageServerBusy(storage=place.storage, reason=_BUSY[status])
-    return from_status(place, "opening", "the share " + place.share, status)
+        return SmbError(Failure.BUSY, _BUSY[status])
+    return Refused(status, "the share " + share)
 
 
 def _words(status: int) -> str:

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One authenticated link to a share: the requests of SMB 2 and 3 that a storage needs [MS-SMB2 2.2]."""
+"""One authenticated link to a share: the requests of SMB 2 and 3 that work with files needs [MS-SMB2 2.2]."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from typing import Any, Callable, Deque, List, NamedTuple, Optional, Tuple
 
 from .._libraries import smbprotocol
 from ..entries import Entry, EntryKind, Space
-from ..errors import StorageAnswerInvalid, StorageError, StorageProtectionRefused
 from ..stall import Line
 from .connection import AnswerUnprotected
-from .errors import LINK_GONE, NO_MORE_FILES, NO_SUCH_FILE
+from .errors import LINK_GONE, NO_MORE_FILES, NO_SUCH_FILE, Failure, LinkLost, Refused, SmbError
 
 READ, WRITE, READ_ATTRIBUTES, DELETE, SYNCHRONIZE = 1, 2, 0x80, 0x10000, 0x100000
 OPEN, CREATE, OPEN_OR_CREATE = 1, 2, 3
@@ -38,18 +37,6 @@ _ENTRY_HEAD = struct.Struct("<II32xQQIII")  # FileFullDirectoryInformation [MS-F
 _MAX_FILE_BYTES = (1 << 63) - 1
 
 
-class Refused(Exception):
-    """The server answered with an error."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__("status 0x%08X" % status)
-        self.status = status
-
-
-class LinkLost(Exception):
-    """Nothing more can be done over this link; another one may work."""
-
-
 class Handle(NamedTuple):
     """An open file or directory."""
 
@@ -69,10 +56,10 @@ class Opening(NamedTuple):
 class SmbLink:
     """Used by several threads at once. After :class:`LinkLost` it is ``dead``."""
 
-    def __init__(self, connection: Any, session: Any, tree: Any, description: str, root: str) -> None:
+    def __init__(self, connection: Any, session: Any, tree: Any, root: str) -> None:
         self.dead = False
         self.line = Line()
-        self.root = root  # of the storage, inside the share
+        self.root = root  # inside the share, of what its user calls paths
         self.max_read_bytes = int(connection.max_read_size)
         self.max_write_bytes = int(connection.max_write_size)
         if not connection.supports_multi_credit:
@@ -81,7 +68,6 @@ class SmbLink:
         self._connection = connection
         self._session = session
         self._tree = tree
-        self._description = description
         self._requests = smbprotocol("open")
         self._refusal = smbprotocol("exceptions").SMBResponseException
         self._let_go: Deque[Tuple[Callable[[Any], Any], Any]] = deque()
@@ -90,8 +76,9 @@ class SmbLink:
         if min(self.max_read_bytes, self.max_write_bytes) < 4096:
             raise self.invalid("it allows only requests of less than 4096 bytes")
 
-    def invalid(self, reason: str) -> StorageAnswerInvalid:
-        return StorageAnswerInvalid(storage=self._description, reason=reason)
+    @staticmethod
+    def invalid(reason: str) -> SmbError:
+        return SmbError(Failure.ANSWER_INVALID, reason)
 
     def _call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         if self.dead:
@@ -105,7 +92,7 @@ class SmbLink:
             raise Refused(error.status) from None
         except AnswerUnprotected as error:
             self.kill()
-            raise StorageProtectionRefused(storage=self._description, reason=str(error)) from None
+            raise SmbError(Failure.UNPROTECTED, str(error)) from None
         except Exception as error:  # whatever a server can make the library raise while it parses
             self.kill()
             raise LinkLost(str(error)[:200] or type(error).__name__) from error
@@ -126,7 +113,7 @@ class SmbLink:
             self._connection.is_patient = False
             try:
                 self._call(self._session.disconnect, False, timeout=_LOG_OFF_SECONDS)
-            except (LinkLost, Refused, StorageError):
+            except SmbError:
                 self.dead = True
         self.kill()
 
@@ -276,7 +263,7 @@ class SmbLink:
     ) -> List[Entry]:
         """Return what an open directory holds of ``wanted`` names, at most ``most``; the others take no memory.
 
-        :raises StorageAnswerInvalid: when the listing has no end or holds names that lead elsewhere.
+        :raises SmbError: when the listing has no end or holds names that lead elsewhere.
         """
         entries: List[Entry] = []
         first = True

@@ -7,25 +7,12 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import Any, List, Mapping, Tuple
+from typing import Any, List, Mapping, NamedTuple, Tuple
 
 from .._libraries import smbprotocol
-from ..errors import (
-    StorageCredentialInvalid,
-    StorageDialectRefused,
-    StorageFailed,
-    StorageForeignServer,
-    StorageGuestRefused,
-    StorageHostRefused,
-    StorageLoginFailed,
-    StorageProtectionRefused,
-    StorageServerNotFound,
-    StorageShareNotFound,
-    StorageUnreachable,
-)
 from . import dfs as smb_dfs
 from .connection import AnswerUnprotected, RequestTimedOut, open_connection
-from .errors import ACCESS_DENIED, Place, from_login, from_share
+from .errors import ACCESS_DENIED, Failure, SmbError, from_login, from_share
 from .link import SmbLink
 from .smb_one import speaks_smb_1
 from .transport import ForeignServer, SessionRefused
@@ -35,6 +22,17 @@ _PORT = 445
 _SMB_3 = 0x0300
 _MOST_HOPS = 4
 _MAX_WORDS = 200
+# Another target of a name space may do what this one does not.
+_TRY_ANOTHER = frozenset([Failure.SERVER_NOT_FOUND, Failure.UNREACHABLE, Failure.SHARE_NOT_FOUND])
+
+
+class SmbPeer(NamedTuple):
+    """What messages name: never the password."""
+
+    address: str
+    server: str
+    share: str
+    username: str
 
 
 def _principal(username: str) -> str:
@@ -70,19 +68,15 @@ class SmbConnector:
         self._must_encrypt = bool(settings.get("require_encryption"))
         username = str(settings.get("username") or "")
         if not username:
-            raise StorageCredentialInvalid(
-                setting="username", reason="a share requires a user name, because guest access is not supported"
-            )
+            raise SmbError(Failure.USERNAME_MISSING)
         server = unc.server if self._port == _PORT else "%s (port %d)" % (unc.server, self._port)
-        storage = "\\\\" + "\\".join((unc.server, unc.share) + unc.names)
-        self.place = Place(storage, server, unc.share, username)
+        self.peer = SmbPeer(str(unc), server, unc.share, username)
         self._unc = unc
 
     def connect(self) -> SmbLink:
         """Connect, agree on protection, log in, connect to the share; a DFS name space is followed to where it leads.
 
-        :raises StorageServerNotFound, StorageUnreachable, StorageLoginFailed, StorageAccountBlocked,
-            StorageGuestRefused, StorageProtectionRefused, StorageShareNotFound, StoragePermissionDenied: as they say.
+        :raises SmbError: with the reason for which it is impossible.
         """
         return self._reach(self._unc, _MOST_HOPS)
 
@@ -93,7 +87,7 @@ class SmbConnector:
             session = self._log_in(connection)
             tree, elsewhere = self._place_of(connection, session, unc)
             if not elsewhere:
-                return SmbLink(connection, session, tree, self.place.storage, "\\".join(unc.names))
+                return SmbLink(connection, session, tree, "\\".join(unc.names))
         except BaseException:
             connection.disconnect(False)
             raise
@@ -103,13 +97,12 @@ class SmbConnector:
     def _reach_one_of(self, targets: List[UncPath], hops_left: int) -> SmbLink:
         """The first target that answers: the server names the nearest first."""
         if not hops_left:
-            reason = "its DFS namespace refers on without an end"
-            raise StorageFailed(operation="opening", path="it", storage=self.place.storage, reason=reason)
+            raise SmbError(Failure.NAMESPACE_ENDLESS, about="it")
         for number, target in enumerate(targets, 1):
             try:
                 return self._reach(target, hops_left - 1)
-            except (StorageServerNotFound, StorageUnreachable, StorageShareNotFound):
-                if number == len(targets):
+            except SmbError as error:
+                if error.failure not in _TRY_ANOTHER or number == len(targets):
                     raise
         raise AssertionError("it has no target")
 
@@ -118,7 +111,9 @@ class SmbConnector:
         tree = None
         try:
             tree = self._share(connection, session, unc)
-        except StorageShareNotFound:
+        except SmbError as error:
+            if error.failure is not Failure.SHARE_NOT_FOUND:
+                raise
             targets = self._targets(connection, session, unc)  # a domain's own name space is no share of its servers
             if not targets:
                 raise
@@ -130,9 +125,7 @@ class SmbConnector:
 
     def _targets(self, connection: Any, session: Any, unc: UncPath) -> List[UncPath]:
         try:
-            found = smb_dfs.ask(
-                connection, session, unc.server, "\\\\" + "\\".join((unc.server, unc.share) + unc.names)
-            )
+            found = smb_dfs.ask(connection, session, unc.server, str(unc))
         except Exception as error:
             raise self._failed(error, "resolving the DFS path") from error
         targets = [parse_unc(one) for one in found]
@@ -140,32 +133,31 @@ class SmbConnector:
         return [] if any(_folded(target) == here for target in targets) else targets
 
     def _connect(self, host: str) -> Any:
-        place = self.place
         try:
             return open_connection(host, self._port, self._timeout_seconds)
         except (socket.gaierror, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or "its name is not valid"
-            raise StorageServerNotFound(server=place.server, storage=place.storage, reason=reason) from None
+            raise SmbError(Failure.SERVER_NOT_FOUND, reason) from None
         except OSError as error:
             reason = error.strerror or str(error) or "no answer"
-            raise StorageUnreachable(storage=place.storage, reason=reason) from None
+            raise SmbError(Failure.UNREACHABLE, reason) from None
         except self._refusal() as error:
             reason = "no SMB version was negotiated (status 0x%08X)" % error.status
-            raise StorageDialectRefused(storage=place.storage, reason=reason) from None
+            raise SmbError(Failure.DIALECT_REFUSED, reason) from None
         except RequestTimedOut as error:
-            raise StorageUnreachable(storage=place.storage, reason=str(error)) from None
+            raise SmbError(Failure.UNREACHABLE, str(error)) from None
         except ForeignServer as error:
-            raise StorageForeignServer(storage=place.storage, kind="SMB", words=error) from None
+            raise SmbError(Failure.FOREIGN_SERVER, str(error)) from None
         except SessionRefused:
-            raise StorageHostRefused(storage=place.storage) from None
+            raise SmbError(Failure.HOST_REFUSED) from None
         except smbprotocol("exceptions").SMBConnectionClosed:
             if speaks_smb_1(host, self._port):
-                raise StorageDialectRefused(storage=place.storage, reason="it speaks SMB 1 (NT1) only") from None
+                raise SmbError(Failure.DIALECT_REFUSED, "it speaks SMB 1 (NT1) only") from None
             reason = "it closed the connection before an SMB version was negotiated"
-            raise StorageUnreachable(storage=place.storage, reason=reason) from None
+            raise SmbError(Failure.UNREACHABLE, reason) from None
         except Exception as error:  # whatever an answer that is not SMB makes the library raise
             reason = "the server does not speak SMB 2 or 3 (%s)" % (str(error)[:100] or type(error).__name__)
-            raise StorageUnreachable(storage=place.storage, reason=reason) from error
+            raise SmbError(Failure.UNREACHABLE, reason) from error
 
     @staticmethod
     def _refusal() -> Any:
@@ -173,15 +165,15 @@ class SmbConnector:
 
     def _check_protection(self, connection: Any) -> None:
         if self._must_encrypt and not connection.supports_encryption:
-            reason = "imaging_storage.require_encryption is set, but the server does not offer encryption (SMB 0x%04X)"
-            raise StorageProtectionRefused(storage=self.place.storage, reason=reason % connection.dialect)
+            reason = "the server does not offer encryption (SMB 0x%04X)" % connection.dialect
+            raise SmbError(Failure.ENCRYPTION_NOT_OFFERED, reason)
 
     def _log_in(self, connection: Any) -> Any:
         exceptions = smbprotocol("exceptions")
-        place = self.place
+        username = self.peer.username
         session = smbprotocol("session").Session(
             connection,
-            place.username if self._password else _principal(place.username),
+            username if self._password else _principal(username),
             self._password or None,
             require_encryption=bool(connection.supports_encryption),
             auth_protocol="negotiate" if self._password else "kerberos",
@@ -190,17 +182,17 @@ class SmbConnector:
             session.connect()
         except (exceptions.SMBAuthenticationError, ImportError) as error:  # of the gssapi package, where it is missing
             reason = "no login method was negotiated" if self._password else _why_no_ticket(error)
-            raise StorageLoginFailed(storage=place.storage, username=place.username, reason=reason) from error
+            raise SmbError(Failure.LOGIN_FAILED, reason) from error
         except exceptions.SMBResponseException as error:
             if error.status == ACCESS_DENIED and connection.dialect < _SMB_3:
                 raise self._may_demand_encryption("login") from None
-            raise from_login(place, error.status) from None
+            raise from_login(error.status, self.peer.share) from None
         except Exception as error:
             if session.session_id is None:  # how the library says that it was made a guest
-                raise StorageGuestRefused(storage=place.storage, username=place.username) from None
+                raise SmbError(Failure.GUEST) from None
             raise self._failed(error, "logging in") from error
         if session.signing_key is None:
-            raise StorageGuestRefused(storage=place.storage, username=place.username)
+            raise SmbError(Failure.GUEST)
         return session
 
     def _share(self, connection: Any, session: Any, unc: UncPath) -> Any:
@@ -211,17 +203,19 @@ class SmbConnector:
         except self._refusal() as error:
             if error.status == ACCESS_DENIED and connection.dialect < _SMB_3:
                 raise self._may_demand_encryption("share") from None
-            raise from_share(self.place, error.status) from None
+            raise from_share(error.status, self.peer.share) from None
         except Exception as error:
             raise self._failed(error, "opening the share") from error
         return tree
 
-    def _may_demand_encryption(self, refused: str) -> StorageProtectionRefused:
+    @staticmethod
+    def _may_demand_encryption(refused: str) -> SmbError:
         reason = "the server refuses the %s; it may require encryption, which SMB 2 does not support" % refused
-        return StorageProtectionRefused(storage=self.place.storage, reason=reason)
+        return SmbError(Failure.UNPROTECTED, reason)
 
-    def _failed(self, error: Exception, operation: str) -> Exception:
+    @staticmethod
+    def _failed(error: Exception, operation: str) -> SmbError:
         if isinstance(error, AnswerUnprotected) or "Secure negotiate" in str(error) or "signature" in str(error):
-            return StorageProtectionRefused(storage=self.place.storage, reason="%s failed: %s" % (operation, error))
+            return SmbError(Failure.UNPROTECTED, "%s failed: %s" % (operation, error))
         reason = "%s failed: %s" % (operation, str(error)[:200] or type(error).__name__)
-        return StorageUnreachable(storage=self.place.storage, reason=reason)
+        return SmbError(Failure.UNREACHABLE, reason)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import ipaddress
 from typing import NamedTuple, Tuple
 
-from ..errors import StoragePathInvalid, StorageUrlInvalid
-from ..names import check_name
+from ..names import why_invalid
+from .errors import Failure, SmbError
 
 _MAX_SHARE_LENGTH = 80  # [MS-SRVS 2.2.4.23]: what Windows lets a share be called
 _LITERAL = ".ipv6-literal.net"
@@ -22,6 +22,9 @@ class UncPath(NamedTuple):
     share: str
     names: Tuple[str, ...]
 
+    def __str__(self) -> str:
+        return "\\\\" + "\\".join((self.server, self.share, *self.names))
+
     @property
     def host(self) -> str:
         """What to connect to: an IPv6 address without its brackets, or out of ``fe80--1s4.ipv6-literal.net``."""
@@ -32,21 +35,21 @@ def parse_unc(url: str) -> UncPath:
     """Split ``\\\\server\\share\\path``. An IPv6 address stands in brackets, or is written as Windows does where ``:``
     is not permitted (``2001-db8--1.ipv6-literal.net``, a zone after ``s``).
 
-    :raises StorageUrlInvalid: when it is not of that form, or a name in it is one that a share can't hold.
+    :raises SmbError: when it is not of that form, or a name in it is one that a share can't hold.
     """
     parts = url[2:].rstrip("\\").split("\\")
     reason = ""
     if not url.startswith("\\\\") or len(parts) < 2 or not all(parts):
         reason = "it is not of the form \\\\server\\share\\path"
+    elif _holds_port(parts[0]):
+        raise SmbError(Failure.PORT_IN_ADDRESS, about=url)
     else:
         reason = _why_no_server(parts[0]) or _why_no_share(parts[1])
     if reason:
-        raise StorageUrlInvalid(url=url, reason=reason)
+        raise SmbError(Failure.ADDRESS_INVALID, reason, about=url)
     for name in parts[1:]:
-        try:
-            check_name(name)
-        except StoragePathInvalid as error:
-            raise StorageUrlInvalid(url=url, reason="%s in it: %s" % (name[:80], error.fields["reason"])) from None
+        if why_invalid(name):
+            raise SmbError(Failure.ADDRESS_INVALID, "%s in it: %s" % (name[:80], why_invalid(name)), about=url)
     return UncPath(parts[0], parts[1], tuple(parts[2:]))
 
 
@@ -55,11 +58,13 @@ def _why_no_server(server: str) -> str:
         return ""
     if _is_ipv6(server):
         return "write an IPv6 address in brackets: [%s]" % server
-    if ":" in server and not server.startswith("["):
-        return "set the port in imaging_storage.port"
     if server in ("?", ".") or any(character in '/@:*?"<>| []' or ord(character) < 32 for character in server):
         return "%s is not a server name" % "".join(one for one in server if one.isprintable())[:80]
     return ""
+
+
+def _holds_port(server: str) -> bool:
+    return ":" in server and not server.startswith("[") and not _is_ipv6(server)
 
 
 def _why_no_share(share: str) -> str:

@@ -9,6 +9,7 @@ import os
 from typing import Any, Callable, Mapping
 
 from ..errors import StorageDirectoryMissing, StorageUrlInvalid
+from ..smb.errors import SmbError
 from ..smb.unc import parse_unc
 from .contract import Storage
 from .local.storage import DirectoryStorage
@@ -74,7 +75,7 @@ def _example(share: str) -> str:
     """What may be meant, where it is one."""
     try:
         parse_unc(share)
-    except StorageUrlInvalid:
+    except SmbError:
         return "\\\\server\\share\\path"
     return share
 

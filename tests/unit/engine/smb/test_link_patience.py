@@ -16,7 +16,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 import pytest
 from engine.entries import EntryKind
 from engine.smb.connection import RequestTimedOut, _guarded_class
-from engine.smb.link import Handle, LinkLost, SmbLink
+from engine.smb.errors import LinkLost
+from engine.smb.link import Handle, SmbLink
 from engine.smb.transport import SmbTransport
 from engine.stall import Line
 from engine.storage.smb.transfer import pull, push
@@ -226,7 +227,6 @@ class Dripping(SmbLink):
         self.dead = False
         self.line = Line()
         self.max_read_bytes = self.max_write_bytes = 1 << 20
-        self._description = "\\\\server\\share"
         self._connection = SimpleNamespace(disconnect=lambda dummy: None)
 
     def send(self, dummy_message: Any) -> Any:

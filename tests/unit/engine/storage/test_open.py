@@ -98,7 +98,7 @@ def test_unc(url: str, host: str, names: Tuple[str, ...]) -> None:
 )
 def test_what_unc_refuses(url: str, word: str) -> None:
     with pytest.raises(StorageUrlInvalid) as caught:
-        parse_unc(url)
+        open_storage({"url": url, "username": "u", "password": "p"})
     assert word in str(caught.value.fields["reason"])
 
 

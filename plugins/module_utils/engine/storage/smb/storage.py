@@ -33,14 +33,17 @@ from ...smb.errors import (
     PATH_NOT_FOUND,
     QUOTA_EXCEEDED,
     SHARING_VIOLATION,
-    from_status,
+    LinkLost,
+    Refused,
+    SmbError,
 )
-from ...smb.link import Handle, LinkLost, Opening, Refused, SmbLink
-from ...smb.login import SmbConnector
+from ...smb.link import Handle, Opening, SmbLink
+from ...smb.login import SmbConnector, SmbPeer
 from ...smb.unc import parse_unc
 from ..anew import ReadAnew
 from ..contract import PARALLEL_ROUND_TRIPS, PARTIAL_SUFFIX, ROOT_GONE, Deadline, Storage
 from ..turns import Turns
+from .errors import storage_error
 from .transfer import pull, push
 
 _TIMEOUT_SECONDS = 60.0
@@ -61,10 +64,14 @@ class SmbStorage(Storage):
     parallel_calls = PARALLEL_ROUND_TRIPS
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        unc = parse_unc(str(settings.get("url") or ""))
-        self._connector = SmbConnector(unc, settings, float(settings.get("timeout_seconds") or _TIMEOUT_SECONDS))
-        self._place = self._connector.place
-        self.description = self._place.storage
+        self.description = str(settings.get("url") or "")
+        self._peer = SmbPeer(self.description, "", "", "")
+        with self._errors("opening", self.description):
+            self._connector = SmbConnector(
+                parse_unc(self.description), settings, float(settings.get("timeout_seconds") or _TIMEOUT_SECONDS)
+            )
+        self._peer = self._connector.peer
+        self.description = self._peer.address
         self._lock = threading.Lock()
         self._turns = Turns(self._lock)
         self._link: Optional[SmbLink] = None
@@ -79,7 +86,7 @@ class SmbStorage(Storage):
                 raise StorageFailed(storage=self.description, operation="use", path="it", reason="it is closed")
             if self._link is None or self._link.dead:
                 self._link = None
-                link = self._connector.connect()
+                link = self._new_link()
                 try:
                     self._look_for_root(link)
                 except BaseException:
@@ -87,6 +94,10 @@ class SmbStorage(Storage):
                     raise
                 self._link = link
             return self._link
+
+    def _new_link(self) -> SmbLink:
+        with self._errors("opening", ""):
+            return self._connector.connect()
 
     def _look_for_root(self, link: SmbLink) -> None:
         """:raises StorageDirectoryMissing: when the root is not there; one that was there before may come back."""
@@ -107,10 +118,8 @@ class SmbStorage(Storage):
     def _errors(self, operation: str, path: str) -> Iterator[None]:
         try:
             yield
-        except LinkLost as lost:
-            raise StorageUnreachable(storage=self.description, reason=str(lost)) from lost
-        except Refused as refused:
-            raise from_status(self._place, operation, path, refused.status) from None
+        except SmbError as error:
+            raise storage_error(error, self._peer, operation, path) from error
 
     @contextlib.contextmanager
     def _opened(
@@ -255,7 +264,7 @@ class SmbStorage(Storage):
         usual = self._connected()
         try:
             with self._turns.take():
-                link = self._connector.connect()
+                link = self._new_link()
         except StorageError:
             yield usual
             return
@@ -276,8 +285,9 @@ class SmbStorage(Storage):
                     return
                 yield piece
         finally:
-            pieces.close()
-            link.let_go(handle)
+            with self._errors("reading", path):
+                pieces.close()
+                link.let_go(handle)
 
     def _open_file(self, link: SmbLink, path: str) -> Handle:
         try:
@@ -330,7 +340,7 @@ class SmbStorage(Storage):
             link.rename(handle, new, False)
         except Refused as refused:
             if refused.status in (NAME_COLLISION, PATH_NOT_FOUND, NOT_A_DIRECTORY):
-                raise from_status(self._place, "renaming", destination, refused.status) from None
+                raise storage_error(refused, self._peer, "renaming", destination) from refused
             raise
 
     def delete(self, path: str) -> None:

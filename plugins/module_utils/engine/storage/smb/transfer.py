@@ -9,8 +9,8 @@ from collections import deque
 from functools import partial
 from typing import Any, Deque, Generator, Iterable, Iterator, List, Optional, Tuple
 
-from ...smb.errors import END_OF_FILE
-from ...smb.link import Handle, LinkLost, Refused, SmbLink
+from ...smb.errors import END_OF_FILE, LinkLost, Refused
+from ...smb.link import Handle, SmbLink
 from ...stall import Pace, TooSlow
 from ..contract import READ_SIZE_BYTES, Deadline
 
