@@ -109,6 +109,7 @@ def test_accounts_that_may_not_log_in(server: SambaServer, what: str) -> None:
         assert not error.retry
     finally:
         if what == "to be changed":
+            server._run(["pdbedit", "-s", str(server.config), "-P", "maximum password age", "-C", "-1"], b"")
             server.set_password(USER, PASSWORD)
         else:
             server.edit_user(USER, *back)
