@@ -1,4 +1,4 @@
-# Two commands matter: `make demo` shows the main job, `make test` proves it. Each does its own set-up.
+# `make demo` shows the main job, `make test` proves it. Each runs `setup` first.
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -16,11 +16,11 @@ setup:
 demo: setup
 	@$(BIN)/python scripts/demo.py
 
-# Every linter and every test but the long ones; how they share the processors says scripts/test.sh.
+# Every linter and every test but the long ones; scripts/test.sh describes how they share the processors.
 test: setup
 	@WORKERS=$(WORKERS) scripts/test.sh
 
-# For work in between: all unit tests, and integration tests that take a moment and touch each wing. Under three minutes.
+# For work in between: all unit tests, and quick integration tests of each wing. Under three minutes.
 test-quick: setup
 	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not long and not alone" tests/unit $(QUICK)
 

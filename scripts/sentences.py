@@ -25,6 +25,7 @@ HELD: Tuple[str, ...] = (
     "roles/imaging/README.md",
     "CONTRIBUTING.md",
     "README.md",
+    "changelogs/fragments/*.yml",
     "docs/agent.md",
     "docs/architecture.md",
     "docs/concurrency.md",
@@ -36,6 +37,9 @@ HELD: Tuple[str, ...] = (
     "docs/recovery.md",
     "docs/safety-rules.md",
     "docs/security.md",
+    "extensions/molecule/README.md",
+    "plugins/**/README.md",
+    "roles/setting_names/README.md",
 )
 HELD_DOCSTRINGS: Tuple[str, ...] = ("plugins/module_utils/engine/errors.py",)
 
