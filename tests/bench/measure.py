@@ -69,24 +69,24 @@ def shell(pipeline: str) -> Callable[[], Any]:
     return work
 
 
-def _environment() -> Dict[str, str]:
+def _environment(checkout: Path) -> Dict[str, str]:
     """Where the engine finds itself compiled, as an agent on a device does."""
-    environment = dict(os.environ, PYTHONPATH=str(ROOT / "plugins" / "module_utils"))
-    environment["PYTHONPYCACHEPREFIX"] = str(ROOT / "build" / "bench-compiled")
+    environment = dict(os.environ, PYTHONPATH=str(checkout / "plugins" / "module_utils"))
+    environment["PYTHONPYCACHEPREFIX"] = str(checkout / "build" / "bench-compiled")
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return environment
 
 
-def compile_engine() -> None:
+def compile_engine(checkout: Path = ROOT) -> None:
     """What an installation does; the bench runs the engine from its sources."""
-    subprocess.run([sys.executable, "-c", "import engine.agent.command"], env=_environment(), check=True)
+    subprocess.run([sys.executable, "-c", "import engine.agent.command"], env=_environment(checkout), check=True)
 
 
-def engine(job: Dict[str, Any], prefix: Sequence[str] = ()) -> Callable[[], Any]:
+def engine(job: Dict[str, Any], prefix: Sequence[str] = (), checkout: Path = ROOT) -> Callable[[], Any]:
     """A run of the engine's command line, as a playbook starts it; ``prefix`` is a command in front of it."""
 
     def work() -> Any:
-        environment = _environment()
+        environment = _environment(checkout)
         command = [*prefix, sys.executable, "-m", "engine.agent.command"]
         done = subprocess.run(
             command, input=json.dumps(job).encode(), stdout=subprocess.PIPE, env=environment, check=False

@@ -9,7 +9,7 @@ import os
 import shutil
 import statistics
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from measure import MIB, ROOT, Measured, measured, table, tree_bytes
 from plot import draw
@@ -20,8 +20,18 @@ STEPS = ("first image", "second image", "third, unchanged", "restore")
 Runs = Dict[Tuple[str, str], List[Measured]]
 
 
-def main(folder: Path, gib: float, rounds: int, file_systems: List[str], caches: List[str]) -> str:
-    """Return the tables of every file system and cache state; plots are written to the folder ``build``."""
+def main(
+    folder: Path,
+    gib: float,
+    rounds: int,
+    file_systems: List[str],
+    caches: List[str],
+    against: Optional[Path] = None,
+) -> str:
+    """Return the tables of every file system and cache state; plots are written to the folder ``build``.
+
+    :param against: a checkout of another commit, which races alone with this one.
+    """
     texts = []
     (ROOT / "build").mkdir(exist_ok=True)
     for file_system in file_systems:
@@ -36,7 +46,8 @@ def main(folder: Path, gib: float, rounds: int, file_systems: List[str], caches:
             runs: Runs = {}
             added: Dict[Tuple[str, str], int] = {}
             for dummy in range(rounds):
-                _round(place, volume, changed, file_system, cache, runs, added)
+                field = racers(place / "stores", file_system, against)
+                _round(field, place, volume, changed, cache, runs, added)
             head = "%s, %.1f GiB in use, %s cache, median of %d; %.0f MiB rewritten before the second image" % (
                 file_system,
                 gib,
@@ -51,17 +62,16 @@ def main(folder: Path, gib: float, rounds: int, file_systems: List[str], caches:
 
 
 def _round(
+    field: List[Racer],
     place: Path,
     volume: Path,
     changed: Path,
-    file_system: str,
     cache: str,
     runs: Runs,
     added: Dict[Tuple[str, str], int],
 ) -> None:
     """One round, step by step and within a step one after the other, so that the machine's moods meet all."""
     shutil.rmtree(place / "stores", ignore_errors=True)
-    field = racers(place / "stores", file_system)
     for racer in field:
         racer.prepare()
     for step in STEPS[:3]:
@@ -114,8 +124,8 @@ def _rows(runs: Runs, added: Dict[Tuple[str, str], int]) -> str:
         row = [name]
         for step in STEPS:
             results = runs[name, step]
-            row.append("%.1f" % statistics.median(one.seconds for one in results))
-            row.append("%.1f" % statistics.median(one.cpu_seconds for one in results))
+            row.append("%.2f" % statistics.median(one.seconds for one in results))
+            row.append("%.2f" % statistics.median(one.cpu_seconds for one in results))
             if step != "restore":
                 row.append("%.0f" % (added[name, step] / MIB))
         row.append("%.0f" % max(one.peak_mib for step in STEPS for one in runs[name, step]))

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
-from measure import compile_engine, engine, shell
+from measure import ROOT, compile_engine, engine, shell
 
 PASSWORD = "benchmark"
 _SEAL = "openssl enc -e -aes-256-ctr -pbkdf2 -pass env:BENCH_PASSWORD"
@@ -124,29 +124,34 @@ class Restic(Racer):
 class Ours(Racer):
     """The engine's command line, as a playbook starts it, without a limit on reading."""
 
-    def __init__(self, folder: Path, **more: Any) -> None:
-        super().__init__("plantops.imaging%s" % "".join(", %s %s" % item for item in more.items()), folder)
+    def __init__(self, folder: Path, checkout: Path = ROOT, **more: Any) -> None:
+        where = "" if checkout == ROOT else " in %s" % checkout.name
+        super().__init__("plantops.imaging%s%s" % (where, "".join(", %s %s" % item for item in more.items())), folder)
+        self._checkout = checkout
         self._more = {key.replace(" ", "_"): value for key, value in more.items()}
         self._volume = Path()
 
     def prepare(self) -> None:
         super().prepare()
-        compile_engine()
+        compile_engine(self._checkout)
 
     def _job(self, verb: str) -> Dict[str, Any]:
         secrets = {"password": PASSWORD}
         return {"verb": verb, "device": "bench", "storage": {"url": str(self.folder)}, "secrets": secrets}
 
     def image(self, volume: Path) -> Work:
-        return engine(dict(self._job("image"), drives=[str(volume)], limit_read_rate=0, **self._more))
+        job = dict(self._job("image"), drives=[str(volume)], limit_read_rate=0, **self._more)
+        return engine(job, checkout=self._checkout)
 
     def restore(self, target: Path) -> Work:
-        return engine(dict(self._job("restore"), map={"disk0": str(target)}))
+        return engine(dict(self._job("restore"), map={"disk0": str(target)}), checkout=self._checkout)
 
 
-def racers(folder: Path, file_system: str) -> List[Racer]:
-    """All of them, each with a storage below ``folder``."""
+def racers(folder: Path, file_system: str, against: Optional[Path] = None) -> List[Racer]:
+    """All of them, each with a storage below ``folder``; with ``against`` only the engine here and the one of that checkout."""
     os.environ["BENCH_PASSWORD"] = PASSWORD
+    if against is not None:
+        return [Ours(folder / "against", against.resolve()), Ours(folder / "ours")]
     clone, restore = _CLONE[file_system]
     tool = clone.split()[0]
     found: List[Racer] = [

@@ -42,6 +42,7 @@ def main() -> None:
         "--mib", type=int, default=256, help="what storages and smb move; wire takes four times as much"
     )
     parser.add_argument("--tib", type=float, default=2.0, help="size of the simulated disk")
+    parser.add_argument("--against", type=Path, help="a checkout of another commit: peers races the two alone")
     options = parser.parse_args()
     os.environ["PATH"] = os.environ["PATH"] + ":/usr/sbin:/sbin"
     parts = {
@@ -53,7 +54,9 @@ def main() -> None:
         "wire": lambda: wire.main(options.folder, 4 * options.mib, options.rounds),
         "crowd": lambda: crowd.main(options.folder, images=options.images),
         "shares": lambda: shares.main(options.folder, options.gib / 2, options.rounds),
-        "peers": lambda: peers.main(options.folder, options.gib, options.rounds, options.file_systems, options.caches),
+        "peers": lambda: peers.main(
+            options.folder, options.gib, options.rounds, options.file_systems, options.caches, options.against
+        ),
     }
     for name in options.what or parts:
         text = parts[name]()
