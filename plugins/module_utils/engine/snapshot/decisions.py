@@ -16,7 +16,7 @@ from ..disk.source import BlockSource, MemorySource, WindowSource
 from ..host.linux_mounts import Use, uses_of
 from ..host.linux_stack import BlockTree
 from .contract import LIVE, LVM, OFFLINE, STABLE, Disk, LiveUse, is_imaged, partition_name
-from .lvm.map import Place, find_places, pieces_of, why_not_mapped
+from .lvm.map import LvmPlace, find_places, pieces_of, why_not_mapped
 from .lvm.report import LogicalVolume, Report
 from .stable import read_stable
 
@@ -29,7 +29,7 @@ class Decisions:
     def __init__(self, disk: Disk, report: Report, setting: str) -> None:
         self.disk = disk
         self.setting = setting
-        self.places: List[Place] = []
+        self.places: List[LvmPlace] = []
         if disk.source.is_device:
             imaged = [partition for partition in disk.layout.partitions if is_imaged(disk, partition)]
             self.places = find_places(report, disk.path, imaged, BlockTree())
@@ -154,7 +154,7 @@ class Decisions:
             if any(one.everything.clipped(piece.start_bytes, piece.end_bytes))
         )
 
-    def held(self, place: Place) -> ExtentSet:
+    def held(self, place: LvmPlace) -> ExtentSet:
         """The bytes of a physical volume that are imaged whatever is in use: metadata, and volumes that are not mapped."""
         mapped = ExtentSet(
             (piece.start_bytes, piece.length_bytes) for volume in self.mapped for piece in pieces_of(volume, [place])

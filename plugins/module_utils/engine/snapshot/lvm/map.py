@@ -12,7 +12,7 @@ from ...disk.extents import ExtentSet
 from ...disk.layout import Partition
 from ...disk.overlay import Piece, linear
 from ...host.linux_stack import SYSFS_SECTOR_BYTES, BlockTree
-from .report import LogicalVolume, PhysicalVolume, Report, Segment
+from .report import LogicalVolume, LvmSegment, PhysicalVolume, Report
 
 _MAX_METADATA_BYTES = 64 << 20
 _GROUP_FLAGS = (
@@ -23,7 +23,7 @@ _GROUP_FLAGS = (
 )  # of vg_attr: exported, with a disk missing, used by several machines
 
 
-class Place(NamedTuple):
+class LvmPlace(NamedTuple):
     """A physical volume that is a whole partition (or disk) of a disk that is imaged."""
 
     volume: PhysicalVolume
@@ -56,7 +56,7 @@ class Place(NamedTuple):
         return self.everything.difference(self.data)
 
 
-def find_places(report: Report, disk_path: str, partitions: Sequence[Partition], tree: BlockTree) -> List[Place]:
+def find_places(report: Report, disk_path: str, partitions: Sequence[Partition], tree: BlockTree) -> List[LvmPlace]:
     """The physical volumes that lie directly on partitions of the disk; one on LUKS or RAID is none of them."""
     disk = tree.by_path(disk_path)
     found = []
@@ -72,10 +72,12 @@ def find_places(report: Report, disk_path: str, partitions: Sequence[Partition],
     return found
 
 
-def _place(volume: PhysicalVolume, start: int, partitions: Sequence[Partition], extent_bytes: int) -> Optional[Place]:
+def _place(
+    volume: PhysicalVolume, start: int, partitions: Sequence[Partition], extent_bytes: int
+) -> Optional[LvmPlace]:
     for partition in partitions:
         if partition.start_bytes == start and partition.role != "extended":
-            place = Place(volume, partition, extent_bytes)
+            place = LvmPlace(volume, partition, extent_bytes)
             fits = volume.start_bytes + volume.extents * extent_bytes <= partition.length_bytes
             return place if fits and 0 < place.metadata.total_bytes <= _MAX_METADATA_BYTES else None
     return None
@@ -116,13 +118,13 @@ def _is_whole(volume: LogicalVolume, extent_bytes: int) -> bool:
     return end == volume.size_bytes and end > 0
 
 
-def pieces_of(volume: LogicalVolume, places: Iterable[Place]) -> List[Piece]:
+def pieces_of(volume: LogicalVolume, places: Iterable[LvmPlace]) -> List[Piece]:
     """The parts of a volume that lie on the disk of ``places``."""
-    by_path: Dict[str, Place] = {place.volume.path: place for place in places}
+    by_path: Dict[str, LvmPlace] = {place.volume.path: place for place in places}
     return [piece for segment in volume.segments for piece in _pieces(segment, by_path)]
 
 
-def _pieces(segment: Segment, places: Dict[str, Place]) -> Iterable[Piece]:
+def _pieces(segment: LvmSegment, places: Dict[str, LvmPlace]) -> Iterable[Piece]:
     columns = len(segment.runs)
     for number, (path, first, count) in enumerate(segment.runs):
         place = places.get(path)

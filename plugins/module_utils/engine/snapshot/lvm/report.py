@@ -40,7 +40,7 @@ class VolumeGroup(NamedTuple):
     free_extents: int
 
 
-class Segment(NamedTuple):
+class LvmSegment(NamedTuple):
     """A part of a logical volume: a run of extents for each stripe, as ``(physical volume, first, count)``."""
 
     kind: str
@@ -61,7 +61,7 @@ class LogicalVolume(NamedTuple):
     origin: str
     tags: Tuple[str, ...]
     attributes: str
-    segments: Tuple[Segment, ...]
+    segments: Tuple[LvmSegment, ...]
 
     @property
     def full_name(self) -> str:
@@ -186,10 +186,10 @@ def _logical(rows: Iterable[Dict[str, str]]) -> List[LogicalVolume]:
     return list(found.values())
 
 
-def _segment(row: Dict[str, str]) -> Segment:
+def _segment(row: Dict[str, str]) -> LvmSegment:
     runs = tuple(
         (path, int(first), int(last) - int(first) + 1) for path, first, last in _RANGE.findall(row["seg_pe_ranges"])
     )
-    return Segment(
+    return LvmSegment(
         row["segtype"], int(row["seg_start"] or 0), int(row["seg_size"] or 0), int(row["stripe_size"] or 0), runs
     )
