@@ -12,7 +12,7 @@ from .extents import ExtentSet
 from .source import BlockSource
 
 
-class Piece(NamedTuple):
+class OverlayPiece(NamedTuple):
     """A range of a disk that holds a part of a volume, in one run or as one column of stripes.
 
     Unit number ``n`` of the piece (``unit_bytes`` long each; the last may be shorter) lies at ``volume_bytes + n *
@@ -55,12 +55,12 @@ class Piece(NamedTuple):
                 yield self.start_bytes + start, end - start
 
 
-def linear(start_bytes: int, length_bytes: int, volume_bytes: int = 0) -> Piece:
+def linear(start_bytes: int, length_bytes: int, volume_bytes: int = 0) -> OverlayPiece:
     """A piece in one run."""
-    return Piece(start_bytes, length_bytes, volume_bytes, length_bytes, length_bytes)
+    return OverlayPiece(start_bytes, length_bytes, volume_bytes, length_bytes, length_bytes)
 
 
-def on_disk(pieces: Iterable[Piece], volume_extents: ExtentSet) -> ExtentSet:
+def on_disk(pieces: Iterable[OverlayPiece], volume_extents: ExtentSet) -> ExtentSet:
     """Where bytes of a volume lie on the disk that the pieces are of."""
     return ExtentSet(found for piece in pieces for found in piece.on_disk(volume_extents))
 
@@ -68,13 +68,13 @@ def on_disk(pieces: Iterable[Piece], volume_extents: ExtentSet) -> ExtentSet:
 class OverlaySource(BlockSource):
     """``base`` with some ranges of it read from other sources. Closes ``base``, not the others."""
 
-    def __init__(self, base: BlockSource, pieces: Iterable[Tuple[Piece, BlockSource]]) -> None:
+    def __init__(self, base: BlockSource, pieces: Iterable[Tuple[OverlayPiece, BlockSource]]) -> None:
         """:raises ValueError: when two pieces overlap, or one does not lie in ``base``."""
         self.path = base.path
         self.size_bytes = base.size_bytes
         self.sector_bytes = base.sector_bytes
         self._base = base
-        self._pieces: List[Tuple[Piece, BlockSource]] = sorted(pieces, key=lambda pair: pair[0].start_bytes)
+        self._pieces: List[Tuple[OverlayPiece, BlockSource]] = sorted(pieces, key=lambda pair: pair[0].start_bytes)
         end = 0
         for piece, dummy in self._pieces:
             if piece.start_bytes < end or piece.length_bytes <= 0 or piece.end_bytes > base.size_bytes:

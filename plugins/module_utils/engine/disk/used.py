@@ -16,7 +16,7 @@ from .filesystems.contract import FileSystem, UsedMap, VolumeState
 from .hibernation import always_left_out
 from .layout import DiskLayout, Partition
 from .mark_table import LVM_KIND
-from .overlay import Piece, on_disk
+from .overlay import OverlayPiece, on_disk
 from .partition_types import BY_TYPE
 from .patterns import Pattern
 from .source import BlockSource, WindowSource
@@ -66,7 +66,7 @@ class InnerVolume(NamedTuple):
     source: BlockSource
     state: VolumeState
     mount_points: Sequence[str]
-    pieces: Sequence[Piece]
+    pieces: Sequence[OverlayPiece]
 
 
 class Inside(NamedTuple):
@@ -201,7 +201,7 @@ def _parts_of(
     inside: Optional[Inside],
     state_of: StateOf,
     mount_points_of: MountPointsOf,
-) -> List[Tuple[_Volume, Sequence[Piece]]]:
+) -> List[Tuple[_Volume, Sequence[OverlayPiece]]]:
     """The volumes of a partition, each with the pieces of the disk that it lies on."""
     if inside is not None:
         return [
@@ -209,7 +209,7 @@ def _parts_of(
             for inner in inside.volumes
         ]
     window = WindowSource(source, partition.start_bytes, partition.length_bytes)
-    whole = [Piece(partition.start_bytes, window.size_bytes, 0, window.size_bytes, window.size_bytes)]
+    whole = [OverlayPiece(partition.start_bytes, window.size_bytes, 0, window.size_bytes, window.size_bytes)]
     return [(_Volume(partition.number, window, state_of(partition), mount_points_of(partition)), whole)]
 
 

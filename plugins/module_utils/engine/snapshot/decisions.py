@@ -10,7 +10,7 @@ from typing import Dict, List, Optional, Set, Tuple
 from ..disk.extents import ExtentSet
 from ..disk.filesystems.contract import VolumeState
 from ..disk.layout import Partition
-from ..disk.overlay import Piece, linear
+from ..disk.overlay import OverlayPiece, linear
 from ..disk.signatures import LVM_KIND, recognise
 from ..disk.source import BlockSource, MemorySource, WindowSource
 from ..host.linux_mounts import Use, uses_of
@@ -20,7 +20,7 @@ from .lvm.map import LvmPlace, find_places, pieces_of, why_not_mapped
 from .lvm.report import LogicalVolume, Report
 from .stable import read_stable
 
-Part = Tuple[Piece, BlockSource]
+Part = Tuple[OverlayPiece, BlockSource]
 
 
 class Decisions:
@@ -146,7 +146,7 @@ class Decisions:
         self.hows.append(LIVE)
         self.live.append(LiveUse(what, point, reason))
 
-    def partition_of(self, piece: Piece) -> int:
+    def partition_of(self, piece: OverlayPiece) -> int:
         """The number of the partition that a piece of a volume lies in."""
         return next(
             one.partition.number

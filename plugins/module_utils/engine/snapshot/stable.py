@@ -14,7 +14,7 @@ from typing import List, Optional, Tuple
 from ..disk.filesystems.contract import VolumeState
 from ..disk.filesystems.fat import Fat
 from ..disk.layout import Partition
-from ..disk.overlay import Piece, linear
+from ..disk.overlay import OverlayPiece, linear
 from ..disk.source import BlockSource, FileSource, MemorySource, WindowSource
 from ..errors import DiskError
 
@@ -23,7 +23,7 @@ _DIGEST_STEP_BYTES = 1 << 20
 _PASSES = 6
 _PAUSE_SECONDS = 0.5
 
-Held = List[Tuple[Piece, BlockSource]]
+Held = List[Tuple[OverlayPiece, BlockSource]]
 
 
 def read_stable(disk: FileSource, partition: Partition, mount_point: str) -> Optional[Held]:

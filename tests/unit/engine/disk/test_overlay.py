@@ -10,16 +10,16 @@ from typing import Iterator, List, Tuple
 
 import pytest
 from engine.disk.extents import ExtentSet
-from engine.disk.overlay import OverlaySource, Piece, linear, on_disk
+from engine.disk.overlay import OverlayPiece, OverlaySource, linear, on_disk
 from engine.disk.source import BlockSource, MemorySource
 
 STRIPE = 8
 COLUMN = 48
 
 
-def striped(starts: List[int], volume_bytes: int) -> List[Piece]:
+def striped(starts: List[int], volume_bytes: int) -> List[OverlayPiece]:
     step = len(starts) * STRIPE
-    return [Piece(start, COLUMN, volume_bytes + n * STRIPE, STRIPE, step) for n, start in enumerate(starts)]
+    return [OverlayPiece(start, COLUMN, volume_bytes + n * STRIPE, STRIPE, step) for n, start in enumerate(starts)]
 
 
 PIECES = [linear(30, 50, 0), *striped([200, 100, 300], 50), linear(80, 20, 50 + 3 * COLUMN)]

@@ -10,7 +10,7 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence
 
 from ...disk.extents import ExtentSet
 from ...disk.layout import Partition
-from ...disk.overlay import Piece, linear
+from ...disk.overlay import OverlayPiece, linear
 from ...host.linux_stack import SYSFS_SECTOR_BYTES, BlockTree
 from .report import LogicalVolume, LvmSegment, PhysicalVolume, Report
 
@@ -118,13 +118,13 @@ def _is_whole(volume: LogicalVolume, extent_bytes: int) -> bool:
     return end == volume.size_bytes and end > 0
 
 
-def pieces_of(volume: LogicalVolume, places: Iterable[LvmPlace]) -> List[Piece]:
+def pieces_of(volume: LogicalVolume, places: Iterable[LvmPlace]) -> List[OverlayPiece]:
     """The parts of a volume that lie on the disk of ``places``."""
     by_path: Dict[str, LvmPlace] = {place.volume.path: place for place in places}
     return [piece for segment in volume.segments for piece in _pieces(segment, by_path)]
 
 
-def _pieces(segment: LvmSegment, places: Dict[str, LvmPlace]) -> Iterable[Piece]:
+def _pieces(segment: LvmSegment, places: Dict[str, LvmPlace]) -> Iterable[OverlayPiece]:
     columns = len(segment.runs)
     for number, (path, first, count) in enumerate(segment.runs):
         place = places.get(path)
@@ -136,4 +136,4 @@ def _pieces(segment: LvmSegment, places: Dict[str, LvmPlace]) -> Iterable[Piece]
             yield linear(start, length, segment.start_bytes)
         else:
             stripe = segment.stripe_bytes
-            yield Piece(start, length, segment.start_bytes + number * stripe, stripe, columns * stripe)
+            yield OverlayPiece(start, length, segment.start_bytes + number * stripe, stripe, columns * stripe)
