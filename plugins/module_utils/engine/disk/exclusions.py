@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Sequence, Set, Tuple
 from ..errors import FileSystemInvalid
 from .extents import ExtentSet
 from .filesystems.contract import FileContent, FileTree
-from .patterns import Segment
+from .patterns import PatternSegment
 
 _MAX_FOLDERS = 2_000_000
 _MAX_NAMES = 50_000_000
@@ -109,7 +109,9 @@ def _why_nothing(one: LeftOut) -> str:
     return ""
 
 
-def leave_out(used: ExtentSet, tree: FileTree, patterns: Sequence[Sequence[Segment]], with_heads: int = 0) -> Exclusion:
+def leave_out(
+    used: ExtentSet, tree: FileTree, patterns: Sequence[Sequence[PatternSegment]], with_heads: int = 0
+) -> Exclusion:
     """Return ``used`` without the content of the files that ``patterns`` match.
 
     :param used: the trusted map of a volume that is frozen or offline.
@@ -171,7 +173,7 @@ class _Linked(NamedTuple):
 class _Walk:
     """Visits the folders that a pattern can reach, each once."""
 
-    def __init__(self, tree: FileTree, patterns: Sequence[Sequence[Segment]]) -> None:
+    def __init__(self, tree: FileTree, patterns: Sequence[Sequence[PatternSegment]]) -> None:
         self._tree = tree
         self._fold = not tree.case_sensitive
         self._patterns = patterns

@@ -22,7 +22,7 @@ _MAX_CROSSINGS = 8
 _DRIVE = re.compile(r"([A-Za-z]):([\\/].*)", re.DOTALL)
 
 
-class Segment(NamedTuple):
+class PatternSegment(NamedTuple):
     """What one name of a path must match; ``pieces`` are the texts between its stars."""
 
     text: str
@@ -100,7 +100,7 @@ class Pattern(NamedTuple):
                     pattern=text, reason="alternate streams can only be excluded together with their file"
                 )
 
-    def below(self, mount_points: Sequence[str], case_sensitive: bool) -> List[Segment]:
+    def below(self, mount_points: Sequence[str], case_sensitive: bool) -> List[PatternSegment]:
         """The segments below a volume's root; empty where the pattern is about another volume.
 
         :param mount_points: where the device has the volume ("C:\\", "/var"); empty when that is not known.
@@ -114,11 +114,11 @@ class Pattern(NamedTuple):
             if not below and any(point.startswith("/") for point in mount_points):
                 return []
             names = below or names
-        joined: List[Segment] = []
+        joined: List[PatternSegment] = []
         for name in names:
             if name == "**":
                 if not joined or not joined[-1].crosses:
-                    joined.append(Segment(name, (), True))
+                    joined.append(PatternSegment(name, (), True))
             else:
                 joined.append(_segment(name if case_sensitive else fold(name)))
         return joined
@@ -145,8 +145,8 @@ def _below(names: Tuple[str, ...], parts: Sequence[str]) -> Tuple[str, ...]:
     return names[len(parts) :]
 
 
-def _segment(text: str) -> Segment:
-    return Segment(text, tuple(re.sub(r"\*+", "*", text).split("*")))
+def _segment(text: str) -> PatternSegment:
+    return PatternSegment(text, tuple(re.sub(r"\*+", "*", text).split("*")))
 
 
 def _same(piece: str, name: str, start: int) -> bool:

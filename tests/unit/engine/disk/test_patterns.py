@@ -9,13 +9,13 @@ import re
 import time
 
 import pytest
-from engine.disk.patterns import Pattern, Segment, fold
+from engine.disk.patterns import Pattern, PatternSegment, fold
 from engine.errors import PatternInvalid
 from hypothesis import given
 from hypothesis import strategies as st
 
 
-def segment(text: str) -> Segment:
+def segment(text: str) -> PatternSegment:
     (found,) = Pattern.parse("/" + text).below([], True)
     return found
 
