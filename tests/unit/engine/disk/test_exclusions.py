@@ -11,7 +11,7 @@ import pytest
 from engine.disk import exclusions
 from engine.disk.exclusions import Exclusion, LeftOut, leave_out, notes, remarks, totals
 from engine.disk.extents import ExtentSet
-from engine.disk.filesystems.contract import Entry, FileContent, FileTree
+from engine.disk.filesystems.contract import FileContent, FileTree, FolderEntry
 from engine.disk.patterns import Pattern
 from engine.errors import FileSystemInvalid
 
@@ -35,18 +35,18 @@ class MemoryTree(FileTree):
     def root(self) -> int:
         return self._root
 
-    def children(self, node: int) -> Iterator[Entry]:
+    def children(self, node: int) -> Iterator[FolderEntry]:
         self.visited.append(node)
         folder = self._nodes[node]
         assert isinstance(folder, dict)
         for name, value in folder.items():
             if isinstance(value, dict):
                 known = [place for place, other in enumerate(self._nodes) if other is value]
-                yield Entry(name, known[0] if known else self._add(value), True)
+                yield FolderEntry(name, known[0] if known else self._add(value), True)
             else:
                 if id(value) not in self._files:
                     self._files[id(value)] = self._add(value)
-                yield Entry(name, self._files[id(value)], False)
+                yield FolderEntry(name, self._files[id(value)], False)
 
     def content(self, node: int) -> Optional[FileContent]:
         value = self._nodes[node]
@@ -186,10 +186,10 @@ def test_a_cycle_of_folders_ends() -> None:
 
 def test_an_endless_folder_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     class Endless(MemoryTree):
-        def children(self, node: int) -> Iterator[Entry]:
+        def children(self, node: int) -> Iterator[FolderEntry]:
             yield from super().children(node)
             while True:
-                yield Entry("x", 9999, False)
+                yield FolderEntry("x", 9999, False)
 
     monkeypatch.setattr(exclusions, "_MAX_NAMES", 1000)
     shared = file(4, links=2)

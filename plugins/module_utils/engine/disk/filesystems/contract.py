@@ -45,7 +45,7 @@ class UsedMap(NamedTuple):
     wanted: ExtentSet = ExtentSet()
 
 
-class Entry(NamedTuple):
+class FolderEntry(NamedTuple):
     """A name in a folder. ``node`` is opaque; the same node in two places is the same file (a hard link)."""
 
     name: str
@@ -80,7 +80,7 @@ class FileTree(ABC):
         """The node of the root folder."""
 
     @abstractmethod
-    def children(self, node: int) -> Iterator[Entry]:
+    def children(self, node: int) -> Iterator[FolderEntry]:
         """Yield the names in a folder but "." and "..", each name of a file once (no second, short name for it).
 
         What is neither a plain file nor a folder (links, devices, reparse points that lead elsewhere) comes as a file
@@ -95,7 +95,7 @@ class FileTree(ABC):
         """Yield every name in a folder, those of files without content included."""
         return (entry.name for entry in self.children(folder))
 
-    def confirms(self, folder: int, entry: Entry) -> bool:  # noqa: ARG002
+    def confirms(self, folder: int, entry: FolderEntry) -> bool:  # noqa: ARG002
         """Whether what an entry of a folder leads to says that it is there by this name; in doubt a file stays in the image."""
         return True
 

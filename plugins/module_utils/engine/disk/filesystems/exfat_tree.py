@@ -16,7 +16,7 @@ from typing import Iterator, List, Optional, Tuple
 
 from ..extents import ExtentSet, covered_twice
 from ..patterns import fold_by
-from .contract import Entry, FileContent, FileTree, reading_budget
+from .contract import FileContent, FileTree, FolderEntry, reading_budget
 from .exfat_geometry import ExfatGeometry
 
 _FILE, _STREAM, _NAME = 0x85, 0xC0, 0xC1
@@ -45,7 +45,7 @@ class ExfatTree(FileTree):
     def root(self) -> int:
         return _node(self._volume.root_cluster, 0, False)
 
-    def children(self, node: int) -> Iterator[Entry]:
+    def children(self, node: int) -> Iterator[FolderEntry]:
         group: List[bytes] = []
         missing = 0
         for entry in self._folder_entries(node):
@@ -95,7 +95,7 @@ class ExfatTree(FileTree):
                 raise self._volume.invalid("it has too many files to be checked")
         return starts, ends
 
-    def _parse(self, group: List[bytes]) -> Entry:
+    def _parse(self, group: List[bytes]) -> FolderEntry:
         if not set_is_whole(group):
             raise self._volume.invalid("the checksum of a folder's entry is wrong")
         stream = group[1]
@@ -121,7 +121,7 @@ class ExfatTree(FileTree):
             raise self._volume.invalid("a file is larger than the volume")
         chained = not stream[1] & _NO_FAT_CHAIN
         is_folder = bool(struct.unpack_from("<H", group[0], 4)[0] & _FOLDER)
-        return Entry(name, _node(first, clusters, not chained), is_folder)
+        return FolderEntry(name, _node(first, clusters, not chained), is_folder)
 
     def _folder_entries(self, node: int) -> Iterator[bytes]:
         done = 0

@@ -13,7 +13,7 @@ from typing import Iterator, List, Optional, Set, Tuple
 
 from ...errors import FileSystemInvalid
 from ..extents import ExtentSet
-from .contract import Entry, FileContent, FileTree, reading_budget
+from .contract import FileContent, FileTree, FolderEntry, reading_budget
 from .ext_geometry import ExtGeometry
 
 _BAD_BLOCKS_INODE, _ROOT_INODE = 1, 2
@@ -41,7 +41,7 @@ class ExtTree(FileTree):
     def root(self) -> int:
         return _ROOT_INODE
 
-    def children(self, node: int) -> Iterator[Entry]:
+    def children(self, node: int) -> Iterator[FolderEntry]:
         inode = self._inode(node)
         mode, flags = struct.unpack_from("<H", inode, 0)[0], struct.unpack_from("<I", inode, 32)[0]
         if mode & 0xF000 != _FOLDER:
@@ -61,7 +61,7 @@ class ExtTree(FileTree):
                 yield from self._entries(self._block(block))
             left -= min(blocks, left)
 
-    def _entries(self, data: bytes) -> Iterator[Entry]:
+    def _entries(self, data: bytes) -> Iterator[FolderEntry]:
         position = 0
         while position + 8 <= len(data):
             child, length, name_length, kind = struct.unpack_from("<IHBB", data, position)
@@ -76,9 +76,9 @@ class ExtTree(FileTree):
             if kind == 0:  # a volume without types in its folders
                 is_folder = struct.unpack_from("<H", self._inode(child), 0)[0] & 0xF000 == _FOLDER
             node = child if kind in _KINDS and name_length else -child
-            yield Entry(name.decode("utf-8", "surrogateescape"), node, is_folder)
+            yield FolderEntry(name.decode("utf-8", "surrogateescape"), node, is_folder)
 
-    def confirms(self, folder: int, entry: Entry) -> bool:  # noqa: ARG002
+    def confirms(self, folder: int, entry: FolderEntry) -> bool:  # noqa: ARG002
         """That the inode is in use, not deleted, and what the folder says that it is."""
         if entry.node < 1:
             return False

@@ -15,7 +15,7 @@ from typing import Iterator, List, Optional, Set, Tuple
 
 from ...errors import FileSystemInvalid
 from ..extents import ExtentSet, covered_twice
-from .contract import Entry, FileContent, FileTree
+from .contract import FileContent, FileTree, FolderEntry
 from .fat_geometry import FatGeometry
 
 _ROOT = 0  # FAT12 and FAT16 have a root folder outside the clusters
@@ -38,13 +38,13 @@ class FatTree(FileTree):
     def root(self) -> int:
         return _ROOT
 
-    def children(self, node: int) -> Iterator[Entry]:
+    def children(self, node: int) -> Iterator[FolderEntry]:
         return (entry for entry in self._entries(node) if entry.node >= 2)
 
     def names(self, folder: int) -> Iterator[str]:
         return (entry.name for entry in self._entries(folder))
 
-    def _entries(self, node: int) -> Iterator[Entry]:
+    def _entries(self, node: int) -> Iterator[FolderEntry]:
         long_name: List[bytes] = []
         for data in self._folder_pieces(node):
             for position in range(0, len(data) - 31, 32):
@@ -61,7 +61,7 @@ class FatTree(FileTree):
                     high, low = struct.unpack_from("<H", entry, 20)[0], struct.unpack_from("<H", entry, 26)[0]
                     first = low | (high << 16 if self._volume.bits == 32 else 0)
                     if not entry[11] & _VOLUME_ID and name not in (".", ".."):
-                        yield Entry(name, first, bool(entry[11] & _FOLDER))
+                        yield FolderEntry(name, first, bool(entry[11] & _FOLDER))
 
     def _folder_pieces(self, folder: int) -> Iterator[bytes]:
         volume = self._volume

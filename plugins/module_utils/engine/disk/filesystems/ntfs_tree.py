@@ -16,7 +16,7 @@ from ...errors import FileSystemInvalid
 from ..bitmaps import set_runs
 from ..extents import ExtentSet
 from ..patterns import fold_by
-from .contract import Entry, FileContent, FileTree
+from .contract import FileContent, FileTree, FolderEntry
 from .ntfs_attributes import (
     BITMAP,
     DATA,
@@ -54,7 +54,7 @@ class NtfsTree(FileTree):
     def root(self) -> int:
         return ROOT
 
-    def children(self, node: int) -> Iterator[Entry]:
+    def children(self, node: int) -> Iterator[FolderEntry]:
         record = self._file(node)
         if record is None or not record.flags & IS_FOLDER:
             return
@@ -66,7 +66,7 @@ class NtfsTree(FileTree):
         for block in self._blocks(record, block_bytes):
             yield from self._entries(block[24:])
 
-    def confirms(self, folder: int, entry: Entry) -> bool:
+    def confirms(self, folder: int, entry: FolderEntry) -> bool:
         """That the record is the file's that the index means, and has this name in this folder: an index may be stale."""
         if not entry.node >> 48:
             return False
@@ -142,7 +142,7 @@ class NtfsTree(FileTree):
             except Malformed as error:
                 raise self._table.invalid("a block of a folder %s" % error) from None
 
-    def _entries(self, node: bytes) -> Iterator[Entry]:
+    def _entries(self, node: bytes) -> Iterator[FolderEntry]:
         """Yield the entries of an index node, which begins with its header (INDEX_HEADER)."""
         position, end = struct.unpack_from("<II", node, 0)
         if not 16 <= position <= end <= len(node):
@@ -164,7 +164,7 @@ class NtfsTree(FileTree):
             name = key[66 : 66 + 2 * name_length].decode("utf-16-le", "surrogatepass")
             # A junction or a link leads elsewhere: its content is None, because its record is a folder's.
             is_folder = bool(attributes & _FOLDER) and not attributes & _REPARSE
-            yield Entry(name, reference, is_folder)
+            yield FolderEntry(name, reference, is_folder)
 
 
 def _is_name(content: bytes, folder: int, name: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ...errors import FileSystemInvalid
 from ..extents import ExtentSet
-from .contract import Entry, FileContent, FileTree, reading_budget
+from .contract import FileContent, FileTree, FolderEntry, reading_budget
 from .xfs_btree import sum_is_right
 from .xfs_geometry import XfsGeometry
 
@@ -54,7 +54,7 @@ class XfsTree(FileTree):
     def root(self) -> int:
         return self._volume.root_inode
 
-    def children(self, node: int) -> Iterator[Entry]:
+    def children(self, node: int) -> Iterator[FolderEntry]:
         inode = self._inode(node)
         if inode.mode & 0xF000 != _FOLDER:
             raise self._volume.invalid("inode %d is not a folder" % node)
@@ -84,7 +84,7 @@ class XfsTree(FileTree):
         ranges = [self._volume.block_range(block, count) for dummy, block, count in self._runs(inode)]
         return FileContent(ExtentSet(ranges), inode.links)
 
-    def confirms(self, folder: int, entry: Entry) -> bool:  # noqa: ARG002
+    def confirms(self, folder: int, entry: FolderEntry) -> bool:  # noqa: ARG002
         """That the inode is not deleted, and what the folder says that it is."""
         if entry.node < 0:
             return False
@@ -172,7 +172,7 @@ class XfsTree(FileTree):
 
     # -- folders ------------------------------------------------------------------------------------------------------
 
-    def _short_form(self, inode: _Inode) -> Iterator[Entry]:
+    def _short_form(self, inode: _Inode) -> Iterator[FolderEntry]:
         data = inode.fork[: inode.size_bytes]
         if len(data) < 6:
             raise self._volume.invalid("folder %d is malformed" % inode.number)
@@ -189,7 +189,7 @@ class XfsTree(FileTree):
             yield self._entry(data[place + 3 : place + 3 + length], child, kind)
             place = end
 
-    def _entries(self, data: bytes) -> Iterator[Entry]:
+    def _entries(self, data: bytes) -> Iterator[FolderEntry]:
         magic = data[:4]
         if magic not in _BLOCK_MAGICS + _DATA_MAGICS:
             raise self._volume.invalid("a folder is malformed")
@@ -216,12 +216,12 @@ class XfsTree(FileTree):
                     yield self._entry(name, child, data[place + 9 + name_length] if typed else 0)
             place += length
 
-    def _entry(self, name: bytes, child: int, kind: int) -> Entry:
+    def _entry(self, name: bytes, child: int, kind: int) -> FolderEntry:
         is_folder = kind == _TYPE_FOLDER
         if kind == 0:  # a volume without types in its folders
             is_folder = self._inode(child).mode & 0xF000 == _FOLDER
         node = child if kind in _KINDS and name else -child
-        return Entry(name.decode("utf-8", "surrogateescape"), node, is_folder)
+        return FolderEntry(name.decode("utf-8", "surrogateescape"), node, is_folder)
 
     def _read(self, start: int, length: int) -> bytes:
         self._budget -= length
