@@ -16,7 +16,7 @@ OFFLINE, LVM, STABLE, LIVE = "offline", "lvm", "stable", "live"
 _FROM_WEAK_TO_STRONG = (LIVE, STABLE, LVM, OFFLINE)
 
 
-class Disk(NamedTuple):
+class DiskToFreeze(NamedTuple):
     """A disk whose volumes are to be frozen. Who opened ``source`` closes it. ``selected`` are partitions, None for all."""
 
     path: str
@@ -68,7 +68,7 @@ class LiveUse(NamedTuple):
         return "%s is in use at %s and was read live: %s." % (self.what, self.mount_point, self.reason)
 
 
-def is_imaged(disk: Disk, partition: Partition) -> bool:
+def is_imaged(disk: DiskToFreeze, partition: Partition) -> bool:
     """Whether the content of a partition is in the image at all."""
     return partition.role != "extended" and is_wanted(partition, disk.selected)
 
@@ -79,5 +79,5 @@ def weakest(hows: Iterable[str]) -> str:
     return next((how for how in _FROM_WEAK_TO_STRONG if how in found), OFFLINE)
 
 
-def partition_name(disk: Disk, partition: Partition) -> str:
+def partition_name(disk: DiskToFreeze, partition: Partition) -> str:
     return "Partition %d of %s" % (partition.number, disk.path) if partition.number else disk.path

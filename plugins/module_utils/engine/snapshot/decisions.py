@@ -15,7 +15,7 @@ from ..disk.signatures import LVM_KIND, recognise
 from ..disk.source import BlockSource, MemorySource, WindowSource
 from ..host.linux_mounts import Use, uses_of
 from ..host.linux_stack import BlockTree
-from .contract import LIVE, LVM, OFFLINE, STABLE, Disk, LiveUse, is_imaged, partition_name
+from .contract import LIVE, LVM, OFFLINE, STABLE, DiskToFreeze, LiveUse, is_imaged, partition_name
 from .lvm.map import LvmPlace, find_places, pieces_of, why_not_mapped
 from .lvm.report import LogicalVolume, Report
 from .stable import read_stable
@@ -26,7 +26,7 @@ Part = Tuple[OverlayPiece, BlockSource]
 class Decisions:
     """What is decided for each volume of one disk. ``wanted`` are those that need a snapshot."""
 
-    def __init__(self, disk: Disk, report: Report, setting: str) -> None:
+    def __init__(self, disk: DiskToFreeze, report: Report, setting: str) -> None:
         self.disk = disk
         self.setting = setting
         self.places: List[LvmPlace] = []

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import List, Sequence, Tuple
 
-from .contract import Disk, Freeze
+from .contract import DiskToFreeze, Freeze
 from .lvm import freeze as lvm
 
 
-def open_freeze(disks: Sequence[Disk], setting: str, run: str = "", *, check_mode: bool = False) -> Freeze:
+def open_freeze(disks: Sequence[DiskToFreeze], setting: str, run: str = "", *, check_mode: bool = False) -> Freeze:
     """Freeze the volumes of ``disks`` as ``imaging_snapshot`` wants it; what no provider freezes is read as it stands.
 
     :param run: what the snapshots are named by, so that a later run knows them.

@@ -23,7 +23,7 @@ from ..host.linux_mounts import swap_files, uses_of
 from ..host.linux_stack import BlockTree
 from ..image.format import constants as fmt
 from ..image.format.contents import DiskContents
-from ..snapshot.contract import Disk, Freeze, FrozenDisk, weakest
+from ..snapshot.contract import DiskToFreeze, Freeze, FrozenDisk, weakest
 from ..snapshot.open import open_freeze
 from .contents import contents_of
 from .request import ImageRequest
@@ -68,7 +68,7 @@ class OpenedDisks:
             self.close()
             raise
 
-    def _open(self, chosen: Chosen, trusted: str) -> Disk:
+    def _open(self, chosen: Chosen, trusted: str) -> DiskToFreeze:
         source = FileSource(chosen.path)
         self._sources.append(source)
         if source.size_bytes > fmt.MAX_DISK_BYTES:
@@ -79,7 +79,7 @@ class OpenedDisks:
         if source.is_device and not trusted and any(use.start_bytes for use in uses_of(chosen.path)):
             trusted = TABLE  # a partition of it is in use: the system itself says that the table is true
         layout = settle(source, layout, trusted)
-        return Disk(chosen.path, source, layout, _selected(chosen, layout))
+        return DiskToFreeze(chosen.path, source, layout, _selected(chosen, layout))
 
     @property
     def how(self) -> str:
@@ -137,7 +137,7 @@ class _Planning(NamedTuple):
     look_bytes: int
 
 
-def _plan(chosen: Chosen, disk: Disk, frozen: FrozenDisk, how: _Planning) -> OpenedDisk:
+def _plan(chosen: Chosen, disk: DiskToFreeze, frozen: FrozenDisk, how: _Planning) -> OpenedDisk:
     planned = plan_disk(
         frozen.source,
         disk.layout,

@@ -19,7 +19,7 @@ from ...disk.overlay import OverlaySource
 from ...disk.source import BlockSource, FileSource
 from ...disk.used import InnerVolume, Inside
 from ...errors import SnapshotFailed, VolumeMounted
-from ..contract import Disk, Freeze, FrozenDisk, weakest
+from ..contract import DiskToFreeze, Freeze, FrozenDisk, weakest
 from ..decisions import Decisions, Part
 from . import snapshots as lvm
 from .map import pieces_of
@@ -35,7 +35,7 @@ class LvmFreeze(Freeze):
     :raises SnapshotFailed: a snapshot could not be made; those made before are gone again.
     """
 
-    def __init__(self, disks: Sequence[Disk], setting: str, run: str = "", *, check_mode: bool = False) -> None:
+    def __init__(self, disks: Sequence[DiskToFreeze], setting: str, run: str = "", *, check_mode: bool = False) -> None:
         """``check_mode``: decide everything, create and remove nothing; what would be frozen is then read live."""
         super().__init__()
         self._setting = setting
@@ -62,7 +62,7 @@ class LvmFreeze(Freeze):
 
     # -- what is there ------------------------------------------------------------------------------------------------
 
-    def _freeze(self, disks: Sequence[Disk]) -> None:
+    def _freeze(self, disks: Sequence[DiskToFreeze]) -> None:
         report = self._report(disks)
         plans = [Decisions(disk, report, self._setting) for disk in disks]
         shares = self._shares(report, plans)
@@ -75,7 +75,7 @@ class LvmFreeze(Freeze):
         for plan in plans:
             self.frozen[plan.disk.path] = self._compose(plan, made, metadata.get(plan.disk.path, []))
 
-    def _report(self, disks: Sequence[Disk]) -> Report:
+    def _report(self, disks: Sequence[DiskToFreeze]) -> Report:
         nothing = Report([], {}, [])
         if not any(disk.source.is_device for disk in disks) or not find_tool() or os.geteuid():
             return nothing

@@ -18,7 +18,7 @@ from engine.disk.used import plan_disk
 from engine.errors import SnapshotFailed, SnapshotOverflowed, VolumeMounted
 from engine.host.linux_mounts import Use
 from engine.snapshot import decisions
-from engine.snapshot.contract import Disk
+from engine.snapshot.contract import DiskToFreeze
 from engine.snapshot.lvm import freeze
 from engine.snapshot.lvm import report as lvm_report
 from engine.snapshot.lvm import snapshots as lvm
@@ -79,7 +79,7 @@ def fake(tmp_path: Path, monkeypatch: Any) -> FakeLvm:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Disk:
+def disk(tmp_path: Path) -> DiskToFreeze:
     """A disk whose raw bytes are all 0xEE, so that whatever comes from elsewhere shows."""
     path = tmp_path / "vda"
     path.write_bytes(b"\xee" * DISK_BYTES)
@@ -89,10 +89,10 @@ def disk(tmp_path: Path) -> Disk:
         Partition(number, start, length, "", "", "", "data", False) for number, (start, length) in PARTITIONS.items()
     ]
     layout = DiskLayout("gpt", "id", DISK_BYTES, 512, partitions, ExtentSet([(0, MIB)]), [])
-    return Disk(str(path), source, layout)
+    return DiskToFreeze(str(path), source, layout)
 
 
-def test_a_physical_volume_that_something_else_claims_is_imaged_whole(fake: FakeLvm, disk: Disk) -> None:
+def test_a_physical_volume_that_something_else_claims_is_imaged_whole(fake: FakeLvm, disk: DiskToFreeze) -> None:
     """What LVM calls free may be what the other one uses; imaging_trust decides."""
     number, (start, length) = next(iter(PARTITIONS.items()))
     assert fake.commands == []
@@ -109,7 +109,7 @@ def test_a_physical_volume_that_something_else_claims_is_imaged_whole(fake: Fake
         assert part.difference(trusted.used)
 
 
-def test_volumes_are_read_from_snapshots_made_one_right_after_the_other(fake: FakeLvm, disk: Disk) -> None:
+def test_volumes_are_read_from_snapshots_made_one_right_after_the_other(fake: FakeLvm, disk: DiskToFreeze) -> None:
     with open_freeze([disk], "required", "run-1") as held:
         fake.write("root", b"new" * (4 * EXTENT))  # what is written afterwards does not matter
         frozen = held.frozen[disk.path]
@@ -134,7 +134,7 @@ def test_volumes_are_read_from_snapshots_made_one_right_after_the_other(fake: Fa
 
 
 @pytest.mark.usefixtures("fake")
-def test_the_image_holds_the_metadata_of_before_the_snapshots(disk: Disk) -> None:
+def test_the_image_holds_the_metadata_of_before_the_snapshots(disk: DiskToFreeze) -> None:
     """With the later one the restored group would have a snapshot without content and refuse to start the volume."""
     with open_freeze([disk], "required") as held:
         Path(disk.path).write_bytes(b"\x11" * DISK_BYTES)
@@ -146,7 +146,7 @@ def test_the_image_holds_the_metadata_of_before_the_snapshots(disk: Disk) -> Non
         assert source.read(0, 4) == b"\x11" * 4
 
 
-def test_required_fails_before_anything_is_made_and_names_the_ways_out(fake: FakeLvm, disk: Disk) -> None:
+def test_required_fails_before_anything_is_made_and_names_the_ways_out(fake: FakeLvm, disk: DiskToFreeze) -> None:
     fake.free = 1
     with pytest.raises(VolumeMounted, match=r"plant/root .*: the volume group plant has 4 MiB free") as refused:
         open_freeze([disk], "required")
@@ -173,7 +173,7 @@ def test_required_fails_before_anything_is_made_and_names_the_ways_out(fake: Fak
     ],
 )
 def test_volumes_that_no_snapshot_can_serve_are_refused_by_name(
-    fake: FakeLvm, disk: Disk, change: Dict[str, Any], reason: str
+    fake: FakeLvm, disk: DiskToFreeze, change: Dict[str, Any], reason: str
 ) -> None:
     for name, value in change.items():
         setattr(fake, name, value)
@@ -182,7 +182,7 @@ def test_volumes_that_no_snapshot_can_serve_are_refused_by_name(
     assert not fake.made()
 
 
-def test_none_makes_no_snapshot_and_check_mode_makes_and_removes_nothing(fake: FakeLvm, disk: Disk) -> None:
+def test_none_makes_no_snapshot_and_check_mode_makes_and_removes_nothing(fake: FakeLvm, disk: DiskToFreeze) -> None:
     with open_freeze([disk], "none") as held:
         assert held.frozen[disk.path].how == "live"
     fake.snapshots["plantops_dead_0"] = ("root", lvm.TAG, False)
@@ -192,7 +192,7 @@ def test_none_makes_no_snapshot_and_check_mode_makes_and_removes_nothing(fake: F
     assert list(fake.snapshots) == ["plantops_dead_0"]
 
 
-def test_unmounted_volumes_and_swap_need_no_snapshot(fake: FakeLvm, disk: Disk) -> None:
+def test_unmounted_volumes_and_swap_need_no_snapshot(fake: FakeLvm, disk: DiskToFreeze) -> None:
     fake.open = {"root"}
     uses: Dict[str, List[Use]] = fake.uses  # type: ignore[attr-defined]
     uses["mapped-root"] = [Use(0, 1, "swap", False)]
@@ -202,27 +202,27 @@ def test_unmounted_volumes_and_swap_need_no_snapshot(fake: FakeLvm, disk: Disk) 
     assert not fake.made()
 
 
-def test_a_volume_that_a_program_has_open_is_in_use(fake: FakeLvm, disk: Disk) -> None:
+def test_a_volume_that_a_program_has_open_is_in_use(fake: FakeLvm, disk: DiskToFreeze) -> None:
     uses: Dict[str, List[Use]] = fake.uses  # type: ignore[attr-defined]
     uses["mapped-data"] = []
     with open_freeze([disk], "required"):
         assert len(fake.made()) == 2
 
 
-def test_a_partition_in_use_by_something_else_than_its_volumes_is_live(fake: FakeLvm, disk: Disk) -> None:
+def test_a_partition_in_use_by_something_else_than_its_volumes_is_live(fake: FakeLvm, disk: DiskToFreeze) -> None:
     fake.uses["vda"].append(Use(MIB, 163 * MIB, "the mapped device dm-9", False))  # type: ignore[attr-defined]
     with pytest.raises(VolumeMounted, match="the mapped device dm-9"):
         open_freeze([disk], "required")
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_physical_volume_on_an_encrypted_partition_is_not_looked_into(disk: Disk, monkeypatch: Any) -> None:
+def test_a_physical_volume_on_an_encrypted_partition_is_not_looked_into(disk: DiskToFreeze, monkeypatch: Any) -> None:
     monkeypatch.setattr(FakeTree, "slaves_of", {"vda3": ["sda1"], "vda4": ["sda2"]})
     with pytest.raises(VolumeMounted, match="can't be frozen on this device"):
         open_freeze([disk], "required")
 
 
-def test_when_one_snapshot_fails_the_others_are_removed(fake: FakeLvm, disk: Disk) -> None:
+def test_when_one_snapshot_fails_the_others_are_removed(fake: FakeLvm, disk: DiskToFreeze) -> None:
     fake.fail_at = "plantops_r_1"
     with pytest.raises(SnapshotFailed, match=r"plant/data .*: Volume group .* insufficient free space"):
         open_freeze([disk], "required", "r")
@@ -230,7 +230,7 @@ def test_when_one_snapshot_fails_the_others_are_removed(fake: FakeLvm, disk: Dis
     assert not fake.snapshots
 
 
-def test_leftovers_of_a_killed_run_are_removed_and_nothing_of_others(fake: FakeLvm, disk: Disk) -> None:
+def test_leftovers_of_a_killed_run_are_removed_and_nothing_of_others(fake: FakeLvm, disk: DiskToFreeze) -> None:
     fake.snapshots["plantops_dead_0"] = ("root", lvm.TAG, False)
     fake.snapshots["plantops_mine_0"] = ("spare", "", False)
     with open_freeze([disk], "required", "r"):
@@ -238,7 +238,7 @@ def test_leftovers_of_a_killed_run_are_removed_and_nothing_of_others(fake: FakeL
     assert set(fake.snapshots) == {"plantops_mine_0"}
 
 
-def test_a_group_that_changes_meanwhile_stops_the_run(fake: FakeLvm, disk: Disk, monkeypatch: Any) -> None:
+def test_a_group_that_changes_meanwhile_stops_the_run(fake: FakeLvm, disk: DiskToFreeze, monkeypatch: Any) -> None:
     create = fake._create
 
     def changed(arguments: Any) -> Any:
@@ -251,7 +251,7 @@ def test_a_group_that_changes_meanwhile_stops_the_run(fake: FakeLvm, disk: Disk,
     assert not fake.snapshots
 
 
-def test_a_snapshot_that_can_not_be_removed_is_tried_again_and_then_told(fake: FakeLvm, disk: Disk) -> None:
+def test_a_snapshot_that_can_not_be_removed_is_tried_again_and_then_told(fake: FakeLvm, disk: DiskToFreeze) -> None:
     held = open_freeze([disk], "required", "r")
     fake.removals_refused = 3
     held.close()
@@ -264,7 +264,7 @@ def test_a_snapshot_that_can_not_be_removed_is_tried_again_and_then_told(fake: F
     assert "plant/plantops_r_1 failed: Logical volume" in held.warnings[0]
 
 
-def test_two_runs_at_once_do_not_remove_each_others_snapshots(fake: FakeLvm, disk: Disk) -> None:
+def test_two_runs_at_once_do_not_remove_each_others_snapshots(fake: FakeLvm, disk: DiskToFreeze) -> None:
     with open_freeze([disk], "required", "a"):
         with pytest.raises(SnapshotFailed, match="another run"):
             open_freeze([disk], "required", "b")
@@ -280,7 +280,7 @@ def test_a_logical_volume_named_itself_is_read_from_its_snapshot(fake: FakeLvm) 
     source.is_device = True
     whole = Partition(0, 0, 12 * EXTENT, "", "", "", "data", False)
     layout = DiskLayout("none", "", 12 * EXTENT, 512, [whole], ExtentSet(), [])
-    volume = Disk(str(path), source, layout)
+    volume = DiskToFreeze(str(path), source, layout)
     with open_freeze([volume], "required", "r") as held:
         fake.write("root", b"new" * (4 * EXTENT))
         frozen = held.frozen[str(path)]
@@ -295,7 +295,7 @@ def test_a_logical_volume_named_itself_is_read_from_its_snapshot(fake: FakeLvm) 
         open_freeze([volume], "required")
 
 
-def test_lvm_without_its_tools_is_live_and_imaged_whole(fake: FakeLvm, disk: Disk, monkeypatch: Any) -> None:
+def test_lvm_without_its_tools_is_live_and_imaged_whole(fake: FakeLvm, disk: DiskToFreeze, monkeypatch: Any) -> None:
     monkeypatch.setattr(freeze, "find_tool", lambda: "")
     with open(disk.path, "r+b") as file:
         file.seek(MIB + 512)
@@ -311,12 +311,12 @@ def test_lvm_without_its_tools_is_live_and_imaged_whole(fake: FakeLvm, disk: Dis
 
 
 @pytest.mark.parametrize("run", ["../x", "A b", "", "x" * 65])
-def test_a_run_id_that_is_no_name_becomes_one(fake: FakeLvm, disk: Disk, run: str) -> None:
+def test_a_run_id_that_is_no_name_becomes_one(fake: FakeLvm, disk: DiskToFreeze, run: str) -> None:
     with open_freeze([disk], "required", run):
         assert all(lvm._NAME.fullmatch(name) for name in fake.made())
 
 
-def test_a_full_snapshot_is_an_error_of_its_own(fake: FakeLvm, disk: Disk) -> None:
+def test_a_full_snapshot_is_an_error_of_its_own(fake: FakeLvm, disk: DiskToFreeze) -> None:
     with open_freeze([disk], "required", "r") as held:
         fake.device("plantops_r_0").write_bytes(b"")  # reads fail, as those of an invalid snapshot do
         fake.snapshots["plantops_r_0"] = ("root", lvm.TAG, True)
@@ -327,7 +327,7 @@ def test_a_full_snapshot_is_an_error_of_its_own(fake: FakeLvm, disk: Disk) -> No
 
 
 @pytest.mark.usefixtures("fake")
-def test_tools_that_fail_or_talk_nonsense_are_an_error_of_the_catalogue(disk: Disk, monkeypatch: Any) -> None:
+def test_tools_that_fail_or_talk_nonsense_are_an_error_of_the_catalogue(disk: DiskToFreeze, monkeypatch: Any) -> None:
     for answer in ((5, "", "Permission denied"), (0, "no json", ""), (0, '{"report": [{}]}', ""), (0, "[]", "")):
         monkeypatch.setattr(lvm_report, "run_tool", lambda *dummy, answer=answer: answer)
         with pytest.raises(SnapshotFailed, match="the LVM tools failed"):
@@ -352,7 +352,7 @@ def test_leftovers_go_without_a_run(fake: FakeLvm, tmp_path: Path) -> None:
     assert not (tmp_path / "lock").exists()
 
 
-def test_a_lock_that_somebody_tidied_up_is_no_failure(fake: FakeLvm, disk: Disk, tmp_path: Path) -> None:
+def test_a_lock_that_somebody_tidied_up_is_no_failure(fake: FakeLvm, disk: DiskToFreeze, tmp_path: Path) -> None:
     with open_freeze([disk], "required", "r"):
         (tmp_path / "lock").unlink()
     assert not fake.snapshots
@@ -363,7 +363,7 @@ def test_a_lock_that_somebody_tidied_up_is_no_failure(fake: FakeLvm, disk: Disk,
     [("/boot", True), ("/boot/firmware", True), ("/efi", True), ("/bootleg", False), ("/data", False)],
 )
 def test_small_partitions_that_a_machine_boots_with_are_read_until_stable(
-    point: str, is_stable: bool, fake: FakeLvm, disk: Disk, monkeypatch: Any
+    point: str, is_stable: bool, fake: FakeLvm, disk: DiskToFreeze, monkeypatch: Any
 ) -> None:
     """Boards of ARM have theirs at /boot/firmware, with the type of any FAT."""
     asked: List[str] = []
