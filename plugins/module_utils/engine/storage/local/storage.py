@@ -26,7 +26,7 @@ from ...errors import (
     StorageUrlInvalid,
 )
 from ..contract import NOTHING_ABOVE, PARTIAL_SUFFIX, READ_SIZE_BYTES, Deadline, Storage
-from .walk import BY_DESCRIPTOR, LinkInTheWay, Place, reach
+from .walk import BY_DESCRIPTOR, LinkInTheWay, LocalPlace, reach
 
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _FILE_MODE = 0o600
@@ -90,7 +90,7 @@ class DirectoryStorage(Storage):
                 raise
             return size_bytes
 
-    def _write(self, temporary: Place, data: Iterable[bytes], deadline: Optional[Deadline]) -> int:
+    def _write(self, temporary: LocalPlace, data: Iterable[bytes], deadline: Optional[Deadline]) -> int:
         size_bytes = 0
         descriptor = temporary.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, _FILE_MODE)
         try:
@@ -108,7 +108,7 @@ class DirectoryStorage(Storage):
             os.close(descriptor)
         return size_bytes
 
-    def _publish(self, temporary: Place, target: Place, path: str, replace: bool) -> None:
+    def _publish(self, temporary: LocalPlace, target: LocalPlace, path: str, replace: bool) -> None:
         if replace:
             os.replace(temporary.path, target.path, src_dir_fd=temporary.folder, dst_dir_fd=target.folder)
         elif hasattr(os, "link"):
@@ -138,13 +138,13 @@ class DirectoryStorage(Storage):
             self._rename_unless_there(temporary, target, path)
         target.sync_folder()
 
-    def _rename_unless_there(self, source: Place, target: Place, path: str) -> None:
+    def _rename_unless_there(self, source: LocalPlace, target: LocalPlace, path: str) -> None:
         if target.is_there():
             raise StorageExists(path=path, storage=self.description)
         os.rename(source.path, target.path, src_dir_fd=source.folder, dst_dir_fd=target.folder)
 
     @staticmethod
-    def _drop(temporary: Place) -> None:
+    def _drop(temporary: LocalPlace) -> None:
         try:
             os.unlink(temporary.path, dir_fd=temporary.folder)
         except OSError:
@@ -274,7 +274,7 @@ class DirectoryStorage(Storage):
         """Nothing is held open between calls."""
 
     @contextmanager
-    def _at(self, path: str, operation: str, make: bool = False) -> Iterator[Place]:
+    def _at(self, path: str, operation: str, make: bool = False) -> Iterator[LocalPlace]:
         """The place of ``path``; whatever the system refuses there becomes an error of the catalogue."""
         try:
             with reach(self._root, path, make=make, mode=_DIRECTORY_MODE) as place:

@@ -37,13 +37,13 @@ class LinkInTheWay(OSError):
         self.name = name
 
 
-class Place(NamedTuple):
+class LocalPlace(NamedTuple):
     """One name in an opened directory: pass ``path`` and, as ``dir_fd``, ``folder`` to the calls of :mod:`os`."""
 
     folder: Optional[int]
     path: str
 
-    def beside(self, path: str) -> Place:
+    def beside(self, path: str) -> LocalPlace:
         """Another name in the same directory."""
         return self._replace(path=os.path.join(os.path.dirname(self.path), path))
 
@@ -58,7 +58,7 @@ class Place(NamedTuple):
             return False
         return True
 
-    def is_same_as(self, other: Place) -> bool:
+    def is_same_as(self, other: LocalPlace) -> bool:
         """Whether both names are of one file: a link that was made although the answer got lost."""
         try:
             return os.path.samestat(self.status(), other.status())
@@ -88,7 +88,7 @@ class Place(NamedTuple):
 
 
 @contextmanager
-def reach(root: str, path: str, *, make: bool = False, mode: int = 0o700) -> Iterator[Place]:
+def reach(root: str, path: str, *, make: bool = False, mode: int = 0o700) -> Iterator[LocalPlace]:
     """Yield the place of ``path`` below ``root``; the root itself is the place ``.`` in its own directory.
 
     ``make`` creates the directories on the way that are missing.
@@ -109,7 +109,7 @@ def reach(root: str, path: str, *, make: bool = False, mode: int = 0o700) -> Ite
             # The outer one is forgotten before it is closed: a close that fails has closed it, and its number may be another's.
             outer, folder = folder, _step(folder, name)
             os.close(outer)
-        yield Place(folder, names[-1])
+        yield LocalPlace(folder, names[-1])
     finally:
         os.close(folder)
 
@@ -119,7 +119,7 @@ def _make(name: str, folder: int, mode: int) -> None:
         os.mkdir(name, mode, dir_fd=folder)
     except FileExistsError:
         return
-    Place(folder, name).sync_folder()
+    LocalPlace(folder, name).sync_folder()
 
 
 def _step(folder: int, name: str) -> int:
@@ -139,7 +139,7 @@ def _is_link(folder: int, name: str) -> bool:
         return False  # it is gone: the error that led here says enough
 
 
-def _place_by_path(root: str, names: List[str], make: bool, mode: int) -> Place:
+def _place_by_path(root: str, names: List[str], make: bool, mode: int) -> LocalPlace:
     current = root
     for name in names[:-1]:
         current = os.path.join(current, name)
@@ -147,4 +147,4 @@ def _place_by_path(root: str, names: List[str], make: bool, mode: int) -> Place:
             raise LinkInTheWay(name)
         if make and not os.path.isdir(current):
             os.mkdir(current, mode)
-    return Place(None, os.path.join(current, names[-1]))
+    return LocalPlace(None, os.path.join(current, names[-1]))
