@@ -36,7 +36,7 @@ class _Body(NamedTuple):
     kept_bytes: int
 
 
-class _Run:
+class _WriteBuffer:
     """Gathers pieces that follow one another into large writes."""
 
     def __init__(self, target: Target) -> None:
@@ -154,7 +154,7 @@ def _write_body(disk: PlannedDisk, reached: Callable[[int], None]) -> _Body:
     last = _boot_areas(disk)
     held: Dict[int, Tuple[int, Optional[bytes]]] = {}
     held_bytes = written = kept = 0
-    run = _Run(disk.target)
+    buffer = _WriteBuffer(disk.target)
     for start, length, data in _pieces(disk, reached):
         if any(True for dummy in last.clipped(start, start + length)):
             held_bytes += length
@@ -167,9 +167,9 @@ def _write_body(disk: PlannedDisk, reached: Callable[[int], None]) -> _Body:
         if disk.resumes and disk.target.read(start, length) == data:
             kept += length
             continue
-        run.add(start, data)
+        buffer.add(start, data)
         written += length
-    run.flush()
+    buffer.flush()
     disk.target.sync()
     return _Body(held, written, kept)
 
