@@ -17,7 +17,7 @@ from .format.keys import MasterKey
 from .format.packs import HEADER_BYTES, read_salt
 from .format.root_columns import Place, SegmentReference
 from .format.seal import BlobDamaged, Decompressor, FileCipher, Identifier
-from .upkeep.bring_back import whole_copies
+from .upkeep.restore_from_trash import whole_copies
 
 
 class PackReader:

@@ -14,7 +14,7 @@ from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
 from ..format.pack_names import PackSizes
 from ..second_look import damage_of
-from .bring_back import bring_back
+from .restore_from_trash import restore_from_trash
 
 RUNS_FOR_ALL = 30  # every pack is read once in about a month of daily images, if the budget allows
 BUDGET_BYTES = 256 << 20
@@ -47,7 +47,7 @@ def scrub(
                 continue
             with contextlib.suppress(StoragePermissionDenied):  # who may not rename leaves it to the operator's verify
                 directory.move_to_trash(name, None)
-                if name in bring_back(directory, {name}):
+                if name in restore_from_trash(directory, {name}):
                     continue  # a whole copy was there
         except (StorageFailed, StorageNotFound):
             continue  # moved since it was listed, or not to be read now: a verify says so

@@ -28,9 +28,9 @@ from ..newest import enumerated, horizon
 from ..pack_listing import InUse, existing
 from ..pack_references import needed_packs
 from ..writing.pack_check import listed_packs
-from .bring_back import bring_back
 from .heal_documents import heal_documents
 from .packs_of_others import packs_of_others
+from .restore_from_trash import restore_from_trash
 from .rollover_report import RolloverReport
 from .strays import MAX_DEPTH, is_stray_folder
 from .trash_age import TrashAges
@@ -165,7 +165,7 @@ def sweep(
     if doubtful and key is not None:
         needed = needed | packs_of_others(directory, key, exist - needed, present)
     if not report.dry_run:
-        for pack in bring_back(directory, needed - present.keys()):
+        for pack in restore_from_trash(directory, needed - present.keys()):
             present[pack] = 0
     freed = _purge(directory, needed, present, newest, report, now_seconds)
     _trash_idle(directory, needed, present, newest, report, now_seconds)
@@ -415,5 +415,5 @@ def _undo_if_needed(directory: DeviceDirectory, known: Set[str], report: Rollove
     if not report.trashed_packs:
         return
     for manifest in directory.images({}, but=known):
-        for pack in bring_back(directory, listed_packs(directory, manifest.image) & set(report.trashed_packs)):
+        for pack in restore_from_trash(directory, listed_packs(directory, manifest.image) & set(report.trashed_packs)):
             report.trashed_packs.remove(pack)

@@ -25,8 +25,8 @@ from ..parallel_map import in_order
 from ..reader import ImageReader
 from ..second_look import LOOKS, damage_of
 from ..verify_levels import LEVELS
-from .bring_back import bring_back, whole_copies
 from .packs_of_image import proved_packs_of
+from .restore_from_trash import restore_from_trash, whole_copies
 from .verify_beside import manifest_is_copied, problems_beside, problems_of_sums
 
 _HASHERS = 2
@@ -260,13 +260,13 @@ class _Check:
         """Move a damaged pack to the trash; where a whole copy lies there it takes its place, and nothing is wrong any more."""
         with contextlib.suppress(StorageNotFound):  # another verify was quicker
             self.directory.move_to_trash(pack, None)
-        if pack in bring_back(self.directory, {pack}):
+        if pack in restore_from_trash(self.directory, {pack}):
             self.problems.remove(self.bad_packs.pop(pack))
 
     def _path_of_missing(self, pack: str) -> Optional[str]:
         """Where a pack that is not in its place is after all: back from the trash, or in it where nothing may be moved."""
         place = fmt.pack_path(self.directory.device, pack)
-        if self.may_move and pack in bring_back(self.directory, {pack}):
+        if self.may_move and pack in restore_from_trash(self.directory, {pack}):
             return place
         for path in whole_copies(self.directory, pack):
             return path

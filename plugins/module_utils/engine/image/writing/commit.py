@@ -31,7 +31,7 @@ from ..image_folder import FolderLost, ImageFolder, Overtaken, TakenBack
 from ..pack_listing import InUse
 from ..pack_references import changes_since
 from ..slot_copies import copy_slots
-from ..upkeep.bring_back import bring_back
+from ..upkeep.restore_from_trash import restore_from_trash
 from ..upkeep.seen import Seen
 from .disk_writer import DiskWriter
 from .history import History
@@ -216,7 +216,7 @@ class Commit:
         """
         listing = self._listing()
         missing = missing_packs(self._directory, packs, None if listing is None else listing.packs)
-        lost = missing - bring_back(self._limited, missing, copies=True)
+        lost = missing - restore_from_trash(self._limited, missing, copies=True)
         if lost:
             self._take_back(manifest, "%d of its packs were missing right after the commit" % len(lost))
         self.seen = Seen(None if missing else listing)

@@ -22,7 +22,7 @@ from ..format.keys import MasterKey
 from ..format.manifest import Manifest
 from ..format.sealed_files import open_file
 from ..newest import horizon
-from ..upkeep.bring_back import bring_back
+from ..upkeep.restore_from_trash import restore_from_trash
 
 _CHECKPOINT = re.compile(r"disk([0-9]{1,3})\.checkpoint(?:\.([0-9]{1,4}))?")
 _MOST_RUNS = 3
@@ -118,10 +118,10 @@ def proved_packs(runs: Iterable[Interrupted], key: Optional[MasterKey]) -> Set[s
     return {name for run in runs for name in run.packs} if key is not None else set()
 
 
-def bring_back_packs(
+def restore_packs_from_trash(
     directory: DeviceDirectory, runs: Iterable[Interrupted], present: MutableMapping[str, int]
 ) -> None:
     """Take what a rollover put into the trash back into use, and into ``present``."""
     wanted = {name: size for run in runs for name, size in run.packs.items() if name not in present}
-    for name in bring_back(directory, set(wanted), proved=wanted):
+    for name in restore_from_trash(directory, set(wanted), proved=wanted):
         present[name] = wanted[name]

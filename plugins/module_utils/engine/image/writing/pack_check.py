@@ -12,7 +12,7 @@ from ...storage.shared_connect import together
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
 from ..format.pack_names import as_set
-from ..upkeep.bring_back import bring_back, is_in_place
+from ..upkeep.restore_from_trash import is_in_place, restore_from_trash
 from .disk_writer import DiskWriter
 from .pack_stream import PackStream
 
@@ -57,7 +57,7 @@ def resend_missing(
     """
     for dummy in range(_REPAIR_ROUNDS):
         missing = missing_packs(directory, packs_of(writers))
-        lost = missing - bring_back(directory, missing)
+        lost = missing - restore_from_trash(directory, missing)
         if not lost:
             return
         warnings.append("%d packs vanished during the run; the run uploaded their chunks again." % len(lost))

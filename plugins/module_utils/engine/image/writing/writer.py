@@ -30,7 +30,7 @@ from .commit import Commit, CommitState
 from .disk_writer import DiskWriter
 from .history import History
 from .image_order import DiskInput, ImageOrder, ImageResult
-from .interrupted import Interrupted, bring_back_packs, fitting_runs, interrupted_runs, proved_packs
+from .interrupted import Interrupted, fitting_runs, interrupted_runs, proved_packs, restore_packs_from_trash
 from .look_budget import LookBudget
 from .lookup import Lookup
 from .orphan_packs import learn_orphan_packs
@@ -173,7 +173,7 @@ class ImageRun:
         names = {one.image for one in history.images} | {self._folder.name}
         left = interrupted_runs(self._directory, self._key, names, [size_bytes for dummy, size_bytes in disks])
         self._interrupted = fitting_runs(left, disks, history.of_this_key)
-        bring_back_packs(self._directory, self._interrupted, present)
+        restore_packs_from_trash(self._directory, self._interrupted, present)
         damaged: List[ImageDamaged] = []
         needed = needed_packs(self._directory, [*history.others, *history.believed], damaged)
         self._warnings += few([str(error) for error in damaged])

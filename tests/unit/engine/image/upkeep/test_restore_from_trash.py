@@ -10,7 +10,7 @@ from typing import Dict
 import pytest
 from engine.errors import ChunkMissing
 from engine.image.device_directory import DeviceDirectory
-from engine.image.upkeep.bring_back import bring_back
+from engine.image.upkeep.restore_from_trash import restore_from_trash
 from engine.image.upkeep.verify import verify_image
 from engine.storage.contract import Storage
 from support.small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
@@ -44,7 +44,7 @@ def moving(storage: MemoryStorage, back_after: int) -> Storage:
             for moved in [name for name, place in packs.items() if place == "in the trash"]:
                 listings[moved] += 1
                 if listings[moved] == back_after:
-                    bring_back(directory, {moved})  # unless the verify did already
+                    restore_from_trash(directory, {moved})  # unless the verify did already
                     packs[moved] = "back"
 
     return HookedStorage(storage, move)

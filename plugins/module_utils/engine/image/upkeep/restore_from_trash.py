@@ -24,7 +24,7 @@ from ..writing.sender import store_pack
 _MAX_COPIED_BYTES = 80 << 20  # of a pack that is held in memory; the chunks of a larger one are sent again
 
 
-def bring_back(
+def restore_from_trash(
     directory: DeviceDirectory,
     packs: AbstractSet[str],
     *,
