@@ -62,7 +62,7 @@ def copy(storage: Storage, request: CopyRequest, status: RunStatus) -> Dict[str,
             "packs": len(source.packs),
         }
         if target is None:  # its directory is not there yet
-            return _foretold(told, source, None)
+            return _plan_copy(told, source, None)
         stack.callback(target.close)
         refuse_twins(target, device)
         refuse_foreign_sums(target, PAGE_NAMES, PROGRAM_NAME)
@@ -78,7 +78,7 @@ def copy(storage: Storage, request: CopyRequest, status: RunStatus) -> Dict[str,
             more_bytes=0 if target.exists(PROGRAM_NAME) else len(program),
         )
         if check:
-            return _foretold(told, source, copying)
+            return _plan_copy(told, source, copying)
         copied = copying.run()
         directory = DeviceDirectory(target, device)
         try:
@@ -107,7 +107,7 @@ def _outcome(directory: DeviceDirectory, copied: Copied) -> Dict[str, Any]:
     }
 
 
-def _foretold(told: Dict[str, Any], source: CopySource, copying: Optional[ImageCopy]) -> Dict[str, Any]:
+def _plan_copy(told: Dict[str, Any], source: CopySource, copying: Optional[ImageCopy]) -> Dict[str, Any]:
     """Check mode: refuse what the copy would refuse, and say what it would write."""
     if copying is None:
         foreseen = {"bytes_to_copy": source.manifest.pack_bytes, "packs_to_copy": len(source.packs), "changed": True}

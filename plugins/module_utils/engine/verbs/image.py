@@ -31,11 +31,11 @@ from .run_status import RunStatus
 
 def image(storage: Storage, request: ImageRequest, status: RunStatus) -> Dict[str, Any]:
     started = time.monotonic()
-    looked = None if request.check else _look_ahead(storage, request, status)
+    looked = None if request.check else _preflight(storage, request, status)
     with contextlib.closing(OpenedDisks(request, lambda source: _paced(source, request, status))) as opened:
         found = report_on(storage, request, opened)
         if looked is None:
-            return dict(found.told, **_foretold(storage, request, opened, found))
+            return dict(found.told, **_plan_image(storage, request, opened, found))
         warnings = found.warnings + looked.warnings + looked.check_room(found.in_use_bytes)
         claim_directory(storage, request.device, read_identity(), request.adopt)
         made = write_image(storage, _order(request, status, opened, found._replace(warnings=warnings), looked.check))
@@ -45,7 +45,7 @@ def image(storage: Storage, request: ImageRequest, status: RunStatus) -> Dict[st
     return dict(found.told, **_done(made, rollover), warnings=warnings, seconds=seconds)
 
 
-def _look_ahead(storage: Storage, request: ImageRequest, status: RunStatus) -> Preflight:
+def _preflight(storage: Storage, request: ImageRequest, status: RunStatus) -> Preflight:
     """What can be known to fail fails here: before a volume is frozen, a disk is read, or a directory is claimed."""
     prove_directory(storage, request.device, read_identity(), request.adopt)
     looked = preflight(storage, request.device, request.passwords, request.controller_seconds)
@@ -67,7 +67,7 @@ def _input(disk: OpenedDisk, source: BlockSource) -> DiskInput:
     return DiskInput(source, disk.plan.used, disk.stable_id, disk.contents)
 
 
-def _foretold(storage: Storage, request: ImageRequest, opened: OpenedDisks, found: DeviceReport) -> Dict[str, Any]:
+def _plan_image(storage: Storage, request: ImageRequest, opened: OpenedDisks, found: DeviceReport) -> Dict[str, Any]:
     """Check mode: refuse what the run would refuse, and say what it would store and delete. Nothing is written to find out."""
     coming = coming_image(request.device, request.job, [_input(disk, disk.source).coming for disk in opened.disks])
     prove_directory(storage, request.device, read_identity(), request.adopt)
