@@ -37,7 +37,7 @@ class Overtaken(FolderLost):
     """Another run has committed under a later name, or a number that is not below ours."""
 
 
-class TakenBack(FolderLost):
+class Withdrawn(FolderLost):
     """The image was published and is none: what it needs is not there, or its manifest is not what was written."""
 
     def __init__(self, image: str, reason: str, is_gone: bool) -> None:

@@ -27,7 +27,7 @@ from ..format import copies, documents, sums
 from ..format.index import Root
 from ..format.manifest import DiskEntry, Manifest, encode, packs_digest
 from ..format.sealed_files import seal_file
-from ..image_folder import FolderLost, ImageFolder, Overtaken, TakenBack
+from ..image_folder import FolderLost, ImageFolder, Overtaken, Withdrawn
 from ..pack_listing import InUse
 from ..pack_references import changes_since
 from ..slot_copies import copy_slots
@@ -94,7 +94,7 @@ class Commit:
                     % self._folder.name
                 )
                 self._history.renumber()
-            except TakenBack as error:
+            except Withdrawn as error:
                 self._warnings.append(str(error))
                 self._history.renumber()
                 if not tries_left:
@@ -212,7 +212,7 @@ class Commit:
     def _check_packs(self, manifest: Manifest, packs: Dict[str, int]) -> None:
         """A sweep may have run between the check and the commit: bring back what it took.
 
-        :raises TakenBack: when a pack is lost.
+        :raises Withdrawn: when a pack is lost.
         """
         listing = self._listing()
         missing = missing_packs(self._directory, packs, None if listing is None else listing.packs)
@@ -231,7 +231,7 @@ class Commit:
     def _take_back(self, manifest: Manifest, reason: str) -> None:
         """What was published and can't be restored is an image no longer, or is marked where nothing may be renamed.
 
-        :raises TakenBack: always; the same image is made under another name.
+        :raises Withdrawn: always; the same image is made under another name.
         """
         is_gone = self._folder.take_back()
         if not is_gone:
@@ -240,4 +240,4 @@ class Commit:
             with contextlib.suppress(StorageError):  # the operator's verify finds it as well
                 self._directory.add_record(manifest.image, records.VERIFIED, facts, self._history.key)
         self.state = CommitState.OPEN
-        raise TakenBack(manifest.image, reason, is_gone)
+        raise Withdrawn(manifest.image, reason, is_gone)
