@@ -40,7 +40,7 @@ def test_every_storage_passes_and_nothing_stays(name: str, tmp_path: Path) -> No
         assert found.may_delete
         assert found.may_replace
         assert found.may_rename
-        assert found.left_behind == ""
+        assert found.undeletable == ""
         # The server is this machine; one in memory has no clock of its own.
         assert (found.clock_ahead_seconds is None) == (name == "memory")
         assert abs(found.clock_ahead_seconds or 0) < 60
@@ -62,8 +62,8 @@ def test_an_account_that_may_not_delete_is_told_apart() -> None:
     found = check_storage(refusing("delete"), "pc")
     assert not found.may_delete
     assert found.may_replace
-    assert found.left_behind.startswith("pc/check-")
-    assert found.left_behind.endswith(PARTIAL_SUFFIX)
+    assert found.undeletable.startswith("pc/check-")
+    assert found.undeletable.endswith(PARTIAL_SUFFIX)
     assert not check_storage(refusing("rename"), "pc").may_rename
 
 

@@ -27,7 +27,7 @@ class StorageCheck(NamedTuple):
     round_trip_seconds: float
     write_bytes_per_second: float
     clock_ahead_seconds: Optional[float]  # the server's clock before ours; None where it does not tell
-    left_behind: str  # the path of what could not be deleted again, "" when all was
+    undeletable: str  # the path of what could not be deleted again, "" when all was
 
 
 def check_storage(storage: Storage, directory: str, probe_bytes: int = _PROBE_BYTES) -> StorageCheck:

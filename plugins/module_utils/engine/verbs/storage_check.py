@@ -18,10 +18,10 @@ from .request import CheckRequest
 from .run_status import RunStatus
 
 
-def _left_behind(found: StorageCheck) -> List[str]:
-    if not found.left_behind:
+def _undeletable_warnings(found: StorageCheck) -> List[str]:
+    if not found.undeletable:
         return []
-    return ["This account can't delete %s; it stays until the operator runs a rollover." % found.left_behind]
+    return ["This account can't delete %s; it stays until the operator runs a rollover." % found.undeletable]
 
 
 def check(storage: Storage, request: CheckRequest, dummy_status: RunStatus) -> Dict[str, Any]:
@@ -56,7 +56,8 @@ def check(storage: Storage, request: CheckRequest, dummy_status: RunStatus) -> D
             round_trip_milliseconds=round(found.round_trip_seconds * 1000, 1),
             write_mb_per_second=round(found.write_bytes_per_second / 1e6, 1),
             clock_ahead_seconds=None if found.clock_ahead_seconds is None else round(found.clock_ahead_seconds),
-            warnings=clock_warnings(storage.description, found.clock_ahead_seconds, None) + _left_behind(found),
+            warnings=clock_warnings(storage.description, found.clock_ahead_seconds, None)
+            + _undeletable_warnings(found),
         )
     if counted:  # a first image is not known before its device was asked
         newest = counted[-1]

@@ -157,7 +157,7 @@ class Candidates:
         self._ranked = _ranked(disks, disk, others)
 
     @property
-    def left_behind(self) -> Set[str]:
+    def dying_packs(self) -> Set[str]:
         """The packs that ``first`` still needs a little of, and that die when nothing new relies on them.
 
         An image of fewer volumes than are imaged now does not tell: what it needs little of, the others may need whole.

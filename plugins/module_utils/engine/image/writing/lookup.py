@@ -102,7 +102,7 @@ class Lookup:
         self._segments: OrderedDict[Tuple[int, int], Segment] = OrderedDict()
         self._missed_bytes = self._untold_bytes = 0
         self._first = candidates.first if candidates is not None else None
-        self._left_behind = candidates.left_behind if candidates is not None else set()
+        self._dying_packs = candidates.dying_packs if candidates is not None else set()
         self._is_known = self._first is not None
         for previous in [*interrupted, *([self._first] if self._first is not None else [])]:
             self._add(previous, _HOPE + 1)
@@ -224,10 +224,10 @@ class Lookup:
                 if segment is not None:
                     is_first = place.previous is self._first
                     if is_first:
-                        question.anew |= fresh.held_in(segment, self._left_behind, shift)
+                        question.anew |= fresh.held_in(segment, self._dying_packs, shift)
                     usable = place.previous.usable
                     fresh.take_places(segment, usable, shift, question.anew)
-                    question.looked_into.append((segment, usable if is_first else usable - self._left_behind))
+                    question.looked_into.append((segment, usable if is_first else usable - self._dying_packs))
             left = len(fresh.without_place())
             place.score(question.missing - left, question.missing)
             if not place.is_certain:
