@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from pathlib import Path
 from typing import Any, Iterator, List
 
 import pytest
+from engine.errors import StorageUnreachable
 from engine.image.second_look import damage_of
+from engine.smb.login import SmbConnector
 from engine.storage.sftp import storage as sftp_storage
+from engine.storage.sftp.connect import SftpConnector
 from engine.storage.smb import storage as smb_storage
 from support.storage_factories import sftp, sftp_proftpd, sftp_with_retries, smb, smb_with_retries
 
@@ -54,8 +58,6 @@ def test_a_connection_that_lies_makes_no_damage(factory: Any, tmp_path: Path, mo
 
 
 def test_thousands_of_looks_at_one_file_take_one_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine.storage.sftp.connect import SftpConnector
-
     made: List[object] = []
     connect = SftpConnector.connect_apart
     monkeypatch.setattr(SftpConnector, "connect_apart", lambda self: made.append(self) or connect(self))
@@ -65,3 +67,28 @@ def test_thousands_of_looks_at_one_file_take_one_connection(tmp_path: Path, monk
             storage.look_anew("file")
             assert storage.get("file", 0, 100) == DATA[:100]
     assert len(made) == 1
+
+
+@pytest.mark.parametrize(
+    ("factory", "connector", "name"),
+    [(sftp, SftpConnector, "connect_apart"), (smb(), SmbConnector, "connect")],
+    ids=["openssh", "samba"],
+)
+def test_no_other_call_waits_for_a_second_connection_or_fails_with_it(
+    factory: Any, connector: Any, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease has to be renewed although a server lets a second connection hang, or permits none."""
+    with factory(tmp_path) as opened, opened() as storage:
+        storage.put("file", [DATA])
+        found: List[int] = []
+
+        def hanging(dummy_connector: object) -> None:
+            other = threading.Thread(target=lambda: found.append(storage.stat("file").size_bytes), daemon=True)
+            other.start()
+            other.join(20)
+            raise StorageUnreachable(storage=storage.description, reason="it permits one connection")
+
+        storage.look_anew("file")
+        monkeypatch.setattr(connector, name, hanging)
+        assert storage.get("file") == DATA
+        assert found == [len(DATA)]

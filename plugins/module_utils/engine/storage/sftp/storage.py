@@ -369,11 +369,10 @@ class SftpStorage(Storage):
 
     @contextmanager
     def _apart(self) -> Iterator[SftpCalls]:
-        """A connection for one read alone; the usual one where the server permits no other."""
+        """A connection for one read alone, for which no other call waits; the usual one where the server permits no other."""
         usual = self._calls()
         try:
-            with self._turns.take():
-                session = self._connector.connect_apart()
+            session = self._connector.connect_apart()
         except StorageError:
             return (yield usual)
         try:

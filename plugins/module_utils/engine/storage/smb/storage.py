@@ -260,11 +260,10 @@ class SmbStorage(Storage):
 
     @contextlib.contextmanager
     def _apart(self) -> Iterator[SmbLink]:
-        """A connection for one read alone; the usual one where the server permits no other."""
+        """A connection for one read alone, for which no other call waits; the usual one where the server permits no other."""
         usual = self._connected()
         try:
-            with self._turns.take():
-                link = self._new_link()
+            link = self._new_link()
         except StorageError:
             yield usual
             return
