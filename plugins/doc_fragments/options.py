@@ -438,7 +438,8 @@ options:
   replace_table:
     description:
       - Confirms that these partitions of the target are deleted, because the image holds only some volumes and its partition
-        table differs from that of the target. List each by its number or name, as the error message shows them.
+        table differs from that of the target. List each by its number, as the error message shows it, or by a name that
+        no other partition has.
       - Use the form V(disk0p3) when several disks are restored.
     type: list
     elements: str

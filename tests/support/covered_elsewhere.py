@@ -114,7 +114,6 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     ),
     "integration/engine/test_restore_damaged.py": (ENGINE + "restore/salvage.py", ENGINE + "restore/hit_files.py"),
     "integration/engine/test_restore_used_targets.py": (ENGINE + "restore/clearing.py",),
-    "integration/engine/test_restore_interrupted.py": (ENGINE + "restore/present.py",),
     "integration/engine/test_jobs_in_one_storage.py": (
         ENGINE + "image/format/job_name.py",
         ENGINE + "verbs/contents.py",

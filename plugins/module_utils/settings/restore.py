@@ -59,8 +59,8 @@ RESTORE: Tuple[Setting, ...] = (
         (
             (
                 "Confirms that these partitions of the target are deleted, because the image holds only some volumes "
-                "and its partition table differs from that of the target. List each by its number or name, as the "
-                "error message shows them."
+                "and its partition table differs from that of the target. List each by its number, as the error "
+                "message shows it, or by a name that no other partition has."
             ),
             "Use the form V(disk0p3) when several disks are restored.",
         ),

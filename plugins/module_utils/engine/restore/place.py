@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from typing import List, NoReturn
 
 from ..device.disks import find_disks
@@ -17,7 +18,7 @@ from ..errors import (
     RestoreTargetNotFound,
     RestoreTargetNotOnDisk,
 )
-from ..host.linux_mountinfo import read_mounts
+from ..host.linux_mountinfo import Mount, read_mounts
 from ..host.linux_stack import BlockTree
 
 _DEVICES = "/dev"
@@ -99,10 +100,52 @@ def _listed() -> str:
 
 
 def refuse_inside_storage(path: str, storage_folder: str) -> None:
-    """:raises RestoreTargetInStorage: when a file target would replace or join what is stored."""
+    """Refuse a file target that would replace or join what is stored, whichever of its names it has been given.
+
+    :raises RestoreTargetInStorage: below the storage, also by a mount of a part of it elsewhere or a hard link to its file.
+    """
     real, folder = os.path.realpath(path), os.path.realpath(storage_folder)
-    if real == folder or real.startswith(folder.rstrip("/") + "/"):
+    mounts = read_mounts()
+    is_inside = _is_below(real, folder) or _is_below(_whole_place(real, mounts), _whole_place(folder, mounts))
+    if is_inside or _is_linked_below(real, folder):
         raise RestoreTargetInStorage(target=path, storage=storage_folder)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _whole_place(real: str, mounts: List[Mount]) -> str:
+    """Where ``real`` lies on its file system, behind the file system's number: the same by whichever mount it is reached."""
+    above = [mount for mount in mounts if _is_below(real, mount.point)]
+    if not above:
+        return real
+    # The later of two mounts at one point covers the earlier.
+    mount = max(enumerate(above), key=lambda pair: (len(pair[1].point), pair[0]))[1]
+    inside = real[len(mount.point.rstrip("/")) :]
+    return "%s:%s" % (mount.number, mount.folder.rstrip("/") + inside)
+
+
+def _is_linked_below(real: str, folder: str) -> bool:
+    """Whether a file has another name in ``folder``. Only a file with several names costs the walk."""
+    try:
+        status = os.stat(real)
+    except OSError:
+        return False
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink < 2:
+        return False
+    return any(_holds(above, status) for above, dummy_folders, dummy_names in os.walk(folder))
+
+
+def _holds(folder: str, status: os.stat_result) -> bool:
+    try:
+        with os.scandir(folder) as found:
+            return any(
+                one.inode() == status.st_ino and os.path.samestat(one.stat(follow_symlinks=False), status)
+                for one in found
+            )
+    except OSError:
+        return False  # what can't be looked into was not listed by the walk either
 
 
 def _kind_of_file_system(folder: str) -> str:

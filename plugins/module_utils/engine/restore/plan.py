@@ -222,7 +222,8 @@ def _refuse_without_yes(disk: PlannedDisk, yeses: Yeses, is_only: bool) -> None:
     if disk.data and not yeses.overwrite:
         raise RestoreTargetHoldsData(target=disk.target.path, reason=disk.data)
     going = disk.found.going
-    if not all(one.is_named_by(yeses.replace_table, disk.name, is_only) for one in going):
+    claims = disk.found.present.claims if disk.found.present is not None else []
+    if not all(one.is_named_by(yeses.replace_table, disk.name, is_only, claims) for one in going):
         raise RestoreTableDiffers(
             target=disk.target.path,
             disk=disk.name,

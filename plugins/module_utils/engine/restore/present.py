@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import List, NamedTuple, Sequence, Tuple
 
@@ -17,6 +18,8 @@ from ..disk.signatures import recognise
 from ..disk.source import BlockSource, FileSource, WindowSource
 from ..errors import DiskError
 from .target import Target
+
+_LIKE_A_NUMBER = re.compile(r"(disk[0-9]+p)?([0-9]+|byte[0-9]+)")
 
 
 class Claim(NamedTuple):
@@ -36,10 +39,15 @@ class Claim(NamedTuple):
         what += ['"%s"' % self.name] if self.name else []
         return "%s (%s)" % (self.number, ", ".join([*what, "%d bytes" % self.length_bytes]))
 
-    def is_named_by(self, given: Sequence[str], disk: str, is_only_disk: bool) -> bool:
-        """Whether one of ``given`` means it: its number with the disk's name, where one disk is restored without it, or its name."""
+    def is_named_by(self, given: Sequence[str], disk: str, is_only_disk: bool, claims: Sequence[Claim]) -> bool:
+        """Whether one of ``given`` means it: its number with the disk's name, where one disk is restored without it, or its name.
+
+        A name counts when no other of ``claims`` has it and it can't be read as the number of another: Windows calls
+        every partition "Basic data partition", and one may be called "3".
+        """
         names = {"%sp%s" % (disk, self.number)} | ({self.number} if is_only_disk else set())
-        return not (names | ({self.name} if self.name else set())).isdisjoint(given)
+        is_clear = [one.name for one in claims].count(self.name) == 1 and not _LIKE_A_NUMBER.fullmatch(self.name)
+        return not (names | ({self.name} if self.name and is_clear else set())).isdisjoint(given)
 
 
 class Present(NamedTuple):

@@ -16,6 +16,7 @@ from typing import Iterator, List, Optional, Sequence, Tuple
 
 from ..disk.source import FileSource
 from ..errors import DiskAccessDenied, RestoreTargetBusy, RestoreTargetChanged, RestoreWriteFailed
+from ..host.linux_mountinfo import unescape
 from ..host.linux_stack import BlockTree
 from .place import refuse_file_off_disk, refuse_missing, refuse_mistyped_name, refuse_unreachable
 
@@ -28,6 +29,7 @@ _PLACES_AT, _MOST_PLACES = (
     192,
     16,
 )  # up to byte 448: a table of partitions would begin at 446, and counts with 55AA only
+_LOOP_GET_STATUS64, _LOOP_INFO_BYTES, _LOOP_FILE = 0x4C05, 232, struct.Struct("=QQ")  # linux/loop.h: loop_info64
 _BLKROGET = 0x125E  # linux/fs.h: not zero when a block device is read-only
 _DENIED = frozenset([errno.EACCES, errno.EPERM, errno.EROFS])
 _GONE = frozenset([errno.ENOENT, errno.EEXIST, errno.ENXIO, errno.ENODEV])
@@ -68,6 +70,8 @@ class Target:
             refuse_file_off_disk(path)
             if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
                 refuse_missing(path, "the directory above it does not exist")
+            if path.endswith("/"):
+                refuse_missing(path, "it ends in a slash, as only the name of a directory does")
             self.exists, self.is_device, self.size_bytes, self.sector_bytes = False, False, 0, 0
             return
         except OSError as error:
@@ -102,8 +106,9 @@ class Target:
             if len(fields) > 1 and fields[0].startswith("/dev/") and os.path.realpath(fields[0]) in names:
                 found.append("%s is mounted at %s" % (fields[0], fields[1]))
         for line in _lines("/proc/swaps")[1:]:
-            if os.path.realpath(line.split()[0]) in names:
-                found.append("%s is swap space" % line.split()[0])
+            area = unescape(line.split(" ")[0].rstrip("\t"))
+            if os.path.realpath(area) in names or _is_same_file(area, real):
+                found.append("%s is swap space" % area)
         for name in sorted(names):
             holders = "/sys/class/block/%s/holders" % os.path.basename(name)
             if name.startswith("/dev/") and os.path.isdir(holders) and os.listdir(holders):
@@ -338,11 +343,45 @@ def _partitions_of(device: str) -> List[str]:
 
 
 def _loops_on(path: str) -> List[str]:
+    """The loop devices that have ``path`` as their file, whichever of its names they were given."""
     found = []
     base = "/sys/class/block"
     names = os.listdir(base) if os.path.isdir(base) else []
     for name in sorted(names):
         backing = _lines("%s/%s/loop/backing_file" % (base, name))
-        if backing and os.path.realpath(backing[0]) == path:
+        if backing and (os.path.realpath(backing[0]) == path or _is_same_file(backing[0], path, "/dev/" + name)):
             found.append("/dev/%s" % name)
     return found
+
+
+def _is_same_file(name: str, path: str, loop: str = "") -> bool:
+    """Whether both are names of one file: hard links, mounts of a folder elsewhere.
+
+    :param loop: the loop device on it, which knows its file even where ``name`` was deleted or is of another namespace.
+    """
+    try:
+        mine = os.stat(path)
+    except OSError:
+        return False
+    if loop and _file_of_loop(loop) == (mine.st_dev, mine.st_ino):
+        return True
+    try:
+        return os.path.samestat(os.stat(name), mine)
+    except OSError:
+        return False
+
+
+def _file_of_loop(loop: str) -> Tuple[int, int]:
+    """The device and inode numbers of the file of a loop device, zeros where the system does not tell."""
+    try:
+        fcntl = importlib.import_module("fcntl")
+        descriptor = os.open(loop, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except (ImportError, OSError):
+        return (0, 0)
+    try:
+        device, inode = _LOOP_FILE.unpack_from(fcntl.ioctl(descriptor, _LOOP_GET_STATUS64, bytes(_LOOP_INFO_BYTES)))
+    except OSError:
+        return (0, 0)
+    finally:
+        os.close(descriptor)
+    return (device, inode)

@@ -147,5 +147,37 @@ def test_a_file_of_the_storage_is_no_target(tmp_path: Path) -> None:
         with pytest.raises(RestoreTargetInStorage) as caught:
             refuse_inside_storage(str(path), str(storage))
         check_sentence(caught.value)
+    packs = storage / "pc" / "packs"
+    packs.mkdir()
+    (packs / "pack").write_bytes(b"a pack")
+    (tmp_path / "another-name").hardlink_to(packs / "pack")
+    with pytest.raises(RestoreTargetInStorage):
+        refuse_inside_storage(str(tmp_path / "another-name"), str(storage))
+    (tmp_path / "of-its-own").write_bytes(b"no pack")
+    (tmp_path / "twice").hardlink_to(tmp_path / "of-its-own")
+    refuse_inside_storage(str(tmp_path / "twice"), str(storage))
     refuse_inside_storage(str(tmp_path / "storage-2"), str(storage))
     refuse_inside_storage("/dev/sdb", str(storage))
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("bound", ["storage", "storage/pc"])
+def test_a_storage_is_known_by_each_mount_of_it(bound: str, tmp_path: Path, need: Callable[..., None]) -> None:
+    need("mount")
+    storage, elsewhere = tmp_path / "storage", tmp_path / "elsewhere"
+    (storage / "pc").mkdir(parents=True)
+    elsewhere.mkdir()
+    run("mount", "--bind", tmp_path / bound, elsewhere)
+    try:
+        for target, folder in ((elsewhere / "new", storage), (storage / "pc" / "new", elsewhere)):
+            with pytest.raises(RestoreTargetInStorage):
+                refuse_inside_storage(str(target), str(folder))
+        refuse_inside_storage(str(tmp_path / "beside"), str(storage))
+        refuse_inside_storage(str(tmp_path / "beside"), str(elsewhere))
+    finally:
+        run("umount", elsewhere)
+
+
+def test_a_name_that_ends_in_a_slash_is_no_target(tmp_path: Path) -> None:
+    with pytest.raises(DiskNotFound):
+        Target("%s/" % (tmp_path / "new"))

@@ -93,3 +93,36 @@ def test_a_link_to_what_is_still_to_be_made_is_followed(tmp_path: Path) -> None:
     target.close()
     assert (tmp_path / "made.img").stat().st_size == 4096
     assert link.is_symlink()
+
+
+@pytest.mark.root
+def test_a_file_in_use_is_known_by_each_of_its_names(tmp_path: Path, need: Callable[..., None]) -> None:
+    """A loop device on a file: a hard link, a mount of the folder elsewhere, a first name that was deleted."""
+    need("losetup", "mount")
+    path, other, bound = tmp_path / "disk.img", tmp_path / "other name.img", tmp_path / "bound"
+    path.write_bytes(bytes(1 << 20))
+    other.hardlink_to(path)
+    bound.mkdir()
+
+    def uses(name: Path) -> str:
+        target = Target(str(name))
+        try:
+            return ", ".join(target.uses())
+        finally:
+            target.close()
+
+    run("mount", "--bind", tmp_path, bound)
+    loop = ""
+    try:
+        loop = run("losetup", "-f", "--show", path).strip()
+        for name in (path, other, bound / "disk.img", bound / "other name.img"):
+            assert loop in uses(name)
+        path.unlink()
+        assert loop in uses(other)
+        run("losetup", "-d", loop)
+        loop = ""
+        assert not uses(other)
+    finally:
+        run("umount", bound)
+        if loop:
+            run("losetup", "-d", loop)
