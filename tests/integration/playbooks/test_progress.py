@@ -98,7 +98,7 @@ def test_bars_for_every_device_below_the_default_output(plant: Plant) -> None:
     assert not any(_LINE.match(line) for line in shown), "bars stand in for lines"
     for device in DEVICES:
         assert shown.count("changed: [%s]" % device) == 1
-        assert sum(line.startswith("%s: image 2" % device) for line in shown) == 1
+        assert sum(line.startswith("%s: created image 2" % device) for line in shown) == 1
         recap = [line for line in shown if re.match(r"%s +: ok=\d+ +changed=1 " % device, line)]
         assert len(recap) == 1, "\n".join(shown[-30:])
         assert len(list((plant.storage / device).glob("*/image.json"))) == 1
