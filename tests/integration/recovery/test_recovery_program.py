@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Iterator, NamedTuple
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Sequence
 
 import pytest
 from engine.disk.filesystems.contract import VolumeState
@@ -21,6 +21,8 @@ from engine.disk.layout import read_layout
 from engine.disk.source import FileSource
 from engine.disk.used import plan_disk
 from engine.install.recovery_program import PROGRAM_NAME, build_program
+from engine.recovery import commands
+from engine.recovery.main import main
 from support.bundles import WHEEL_CACHE
 from support.filled import check_volume
 from support.imaging import PASSWORD, image, same_where_in_use
@@ -352,3 +354,47 @@ def test_the_same_source_makes_the_same_bytes(tmp_path: Path) -> None:
     looked = build_program(str(tmp_path / "three"), platforms=platforms, cache_folder=str(WHEEL_CACHE), check=True)
     assert (looked.changed, looked.sha256) == (True, one.sha256)
     assert not (tmp_path / "three").exists()
+
+
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """The program takes the signals of the process that it runs in."""
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for one, handler in before.items():
+        signal.signal(one, handler)
+
+
+@pytest.mark.usefixtures("own_signals")
+@pytest.mark.parametrize("option", ["STORAGE", "--to"])
+@pytest.mark.parametrize("user", [(), ("--user", "line3")])
+def test_a_password_in_an_address_is_refused_and_shown_nowhere(
+    option: str, user: Sequence[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = "sftp://line3:geheim-17@backup.plant.example/srv/images"
+    words = ["images", address, *user]
+    if option == "--to":
+        words = ["copy", str(tmp_path), "press-07", "--to", address, *(["--to-user", "line3"] if user else [])]
+    assert main([*words, "--json"]) == 1
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["error"]["code"] == "S100"
+    assert "geheim-17" not in shown.out + shown.err
+
+
+@pytest.mark.usefixtures("own_signals")
+def test_secrets_are_kept_out_of_what_is_told_on_the_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_document(
+        document: Dict[str, Any], report: Callable[[Dict[str, Any]], None], *dummy: object
+    ) -> Dict[str, Any]:
+        report({"event": "warning", "message": "it said %s" % document["secrets"]["password"]})
+        return {"images": []}
+
+    monkeypatch.setattr(commands, "run_document", run_document)
+    (tmp_path / "secret").write_bytes(b"geheim-17\n")
+    with open(tmp_path / "secret", "rb") as secret:
+        assert main(["images", str(tmp_path), "press-07", "--password-fd", str(secret.fileno())]) == 0
+    shown = capsys.readouterr()
+    assert "it said" in shown.err
+    assert "geheim-17" not in shown.out + shown.err

@@ -17,6 +17,7 @@ from ..errors import (
     RecoveryOptionLater,
     RecoveryPasswordNeeded,
 )
+from ..storage.url import check_url
 from ..verbs.dispatch import run_document
 from . import asking, words
 from .arguments import is_server, place, storage_settings, targets
@@ -64,6 +65,7 @@ class Command:
 
     def _access(self, prefix: str, url: str) -> Dict[str, Any]:
         """The settings of a storage; on a terminal the password of a server's user is asked for."""
+        check_url(url)  # before it is shown anywhere
         option = "%sstorage-password-fd" % prefix
         values = vars(self.options)
         prefix = prefix.replace("-", "_")

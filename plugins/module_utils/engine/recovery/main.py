@@ -64,7 +64,12 @@ def main(arguments: List[str], program: Optional[str] = None) -> int:
     options = parser().parse_args(arguments)
     shown = Shown(options.json)
     redact = Redactor()
-    command = Command(options, program, lambda event: shown(redact.event(event)))
+
+    def report(event: Dict[str, Any]) -> None:
+        redact.learn(command.secrets)
+        shown(redact.event(event))
+
+    command = Command(options, program, report)
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, _stop)
     share_one_arena()
