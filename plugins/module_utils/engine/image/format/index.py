@@ -17,6 +17,7 @@ from typing import Collection, Dict, Iterator, List, Mapping, NamedTuple, Sequen
 
 from ...errors import ImageDamaged
 from . import constants as fmt
+from .pack_numbers import PackNumbers
 from .root_columns import PACK, RAW_BIT, SEGMENT, PackNeed, Place, SegmentReference, StoredSegments, packs_of
 
 _SEGMENT_HEAD = struct.Struct(">8sII")  # magic, chunks, packs
@@ -53,8 +54,7 @@ class Segment:
     def __init__(self, count: int) -> None:
         self.count = count
         self.ids = bytearray(fmt.HOLE_ID * count)
-        self._packs: List[str] = []
-        self._pack_numbers: Dict[str, int] = {}
+        self._packs = PackNumbers()
         self._pack = array("I", bytes(4 * count))
         self._offset = array("I", bytes(4 * count))
         self._length = array("I", bytes(4 * count))
@@ -70,22 +70,15 @@ class Segment:
             raise AssertionError("a segment has no more chunks than at its beginning")
         self.ids[start : start + len(chunk_ids)] = chunk_ids
 
-    def _number_of(self, pack: str) -> int:
-        number = self._pack_numbers.get(pack)
-        if number is None:
-            number = self._pack_numbers[pack] = len(self._packs)
-            self._packs.append(pack)
-        return number
-
     def set_place(self, position: int, place: Place) -> None:
-        self._pack[position] = self._number_of(place.pack)
+        self._pack[position] = self._packs[place.pack]
         self._offset[position] = place.offset
         self._length[position] = length_with_codec(place.stored_bytes, place.codec)
 
     def place_at(self, position: int) -> Place:
         length = self._length[position]
         codec = fmt.CODEC_RAW if length & RAW_BIT else fmt.CODEC_ZSTD
-        return Place(self._packs[self._pack[position]], self._offset[position], length & ~RAW_BIT, codec)
+        return Place(self._packs.names[self._pack[position]], self._offset[position], length & ~RAW_BIT, codec)
 
     def stored_positions(self) -> List[int]:
         """The positions of the chunks that are stored (neither hole nor zero)."""
@@ -103,12 +96,12 @@ class Segment:
 
     def stored_in(self, packs: Set[str]) -> Columns:
         """Ids and places of the chunks that are stored in one of ``packs``."""
-        wanted = {number for number, name in enumerate(self._packs) if name in packs}
+        wanted = {number for number, name in enumerate(self._packs.names) if name in packs}
         positions = [position for position in self.stored_positions() if self._pack[position] in wanted]
         ids, length = bytes(self.ids), fmt.ID_BYTES
         return Columns(
             [ids[position * length : position * length + length] for position in positions],
-            self._packs,
+            self._packs.names,
             [self._pack[position] for position in positions],
             [self._offset[position] for position in positions],
             [self._length[position] for position in positions],
@@ -119,7 +112,7 @@ class Segment:
 
         :param without: positions that are left as they are.
         """
-        numbers = {number: self._number_of(name) for number, name in enumerate(old._packs) if name in usable}
+        numbers = {number: self._packs[name] for number, name in enumerate(old._packs.names) if name in usable}
         for position in self._alike(old, numbers, shift):
             if position not in without:
                 before = position - shift
@@ -129,7 +122,7 @@ class Segment:
 
     def held_in(self, old: Segment, packs: Set[str], shift: int = 0) -> Set[int]:
         """The positions without a place of chunks that ``old`` holds in one of ``packs``, ``shift`` chunks further to the front."""
-        numbers = {number for number, name in enumerate(old._packs) if name in packs}
+        numbers = {number for number, name in enumerate(old._packs.names) if name in packs}
         return set(self._alike(old, numbers, shift)) if numbers else set()
 
     def _alike(self, old: Segment, numbers: Collection[int], shift: int) -> Iterator[int]:
@@ -149,7 +142,7 @@ class Segment:
 
     def packs_named(self) -> Set[str]:
         """The packs that its chunks lie in."""
-        return {self._packs[number] for number in {self._pack[position] for position in self.stored_positions()}}
+        return {self._packs.names[number] for number in {self._pack[position] for position in self.stored_positions()}}
 
     def stored_bytes_by_pack(self, more_bytes: int) -> Dict[str, int]:
         """How much of each pack its chunks need, each place once, with ``more_bytes`` for each."""
@@ -157,25 +150,22 @@ class Segment:
         places = {(self._pack[n], self._offset[n], self._length[n]) for n in positions}
         result: Dict[str, int] = {}
         for number, dummy_offset, length in places:
-            name = self._packs[number]
+            name = self._packs.names[number]
             result[name] = result.get(name, 0) + (length & ~RAW_BIT) + more_bytes
         return result
 
     def has_pack(self, name: str) -> bool:
-        return name in self._pack_numbers
+        return name in self._packs
 
     def rename_pack(self, old: str, new: str) -> None:
         """Let every place in the pack ``old`` be one in ``new``."""
-        number = self._pack_numbers.pop(old, None)
-        if number is not None:
-            self._packs[number] = new
-            self._pack_numbers[new] = number
+        self._packs.rename(old, new)
 
     def encode(self) -> bytes:
-        used = self.packs_named()
-        names = [name for name in self._packs if name in used]
+        used, known = self.packs_named(), self._packs.names
+        names = [name for name in known if name in used]
         numbers = {name: number for number, name in enumerate(names)}
-        packs = array("I", [numbers.get(self._packs[n], 0) if self._packs else 0 for n in self._pack])
+        packs = array("I", [numbers.get(known[n], 0) if known else 0 for n in self._pack])
         head = _SEGMENT_HEAD.pack(fmt.SEGMENT_MAGIC, self.count, len(names))
         columns = b"".join(_big_endian(column) for column in (packs, self._offset, self._length))
         return head + b"".join(bytes.fromhex(name) for name in names) + bytes(self.ids) + columns
@@ -197,9 +187,7 @@ class Segment:
             raise damaged("has an impossible length")
         segment = cls(count)
         for dummy in range(pack_count):
-            name = data[position : position + fmt.ID_BYTES].hex()
-            segment._pack_numbers[name] = len(segment._packs)
-            segment._packs.append(name)
+            segment._packs.append(data[position : position + fmt.ID_BYTES].hex())
             position += fmt.ID_BYTES
         segment.ids = bytearray(data[position : position + count * fmt.ID_BYTES])
         position += count * fmt.ID_BYTES

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from array import array
-from typing import Dict, List, Optional, Tuple
+from typing import Optional, Tuple
 
 from ..format import constants as fmt
 from ..format.index import Columns, heads
+from ..format.pack_numbers import PackNumbers
 from ..format.root_columns import Place
 
 MAX_CHUNKS = 1 << 20  # 64 GiB of distinct chunks in some 70 MB of memory
@@ -25,8 +26,7 @@ class KnownChunks:
         self._pack = array("I")
         self._offset = array("I")
         self._length = array("I")
-        self._packs: List[str] = []
-        self._pack_numbers: Dict[str, int] = {}
+        self._packs = PackNumbers()
         self._slots = array("I", bytes(4 * _FIRST_SLOTS))  # entry number + 1, 0 = free
 
     def __len__(self) -> int:
@@ -38,7 +38,7 @@ class KnownChunks:
 
     def add_all(self, many: Columns) -> None:
         """Remember places, the first one of each chunk; when the table is full nothing is added."""
-        numbers = [self._number_of(pack) for pack in many.packs]
+        numbers = [self._packs[pack] for pack in many.packs]
         while (len(self._pack) + len(many.ids)) * 3 > len(self._slots) * 2:
             self._grow()
         slots, ids, mask = self._slots, self._ids, len(self._slots) - 1
@@ -59,20 +59,13 @@ class KnownChunks:
                 self._pack.append(numbers[pack_number])
                 slots[slot] = len(self._pack)
 
-    def _number_of(self, pack: str) -> int:
-        number = self._pack_numbers.get(pack)
-        if number is None:
-            number = self._pack_numbers[pack] = len(self._packs)
-            self._packs.append(pack)
-        return number
-
     def get(self, chunk_id: bytes) -> Optional[Place]:
         dummy_slot, entry = self._look_up(chunk_id)
         if entry is None:
             return None
         length = self._length[entry]
         codec = fmt.CODEC_RAW if length >> 31 else fmt.CODEC_ZSTD
-        return Place(self._packs[self._pack[entry]], self._offset[entry], length & 0x7FFFFFFF, codec)
+        return Place(self._packs.names[self._pack[entry]], self._offset[entry], length & 0x7FFFFFFF, codec)
 
     def _look_up(self, chunk_id: bytes) -> Tuple[int, Optional[int]]:
         """Return the slot where the id is, or would be, and its entry."""
