@@ -26,6 +26,7 @@ from ...errors import (
     StorageUrlInvalid,
 )
 from ..contract import NOTHING_ABOVE, PARTIAL_SUFFIX, READ_SIZE_BYTES, Deadline, Storage
+from ..parts import parts_of
 from .walk import BY_DESCRIPTOR, LinkInTheWay, LocalPlace, reach
 
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -94,15 +95,11 @@ class DirectoryStorage(Storage):
         size_bytes = 0
         descriptor = temporary.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, _FILE_MODE)
         try:
-            for piece in data:
-                view = memoryview(piece)
-                for start in range(0, len(view), READ_SIZE_BYTES):
-                    part = view[start : start + READ_SIZE_BYTES]
-                    if deadline is not None:
-                        deadline()
-                    size_bytes += len(part)
-                    while part:
-                        part = part[os.write(descriptor, part) :]
+            for part in parts_of(data, deadline):
+                size_bytes += len(part)
+                left = part
+                while left:
+                    left = left[os.write(descriptor, left) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -10,7 +10,8 @@ from functools import partial
 from typing import Callable, Deque, Generator, Iterable, List, NamedTuple, Optional
 
 from ...stall import Pace, TooSlow
-from ..contract import READ_SIZE_BYTES, Deadline
+from ..contract import Deadline
+from ..parts import parts_of
 from . import packets as wire
 from .packets import PacketInvalid, Reply
 from .session import SftpSession
@@ -44,21 +45,16 @@ def send(
     limit = max(8, _IN_FLIGHT_BYTES // session.write_piece_bytes)
     pace = Pace(session.line)
     try:
-        for piece in data:
-            view = memoryview(piece)
-            for start in range(0, len(view), READ_SIZE_BYTES):
-                part = view[start : start + READ_SIZE_BYTES]
-                if deadline is not None:
-                    deadline()
-                for place in range(0, len(part), session.write_piece_bytes):
-                    bit = part[place : place + session.write_piece_bytes]
-                    while len(pending) >= limit:
-                        _take_answer(session, pending.popleft(), pace, check)
-                    head = handle + wire.long(offset_bytes) + wire.number(len(bit))
-                    request = pace.waited(partial(session.request, wire.WRITE, head, bit))
-                    pace.moved(len(bit))  # it went out, into the line's buffers at least: answers may be minutes away
-                    pending.append(_Sent(request, len(bit)))
-                    offset_bytes += len(bit)
+        for part in parts_of(data, deadline):
+            for place in range(0, len(part), session.write_piece_bytes):
+                bit = part[place : place + session.write_piece_bytes]
+                while len(pending) >= limit:
+                    _take_answer(session, pending.popleft(), pace, check)
+                head = handle + wire.long(offset_bytes) + wire.number(len(bit))
+                request = pace.waited(partial(session.request, wire.WRITE, head, bit))
+                pace.moved(len(bit))  # it went out, into the line's buffers at least: answers may be minutes away
+                pending.append(_Sent(request, len(bit)))
+                offset_bytes += len(bit)
         pending.extend(_Sent(request, 0) for request in finish())
         while pending:
             _take_answer(session, pending.popleft(), pace, check)
