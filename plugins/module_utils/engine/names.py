@@ -40,6 +40,8 @@ def why_invalid(name: str) -> str:
         return "it leaves its directory"
     if any(character in _FORBIDDEN or character == "/" or ord(character) < 32 for character in name):
         return "it holds a character that Windows shares refuse"
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        return "it is not valid Unicode"
     if name[-1] in ". ":
         return "it ends in a dot or a space"
     if name.split(".")[0].rstrip(" ").lower() in _RESERVED:

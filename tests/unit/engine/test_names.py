@@ -9,7 +9,24 @@ import pytest
 from engine.errors import StoragePathInvalid
 from engine.names import check_name, check_path, is_valid_name
 
-INVALID = ["", ".", "..", "a/b", "a\\b", "a:b", "a\0", "a\n", "a.", "a ", "con", "NUL.txt", "com1", "x" * 256]
+INVALID = [
+    "",
+    ".",
+    "..",
+    "a/b",
+    "a\\b",
+    "a:b",
+    "a\0",
+    "a\n",
+    "a.",
+    "a ",
+    "con",
+    "NUL.txt",
+    "com1",
+    "x" * 256,
+    "x\ud800",
+    "\udce9",
+]
 VALID = ["a", "a.b", ".hidden", "größe 2", "console", "x" * 255]
 
 

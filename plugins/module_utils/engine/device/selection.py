@@ -57,8 +57,9 @@ class Selection:
         found: Dict[str, Chosen] = {}
         for entry in entries:
             for one in self._entry(entry):
-                before = found.get(one.path)
-                found[one.path] = one if before is None else _joined(before, one)
+                key = _one_name(one.path)
+                before = found.get(key)
+                found[key] = one if before is None else _joined(before, one)
         return [self._with_boot_volumes(one) for one in found.values()]
 
     def _entry(self, entry: str) -> List[Chosen]:
@@ -248,3 +249,13 @@ def _existing(folder: str) -> str:
     while folder and not os.path.exists(folder):
         folder = os.path.dirname(folder.rstrip("/"))
     return folder
+
+
+def _one_name(path: str) -> str:
+    """``path``, or what all names of an image file with several hard links have in common."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return path  # opening it says why
+    is_linked = stat.S_ISREG(status.st_mode) and status.st_nlink > 1
+    return "%d:%d" % (status.st_dev, status.st_ino) if is_linked else path

@@ -16,7 +16,9 @@ _WITH_PASSWORD = re.compile(r"(?:\\\\)?[^/\\@\[]*:(?![0-9]*(?:[/\\]|$))[^@]*@", 
 
 
 def check_url(url: str) -> None:
-    """:raises StorageUrlInvalid: when ``url`` has a user or a password in it; neither is in the message."""
+    """:raises StorageUrlInvalid: when ``url`` has a user or a password in it, which the message leaves out, or can't be a path."""
+    if "\0" in url or any("\ud800" <= character <= "\udfff" for character in url):
+        raise StorageUrlInvalid(url=url, reason="it contains a character that is not valid in a path")
     if "@" not in url:
         return
     scheme = _SCHEME.match(url)

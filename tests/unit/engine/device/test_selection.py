@@ -176,3 +176,13 @@ def test_moved_names() -> None:
     assert warning.startswith("/dev/sda was serial:A in the previous image and is serial:B now")
     for nothing in (None, [], {"/dev/sda": None}, {"/dev/sda": [1]}, {"/dev/sda": []}, {"/dev/sda": "serial:A"}):
         assert moved(nothing, now) == []
+
+
+def test_an_image_file_with_several_names_is_imaged_once(tmp_path: Path) -> None:
+    disk, linked, other = tmp_path / "disk.img", tmp_path / "linked.img", tmp_path / "other.img"
+    disk.write_bytes(bytes(4096))
+    linked.hardlink_to(disk)
+    other.write_bytes(bytes(4096))
+    chosen = Selection().choose([str(disk), str(linked), str(other)])
+    assert paths(chosen) == [str(disk), str(other)]
+    assert chosen[0].entries == (str(disk), str(linked))

@@ -118,3 +118,9 @@ def test_shares_that_are_written_otherwise_get_the_hint(url: str, hint: str) -> 
     with pytest.raises(StorageUrlInvalid) as caught:
         open_storage({"url": url, "username": "u", "password": "p"})
     assert str(caught.value.fields["reason"]).endswith(hint)
+
+
+@pytest.mark.parametrize("url", ["/a\0b", "/a\ud800", "sftp://server/\udce9", "\\\\server\\share\\\ud800"])
+def test_what_is_no_text_is_no_storage(url: str) -> None:
+    with pytest.raises(StorageUrlInvalid), open_storage({"url": url}):
+        raise AssertionError("it was opened")
