@@ -23,9 +23,17 @@ def unknown_settings(names: Iterable[str], known: Iterable[str], site: Iterable[
     """Yield a sentence for each of ``names`` that has the role's prefix, or nearly, and is neither ``known`` nor the ``site``'s."""
     settings = sorted({str(one) for one in known})
     for name in sorted({str(one) for one in names} - set(settings) - {str(one) for one in site}):
-        meant = _setting_like(name, settings) if name.startswith(_PREFIX) else _with_another_prefix(name, settings)
+        meant = meant_by(name, settings, ())
         if meant:
             yield _sentence("setting", name, "", meant)
+
+
+def meant_by(name: str, known: Iterable[str], site: Iterable[str]) -> str:
+    """Return the setting that is meant by a ``name`` that has the role's prefix, or nearly; "" for any other name."""
+    settings = sorted(known)
+    if name in settings or name in site:
+        return ""
+    return _setting_like(name, settings) if name.startswith(_PREFIX) else _with_another_prefix(name, settings)
 
 
 def unknown_keys(value: Any, setting: str, known: Mapping[str, Any]) -> Iterator[str]:

@@ -31,6 +31,8 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         "plugin_utils/_undefined.py",
     ),
     "integration/playbooks/test_two_credentials.py": ("filter/operator_storage.py",),
+    "integration/playbooks/test_validate.py": ("lookup/inventory_findings.py",),
+    "unit/plugin_utils/_inventory/test_check.py": ("plugin_utils/_inventory/*.py",),
     "integration/playbooks/test_flat_storage.py": ("filter/flat_storage.py",),
     "integration/playbooks/test_check_mode.py": ("action/device_info.py", "plugin_utils/_diffs.py"),
     "integration/playbooks/test_jobs_playbook.py": ("filter/rolled_jobs.py",),

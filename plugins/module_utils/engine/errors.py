@@ -1042,6 +1042,134 @@ class ForgottenJobDefined(EngineError):
     hint = "Remove it from imaging_forget_jobs to keep its images, or from imaging_jobs to delete them."
 
 
+class SettingUnknown(EngineError):
+    code = "J140"
+    message = "Unknown setting {name}. Did you mean {meant}?"
+    hint = "Correct the name, or list it in imaging_site_variables if it is a variable of your own."
+
+
+class SettingKeyUnknown(EngineError):
+    code = "J141"
+    message = "Unknown key {key} in {setting}. Did you mean {meant}?"
+    hint = "Correct the key."
+
+
+class SettingTypeWrong(EngineError):
+    code = "J142"
+    message = "{key} must be {expected}, not {found}."
+    hint = (
+        "Correct the value. Write text that YAML reads as a number, such as a time or a password of digits, in quotes."
+    )
+
+
+class SettingOutOfBounds(EngineError):
+    code = "J143"
+    message = "{key} is {value}, but must be {bounds}."
+    hint = "Set a value within the bounds."
+
+
+class SettingValueUnknown(EngineError):
+    code = "J144"
+    message = "{key} has an invalid value; valid are {valid}. Did you mean {meant}?"
+    hint = "Correct the value."
+
+
+class SettingUnitWrong(EngineError):
+    code = "J145"
+    message = "{key} must be a plain number in {unit}."
+    hint = "Write the number without a unit."
+
+
+class SettingMissing(EngineError):
+    code = "J146"
+    message = "{key} is not set."
+    hint = "Set it for this host, its group, or the whole site."
+
+
+class SettingsConflict(EngineError):
+    code = "J147"
+    message = "{key} conflicts with {other}: {reason}."
+    hint = "Remove one of the two settings."
+
+
+class DeviceNameRefused(EngineError):
+    code = "J148"
+    message = "The device directory {directory} is refused: {reason}."
+    hint = "Set imaging_device_name or imaging_device_alias to a name that Windows shares accept."
+
+
+class DeviceNamesCollide(EngineError):
+    code = "J149"
+    message = "The device directory {directory} is also that of {other} in the same storage."
+    hint = "Set a different imaging_device_alias or imaging_device_name for one of the two."
+
+
+class LocalhostWithoutAlias(EngineError):
+    code = "J150"
+    message = "The device is called {device}, which is the same name on every device."
+    hint = "Set imaging_device_alias or imaging_device_name."
+
+
+class DirectoryStorageUnderAwx(EngineError):
+    code = "J151"
+    message = "The storage is a directory, but imaging_operator is {operator}: under AWX that is a container."
+    hint = "Set imaging_operator to a host that has the directory."
+
+
+class SecretInClear(EngineError):
+    code = "J152"
+    message = "{key} is unencrypted in the inventory{way}."
+    hint = "Encrypt it with ansible-vault encrypt_string, or use a lookup."
+
+
+class JobUnscheduled(EngineError):
+    code = "J153"
+    message = "The job {job} has no schedule, but another job of this host has one."
+    hint = "Set its schedule if it is to run regularly."
+
+
+class InventorySourceUnread(EngineError):
+    code = "J154"
+    message = "{source} is not checked: {reason}."
+    hint = "Check its variables in another way."
+
+
+class InventoryFileInvalid(EngineError):
+    code = "J155"
+    message = "{file} can't be read: {reason}."
+    hint = "Correct the file."
+
+
+class SettingUrlRefused(EngineError):
+    code = "J156"
+    message = "{key} is not a valid address of a storage: {reason}."
+    hint = "Use sftp://server/path, a UNC path with backslashes, or an absolute path."
+
+
+class JobUndefined(EngineError):
+    code = "J157"
+    message = "imaging_job names {job}, which imaging_jobs does not define."
+    hint = "Correct the name of the job."
+
+
+class FileUnchecked(EngineError):
+    code = "J158"
+    message = "{key} names a file that only the machine that does the work can check."
+    hint = "Run storage_check to test it."
+
+
+class InventoryInvalid(EngineError):
+    code = "J159"
+    message = "The inventory has {errors} errors and {warnings} warnings."
+    hint = "Correct the errors that are shown above."
+
+
+class SettingDriveUnknown(EngineError):
+    code = "J160"
+    message = "{key} lists {drive}, which is not all, system, a path or a disk id. Did you mean {meant}?"
+    hint = "Correct the entry."
+
+
 class RunCancelled(EngineError):
     code = "J101"
     message = "The run was cancelled."

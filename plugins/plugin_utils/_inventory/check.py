@@ -1,0 +1,141 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks a whole inventory: every definition once, and every host with what holds for it."""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, Iterator, List, Set, Tuple
+
+from ansible_collections.plantops.imaging.plugins.module_utils.engine import errors
+from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting import PREFIX
+from ansible_collections.plantops.imaging.plugins.module_utils.settings.table import RESULTS, SETTINGS
+from ansible_collections.plantops.imaging.plugins.plugin_utils._misspelt import meant_by
+
+from . import jobs, secrets, storages, values
+from .devices import Devices
+from .expressions import text_of
+from .finding import Finding, Issue, issue
+from .nodes import Node, Scope, Variables
+from .precedence import Hosts
+from .sources import Inventory
+
+_BY_NAME = {setting.variable: setting for setting in SETTINGS}
+_KNOWN = (*_BY_NAME, *RESULTS)
+_JOB = re.compile(r"imaging_jobs\[(\d+)\]")
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+# Two settings of which one makes no sense: with the other, or without it.
+_EXCLUSIVE = (("imaging_copy_directory", "imaging_copy_storage"),)
+_NEEDED = (
+    ("imaging_password_previous", "imaging_password"),
+    ("imaging_new_key", "imaging_password"),
+    ("imaging_cancel", "imaging_run"),
+)
+
+
+def findings(inventory: Inventory, awx: bool = False) -> List[Finding]:
+    """Return everything that is wrong in the inventory; ``awx`` tells that its plays run in containers."""
+    found = [one.finding("") for one in _unread(inventory)]
+    hosts = Hosts(inventory)
+    variables = {name: hosts.variables(name) for name in inventory.hosts}
+    found += _of_definitions(inventory, variables)
+    devices = Devices()
+    operators = {text_of(one.get("imaging_operator"), one) for one in variables.values()}
+    for host, own in variables.items():
+        if any(name.startswith(PREFIX) for name in own):
+            found += [one.finding(host) for one in _of_host(host, own, devices, host in operators, awx)]
+    found += [one.finding(host) for host, one in devices.collisions()]
+    return sorted(set(found), key=lambda one: (one.file, one.line, one.key, one.code, one.host))
+
+
+def _unread(inventory: Inventory) -> Iterator[Issue]:
+    for one in inventory.unread:
+        if one.broken:
+            yield Issue(errors.InventoryFileInvalid(file=one.file, reason=one.reason), "", one.file, one.line)
+        else:
+            yield Issue(errors.InventorySourceUnread(source=one.file, reason=one.reason), "", one.file, one.line)
+
+
+def _definitions(inventory: Inventory) -> Iterator[Tuple[str, Node]]:
+    seen: Set[int] = set()
+    scopes: List[Scope] = [*inventory.groups.values(), *inventory.hosts.values()]
+    for scope in scopes:
+        for layer in (*scope.layers, *scope.files):
+            for name, node in layer.items():
+                if id(node) not in seen:
+                    seen.add(id(node))
+                    yield name, node
+
+
+def _of_definitions(inventory: Inventory, variables: Dict[str, Variables]) -> Iterator[Finding]:
+    """Check every value once where it is written, and name the hosts that it holds for."""
+    users: Dict[int, List[str]] = {}
+    for host, own in variables.items():
+        for node in own.values():
+            users.setdefault(id(node), []).append(host)
+    site = _site_variables(inventory)
+    for name, node in _definitions(inventory):
+        for one in _of_definition(name, node, site):
+            for host in users.get(id(node), [""]):
+                yield one.finding(host)
+
+
+def _site_variables(inventory: Inventory) -> Set[str]:
+    nodes = [node for name, node in _definitions(inventory) if name == "imaging_site_variables"]
+    return {str(one.value) for node in nodes for one in node.items}
+
+
+def _of_definition(name: str, node: Node, site: Set[str]) -> Iterator[Issue]:
+    if name in _BY_NAME:
+        for one in values.issues(_BY_NAME[name], node, name):
+            match = _JOB.match(one.key)
+            job = node.items[int(match.group(1))].text("name") if match else ""
+            yield Issue(one.error, one.key, one.file, one.line, job)
+    else:
+        meant = meant_by(name, _KNOWN, site)
+        if meant:
+            yield issue(errors.SettingUnknown(name=name, meant=meant), name, node)
+    yield from secrets.issues({}, name, node)
+
+
+def _of_host(host: str, own: Variables, devices: Devices, is_operator: bool, awx: bool) -> Iterator[Issue]:
+    for name, node in own.items():
+        yield from secrets.issues(own, name, node)
+    yield from devices.add(host, own)
+    yield from jobs.issues(own)
+    yield from _storages(own, is_operator, awx)
+    for one, other in _EXCLUSIVE:
+        if _says(own, one) and _says(own, other):
+            yield _conflict(own, one, other, "an image is copied to one of them")
+    for one, other in _NEEDED:
+        if _says(own, one) and not _says(own, other):
+            yield _conflict(own, one, other, "the other one is not set")
+
+
+def _storages(own: Variables, is_operator: bool, awx: bool) -> Iterator[Issue]:
+    storage = storages.storage_of(own, "storage")
+    whole = own.get("imaging_storage")
+    if "url" not in storage and not is_operator and not (whole and whole.is_open):
+        node = whole or own["inventory_hostname"]
+        yield issue(errors.SettingMissing(key="imaging_storage.url"), "imaging_storage.url", node)
+    yield from storages.issues(storage, own, "imaging_storage")
+    operator = storages.storage_of(own, "storage_operator")
+    yield from storages.issues(operator, own, "imaging_storage_operator")
+    copy = own.get("imaging_copy_storage")
+    if copy and copy.keys:
+        yield from storages.issues(copy.keys, own, "imaging_copy_storage")
+    if awx:
+        worker = text_of(own.get("imaging_operator"), own) if "imaging_operator" in own else "localhost"
+        url = text_of({**storage, **operator}.get("url"), own)
+        if worker in _LOCAL and url and storages.kind_of(url) == "directory":
+            error = errors.DirectoryStorageUnderAwx(operator=worker)
+            yield issue(error, "imaging_operator", own.get("imaging_operator") or storage["url"])
+
+
+def _says(own: Variables, name: str) -> bool:
+    return name in own and own[name].value not in (None, "", False, {}, [])
+
+
+def _conflict(own: Variables, one: str, other: str, reason: str) -> Issue:
+    return issue(errors.SettingsConflict(key=one, other=other, reason=reason), one, own[one])

@@ -1,0 +1,67 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs of a host: their names, schedules, and what refers to them."""
+
+from __future__ import annotations
+
+from typing import Iterator, List, Tuple
+
+from ansible_collections.plantops.imaging.plugins.module_utils.engine import errors
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.image.format import job_name
+
+from . import storages
+from .expressions import text_of
+from .finding import Issue, issue
+from .nodes import Node, Variables
+
+_JOBS = "imaging_jobs"
+
+
+def issues(variables: Variables) -> Iterator[Issue]:
+    """Yield what is wrong with the jobs of a host."""
+    node = variables.get(_JOBS)
+    if node is not None and node.is_open:
+        return
+    jobs = [(place, job) for place, job in enumerate(node.items if node else ()) if isinstance(job.value, dict)]
+    names: List[str] = []
+    for place, job in jobs:
+        yield from _name(place, job, names)
+        if "storage" in job.keys:
+            key = "%s[%d].storage" % (_JOBS, place)
+            yield from storages.issues(job.keys["storage"].keys, variables, key, job.text("name"))
+    yield from _schedules(jobs)
+    yield from _references(variables, names)
+
+
+def _name(place: int, job: Node, names: List[str]) -> Iterator[Issue]:
+    node, key = job.keys.get("name"), "%s[%d].name" % (_JOBS, place)
+    if node is None or node.is_open or node.value in (None, "") or isinstance(node.value, (dict, list)):
+        return
+    try:
+        name = job_name.parse(node.value)
+    except errors.JobNameInvalid as error:
+        yield issue(error, key, node, str(node.value))
+        return
+    if name in names:
+        yield issue(errors.JobNamesTwice(job=name), key, node, name)
+    names.append(name)
+
+
+def _schedules(jobs: List[Tuple[int, Node]]) -> Iterator[Issue]:
+    if not any("schedule" in job.keys for dummy_place, job in jobs):
+        return
+    for place, job in jobs:
+        if "schedule" not in job.keys:
+            name = job.text("name")
+            yield issue(errors.JobUnscheduled(job=name), "%s[%d].schedule" % (_JOBS, place), job, name)
+
+
+def _references(variables: Variables, names: List[str]) -> Iterator[Issue]:
+    chosen = text_of(variables.get("imaging_job"), variables)
+    if chosen and chosen not in names:
+        yield issue(errors.JobUndefined(job=chosen), "imaging_job", variables["imaging_job"], chosen)
+    forgotten = variables.get("imaging_forget_jobs")
+    for place, one in enumerate(forgotten.items if forgotten else ()):
+        if isinstance(one.value, str) and one.value in names:
+            yield issue(errors.ForgottenJobDefined(job=one.value), "imaging_forget_jobs[%d]" % place, one, one.value)

@@ -1,0 +1,96 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Values of an inventory with the file and line that each is written at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Union
+
+_TEMPLATE = ("{{", "{%")
+
+
+class Sealed:
+    """What stands in the place of a value that is sealed with ``!vault``."""
+
+
+SEALED = Sealed()
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value: a scalar, ``SEALED``, a dictionary of nodes or a list of them."""
+
+    value: Any
+    file: str
+    line: int
+
+    @property
+    def is_template(self) -> bool:
+        return isinstance(self.value, str) and any(mark in self.value for mark in _TEMPLATE)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the value is only known when a play runs."""
+        return self.value is SEALED or self.is_template
+
+    @property
+    def keys(self) -> Dict[str, Node]:
+        """The nodes of a dictionary; none of any other value."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    @property
+    def items(self) -> List[Node]:
+        """The nodes of a list; none of any other value."""
+        return self.value if isinstance(self.value, list) else []
+
+    def text(self, key: str) -> str:
+        """Return a text under ``key``; "" for what is none, or only known when a play runs."""
+        found = self.keys.get(key)
+        return found.value if found and isinstance(found.value, str) and not found.is_open else ""
+
+
+Variables = Dict[str, Node]
+
+
+def node_of(value: Any, file: str, line: int) -> Node:
+    """Return a plain value as a node, all of it at one place."""
+    if isinstance(value, dict):
+        return Node({str(key): node_of(one, file, line) for key, one in value.items()}, file, line)
+    if isinstance(value, list):
+        return Node([node_of(one, file, line) for one in value], file, line)
+    return Node(value, file, line)
+
+
+@dataclass
+class Unread:
+    """A file that was not looked into, or that can't be read."""
+
+    file: str
+    reason: str
+    broken: bool = False
+    line: int = 1
+
+
+@dataclass
+class Group:
+    """A group as the inventory's files define it."""
+
+    hosts: List[str] = field(default_factory=list)
+    children: List[str] = field(default_factory=list)
+    layers: List[Variables] = field(default_factory=list)  # of hosts files, in their order
+    files: List[Variables] = field(default_factory=list)  # of group_vars
+
+
+@dataclass
+class Host:
+    """A host with what is said of it alone."""
+
+    layers: List[Variables] = field(default_factory=list)
+    files: List[Variables] = field(default_factory=list)
+    file: str = ""
+    line: int = 0
+
+
+Scope = Union[Group, Host]

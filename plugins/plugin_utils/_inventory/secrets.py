@@ -1,0 +1,51 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Secrets that stand in the inventory in clear: themselves, or where the template that is their value ends."""
+
+from __future__ import annotations
+
+from typing import Iterator, Tuple
+
+from ansible_collections.plantops.imaging.plugins.module_utils.engine import errors
+from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting import Setting
+from ansible_collections.plantops.imaging.plugins.module_utils.settings.table import SETTINGS
+
+from .expressions import Ends, end_of
+from .finding import Issue, issue
+from .nodes import Node, Variables
+
+_BY_NAME = {setting.variable: setting for setting in SETTINGS}
+# Passwords of Ansible's own connections.
+_LOGINS = ("password", "pass", "become_password", "become_pass", "ssh_password", "ssh_pass", "ssh_passphrase")
+_OF_ANSIBLE = frozenset("ansible_" + name for name in (*_LOGINS, "winrm_password", "psrp_password", "sudo_pass"))
+
+
+def issues(variables: Variables, name: str, node: Node) -> Iterator[Issue]:
+    """Yield each secret in the variable ``name`` that ends in clear."""
+    for key, secret in _secrets(name, node):
+        end, place = end_of(secret, variables)
+        if end is Ends.CLEAR:
+            way = "" if place is secret or place is None else ", in the variable that it refers to"
+            yield issue(errors.SecretInClear(key=key, way=way), key, place or secret)
+
+
+def _secrets(name: str, node: Node) -> Iterator[Tuple[str, Node]]:
+    if name in _OF_ANSIBLE:
+        yield name, node
+    elif name in _BY_NAME:
+        yield from _inside(_BY_NAME[name], name, node)
+
+
+def _inside(setting: Setting, key: str, node: Node) -> Iterator[Tuple[str, Node]]:
+    if setting.secret:
+        yield key, node
+    for place, one in enumerate(node.items):
+        yield from _of_keys(setting, "%s[%d]" % (key, place), one)
+    yield from _of_keys(setting, key, node)
+
+
+def _of_keys(setting: Setting, key: str, node: Node) -> Iterator[Tuple[str, Node]]:
+    for option in setting.options:
+        if option.name in node.keys:
+            yield from _inside(option, "%s.%s" % (key, option.name), node.keys[option.name])

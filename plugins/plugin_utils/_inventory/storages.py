@@ -1,0 +1,77 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Storages of a host as its variables define them: which keys hold, and which of them can't stand together."""
+
+from __future__ import annotations
+
+from typing import Iterator, Tuple
+
+from ansible_collections.plantops.imaging.plugins.module_utils.engine import errors
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.storage.url import check_url
+from ansible_collections.plantops.imaging.plugins.module_utils.settings.precedence import flat_of
+from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting import PREFIX
+
+from .expressions import text_of
+from .finding import Issue, issue
+from .nodes import Node, Variables
+
+_KEYS = ("private_key", "private_key_file")
+_OF_SFTP = (*_KEYS, "private_key_passphrase", "host_key", "known_hosts_file")
+_OF_SHARES = ("port", "require_encryption")
+
+
+def storage_of(variables: Variables, name: str) -> Variables:
+    """Return the keys of a storage, the flat spellings included."""
+    node = variables.get(PREFIX + name)
+    said = {key: one for key, one in (node.keys if node else {}).items() if one.value is not None}
+    flat = flat_of(PREFIX + name, variables)
+    return {**{key: one for key, one in flat.items() if one.value not in ("", None)}, **said}
+
+
+def kind_of(url: str) -> str:
+    """Return C(sftp), C(share), C(directory), or "" for what is no storage."""
+    if url.startswith("sftp://"):
+        return "sftp"
+    if url.startswith("\\\\"):
+        return "share"
+    return "directory" if url.startswith(("/", "file:///")) and not url.startswith("//") else ""
+
+
+def issues(storage: Variables, variables: Variables, name: str, job: str = "") -> Iterator[Issue]:
+    """Yield what is impossible in a storage, called ``name``."""
+    url = text_of(storage.get("url"), variables)
+    if url is None or not url:
+        return
+    node = storage["url"]
+    key = name + ".url"
+    try:
+        check_url(url)
+    except errors.StorageUrlInvalid as error:
+        yield issue(errors.SettingUrlRefused(key=key, reason=error.fields["reason"]), key, node, job)
+        return
+    kind = kind_of(url)
+    if not kind:
+        reason = "it is neither an address of SFTP, a UNC path nor an absolute path"
+        yield issue(errors.SettingUrlRefused(key=key, reason=reason), key, node, job)
+        return
+    for wrong, other, reason in _conflicts(kind, storage):
+        conflict = errors.SettingsConflict(key="%s.%s" % (name, wrong), other="%s.%s" % (name, other), reason=reason)
+        yield issue(conflict, "%s.%s" % (name, wrong), storage[wrong], job)
+
+
+def _conflicts(kind: str, storage: Variables) -> Iterator[Tuple[str, str, str]]:
+    if all(key in storage for key in _KEYS):
+        yield "private_key_file", "private_key", "a login has one key"
+    if "private_key_passphrase" in storage and not any(key in storage for key in _KEYS):
+        yield "private_key_passphrase", "private_key", "there is no key that it opens"
+    for key in _OF_SFTP:
+        if kind != "sftp" and key in storage and _says(storage[key]):
+            yield key, "url", "only an SFTP server uses it"
+    for key in _OF_SHARES:
+        if kind != "share" and key in storage and _says(storage[key]):
+            yield key, "url", "only a share uses it"
+
+
+def _says(node: Node) -> bool:
+    return node.value not in (None, "", False)

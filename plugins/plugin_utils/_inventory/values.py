@@ -1,0 +1,167 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a value is what the table of settings says: type, choice, unit, bounds, and keys."""
+
+from __future__ import annotations
+
+import re
+from typing import Iterator, Optional
+
+from ansible_collections.plantops.imaging.plugins.module_utils.engine import errors
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.disk.patterns import Pattern
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.nearest import nearest
+from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting import Setting
+
+from .finding import Issue, issue
+from .nodes import Node
+
+_BOOLEANS = ("yes", "no", "true", "false", "on", "off", "1", "0", "y", "n", "t", "f")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_WITH_UNIT = re.compile(r"[0-9.]+\s*[A-Za-z/]+")
+_DRIVE = re.compile(r"(/|\\\\|[A-Za-z]:|serial:|wwn:|gpt:|mbr:|disk[0-9]|~)")
+_DRIVES = ("all", "system")
+_FILES = ("private_key_file", "known_hosts_file")
+_NOUNS = {"str": "a text", "path": "a path", "list": "a list", "dict": "a dictionary", "bool": "true or false"}
+_NOUNS.update(int="a whole number", float="a number", raw="a text or a list")
+
+
+def issues(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
+    """Yield what is wrong with ``node`` as the value of ``setting``, called ``key``. What only a play knows is left alone."""
+    if node.is_open or (node.value is None and not setting.required):
+        return
+    wrong = _wrong_type(setting, node)
+    if wrong:
+        yield issue(_type_error(setting, node, key, wrong), key, node)
+    elif setting.type == "dict":
+        yield from _dictionary(setting, node, key)
+    elif setting.type == "list":
+        yield from _list(setting, node, key)
+    elif setting.name == "drives":
+        yield from _drives(node, key)
+    else:
+        yield from _scalar(setting, node, key)
+
+
+def _wrong_type(setting: Setting, node: Node) -> str:
+    """Return what the value is instead of what it should be, "" where it fits."""
+    value, found = node.value, _noun(node)
+    if setting.type == "raw":
+        fits = isinstance(value, (str, list))
+    elif setting.type == "list":
+        fits = isinstance(value, list) or (isinstance(value, str) and not setting.options)
+    elif setting.type == "dict":
+        fits = isinstance(value, dict)
+    elif isinstance(value, (dict, list)) or value is None:
+        fits = False
+    elif setting.type == "bool":
+        fits = str(value).lower() in _BOOLEANS
+    elif setting.type in ("int", "float"):
+        number = not isinstance(value, bool) and _NUMBER.fullmatch(str(value).strip())
+        fits = bool(number) and (setting.type == "float" or float(value) == int(float(value)))
+    else:
+        strict = setting.secret or setting.pattern
+        fits = isinstance(value, str) or (not strict and not isinstance(value, bool))
+    return "" if fits else found
+
+
+def _noun(node: Node) -> str:
+    for kind, noun in ((bool, "a boolean"), (dict, "a dictionary"), (list, "a list"), (str, "a text")):
+        if isinstance(node.value, kind):
+            return noun
+    return "nothing" if node.value is None else "a number"
+
+
+def _type_error(setting: Setting, node: Node, key: str, found: str) -> errors.EngineError:
+    if setting.type in ("int", "float") and isinstance(node.value, str) and _WITH_UNIT.fullmatch(node.value.strip()):
+        return errors.SettingUnitWrong(key=key, unit=setting.unit or "no unit")
+    return errors.SettingTypeWrong(key=key, expected=_NOUNS[setting.type], found=found)
+
+
+def _dictionary(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
+    known = {option.name: option for option in setting.options}
+    if not known:
+        return
+    for name, inner in node.keys.items():
+        if name in known:
+            yield from issues(known[name], inner, "%s.%s" % (key, name))
+        else:
+            error = errors.SettingKeyUnknown(key=name, setting=key, meant=nearest(name, known))
+            yield issue(error, "%s.%s" % (key, name), inner)
+    for option in setting.options:
+        if option.required and (option.name not in node.keys or node.keys[option.name].value in (None, "")):
+            name = "%s.%s" % (key, option.name)
+            yield issue(errors.SettingMissing(key=name), name, node)
+
+
+def _list(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
+    element = Setting("", setting.elements or "raw", ("",), options=setting.options)
+    for place, one in enumerate(node.items):
+        inner = "%s[%d]" % (key, place)
+        if setting.elements == "str" and one.value is None:
+            yield issue(errors.SettingTypeWrong(key=inner, expected="a text", found="nothing"), inner, one)
+        yield from issues(element, one, inner)
+        if setting.name == "exclude" and isinstance(one.value, str) and not one.is_open:
+            yield from _pattern(one, inner)
+
+
+def _pattern(node: Node, key: str) -> Iterator[Issue]:
+    try:
+        Pattern.parse(node.value)
+    except errors.PatternInvalid as error:
+        yield issue(error, key, node)
+
+
+def _drives(node: Node, key: str) -> Iterator[Issue]:
+    if node.value in ("", []):
+        yield issue(errors.SettingMissing(key=key), key, node)
+    for place, one in enumerate(node.items or [node]):
+        inner = "%s[%d]" % (key, place) if node.items else key
+        if one.is_open or one.value == "":
+            continue
+        if not isinstance(one.value, str):
+            yield issue(errors.SettingTypeWrong(key=inner, expected="a text", found=_noun(one)), inner, one)
+        elif one.value not in _DRIVES and not _DRIVE.match(one.value):
+            error = errors.SettingDriveUnknown(key=inner, drive=one.value, meant=nearest(one.value, _DRIVES))
+            yield issue(error, inner, one)
+
+
+def _scalar(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
+    value = node.value
+    if setting.name in _FILES and value:
+        yield issue(errors.FileUnchecked(key=key), key, node)
+    if setting.choices and str(value) not in setting.choices:
+        valid = ", ".join(setting.choices)
+        meant = nearest(str(value), setting.choices)
+        yield issue(errors.SettingValueUnknown(key=key, valid=valid, meant=meant), key, node)
+    elif setting.pattern and not re.fullmatch(setting.pattern, str(value)):
+        yield issue(
+            errors.SettingTypeWrong(key=key, expected="a time such as '22:00'", found="another text"), key, node
+        )
+    elif setting.minimum is not None:
+        yield from _number(setting, node, key)
+
+
+def _number(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
+    text = str(node.value).strip()
+    if setting.type == "str" and text == setting.default:
+        return
+    if not _NUMBER.fullmatch(text):
+        if _WITH_UNIT.fullmatch(text):
+            yield issue(errors.SettingUnitWrong(key=key, unit=setting.unit), key, node)
+        else:
+            meant = str(setting.default)
+            valid = "%s or a number" % setting.default
+            yield issue(errors.SettingValueUnknown(key=key, valid=valid, meant=meant), key, node)
+        return
+    bounds = _bounds(setting, float(text))
+    if bounds:
+        yield issue(errors.SettingOutOfBounds(key=key, value=text, bounds=bounds), key, node)
+
+
+def _bounds(setting: Setting, number: float) -> Optional[str]:
+    lowest, highest = setting.minimum, setting.maximum
+    if (lowest is None or number >= lowest) and (highest is None or number <= highest):
+        return None
+    words = ["at least %g" % lowest] if lowest is not None else []
+    return " and ".join(words + (["at most %g" % highest] if highest is not None else []))
