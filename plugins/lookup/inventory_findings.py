@@ -14,7 +14,9 @@ from ansible import context
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
-from ansible_collections.plantops.imaging.plugins.module_utils.engine import errors
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    InventoryInvalid,
+)
 from ansible_collections.plantops.imaging.plugins.plugin_utils._inventory import check, finding, sources
 
 DOCUMENTATION = r"""
@@ -74,7 +76,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no types
         if report:
             _write(Path(report), found, list(inventory.hosts))
         if wrong:
-            raise AnsibleError(str(errors.InventoryInvalid(errors=wrong, warnings=len(found) - wrong)))
+            raise AnsibleError(str(InventoryInvalid(errors=wrong, warnings=len(found) - wrong)))
         return []
 
 

@@ -1044,13 +1044,13 @@ class ForgottenJobDefined(EngineError):
 
 class SettingUnknown(EngineError):
     code = "J140"
-    message = "Unknown setting {name}. Did you mean {meant}?"
+    message = "Unknown setting {name}; the nearest setting is {meant}."
     hint = "Correct the name, or list it in imaging_site_variables if it is a variable of your own."
 
 
 class SettingKeyUnknown(EngineError):
     code = "J141"
-    message = "Unknown key {key} in {setting}. Did you mean {meant}?"
+    message = "Unknown key {key} in {setting}; the nearest key is {meant}."
     hint = "Correct the key."
 
 
@@ -1070,7 +1070,7 @@ class SettingOutOfBounds(EngineError):
 
 class SettingValueUnknown(EngineError):
     code = "J144"
-    message = "{key} has an invalid value; valid are {valid}. Did you mean {meant}?"
+    message = "{key} has an invalid value; valid are {valid}, and the nearest is {meant}."
     hint = "Correct the value."
 
 
@@ -1166,7 +1166,7 @@ class InventoryInvalid(EngineError):
 
 class SettingDriveUnknown(EngineError):
     code = "J160"
-    message = "{key} lists {drive}, which is not all, system, a path or a disk id. Did you mean {meant}?"
+    message = "{key} lists {drive}, which is not all, system, a path or a disk id; the nearest is {meant}."
     hint = "Correct the entry."
 
 

@@ -8,7 +8,14 @@ from __future__ import annotations
 import re
 from typing import Dict, Iterator, List, Set, Tuple
 
-from ansible_collections.plantops.imaging.plugins.module_utils.engine import errors
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    DirectoryStorageUnderAwx,
+    InventoryFileInvalid,
+    InventorySourceUnread,
+    SettingMissing,
+    SettingsConflict,
+    SettingUnknown,
+)
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting import PREFIX
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.table import RESULTS, SETTINGS
 from ansible_collections.plantops.imaging.plugins.plugin_utils._misspelt import meant_by
@@ -52,9 +59,9 @@ def findings(inventory: Inventory, awx: bool = False) -> List[Finding]:
 def _unread(inventory: Inventory) -> Iterator[Issue]:
     for one in inventory.unread:
         if one.broken:
-            yield Issue(errors.InventoryFileInvalid(file=one.file, reason=one.reason), "", one.file, one.line)
+            yield Issue(InventoryFileInvalid(file=one.file, reason=one.reason), "", one.file, one.line)
         else:
-            yield Issue(errors.InventorySourceUnread(source=one.file, reason=one.reason), "", one.file, one.line)
+            yield Issue(InventorySourceUnread(source=one.file, reason=one.reason), "", one.file, one.line)
 
 
 def _definitions(inventory: Inventory) -> Iterator[Tuple[str, Node]]:
@@ -95,7 +102,7 @@ def _of_definition(name: str, node: Node, site: Set[str]) -> Iterator[Issue]:
     else:
         meant = meant_by(name, _KNOWN, site)
         if meant:
-            yield issue(errors.SettingUnknown(name=name, meant=meant), name, node)
+            yield issue(SettingUnknown(name=name, meant=meant), name, node)
     yield from secrets.issues({}, name, node)
 
 
@@ -118,7 +125,7 @@ def _storages(own: Variables, is_operator: bool, awx: bool) -> Iterator[Issue]:
     whole = own.get("imaging_storage")
     if "url" not in storage and not is_operator and not (whole and whole.is_open):
         node = whole or own["inventory_hostname"]
-        yield issue(errors.SettingMissing(key="imaging_storage.url"), "imaging_storage.url", node)
+        yield issue(SettingMissing(key="imaging_storage.url"), "imaging_storage.url", node)
     yield from storages.issues(storage, own, "imaging_storage")
     operator = storages.storage_of(own, "storage_operator")
     yield from storages.issues(operator, own, "imaging_storage_operator")
@@ -129,7 +136,7 @@ def _storages(own: Variables, is_operator: bool, awx: bool) -> Iterator[Issue]:
         worker = text_of(own.get("imaging_operator"), own) if "imaging_operator" in own else "localhost"
         url = text_of({**storage, **operator}.get("url"), own)
         if worker in _LOCAL and url and storages.kind_of(url) == "directory":
-            error = errors.DirectoryStorageUnderAwx(operator=worker)
+            error = DirectoryStorageUnderAwx(operator=worker)
             yield issue(error, "imaging_operator", own.get("imaging_operator") or storage["url"])
 
 
@@ -138,4 +145,4 @@ def _says(own: Variables, name: str) -> bool:
 
 
 def _conflict(own: Variables, one: str, other: str, reason: str) -> Issue:
-    return issue(errors.SettingsConflict(key=one, other=other, reason=reason), one, own[one])
+    return issue(SettingsConflict(key=one, other=other, reason=reason), one, own[one])

@@ -8,8 +8,13 @@ from __future__ import annotations
 import unicodedata
 from typing import Dict, Iterator, List, Mapping, Tuple
 
-from ansible_collections.plantops.imaging.plugins.module_utils.engine import errors
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.device.identity import device_directory
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    DeviceNameInvalid,
+    DeviceNameRefused,
+    DeviceNamesCollide,
+    LocalhostWithoutAlias,
+)
 
 from .expressions import text_of
 from .finding import Issue, issue
@@ -37,12 +42,12 @@ class Devices:
         key = _ALIAS if _ALIAS in variables and _NAME not in variables else _NAME
         node = variables.get(_NAME) or variables.get(_ALIAS) or own
         if not alias and name.lower() in _LOCALHOST:
-            yield issue(errors.LocalhostWithoutAlias(device=name), _ALIAS, variables.get(_NAME, own))
+            yield issue(LocalhostWithoutAlias(device=name), _ALIAS, variables.get(_NAME, own))
             return
         try:
             directory = device_directory(alias, name)
-        except errors.DeviceNameInvalid as error:
-            refused = errors.DeviceNameRefused(directory=error.fields["device"], reason=error.fields["reason"])
+        except DeviceNameInvalid as error:
+            refused = DeviceNameRefused(directory=error.fields["device"], reason=error.fields["reason"])
             yield issue(refused, key, node)
             return
         for storage in _storages(variables):
@@ -57,7 +62,7 @@ class Devices:
                 others = [one[0] for one in found[:number] + found[number + 1 :] if one[0] != host]
                 if others and host not in told:
                     told.add(host)
-                    yield host, issue(errors.DeviceNamesCollide(directory=directory, other=others[0]), key, node)
+                    yield host, issue(DeviceNamesCollide(directory=directory, other=others[0]), key, node)
 
 
 def _storages(variables: Variables) -> Iterator[str]:

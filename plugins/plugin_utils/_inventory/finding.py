@@ -9,12 +9,17 @@ from dataclasses import asdict, dataclass
 from typing import Dict, Iterable, Iterator, List, Sequence, Tuple
 from xml.etree import ElementTree
 
-from ansible_collections.plantops.imaging.plugins.module_utils.engine import errors
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    EngineError,
+    FileUnchecked,
+    InventorySourceUnread,
+    JobUnscheduled,
+)
 
 from .nodes import Node
 
 ERROR, WARNING = "error", "warning"
-_WARNINGS = (errors.JobUnscheduled, errors.FileUnchecked)
+_WARNINGS = (JobUnscheduled, FileUnchecked)
 _MOST_HOSTS = 3
 
 
@@ -36,7 +41,7 @@ class Finding:
 class Issue:
     """What is wrong with a value, whichever hosts it holds for."""
 
-    error: errors.EngineError
+    error: EngineError
     key: str
     file: str
     line: int
@@ -44,14 +49,14 @@ class Issue:
 
     def finding(self, host: str) -> Finding:
         level = WARNING if isinstance(self.error, _WARNINGS) else ERROR
-        if isinstance(self.error, errors.InventorySourceUnread):
+        if isinstance(self.error, InventorySourceUnread):
             level = WARNING
         described = self.error.as_dict()
         message = "%s %s" % (described["message"], described["hint"])
         return Finding(level, described["code"], host, self.job, self.key, self.file, self.line, message)
 
 
-def issue(error: errors.EngineError, key: str, node: Node, job: str = "") -> Issue:
+def issue(error: EngineError, key: str, node: Node, job: str = "") -> Issue:
     """Return the issue at the place of ``node``."""
     return Issue(error, key, node.file, node.line, job)
 

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import Iterator, List, Tuple
 
-from ansible_collections.plantops.imaging.plugins.module_utils.engine import errors
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    ForgottenJobDefined,
+    JobNameInvalid,
+    JobNamesTwice,
+    JobUndefined,
+    JobUnscheduled,
+)
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.image.format import job_name
 
 from . import storages
@@ -40,11 +46,11 @@ def _name(place: int, job: Node, names: List[str]) -> Iterator[Issue]:
         return
     try:
         name = job_name.parse(node.value)
-    except errors.JobNameInvalid as error:
+    except JobNameInvalid as error:
         yield issue(error, key, node, str(node.value))
         return
     if name in names:
-        yield issue(errors.JobNamesTwice(job=name), key, node, name)
+        yield issue(JobNamesTwice(job=name), key, node, name)
     names.append(name)
 
 
@@ -54,14 +60,14 @@ def _schedules(jobs: List[Tuple[int, Node]]) -> Iterator[Issue]:
     for place, job in jobs:
         if "schedule" not in job.keys:
             name = job.text("name")
-            yield issue(errors.JobUnscheduled(job=name), "%s[%d].schedule" % (_JOBS, place), job, name)
+            yield issue(JobUnscheduled(job=name), "%s[%d].schedule" % (_JOBS, place), job, name)
 
 
 def _references(variables: Variables, names: List[str]) -> Iterator[Issue]:
     chosen = text_of(variables.get("imaging_job"), variables)
     if chosen and chosen not in names:
-        yield issue(errors.JobUndefined(job=chosen), "imaging_job", variables["imaging_job"], chosen)
+        yield issue(JobUndefined(job=chosen), "imaging_job", variables["imaging_job"], chosen)
     forgotten = variables.get("imaging_forget_jobs")
     for place, one in enumerate(forgotten.items if forgotten else ()):
         if isinstance(one.value, str) and one.value in names:
-            yield issue(errors.ForgottenJobDefined(job=one.value), "imaging_forget_jobs[%d]" % place, one, one.value)
+            yield issue(ForgottenJobDefined(job=one.value), "imaging_forget_jobs[%d]" % place, one, one.value)

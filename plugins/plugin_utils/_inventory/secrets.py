@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Iterator, Tuple
 
-from ansible_collections.plantops.imaging.plugins.module_utils.engine import errors
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    SecretInClear,
+)
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting import Setting
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.table import SETTINGS
 
@@ -27,7 +29,7 @@ def issues(variables: Variables, name: str, node: Node) -> Iterator[Issue]:
         end, place = end_of(secret, variables)
         if end is Ends.CLEAR:
             way = "" if place is secret or place is None else ", in the variable that it refers to"
-            yield issue(errors.SecretInClear(key=key, way=way), key, place or secret)
+            yield issue(SecretInClear(key=key, way=way), key, place or secret)
 
 
 def _secrets(name: str, node: Node) -> Iterator[Tuple[str, Node]]:

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from typing import Iterator, Tuple
 
-from ansible_collections.plantops.imaging.plugins.module_utils.engine import errors
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    SettingsConflict,
+    SettingUrlRefused,
+    StorageUrlInvalid,
+)
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.storage.url import check_url
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.precedence import flat_of
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting import PREFIX
@@ -47,16 +51,16 @@ def issues(storage: Variables, variables: Variables, name: str, job: str = "") -
     key = name + ".url"
     try:
         check_url(url)
-    except errors.StorageUrlInvalid as error:
-        yield issue(errors.SettingUrlRefused(key=key, reason=error.fields["reason"]), key, node, job)
+    except StorageUrlInvalid as error:
+        yield issue(SettingUrlRefused(key=key, reason=error.fields["reason"]), key, node, job)
         return
     kind = kind_of(url)
     if not kind:
         reason = "it is neither an address of SFTP, a UNC path nor an absolute path"
-        yield issue(errors.SettingUrlRefused(key=key, reason=reason), key, node, job)
+        yield issue(SettingUrlRefused(key=key, reason=reason), key, node, job)
         return
     for wrong, other, reason in _conflicts(kind, storage):
-        conflict = errors.SettingsConflict(key="%s.%s" % (name, wrong), other="%s.%s" % (name, other), reason=reason)
+        conflict = SettingsConflict(key="%s.%s" % (name, wrong), other="%s.%s" % (name, other), reason=reason)
         yield issue(conflict, "%s.%s" % (name, wrong), storage[wrong], job)
 
 

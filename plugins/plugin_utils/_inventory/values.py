@@ -8,8 +8,19 @@ from __future__ import annotations
 import re
 from typing import Iterator, Optional
 
-from ansible_collections.plantops.imaging.plugins.module_utils.engine import errors
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.disk.patterns import Pattern
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    EngineError,
+    FileUnchecked,
+    PatternInvalid,
+    SettingDriveUnknown,
+    SettingKeyUnknown,
+    SettingMissing,
+    SettingOutOfBounds,
+    SettingTypeWrong,
+    SettingUnitWrong,
+    SettingValueUnknown,
+)
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.nearest import nearest
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting import Setting
 
@@ -72,10 +83,10 @@ def _noun(node: Node) -> str:
     return "nothing" if node.value is None else "a number"
 
 
-def _type_error(setting: Setting, node: Node, key: str, found: str) -> errors.EngineError:
+def _type_error(setting: Setting, node: Node, key: str, found: str) -> EngineError:
     if setting.type in ("int", "float") and isinstance(node.value, str) and _WITH_UNIT.fullmatch(node.value.strip()):
-        return errors.SettingUnitWrong(key=key, unit=setting.unit or "no unit")
-    return errors.SettingTypeWrong(key=key, expected=_NOUNS[setting.type], found=found)
+        return SettingUnitWrong(key=key, unit=setting.unit or "no unit")
+    return SettingTypeWrong(key=key, expected=_NOUNS[setting.type], found=found)
 
 
 def _dictionary(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
@@ -86,12 +97,12 @@ def _dictionary(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
         if name in known:
             yield from issues(known[name], inner, "%s.%s" % (key, name))
         else:
-            error = errors.SettingKeyUnknown(key=name, setting=key, meant=nearest(name, known))
+            error = SettingKeyUnknown(key=name, setting=key, meant=nearest(name, known))
             yield issue(error, "%s.%s" % (key, name), inner)
     for option in setting.options:
         if option.required and (option.name not in node.keys or node.keys[option.name].value in (None, "")):
             name = "%s.%s" % (key, option.name)
-            yield issue(errors.SettingMissing(key=name), name, node)
+            yield issue(SettingMissing(key=name), name, node)
 
 
 def _list(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
@@ -99,7 +110,7 @@ def _list(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
     for place, one in enumerate(node.items):
         inner = "%s[%d]" % (key, place)
         if setting.elements == "str" and one.value is None:
-            yield issue(errors.SettingTypeWrong(key=inner, expected="a text", found="nothing"), inner, one)
+            yield issue(SettingTypeWrong(key=inner, expected="a text", found="nothing"), inner, one)
         yield from issues(element, one, inner)
         if setting.name == "exclude" and isinstance(one.value, str) and not one.is_open:
             yield from _pattern(one, inner)
@@ -108,36 +119,34 @@ def _list(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
 def _pattern(node: Node, key: str) -> Iterator[Issue]:
     try:
         Pattern.parse(node.value)
-    except errors.PatternInvalid as error:
+    except PatternInvalid as error:
         yield issue(error, key, node)
 
 
 def _drives(node: Node, key: str) -> Iterator[Issue]:
     if node.value in ("", []):
-        yield issue(errors.SettingMissing(key=key), key, node)
+        yield issue(SettingMissing(key=key), key, node)
     for place, one in enumerate(node.items or [node]):
         inner = "%s[%d]" % (key, place) if node.items else key
         if one.is_open or one.value == "":
             continue
         if not isinstance(one.value, str):
-            yield issue(errors.SettingTypeWrong(key=inner, expected="a text", found=_noun(one)), inner, one)
+            yield issue(SettingTypeWrong(key=inner, expected="a text", found=_noun(one)), inner, one)
         elif one.value not in _DRIVES and not _DRIVE.match(one.value):
-            error = errors.SettingDriveUnknown(key=inner, drive=one.value, meant=nearest(one.value, _DRIVES))
+            error = SettingDriveUnknown(key=inner, drive=one.value, meant=nearest(one.value, _DRIVES))
             yield issue(error, inner, one)
 
 
 def _scalar(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
     value = node.value
     if setting.name in _FILES and value:
-        yield issue(errors.FileUnchecked(key=key), key, node)
+        yield issue(FileUnchecked(key=key), key, node)
     if setting.choices and str(value) not in setting.choices:
         valid = ", ".join(setting.choices)
         meant = nearest(str(value), setting.choices)
-        yield issue(errors.SettingValueUnknown(key=key, valid=valid, meant=meant), key, node)
+        yield issue(SettingValueUnknown(key=key, valid=valid, meant=meant), key, node)
     elif setting.pattern and not re.fullmatch(setting.pattern, str(value)):
-        yield issue(
-            errors.SettingTypeWrong(key=key, expected="a time such as '22:00'", found="another text"), key, node
-        )
+        yield issue(SettingTypeWrong(key=key, expected="a time such as '22:00'", found="another text"), key, node)
     elif setting.minimum is not None:
         yield from _number(setting, node, key)
 
@@ -148,15 +157,15 @@ def _number(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
         return
     if not _NUMBER.fullmatch(text):
         if _WITH_UNIT.fullmatch(text):
-            yield issue(errors.SettingUnitWrong(key=key, unit=setting.unit), key, node)
+            yield issue(SettingUnitWrong(key=key, unit=setting.unit), key, node)
         else:
             meant = str(setting.default)
             valid = "%s or a number" % setting.default
-            yield issue(errors.SettingValueUnknown(key=key, valid=valid, meant=meant), key, node)
+            yield issue(SettingValueUnknown(key=key, valid=valid, meant=meant), key, node)
         return
     bounds = _bounds(setting, float(text))
     if bounds:
-        yield issue(errors.SettingOutOfBounds(key=key, value=text, bounds=bounds), key, node)
+        yield issue(SettingOutOfBounds(key=key, value=text, bounds=bounds), key, node)
 
 
 def _bounds(setting: Setting, number: float) -> Optional[str]:

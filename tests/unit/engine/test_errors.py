@@ -49,6 +49,7 @@ def raised_with() -> Dict[str, Set[str]]:
         *ENGINE.rglob("*.py"),
         *(PLUGINS / "plugin_utils").rglob("*.py"),
         *(PLUGINS / "action").glob("*.py"),
+        *(PLUGINS / "lookup").glob("*.py"),
     ]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
