@@ -172,6 +172,14 @@ def samba(folder: Path, **named: Any) -> Iterator[SambaServer]:
         server.stop()
 
 
+def unmount(folder: Path, seconds: float = 20.0) -> None:
+    """Unmount ``folder``; a session of a server that was stopped may hold it for a moment yet."""
+    end = time.monotonic() + seconds
+    while subprocess.run(["umount", str(folder)], check=False, stderr=subprocess.DEVNULL).returncode:
+        assert time.monotonic() < end, "%s is still in use" % folder
+        time.sleep(0.1)
+
+
 @contextlib.contextmanager
 def full_disk(folder: Path, size_bytes: int) -> Iterator[Path]:
     """A file system of ``size_bytes`` in memory."""
@@ -181,7 +189,7 @@ def full_disk(folder: Path, size_bytes: int) -> Iterator[Path]:
         folder.chmod(0o777)
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        unmount(folder)
         shutil.rmtree(folder)
 
 
@@ -206,4 +214,4 @@ def disk_with_quota(folder: Path, quota_bytes: int) -> Iterator[Path]:
         inside.chmod(0o777)
         yield inside
     finally:
-        subprocess.run(["umount", str(mounted)], check=True)
+        unmount(mounted)

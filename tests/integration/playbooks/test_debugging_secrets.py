@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import threading
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
@@ -28,6 +29,20 @@ ABOUT: Dict[str, Any] = {"storage": "{{ imaging_storage }}", "device_name": "pc-
 OVER_SSH = {"delegate_to": "operator", "no_log": False}
 SECRET = {"password": "{{ imaging_password }}"}
 WRONG = {"ignore_errors": True}
+
+
+def for_nobody() -> Dict[str, Any]:
+    """Keywords of a task that runs as nobody, who may not enter the home of this interpreter's owner: the system's own one
+    with the packages of this environment."""
+    system, packages = "/usr/bin/python%d.%d" % sys.version_info[:2], sysconfig.get_paths()["purelib"]
+    assert Path(system).exists(), "the system has no Python of this version"
+    return dict(
+        OPERATOR,
+        become=True,
+        become_user="nobody",
+        vars={"ansible_python_interpreter": system},
+        environment={"PYTHONPATH": packages},
+    )
 
 
 def role(entry: str) -> Dict[str, Any]:
@@ -50,7 +65,7 @@ TASKS = [
     verb("image_verify", dict(OPERATOR, **WRONG), level="no such level", **SECRET),
     verb("image_info", dict(OPERATOR, **WRONG), password="{{ imaging_password }}"),
     # The engine runs as another user, over the connection.
-    verb("storage_check", dict(OPERATOR, become=True, become_user="nobody"), **SECRET),
+    verb("storage_check", for_nobody(), **SECRET),
     role("device_info"),
     {"plantops.imaging.agent": {"state": "absent"}, "check_mode": True},
     {
