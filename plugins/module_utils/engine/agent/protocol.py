@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What both sides of the agent's protocol (docs/agent.md) must agree on: the program on the device, and the controller."""
+"""The constants of the agent's protocol (docs/agent.md) for both sides: the program on the device, and the controller."""
 
 from __future__ import annotations
 

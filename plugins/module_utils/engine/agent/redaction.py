@@ -35,7 +35,7 @@ class Redactor:
         self._words = sorted((word for word in words if word), key=len, reverse=True)
 
     def learn_of(self, document: Dict[str, Any]) -> None:
-        """Add the secrets of a whole request, which nobody has checked yet."""
+        """Add the secrets of a complete request that is not checked yet."""
         self.learn(document.get("secrets"))
         for name in STORAGES:
             storage = document.get(name)

@@ -28,7 +28,7 @@ def split(document: Dict[str, Any]) -> Tuple[Dict[str, Any], Dict[str, Dict[str,
 
 
 def merge(document: Dict[str, Any], secrets: Dict[str, Dict[str, Any]]) -> Dict[str, Any]:
-    """Return the request with its secrets. Settings that are no secrets stay as the request has them."""
+    """Return the request with its secrets. Settings that are not secrets stay as the request has them."""
     merged = dict(document, secrets=secrets.get("secrets", {}))
     for name in STORAGES:
         hidden = {secret: value for secret, value in secrets.get(name, {}).items() if secret in STORAGE_SECRETS}
@@ -38,7 +38,7 @@ def merge(document: Dict[str, Any], secrets: Dict[str, Dict[str, Any]]) -> Dict[
 
 
 def found_in(document: Dict[str, Any]) -> List[str]:
-    """Name the secrets that the request holds in clear. :raises StorageUrlInvalid: for one in a storage's URL."""
+    """Name the secrets that the request holds unencrypted. :raises StorageUrlInvalid: for one in a storage's URL."""
     found = ["secrets"] if document.get("secrets") else []
     for name in STORAGES:
         storage = document.get(name)

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a controller asks about runs that are there: status, cancel, runs, forget."""
+"""The verbs of a controller for existing runs: status, cancel, runs, forget."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def tidy() -> Dict[str, Any]:
 
 
 def forget(spool: Spool, run: str) -> Dict[str, Any]:
-    """Delete what is there of a run that has ended. :raises RunNotEnded:"""
+    """Delete the files of a run that has ended. :raises RunNotEnded:"""
     try:
         spool.existing(run)
         with spool.start_lock(run):

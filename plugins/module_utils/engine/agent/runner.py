@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The life of a run, in a process of its own: publish a key, wait for the secrets, work, say how it ended."""
+"""The life of a run, in a separate process: publish a key, wait for the secrets, work, report the end."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
 
 X25519 [RFC 7748] between a key pair that the sender makes for this message and the one that the runner made for this
 run, HKDF-SHA256 [RFC 5869] with the run's nonce, AES-256-GCM. The runner's private key is in its memory only: what was
-captured on the way, or lies on a disk that was imaged, opens nothing once the run has ended.
+captured on the way, or is on a disk that was imaged, opens nothing once the run has ended.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Recipient:
         self._private_key = x25519().X25519PrivateKey.generate()
 
     def hello(self) -> Dict[str, str]:
-        """What the sender needs, nothing of it secret."""
+        """The public values that the sender needs."""
         return {"run": self._run, "nonce": _text(self._nonce), "public_key": _text(_public_bytes(self._private_key))}
 
     def open(self, message: bytes) -> Dict[str, Any]:
         """Return the secrets that ``message`` (the bytes of ``sealed.json``) holds.
 
-        :raises SecretsRefused: whatever is wrong with it; which part did not fit is told to nobody who could try.
+        :raises SecretsRefused: for any fault; the error does not say which part was wrong, so that an attacker can't probe.
         """
         try:
             if len(message) > MAX_SEALED_BYTES:

@@ -70,7 +70,7 @@ class RunFolder:
 
 
 class Spool:
-    """The runs of one agent. Nothing is made before :meth:`prepare`."""
+    """The runs of one agent. :meth:`prepare` creates the first file."""
 
     def __init__(self, base: str) -> None:
         self.base = base
@@ -78,7 +78,7 @@ class Spool:
         self._run_lock = os.path.join(base, "run.lock")
 
     def prepare(self) -> None:
-        """:raises AgentPathUnsafe: when somebody else could write there. :raises AgentFileFailed:"""
+        """:raises AgentPathUnsafe: when another user could write there. :raises AgentFileFailed:"""
         self._check_above()
         make_directory(self.base)
         make_directory(self.path)

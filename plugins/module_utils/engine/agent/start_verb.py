@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``start`` and ``deliver``: a run begins once, whoever asks how often, and gets its secrets."""
+"""``start`` and ``deliver``: a run begins once, independent of the number of calls, and gets its secrets."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _checked_request(run: str, path: str) -> Dict[str, Any]:
 
 
 def _read_given(path: str, limit_bytes: int) -> bytes:
-    """Read a file that whoever connected has put somewhere, one byte more than the limit at most."""
+    """Read a file that the connected user has put somewhere, one byte more than the limit at most."""
     with telling("Reading", path):
         with open(open_regular(path, os.O_RDONLY), "rb") as file:
             return file.read(limit_bytes + 1)

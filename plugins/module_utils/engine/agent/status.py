@@ -32,9 +32,9 @@ def first_status(run: str) -> Dict[str, Any]:
 
 
 def current_status(spool: Spool, folder: RunFolder) -> Dict[str, Any]:
-    """Return the newest status; that of a run whose process is gone without a last word becomes ``lost``.
+    """Return the newest status; that of a run whose process ended without a result becomes ``lost``.
 
-    :raises RunUnknown: when it was forgotten meanwhile. :raises AgentPathUnsafe: :raises AgentFileFailed:
+    :raises RunUnknown: when it was forgotten in the meantime. :raises AgentPathUnsafe: :raises AgentFileFailed:
     """
     status = _read(folder)
     if status is not None and (status.get("state") in ENDED or spool.living() == folder.run):
@@ -50,7 +50,7 @@ def current_status(spool: Spool, folder: RunFolder) -> Dict[str, Any]:
 
 
 def _read(folder: RunFolder) -> Optional[Dict[str, Any]]:
-    """The status as it lies there, None when that is none: a damaged disk may hold anything in its place."""
+    """The status as it is stored, or None if it is invalid: a damaged disk may hold anything in its place."""
     status = folder.read("status.json")
     if status is None or not isinstance(status.get("state"), str) or not isinstance(status.get("number"), int):
         return None

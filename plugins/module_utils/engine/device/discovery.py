@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a device is and which disks it has, from /proc, /sys, /dev and our own parsers (Linux)."""
+"""The description of a device and its disks, from /proc, /sys, /dev and our own parsers (Linux)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def discover(root: str = "/") -> Dict[str, Any]:
 
     Keys: ``version``, ``hardware``, ``firmware``, ``operating_system``, ``processors``, ``memory_bytes``,
     ``interfaces``, ``disks`` (each with ``partitions``), ``volumes``, ``layers`` (what LVM, md, dm-crypt, multipath and
-    loop devices lie on), ``unreadable`` (``[{"what", "reason"}]``: what this user may not see). Sizes in bytes; what
+    loop devices use), ``unreadable`` (``[{"what", "reason"}]``: what this user may not see). Sizes in bytes; what
     is not known is "" or None.
 
     :param root: where /sys, /proc, /dev and /etc are; another one than "/" in tests.

@@ -32,7 +32,7 @@ _MOST_TWINS = 1024
 
 
 class MachineIdentity(NamedTuple):
-    """What tells one machine from another; "" where it is not known."""
+    """Identifies a machine; "" if unknown."""
 
     smbios_uuid: str
     machine_id: str
@@ -76,7 +76,7 @@ def device_directory(alias: str, name: str) -> str:
 
 
 def prove_directory(storage: Storage, device: str, identity: MachineIdentity, adopt: bool) -> Optional[MachineIdentity]:
-    """Prove that the directory is this machine's or nobody's, and return whose it is; changes nothing.
+    """Prove that the directory belongs to this machine or to none, and return its owner; changes nothing.
 
     :raises DeviceNameCollision: when another directory has the same name to a Windows share.
     :raises DeviceMismatch: when it belongs to another machine and ``adopt`` is false.
@@ -125,7 +125,7 @@ def claim_directory(storage: Storage, device: str, identity: MachineIdentity, ad
 
 
 def stored_identity(storage: Storage, device: str) -> Optional[MachineIdentity]:
-    """:raises DeviceMismatch: when the document is there but can't be used: it could be anybody's.
+    """:raises DeviceMismatch: when the document is there but can't be used: it could belong to any machine.
 
     :raises StorageNameTaken: when a folder, a link or a pipe has its name.
     """

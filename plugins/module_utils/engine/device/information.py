@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Device information: what a machine is, without anything that changes by itself; and what changed since."""
+"""Device information: the description of a machine, without values that change without cause; and its changes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a machine is apart from its disks: hardware, firmware, operating system, processors, memory (Linux)."""
+"""The description of a machine apart from its disks: hardware, firmware, operating system, processors, memory (Linux)."""
 
 from __future__ import annotations
 

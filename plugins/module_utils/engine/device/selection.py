@@ -28,7 +28,7 @@ Span = Tuple[int, int]
 
 
 class Chosen(NamedTuple):
-    """A disk or image file to be opened. ``spans`` are the bytes whose volumes were chosen, from and to; None for all."""
+    """A disk or image file to be opened. ``spans`` are the bytes whose volumes were chosen, from and to, or None for all."""
 
     path: str
     spans: Optional[FrozenSet[Span]]

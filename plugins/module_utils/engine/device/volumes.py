@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is on a partition or mapped device: its file system, where it is mounted, how much of it is in use."""
+"""The content of a partition or mapped device: its file system, where it is mounted, how much of it is in use."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Volumes:
     def describe(self, name: str, source: Optional[BlockSource]) -> Dict[str, Any]:
         """Tell of the volume that the kernel calls ``name`` ("" for a partition that it does not show).
 
-        :param source: where its bytes are; None where they can't be read.
+        :param source: where its bytes are, or None if they can't be read.
         :return: ``kind`` as our parsers say ("ext4", "fat32", "LVM..."), as the mount says where they can't look, else "".
-            ``used_bytes`` is None where nobody knows.
+            ``used_bytes`` is None if unknown.
         """
         mounts = self.mounts_of(name)
         found: Dict[str, Any] = {
@@ -101,7 +101,7 @@ def _look_into(source: BlockSource, offline: bool) -> Dict[str, Any]:
 
 
 def _decoded(link: str) -> str:
-    r"""udev writes what is no plain character as \x20."""
+    r"""udev escapes special characters as \x20."""
     try:
         return (
             link.encode("utf-8", "surrogateescape")

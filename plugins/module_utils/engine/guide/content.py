@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the pages say, once for each language: sections of paragraphs, lists, facts and commands, for text and HTML alike."""
+"""The content of the pages, once for each language: sections of paragraphs, lists, facts and commands, for text and HTML alike."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the pages of a copy tell of a device: from the manifest, and from device.json where it can be opened.
+"""The facts about a device on the pages of a copy: from the manifest, and from device.json if it can be opened.
 
 Everything here was read from a disk, a device or a storage: it is bounded and tamed before it is kept.
 """
@@ -53,7 +53,7 @@ class DiskFact(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What the pages say. ``firmware`` is uefi, bios, both, or "" where the table does not tell."""
+    """The facts on the pages. ``firmware`` is uefi, bios, both, or "" if the table does not tell."""
 
     device: str
     image: str

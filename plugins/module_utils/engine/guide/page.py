@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``RECOVERY.html``: the pages to print and hang at the machine, a page for each language, with a drawing of the disks.
 
-One file, no scripts, nothing from elsewhere. Every text is escaped: names and labels are whatever somebody wrote.
+One file, no scripts, nothing from elsewhere. Every text is escaped: names and labels are untrusted text.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``RECOVERY.txt``: the pages as plain text, for a terminal and for whatever opens text."""
+"""``RECOVERY.txt``: the pages as plain text, for a terminal and for any program that opens text."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who uses a disk besides us (Linux): the disk's own counters, what this process did, what all others did.
+"""The use of a disk by others (Linux): the disk's own counters, what this process did, what all others did.
 
 Sources of the formats: Documentation/block/stat.rst and Documentation/filesystems/proc.rst (/proc/<pid>/io) of the
 Linux kernel. A process's bytes are those that it made go to or come from a disk, page cache hits not among them.
@@ -20,7 +20,7 @@ _KERNEL_THREAD = 0x00200000  # PF_KTHREAD of linux/sched.h: such a thread writes
 
 
 class Activity(NamedTuple):
-    """What happened between two looks."""
+    """The activity between two looks."""
 
     seconds: float
     others_bytes: int
@@ -50,9 +50,9 @@ class DiskActivity:
 
     @classmethod
     def of(cls, path: str) -> Optional[DiskActivity]:
-        """Of the disks under a block device or a file; None where the system does not tell its disks.
+        """The activity of the disks under a block device or a file; or None if the system does not tell its disks.
 
-        A file in memory or on the network lies on no disk: there is nobody to wait for.
+        A file in memory or on the network is not on a disk: no other user has to be waited for.
         """
         tree = BlockTree()
         if not tree.names():
@@ -67,7 +67,7 @@ class DiskActivity:
         return any(self._tree.text(disk, "queue/rotational") == "1" for disk in self.disks)
 
     def others(self) -> Activity:
-        """What others read and wrote since the last call.
+        """The bytes that others read and wrote since the last call.
 
         Two estimates, the lower one counts: what all other processes did, on any disk, where the system lets us see it;
         and what the disk did minus what we did, which is exact unless we write to the same disk.
@@ -96,7 +96,7 @@ class DiskActivity:
         return _Look(self._clock(), total, own.get("read_bytes", 0) + written, written, self._all_others())
 
     def _all_others(self) -> Optional[Dict[int, int]]:
-        """Bytes of every other process since it started; None for a user who may not see them."""
+        """Bytes of every other process since it started; or None for a user who may not see them."""
         found: Dict[int, int] = {}
         hidden = 0
         try:

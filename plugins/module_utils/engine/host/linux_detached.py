@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the system has to do for a run: a process of its own, and memory that others can't read (POSIX)."""
+"""System calls for a run: a separate process, and memory that others can't read (POSIX)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 
 def spawn_detached(work: Callable[[], None], keep: int) -> None:
-    """Run ``work`` in a process without parent, session, terminal and descriptors, which outlives whoever started it.
+    """Run ``work`` in a process without parent, session, terminal and descriptors, which outlives its starter.
 
     Only the descriptor ``keep`` stays open there: a lock that its file description holds then lives as long as the new
     process. ``work`` must not raise; nothing of the caller's stack is unwound there.

@@ -13,7 +13,7 @@ def lock_exclusive(descriptor: int) -> bool:
 
 
 def is_locked(descriptor: int) -> bool:
-    """Whether a process holds the lock that :func:`lock_exclusive` takes. Looking takes it for a moment, shared."""
+    """Whether a process holds the lock that :func:`lock_exclusive` takes. Looking acquires it for a moment, shared."""
     return not _lock(descriptor, exclusive=False)
 
 

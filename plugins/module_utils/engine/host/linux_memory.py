@@ -12,9 +12,9 @@ _M_ARENA_MAX = -8  # malloc.h of glibc; mallopt(3)
 
 
 def share_one_arena() -> bool:
-    """Let all threads allocate from the same place, where the C library can be told. Call before threads start.
+    """Let all threads allocate from the same place, if the C library allows it. Call before threads start.
 
-    Else each keeps what it once had: with some reads and writes under way 40 MiB more, and no time is won, since Python
+    Else each keeps what it once had: with some reads and writes in progress 40 MiB more, and no time is won, since Python
     lets one thread at a time allocate anyway.
     """
     if os.name == "nt":

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is mounted where (Linux). Source of the format: proc_pid_mountinfo(5)."""
+"""The mounts of the system (Linux). Source of the format: proc_pid_mountinfo(5)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 class Mount(NamedTuple):
-    """``number`` is the device as the kernel counts ("8:1"); btrfs and the like have one of their own."""
+    """``number`` is the device as the kernel counts ("8:1"); btrfs and the like have a separate one."""
 
     number: str
     folder: str  # what of the file system is mounted, "/" for all
@@ -25,7 +25,7 @@ class Mount(NamedTuple):
 
 
 def read_mounts(root: str = "/") -> List[Mount]:
-    """Every mount in order: a later one at the same point covers the earlier one. Lines that make no sense are left out."""
+    """Every mount in order: a later one at the same point covers the earlier one. Invalid lines are skipped."""
     try:
         with open(os.path.join(root, "proc/self/mountinfo"), "rb") as file:
             text = file.read(_MAX_BYTES).decode("utf-8", "surrogateescape")

@@ -4,7 +4,7 @@
 """Whether a part of a disk is in use on this machine: mounts, swap, loop devices over image files (Linux).
 
 The lists of the system are not all: a mount in another namespace, a member of a btrfs over several disks or of a ZFS pool is on
-none. Whoever uses a block device like that has claimed it, so that nobody else can open it with O_EXCL [open(2), Linux
+none. A user of a block device like that has claimed it, so that no other process can open it with O_EXCL [open(2), Linux
 block/bdev.c bd_prepare_to_claim].
 """
 
@@ -30,7 +30,7 @@ class Use(NamedTuple):
 
 
 def uses_of(path: str) -> List[Use]:
-    """Return every mount, swap space and mapping that lies on the disk or image file ``path``, and what else holds it."""
+    """Return every mount, swap space and mapping on the disk or image file ``path``, and its other holders."""
     real = os.path.realpath(path)
     found = []
     ranges = _ranges_on(real)
@@ -43,7 +43,7 @@ def uses_of(path: str) -> List[Use]:
 
 
 def _held_by_others(ranges: List[Tuple[str, int, int]], known: List[Use]) -> List[Use]:
-    """Uses of what is claimed though nothing known lies on it; of a disk with partitions, those of them that are."""
+    """Uses of a device that is claimed by an unknown user; of a disk with partitions, those of its claimed partitions."""
     found: List[Use] = []
     for name, start, end in sorted(ranges, key=lambda one: one[2] - one[1]):  # partitions before their disk
         is_known = any(start < use.end_bytes and use.start_bytes < end for use in [*known, *found])

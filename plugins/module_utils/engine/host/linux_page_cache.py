@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the memory of this machine keeps of a device: little of what we read, since the plant's programs need it more."""
+"""The page cache of a device: the engine drops most of the data that it reads, since the plant's programs need the memory more."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def lower_priority() -> List[str]:
 def _lower_group() -> bool:
     """Where the kernel groups processes by session, nice counts inside a session only; the group has its own (sched(7)).
 
-    Only in a session of our own: whoever started us in his must not be slowed down.
+    Only in our own session: the starter of the engine must not be slowed down.
     """
     return os.getsid(0) == os.getpid() and _written("/proc/self/autogroup", "19")
 

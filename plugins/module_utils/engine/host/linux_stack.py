@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Block devices as the Linux kernel shows them in /sys: what is a partition of what, what lies on what.
+"""Block devices as the Linux kernel shows them in /sys: partitions of disks, and devices on devices.
 
 Source of the format: Documentation/ABI/stable/sysfs-block of the Linux kernel. Everything is read with bounds, since the
 names and numbers in it come from devices that may lie.
@@ -70,11 +70,11 @@ class BlockTree:
         return os.path.exists(os.path.join(self.base, disk, name, "partition"))
 
     def slaves(self, name: str) -> List[str]:
-        """What a mapped device (LVM, dm-crypt, md, multipath) lies on."""
+        """The devices under a mapped device (LVM, dm-crypt, md, multipath)."""
         return [other for other in listing(os.path.join(self.folder(name), "slaves")) if self.exists(other)]
 
     def holders(self, name: str) -> List[str]:
-        """What mapped devices lie on this one."""
+        """The mapped devices on this one."""
         return [other for other in listing(os.path.join(self.folder(name), "holders")) if self.exists(other)]
 
     def exists(self, name: str) -> bool:
@@ -101,9 +101,9 @@ class BlockTree:
         return next((name for name in names if self.path(name) == path), "")
 
     def beneath(self, name: str) -> List[Range]:
-        """The parts of whole disks that the device ``name`` lies on: itself, or what LVM, md, dm-crypt stand on.
+        """The parts of whole disks under the device ``name``: itself, or the devices under LVM, md, dm-crypt.
 
-        A loop device lies on no disk but on a file, which is not followed here. A multipath device counts as a disk.
+        A loop device is on a file, not on a disk, and is not followed here. A multipath device counts as a disk.
         """
         return list(self._beneath(name, _MAX_DEPTH, set()))
 

@@ -72,7 +72,7 @@ def make_document(version: str, platform: str, libc: str, python: str, parts: Li
 def read_document(raw: bytes, path: str) -> Document:
     """Return the document in ``raw``; ``path`` is named by the error.
 
-    :raises BundleInvalid: when it is not one of ours.
+    :raises BundleInvalid: when it is not a bundle of this collection.
     """
     try:
         if len(raw) > MAX_DOCUMENT_BYTES:

@@ -94,7 +94,7 @@ class Bundle:
     """A bundle that was built before. Close it, or use it in a ``with`` statement."""
 
     def __init__(self, path: str) -> None:
-        """:raises BundleInvalid: when it can't be read, or is no bundle."""
+        """:raises BundleInvalid: when it can't be read, or is not a bundle."""
         self.path = path
         try:
             self._archive = zipfile.ZipFile(path)

@@ -59,7 +59,7 @@ class Home:
         self.sweep()
 
     def sweep(self) -> None:
-        """Delete everything unfinished. Nobody else works here: the base is locked."""
+        """Delete everything unfinished. No other process works here: the base is locked."""
         for folder in (self.base, self.parts, self.versions):
             for name in os.listdir(folder) if os.path.isdir(folder) else []:
                 if name.startswith(UNFINISHED):
@@ -158,7 +158,7 @@ class Home:
     def demolish(self) -> None:
         """Delete the base, and the directories above it that were made for it, as far as they are empty.
 
-        ``current`` goes first: from then on nothing here is used. ``made`` goes last, so that a killed removal can go on.
+        ``current`` goes first: from then on nothing here is used. ``made`` goes last, so that a killed removal can continue.
         """
         made = self._made()
         for name in ("current", "previous"):
@@ -186,7 +186,7 @@ class Home:
 def make_base(base: str) -> None:
     """Make the base and what lacks above it.
 
-    :raises InstallationUnsafe: when someone else could change what is there.
+    :raises InstallationUnsafe: when another user could change the files.
     """
     check(base)
     if os.path.isdir(base):
@@ -206,7 +206,7 @@ def make_base(base: str) -> None:
 
 
 def check(base: str) -> None:
-    """:raises InstallationUnsafe: when someone else could change what is in ``base``."""
+    """:raises InstallationUnsafe: when another user could change the files in ``base``."""
     found = probe.distrust(base)
     if found is not None:
         raise InstallationUnsafe(base=base, path=found.path, reason=found.reason)

@@ -87,7 +87,7 @@ def install(document: Document, open_part: OpenPart, base: str) -> Dict[str, Any
 
 
 def _clean_up(home: Home) -> None:
-    """Leave what was there before: the installations that are in use, or nothing at all when there was none."""
+    """Leave the earlier state: the installations that are in use, or nothing at all if there was none."""
     home.sweep()
     if probe.read_name(home.base, "current") is None and not os.path.lexists(os.path.join(home.base, "spool")):
         home.demolish()
@@ -119,7 +119,7 @@ def _make_version(home: Home, document: Document, open_part: OpenPart) -> None:
 def _compile(folder: str, final: str) -> None:
     """Compile for the place where it will be. Not compared with the source later: clocks of such devices jump.
 
-    What does not compile is left: packages carry files for other versions of Python, and the trial follows.
+    Files that do not compile are left: packages carry files for other versions of Python, and the trial follows.
     """
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
     compileall.compile_dir(folder, ddir=final, quiet=2, force=True, invalidation_mode=mode)

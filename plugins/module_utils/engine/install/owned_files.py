@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Directories and small documents that belong to the agent alone.
 
-What another user made, could change, or put a link to is refused. Names are looked at one after the other, which is
-safe because nobody else can write to the directory above: that one is checked first.
+Files that another user made, could change, or put a link to are refused. Names are looked at one after the other, which is
+safe because no other user can write to the directory above: that one is checked first.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _check_owner(path: str, status: os.stat_result) -> None:
 
 
 def open_owned(path: str, flags: int) -> int:
-    """Open a regular file of ours and return its descriptor; with ``os.O_CREAT`` it gets mode 0600.
+    """Open our regular file and return its descriptor; with ``os.O_CREAT`` it gets mode 0600.
 
     :raises AgentPathUnsafe: when it is a link, no regular file, another user's, or writable by others.
     :raises FileNotFoundError: when there is none.
@@ -82,7 +82,7 @@ def open_owned(path: str, flags: int) -> int:
 
 
 def open_regular(path: str, flags: int) -> int:
-    """Like :func:`open_owned`, but the file may be anybody's."""
+    """Like :func:`open_owned`, but the file may belong to any user."""
     if os.path.islink(path):
         raise AgentPathUnsafe(path=path, reason="it is a link")
     # Without O_NONBLOCK a pipe in the file's place would hold us for ever.
@@ -114,7 +114,7 @@ def read_bytes(path: str, limit_bytes: int = MAX_DOCUMENT_BYTES) -> Optional[byt
 
 
 def read_document(path: str) -> Optional[Dict[str, Any]]:
-    """Return the JSON object in ``path``; None when there is none, or a loss of power left less than one.
+    """Return the JSON object in ``path``; or None if there is none, or a loss of power left less than one.
 
     :raises AgentPathUnsafe: :raises AgentFileFailed:
     """

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Says what this device is and which agent is on it: the first thing that a controller runs there, and changes nothing.
 
-A file that runs by itself: standard library only, syntax of Python 3.6, so that an old device gets an answer too.
+A standalone file: standard library only, syntax of Python 3.6, so that an old device gets an answer too.
 """
 
 import argparse
@@ -30,7 +30,7 @@ _LONGEST_LOADER_SECONDS = 10
 
 
 class Distrust(NamedTuple):
-    """What is wrong with a path, as the end of a sentence that begins with the path."""
+    """The fault of a path, as the end of a sentence that begins with the path."""
 
     path: str
     reason: str
@@ -93,7 +93,7 @@ def resolved(base: str) -> str:
 
 
 def distrust(base: str) -> Optional[Distrust]:
-    """Return why what lies in ``base``, or what would be put there, could be someone else's; None when nothing says so.
+    """Return why files in ``base``, now or later, could belong to another user; or None if no sign says so.
 
     A base that does not exist is judged by the directories above it. It must be ``resolved``.
     """
@@ -112,7 +112,7 @@ def distrust(base: str) -> Optional[Distrust]:
 
 
 def distrust_above(base: str) -> Optional[Distrust]:
-    """Return which of the directories above ``base`` lets others put something else in its place; None when none does."""
+    """Return which of the directories above ``base`` lets others put something else in its place; or None if none does."""
     parent = os.path.dirname(base)
     closed = False
     for folder in reversed(list(_above(parent))):

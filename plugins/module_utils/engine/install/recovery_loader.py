@@ -1,14 +1,14 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the recovery program out of its own file: Python sources and shared objects are imported from the archive.
+"""Runs the recovery program from its file: Python sources and shared objects are imported from the archive.
 
-Nothing is unpacked to a disk: shared objects go to an anonymous file in memory (memfd_create(2)) and are loaded through
+No file is unpacked to a disk: shared objects go to an anonymous file in memory (memfd_create(2)) and are loaded through
 /proc/self/fd. Where the system does not let such a file run, or a package brings libraries that are found beside it
 (musl), they go to a private folder that is removed as soon as they are loaded. So a read-only root, a noexec /tmp and
-``python3 -I -S`` are no obstacle, and a killed program leaves nothing behind.
+``python3 -I -S`` are not an obstacle, and a killed program leaves nothing behind.
 
-This file lies in the archive as ``plantops_loader.py`` and imports the standard library only, at its top.
+This file is in the archive as ``plantops_loader.py`` and imports the standard library only, at its top.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Carried(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     @property
     def folder(self) -> str:
-        """The folder that the program lies in."""
+        """The folder of the program."""
         return os.path.dirname(os.path.abspath(self._path))
 
     def read(self, name: str) -> bytes:
@@ -90,7 +90,7 @@ class Carried(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(code, module.__dict__)
 
     def get_data(self, path: str) -> bytes:
-        """What pkgutil.get_data asks for."""
+        """The method for pkgutil.get_data."""
         name = os.path.relpath(path, self._path)
         if name not in self._files:
             raise OSError("%s is not carried" % name)

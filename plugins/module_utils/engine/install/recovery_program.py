@@ -142,7 +142,7 @@ def cached_program() -> str:
 
 
 def _recipe() -> str:
-    """What the program depends on: this engine and its lock."""
+    """The inputs of the program: this engine and its lock."""
     digest = hashlib.sha256(collection_version().encode("utf-8") + _MAIN)
     for path in sorted([*ENGINE.rglob("*.py"), *ENGINE.rglob("*.lock.json")]):
         digest.update(("%s %s\n" % (path.relative_to(ENGINE).as_posix(), hash_file(path))).encode("utf-8"))

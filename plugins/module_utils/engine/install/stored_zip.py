@@ -29,7 +29,7 @@ MAX_ENTRY_BYTES = 256 << 20
 
 
 class StoredEntry(NamedTuple):
-    """A file of a zip as its bytes lie there. ``method`` is 0 (stored) or 8 (deflated)."""
+    """A file of a zip as stored. ``method`` is 0 (stored) or 8 (deflated)."""
 
     method: int
     checksum: int

@@ -41,7 +41,7 @@ def is_whole(path: str, part: Part) -> bool:
 
 
 def store_part(folder: str, part: Part, open_part: OpenPart) -> None:
-    """Have the part in ``folder`` under its SHA-256: what is there and whole stays, else it is taken from ``open_part``.
+    """Have the part in ``folder`` under its SHA-256: an intact file stays, else it is taken from ``open_part``.
 
     :raises InstallationPartInvalid: when it is in neither place, or is not what the bundle names.
     """
@@ -87,7 +87,7 @@ class Unpacker:
     def unpack(self, path: str, part: Part, folder: str) -> None:
         """Unpack the zip at ``path``, which is ``part``, into ``folder``.
 
-        :raises InstallationPartInvalid: when it is no zip, holds names that lead elsewhere, or too much.
+        :raises InstallationPartInvalid: when it is not a zip, holds names that lead elsewhere, or too much.
         """
         try:
             with zipfile.ZipFile(path) as archive:

@@ -24,7 +24,7 @@ class Wheel(NamedTuple):
 
 
 class LockedPlatform(NamedTuple):
-    """What a platform's bundle is made of. ``libc`` and ``python`` are the oldest versions that the wheels run with."""
+    """The parts of a platform's bundle. ``libc`` and ``python`` are the oldest versions that the wheels run with."""
 
     name: str
     libc: str

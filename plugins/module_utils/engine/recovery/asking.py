@@ -17,7 +17,7 @@ _MAX_BYTES = 64 << 10
 
 
 def has_terminal() -> bool:
-    """Whether somebody can be asked."""
+    """Whether a person can be asked."""
     try:
         return sys.stdin.isatty() and sys.stderr.isatty()
     except (AttributeError, ValueError):  # closed by whoever started us
@@ -52,7 +52,7 @@ def read_secret(option: str, descriptor: int) -> str:
 
 
 def ask_secret(words: str) -> Optional[str]:
-    """Ask on the terminal, without showing what is typed; None for an empty answer."""
+    """Ask on the terminal, without showing the input; return None for an empty answer."""
     try:
         return getpass.getpass("%s: " % one_line(words), stream=sys.stderr) or None
     except EOFError:
@@ -62,7 +62,7 @@ def ask_secret(words: str) -> Optional[str]:
 def confirm(is_agreed: bool, question: str) -> None:
     """Have the plan agreed to.
 
-    :raises RecoveryNotConfirmed: when it is not, or nobody can be asked.
+    :raises RecoveryNotConfirmed: when it is not, or no person can be asked.
     """
     if is_agreed:
         return

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows how far the program is: a bar on a terminal, a line now and then elsewhere, JSON lines for programs."""
+"""Shows how far the program is: a bar on a terminal, a line at intervals elsewhere, JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Shown:
             sys.stderr.flush()
 
     def end_bar(self) -> None:
-        """Go on in a new line."""
+        """Continue in a new line."""
         if self._has_bar:
             sys.stderr.write("\n")
             self._has_bar = False

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the program says to a person: results as text, and the engine's sentences with the names of options in them."""
+"""The output of the program for a person: results as text, and the engine's sentences with the names of options in them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def option_words(text: str) -> str:
 
 
 def told(error: EngineError) -> Dict[str, str]:
-    """Code, message and hint of a failure, for somebody who has this program and nothing else."""
+    """Code, message and hint of a failure, for a person who has only this program."""
     found = error.as_dict()
     hint = next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), found["hint"])
     return dict(found, message=option_words(found["message"]), hint=option_words(hint))

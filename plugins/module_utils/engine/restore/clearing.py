@@ -1,11 +1,11 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a used target becomes zeros before anything is restored: what an earlier life left must not claim anything.
+"""The parts of a used target that become zeros before the restore: marks of its former content must not claim anything.
 
-Marks of software and firmware RAID, of other volume managers and file systems lie in the first and last sectors of a disk
+Marks of software and firmware RAID, of other volume managers and file systems are in the first and last sectors of a disk
 or volume, the backup of a partition table in the last ones. Where the image has nothing there they would stay, and the
-next start would make the restored volume a member of a RAID that is long gone. What is cleared is written last.
+next start would make the restored volume a member of a RAID that is long gone. Cleared ranges are written last.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _ends(start: int, length: int) -> List[Tuple[int, int]]:
 
 
 def _stale_heads(reader: DiskReader, volume: Partition) -> Iterator[Tuple[int, int]]:
-    """The heads of system files that images leave out: images of earlier versions do not hold them.
+    """The heads of system files that images exclude: images of earlier versions do not hold them.
 
     The target's own could be valid: Windows would resume yesterday's memory from its hiberfil.sys.
     """

@@ -83,7 +83,7 @@ def _all(volume: _Volume, words: str) -> List[_Hit]:
 
 
 def _walk(volume: _Volume, tree: FileTree) -> Iterator[_Hit]:
-    """Every file that is hit. A folder that can't be read is a hit of its own; what lies below it nobody can tell."""
+    """Every file that is hit. A folder that can't be read is a separate hit; its content is unknown."""
     root = tree.root()
     pending: List[Tuple[int, str]] = [(root, "")]
     folders: Set[int] = {root}

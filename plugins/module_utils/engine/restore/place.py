@@ -116,7 +116,7 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def _whole_place(real: str, mounts: List[Mount]) -> str:
-    """Where ``real`` lies on its file system, behind the file system's number: the same by whichever mount it is reached."""
+    """Where ``real`` is on its file system, behind the file system's number: the same by whichever mount it is reached."""
     above = [mount for mount in mounts if _is_below(real, mount.point)]
     if not above:
         return real

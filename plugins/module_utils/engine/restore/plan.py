@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plans a restore: which bytes of which target are written, cleared and left, or why nothing may be. Nothing is written."""
+"""Plans a restore: which bytes of which target are written, cleared and left, or the reason for a refusal. The plan does not write."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class Yeses(NamedTuple):
-    """What a user agreed to."""
+    """The agreements of a user."""
 
     overwrite: bool = False
     damaged: bool = False
@@ -94,7 +94,7 @@ def plan(
     replace_table: Sequence[str] = (),
     progress: Progress = lambda phase, done, total: None,
 ) -> List[PlannedDisk]:
-    """Check every disk and target. Nothing is written.
+    """Check every disk and target without writing.
 
     :raises RestoreError: the map names no such disk; a target is in use, too small, or holds data.
     """
@@ -182,7 +182,7 @@ def _with_table(scope: Scope, size_bytes: int) -> ExtentSet:
 
 
 def _stale_places(target: Target, found: Found) -> List[Tuple[int, int]]:
-    """The partitions that the target has, or had when the restore that goes on began."""
+    """The partitions that the target has, or had when the restore that is continued began."""
     if found.present is None:
         return target.marked_places() if found.resumes else []
     return [(one.start_bytes, one.length_bytes) for one in found.present.claims]
@@ -193,7 +193,7 @@ def _first_of(scope: Scope) -> int:
 
 
 def look_at(target: Target, mark: bytes, disk: DiskReader, scope: Scope) -> Found:
-    """Find out how a target stands: whether an interrupted restore goes on there, else its data and partitions."""
+    """Determine the state of a target: an interrupted restore to continue, else its data and partitions."""
     if target.marker() == mark:
         return Found(True, "", None, False, [])
     present = present_on(target, disk.sector_bytes) if target.exists and target.size_bytes else None

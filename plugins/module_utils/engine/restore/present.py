@@ -51,7 +51,7 @@ class Claim(NamedTuple):
 
 
 class Present(NamedTuple):
-    """What is on a disk: its table and the partitions of it, a file system or the like on the whole disk as number 0."""
+    """The content of a disk: its table and partitions, and a file system or the like on the whole disk as number 0."""
 
     layout: DiskLayout
     claims: List[Claim]
@@ -93,7 +93,7 @@ class _Protected(BlockSource):
 
 
 def _without_first_sector(source: BlockSource, found: Present) -> Present:
-    """A GPT whose protective MBR was wiped: nobody sees its partitions, but what was in them is still there."""
+    """A GPT whose protective MBR was wiped: its partitions are invisible, but their data still exists."""
     if source.size_bytes < 4 * source.sector_bytes:
         return found
     layout = read_layout(_Protected(source))
@@ -121,7 +121,7 @@ def partitions_of(source: BlockSource, layout: DiskLayout, looks_inside: bool = 
 
 
 def _unnamed(layout: DiskLayout) -> List[Claim]:
-    """What the table has entries for and no system shows as a partition (a hybrid MBR's own): it goes with the table."""
+    """Entries of the table that no system shows as a partition (a hybrid MBR's own): they go with the table."""
     return [
         Claim("byte%d" % one.start_bytes, "", one.start_bytes, one.length_bytes, ("unnamed", *one))
         for one in layout.unnamed
@@ -133,7 +133,7 @@ def _window(source: BlockSource, start_bytes: int, length_bytes: int) -> BlockSo
 
 
 def _inside(source: BlockSource) -> str:
-    """What is on a volume, "" when nothing is recognised."""
+    """The content of a volume, "" if unrecognised."""
     try:
         kind = recognise(source)
         file_system = None if kind else detect(source)

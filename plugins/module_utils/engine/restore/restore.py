@@ -21,7 +21,7 @@ __all__ = ["carry_out", "open_image", "plan", "restore", "sentences", "transitio
 
 
 class Restored(NamedTuple):
-    """What was written, and what is lost of it (see :func:`hit_files.damage_of`)."""
+    """The written data, and the lost parts of it (see :func:`hit_files.damage_of`)."""
 
     disks: List[RestoredDisk]
     damaged: List[Dict[str, Any]]
@@ -55,7 +55,7 @@ def open_image(
 ) -> ImageReader:
     """Open the image to restore; ``job`` says whose newest one "latest" is.
 
-    :raises RestoreBeyondRepair: when what is whole is to be restored, and the manifest is not.
+    :raises RestoreBeyondRepair: when a damaged image is to be restored, and its manifest is damaged.
     """
     try:
         return ImageReader(storage, device, image, password, job)
@@ -124,7 +124,7 @@ def foretell(storage: Storage, device: str, reader: ImageReader, planned: List[P
 
 
 def damage(planned: List[PlannedDisk]) -> List[Dict[str, Any]]:
-    """What was lost of each disk, with the files that are hit; empty unless a damaged image was agreed to."""
+    """The losses of each disk, with the damaged files; empty unless a damaged image was agreed to."""
     return [
         one
         for disk in planned

@@ -1,9 +1,9 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads what is whole of a damaged image: zeros in the place of chunks that are lost, and a list of them.
+"""Reads the intact data of a damaged image: zeros in the place of lost chunks, and a list of them.
 
-Only for an explicit yes. What is lost with a segment of the index is 256 MiB of disk; without manifest and root nothing
+Only for an explicit yes. A lost segment of the index costs 256 MiB of disk; without manifest and root nothing
 of a disk can be found.
 """
 
@@ -42,7 +42,7 @@ class SalvagingReader(DiskReader):
 
     @property
     def lost(self) -> List[Lost]:
-        """What was lost of what has been read, in order, neighbours joined."""
+        """The losses in the data read so far, in order, neighbours joined."""
         joined: List[Lost] = []
         for one in sorted(self._lost.values()):
             last = joined[-1] if joined else None

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a target already holds what an image holds: a restore that has ended is not done, nor refused, once more.
+"""Whether a target already holds what an image holds: a completed restore is neither repeated nor refused.
 
 No note says so, since a target is byte for byte what was imaged and has no room for one. Its chunks are read and their ids
 compared with those of the image, up to the first difference: nothing but the index is fetched from the storage.

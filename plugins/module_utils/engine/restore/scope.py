@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a disk an image holds, in bytes: which volumes, and which bytes belong to volumes that were not chosen.
+"""The bytes of a disk that an image holds: its volumes, and the bytes of volumes that were not chosen.
 
 The index counts in chunks. A chunk that two partitions share is in the image when either has a byte in use in it, and
 reads as zeros where the other has its own. So a restore cuts what it writes to what this file says. Images of every
@@ -41,7 +41,7 @@ class Scope(NamedTuple):
 
 
 class _Note(NamedTuple):
-    """What the run that made the image noted of a disk."""
+    """The notes about a disk by the run that made the image."""
 
     scheme: str
     disk_id: str
@@ -80,7 +80,7 @@ def _places(partitions: List[Partition]) -> Set[Tuple[int, int, int]]:
 
 
 def _note_of(image: ImageReader, name: str, size_bytes: int) -> Optional[_Note]:
-    """What ``device.json`` says, None where it can't be used."""
+    """The content of ``device.json``, or None if it can't be used."""
     try:
         disk = documents.parse(image.document(DEVICE_INFORMATION_NAME))["disks"][name]
         not_chosen = {_number(one["number"]) for one in disk["volumes"] if one["selected"] is False}
@@ -106,7 +106,7 @@ def _number(value: object) -> int:
 
 
 def _all_holes(reader: DiskReader, partitions: List[Partition]) -> Set[int]:
-    """The partitions in which no chunk of their own is in use: what a run chooses has at least its first bytes in use."""
+    """The partitions without a chunk in use: a chosen partition has at least its first bytes in use."""
     used = ExtentSet((extent.start_bytes, extent.length_bytes) for extent in reader.extents())
     found = set()
     for one in partitions:

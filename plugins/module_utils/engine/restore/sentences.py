@@ -29,7 +29,7 @@ def sentences(planned: List[PlannedDisk], image: str) -> List[str]:
 
 
 def transitions(planned: List[PlannedDisk], image: str) -> List[Dict[str, str]]:
-    """What each target is and what it becomes: the two sides of a diff."""
+    """Each target before and after: the two sides of a diff."""
     return [
         {
             "target": disk.target.path,
@@ -63,7 +63,7 @@ def _alone(partitions: List[int]) -> str:
 
 
 def _table(disk: PlannedDisk) -> str:
-    """What becomes of the table of a target that has one, where only some volumes are restored."""
+    """The fate of a target's table if only some volumes are restored."""
     if not disk.scope.is_partial or disk.is_done:
         return ""
     if disk.found.table_stays:

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is restored onto: a block device or a plain file, looked at before anything is written."""
+"""The target of a restore: a block device or a plain file, examined before the first write."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _NO_ROOM = frozenset([errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.
 
 
 def marker(device: str, image: str, sequence: int, disk: str, key_id: str) -> bytes:
-    """The first sector while a restore is under way: it says that what is here is ours, and of which image.
+    """The first sector while a restore is in progress: it identifies the engine and the image.
 
     Images of several devices may have the same name and number: the device counts, by a hash, since its name may be long.
     """
@@ -47,13 +47,13 @@ def marker(device: str, image: str, sequence: int, disk: str, key_id: str) -> by
 
 
 def with_places(mark: bytes, places: Sequence[Tuple[int, int]]) -> bytes:
-    """``mark`` with the partitions that the target had: a restore that goes on no longer finds their table."""
+    """``mark`` with the partitions that the target had: a restore that continues no longer finds their table."""
     packed = b"".join(_PLACE.pack(start, length) for start, length in places[:_MOST_PLACES])
     return mark[:_PLACES_AT] + packed + mark[_PLACES_AT + len(packed) :]
 
 
 class Target:
-    """A restore's target. Nothing is created or changed before :meth:`open_for_writing`."""
+    """A restore's target. It is created or changed only after :meth:`open_for_writing`."""
 
     def __init__(self, path: str) -> None:
         refuse_mistyped_name(path)
@@ -95,7 +95,7 @@ class Target:
         self.identity = _identity(os.stat(path))
 
     def uses(self) -> List[str]:
-        """Who uses the target at present: mounts, swap, loop devices. Empty when nobody does."""
+        """The present users of the target: mounts, swap, loop devices. Empty if there are none."""
         if not self.exists:
             return []
         real = os.path.realpath(self.path)
@@ -120,7 +120,7 @@ class Target:
         return found
 
     def _is_held(self) -> bool:
-        """Whether somebody opened the device exclusively: known now, and not after hours of verifying."""
+        """Whether another program opened the device exclusively: known now, and not after hours of verifying."""
         try:
             os.close(os.open(self.path, os.O_RDONLY | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)))
         except OSError as error:
@@ -243,12 +243,12 @@ class Target:
             raise OSError(errno.EROFS, "it is write-protected")
 
     def _forget_cache(self, descriptor: int) -> None:
-        """A restore that goes on compares with what is on the disk: what an earlier one could not write may still be in memory."""
+        """A restore that continues compares with the disk itself: failed writes of an earlier one may still be in memory."""
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def _lock_file(self, descriptor: int) -> None:
-        """What exclusive opening is for a device: two restores at once into one file would mix two disks."""
+        """The equivalent of exclusive opening for a file: two restores at once into one file would mix two disks."""
         try:
             fcntl = importlib.import_module("fcntl")
         except ImportError:
@@ -259,7 +259,7 @@ class Target:
             raise OSError(errno.EBUSY, "another restore is writing to it") from None
 
     def read(self, offset_bytes: int, length_bytes: int) -> bytes:
-        """Return what is there, b"" where it can't be read: then it is written, which a disk takes for another sector."""
+        """Return the present bytes, b"" if they can't be read: then they are written, for which a disk assigns another sector."""
         try:
             return os.pread(self._open(), length_bytes, offset_bytes)
         except OSError:

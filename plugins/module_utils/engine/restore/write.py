@@ -150,7 +150,7 @@ def _mark_and_clear(disk: PlannedDisk) -> None:
 
 
 def _write_body(disk: PlannedDisk, reached: Callable[[int], None]) -> _Body:
-    """Write everything but the boot areas, behind the marker. ``reached`` is told the offset on the disk, in bytes."""
+    """Write everything but the boot areas, behind the marker. ``reached`` receives the offset on the disk, in bytes."""
     last = _boot_areas(disk)
     held: Dict[int, Tuple[int, Optional[bytes]]] = {}
     held_bytes = written = kept = 0
@@ -175,7 +175,7 @@ def _write_body(disk: PlannedDisk, reached: Callable[[int], None]) -> _Body:
 
 
 def _pieces(disk: PlannedDisk, reached: Callable[[int], None]) -> Iterator[Tuple[int, int, Optional[bytes]]]:
-    """What the image holds, cut to the bytes that may be written: start, length, and bytes or None for zeros."""
+    """The data of the image, cut to the bytes that may be written: start, length, and bytes or None for zeros."""
     allowed = disk.allowed
     is_everything = not allowed.complement(disk.reader.size_bytes)
     for piece in disk.reader.stream():
@@ -193,7 +193,7 @@ def _pieces(disk: PlannedDisk, reached: Callable[[int], None]) -> Iterator[Tuple
 
 
 def _boot_areas(disk: PlannedDisk) -> ExtentSet:
-    """What makes the disk a disk with volumes: both ends, the first bytes of every partition, and the first chunk of
+    """The boot areas that make the volumes of the disk visible: both ends, the first bytes of every partition, and the first chunk of
     everything that follows a gap (volumes inside of partitions)."""
     reader: DiskReader = disk.reader
     size = reader.size_bytes

@@ -55,7 +55,7 @@ def open_connection(server: str, port: int, timeout_seconds: float) -> Any:
 
 
 class _Guard:
-    """What is put in front of the library's class."""
+    """The layer in front of the library's class."""
 
     request_seconds = 60.0
     is_patient = True
@@ -111,7 +111,7 @@ class _Guard:
     def receive(self, request: Any, wait: bool = True, timeout: Any = None, **dummy: Any) -> Any:
         """As the library's, but the time-out is one for all interim answers, and no link is ever resolved.
 
-        On a slow line an answer may have to queue behind the megabytes of others; that alone is no failure.
+        On a slow line an answer may have to queue behind the megabytes of others; that alone is not a failure.
         """
         seconds = timeout or self.request_seconds
         started = time.monotonic()

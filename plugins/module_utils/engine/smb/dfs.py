@@ -18,10 +18,10 @@ _MOST_TARGETS = 8
 
 
 def ask(connection: Any, session: Any, server: str, path: str) -> List[str]:
-    """Return the paths, as ``\\\\server\\share\\...``, that ``path`` of ``server`` stands for; none where it is no name of DFS.
+    """Return the paths, as ``\\\\server\\share\\...``, that ``path`` of ``server`` stands for; none if it is not a name of DFS.
 
     :param path: ``\\\\server\\share\\...`` as well.
-    :raises Exception: whatever an answer that can't be understood makes the library raise.
+    :raises Exception: any exception that the library raises for an invalid answer.
     """
     refusal = smbprotocol("exceptions").SMBResponseException
     tree = smbprotocol("tree").TreeConnect(session, "\\\\%s\\IPC$" % server)

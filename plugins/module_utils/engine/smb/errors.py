@@ -29,7 +29,7 @@ _WRONG_LOGIN = frozenset([0xC000006D, 0xC000006A, 0xC0000064])
 
 
 class Failure(Enum):
-    """What went wrong, as far as somebody does different things about it."""
+    """The kind of a failure, as far as callers handle it differently."""
 
     # The settings
     ADDRESS_INVALID = "the address is not valid"
@@ -75,7 +75,7 @@ class Failure(Enum):
 
 
 class SmbError(Exception):
-    """A failure of the client. ``about`` names what failed where that is not what the caller has named."""
+    """A failure of the client. ``about`` is the object that failed, if it is not the object of the caller."""
 
     def __init__(self, failure: Failure, reason: str = "", *, about: str = "") -> None:
         super().__init__(reason or failure.value)
@@ -85,7 +85,7 @@ class SmbError(Exception):
 
 
 class LinkLost(SmbError):
-    """Nothing more can be done over this link; another one may work."""
+    """This link can't be used any more; another one may work."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(Failure.LINK_LOST, reason)

@@ -243,7 +243,7 @@ class SmbLink:
         return Space(total, free)
 
     def unused_bytes(self, handle: Handle) -> int:
-        """Return what is free on the disk, whoever may use it."""
+        """Return the free space on the disk, independent of the user."""
         return self._sizes(handle)[2]
 
     def _sizes(self, handle: Handle) -> Tuple[int, int, int]:
@@ -322,7 +322,7 @@ class SmbLink:
 
 
 def modified_seconds(handle: Handle) -> Optional[float]:
-    """Return when the file was written to by the server's clock, as its opening told; None where it told nothing."""
+    """Return when the file was written to by the server's clock, as its opening told; or None if it did not."""
     moment = handle.open.last_write_time
     return None if moment is None else float(moment.timestamp())
 

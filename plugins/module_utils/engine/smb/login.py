@@ -27,7 +27,7 @@ _TRY_ANOTHER = frozenset([Failure.SERVER_NOT_FOUND, Failure.UNREACHABLE, Failure
 
 
 class SmbPeer(NamedTuple):
-    """What messages name: never the password."""
+    """The name in messages: never the password."""
 
     address: str
     server: str

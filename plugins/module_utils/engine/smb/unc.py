@@ -27,7 +27,7 @@ class UncPath(NamedTuple):
 
     @property
     def host(self) -> str:
-        """What to connect to: an IPv6 address without its brackets, or out of ``fe80--1s4.ipv6-literal.net``."""
+        """The host to connect to: an IPv6 address without its brackets, or out of ``fe80--1s4.ipv6-literal.net``."""
         return _address(self.server) or self.server
 
 

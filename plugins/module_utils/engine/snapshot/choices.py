@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ``imaging_snapshot`` may be, for those who check a request and freeze nothing."""
+"""The values of ``imaging_snapshot``, for code that checks a request without freezing."""
 
 from __future__ import annotations
 

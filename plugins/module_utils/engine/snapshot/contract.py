@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What freezing the volumes of disks answers, and the words for how still they stood."""
+"""The results of freezing the volumes of disks, and the words for the kinds of freezing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FROM_WEAK_TO_STRONG = (LIVE, STABLE, LVM, OFFLINE)
 
 
 class DiskToFreeze(NamedTuple):
-    """A disk whose volumes are to be frozen. Who opened ``source`` closes it. ``selected`` are partitions, None for all."""
+    """A disk whose volumes are to be frozen. The opener of ``source`` closes it. ``selected`` are partitions, or None for all."""
 
     path: str
     source: FileSource
@@ -26,7 +26,7 @@ class DiskToFreeze(NamedTuple):
 
 
 class FrozenDisk(NamedTuple):
-    """What an image of the disk is planned with and read from. ``source`` is good until the freeze is released."""
+    """The basis for planning and reading an image of the disk. ``source`` is good until the freeze is released."""
 
     source: BlockSource
     how: str

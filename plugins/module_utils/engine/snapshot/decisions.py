@@ -24,7 +24,7 @@ Part = Tuple[OverlayPiece, BlockSource]
 
 
 class Decisions:
-    """What is decided for each volume of one disk. ``wanted`` are those that need a snapshot."""
+    """The decisions for each volume of one disk. ``wanted`` are those that need a snapshot."""
 
     def __init__(self, disk: DiskToFreeze, report: Report, setting: str) -> None:
         self.disk = disk
@@ -123,7 +123,7 @@ class Decisions:
             self.wanted.append(volume)
 
     def inner_uses(self, volume: LogicalVolume) -> List[Use]:
-        """The uses of a logical volume; its path may be a node of its own or a link to that of the kernel's name."""
+        """The uses of a logical volume; its path may be a separate node or a link to that of the kernel's name."""
         name = self._names.get(volume.path, "")
         return uses_of("/dev/" + name) if name else []
 
@@ -147,7 +147,7 @@ class Decisions:
         self.live.append(LiveUse(what, point, reason))
 
     def partition_of(self, piece: OverlayPiece) -> int:
-        """The number of the partition that a piece of a volume lies in."""
+        """The number of the partition that contains a piece of a volume."""
         return next(
             one.partition.number
             for one in self.places
@@ -155,7 +155,7 @@ class Decisions:
         )
 
     def held(self, place: LvmPlace) -> ExtentSet:
-        """The bytes of a physical volume that are imaged whatever is in use: metadata, and volumes that are not mapped."""
+        """The bytes of a physical volume that are always imaged: metadata, and volumes that are not mapped."""
         mapped = ExtentSet(
             (piece.start_bytes, piece.length_bytes) for volume in self.mapped for piece in pieces_of(volume, [place])
         )
@@ -183,7 +183,7 @@ class Decisions:
 
 
 def _is_part_of(tree: BlockTree, use: Use, uuids: Set[str]) -> bool:
-    """Whether what lies on a physical volume is (a part of) one of these logical volumes.
+    """Whether a device on a physical volume is (a part of) one of these logical volumes.
 
     Its uuid is "LVM-", that of the group and that of the volume, 32 characters each, and of hidden parts a word behind.
     """

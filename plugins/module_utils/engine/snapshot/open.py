@@ -17,7 +17,7 @@ def open_freeze(disks: Sequence[DiskToFreeze], setting: str, run: str = "", *, c
     :param run: what the snapshots are named by, so that a later run knows them.
     :param check_mode: decide everything, create and remove nothing; what would be frozen is then read live.
     :raises VolumeMounted: ``required`` and a volume in use that can't be frozen; nothing was made then.
-    :raises SnapshotFailed: a snapshot could not be made; those made before are gone again.
+    :raises SnapshotFailed: a snapshot could not be made; those made before are removed again.
     """
     return lvm.LvmFreeze(disks, setting, run, check_mode=check_mode)
 

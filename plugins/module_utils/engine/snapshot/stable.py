@@ -27,10 +27,10 @@ Held = List[Tuple[OverlayPiece, BlockSource]]
 
 
 def read_stable(disk: FileSource, partition: Partition, mount_point: str) -> Optional[Held]:
-    """Return what a FAT partition has in use as pieces in memory, read when nobody wrote to it.
+    """Return the used bytes of a FAT partition as pieces in memory, read while no program wrote to it.
 
-    None when it holds no FAT, too much, or does not stand still. The mounted file system writes past the cache of its disk, so
-    it is told to write what it has, and what this machine's memory keeps of the disk is dropped before each pass.
+    It is None when the partition holds no FAT, too much, or does not stand still. The mounted file system writes past
+    the cache of its disk, so it is asked to write its data, and the page cache of the disk is dropped before each pass.
     """
     before: Optional[bytes] = None  # a digest: nobody has the memory for the content of two passes
     for number in range(_PASSES):

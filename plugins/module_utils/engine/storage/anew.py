@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files whose next read gets a connection of its own: a second look must not share what gave the first one a wrong answer."""
+"""The files whose next read gets a separate connection: a second look must not share the cause of a wrong first answer."""
 
 from __future__ import annotations
 

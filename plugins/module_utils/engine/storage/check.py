@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tries with files of its own what a run will need of a storage, before there is anything to lose."""
+"""Tries the operations that a run needs of a storage with test files, before the run begins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TRIES = 3
 
 
 class StorageCheck(NamedTuple):
-    """What a storage permits, and how it answers."""
+    """The permitted operations of a storage, and its answers."""
 
     may_delete: bool
     may_replace: bool
@@ -34,7 +34,7 @@ def check_storage(storage: Storage, directory: str, probe_bytes: int = _PROBE_BY
     """Make ``directory``, then write, read back, rename, replace and delete in it.
 
     Not being allowed to rename, replace or delete is an answer: a device's account may be limited to creating and
-    reading. What it can't delete has the suffix of partial files, so that the operator's rollover does.
+    reading. Files that it can't delete have the suffix of partial files, so that the operator's rollover deletes them.
 
     :raises StorageError: when what every run needs does not work: listing, making directories, writing, reading.
     """
@@ -65,7 +65,7 @@ def check_storage(storage: Storage, directory: str, probe_bytes: int = _PROBE_BY
 
 def _write_and_read(storage: Storage, directory: str, content: bytes) -> Tuple[str, float]:
     """Write a probe, read it back, and return its path and the seconds that writing took; another one when a rollover
-    took it for debris meanwhile."""
+    removed it as debris in the meantime."""
     for tries_left in range(_TRIES, 0, -1):
         path = "%s/check-%s%s" % (directory, secrets.token_hex(8), PARTIAL_SUFFIX)
         started = time.monotonic()

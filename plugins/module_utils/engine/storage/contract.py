@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The contract of a storage: a tree of files that is published to atomically.
 
-Paths are relative to the storage's root: names joined by ``/``, checked by :func:`names.check_path`. What a caller may rely
+Paths are relative to the storage's root: names joined by ``/``, checked by :func:`names.check_path`. A caller may rely
 on, for every implementation (``tests/integration/storage/test_storage_conformance.py`` proves each sentence):
 
 * A file that :meth:`Storage.put` publishes is there whole or not at all, and after ``put`` has returned it survives a
@@ -84,7 +84,7 @@ class Storage(ABC):
     def list_some(self, path: str, wanted: Callable[[str], bool], most: Optional[int] = None) -> List[Entry]:
         """Return the entries of :meth:`list` whose names are ``wanted``, at most ``most``.
 
-        A storage that can reads the others away: a million names that somebody made take no memory then.
+        A storage that can reads the others away: a million names that an attacker made take no memory then.
 
         :raises StorageNotFound: when there is no such directory.
         """
@@ -140,7 +140,7 @@ class Storage(ABC):
         return self
 
     def modified_seconds(self, path: str) -> Optional[float]:
-        """Return when ``path`` was written to, in seconds since 1970 by the server's clock; None where it does not tell.
+        """Return when ``path`` was written to, in seconds since 1970 by the server's clock; or None if it does not tell.
 
         :raises StorageNotFound: when there is nothing.
         """
@@ -149,7 +149,7 @@ class Storage(ABC):
         """Make the next read of ``path`` come from the medium where that can be asked for (read-back after write)."""
 
     def look_anew(self, path: str) -> None:
-        """Make the next read of ``path`` independent of those before: past the cache, and over a connection of its own where
+        """Make the next read of ``path`` independent of those before: past the cache, and over a separate connection where
         a connection may have been what was wrong. For a second look at what seems damaged, not for each file.
         """
         self.forget_cache(path)

@@ -4,10 +4,10 @@
 """One writer per device: a lease that is renewed by a heartbeat and aged by the observer's own clock.
 
 No correctness rests on it: it keeps two runs from doing the same work. A lease that does not change for
-``ttl_seconds`` is dead, and so is one whose process is gone from this very machine.
+``ttl_seconds`` is dead, and so is one whose process has ended on this machine.
 
 A put that replaces the lease follows a look that showed it ours or dead, and is not repeated after an outage without
-another look: meanwhile another run may have taken over.
+another look: another run may have taken over in the meantime.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class _TooLate(Exception):
 class Lease:
     """Held from :meth:`acquire` to :meth:`release`.
 
-    An account that may only create can neither renew nor take over a lease: then the run goes on without one.
+    An account that may only create can neither renew nor take over a lease: then the run continues without one.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class Lease:
     def release(self) -> None:
         """Give the lease back; where deleting is not permitted the file says that it is free.
 
-        What goes wrong here is not raised: an image may be committed, and a lease that nobody renews ends by itself.
+        Failures are not raised: an image may be committed, and a lease that is not renewed expires.
         """
         self._stop.set()
         if self._thread is not None:
@@ -199,7 +199,7 @@ class Lease:
         self._last_beat = begun
 
     def _beat_after_look(self, is_last: bool) -> bool:
-        """Beat; false where it failed and the caller has to look again, because another may have come first meanwhile."""
+        """Beat; false if it failed and the caller has to look again, because another run may have come first."""
         try:
             self._beat()
         except _TooLate:
@@ -257,7 +257,7 @@ class Lease:
         return self._holder_of(content or b"") == self._holder
 
     def _read_again(self) -> Optional[bytes]:
-        """Past the cache: nobody is called dead, and no lease lost, after one false read."""
+        """Past the cache: one false read neither declares a holder dead nor a lease lost."""
         with contextlib.suppress(StorageNotFound):
             self._storage.forget_cache(self._path)
         return self._read()
@@ -307,7 +307,7 @@ def _pid_namespace() -> str:
 
 
 def boot_id() -> str:
-    """What tells this start of the machine from every other; "" where that is not known."""
+    """Identifies this start of the machine; "" if unknown."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read(64).strip()
@@ -316,7 +316,7 @@ def boot_id() -> str:
 
 
 def process_start(pid: int) -> str:
-    """Start time of a process in clock ticks [proc(5) stat field 22]; "" when it is gone, or dead and not yet reaped."""
+    """Start time of a process in clock ticks [proc(5) stat field 22]; "" if it has ended, reaped or not."""
     try:
         with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as file:
             fields = file.read(4096).rpartition(")")[2].split()

@@ -1,9 +1,9 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Telling whoever watches a run that it waits: for a storage that is away, or for another run's lease.
+"""Reports the waits of a run: for an unreachable storage, or for another run's lease.
 
-Nothing waits in silence for longer than ten seconds; what ends sooner is not worth a word.
+Each wait of more than ten seconds is reported; shorter ones are not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SILENT_CONNECT_SECONDS = 6.0
 
 
 class Notices(NamedTuple):
-    """``waiting`` is told for what, and in a sentence why and for how long; ``going_on`` that it is over."""
+    """``waiting`` receives the object, and a sentence with reason and time limit; ``going_on`` reports the end of a wait."""
 
     waiting: Callable[[str, str], None] = lambda what, sentence: None
     going_on: Callable[[], None] = lambda: None
@@ -53,12 +53,12 @@ class Outage:
         self._notices.waiting(self._what, sentence)
 
     def over(self) -> None:
-        """There was an answer: whoever was told that something is waited for is told that it goes on."""
+        """There was an answer: after a reported wait, report that the run continues."""
         if self._drop():
             self._notices.going_on()
 
     def give_up(self) -> None:
-        """Nothing is waited for any more; what failed is told by its error."""
+        """The wait has ended; a failure is reported by its error."""
         self._drop()
 
     def _drop(self) -> bool:

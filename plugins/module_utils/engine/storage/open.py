@@ -30,7 +30,7 @@ def open_storage(
 ) -> Storage:
     """Open the storage that ``settings["url"]`` names. A server is connected to with the first call.
 
-    ``warn`` is told what the user should know; ``cancelled`` ends a wait for a server that is away, and ``notices`` are
+    ``warn`` receives warnings for the user; ``cancelled`` ends a wait for a server that is away, and ``notices`` are
     told of such a wait.
 
     :raises StorageUrlInvalid: when it is none, or of a kind that this version does not have.
@@ -72,7 +72,7 @@ def _is_absent(path: str) -> bool:
 
 
 def _example(share: str) -> str:
-    """What may be meant, where it is one."""
+    """The suggestion, if there is one."""
     try:
         parse_unc(share)
     except SmbError:

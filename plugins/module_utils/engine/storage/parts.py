@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is written, in parts between which a deadline is asked."""
+"""Cuts written data into parts; a deadline is checked between them."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _LONGEST_SLEEP_SECONDS = 0.2  # cancel is looked at this often
 def pause(seconds: float, sleep: Callable[[float], None], cancelled: Callable[[], bool]) -> None:
     """Sleep so long, in short pieces.
 
-    :raises RunCancelled: when the run is cancelled before or meanwhile.
+    :raises RunCancelled: when the run is cancelled before or during the pause.
     """
     while seconds > 0:
         if cancelled():

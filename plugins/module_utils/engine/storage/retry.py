@@ -41,14 +41,14 @@ class RetryingStorage(Storage):
 
     It gives up when one call has been tried for ``limit_seconds``, or when nothing at all got through for as long:
     several threads then give up together. The error is the last one. A storage that never answered is given up after
-    two minutes at the latest. A read that makes headway begins to count anew; a few bytes after each failure are none.
+    two minutes at the latest. A read that makes headway restarts the count; a few bytes after each failure do not.
 
     A repeated call may meet its own earlier success, whose answer was lost: a ``put`` then reads back and compares, a
     ``delete`` finds nothing to delete, a ``rename`` finds its work done. All three succeed.
 
-    ``put`` repeats only data that can be walked again (a list, a tuple, an object whose ``__iter__`` starts anew). An
+    ``put`` repeats only data that can be walked again (a list, a tuple, an object whose ``__iter__`` restarts). An
     iterator can't be: its first failure is raised and the caller decides. The engine gives lists. An exclusive
-    ``make_directory`` that met its own success raises ``StorageExists``: whose directory it is can't be told.
+    ``make_directory`` that met its own success raises ``StorageExists``: the owner of the directory is unknown.
     """
 
     def __init__(
@@ -266,7 +266,7 @@ class RetryingStorage(Storage):
 
 
 class _Patience:
-    """What one call has borne so far."""
+    """The failures of one call so far."""
 
     def __init__(self, storage: RetryingStorage) -> None:
         storage.begin()
@@ -274,7 +274,7 @@ class _Patience:
         self.renew()
 
     def renew(self) -> None:
-        """Begin anew: what was asked for makes headway."""
+        """Restart the count: the call makes headway."""
         self._since = 0.0
         self.failures = 0
         self._answers = 0

@@ -17,7 +17,7 @@ Answer = TypeVar("Answer")
 def together(storage: Storage, call: Callable[[Item], Answer], items: Sequence[Item]) -> List[Answer]:
     """Return ``call(item)`` for each item, in order, as many at once as the storage bears.
 
-    The first exception is raised when the calls under way have ended; those not begun are not made.
+    The first exception is raised when the calls in progress have ended; those not begun are not made.
     """
     width = min(storage.parallel_calls, len(items))
     if width <= 1:

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What settings of a storage that are written down mean: no password in its address, ``~`` in the path of a file."""
+"""Checks the settings of a storage: no password in its address, ``~`` in the path of a file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WITH_PASSWORD = re.compile(r"(?:\\\\)?[^/\\@\[]*:(?![0-9]*(?:[/\\]|$))[^@]*@", 
 
 
 def check_url(url: str) -> None:
-    """:raises StorageUrlInvalid: when ``url`` has a user or a password in it, which the message leaves out, or can't be a path."""
+    """:raises StorageUrlInvalid: when ``url`` has a user or a password in it, which the message does not repeat, or can't be a path."""
     if "\0" in url or any("\ud800" <= character <= "\udfff" for character in url):
         raise StorageUrlInvalid(url=url, reason="it contains a character that is not valid in a path")
     if "@" not in url:

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the manifest will say of an opened disk: its model, its table's id, the volumes whose content is in the image."""
+"""The fields of the manifest for an opened disk: its model, its table's id, the volumes whose content is in the image."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def _plan_copy(told: Dict[str, Any], source: CopySource, copying: Optional[Image
 
 
 def _open_target(request: CopyRequest, status: RunStatus) -> Optional[Storage]:
-    """Open the target; None for a directory that is not there and that check mode does not make.
+    """Open the target; or return None for a missing directory that check mode does not make.
 
     :raises CopyTargetInvalid: when it can't be one.
     """
@@ -149,7 +149,7 @@ def _open_target(request: CopyRequest, status: RunStatus) -> Optional[Storage]:
 
 
 def _refuse_same(directory: str, folder: str) -> None:
-    """:raises CopyTargetInvalid: when the target is the source, or lies inside it among the devices."""
+    """:raises CopyTargetInvalid: when the target is the source, or is inside it among the devices."""
     if not folder:
         return
     source, target = os.path.realpath(folder), os.path.realpath(directory)
@@ -194,7 +194,7 @@ def _full(target: Storage, source: CopySource, program: bytes) -> CopyTargetFull
 
 
 def _write_pages(directory: DeviceDirectory, key: Optional[MasterKey], cancelled: Callable[[], bool]) -> bool:
-    """Make the pages for the newest image of the copy; those that a password made more of are not made anew without it."""
+    """Make the pages for the newest image of the copy; pages with details that need the password are not made again without it."""
     there = copies_there(directory)
     if cancelled() or not there:
         return False
@@ -221,7 +221,7 @@ def _page_is_of(directory: DeviceDirectory, facts: Facts) -> bool:
 
 
 def _information(directory: DeviceDirectory, image: str, key: Optional[MasterKey]) -> Optional[Dict[str, Any]]:
-    """What device.json tells, None where no key opens it."""
+    """The content of device.json, or None if no key opens it."""
     try:
         reader = ImageReader.proved(directory, image, key)
         return documents.parse(reader.document(fmt.DEVICE_INFORMATION_NAME))

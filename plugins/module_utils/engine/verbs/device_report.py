@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is to be imaged, for the result, the image's device information and its log, and how it changed since the last image."""
+"""Describes the disks to be imaged for the result, the device information and the log, and their changes since the last image."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .request import ImageRequest
 
 
 class DeviceReport(NamedTuple):
-    """What the opened disks say before they are read."""
+    """The description of the opened disks before they are read."""
 
     told: Dict[str, Any]  # of the result
     information: Dict[str, Any]  # kept with the image
@@ -83,7 +83,7 @@ def _previous_information(storage: Storage, request: ImageRequest) -> Optional[D
 
 
 def _server_notes(storage: Storage) -> List[str]:
-    """Whom the run talked to, for the log that is kept with the image."""
+    """The server of the run, for the log that is kept with the image."""
     key = storage.server_key
     if key is None:
         return []

@@ -23,7 +23,7 @@ _MARKS = frozenset([fmt.PACKS, fmt.DEVICE_ID_NAME])
 
 
 def list_devices(storage: Storage, dummy_request: DevicesRequest, status: RunStatus) -> Dict[str, Any]:
-    """The images of each device as ``list`` tells them; no password proves any. What else lies in the storage is passed by."""
+    """The images of each device as ``list`` tells them, not proved by a password. Other entries of the storage are skipped."""
     devices: List[Dict[str, Any]] = []
     for name in device_names(storage):
         directory = DeviceDirectory(storage, name)

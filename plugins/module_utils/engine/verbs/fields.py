@@ -81,7 +81,7 @@ class Fields:
         return number
 
     def number(self, key: str, least: float, most: float) -> Optional[float]:
-        """A number, also as text; None where there is none."""
+        """A number, also as text; or None if there is none."""
         value = self.given(key)
         if value is None:
             return None
@@ -96,7 +96,7 @@ class Fields:
         return number
 
     def rate(self, key: str) -> float:
-        """A rate in megabytes (10^6 bytes) a second as bytes a second; 0 is no limit."""
+        """A rate in megabytes (10^6 bytes) a second as bytes a second; 0 means unlimited."""
         return (self.number(key, 0, 1e9) or 0.0) * 1e6
 
     def entries(self, key: str, what: str = "a list") -> List[Any]:

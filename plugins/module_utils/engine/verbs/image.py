@@ -46,7 +46,7 @@ def image(storage: Storage, request: ImageRequest, status: RunStatus) -> Dict[st
 
 
 def _preflight(storage: Storage, request: ImageRequest, status: RunStatus) -> Preflight:
-    """What can be known to fail fails here: before a volume is frozen, a disk is read, or a directory is claimed."""
+    """Predictable failures happen here: before a volume is frozen, a disk is read, or a directory is claimed."""
     prove_directory(storage, request.device, read_identity(), request.adopt)
     looked = preflight(storage, request.device, request.passwords, request.controller_seconds)
     if looked.check.may_replace:
@@ -68,7 +68,7 @@ def _input(disk: OpenedDisk, source: BlockSource) -> DiskInput:
 
 
 def _plan_image(storage: Storage, request: ImageRequest, opened: OpenedDisks, found: DeviceReport) -> Dict[str, Any]:
-    """Check mode: refuse what the run would refuse, and say what it would store and delete. Nothing is written to find out."""
+    """Check mode: refuse what the run would refuse, and report what it would store and delete, without writing."""
     coming = coming_image(request.device, request.job, [_input(disk, disk.source).coming for disk in opened.disks])
     prove_directory(storage, request.device, read_identity(), request.adopt)
     foreseen = forecast(storage, request.device, request.passwords, request.policy, coming)
@@ -88,7 +88,7 @@ def _plan_image(storage: Storage, request: ImageRequest, opened: OpenedDisks, fo
 def _order(
     request: ImageRequest, status: RunStatus, opened: OpenedDisks, found: DeviceReport, permitted: StorageCheck
 ) -> ImageOrder:
-    """What the writer is told to do."""
+    """The order for the writer."""
     return ImageOrder(
         device=request.device,
         timestamp=request.timestamp,
@@ -128,7 +128,7 @@ def _roll_over(
     permitted: StorageCheck,
     clock: Callable[[], float],
 ) -> Tuple[Optional[RolloverReport], List[str]]:
-    """Roll over after success. Whatever stops it (a device that may not delete, a lost link), the image is made."""
+    """Roll over after success. If it fails (a device that may not delete, a lost link), the image still exists."""
     if not (permitted.may_delete and permitted.may_rename):
         return None, [
             "The image was committed, but old images were not rolled over: the account in imaging_storage can only "

@@ -19,7 +19,7 @@ from .run_status import RunStatus
 
 
 def list_images(storage: Storage, request: ListRequest, status: RunStatus) -> Dict[str, Any]:
-    """What is there. With a password images that say they are of its key are proved, and records that were forged are left out."""
+    """The images of a device. With a password, images that name its key are proved, and forged records are skipped."""
     directory = DeviceDirectory(storage, request.device)
     unreadable: Dict[str, EngineError] = {}
     wanted, password = request.image, request.passwords.password
@@ -43,8 +43,8 @@ def list_images(storage: Storage, request: ListRequest, status: RunStatus) -> Di
 
 
 def summary(manifest: Manifest, kept: records.Kept, found: List[records.Record]) -> Dict[str, Any]:
-    """What ``image_info`` tells of an image: facts of its manifest and its records. A success that nobody with the key wrote
-    is left out where there is a key; a failure is told."""
+    """The facts of ``image_info`` about an image: its manifest and its records. With a key, an unauthenticated success
+    is skipped; a failure is reported."""
     verified = [one for one in found if one.kind == records.VERIFIED and (one.is_believed or one.ok is False)]
     return {
         "image": manifest.image,

@@ -95,7 +95,7 @@ class OpenedDisks:
         return ["imaging_trust lists %s, which is not part of this image." % name for name in self._misplaced]
 
     def unreadable(self) -> List[str]:
-        """What of the disks could not be read and was not needed, known when they were read."""
+        """The unreadable but unneeded parts of the disks, known after reading."""
         return [warning for disk in self.disks for warning in disk.source.warnings()]
 
     def close(self) -> None:
@@ -182,7 +182,7 @@ def not_chosen(opened: List[OpenedDisk]) -> List[Dict[str, Any]]:
 
 
 def stable_id(path: str, layout: DiskLayout) -> str:
-    """What names the disk tomorrow too: its WWN or serial number, else its table's id, else its path."""
+    """A stable name of the disk: its WWN or serial number, else its table's id, else its path."""
     if path.startswith("/dev/"):
         tree = BlockTree()
         serial, wwn = identify(tree, tree.by_path(path))

@@ -1,11 +1,11 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each verb is asked for, and :func:`parse`, the one place where the JSON document of a request is read.
+"""The request of each verb, and :func:`parse`, the one place where the JSON document of a request is read.
 
 A request is parsed once, before a storage is opened: types, bounds, choices, names. A key that no verb knows is refused
-with the nearest one that is known: ``chekc: true`` must not run in earnest. A key of another verb is no misspelling: one
-document may serve several verbs; it is told in ``unused`` and changes nothing.
+with the nearest one that is known: ``chekc: true`` must not run without check mode. A key of another verb is not a misspelling: one
+document may serve several verbs; it is reported in ``unused`` and has no effect.
 
 Named tuples, not data classes: those cost a start of the engine 10 to 30 ms of imports.
 """
@@ -178,7 +178,7 @@ Request = Union[ImageRequest, RestoreRequest, VerifyRequest, CopyRequest, ShortR
 
 
 class _Head(NamedTuple):
-    """What every verb is told."""
+    """The fields that every verb has."""
 
     device: str
     storage: StorageSettings
@@ -334,7 +334,7 @@ def _drives(fields: Fields) -> List[str]:
 
 
 def _patterns(fields: Fields) -> List[Pattern]:
-    """:raises PatternInvalid: when a pattern is no path below a volume's root."""
+    """:raises PatternInvalid: when a pattern is not a path below a volume's root."""
     given = fields.given("exclude") or []
     if not isinstance(given, list) or len(given) > _MOST_PATTERNS:
         raise RequestInvalid(reason="imaging_exclude must be a list of at most %d patterns" % _MOST_PATTERNS)

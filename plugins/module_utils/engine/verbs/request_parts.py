@@ -26,7 +26,7 @@ _MOST_SECONDS = 1e9
 
 
 class StorageSettings(NamedTuple):
-    """``imaging_storage``: where images live and how to get there; None and "" where nothing is said."""
+    """``imaging_storage``: the storage of images and the access to it; unset fields are None or ""."""
 
     url: str
     port: Optional[int] = None
@@ -101,7 +101,7 @@ def job_of(document: Fields) -> str:
 
 
 def chosen_job(document: Fields) -> Optional[str]:
-    """The job whose newest image ``latest`` is; None for the newest of the device, whichever job made it."""
+    """The job whose newest image ``latest`` is; or None for the newest of the device, of any job."""
     return job_of(document) or None
 
 
@@ -125,7 +125,7 @@ def policy_of(document: Fields, *, of_all_jobs: bool = False) -> Policy:
 
 
 def _defined_jobs(document: Fields) -> Optional[Dict[str, Optional[int]]]:
-    """The jobs of the inventory, each with how many images remain where that is said; None where they are not known."""
+    """The jobs of the inventory, each with the number of images to keep if given; or None if they are unknown."""
     if document.given("jobs") is None:
         return None
     found: Dict[str, Optional[int]] = {}

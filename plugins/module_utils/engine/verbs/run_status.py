@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a verb tells while it works: warnings, and how far it is."""
+"""The reports of a verb while it works: warnings and progress."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RunStatus:
         self.report({"event": "warning", "message": sentence})
 
     def _waiting(self, what: str, sentence: str) -> None:
-        """Tell that nothing moves, and why. A line that comes and goes all night is told of a few times only."""
+        """Report a wait and its reason. An unstable line is reported a few times only."""
         if self._notices_left:
             self._notices_left -= 1
             self.warn(sentence)

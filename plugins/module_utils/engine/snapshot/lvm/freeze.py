@@ -32,7 +32,7 @@ class LvmFreeze(Freeze):
     """The volumes of ``disks`` at one moment, until :meth:`close`. ``frozen`` has a disk's answer by its path.
 
     :raises VolumeMounted: ``required`` and a volume in use that can't be frozen; nothing was made then.
-    :raises SnapshotFailed: a snapshot could not be made; those made before are gone again.
+    :raises SnapshotFailed: a snapshot could not be made; those made before are removed again.
     """
 
     def __init__(self, disks: Sequence[DiskToFreeze], setting: str, run: str = "", *, check_mode: bool = False) -> None:
@@ -113,7 +113,7 @@ class LvmFreeze(Freeze):
         return shares
 
     def _make(self, report: Report, shares: Dict[str, int]) -> Dict[str, lvm.SnapshotSource]:
-        """Make the snapshots one right after the other, then check that what they lie on is what was read before."""
+        """Make the snapshots one right after the other, then check that their places are those that were read before."""
         volumes = [one for one in report.logical if one.full_name in shares]
         for number, volume in enumerate(volumes):
             name = "plantops_%s_%d" % (self._run, number)
@@ -172,7 +172,7 @@ class LvmFreeze(Freeze):
 def remove_stale_snapshots() -> Tuple[List[str], List[str]]:
     """Remove the snapshots that killed runs of this machine left; return their names, and why others stay.
 
-    Where a run lives that has snapshots of its own nothing is done: it removed the others when it began.
+    If a running run has snapshots, this does nothing: that run removed the others when it began.
     """
     if not find_tool() or os.geteuid() or not lvm.stale_snapshots(read_report()):
         return [], []

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the logical volumes of LVM lie on a disk: linear and striped ones, in pieces of the disk."""
+"""The places of LVM's logical volumes on a disk: linear and striped ones, in pieces of the disk."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _place(
 
 
 def why_not_mapped(report: Report, volume: LogicalVolume) -> str:
-    """Why a logical volume can't be served from a snapshot of its own, "" when it can."""
+    """Why a logical volume can't be served from a separate snapshot, "" if it can."""
     group = report.groups.get(volume.group)
     if group is None or any(group.attributes[place : place + 1] == flag for place, flag in _GROUP_FLAGS):
         return "its volume group is exported, incomplete or shared with other machines"
@@ -119,7 +119,7 @@ def _is_whole(volume: LogicalVolume, extent_bytes: int) -> bool:
 
 
 def pieces_of(volume: LogicalVolume, places: Iterable[LvmPlace]) -> List[OverlayPiece]:
-    """The parts of a volume that lie on the disk of ``places``."""
+    """The parts of a volume on the disk of ``places``."""
     by_path: Dict[str, LvmPlace] = {place.volume.path: place for place in places}
     return [piece for segment in volume.segments for piece in _pieces(segment, by_path)]
 

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tools of LVM2 say of this machine: physical volumes, groups, logical volumes and where they lie.
+"""The report of the LVM2 tools on this machine: physical volumes, groups, logical volumes and their places.
 
 Source of the format: lvmreport(7), ``--reportformat json``. All fields come as text.
 """
@@ -86,7 +86,7 @@ def find_tool() -> str:
 def run_tool(arguments: Sequence[str], timeout_seconds: Optional[float] = None) -> Tuple[int, str, str]:
     """Run ``lvm`` with ``arguments`` and return its status, output and error output.
 
-    It runs in a session of its own: a signal that ends this process must not end it between suspending and resuming a volume.
+    It runs in a separate session: a signal that ends this process must not end it between suspending and resuming a volume.
     """
     environment = {"PATH": os.pathsep.join(_FOLDERS), "LC_ALL": "C", "LVM_SUPPRESS_FD_WARNINGS": "1"}
     done = subprocess.run(

@@ -4,7 +4,7 @@
 """Snapshots of logical volumes: made together, noticed when they run full, removed always.
 
 A snapshot is called ``plantops_<run>_<number>`` and tagged, so that the next run knows what a killed one left. Making one
-freezes the file system on the volume for that moment: device mapper does it in the kernel, and nobody has to thaw it.
+freezes the file system on the volume for that moment: device mapper does it in the kernel, and no process has to thaw it.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class Snapshot(NamedTuple):
 
 
 class SnapshotSource(FileSource):
-    """A volume as it was. What its snapshot could not keep any more is an error, never other bytes."""
+    """A volume as it was. Data that its snapshot could not keep is an error, never other bytes."""
 
     def __init__(self, path: str, snapshot: Snapshot) -> None:
         super().__init__(path)
         self._snapshot = snapshot
 
     def read(self, offset_bytes: int, length_bytes: int) -> bytes:
-        """:raises SnapshotOverflowed: when more was written to the volume meanwhile than its snapshot has room for."""
+        """:raises SnapshotOverflowed: when more was written to the volume than its snapshot has room for."""
         try:
             return super().read(offset_bytes, length_bytes)
         except DiskUnreadable as error:
@@ -105,7 +105,7 @@ def unlock_snapshots(descriptor: int) -> None:
 
 
 def stale_snapshots(report: Report) -> List[LogicalVolume]:
-    """Snapshots of runs that were killed. What has our name but not our tag, or is no snapshot, is somebody else's."""
+    """Snapshots of runs that were killed. A volume with our name but not our tag, or that is not a snapshot, is foreign."""
     return [one for one in report.logical if _NAME.fullmatch(one.name) and TAG in one.tags and one.origin]
 
 
@@ -142,7 +142,7 @@ def make(group: VolumeGroup, volume: LogicalVolume, extents: int, name: str) -> 
 
 
 def remove(full_name: str) -> str:
-    """Remove a snapshot; return why that failed, "" when it is gone. Scanners of the system may hold it for a moment."""
+    """Remove a snapshot; return why that failed, "" if it is removed. Scanners of the system may hold it for a moment."""
     error = ""
     for number in range(_REMOVALS):
         if number:
@@ -155,7 +155,7 @@ def remove(full_name: str) -> str:
 
 
 def is_full(snapshot: Snapshot) -> bool:
-    """Whether a snapshot ran full, or is gone: then nothing more can be read of it."""
+    """Whether a snapshot ran full, or is missing: then it can't be read any more."""
     found = [one for one in read_report().logical if one.full_name == snapshot.full_name]
     return not found or found[0].is_invalid
 

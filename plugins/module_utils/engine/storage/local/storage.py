@@ -176,7 +176,7 @@ class DirectoryStorage(Storage):
 
     @staticmethod
     def _let_go(descriptor: int) -> None:
-        """Close what a first error, which is the one that is told, left open."""
+        """Close the descriptors that a first error left open; the caller reports the first error."""
         with suppress(OSError):
             os.close(descriptor)
 
@@ -268,11 +268,11 @@ class DirectoryStorage(Storage):
         self._close(descriptor, path)
 
     def close(self) -> None:
-        """Nothing is held open between calls."""
+        """Calls keep no file open."""
 
     @contextmanager
     def _at(self, path: str, operation: str, make: bool = False) -> Iterator[LocalPlace]:
-        """The place of ``path``; whatever the system refuses there becomes an error of the catalogue."""
+        """The place of ``path``; each refusal of the system becomes an error of the catalogue."""
         try:
             with reach(self._root, path, make=make, mode=_DIRECTORY_MODE) as place:
                 yield place
@@ -302,7 +302,7 @@ class DirectoryStorage(Storage):
 
 
 def _user() -> str:
-    """Whose quota it is."""
+    """The owner of the quota."""
     return "uid %d" % os.geteuid() if hasattr(os, "geteuid") else "this user"
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reaches a name below a root through descriptors of directories, so that no link on the way is ever followed.
 
-A path is looked up anew by each call of the system: between "this is no link" and "delete the file in it" the owner of a
+Each call of the system looks a path up again: between "this is not a link" and "delete the file in it" the owner of a
 directory can put a link in its place, and a root process deletes elsewhere. A descriptor stays the directory that it is. So
 each directory on the way is opened in its parent (``openat``), never through a link (``O_NOFOLLOW``), and what is done is
 done to one name in the last of them (``unlinkat``, ``renameat``, ``mkdirat``, ``linkat``; POSIX.1-2008, openat(2)).
@@ -48,7 +48,7 @@ class LocalPlace(NamedTuple):
         return self._replace(path=os.path.join(os.path.dirname(self.path), path))
 
     def status(self) -> os.stat_result:
-        """What lies under the name, a link itself and not what it points to. :raises OSError: as ``lstat`` does."""
+        """The status of the name, of a link itself and not of its target. :raises OSError: as ``lstat`` does."""
         return os.stat(self.path, dir_fd=self.folder, follow_symlinks=False)
 
     def is_there(self) -> bool:

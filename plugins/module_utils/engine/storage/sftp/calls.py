@@ -22,7 +22,7 @@ _KEPT_FILE_MODE, _KEPT_DIRECTORY_MODE = 0o460, 0o770
 
 
 class SftpCalls:
-    """What a storage asks of its server. A lost session raises ``StorageUnreachable``."""
+    """The calls of a storage to its server. A lost session raises ``StorageUnreachable``."""
 
     def __init__(self, session: SftpSession, storage: str, root: str) -> None:
         self.session = session
@@ -31,7 +31,7 @@ class SftpCalls:
 
     @property
     def only_creates(self) -> bool:
-        """Whether the server was told to let this account create only (docs/security.md): OpenSSH offers what it
+        """Whether the server lets this account create only (docs/security.md): OpenSSH offers what it
         permits, and every version with hard links has the rename that replaces as well."""
         offered = self.session.extensions
         return "hardlink@openssh.com" in offered and "posix-rename@openssh.com" not in offered
@@ -147,7 +147,7 @@ class SftpCalls:
 
     def look_and_open_directory(self, remotes: List[str]) -> Tuple[List[Optional[Attributes]], Reply]:
         """The same, and the answer to OPENDIR of the last name, in the same round trip. Opening a directory changes nothing,
-        waits for nobody, and fails for all else."""
+        does not wait for others, and fails for all else."""
         with self.guard():
             requests = [self.session.request(wire.LSTAT, remote_name(remote)) for remote in remotes]
             opening = self.session.request(wire.OPENDIR, remote_name(remotes[-1]))
@@ -160,7 +160,7 @@ class SftpCalls:
             raise
 
     def close_opened(self, reply: Reply) -> None:
-        """Close what was opened for nothing."""
+        """Close a handle that is not needed."""
         if reply.kind == wire.HANDLE:
             self.forget(wire.CLOSE, wire.string(self.handle(reply, "opening", "")))
 

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""More channels of one connection, for files that are sent at the same time: each has a window of its own."""
+"""More channels of one connection, for files that are sent at the same time: each has its own window."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHANNELS = 3  # the first included; OpenSSH permits ten
 
 
 class Channels:
-    """Spreads what is sent at once. What is sent alone stays on the first channel, and needs no other.
+    """Spreads files that are sent at the same time. A single file stays on the first channel.
 
     Only what is complete when its call returns may leave the first channel: channels don't wait for each other.
     """

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From settings to an SFTP session: address, host key, login. Nothing is sent to a server whose key is not known."""
+"""From settings to an SFTP session: address, host key, login. A server with an unknown key receives no data."""
 
 from __future__ import annotations
 
@@ -80,14 +80,14 @@ class SftpConnector:
                 raise
 
     def connect_apart(self) -> SftpSession:
-        """Another connection; the one that is there stays the one for :meth:`connect_beside`, which others may call meanwhile.
+        """Another connection; the first one stays the one for :meth:`connect_beside`, which other threads may call.
 
         :raises StorageError: as :meth:`connect`.
         """
         return copy(self).connect()
 
     def connect_beside(self) -> Optional[SftpSession]:
-        """Start SFTP once more on the connection that is there; None where the server permits it once only.
+        """Start SFTP again on the same connection; or None if the server permits it once only.
 
         Only OpenSSH is asked: ProFTPD accepts more channels and then answers on none (1.3.8, mod_sftp 1.1.1).
 
@@ -178,7 +178,7 @@ class _OtherHostKey(Exception):
 
 
 def _reason(error: BaseException) -> str:
-    """What paramiko says, without what a server may have put into it; in words of ours where its own mean nothing."""
+    """The message of paramiko without text of the server; our own words if it has no meaning."""
     text = str(error) or type(error).__name__
     for theirs, ours in _REASONS.items():
         if text.startswith(theirs):

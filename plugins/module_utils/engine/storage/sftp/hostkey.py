@@ -34,7 +34,7 @@ _MAX_FILE_BYTES = 32 << 20
 
 
 class Status(Enum):
-    """What is known of a key that a server shows."""
+    """The knowledge about a key that a server presents."""
 
     KNOWN = "known"
     NEW = "new"
@@ -170,7 +170,7 @@ class HostKeys:
         return found is Status.KNOWN
 
     def status(self, key: bytes, certificate: Optional[bytes] = None) -> Status:
-        """What is known of ``key``, as OpenSSH would find it."""
+        """The knowledge about ``key``, as OpenSSH would find it."""
         if any(line.marker == REVOKED and line.key == key for line in [*self._lines, *self._without_port]):
             return Status.REVOKED
         if key in self._keys or fingerprint(key) in self._fingerprints:
@@ -190,7 +190,7 @@ class HostKeys:
         return Status.NEW
 
     def _status_of_certificate(self, key: bytes, blob: bytes) -> Optional[Status]:
-        """None where the certificate says nothing, so that the key itself must be known."""
+        """The status by a certificate; or None if it does not decide, so that the key itself must be known."""
         lines = self._lines if any(line.marker == CA for line in self._lines) else self._without_port
         parsed = sftp_certificate.parse(blob)
         if parsed is None or parsed.key != key:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The format of OpenSSH's known_hosts [sshd(8), SSH_KNOWN_HOSTS FILE FORMAT], read by the rules of OpenSSH.
 
-What ssh skips is skipped: comments, unknown markers, lines that are cut off. ``tests/integration/storage/test_known_hosts.py``
+Lines that ssh skips are skipped: comments, unknown markers, lines that are cut off. ``tests/integration/storage/test_known_hosts.py``
 compares the outcome with that of ssh itself.
 """
 
@@ -72,7 +72,7 @@ def parse_line(line: str) -> Optional[KnownKey]:
 
 
 def key_of(kind: str, encoded: str) -> Optional[bytes]:
-    """Return a public key if it is whole and of the type that stands before it."""
+    """Return a public key if it is complete and of the type before it."""
     try:
         blob = base64.b64decode(encoded.strip(), validate=True)
     except (binascii.Error, ValueError):
@@ -87,7 +87,7 @@ def type_of(key: bytes) -> str:
 
 
 def fields_of(blob: bytes, count: int, start: int = 0) -> Optional[Tuple[List[bytes], int]]:
-    """Return ``count`` strings [RFC 4251, section 5] of ``blob`` and where they end; None where it is cut off."""
+    """Return ``count`` strings [RFC 4251, section 5] of ``blob`` and where they end; or None if it is cut off."""
     found: List[bytes] = []
     for dummy in range(count):
         if start + 4 > len(blob):

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an open directory of an SFTP server holds, as far as a caller can use it."""
+"""The usable entries of an open directory of an SFTP server."""
 
 from __future__ import annotations
 

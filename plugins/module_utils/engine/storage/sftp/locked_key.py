@@ -44,7 +44,7 @@ class _Sealed(NamedTuple):
 
 
 def opened(text: str, passphrase: str) -> Optional[str]:
-    """Return ``text`` as a key that paramiko reads; None where it is not one of those that it can't read itself.
+    """Return ``text`` as a key that paramiko reads; or None if it is not a key that paramiko can't read itself.
 
     :raises Locked, WrongPassphrase: as they say.
     """

@@ -107,7 +107,7 @@ def _why_certificate(blob: bytes) -> str:
 
 
 def _attempt(transport: Any, handler: Any, step: _Step) -> None:
-    """Try one method. What the server says to it stands in the handler."""
+    """Try one method. The handler holds the server's response."""
     event = threading.Event()
     handler.tried.append(step.method)
     handler.is_partial = False

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Packets of SFTP version 3 (draft-ietf-secsh-filexfer-02, and OpenSSH's PROTOCOL for the extensions): bytes and back.
 
-What comes from the server is hostile: every length is checked against what is there before it is used.
+Data of the server is hostile: every length is checked against the received bytes before it is used.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class PacketInvalid(Exception):
 
 
 class Attributes(NamedTuple):
-    """What the server does not tell is None. ``modified_seconds`` is since 1970, by the server's clock."""
+    """Unknown values are None. ``modified_seconds`` is since 1970, by the server's clock."""
 
     size_bytes: Optional[int]
     mode: Optional[int]
@@ -65,7 +65,7 @@ class Reply:
         return self._position
 
     def back(self, position: int) -> None:
-        """Return to a place, to read it once more."""
+        """Return to a place, to read it again."""
         self._position = position
 
     def _take(self, length: int) -> bytes:

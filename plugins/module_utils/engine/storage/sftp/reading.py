@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads an open file as it is, whatever was seen under its name a moment before."""
+"""Reads an open file by its own size, not by an earlier look at its name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_opened(
 
     Another file may have taken the name in between: the size of what is open is asked for beside the first bytes.
 
-    :raises StorageNotFound: when what was opened is no file.
+    :raises StorageNotFound: when the opened entry is not a file.
     """
     asked = calls.session.request(wire.FSTAT, wire.string(handle))
     pieces = _received(calls, path, handle, offset_bytes, seen.size_bytes, length_bytes)

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One SFTP session: requests of any number of threads in flight at once, answers matched by their number.
 
-There is no thread of its own: whoever waits for an answer reads, and hands over what belongs to others. Nothing waits
+There is no reader thread: each thread that waits for an answer reads, and hands over the answers of others. No call waits
 for ever: the session is lost when a send, a packet that has begun, or the server as a whole makes no headway for
 ``timeout_seconds``, and when one request takes ten times as long. (On a slow line an answer may have to queue behind the
-megabytes of another thread; that alone is no failure.)
+megabytes of another thread; that alone is not a failure.)
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MAX_WAITING_BYTES = 128 << 20  # of answers that nobody has taken yet; sixteen 
 
 
 class SessionLost(Exception):
-    """The connection is gone, silent or speaks nonsense. Its text says which, without secrets."""
+    """The connection is lost, silent or invalid. Its text says which, without secrets."""
 
     received = b""  # what came in the place of the first answer
 
@@ -144,7 +144,7 @@ class SftpSession:
             self._read_one()
 
     def abandon(self, requests: Iterable[int]) -> None:
-        """Nobody will wait for these: their answers are dropped when they come."""
+        """No thread waits for these: their answers are dropped when they come."""
         with self._condition:
             for request in requests:
                 if request in self._answers:
@@ -237,7 +237,7 @@ class SftpSession:
                 raise TimeoutError
 
     def _guarded(self, work: Callable[[], Any]) -> Any:
-        """Run ``work``; whatever goes wrong on the way ends the session, because its stream is then out of step."""
+        """Run ``work``; any failure ends the session, because its stream is then out of step."""
         try:
             return work()
         except PacketInvalid as error:

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting SFTP after a login, and saying what came in its place. What the connection knows is asked before it is closed."""
+"""Starts SFTP after a login, and reports what came in its place. Diagnostics are collected before the connection is closed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def start_sftp(
 
 
 def start_beside(transport: Any, seconds: float, timeout_seconds: float) -> SftpSession:
-    """Start SFTP once more on a connection that has it.
+    """Start SFTP again on a connection that has it.
 
     :raises paramiko.SSHException, EOFError, OSError, SessionLost: where the server permits it once only.
     """
@@ -129,7 +129,7 @@ def _is_text(data: bytes) -> bool:
 
 @contextmanager
 def closed_after(seconds: float, what: Any) -> Iterator[None]:
-    """Close a transport or a channel when the block takes longer: several of paramiko's waits have no end of their own."""
+    """Close a transport or a channel when the block takes longer: several of paramiko's waits have no time limit."""
     limit = threading.Timer(seconds, what.close)
     limit.daemon = True
     limit.start()

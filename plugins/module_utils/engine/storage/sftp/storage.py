@@ -154,7 +154,7 @@ class SftpStorage(Storage):
 
     def _replace(self, calls: SftpCalls, path: str, temporary: str, target: str) -> Reply:
         """Version 3 has no rename that replaces. Between the two the name is free, so both are sent at once and a reader
-        looks more than once; the new bytes are whole and durable already, and from here on the only ones."""
+        looks more than once; the new bytes are complete and durable already, and from here on the only ones."""
         names = remote_name(temporary) + remote_name(target)
         with self._lock:
             self._only_copies[target] = temporary
@@ -171,7 +171,7 @@ class SftpStorage(Storage):
         return reply
 
     def _refuse_name(self, calls: SftpCalls, path: str, target: str, reply: Reply) -> NoReturn:
-        """Say why a new file did not get its name, and where its bytes are if the old one is gone."""
+        """Say why a new file did not get its name, and where its bytes are if the old one was deleted."""
         code, text = calls.status(reply)
         only_copy = self._only_copies.get(target)
         if only_copy is None:
@@ -182,7 +182,7 @@ class SftpStorage(Storage):
 
     @staticmethod
     def _rename_again(calls: SftpCalls, names: bytes) -> Reply:
-        """The old file is gone: a moment's refusal (a scanner that looks at the new one) must not take this one, too."""
+        """The old file was deleted: a moment's refusal (a scanner that looks at the new one) must not take this one, too."""
         for seconds in _RENAME_AGAIN_SECONDS:
             time.sleep(seconds)
             reply = calls.call(wire.RENAME, names)
@@ -418,7 +418,7 @@ class SftpStorage(Storage):
         return [self._remote("/".join(names[: depth + 1])) for depth in range(len(names))]
 
     def _check_way(self, path: str, there: List[Optional[Attributes]]) -> Optional[Attributes]:
-        """What :meth:`_walk` says, from what was found of ``_ways`` and ``path``."""
+        """The result of :meth:`_walk`, from the state of ``_ways`` and ``path``."""
         for name, found in zip(path.split("/")[:-1], there):
             if found is None or not (found.is_directory or found.is_link):
                 raise StorageNotFound(path=path, storage=self.description)
@@ -439,7 +439,7 @@ class SftpStorage(Storage):
                 self._debris.append(temporary)
 
     def _sweep(self, calls: SftpCalls) -> None:
-        """Delete what this storage left when its connection was lost; a name that is gone does no harm."""
+        """Delete what this storage left when its connection was lost; a missing name does no harm."""
         with self._lock:
             debris, self._debris = self._debris, []
         for temporary in debris:

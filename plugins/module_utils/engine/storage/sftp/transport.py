@@ -29,7 +29,7 @@ _KINDS = (
 
 
 class Missing(NamedTuple):
-    """What two sides have not in common, with what each of them offers."""
+    """The algorithms that two sides do not share, with the offers of each."""
 
     kind: str
     theirs: str
@@ -71,7 +71,7 @@ def _remembering_class() -> Any:
             return parsed
 
         def _pass_over_macs(self, parsed: Dict[str, Any]) -> None:
-            """A cipher that authenticates needs no MAC; paramiko wants to have agreed on one all the same."""
+            """A cipher that authenticates needs no MAC; paramiko requires an agreed one anyway."""
             for side in ("client", "server"):
                 ciphers = parsed["%s_encrypt_algo_list" % side]
                 chosen = next((name for name in self.preferred_ciphers if name in ciphers), "")
@@ -104,7 +104,7 @@ def _remember_greeting(transport: Any) -> None:
 
 
 def prefer(transport: Any, first: List[str], only: Optional[List[str]]) -> None:
-    """Ask for host keys of the types ``first``; ``only`` leaves out all others."""
+    """Ask for host keys of the types ``first``; ``only`` excludes all others."""
     options = transport.get_security_options()
     known = list(options.key_types)
     certificates = [name + _CERTIFICATES for name in known] if _CERTIFICATES in first else []
@@ -120,7 +120,7 @@ def key_types(transport: Any) -> List[str]:
 
 
 def missing(transport: Any) -> Optional[Missing]:
-    """Return what the server and this client have not in common; None where they have."""
+    """Return the algorithms that the server and this client do not share; or None if they share all."""
     if not transport.offers:
         return None
     for kind, lists, preferred in _KINDS:
@@ -145,14 +145,14 @@ def _listed(names: List[str]) -> str:
 
 
 def readable(words: bytes, most: int = _MAX_WORDS) -> str:
-    """What a server said, as one line that a terminal or a log can't be harmed by."""
+    """The words of a server, as one line that can't harm a terminal or a log."""
     text = words[: 4 * most].decode("utf-8", "replace")
     one_line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
     return one_line[:most].strip()
 
 
 def quoted(words: str) -> str:
-    """The server's words inside of a sentence of ours."""
+    """The server's words inside our sentence."""
     return '"%s"' % words.rstrip(".:; ").replace(". ", "; ")
 
 

@@ -39,7 +39,7 @@ class UserKey(NamedTuple):
 
 
 def private_key(settings: Mapping[str, Any]) -> Optional[UserKey]:
-    """Return the key; None where none is given.
+    """Return the key; or None if none is given.
 
     The certificate is looked for after the key in its text, and in ``<file>-cert.pub`` as ssh does.
 
@@ -105,7 +105,7 @@ def _why_none(text: str, passphrase: str) -> str:
 
 
 def _certificate(text: str, key: Any, setting: str) -> Optional[bytes]:
-    """Return the certificate in ``text`` that is for ``key``; one beside the key file that is for another is no harm."""
+    """Return the certificate in ``text`` that is for ``key``; one for another key beside the key file does no harm."""
     found = _CERTIFICATE.search(text)
     if found is None:
         return None

@@ -47,7 +47,7 @@ _LONG_NAME_BYTES = 255
 
 
 class _Told(NamedTuple):
-    """What messages name: never the password."""
+    """The name in messages: never the password."""
 
     peer: SmbPeer
     operation: str
@@ -68,7 +68,7 @@ def _failed(of: _Told) -> StorageError:
 
 
 def _name_invalid(of: _Told) -> StorageError:
-    """What is wrong with a name is its length, or unknown: check_path has found nothing else."""
+    """The fault of a name is its length, or unknown: check_path found no other fault."""
     is_long = len(of.path) > _LONG_PATH or any(
         len(name.encode("utf-8")) > _LONG_NAME_BYTES for name in of.path.split("/")
     )

@@ -125,7 +125,7 @@ class SmbStorage(Storage):
     def _opened(
         self, path: str, access: int, disposition: int = link_of.OPEN, options: int = 0
     ) -> Iterator[Tuple[SmbLink, Handle]]:
-        """Open for the length of a block. What closing deletes must also have been closed well."""
+        """Open for the length of a block. A file that closing deletes must also have been closed without an error."""
         link = self._connected()
         handle = link.open(self._local(path), access, disposition, options)
         try:
@@ -233,7 +233,7 @@ class SmbStorage(Storage):
                 self._debris.append(temporary)
 
     def _sweep(self, link: SmbLink) -> None:
-        """Delete what this storage left when its link was lost; a name that is gone does no harm."""
+        """Delete what this storage left when its link was lost; a missing name does no harm."""
         with self._lock:
             debris, self._debris = self._debris, []
         for number, temporary in enumerate(debris):

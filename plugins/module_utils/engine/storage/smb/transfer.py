@@ -125,7 +125,7 @@ def _ask_again(link: SmbLink, handle: Handle, offset_bytes: int, length_bytes: i
 
 
 def _collect(link: SmbLink, requests: List[Any]) -> None:
-    """Take the answers nobody wants any more: the connection keeps them until somebody does."""
+    """Take the answers that are no longer needed: the connection keeps them until they are taken."""
     for request in requests:
         try:
             link.answer(request)
