@@ -138,8 +138,9 @@ def _of_the_site(setting: Setting) -> str:
 
 
 def _filled(name: str) -> str:
-    flat = ", ".join("'%s': %s%s_%s" % (key, PREFIX, name, key) for key in FLAT)
-    return '__imaging_site_%s: "{{ %s%s | plantops.imaging.flat_storage({%s}) }}"\n' % (name, PREFIX, name, flat)
+    flat = ",\n  ".join("'%s': %s%s_%s" % (key, PREFIX, name, key) for key in FLAT)
+    call = "{{ %s%s | plantops.imaging.flat_storage({" % (PREFIX, name)
+    return "__imaging_site_%s: >-\n  %s\n  %s\n  }) }}\n" % (name, call, flat)
 
 
 def _markdown(text: str) -> str:
