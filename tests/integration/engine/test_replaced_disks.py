@@ -260,6 +260,21 @@ def test_what_was_left_out_for_a_while(machine: Machine) -> None:
     machine.comes_back(machine.disk)
 
 
+def test_what_was_left_out_of_a_pack_that_holds_little_else(memory_path: Path) -> None:
+    """The image between needs less than a quarter of the pack; for the next one it is needed whole again."""
+    tree, volume, storage = memory_path / "tree", empty(memory_path / "volume", 8 * MIB), memory_path / "storage"
+    for folder in (tree, storage):
+        folder.mkdir()
+    chance = random.Random(17)
+    (tree / "large.tmp").write_bytes(chance.randbytes(3 * MIB))
+    (tree / "small").write_bytes(chance.randbytes(MIB))
+    run("mke2fs", "-q", "-t", "ext4", "-d", tree, volume)
+    assert image(storage, volume)["bytes_stored"] > 4 * MIB
+    for dummy in range(2):
+        assert image(storage, volume, exclude=["**/*.tmp"])["bytes_stored"] < MIB // 8
+        assert image(storage, volume)["bytes_stored"] < MIB // 8
+
+
 # -- several images at once -------------------------------------------------------------------------------------------
 
 

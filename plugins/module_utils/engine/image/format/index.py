@@ -107,18 +107,23 @@ class Segment:
             [self._length[position] for position in positions],
         )
 
-    def take_places(self, old: Segment, usable: Set[str], shift: int = 0, without: Collection[int] = ()) -> None:
+    def take_places(self, old: Segment, usable: Set[str], shift: int = 0, without: Collection[int] = ()) -> Set[str]:
         """Take the places of those chunks that ``old`` holds in a usable pack, ``shift`` chunks further to the front.
+
+        Return the packs that these chunks lie in.
 
         :param without: positions that are left as they are.
         """
         numbers = {number: self._packs[name] for number, name in enumerate(old._packs.names) if name in usable}
+        taken: Set[int] = set()
         for position in self._alike(old, numbers, shift):
             if position not in without:
                 before = position - shift
+                taken.add(old._pack[before])
                 self._pack[position] = numbers[old._pack[before]]
                 self._offset[position] = old._offset[before]
                 self._length[position] = old._length[before]
+        return {old._packs.names[number] for number in taken}
 
     def held_in(self, old: Segment, packs: Set[str], shift: int = 0) -> Set[int]:
         """The positions without a place of chunks that ``old`` holds in one of ``packs``, ``shift`` chunks further to the front."""

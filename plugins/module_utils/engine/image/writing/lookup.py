@@ -23,6 +23,7 @@ from .pack_counts import PackCounts
 from .previous import Previous
 from .volume_places import VolumePlace, moves
 
+_COME_BACK = 16  # a segment of which a sixteenth is in older images alone has come back from them
 _FEW_CHUNKS = 16  # missing in a disk that is known by its name: not worth looking into other images
 _DESCRIPTION_BYTES = 4 << 10  # what it takes to learn where an image's volumes lay
 _MOST_MOVES = 64
@@ -76,6 +77,9 @@ class _Question:
         self.looked_into: List[Tuple[Segment, Set[str]]] = []
         self.is_refused = False  # a place was not asked, since it costs too much
         self.anew: Set[int] = set()  # positions whose chunks are stored again, so that mostly dead packs die
+        self.first: List[Tuple[Segment, int]] = []  # segments of the disk's newest image, with their shifts
+        self.alive: Set[str] = set()  # packs that were to die, and that hold chunks which the newest image did not need
+        self.from_older = 0  # chunks that older images hold, and the newest does not
 
 
 class Lookup:
@@ -178,12 +182,30 @@ class Lookup:
             self._ask(question)
         if question.missing * 4 > len(fresh.stored_positions()) and self._propose_moves(question.missing):
             self._ask(question)
+        self._revive(question)
         if question.missing:
             if question.is_refused:
                 self._budget.refuse()
             for segment, usable in question.looked_into:
                 learn(segment, usable)
         return question.anew
+
+    def _revive(self, question: _Question) -> None:
+        """Let packs live that this disk needs more of than its newest image did, as after an exclusion that has ended; and all
+        of them where the disk has come back from older images: what the newest needs little of tells nothing then.
+
+        What the newest image needs of such a pack is not stored again.
+        """
+        if question.from_older and question.from_older * _COME_BACK >= len(question.fresh.stored_positions()):
+            question.alive |= self._dying_packs
+        if not question.alive:
+            return
+        self._dying_packs = self._dying_packs - question.alive
+        for segment, shift in question.first:
+            question.fresh.take_places(segment, question.alive, shift)
+        unplaced = question.fresh.without_place()
+        question.anew.intersection_update(unplaced)
+        question.missing = len(unplaced)
 
     def load(self, previous: Previous, number: int) -> Optional[Segment]:
         """A segment of an earlier disk, None where it is lost: verify reports the damage."""
@@ -225,10 +247,12 @@ class Lookup:
                     is_first = place.previous is self._first
                     if is_first:
                         question.anew |= fresh.held_in(segment, self._dying_packs, shift)
+                        question.first.append((segment, shift))
                     usable = place.previous.usable
-                    fresh.take_places(segment, usable, shift, question.anew)
+                    question.alive |= fresh.take_places(segment, usable, shift, question.anew) & self._dying_packs
                     question.looked_into.append((segment, usable if is_first else usable - self._dying_packs))
             left = len(fresh.without_place())
+            question.from_older += 0 if place.previous is self._first else question.missing - left
             place.score(question.missing - left, question.missing)
             if not place.is_certain:
                 self._budget.found_bytes += (question.missing - left) * fmt.CHUNK_BYTES
