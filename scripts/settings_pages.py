@@ -139,8 +139,8 @@ def _of_the_site(setting: Setting) -> str:
 
 def _filled(name: str) -> str:
     flat = ",\n  ".join("'%s': %s%s_%s" % (key, PREFIX, name, key) for key in FLAT)
-    call = "{{ %s%s | plantops.imaging.flat_storage({" % (PREFIX, name)
-    return "__imaging_site_%s: >-\n  %s\n  %s\n  }) }}\n" % (name, call, flat)
+    call = "{{ %s%s | plantops.imaging.flat_storage({%s}) }}" % (PREFIX, name, flat)
+    return "__imaging_site_%s: >-\n  %s\n" % (name, call)
 
 
 def _markdown(text: str) -> str:
