@@ -15,6 +15,7 @@ from typing import Any, Iterable, Iterator, List, Mapping, Sequence
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.nearest import nearest
 
 _PREFIX = "imaging_"
+_FLAT = _PREFIX + "storage_"
 _PREFIX_LIKENESS = 0.8
 _RESULT = "_result"
 
@@ -55,8 +56,13 @@ def _sentence(kind: str, name: str, where: str, meant: str) -> str:
 
 
 def _setting_like(name: str, settings: Sequence[str]) -> str:
-    """Return the setting that is most like ``name``; results of tasks are not what an inventory sets."""
+    """Return the setting that is most like ``name``; results of tasks are not what an inventory sets.
+
+    A name of one word, such as imaging_passphrase, is none of the flat spellings of a storage's keys.
+    """
     candidates: List[str] = [one for one in settings if not one.endswith(_RESULT)] or list(settings)
+    if "_" not in _end(name):
+        candidates = [one for one in candidates if not one.startswith(_FLAT)] or candidates
     return nearest(name, candidates, part=_end) or _PREFIX + "*"
 
 

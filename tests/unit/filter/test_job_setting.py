@@ -19,6 +19,7 @@ from support import templates, versions
 from support.playbooks import ROOT
 
 VARIABLES = yaml.safe_load((ROOT / "roles" / "imaging" / "vars" / "main.yml").read_text(encoding="utf-8"))
+DEFAULTS = yaml.safe_load((ROOT / "roles" / "imaging" / "defaults" / "main.yml").read_text(encoding="utf-8"))
 # What the role said before there was a function for it.
 BEFORE = {
     "__imaging_chosen": "{{ imaging_jobs | selectattr('name', 'equalto', imaging_job) | first | default({}) }}",
@@ -76,7 +77,9 @@ def results_agree(python: Path) -> None:
     chance = random.Random(20261129)
     inventories = [an_inventory(chance) for dummy in range(CASES)]
     asked = [(inventory, name) for inventory in inventories for name in ASKED]
-    after = templates.evaluate([(dict(VARIABLES, **inventory), name) for inventory, name in asked], python)
+    after = templates.evaluate(
+        [(dict(DEFAULTS, **dict(VARIABLES, **inventory)), name) for inventory, name in asked], python
+    )
     before = templates.evaluate([(dict(BEFORE, **inventory), name) for inventory, name in asked], python)
     assert len(after) == len(before) == CASES * len(ASKED) > CASES
     for case, was, now in zip(asked, before, after):
@@ -95,7 +98,7 @@ def test_the_results_are_those_of_the_templates_before_with_every_ansible_core(m
 
 
 def evaluate(name: str, inventory: Dict[str, Any]) -> Dict[str, Any]:
-    (answer,) = templates.evaluate([(dict(VARIABLES, **inventory), name)])
+    (answer,) = templates.evaluate([(dict(DEFAULTS, **dict(VARIABLES, **inventory)), name)])
     return answer
 
 
@@ -109,7 +112,7 @@ UNUSED: Dict[str, Dict[str, Any]] = {
 
 def test_what_is_not_used_may_be_broken() -> None:
     cases = [dict({"imaging_job": "daily", "imaging_keep": 7}, **UNUSED[case]) for case in sorted(UNUSED)]
-    answers = templates.evaluate([(dict(VARIABLES, **case), "__imaging_keep") for case in cases])
+    answers = templates.evaluate([(dict(DEFAULTS, **dict(VARIABLES, **case)), "__imaging_keep") for case in cases])
     assert answers == [{"value": 3}] * len(UNUSED)
 
 
