@@ -5,20 +5,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
-
-from ansible import context
-from ansible.errors import AnsibleError
-from ansible.plugins.lookup import LookupBase
-from ansible.utils.display import Display
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
-    InventoryInvalid,
-)
-from ansible_collections.plantops.imaging.plugins.plugin_utils._inventory import check, finding, sources
-
 DOCUMENTATION = r"""
 name: inventory_findings
 short_description: Check the settings of a whole inventory
@@ -53,6 +39,20 @@ _list:
   elements: str
 """
 _AWX = ("AWX_PRIVATE_DATA_DIR", "AWX_HOST")
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence
+
+from ansible import context
+from ansible.errors import AnsibleError
+from ansible.plugins.lookup import LookupBase
+from ansible.utils.display import Display
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    InventoryInvalid,
+)
+from ansible_collections.plantops.imaging.plugins.plugin_utils._inventory import check, finding, sources
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no types

@@ -8,7 +8,9 @@ from __future__ import annotations
 import getpass
 import os
 import subprocess
+from functools import partial
 from pathlib import Path
+from typing import Any, Sequence
 
 import pytest
 from engine.verbs.dispatch import run_job
@@ -20,6 +22,10 @@ from support.samba_server import SambaServer
 from support.sftp_server import SftpServer
 
 
+def run_with(access: Sequence[Any], interpreter: Any, *words: Any) -> Any:
+    return run_program(program(), *words, *access, interpreter=interpreter)
+
+
 @pytest.mark.parametrize("version", ["3.8", pytest.param("3.13", marks=pytest.mark.long)])
 def test_restore_and_copy_from_an_sftp_server(version: str, tmp_path: Path) -> None:
     disk = tmp_path / "disk.raw"
@@ -29,7 +35,7 @@ def test_restore_and_copy_from_an_sftp_server(version: str, tmp_path: Path) -> N
         url = "sftp://127.0.0.1:%d%s" % (server.port, server.root)
         access = ("--user", getpass.getuser(), "--private-key-file", server.key, "--host-key", server.fingerprint)
         to = "disk0=%s" % (tmp_path / "restored.raw")
-        run = lambda *words: run_program(program(), *words, *access, interpreter=python(version))  # noqa: E731
+        run = partial(run_with, access, python(version))
         done = run("restore", url, "pc", "--to", to, "--yes")
         assert done.status == 0, done.errors
         done = run("copy", url, "pc", "--to", tmp_path / "stick", "--json")

@@ -124,7 +124,8 @@ _WORDS: Dict[str, Tuple[str, str]] = {
             "Interruption or power loss: run the same restore command again; it continues where it stopped. The disk "
             "does not start until the program has printed Done."
         ),
-        "Unterbrochen oder Strom weg: denselben restore-Befehl noch einmal tippen; er macht weiter, wo er aufgehört hat. Bis Done dasteht, startet die Platte nicht.",
+        "Unterbrochen oder Strom weg: denselben restore-Befehl noch einmal tippen; er macht weiter, wo er aufgehört hat. "
+        "Bis Done dasteht, startet die Platte nicht.",
     ),
     "trouble_damaged": (
         (

@@ -118,4 +118,4 @@ def _refuse(as_json: bool, error: EngineError, redact: Redactor) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Collection, Dict, List, Optional
 
 from ..errors import RequestInvalid
@@ -89,7 +90,7 @@ class Fields:
             number = float("nan") if isinstance(value, bool) else float(value)
         except (TypeError, ValueError, OverflowError):
             number = float("nan")
-        if number != number:
+        if math.isnan(number):
             raise self.refuse(key, "is %s, not a number" % shown(value))
         if not least <= number <= most:
             raise self.refuse(key, "must be a number from %g to %g, not %s" % (least, most, shown(value)))

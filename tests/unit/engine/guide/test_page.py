@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import shlex
 import string
-import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 from typing import Any, Dict, List, Optional, Tuple
+from xml.etree import ElementTree
 
 import pytest
 from engine.guide.facts import MOST_DISKS, facts_of

@@ -248,12 +248,20 @@ class SmbStorage(Storage):
 
     def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
         if self._anew.take(path):
-            with self._apart() as link:
-                yield from self._read(link, path, offset_bytes, length_bytes)
+            yield from self._read_anew(path, offset_bytes, length_bytes)
             return
         with self._errors("reading", path):
             link = self._connected()
         yield from self._read(link, path, offset_bytes, length_bytes)
+
+    def _read_anew(self, path: str, offset_bytes: int, length_bytes: Optional[int]) -> Iterator[bytes]:
+        """Read over a separate connection, which ends when the caller is done or gives up."""
+        with contextlib.ExitStack() as stack:
+            try:
+                link = stack.enter_context(self._apart())
+                yield from self._read(link, path, offset_bytes, length_bytes)
+            finally:
+                stack.close()
 
     def look_anew(self, path: str) -> None:
         self._anew.note(path)
