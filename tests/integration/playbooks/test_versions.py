@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, Callable, Dict
@@ -170,6 +171,8 @@ def test_secrets_that_are_sealed_inside_jobs_and_storages(
         expected="se'cr\\\"et\\nline two",
     )
     (tmp_path / "play.yml").write_text(text, encoding="utf-8")
+    (tmp_path / "group_vars").mkdir()  # the role's defaults, below the play's variables
+    shutil.copy(ROOT / "roles" / "imaging" / "defaults" / "main.yml", tmp_path / "group_vars" / "all.yml")
     command = [str(made.programs / "ansible-playbook"), "-i", "localhost,", "-c", "local", str(tmp_path / "play.yml")]
     command += ["--vault-password-file", str(tmp_path / "vault")]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
