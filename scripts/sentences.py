@@ -4,15 +4,17 @@
 """Checks the sentences that users read: plain words, a component as the subject, one word per concept.
 
 Prints ``path:line: phrase -> better phrase`` for each finding. The rules apply to the paths in ``HELD`` alone; a room
-joins the list when its sentences are rewritten. Docstrings are checked in the paths in ``HELD_DOCSTRINGS``. Other paths
-can be named on the command line, which shows what is left to rewrite there.
+joins the list when its sentences are rewritten. Docstrings and comments are checked in the paths in ``HELD_DOCSTRINGS``.
+Other paths can be named on the command line, which shows what is left to rewrite there.
 """
 
 from __future__ import annotations
 
 import ast
+import io
 import re
 import sys
+import tokenize
 from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Pattern, Set, Tuple
 
@@ -42,11 +44,12 @@ HELD: Tuple[str, ...] = (
     "roles/setting_names/README.md",
 )
 HELD_DOCSTRINGS: Tuple[str, ...] = (
-    "plugins/module_utils/engine/errors.py",
+    "plugins/module_utils/engine/*.py",
     "plugins/module_utils/engine/agent/**/*.py",
     "plugins/module_utils/engine/device/**/*.py",
     "plugins/module_utils/engine/guide/**/*.py",
     "plugins/module_utils/engine/host/**/*.py",
+    "plugins/module_utils/engine/image/copying/*.py",
     "plugins/module_utils/engine/install/**/*.py",
     "plugins/module_utils/engine/recovery/**/*.py",
     "plugins/module_utils/engine/restore/**/*.py",
@@ -150,8 +153,18 @@ def _docstrings(tree: ast.AST) -> Set[int]:
     return found
 
 
+def check_comments(source: str) -> Iterator[Finding]:
+    """Check the comments of a program. One behind a statement need not be a sentence, so that any word may begin it."""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            has_own_line = token.line.lstrip().startswith("#")
+            yield from check_text(token.string.lstrip("#"), token.start[0], is_prose=has_own_line)
+
+
 def check_python(source: str, *, with_docstrings: bool) -> Iterator[Finding]:
-    """Check the strings of a program that are sentences, and its docstrings where they are held."""
+    """Check the strings of a program that are sentences, and its docstrings and comments where they are held."""
+    if with_docstrings:
+        yield from check_comments(source)
     tree = ast.parse(source)
     docstrings = _docstrings(tree)
     for node in ast.walk(tree):

@@ -78,6 +78,13 @@ def test_strings_of_a_program_are_checked_and_docstrings_where_they_are_held() -
     assert [one.line for one in LINTER.check_python(source, with_docstrings=True)] == [1, 4]
 
 
+def test_comments_are_checked_where_docstrings_are_held() -> None:
+    source = '# What is left.\nKEY = "x#anew"  # None where there is none\nkey = 1  # made anew\n'
+    assert list(LINTER.check_python(source, with_docstrings=False)) == []
+    found = [(one.line, one.found) for one in LINTER.check_python(source, with_docstrings=True)]
+    assert found == [(1, "What ..."), (3, "anew")]
+
+
 def test_code_in_a_document_is_not_prose() -> None:
     source = "# Begin anew\n\n```sh\necho anew\n```\n\n- What is there goes on.\n"
     assert sorted((one.line, one.found) for one in LINTER.check_markdown(source)) == [

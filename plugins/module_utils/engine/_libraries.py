@@ -22,7 +22,7 @@ from .errors import (
 )
 
 _MAX_REASON_CHARACTERS = 300
-# What the loader of glibc or musl, or the import system, says.
+# Messages of the loader of glibc or musl, or of the import system.
 _BLOCKED = re.compile(
     r"failed to map segment|cannot enable executable stack|cannot apply additional memory protection"
     r"|cannot restore segment prot|cannot make segment writable|Operation not permitted"
@@ -33,7 +33,7 @@ _FOREIGN = re.compile(
     r"|ABI|API versions? mismatch|different version"
 )
 _REFUSED = re.compile(r"Permission denied|EACCES")
-# Modules of other packages, for what hides the lack of one behind an error of its own.
+# Modules of other packages: for packages that hide a missing one behind another error.
 _NEEDS = {"cryptography": ("_cffi_backend",), "paramiko": ("bcrypt", "nacl.signing"), "smbprotocol": ("spnego",)}
 _LACKS_FILE = re.compile(
     r"(?:Error loading shared library )?([^\s:]+\.so[.0-9]*): (?:cannot open shared object file|No such file)"
@@ -49,10 +49,11 @@ def require(module: str, package: str) -> Any:
         loaded = importlib.import_module(module)
     except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
         raise
-    except BaseException as error:  # packages written in Rust panic with an exception of their own
+    except BaseException as error:  # packages written in Rust panic with a special exception
         raise _told(module, package, error) from None
     top = module.partition(".")[0]
-    if getattr(sys.modules.get(top), "__file__", None) is None:  # a folder of the name: what it holds is gone or closed
+    # a folder of that name whose content is missing or unreadable
+    if getattr(sys.modules.get(top), "__file__", None) is None:
         sys.modules.pop(top, None)
         raise _told(module, package, ModuleNotFoundError("No module named %r" % top, name=top))
     return loaded
@@ -93,7 +94,7 @@ def _told(module: str, package: str, error: BaseException) -> EngineError:
 
 
 def _first(error: BaseException) -> BaseException:
-    """What went wrong first: a package may wrap it in an error, or panic over it, that says less."""
+    """The first error of the chain: a package may wrap it in one that says less, or panic over it."""
     seen: List[BaseException] = []
     while error not in seen and len(seen) < 20:
         seen.append(error)

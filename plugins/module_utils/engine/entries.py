@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a directory of a storage holds, in the words that every client of one uses."""
+"""The entries of a storage's directory, as every storage client returns them."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def check_name(name: str) -> str:
 
 
 def is_valid_name(name: str) -> bool:
-    """Whether ``name``, which somebody else chose, passes :func:`check_name`: else no operation takes a path with it."""
+    """Whether ``name``, which another program chose, passes :func:`check_name`: else no operation takes a path with it."""
     return not why_invalid(name)
 
 

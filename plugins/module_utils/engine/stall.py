@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The least rate of a transfer: who sends a byte now and then, each just in time, does not hold a run for ever."""
+"""Detects stalled transfers, including peers that send a byte just in time to defeat a timeout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 import time
 from typing import Callable, TypeVar
 
-# The slowest lines that somebody images over (GPRS) move ten times as much.
+# The slowest lines in use for images (GPRS) move ten times as much.
 LEAST_BYTES_PER_SECOND = 1 << 10
 # Long enough for a server that looks for something, for a cell that is changed and for an answer of a MiB at 10 kB/s.
 WINDOW_SECONDS = 300.0
@@ -18,7 +18,7 @@ Answer = TypeVar("Answer")
 
 
 def headway_bytes() -> float:
-    """What a transfer must move in one window, and a repeated call before it counts as one that makes headway."""
+    """The bytes that a transfer must move in one window, and a repeated call before it counts as making progress."""
     return LEAST_BYTES_PER_SECOND * WINDOW_SECONDS
 
 
@@ -27,7 +27,8 @@ class TooSlow(Exception):
 
 
 class Line:
-    """What all transfers of a connection have moved together: one may have to wait for the megabytes of another."""
+    """The bytes that all transfers of a connection have moved together: one may have to wait for the megabytes of
+    another."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

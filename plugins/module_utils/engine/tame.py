@@ -4,8 +4,9 @@
 """Makes text from a disk, a storage or a device harmless before a terminal, a log or a task's result gets it.
 
 Control characters, line ends, marks that turn the direction of writing, what has no shape and halves of characters are
-shown as Python would escape them: ``\\x1b``, ``\\n``, ``\\u202e``. A backslash stays as it is, because paths have some. What is
-tamed is for people; nothing that is read back goes through here. This file also runs on Python 3.6, with the installer.
+shown as Python would escape them: ``\\x1b``, ``\\n``, ``\\u202e``. A backslash stays as it is, because paths have some.
+Tamed text is for people: text that a program reads back must not be tamed. This file also runs on Python 3.6, with the
+installer.
 """
 
 from typing import Any, Dict
@@ -14,7 +15,7 @@ MAX_DEPTH = 40
 # Spaces of other scripts, which ``str.isprintable`` does not let pass.
 _SPACES = frozenset("\xa0\u1680\u202f\u205f\u3000" + "".join(chr(code) for code in range(0x2000, 0x200B)))
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-# The two sides of a diff are the only texts of several lines; whoever joins their lines tames each of them first.
+# The two sides of a diff are the only texts of several lines; their lines must be tamed before they are joined.
 _SEVERAL_LINES = ("comparison", "diff")
 
 

@@ -46,7 +46,7 @@ def main(arguments: List[str]) -> int:
                 sys.stdout.write(to_line(redact.event(event)) + "\n")
                 sys.stdout.flush()
             except BrokenPipeError:
-                cancel.set()  # nobody follows this run any more; it was asked to run attached
+                cancel.set()  # the caller no longer follows this run, which was to end with it
 
     try:
         document = json.loads(sys.stdin.read(_MAX_CHARACTERS))
@@ -70,7 +70,7 @@ def main(arguments: List[str]) -> int:
     except EngineError as error:
         emit(dict(error.as_dict(), event="error"))
         return 1
-    except Exception as error:  # a defect of ours: reported under its code, with the place on the error output
+    except Exception as error:  # a defect of the engine: reported under its code, with the place on stderr
         sys.stderr.write(several_lines(redact(traceback.format_exc())))
         emit(dict(uncaught(error).as_dict(), event="error"))
         return 1

@@ -34,7 +34,7 @@ def main(arguments: List[str], installation: str, base: str) -> int:
         answer = dict(tame(options.work(options, Spool(base), installation)), ok=True)
     except EngineError as error:
         answer = dict(error.as_dict(), ok=False)
-    except Exception as error:  # a defect of ours: reported under its code, with the place on the error output
+    except Exception as error:  # a defect of the engine: reported under its code, with the place on stderr
         sys.stderr.write(several_lines(traceback.format_exc()))
         answer = dict(uncaught(error).as_dict(), ok=False)
     sys.stdout.write(json.dumps(answer, sort_keys=True) + "\n")

@@ -80,7 +80,7 @@ class _Runner:
             traceback.print_exc()
             self._status.end("failed", error=uncaught(error))
         else:
-            self._status.end("done", result=result)  # what can't be written is no failure of the work
+            self._status.end("done", result=result)  # an unwritable status does not fail the work
 
     def close(self) -> None:
         """Show the last status on the storage, too."""

@@ -88,9 +88,9 @@ class StatusFile:
         """Take in an event of the run; it is written when the last write is a second old."""
         with self._lock:
             if self._status["state"] in ENDED:
-                return  # the last word was said
+                return  # the result was written
             if event.get("event") == "status":
-                # A phase that has no measure of its own leaves the figures of the one before.
+                # A phase without a measure keeps the figures of the one before.
                 known = _PROGRESS if event.get("bytes_in_use") else ("phase", "remaining_seconds")
                 self._status.update({name: event[name] for name in known if name in event})
             elif event.get("event") == "warning":

@@ -37,7 +37,7 @@ class Disk(NamedTuple):
     removable: bool
     rotational: bool
     read_only: bool
-    path_of: str  # the multipath device that this is a path to, "" for a disk of its own
+    path_of: str  # the multipath device that this is a path to, "" for any other disk
 
     @property
     def is_network(self) -> bool:
@@ -89,7 +89,7 @@ def kind_of(tree: BlockTree, name: str) -> str:
 
 def _disk(tree: BlockTree, name: str) -> Disk:
     paths = tree.slaves(name) if tree.is_multipath(name) else []
-    shown = paths[0] if paths else name  # a multipath device has no model of its own
+    shown = paths[0] if paths else name  # a multipath device has no model itself
     transport, removable = _transport(tree, shown)
     serial, wwn = identify(tree, shown)
     holders = [tree.path(holder) for holder in tree.holders(name) if tree.is_multipath(holder)]
@@ -123,7 +123,7 @@ def identify(tree: BlockTree, name: str) -> Tuple[str, str]:
     serial = next((text for text in (tree.text(name, place) for place in places) if _tells(text)), "")
     serial = serial or _page_80(os.path.join(tree.folder(name), "device/vpd_pg80")) or _usb(tree, name, "serial")
     worldwide = next((text for text in (tree.text(name, place) for place in ("wwid", "device/wwid")) if text), "")
-    # "t10." is vendor, model and serial number in one, made up for disks without a name of their own.
+    # "t10." is vendor, model and serial number in one, made up for disks that have no unique name.
     wwn = "" if worldwide.startswith("t10.") else normal_wwn(worldwide)
     return (serial if _tells(serial) else "", wwn if _tells(wwn) else "")
 

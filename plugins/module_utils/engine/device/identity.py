@@ -134,7 +134,7 @@ def stored_identity(storage: Storage, device: str) -> Optional[MachineIdentity]:
         try:
             return _parsed(storage.get(path, 0, _MAX_BYTES), device)
         except ValueError:
-            storage.look_anew(path)  # one false read is no damage
+            storage.look_anew(path)  # a single false read does not prove damage
             return _parsed(storage.get(path, 0, _MAX_BYTES), device)
     except StorageNotFound:
         check_is_file_or_absent(storage, path)

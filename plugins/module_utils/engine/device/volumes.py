@@ -57,7 +57,7 @@ class Volumes:
         if not name:
             return []
         number, path = self._tree.text(name, "dev"), self._tree.path(name)
-        # btrfs has a device number of its own: there the path has to do.
+        # btrfs shows another device number than its disk's: there the path has to do.
         mounts = [mount for mount in self._mounts if mount.number == number or self._is_source(mount, path, name)]
         return sorted(mounts, key=lambda mount: (mount.folder != "/", mount.point))
 

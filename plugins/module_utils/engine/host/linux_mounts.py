@@ -17,7 +17,7 @@ from typing import List, NamedTuple, Tuple
 from .linux_mountinfo import read_mounts, unescape
 
 HELD = "a place that the system does not list (another mount namespace, btrfs over several disks, ZFS)"
-_SECTOR_BYTES = 512  # /sys/class/block counts in 512 bytes whatever the disk's sectors are
+_SECTOR_BYTES = 512  # /sys/class/block counts in 512 bytes for any size of sectors
 
 
 class Use(NamedTuple):

@@ -9,7 +9,7 @@ import os
 import threading
 from typing import List, Tuple
 
-_READS = 16  # some 16 MiB of large reads stay for a while
+_READS = 16  # about 16 MiB of large reads stay for a while
 # The cache is kept in pieces of up to this size, and one of which only a part is named stays (Linux, mapping_try_invalidate).
 _PIECE_BYTES = 2 << 20
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from typing import Iterator, List, NamedTuple, Set
 
-SYSFS_SECTOR_BYTES = 512  # /sys counts in 512 bytes whatever the disk's sectors are
+SYSFS_SECTOR_BYTES = 512  # /sys counts in 512 bytes for any size of sectors
 _MAX_TEXT_BYTES = 4096
 _MAX_NAMES = 10_000
 _MAX_DEPTH = 16

@@ -21,7 +21,7 @@ ENGINE = Path(__file__).parent.parent
 _TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip can say
 _DOCUMENT = "bundle.json"
 _MAX_INSTALLER_BYTES = 4 << 20
-# What zipfile raises for archives that are damaged on purpose.
+# Exceptions of zipfile for archives that are damaged on purpose.
 _UNREADABLE = (
     *(OSError, KeyError, ValueError, RuntimeError, EOFError, OverflowError),
     *(zipfile.BadZipFile, zlib.error, struct.error),

@@ -172,7 +172,7 @@ class Home:
         for folder in made:
             try:
                 os.rmdir(folder)
-            except OSError:  # someone else uses it by now
+            except OSError:  # another process uses it by now
                 return
 
     def _made(self) -> List[str]:

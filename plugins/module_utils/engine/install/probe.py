@@ -119,7 +119,7 @@ def distrust_above(base: str) -> Optional[Distrust]:
         status = os.lstat(folder)
         # Where the sticky bit is set, others can't rename what is ours; the parent itself gets no such benefit.
         sticky = status.st_mode & stat.S_ISVTX and folder != parent
-        # Below a home that nobody else gets into, folders that a careless umask left open to a group do no harm.
+        # Below a home that other users can't enter, folders that a careless umask left open to a group do no harm.
         found = _wrong(folder, status, writable=bool(sticky) or closed)
         if found is not None:
             return found
@@ -159,13 +159,13 @@ def _inside(base: str) -> Optional[Distrust]:
         if name not in _ENTRIES and not name.startswith(".new-"):
             return Distrust(os.path.join(base, name), "does not belong to the agent")
     for folder, folders, files in os.walk(base):
-        # Nobody gets into the base, so a run that was started with a careless umask does no harm.
+        # Other users can't enter the base, so a run that was started with a careless umask does no harm.
         careless = folder.startswith(os.path.join(base, "spool"))
         for name in folders + files:
             path = os.path.join(folder, name)
             try:
                 found = _wrong(path, os.lstat(path), writable=careless)
-            except FileNotFoundError:  # a run or another installation goes on meanwhile
+            except FileNotFoundError:  # a run or another installation is active at the same time
                 continue
             if found is not None:
                 return found

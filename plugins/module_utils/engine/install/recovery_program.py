@@ -64,7 +64,8 @@ except ImportError as error:
     )
 sys.exit(status)
 '''
-# What no program needs: headers, hints for type checkers, tests, and the second back end of zstandard, which is its largest file.
+# Files that the program does not need: headers, hints for type checkers, tests, and the second back end of zstandard,
+# which is its largest file.
 _LEFT_OUT = re.compile(
     r".*\.(pyi|h|lib|pyx|pxd)|.*/py\.typed|.*/tests?/.*|zstandard/(_cffi.*|backend_cffi\.py)|.*/__pycache__/.*"
 )

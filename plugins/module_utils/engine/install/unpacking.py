@@ -22,7 +22,7 @@ _MAX_FILES = 20000
 _MAX_UNPACKED_BYTES = 512 << 20
 _MAX_NAME_CHARACTERS = 400
 _PIECE_BYTES = 1 << 20
-# Where parts come from: a folder of sent files, or the bundle itself. None: it is not there.
+# Where parts come from: a folder of sent files, or the bundle itself. It returns None for a missing part.
 OpenPart = Callable[[Part], Optional[BinaryIO]]
 
 

@@ -20,7 +20,7 @@ def has_terminal() -> bool:
     """Whether a person can be asked."""
     try:
         return sys.stdin.isatty() and sys.stderr.isatty()
-    except (AttributeError, ValueError):  # closed by whoever started us
+    except (AttributeError, ValueError):  # closed by the process that started this one
         return False
 
 

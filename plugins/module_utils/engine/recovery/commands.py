@@ -133,7 +133,7 @@ class Command:
     def verify(self) -> Dict[str, Any]:
         needs_key = self.options.level == "full"
         run = self._run_with_password if needs_key else self._run
-        # Nothing is recorded or moved here: the storage may be a stick that is written to by others.
+        # Reading writes no record and moves no file: other programs may write to the storage, which may be a stick.
         found = run("verify", level=self.options.level, check=True)
         if found["ok"]:
             self.say("The image %s of %s is intact (level %s)." % (found["image"], self.options.device, found["level"]))

@@ -94,7 +94,7 @@ def main(arguments: List[str], program: Optional[str] = None) -> int:
         redact.learn(command.secrets)
         _refuse(options.json, error, redact)
         return 1
-    except Exception as error:  # a defect of ours: told under its code, with the place
+    except Exception as error:  # a defect of this program: reported with its code and its place
         shown.end_bar()
         redact.learn(command.secrets)
         sys.stderr.write(several_lines(redact(traceback.format_exc())))

@@ -39,7 +39,7 @@ _OPTIONS = (
     ("host_key", "--host-key"),
     ("image_info", "the command images"),
 )
-# What to do about a failure is another thing for who has no inventory.
+# These hints replace those of the catalogue: a user of the recovery program has no inventory.
 _HINTS: Dict[Type[EngineError], str] = {
     ImageNotFound: "List what there is with the command images.",
     PasswordMissing: "Give the image password on the terminal or with --password-fd N.",

@@ -22,7 +22,7 @@ from ..host.linux_mountinfo import Mount, read_mounts
 from ..host.linux_stack import BlockTree
 
 _DEVICES = "/dev"
-# File systems of the kernel, or in memory: what is written there is gone at the next start, or never was anywhere.
+# File systems of the kernel, or in memory: files there are lost at the next start, or are not stored at all.
 _NOT_ON_A_DISK = frozenset(
     ["autofs", "bdev", "binder", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "cpuset", "debugfs", "devpts"]
     + ["devtmpfs", "efivarfs", "functionfs", "fusectl", "hugetlbfs", "mqueue", "nfsd", "nsfs", "pipefs", "proc"]

@@ -45,7 +45,7 @@ class Found(NamedTuple):
 
     resumes: bool
     data: str  # what is on the target now, "" when it looks blank
-    present: Optional[Present]  # None where there is nothing to look at
+    present: Optional[Present]  # None: the target has no content to compare with
     table_stays: bool  # nothing but the volumes of the image is written
     going: List[Claim]  # partitions of the target that its new table does not have
 
@@ -64,7 +64,7 @@ class PlannedDisk(NamedTuple):
     allowed: ExtentSet  # the bytes of the target that may be written
     cleared: ExtentSet  # of these, what becomes zeros before anything else is written
     stale: List[Tuple[int, int]]  # the partitions of the target's earlier life, start and length in bytes
-    mark_place: int  # where the marker is while the restore is under way
+    mark_place: int  # where the marker is while the restore is in progress
     is_done: bool = False  # the target already holds all that the image does
 
     @property
@@ -127,7 +127,7 @@ def _plan_disk(reader: ImageReader, number: int, target: Target, yeses: Yeses) -
         raise RestoreTargetIsPartition(target=target.path, disk=entry.name, parent=target.parent)
     mark = marker(reader.manifest.device, reader.image, reader.manifest.sequence, entry.name, reader.manifest.key_id)
     found = look_at(target, mark, disk, scope)
-    # Only what nobody wrote to reads as zeros everywhere; a device that looks blank was merely sampled.
+    # Only a file that was never written reads as zeros everywhere; a device that looks blank was merely sampled.
     blank = not target.exists or (not target.is_device and target.size_bytes == 0)
     end = end_of(disk, scope.layout, target.size_bytes)
     size_bytes = max(target.size_bytes, disk.size_bytes)

@@ -78,7 +78,8 @@ class SalvagingReader(DiskReader):
         except _LOST as error:
             count = self.root.chunks_of(number)
             empty = Segment(count)
-            # In use and zero: what was in use of it nobody can tell, and what the target had there must not stay.
+            # Treated as in use and zero: which part was in use is unknown, and the target's old data there must not
+            # stay.
             empty.set_ids(0, fmt.ZERO_ID * count)
             self._lost_segments[number] = empty
             start = number * fmt.SEGMENT_BYTES

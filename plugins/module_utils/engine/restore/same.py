@@ -50,7 +50,8 @@ def _has_chunks(reader: DiskReader, target: Target, allowed: ExtentSet, start: i
         if len(data) != end - start:
             return False
         found = reader.identify(data)
-    # What differs may be lost in a damaged image, and a chunk may lie in a restored volume in part: its bytes decide.
+    # A differing chunk may be lost in a damaged image, and only part of it may belong to a restored volume: its bytes
+    # decide.
     different = [number for number, one in enumerate(ids) if not found or found[number] != one]
     places = ((start + number * CHUNK_BYTES, min(start + (number + 1) * CHUNK_BYTES, end)) for number in different)
     return all(

@@ -85,7 +85,7 @@ class Target:
         with FileSource(path) as source:
             self.size_bytes, self.sector_bytes = source.size_bytes, source.sector_bytes
             if not self.is_device:
-                # Some file systems (FAT, a share) give a file another number when nobody has had it open for a while.
+                # Some file systems (FAT, a share) give a file another number when it has not been open for a while.
                 self._held = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         if self.is_device:
             tree = BlockTree()

@@ -77,7 +77,7 @@ def write_disks(planned: List[PlannedDisk], progress: Progress) -> List[Restored
         for disk in todo:
             _look_again(disk)
             disk.target.grow(disk.reader.size_bytes)
-        # Every disk keeps its marker until all are written: so a restore of several disks goes on with each of them.
+        # Every disk keeps its marker until all are written: so a restore of several disks continues with each of them.
         for disk in todo:
             _mark_and_clear(disk)
         for disk in todo:

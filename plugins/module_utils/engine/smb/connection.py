@@ -22,7 +22,7 @@ _SIGNED = 8
 # Requests that the server may hold for us at once; 512 of 64 KiB are 32 MiB, more than 1 Gbit/s holds in 200 ms.
 _CREDITS = 512
 _CREDIT_POLL_SECONDS = 0.002
-# Nothing comes while a write of a MiB goes out: 100 seconds at 10 kB/s.
+# The server answers only after a whole write of a MiB: 100 seconds at 10 kB/s.
 _PATIENCE_WITH_WRITES = 3
 # However much comes for others: an answer may have to wait for the 8 MiB of a file, 800 seconds at 10 kB/s.
 _PATIENCE = 20
@@ -60,7 +60,7 @@ class _Guard:
     request_seconds = 60.0
     is_patient = True
     refusal: Any  # the library's exception for an answer that says no
-    # What the library's class has.
+    # The attributes of the library's class.
     outstanding_requests: Any
     sequence_window: Any
     session_table: Any
@@ -121,7 +121,7 @@ class _Guard:
             if left_seconds <= 0:
                 raise RequestTimedOut("no response within %d seconds" % (time.monotonic() - started))
             if not request.response_event.wait(left_seconds):
-                continue  # something else may have come meanwhile
+                continue  # another answer may have come in the meantime
             with request.response_event_lock:
                 self._check_worker_running()
                 response = request.response

@@ -18,8 +18,9 @@ NOT_A_DIRECTORY = 0xC0000103
 PATH_NOT_FOUND = 0xC000003A
 SHARING_VIOLATION = 0xC0000043
 NAME_COLLISION = 0xC0000035
-# The session or the share is gone: connect and log in again. USER_SESSION_DELETED, NETWORK_SESSION_EXPIRED,
-# NETWORK_NAME_DELETED, CONNECTION_DISCONNECTED, FILE_CLOSED (its server restarted), INVALID_HANDLE.
+# The server has dropped the session or the share: connect and log in again. USER_SESSION_DELETED,
+# NETWORK_SESSION_EXPIRED, NETWORK_NAME_DELETED, CONNECTION_DISCONNECTED, FILE_CLOSED (its server restarted),
+# INVALID_HANDLE.
 LINK_GONE = frozenset([0xC0000203, 0xC000035C, 0xC00000C9, 0xC000020C, 0xC0000128, 0xC0000008])
 ABSENT = frozenset([0xC0000034, PATH_NOT_FOUND, NO_SUCH_FILE, 0xC0000225, DELETE_PENDING])
 FULL = frozenset([0xC000007F, 0xC00002CF])
@@ -142,7 +143,7 @@ _OF_A_LOGIN = {
         ),
     ),
 }
-# What ends by itself.
+# Conditions that end on their own.
 _BUSY = {
     0xC000005E: "no domain controller responds to it",
     0xC000009A: "it is short of memory, or the share has reached its limit of connections",

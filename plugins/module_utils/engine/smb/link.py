@@ -93,7 +93,7 @@ class SmbLink:
         except AnswerUnprotected as error:
             self.kill()
             raise SmbError(Failure.UNPROTECTED, str(error)) from None
-        except Exception as error:  # whatever a server can make the library raise while it parses
+        except Exception as error:  # a hostile answer can make the library raise anything while it parses
             self.kill()
             raise LinkLost(str(error)[:200] or type(error).__name__) from error
 

@@ -114,7 +114,8 @@ class SmbConnector:
         except SmbError as error:
             if error.failure is not Failure.SHARE_NOT_FOUND:
                 raise
-            targets = self._targets(connection, session, unc)  # a domain's own name space is no share of its servers
+            # a domain's name space is not a share of one of its servers
+            targets = self._targets(connection, session, unc)
             if not targets:
                 raise
             return None, targets
@@ -155,7 +156,7 @@ class SmbConnector:
                 raise SmbError(Failure.DIALECT_REFUSED, "it speaks SMB 1 (NT1) only") from None
             reason = "it closed the connection before an SMB version was negotiated"
             raise SmbError(Failure.UNREACHABLE, reason) from None
-        except Exception as error:  # whatever an answer that is not SMB makes the library raise
+        except Exception as error:  # an answer that is not SMB can make the library raise anything
             reason = "the server does not speak SMB 2 or 3 (%s)" % (str(error)[:100] or type(error).__name__)
             raise SmbError(Failure.UNREACHABLE, reason) from error
 

@@ -126,7 +126,8 @@ class SmbTransport:
             reader.settimeout(begins_within if is_begin else self._timeout_seconds)
             try:
                 read = partial(reader.recv_into, view[offset:])
-                count = read() if is_begin else pace.waited(read)  # that nobody asked for anything is no drip
+                # silence while no request is pending does not count as stalled
+                count = read() if is_begin else pace.waited(read)
                 if not count:
                     return b""
                 pace.moved(count)

@@ -18,7 +18,7 @@ from ..disk.overlay import OverlayPiece, linear
 from ..disk.source import BlockSource, FileSource, MemorySource, WindowSource
 from ..errors import DiskError
 
-_MAX_BYTES = 128 << 20  # of a partition that is in use; an EFI partition holds some 30 MB
+_MAX_BYTES = 128 << 20  # of a partition that is in use; an EFI partition holds about 30 MB
 _DIGEST_STEP_BYTES = 1 << 20
 _PASSES = 6
 _PAUSE_SECONDS = 0.5
@@ -32,7 +32,7 @@ def read_stable(disk: FileSource, partition: Partition, mount_point: str) -> Opt
     It is None when the partition holds no FAT, too much, or does not stand still. The mounted file system writes past
     the cache of its disk, so it is asked to write its data, and the page cache of the disk is dropped before each pass.
     """
-    before: Optional[bytes] = None  # a digest: nobody has the memory for the content of two passes
+    before: Optional[bytes] = None  # a digest: the content of two passes does not fit into memory
     for number in range(_PASSES):
         if number > 1:
             time.sleep(_PAUSE_SECONDS)

@@ -9,7 +9,7 @@ import threading
 import time
 from typing import Dict, Set
 
-_MOST = 256  # files looked at again at a time; what is beyond is read anew over the connection that is there
+_MOST = 256  # files looked at again at a time; more are read again over the existing connection
 _AGAIN_SECONDS = 60.0  # a pack with thousands of damaged chunks takes one connection, not thousands
 
 

@@ -26,7 +26,8 @@ class StorageCheck(NamedTuple):
     space: Optional[Space]
     round_trip_seconds: float
     write_bytes_per_second: float
-    clock_ahead_seconds: Optional[float]  # the server's clock before ours; None where it does not tell
+    # The server's time minus this machine's, where it is known.
+    clock_ahead_seconds: Optional[float]
     undeletable: str  # the path of what could not be deleted again, "" when all was
 
 

@@ -26,7 +26,7 @@ from ..entries import Entry, EntryKind, Space
 PARTIAL_SUFFIX = ".partial"
 READ_SIZE_BYTES = 1 << 20
 PARALLEL_ROUND_TRIPS = 16
-# A mistyped path, or a file system that is not mounted, is no place for images: so only the last directory is made.
+# Only the last directory is created, so that no image is written below a mistyped path or an unmounted file system.
 NOTHING_ABOVE = "it does not exist and can't be created: its parent directory must exist"
 # Its root was there when this run first looked: a server that restarted may have to mount it yet.
 ROOT_GONE = "its directory existed before and is missing now; it may not be mounted yet"
@@ -39,8 +39,8 @@ class ServerKey(NamedTuple):
     is_new: bool
 
 
-# Called before each piece is sent, and right before what replaces a file is published: raises when it has become too late
-# for that, as with a lease that grew old meanwhile.
+# Called before each piece is sent, and right before what replaces a file is published: raises when it has become too
+# late for that, as with a lease that has expired.
 Deadline = Callable[[], None]
 
 

@@ -104,7 +104,8 @@ class Lease:
                 self._pause()
                 continue
             now = self._clock()
-            # While the storage was away or this machine slept, the holder could not be seen: that is no sign of death.
+            # While the storage was away or this machine slept, the holder could not be seen: that does not mean that it
+            # is dead.
             if content != seen or now - looked > self._ttl_seconds / 2:
                 seen, seen_since = content, now
             looked = now
@@ -217,7 +218,8 @@ class Lease:
     def _beat(self) -> None:
         """Replace what was looked at just now."""
         begun = self._clock()
-        # Until a beat is as old as a lease may become, nobody takes over. After that the last look, just before, must do.
+        # No run takes over before the last beat is as old as a lease may become. After that the check made just before
+        # must do.
         until = max(self._last_beat + self._ttl_seconds, begun + self._ttl_seconds / 2)
         self._counter += 1
         try:

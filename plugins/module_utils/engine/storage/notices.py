@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from typing import Callable, NamedTuple, Optional
 
-# What is told may come this much later: a first try that gets no answer, or the pauses between tries.
+# A notice may be delayed this long by a first try without an answer, or by the pauses between tries.
 SILENT_SECONDS = 3.0
 _SILENT_CONNECT_SECONDS = 6.0
 

@@ -119,7 +119,7 @@ class RetryingStorage(Storage):
             left = None if length_bytes is None else length_bytes - done
             try:
                 for piece in self.inner.read(path, offset_bytes + done, left):
-                    # Nothing may be raised between counting a piece and handing it out: it would be passed over.
+                    # No exception may occur between counting a piece and yielding it: the piece would be skipped.
                     self.answered()
                     done += len(piece)
                     since_failure += len(piece)
@@ -288,7 +288,7 @@ class _Patience:
         if not self.failures:
             self._since = self._storage.now()
         self.failures += 1
-        # A name that nobody knows is likelier mistyped than on its way, as long as nothing has answered yet.
+        # Until a first answer has come, an unknown host name is more likely mistyped than missing for a moment.
         is_unknown = isinstance(error, StorageServerNotFound) and not self._storage.has_answered
         is_few = error.is_answer or is_unknown
         self._answers += is_few

@@ -11,7 +11,7 @@ import re
 from ..errors import StorageUrlInvalid
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE | re.ASCII)
-# Something that is no port between a colon and an "@"; a password may hold slashes that nobody has encoded.
+# Text other than a port between a colon and an "@"; a password may hold slashes that were not encoded.
 _WITH_PASSWORD = re.compile(r"(?:\\\\)?[^/\\@\[]*:(?![0-9]*(?:[/\\]|$))[^@]*@", re.DOTALL)
 
 

@@ -35,7 +35,7 @@ def run_document(document: Dict[str, Any], report: Report, cancelled: Callable[[
     return run_request(parse(document), report, cancelled)
 
 
-run_job = run_document  # the name that it had; what lies outside of the repository may use it
+run_job = run_document  # the former name; code outside of the repository may use it
 
 
 def run_request(request: Request, report: Report, cancelled: Callable[[], bool]) -> Dict[str, Any]:

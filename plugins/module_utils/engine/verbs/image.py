@@ -50,7 +50,7 @@ def _preflight(storage: Storage, request: ImageRequest, status: RunStatus) -> Pr
     prove_directory(storage, request.device, read_identity(), request.adopt)
     looked = preflight(storage, request.device, request.passwords, request.controller_seconds)
     if looked.check.may_replace:
-        # The directory is ours or nobody's, and may hold a status.
+        # The directory belongs to this device or to none, and may hold a status.
         key = storage.server_key.fingerprint if storage.server_key else ""
         status.report({"event": "replaceable", "host_key": key})
     return looked

@@ -79,7 +79,7 @@ def passwords_of(document: Fields) -> Passwords:
     secrets = document.given("secrets") or {}
     if not isinstance(secrets, dict):
         raise RequestInvalid(reason="secrets is not a mapping")
-    # A password under another name would make an image in clear.
+    # A password under another name would make an unencrypted image.
     refuse_unknown(secrets, IMAGE_SECRETS, ["secrets.%s" % key for key in IMAGE_SECRETS], "secrets")
     fields = Fields(secrets)
     texts = {name: fields.text(name, is_secret=True) for name in IMAGE_SECRETS}

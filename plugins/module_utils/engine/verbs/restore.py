@@ -28,7 +28,8 @@ def restore(storage: Storage, request: RestoreRequest, status: RunStatus) -> Dic
     for text in reader.warnings:
         status.warn(text)
     if reader.key is None and is_marked(reader.directory):
-        # Nobody was asked for a password: an account that may write to the storage can put such an image before ours.
+        # The user was not asked for a password: an account that may write to the storage can put such an image before
+        # the real one.
         status.warn(
             "The image %s is not encrypted, but %s has encrypted images. Check who made it before you restore it."
             % (reader.image, request.device)

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Copies an image, with just the packs that it needs, to a directory or another storage of the same layout.
 
-Nothing of the source is changed, and no password is needed: bytes are copied, hashed on their way and read back. The
-manifest comes last, so that a copy that was interrupted holds no image yet, and the next one goes on from what is there.
+The copy leaves the source unchanged and needs no password: it copies bytes, hashes them on their way and reads them
+back. It writes the manifest last, so that an interrupted copy does not yet hold an image; the next copy reuses the
+files that were written.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ Progress = Callable[..., None]
 
 
 class Copied(NamedTuple):
-    """What a copy did. ``changed``: something had to be written."""
+    """The result of a copy. ``changed``: at least one file had to be written."""
 
     changed: bool
     packs: int
@@ -60,7 +61,7 @@ class Copied(NamedTuple):
 
 
 class Foreseen(NamedTuple):
-    """What a copy has to write: packs that the target lacks, and their bytes as far as the manifest tells."""
+    """The packs that the target lacks, and their bytes as far as the manifest says."""
 
     packs: List[str]
     needed_bytes: int
@@ -94,7 +95,7 @@ class ImageCopy:
         self._copied_bytes = self._kept_bytes = self._copied_packs = 0
 
     def check(self) -> Foreseen:
-        """Refuse what can't be done, and say what has to be written. Nothing is changed.
+        """Refuse an impossible copy, and return what has to be written. Changes neither side.
 
         :raises CopyTargetForeign, CopyTargetDiffers, CopyTargetFull: before the first byte.
         """
@@ -114,9 +115,9 @@ class ImageCopy:
         return Foreseen(lacking, needed, kept_bytes, is_there and not lacking)
 
     def run(self) -> Copied:
-        """Copy it. What is there already and intact stays.
+        """Copy the image. Intact files in the target are kept.
 
-        :raises CopyError, StorageError: what was copied before counts for the next try.
+        :raises CopyError, StorageError: the next copy reuses the files that were copied before.
         """
         self.check()
         try:
@@ -147,7 +148,7 @@ class ImageCopy:
         if theirs is None or ours is None or theirs == ours:
             return
         if set(self._directory.image_names()) & set(self._source.directory.image_names()):
-            return  # the same device, whose machine was replaced meanwhile: see _is_there for the image itself
+            return  # the same device after its machine was replaced: _is_there checks the image itself
         if set(self._directory.slot_names()) & set(self._source.manifest.slots):
             return
         raise CopyTargetForeign(
@@ -189,7 +190,7 @@ class ImageCopy:
         )
 
     def _what_lacks(self) -> CopyTargetFull:
-        """The target ran full on the way: quotas and clusters are known to nobody before."""
+        """The target ran full during the copy: quotas and cluster sizes can't be known before."""
         manifest = self._source.manifest
         left = max(0, manifest.pack_bytes - self._copied_bytes - self._kept_bytes)
         left += sum(disk.index_bytes for disk in manifest.disks) + _SLACK_BYTES + self._more_bytes
@@ -202,7 +203,7 @@ class ImageCopy:
     # -- what is written ----------------------------------------------------------------------------------------------
 
     def _sweep_partial_files(self) -> None:
-        """What a killed copy left takes room that this one may need."""
+        """Files of a killed copy occupy space that this one may need."""
         for path in self._partial_files():
             with contextlib.suppress(StorageNotFound, StoragePermissionDenied):
                 self._storage.delete(path)
@@ -297,7 +298,7 @@ class ImageCopy:
 
 
 def _have(copier: PackCopier, pack: str, is_there: bool) -> Optional[int]:
-    """Have a pack in the target: None where it was there, else its size."""
+    """Copy a pack unless the target has it; return its size, or ``None`` where it was there."""
     return None if is_there and copier.keep(pack) else copier.copy(pack)
 
 
@@ -308,6 +309,6 @@ def copies_there(directory: DeviceDirectory) -> List[Manifest]:
 
 
 def pins_of(directory: DeviceDirectory, images: List[str]) -> List[Tuple[str, Optional[bool]]]:
-    """Each image with whether it is pinned, None where that can't be told."""
+    """Each image with whether it is pinned, ``None`` where that is unknown."""
     kept = records.kept_of(directory, images)
     return [(image, one.is_pinned if one.is_readable else None) for image, one in zip(images, kept)]

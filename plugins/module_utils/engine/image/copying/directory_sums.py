@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``SHA256SUMS`` of a copy's directory: everything outside of image folders, in the form that ``sha256sum -c`` reads.
 
-What is inside an image's folder is in the list of that folder. Packs, key slots and records are named by their SHA-256,
-so that the list is made without reading them again. Several copies may end at the same time: the list is looked at once
-more after it was written, and written anew where another copy has added files meanwhile.
+The files inside an image's folder are in that folder's own list. Packs, key slots and records are named by their
+SHA-256, so that the list is made without reading them again. Several copies may end at the same time: each checks the
+directory after writing the list, and rewrites it where another copy has added files in between.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def write_directory_sums(storage: Storage, page_names: Sequence[str], program_name: str) -> bool:
-    """Write the list for what is there now; return whether it had to be written.
+    """Write the list of the files that exist now; return whether it had to be written.
 
     :param page_names: of the pages in each device's directory, by which the devices are known that were copied here.
     """
@@ -55,7 +55,7 @@ def write_directory_sums(storage: Storage, page_names: Sequence[str], program_na
 
 
 def refuse_foreign_sums(storage: Storage, page_names: Sequence[str], program_name: str) -> None:
-    """Refuse a directory whose list of this name is somebody else's: it would be replaced.
+    """Refuse a directory with a list of this name that no copy wrote: it would be replaced.
 
     :raises CopyTargetInvalid: when the list has lines, and none of the first ones is of a copy.
     """

@@ -20,7 +20,7 @@ _TRIES = 3
 
 
 class _SourceFailed(Exception):
-    """Wraps what reading the source raised, so that the target's storage does not take it for its own."""
+    """Wraps an error of reading the source, so that the target's storage does not retry it as its failure."""
 
     def __init__(self, error: EngineError) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class PackCopier:
         return fmt.pack_path(self._source.device, name)
 
     def _send(self, name: str, path: str) -> int:
-        """Send the pack from where it lies: in use, or in the trash, where a rollover may move it meanwhile and back."""
+        """Send the pack from its place, in use or in the trash: a rollover may move it there and back during the copy."""
         self._make_room(path.rpartition("/")[0])
         is_damaged = False
         for places in (self._in_use, self._trashed, self._in_use, self._trashed):
@@ -106,7 +106,8 @@ class PackCopier:
 
 
 class _Pieces:
-    """The bytes of a pack, read anew each time: they end only if they are what the pack's name says."""
+    """The bytes of a pack, read again at each iteration, which completes only if they have the SHA-256 in the pack's
+    name."""
 
     def __init__(self, storage: Storage, path: str, name: str, most_bytes: int) -> None:
         self._storage = storage

@@ -1,10 +1,10 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a copy takes from its source: an image whose manifest, files and list of packs fit together.
+"""The source of a copy: an image whose manifest, files and list of packs fit together.
 
-Everything follows from the manifest: the hash of each file, and the digest of the list of packs. So a small file that is
-damaged where it lies is taken from its second copy, and SHA256SUMS is written as the manifest proves it.
+The manifest holds the hash of each file and the digest of the list of packs. So a damaged small file is taken from its
+second copy, and SHA256SUMS is written as the manifest proves it.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def files_of(source: CopySource) -> Iterator[Tuple[str, Callable[[], bytes]]]:
 
 
 def second_copies(source: CopySource) -> Optional[bytes]:
-    """The bytes of copies.tar, None where the image has none, or not a whole one: that is told, and nothing needs it."""
+    """The bytes of copies.tar, ``None`` where the image has no intact one: that is reported, since no step depends on
+    it."""
     directory = source.directory
     data = copies.read_copies(directory.storage, directory.path(source.image))
     if data is None:

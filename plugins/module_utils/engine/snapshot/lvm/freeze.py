@@ -60,7 +60,7 @@ class LvmFreeze(Freeze):
             lvm.unlock_snapshots(self._lock)
             self._lock = -1
 
-    # -- what is there ------------------------------------------------------------------------------------------------
+    # -- volumes and snapshots that exist ------------------------------------------------------------------------------
 
     def _freeze(self, disks: Sequence[DiskToFreeze]) -> None:
         report = self._report(disks)

@@ -81,7 +81,7 @@ def lock_snapshots(tries: int = _LOCKINGS) -> int:
 
     for number in range(tries):
         if number:
-            time.sleep(_PAUSE_SECONDS)  # who only removes leftovers has it for a moment
+            time.sleep(_PAUSE_SECONDS)  # a run that only removes stale snapshots holds it for a moment
         try:
             descriptor = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
@@ -99,7 +99,7 @@ def lock_snapshots(tries: int = _LOCKINGS) -> int:
 
 def unlock_snapshots(descriptor: int) -> None:
     """Give the lock free and leave no file."""
-    with contextlib.suppress(FileNotFoundError):  # somebody tidied /run up
+    with contextlib.suppress(FileNotFoundError):  # the state file below /run was deleted
         os.unlink(_LOCK)
     os.close(descriptor)
 

@@ -34,7 +34,7 @@ _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
 _QUOTA = getattr(errno, "EDQUOT", errno.ENOSPC)
 _FULL = frozenset([errno.ENOSPC, _QUOTA])
-# What is mounted is a share whose server, or a disk whose cable, is gone; FUSE says ENOTCONN, NFS ESTALE.
+# The mounted share has lost its server, or the disk its cable; FUSE reports ENOTCONN, NFS ESTALE.
 _GONE = frozenset(
     getattr(errno, name)
     for name in (
@@ -110,7 +110,7 @@ class DirectoryStorage(Storage):
             os.replace(temporary.path, target.path, src_dir_fd=temporary.folder, dst_dir_fd=target.folder)
         elif hasattr(os, "link"):
             try:
-                # Unlike rename, never replaces what another writer published meanwhile.
+                # Unlike rename, link never replaces a file that another writer has published in between.
                 os.link(
                     temporary.path,
                     target.path,

@@ -136,7 +136,7 @@ def _is_link(folder: int, name: str) -> bool:
     try:
         return stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
     except OSError:
-        return False  # it is gone: the error that led here says enough
+        return False  # it no longer exists: the error that led here says enough
 
 
 def _place_by_path(root: str, names: List[str], make: bool, mode: int) -> LocalPlace:

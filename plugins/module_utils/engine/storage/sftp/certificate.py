@@ -69,7 +69,7 @@ def _parse(blob: bytes) -> Optional[Certificate]:
 
 
 def _strings(blob: bytes, count: int, start: int) -> Any:
-    return fields_of(blob, count, start)  # None can't be unpacked: that is a TypeError, which parse() knows
+    return fields_of(blob, count, start)  # unpacking None raises a TypeError, which parse() handles
 
 
 def why_not_for_host(certificate: Certificate, host: str, now: Optional[float] = None) -> str:

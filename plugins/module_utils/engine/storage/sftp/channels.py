@@ -47,7 +47,7 @@ class Channels:
 
     def _choose(self, first: SftpCalls) -> SftpCalls:
         if first is not self._first and first.session.is_alive:
-            self._first = first  # connected anew: the others went with the connection before
+            self._first = first  # connected again: the other channels ended with the previous connection
             self._close_beside()
         self._beside = [calls for calls in self._beside if calls.session.is_alive]
         chosen = min([first, *self._beside], key=lambda calls: self._under_way.get(calls, 0))

@@ -95,7 +95,7 @@ class HostKeys:
     def _learn_line(self, line: str) -> bool:
         """Take in a line of text; false where it says nothing."""
         words = line.split()
-        if words and _KEY_TYPE.fullmatch(words[0]):  # as in the .pub file: for this server, whatever it is called
+        if words and _KEY_TYPE.fullmatch(words[0]):  # as in the .pub file: for this server under any name
             key = key_of(words[0], words[1] if len(words) > 1 else "")
             if key is None:
                 raise StorageCredentialInvalid(setting="host_key", reason="its key is incomplete")

@@ -83,7 +83,7 @@ def _from_pkcs8(text: str, passphrase: str) -> Optional[str]:
         written: bytes = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
         )
-    except Exception:  # the library raises what its parsers happen to raise; no text of theirs is shown
+    except Exception:  # the library passes on any exception of its parsers; their text is not shown
         if is_locked:
             raise WrongPassphrase from None
         return None

@@ -59,7 +59,7 @@ def log_in(transport: Any, account: Account) -> None:
         if handler.allowed is not None and step.method not in handler.allowed:
             continue
         if step.method == "keyboard-interactive" and _was_wrong(handler):
-            continue  # once more would only count against the account
+            continue  # another try would only count against the account
         try:
             _attempt(transport, handler, step)
         except Exception as error:
@@ -186,7 +186,7 @@ class _Remembering:
     """Asks for the service once: servers written in Go and with asyncssh hang up at the second time [RFC 4252, 5]."""
 
     library: Any  # paramiko
-    # What the library's class has.
+    # The attributes of the library's class.
     _parse_service_accept: Any
     _parse_userauth_failure: Any
 

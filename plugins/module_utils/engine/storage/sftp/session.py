@@ -29,7 +29,7 @@ _MAX_PIECE_BYTES = 255 << 10
 _MAX_EXTENSIONS = 64
 _PATIENCE = 10
 _SHOWN_BYTES = 400
-_MAX_WAITING_BYTES = 128 << 20  # of answers that nobody has taken yet; sixteen readers ask for half of it at most
+_MAX_WAITING_BYTES = 128 << 20  # of answers that no caller has taken yet; sixteen readers ask for half of it at most
 
 
 class SessionLost(Exception):
@@ -245,7 +245,7 @@ class SftpSession:
         except TimeoutError:
             raise self.lose("it stalled for %d seconds" % self._timeout_seconds) from None
         except (OSError, EOFError) as error:
-            # On Python 3.8 and 3.9 socket.timeout is no TimeoutError, only an OSError.
+            # On Python 3.8 and 3.9 socket.timeout is not a TimeoutError, only an OSError.
             if type(error).__name__ == "timeout":
                 raise self.lose("it stalled for %d seconds" % self._timeout_seconds) from None
             raise self.lose("the connection was lost") from None

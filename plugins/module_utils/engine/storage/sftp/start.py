@@ -23,7 +23,7 @@ from .login import PASSWORD_EXPIRED, Account
 from .session import SessionLost, SftpSession
 from .transport import quoted, readable
 
-# What the server may send before we take it from the channel; requests in flight bound what it has reason to send.
+# The channel's window: what the server may send before it is read; requests in flight bound what it has reason to send.
 _WINDOW_BYTES = 32 << 20
 _PACKET_BYTES = 32 << 10
 _LAST_WORDS_SECONDS = 1.5

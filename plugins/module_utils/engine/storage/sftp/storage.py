@@ -431,7 +431,7 @@ class SftpStorage(Storage):
 
     def _drop(self, calls: SftpCalls, temporary: str) -> None:
         if temporary in self._only_copies.values():
-            return  # the file that it was to replace is gone, or may be
+            return  # the file to be replaced is deleted, or may be
         if calls.session.is_alive:
             calls.forget(wire.REMOVE, remote_name(temporary))
         else:

@@ -16,7 +16,7 @@ from . import packets as wire
 from .packets import PacketInvalid, Reply
 from .session import SftpSession
 
-# 1 Gbit/s at a round trip of 20 ms has 2.5 MB under way.
+# 1 Gbit/s at a round trip of 20 ms has 2.5 MB in flight.
 _IN_FLIGHT_BYTES = 4 << 20
 _FIRST_READ_BYTES = 1 << 20
 

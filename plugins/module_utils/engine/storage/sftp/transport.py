@@ -18,7 +18,7 @@ _CERTIFICATES = "-cert-v01@openssh.com"
 _NO_ALGORITHMS = ("ext-info-", "kex-strict-")  # flags that travel among the key exchanges
 _MAX_WORDS = 200
 _MOST_NAMES = 12
-# What the two sides must have in common: its name, the server's lists of it, ours.
+# One kind of algorithm that the two sides must have in common: its name, the server's lists of it, the client's.
 _KINDS = (
     ("key exchange", ("kex_algo_list",), "preferred_kex"),
     ("host key", ("server_key_algo_list",), "preferred_keys"),
@@ -84,7 +84,7 @@ def _remembering_class() -> Any:
             try:
                 copy.get_int()
                 self.farewell = readable(copy.get_string())
-            except Exception:  # whatever a packet that is cut off makes the library raise; the words are only told
+            except Exception:  # a truncated packet can make the library raise anything; its text is only reported
                 self.farewell = ""
             super()._parse_disconnect(m)
 

@@ -83,7 +83,7 @@ def _parsed(name: str, text: str, passphrase: str) -> Any:
             return getattr(library, kind).from_private_key(io.StringIO(given.strip() + "\n"), unlocked_by)
         except library.PasswordRequiredException:
             is_locked = True
-        except Exception:  # the library raises what its parsers happen to raise; no text of theirs is shown
+        except Exception:  # the library passes on any exception of its parsers; their text is not shown
             continue
     if is_locked:
         raise _locked(name)

@@ -14,7 +14,7 @@ from ...smb.link import Handle, SmbLink
 from ...stall import Pace, TooSlow
 from ..contract import READ_SIZE_BYTES, Deadline
 
-# What is on its way at once: 1 Gbit/s holds 2.5 MB in 20 ms.
+# Bytes in flight at once: 1 Gbit/s holds 2.5 MB in 20 ms.
 _WINDOW_BYTES = 8 << 20
 _MAX_REQUESTS = 64
 
