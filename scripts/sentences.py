@@ -47,6 +47,7 @@ HELD_DOCSTRINGS: Tuple[str, ...] = (
     "plugins/module_utils/engine/*.py",
     "plugins/module_utils/engine/agent/**/*.py",
     "plugins/module_utils/engine/device/**/*.py",
+    "plugins/module_utils/engine/disk/**/*.py",
     "plugins/module_utils/engine/guide/**/*.py",
     "plugins/module_utils/engine/host/**/*.py",
     "plugins/module_utils/engine/image/copying/*.py",

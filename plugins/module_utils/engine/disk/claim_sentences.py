@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user is told of a volume that two systems claim: each mark with place and size, and how to remove a stale one."""
+"""Sentences about a volume that two systems claim: each mark with place and size, and how to remove a stale one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Contested(NamedTuple):
     """A volume or disk that more than one system claims. ``key`` is what ``imaging_trust`` calls it."""
 
     key: str
-    path: str  # the volume's own device, or the disk or image file that it lies on
+    path: str  # the volume's own device, or the disk or image file that contains it
     start_bytes: int  # where it begins there
     claims: Tuple[Claim, ...]
     size_bytes: int = 0  # of the volume

@@ -1,10 +1,10 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who claims a volume: file systems that a parser reads, marks of others beside them, tables in boot sectors, types.
+"""The claims on a volume: file systems that a parser reads, marks of others beside them, tables in boot sectors, types.
 
-One claim is believed. With two nobody can tell which is what an earlier use has left: the volume is imaged whole, unless
-``imaging_trust`` decides.
+A single claim is believed. Of two, either may be a trace of an earlier use: then the engine images the whole volume,
+unless ``imaging_trust`` decides.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from .trust import TABLE, is_called
 
 JOURNAL_KIND = "the journal of an ext file system"
 _TO_GO = "BitLocker To Go"
-# What a parser calls a system is another name of these marks.
+# A parser's name of a system -> the names that the table of marks has for it.
 _SAME: Dict[str, Tuple[str, ...]] = {"XFS": ("xfs",), "exFAT": ("exfat",), "FAT": ("fat12", "fat16", "fat32")}
 
 
 class Claim(NamedTuple):
-    """Somebody's claim to a volume. ``file_system`` is there where a parser reads it; ``error`` says why it does not."""
+    """One system's claim to a volume. ``file_system`` is set where a parser reads it; ``error`` says why it does not."""
 
     name: str
     marks: Tuple[Mark, ...] = ()
@@ -50,7 +50,7 @@ TABLE_CLAIM = Claim(TABLE, (Mark(TABLE, *TABLE_PLACE, "dos", False, False),))
 
 
 class Verdict(NamedTuple):
-    """What a volume is taken for: a file system to be read, or the reason why it is imaged whole."""
+    """The decision about a volume: the file system to read, or the reason why it is imaged whole."""
 
     kind: str
     file_system: Optional[FileSystem]
@@ -146,7 +146,7 @@ def _parsed(source: BlockSource) -> List[Claim]:
 
 
 def _is_behind(claim: Claim, claims: List[Claim]) -> bool:
-    """Whether a mark lies behind the end of a file system, in bytes that nobody else claims: metadata of DRBD."""
+    """Whether a mark follows the end of a file system, in bytes that no other system claims: metadata of DRBD."""
     if claim.name != "DRBD":
         return False
     return any(

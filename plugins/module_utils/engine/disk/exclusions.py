@@ -1,10 +1,10 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Leaving out the content of files: which files of a volume the patterns match, and which bytes that saves.
+"""Exclusion of the content of files: which files of a volume the patterns match, and which bytes that saves.
 
-The clusters of a file that is left out become holes of the image, like free space. Metadata still names the file, so
-the restored volume has it with its size and undefined content. Everything in doubt is kept: a file with a name that no
+The clusters of an excluded file become holes of the image, like free space. Metadata still names the file, so the
+restored volume has it with its size and undefined content. Everything in doubt is kept: a file with a name that no
 pattern matches (a hard link elsewhere), the file system's own files, a volume whose folders contradict themselves.
 """
 
@@ -28,7 +28,7 @@ _State = Tuple[int, int]  # pattern, segment that the next name must match
 
 
 class Matched(NamedTuple):
-    """What one pattern did on one volume."""
+    """The effect of one pattern on one volume."""
 
     files: int
     saved_bytes: int
@@ -45,10 +45,10 @@ class Exclusion(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """What a pattern did on one volume, or (see :func:`totals`) on all volumes of a run."""
+    """The effect of a pattern on one volume, or (see :func:`totals`) on all volumes of a run."""
 
     pattern: str
-    automatic: bool = False  # one of those that every image leaves out
+    automatic: bool = False  # one of those that every image excludes
     files: int = 0
     saved_bytes: int = 0
     folders: int = 0
@@ -87,7 +87,7 @@ def notes(found: Iterable[LeftOut]) -> List[str]:
 
 
 def remarks(found: Iterable[LeftOut]) -> List[str]:
-    """What a user must be told of the patterns of a run: those that match nothing, and files that stay."""
+    """Warnings about the patterns of a run: those that match no file, and files that stay."""
     lines = []
     for one in found:
         if one.kept_links and not one.automatic:
@@ -141,7 +141,7 @@ def leave_out(
 
 
 class _Found:
-    """What one pattern matched so far; extents in a flat array, because a million files may match."""
+    """The files that one pattern has matched so far; extents in a flat array, because a million files may match."""
 
     def __init__(self) -> None:
         self.files = 0

@@ -30,7 +30,8 @@ class ExtentSet:
     __slots__ = ("_starts", "_ends")
 
     def __init__(self, extents: Iterable[Tuple[int, int]] = ()) -> None:
-        """Take ``(start_bytes, length_bytes)`` pairs in any order; overlaps and neighbours are joined, empty ones left out."""
+        """Take ``(start_bytes, length_bytes)`` pairs in any order; overlaps and neighbours are joined, empty ones
+        dropped."""
         pairs = sorted((start, start + length) for start, length in extents if length > 0)
         self._starts = array("Q")
         self._ends = array("Q")
@@ -105,7 +106,7 @@ class ExtentSet:
         return ExtentSet.from_sorted((extent.start_bytes + by_bytes, extent.length_bytes) for extent in self)
 
     def clipped(self, start_bytes: int, end_bytes: int) -> Iterator[Extent]:
-        """Yield the parts that lie in ``[start_bytes, end_bytes)``, found by bisection."""
+        """Yield the parts within ``[start_bytes, end_bytes)``, found by bisection."""
         position = bisect_right(self._ends, start_bytes)
         while position < len(self._starts) and self._starts[position] < end_bytes:
             start = max(self._starts[position], start_bytes)
@@ -122,7 +123,8 @@ class ExtentSet:
 
 
 def covered_twice(starts: Iterable[int], ends: Iterable[int]) -> ExtentSet:
-    """The bytes that lie in two or more of the ranges that ``starts`` and ``ends``, each in any order, are of."""
+    """Count the bytes that two or more ranges share. ``starts`` and ``ends`` hold the ranges' bounds, each in any
+    order."""
     pairs = []
     depth, begin = 0, 0
     ends = iter(sorted(ends))

@@ -46,7 +46,7 @@ def has_gpt(source: BlockSource, sector_bytes: int) -> bool:
 
 
 def detect_sector_bytes(source: BlockSource) -> Optional[int]:
-    """Return the sector size that a GPT on a plain file was made with; None when there is no GPT."""
+    """Return the sector size that a GPT on a plain file was made with, or ``None`` without a GPT."""
     for sector_bytes in (512, 4096):
         if has_gpt(source, sector_bytes):
             return sector_bytes
@@ -54,10 +54,10 @@ def detect_sector_bytes(source: BlockSource) -> Optional[int]:
 
 
 def read_gpt(source: BlockSource) -> Optional[Gpt]:
-    """Return the table, from the backup with a warning where the primary is damaged; None when there is neither.
+    """Return the table, from the backup with a warning where the primary is damaged, or ``None`` without either.
 
-    Only behind a protective MBR, as for every system [UEFI 2.10] 5.2.3: a disk that was partitioned anew with an MBR, or
-    holds a file system as a whole, may well have an old table left, at its end above all.
+    Only behind a protective MBR, as for every system [UEFI 2.10] 5.2.3: a disk that was partitioned again with an MBR,
+    or that holds a single file system, may well have an old table left, at its end above all.
 
     :raises PartitionTableInvalid: when a header with a right checksum contradicts itself.
     """

@@ -1,10 +1,10 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a volume says of a hibernated Windows, and which of its own files an image leaves out.
+"""Detects a hibernated Windows on a volume, and names the system files that an image excludes.
 
 A machine with HORM ("hibernate once, resume many") starts from the same ``hiberfil.sys`` each time; an empty file
-``resmany.dat`` beside it says so. There the file is what the machine is, and stays in the image.
+``resmany.dat`` beside it says so. There the file holds the state that the machine starts from, and stays in the image.
 """
 
 from __future__ import annotations

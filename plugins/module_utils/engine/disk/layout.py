@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is on a disk: its partitions, and the bytes that hold the structures themselves."""
+"""The layout of a disk: its partitions, and the bytes that hold the structures themselves."""
 
 from __future__ import annotations
 
@@ -45,9 +45,10 @@ class Partition(NamedTuple):
 
 
 class DiskLayout(NamedTuple):
-    """``structures`` are the bytes that every image of the disk holds, whatever was selected.
+    """``structures`` are the bytes that every image of the disk holds, for any selection.
 
-    ``whole_because`` says why the disk is one volume that is imaged whole whatever is on it, "" when nothing says so.
+    ``whole_because`` says why the disk is one volume that is imaged whole without a look at its content, "" when it is
+    not.
     """
 
     scheme: str  # "gpt", "mbr", "none"
@@ -76,10 +77,10 @@ class DiskLayout(NamedTuple):
 
 
 def read_layout(source: BlockSource, *, table_is_trusted: bool = False) -> DiskLayout:
-    """Read the partition table. The disk is one whole where the table can't be understood, or does not tell everything:
-    then an image of the partitions alone could not be restored.
+    """Read the partition table. A disk whose table is incomplete or can't be understood is one volume that is imaged
+    whole: an image of the partitions alone could not be restored.
 
-    :param table_is_trusted: ``imaging_trust`` says that the disk has partitions, whatever else claims it.
+    :param table_is_trusted: ``imaging_trust`` says that the disk has partitions, even if another system claims it.
     """
     array = "" if table_is_trusted else array_member(source)
     if array:
@@ -101,7 +102,7 @@ def read_layout(source: BlockSource, *, table_is_trusted: bool = False) -> DiskL
 
 
 def imaged_whole(source: BlockSource, because: str) -> DiskLayout:
-    """The layout of a disk that is one volume, whatever is on it; ``because`` is "" when that is no surprise."""
+    """The layout of a disk that is one volume; ``because`` is "" when that is expected."""
     everything = Partition(0, 0, source.size_bytes, "", "", "", "data", False)
     return DiskLayout("none", "", source.size_bytes, source.sector_bytes, [everything], ExtentSet(), [], because)
 
@@ -164,7 +165,7 @@ def _with_unnamed(source: BlockSource, layout: DiskLayout, entries: List[Tuple[i
 
 
 def _embedding(source: BlockSource, partitions: List[Partition]) -> ExtentSet:
-    """What is not used for it reads as zeros and costs nothing."""
+    """The unused part of it reads as zeros and needs no room in the image."""
     first = min((partition.start_bytes for partition in partitions), default=_EMBEDDING_BYTES)
     return ExtentSet([(0, min(first, _EMBEDDING_BYTES, source.size_bytes))])
 

@@ -1,10 +1,10 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether something else than its partitions claims a disk: marks of a file system that lie in no partition.
+"""Detects a second claim to a partitioned disk: marks of a file system outside of all partitions.
 
-A stick that was one volume and was partitioned with a tool that keeps the boot code, an ISO 9660 whose table names the boot
-partitions only: an image of the partitions would lack what the other holds.
+A stick that was one volume and was partitioned with a tool that keeps the boot code, an ISO 9660 whose table names the
+boot partitions only: an image of the partitions would lack the data of the other system.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def settle(source: BlockSource, layout: DiskLayout, trusted: str = "") -> DiskLa
     if trusted:
         return layout
     if layout.scheme == "none":
-        # Members of an array may begin like what is on the array; an old mark of one lies on a disk of its own.
+        # Members of an array may begin like the content of the array; a stale mark of a member is on a disk outside of
+        # any array.
         rivals = claims_of(source) if layout.whole_because and array_member(source) else []
     else:
         beside = _beside(source, layout)

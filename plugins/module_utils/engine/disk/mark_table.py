@@ -33,7 +33,7 @@ def _hex(name: str, blkid: str, place: int, text: str, by_wipefs: bool = True) -
     return Known(name, blkid, place, bytes.fromhex(text), by_wipefs)
 
 
-# What wraps other volumes or hides them.
+# Containers, which wrap other volumes or hide them.
 CONTAINERS: Tuple[Known, ...] = (
     Known("LUKS", "crypto_LUKS", 0, b"LUKS\xba\xbe"),
     *(Known("LUKS", "crypto_LUKS", 0x4000 << step, b"SKUL\xba\xbe") for step in range(9)),

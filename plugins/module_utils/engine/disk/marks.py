@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finds the marks that file systems, arrays and containers leave on a volume, each with its place.
 
-What a few bytes could say by chance is checked by what lies around them, as libblkid does. Nothing is decided here.
+A mark of few bytes, which may occur by chance, is checked by the fields around it, as libblkid does. The decision about
+a volume is made in ``claims.py``.
 """
 
 from __future__ import annotations
@@ -46,9 +47,9 @@ class Mark(NamedTuple):
 
 
 class View:
-    """A volume's beginning and end, read once each; what can't be read has no marks.
+    """A volume's beginning and end, read once each; an unreadable part has no marks.
 
-    A bad sector that nobody uses must not keep a dying disk from being imaged.
+    A bad sector that is not in use must not keep a dying disk from being imaged.
     """
 
     def __init__(self, source: BlockSource, *, only_ends: bool = False) -> None:
@@ -100,7 +101,7 @@ def array_marks(view: View) -> List[Mark]:
 
 
 def zfs_places(view: View) -> List[int]:
-    """Where uberblocks of ZFS lie in any of the four labels [ZFS On-Disk Specification, section 1.3]."""
+    """The offsets of uberblocks of ZFS in any of the four labels [ZFS On-Disk Specification, section 1.3]."""
     end = view.size_bytes - view.size_bytes % _ZFS_LABEL_BYTES
     places = []
     for label in (0, _ZFS_LABEL_BYTES, end - 2 * _ZFS_LABEL_BYTES, end - _ZFS_LABEL_BYTES):
@@ -138,7 +139,7 @@ def _software_raid(view: View) -> Iterator[Mark]:
         yield mark(place)
     place = (size - 8192) & ~0xFFF  # version 1.0
     head = view.at(place, 152)
-    # The superblock of a disk's last partition may lie at the same place; it knows where it lies on its own volume.
+    # The superblock of a disk's last partition may have the same place; it records its offset on its own volume.
     if head[:4] == _RAID_MAGIC and struct.unpack_from("<Q", head, 144)[0] == place // 512:
         yield mark(place)
 

@@ -33,7 +33,7 @@ class Mbr(NamedTuple):
     partitions: List[MbrEntry]
     tables_lba: List[int]
     is_protective: bool
-    unnamed: List[Tuple[int, int]] = []  # first sector and length of entries without a type that lie in or over others
+    unnamed: List[Tuple[int, int]] = []  # first sector and length of entries without a type that overlap others
 
 
 def has_protective_mbr(source: BlockSource) -> bool:
@@ -71,7 +71,7 @@ def hybrid_entries(source: BlockSource) -> List[Tuple[int, int]]:
 
 def starts_of_mbr(source: BlockSource) -> List[Tuple[int, bool]]:
     """The first sector of each used entry of a master boot record, and whether it is an extended partition; empty when
-    sector 0 is no such record."""
+    sector 0 is not such a record."""
     sector = source.read(0, 512) if source.size_bytes >= 512 else b""
     if sector[510:] != b"\x55\xaa" or _is_boot_sector(sector):
         return []
@@ -93,7 +93,7 @@ def read_mbr(source: BlockSource, *, in_boot_sector: bool = False) -> Optional[M
     entries = _entries(sector)
     if any(flag not in (0, 0x80) for flag, dummy, dummy_start, dummy_count in entries):
         return None
-    # Linux has a partition wherever there is a size, whatever its type [block/partitions/msdos.c].
+    # Linux creates a partition for every entry with a size, of any type [block/partitions/msdos.c].
     used = [(number, entry) for number, entry in enumerate(entries, 1) if entry[3] != 0]
     if not used:
         return None
@@ -126,7 +126,8 @@ def _read_logical(
     [block/partitions/msdos.c, parse_extended]."""
     position = base
     seen: Set[int] = set()
-    number = max([4, *(entry.number for entry in partitions)]) + 1  # of a second extended partition they go on
+    # the numbers continue in a second extended partition
+    number = max([4, *(entry.number for entry in partitions)]) + 1
     while True:
         if position in seen or len(seen) >= _MAX_LOGICAL:
             raise PartitionTableInvalid(path=source.path, reason="its chain of logical partitions has a loop")
@@ -156,7 +157,7 @@ def _read_logical(
 
 
 def _fits(start: int, count: int, total: int, typed: List[Tuple[int, int, int, int]]) -> bool:
-    """Whether an entry lies on the disk and in no other."""
+    """Whether an entry is within the disk and overlaps no other."""
     if start == 0 or start + count > total:
         return False
     return all(start >= other[2] + other[3] or start + count <= other[2] for other in typed)

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A disk of which some ranges are read from elsewhere: from the snapshots of the volumes that lie on it."""
+"""A disk of which some ranges are read from elsewhere: from the snapshots of its volumes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .source import BlockSource
 class OverlayPiece(NamedTuple):
     """A range of a disk that holds a part of a volume, in one run or as one column of stripes.
 
-    Unit number ``n`` of the piece (``unit_bytes`` long each; the last may be shorter) lies at ``volume_bytes + n *
+    Unit number ``n`` of the piece (``unit_bytes`` long each; the last may be shorter) is at ``volume_bytes + n *
     step_bytes`` of the volume. A piece in one run is one unit.
     """
 
@@ -61,7 +61,7 @@ def linear(start_bytes: int, length_bytes: int, volume_bytes: int = 0) -> Overla
 
 
 def on_disk(pieces: Iterable[OverlayPiece], volume_extents: ExtentSet) -> ExtentSet:
-    """Where bytes of a volume lie on the disk that the pieces are of."""
+    """Maps bytes of a volume to bytes of the disk that the pieces are of."""
     return ExtentSet(found for piece in pieces for found in piece.on_disk(volume_extents))
 
 
@@ -69,7 +69,7 @@ class OverlaySource(BlockSource):
     """``base`` with some ranges of it read from other sources. Closes ``base``, not the others."""
 
     def __init__(self, base: BlockSource, pieces: Iterable[Tuple[OverlayPiece, BlockSource]]) -> None:
-        """:raises ValueError: when two pieces overlap, or one does not lie in ``base``."""
+        """:raises ValueError: when two pieces overlap, or one is not within ``base``."""
         self.path = base.path
         self.size_bytes = base.size_bytes
         self.sector_bytes = base.sector_bytes
@@ -113,7 +113,7 @@ class OverlaySource(BlockSource):
             number += 1
 
     def data_ranges(self, start_bytes: int, end_bytes: int) -> List[Tuple[int, int]]:
-        """Asked for what lies in no piece."""
+        """Called for bytes outside of all pieces."""
         return self._base.data_ranges(start_bytes, end_bytes)
 
     def expect_small_reads(self, small: bool) -> None:

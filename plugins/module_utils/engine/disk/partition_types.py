@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Dict, FrozenSet, NamedTuple
 
-# Whatever the inside looks like.
+# Types that decide without a look at the content.
 BY_TYPE = {
     "42": "a dynamic disk's volumes",
     "5808c8aa-7e8f-42e0-85d2-e1e90434cfb3": "a dynamic disk's database",
@@ -21,7 +21,7 @@ BY_TYPE = {
 
 
 class Witness(NamedTuple):
-    """What a type says is inside, and the names of what may be found there without contradicting it."""
+    """The content that a type declares, and the names of systems that may be found there without a contradiction."""
 
     name: str
     fits: FrozenSet[str]

@@ -23,7 +23,7 @@ _DRIVE = re.compile(r"([A-Za-z]):([\\/].*)", re.DOTALL)
 
 
 class PatternSegment(NamedTuple):
-    """What one name of a path must match; ``pieces`` are the texts between its stars."""
+    """The pattern of one name of a path; ``pieces`` are the texts between its stars."""
 
     text: str
     pieces: Tuple[str, ...]
@@ -62,9 +62,9 @@ class Pattern(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Pattern:
-        """Parse what the user wrote.
+        """Parse a pattern of the user.
 
-        :raises PatternInvalid: when it is no path below a volume's root.
+        :raises PatternInvalid: when it is not a path below a volume's root.
         """
         if not isinstance(text, str) or not text.strip():
             raise PatternInvalid(pattern=text, reason="it is empty")
@@ -125,7 +125,7 @@ class Pattern(NamedTuple):
 
 
 def _below_mounts(names: Tuple[str, ...], mount_points: Sequence[str]) -> Tuple[str, ...]:
-    """What is left of a path below the deepest mount point that it can lead into."""
+    """The rest of a path below the deepest mount point that it can lead into."""
     best: Tuple[str, ...] = ()
     for point in mount_points:
         below = _below(names, [part for part in point.split("/") if part])

@@ -1,10 +1,11 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sector size that a partition table counts in: a GPT tells, an MBR only by what lies where it points.
+"""The sector size that a partition table counts in: a GPT states it, an MBR only shows it by the content that its
+entries point to.
 
-A plain file does not say what disk it is a copy of. A device has a size of its own, but its table may have been made in a
-housing that shows another one.
+A plain file does not record the sector size of the disk that it is a copy of. A device reports a size, but its table
+may have been made in a housing that reports another one.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ _SIZES = (512, 4096)
 
 
 def read_layout_of_device(source: FileSource, *, table_is_trusted: bool = False) -> DiskLayout:
-    """Read the partition table of a device, in units of its own sectors unless only others lead to something.
+    """Read the partition table of a device, in units of the device's sectors unless only another size leads to a
+    volume.
 
-    Its sectors stay what they are: what is restored goes to a device like it. Where neither size leads to anything, the device's
-    own counts, as for every system that runs on it.
+    The image keeps the device's sector size: it is restored to a device like it. Where neither size leads to a volume,
+    the device's own applies, as for every system that runs on it.
     """
     own = source.sector_bytes
     sizes = [own, *(size for size in _SIZES if size != own)]

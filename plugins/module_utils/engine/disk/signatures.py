@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is on a volume or disk that our parsers do not read: it is imaged whole, and named. The marks are in ``marks.py``."""
+"""Names the content of a volume or disk that no parser reads, and that is imaged whole. The marks are in ``marks.py``."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["BY_TYPE", "FIRMWARE_RAID_KIND", "LVM_KIND", "RAID_KIND", "array_memb
 
 
 def container(source: BlockSource) -> str:
-    """Name what wraps other volumes or hides them, "" when nothing does.
+    """Name the container that wraps other volumes or hides them, "" without one.
 
-    Asked before any file system: the members of some arrays begin like the file system that is on the array.
+    Checked before any file system: the members of some arrays begin like the file system on the array.
     """
     return _first(mark for mark in find_marks(View(source)) if mark.is_container)
 
 
 def recognise(source: BlockSource) -> str:
-    """Name what is on a volume that no parser understands, "" when that is not known either."""
+    """Name the content of a volume that no parser understands, "" when it is unknown."""
     view = View(source)
     journal = view.at(1024, 1024)
     if len(journal) == 1024 and is_journal(journal):

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What bytes are read from: a disk, a volume, an image file, or a window of one of them."""
+"""Sources of bytes: a disk, a volume, an image file, or a window of one of them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class BlockSource(ABC):
         return [(start_bytes, end_bytes)] if start_bytes < end_bytes else []
 
     def expect_small_reads(self, small: bool) -> None:
-        """Tell the system whether to read ahead; a source that can't be told does as it does."""
+        """Tell the system whether to read ahead; a source without that control ignores it."""
 
     def close(self) -> None:
         """Release what is held; windows of another source hold nothing."""
@@ -159,16 +159,16 @@ class FileSource(BlockSource):
             return os.read(self._descriptor, length_bytes)
 
     def forget_cache(self) -> None:
-        """Drop what this machine's memory keeps of a device, where the system lets us.
+        """Drop a device's cached pages from this machine's memory, where the system allows it.
 
-        A disk, its partitions and its mapped volumes have caches of their own, which don't know of each other: what was read
-        of a disk yesterday is returned today, though a volume on it was written since.
+        A disk, its partitions and its mapped volumes have separate caches, which don't know of each other: a page of a
+        disk that was cached yesterday is returned today, though a volume on it was written since.
         """
         if self._cache is not None:
             self._cache.forget_all()
 
     def data_ranges(self, start_bytes: int, end_bytes: int) -> List[Tuple[int, int]]:
-        """The holes of a sparse file are left out."""
+        """The holes of a sparse file are skipped."""
         if self.is_device or not hasattr(os, "SEEK_DATA"):
             return super().data_ranges(start_bytes, end_bytes)
         found: List[Tuple[int, int]] = []
@@ -179,7 +179,7 @@ class FileSource(BlockSource):
                     start = os.lseek(self._descriptor, place, os.SEEK_DATA)
                     place = min(end_bytes, os.lseek(self._descriptor, start, os.SEEK_HOLE))
                 except OSError as error:
-                    # Nothing but a hole up to the end; or a file system that knows no holes.
+                    # Only a hole up to the end; or a file system without holes.
                     return found if error.errno == errno.ENXIO else super().data_ranges(start_bytes, end_bytes)
                 if start < end_bytes:
                     found.append((start, place))

@@ -1,7 +1,8 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Leaves out what a running system has swapped to files: memory of programs, secrets among it, worthless on a restored machine.
+"""Excludes the content of a running system's swap files: memory of programs, secrets among it, worthless on a restored
+machine.
 
 The first page stays: with it the restored system swaps to the file again [Linux include/linux/swap.h, union swap_header].
 """
@@ -20,7 +21,7 @@ _WILD = frozenset("*?[]")
 
 
 class WithoutSwap(NamedTuple):
-    """The bytes of a volume to keep, what was left out, and why a file stays all the same."""
+    """The bytes of a volume to keep, the excluded ones, and why a file stays nevertheless."""
 
     kept: ExtentSet
     left_out: List[LeftOut]
@@ -30,7 +31,7 @@ class WithoutSwap(NamedTuple):
 def leave_out_swap(
     file_system: FileSystem, tree: FileTree, used: ExtentSet, paths: Sequence[str], mount_points: Sequence[str]
 ) -> WithoutSwap:
-    """Return ``used`` without the content of those files of ``paths`` that lie on this volume.
+    """Return ``used`` without the content of those files of ``paths`` that are on this volume.
 
     :param paths: from the system's root.
     :param mount_points: where the system has the volume; none of its files is known where that is empty.

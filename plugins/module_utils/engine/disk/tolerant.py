@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A disk of which some bytes are wanted but not needed: clusters that the file system itself calls bad.
 
-They are read where they can be; where not, they are zeros in the image, and one warning says so. What can't be read
-elsewhere ends the run, as ever.
+They are read where they can be; where not, they are zeros in the image, and one warning says so. Any other unreadable
+byte fails the run, as without this source.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class TolerantSource(BlockSource):
 
     @property
     def lost(self) -> ExtentSet:
-        """What could not be read."""
+        """The parts that could not be read."""
         with self._lock:
             return ExtentSet(self._lost)
 

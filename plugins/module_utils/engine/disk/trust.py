@@ -34,14 +34,15 @@ _MORE = ("NILFS2", "QNX4", "FAT", "ZFS", TABLE)
 
 
 class Trust(NamedTuple):
-    """What is believed of one disk: of the disk itself, of its partitions, of logical volumes ("group/volume")."""
+    """The systems to believe on one disk: for the disk itself, its partitions, its logical volumes ("group/volume")."""
 
     disk: str = ""
     partitions: Dict[int, str] = {}
     volumes: Dict[str, str] = {}
 
     def of(self, number: int, volume: str = "") -> str:
-        """What is believed of a partition (0: the disk as a whole), or of a logical volume in it; "" when nothing is said."""
+        """The system to believe in a partition (0: the disk as a whole), or in a logical volume in it; "" without an
+        entry."""
         if volume:
             return self.volumes.get(volume, "")
         return self.partitions.get(number, "") if number else self.disk
@@ -51,9 +52,9 @@ NOBODY = Trust()
 
 
 def parse_trust(given: object) -> Dict[int, Trust]:
-    """What is believed, by the number of the disk; of logical volumes it is in each.
+    """Parse the entries, by the number of the disk; those for logical volumes are in each.
 
-    :raises TrustInvalid: what is not an entry that could ever decide anything.
+    :raises TrustInvalid: for an entry that can't decide about any volume.
     """
     if given is None or given == "":
         return {}
@@ -85,7 +86,7 @@ def parse_trust(given: object) -> Dict[int, Trust]:
 
 
 def trust_of(trusts: Dict[int, Trust], number: int) -> Trust:
-    """What is believed of disk ``number``."""
+    """The systems to believe on disk ``number``."""
     return trusts.get(number) or Trust(volumes=trusts[-1].volumes if -1 in trusts else {})
 
 

@@ -1,10 +1,10 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bytes of a disk that lie in no partition: what of them is not zero, held in the image or named.
+"""Bytes of a disk outside of all partitions: those that are not zero are held in the image, or named.
 
-Boards keep firmware there, installers an ISO 9660, virtual disks a footer, old tables a partition that nothing lists. Up to
-64 MiB of each gap are held. A gap that is too large to be read for that is looked at in samples, and what was done is said.
+Boards keep firmware there, installers an ISO 9660, virtual disks a footer, old tables a partition that nothing lists.
+Up to 64 MiB of each gap are held. A gap that is too large to be read completely is sampled, and the run's log says so.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .extents import Extent, ExtentSet
 from .source import BlockSource
 
 HELD_BYTES = 64 << 20  # of each gap
-LOOK_BYTES = 512 << 20  # that may be read of all gaps of a disk to find out
+LOOK_BYTES = 512 << 20  # that may be read of all gaps of a disk for this decision
 _EDGE_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 20
 _GRAIN_BYTES = 64 << 10
@@ -39,7 +39,7 @@ class Named(NamedTuple):
 
 
 class Unclaimed(NamedTuple):
-    """What is held of the gaps, what a user must be told, and what the log of the run says."""
+    """The bytes held of the gaps, the warnings for the user, and the lines for the log of the run."""
 
     held: ExtentSet
     named: List[Named]
@@ -54,10 +54,9 @@ class _Looked(NamedTuple):
 
 
 def look_at(source: BlockSource, gaps: ExtentSet, look_bytes: int = LOOK_BYTES) -> Unclaimed:
-    """Decide what of ``gaps`` is held.
+    """Decide which bytes of ``gaps`` are held.
 
-    :param source: the disk, paced where it must be.
-    :param look_bytes: how much may be read to find out.
+    :param source: the disk, paced where it must be. :param look_bytes: how much may be read for the decision.
     """
     held: List[Tuple[int, int]] = []
     named: List[Named] = []
@@ -142,7 +141,7 @@ def _look(source: BlockSource, gap: Extent, left: int) -> Tuple[_Looked, int]:
 def _read_grains(
     source: BlockSource, start: int, length: int, found: List[Tuple[int, int]], bad: List[Tuple[int, int]]
 ) -> None:
-    """What lies beside a bad sector; after several, a dying disk is asked no more."""
+    """The readable bytes beside a bad sector; after several bad sectors, a dying disk is no longer read."""
     for place in range(start, start + length, _GRAIN_BYTES):
         size = min(_GRAIN_BYTES, start + length - place)
         if len(bad) >= _MOST_BAD:

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a disk goes into an image: its structures, and what each selected volume has in use."""
+"""Plans which bytes of a disk an image holds: its structures, and the bytes in use of each selected volume."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MUCH_BEHIND_BYTES = 64 << 20
 
 
 class PlannedVolume(NamedTuple):
-    """What is done with one partition; ``reason`` says why it is taken whole, "" when it is not."""
+    """The plan for one partition; ``reason`` says why it is imaged whole, "" when it is not."""
 
     number: int
     kind: str
@@ -56,11 +56,11 @@ class DiskPlan(NamedTuple):
     wanted: ExtentSet = ExtentSet()  # of ``used``: what file systems call bad, read where it can be
     notes: List[str] = []  # for the log of the run
     contested: List[Contested] = []  # what more than one system claims
-    outside: List[Named] = []  # of what lies in no partition, what is not in the image as a whole
+    outside: List[Named] = []  # outside of all partitions, and not in the image as a whole
 
 
 class InnerVolume(NamedTuple):
-    """A logical volume of which ``pieces`` lie on the disk; ``source`` is all of it, as it is to be read."""
+    """A logical volume with ``pieces`` on the disk; ``source`` is all of it, as it is to be read."""
 
     name: str
     source: BlockSource
@@ -70,10 +70,10 @@ class InnerVolume(NamedTuple):
 
 
 class Inside(NamedTuple):
-    """What is known of a partition that other volumes are made of: a physical volume of LVM.
+    """The inside of a partition that other volumes are made of: a physical volume of LVM.
 
-    ``held`` are the bytes of the disk in it that every image holds: its metadata, and what no inner volume explains.
-    What is neither held nor in an inner volume is free.
+    ``held`` are the bytes of the disk in it that every image holds: its metadata, and all bytes that no inner volume
+    explains. Bytes that are neither held nor in an inner volume are free.
     """
 
     kind: str
@@ -101,20 +101,19 @@ def plan_disk(
     paced: Optional[BlockSource] = None,
     look_bytes: int = LOOK_BYTES,
 ) -> DiskPlan:
-    """Return what an image of the disk holds. ``selected`` are partition numbers, None for all.
+    """Return the bytes that an image of the disk holds. ``selected`` are partition numbers, ``None`` for all.
 
-    Partition structures, boot areas and small boot partitions are held always. A volume that is not understood, that two
-    systems claim, or whose bitmap can't be trusted as it stands, is held whole, with a warning; of such a volume no file is
-    left out. Of an image of all partitions the rest of the disk is a part too, as far as it is not zero.
+    Partition structures, boot areas and small boot partitions are held always. A volume that is not understood, that
+    two systems claim, or whose bitmap can't be trusted as it stands, is held whole, with a warning; no file of such a
+    volume is excluded. An image of all partitions also holds the rest of the disk, as far as it is not zero.
 
-    :param exclude: files whose content is left out, besides those that the volume's file system always leaves out.
-    :param mount_points_of: where the device has a volume ("C:\\", "/var"); empty where that is not known.
-    :param inside_of: the logical volumes of a partition, None where it holds a file system itself or nothing is known.
-    :param swap_files: where the running system swaps to; what it put there is left out.
-    :param trust: which system is believed where more than one claims a volume.
-    :param name: what ``imaging_trust`` calls the disk.
-    :param paced: the disk, read at the pace that the run allows; for what lies in no partition.
-    :param look_bytes: how much of that may be read to find out what is there.
+    :param exclude: files whose content is excluded, besides those that the volume's file system always excludes. :param
+    mount_points_of: where the device has a volume ("C:\\", "/var"); empty where that is not known. :param inside_of:
+    the logical volumes of a partition, None where it holds a file system itself or nothing is known. :param swap_files:
+    where the running system swaps to; their content is excluded. :param trust: which system is believed where more than
+    one claims a volume. :param name: what ``imaging_trust`` calls the disk. :param paced: the disk, read at the pace
+    that the run allows; for bytes outside of all partitions. :param look_bytes: how much of those may be read to decide
+    which are held.
     """
     used, wanted_bytes, volumes = layout.structures, ExtentSet(), []
     contested = [Contested(name, source.path, 0, layout.rivals, source.size_bytes)] if layout.rivals else []
@@ -156,7 +155,7 @@ def is_wanted(partition: Partition, selected: Optional[Set[int]]) -> bool:
 
 
 class _Volume(NamedTuple):
-    """What is planned as one: a partition, or a logical volume inside of one."""
+    """The unit of planning: a partition, or a logical volume inside of one."""
 
     number: int
     source: BlockSource
@@ -166,7 +165,8 @@ class _Volume(NamedTuple):
 
 
 class _How(NamedTuple):
-    """What decides how a volume is planned. ``because`` says why it is whole whatever is on it, "" when nothing does."""
+    """The conditions for a volume's plan. ``because`` says why it is imaged whole without a look at it, "" when it is
+    not."""
 
     partition: Partition
     wanted: bool
@@ -178,7 +178,7 @@ class _How(NamedTuple):
 
 
 class _Planned(NamedTuple):
-    """What is done with a volume, and its bytes in use (of the volume)."""
+    """The plan for a volume, and its bytes in use (of the volume)."""
 
     volume: PlannedVolume
     extents: ExtentSet
@@ -202,7 +202,7 @@ def _parts_of(
     state_of: StateOf,
     mount_points_of: MountPointsOf,
 ) -> List[Tuple[_Volume, Sequence[OverlayPiece]]]:
-    """The volumes of a partition, each with the pieces of the disk that it lies on."""
+    """The volumes of a partition, each with its pieces of the disk."""
     if inside is not None:
         return [
             (_Volume(partition.number, inner.source, inner.state, inner.mount_points, inner.name), inner.pieces)
@@ -214,7 +214,7 @@ def _parts_of(
 
 
 def _is_contested(source: BlockSource, partition: Partition, trusted: str) -> bool:
-    """Whether something else than LVM claims what LVM's tools call a physical volume of theirs."""
+    """Whether another system claims a partition that LVM's tools call a physical volume."""
     if trusted:
         return not is_called(trusted, LVM_KIND, "LVM2_member")
     window = WindowSource(source, partition.start_bytes, partition.length_bytes)
@@ -229,19 +229,19 @@ def _inside(source: BlockSource, partition: Partition, inside_of: InsideOf, trus
 
 
 def _key_of(disk: str, partition: Partition) -> str:
-    """What ``imaging_trust`` calls a partition, or the disk where it has none."""
+    """The name of a partition in ``imaging_trust``, or of the disk where it has none."""
     return "%sp%d" % (disk, partition.number) if partition.number else disk
 
 
 def _rest_of(source: BlockSource, layout: DiskLayout, used: ExtentSet, look_bytes: int) -> Unclaimed:
-    """What an image of all partitions holds besides them."""
+    """The bytes that an image of all partitions holds besides them."""
     rest = look_at(source, _outside(source, layout, used), look_bytes)
     warnings = [*_unnamed(layout, source), *rest.warnings]
     return rest._replace(held=layout.unnamed.union(rest.held), warnings=warnings)
 
 
 def _outside(source: BlockSource, layout: DiskLayout, used: ExtentSet) -> ExtentSet:
-    """The bytes that lie in no partition and are not held anyway."""
+    """The bytes outside of all partitions that are not held for another reason."""
     if layout.scheme == "none":
         return ExtentSet()
     return layout.shown().union(layout.unnamed).union(used).complement(source.size_bytes)
@@ -259,7 +259,7 @@ def _unnamed(layout: DiskLayout, source: BlockSource) -> List[str]:
 
 
 def _plan_part(disk: BlockSource, part: _Volume, how: _How) -> _Planned:
-    """Return what is done with a volume, what was left out of it, and warnings."""
+    """Return the plan for a volume, its excluded bytes, and warnings."""
     planned = _plan_volume(part, how)
     volume, extents, file_system = planned.volume, planned.extents, planned.file_system
     found: List[LeftOut] = []
@@ -318,7 +318,7 @@ def _plan_volume(part: _Volume, how: _How) -> _Planned:
     try:
         verdict = judge(window, how.partition.type_id, how.trusted)
         if verdict.file_system is None:
-            # Nothing that is recognised is expected in the reserved partitions.
+            # The reserved partitions are not expected to hold a known system.
             is_reserved = how.partition.role in ("microsoft-reserved", "bios-boot")
             reason = verdict.reason or ("" if is_reserved else "no file system was recognised")
             return _Planned(whole._replace(kind=verdict.kind, reason=reason), everything, rivals=verdict.rivals)
@@ -338,7 +338,7 @@ def _plan_volume(part: _Volume, how: _How) -> _Planned:
 
 
 def _with_what_is_behind(answer: UsedMap, file_system: FileSystem, window: BlockSource) -> ExtentSet:
-    """What others keep behind a file system belongs to it: hash trees of dm-verity, metadata of DRBD."""
+    """Other systems' data behind a file system belong to it: hash trees of dm-verity, metadata of DRBD."""
     if not answer.trusted:
         return answer.extents
     end = file_system.end_bytes

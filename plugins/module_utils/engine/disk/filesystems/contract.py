@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every file system parser answers: who it is, and which bytes are in use."""
+"""The contract of all file system parsers: name and identity of a file system, and which bytes are in use."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _MOST_TREE_BYTES = 8 << 30
 
 
 def reading_budget(size_bytes: int) -> int:
-    """How many bytes the structures of one volume may make us read, so that those that lead in circles end.
+    """How many bytes a parser may read for the structures of one volume, so that structures that lead in circles end.
 
-    A volume may claim to be as large as a sparse file: its size alone is no bound.
+    A volume may claim to be as large as a sparse file: its size alone does not bound the reading.
     """
     return min(4 * size_bytes + (64 << 20), _MOST_TREE_BYTES)
 
@@ -28,7 +28,7 @@ def reading_budget(size_bytes: int) -> int:
 class VolumeState(Enum):
     """How the volume stands while it is read; decides whether its bitmap may be trusted."""
 
-    OFFLINE = "offline"  # nobody has it mounted for writing
+    OFFLINE = "offline"  # not mounted for writing anywhere
     FROZEN = "frozen"  # a snapshot or shadow copy: one moment, but the journal may be unclean
     LIVE = "live"  # mounted and written to while we read
 
@@ -65,7 +65,7 @@ class FileContent(NamedTuple):
 
 
 class FileTree(ABC):
-    """The folders and files of a volume, as far as leaving out files needs them.
+    """The folders and files of a volume, as far as the exclusion of files needs them.
 
     Nodes come from :meth:`root` and :meth:`children` only. Everything read is hostile: bounds first, bounded time and
     memory, ``FileSystemInvalid`` for what contradicts itself. All calls on one tree together read no more than
@@ -83,13 +83,14 @@ class FileTree(ABC):
     def children(self, node: int) -> Iterator[FolderEntry]:
         """Yield the names in a folder but "." and "..", each name of a file once (no second, short name for it).
 
-        What is neither a plain file nor a folder (links, devices, reparse points that lead elsewhere) comes as a file
-        whose :meth:`content` is None; folders reached through links are not followed.
+        A node that is neither a plain file nor a folder (links, devices, reparse points that lead elsewhere) comes as a
+        file whose :meth:`content` is None; folders reached through links are not followed.
         """
 
     @abstractmethod
     def content(self, node: int) -> Optional[FileContent]:
-        """Where a file's bytes are; None for what is never left out (the file system's own files, links, devices)."""
+        """The extents of a file's bytes, or ``None`` for a file that is never excluded (the file system's own, links,
+        devices)."""
 
     def names(self, folder: int) -> Iterator[str]:
         """Yield every name in a folder, those of files without content included."""
@@ -104,11 +105,11 @@ class FileTree(ABC):
         return fold(name)
 
     def protected(self) -> ExtentSet:
-        """Bytes that are never left out whatever a file claims: the file system's own structures, boot areas."""
+        """Bytes that are never excluded even if a file claims them: the file system's own structures, boot areas."""
         return ExtentSet()
 
     def reachable(self, folders: Set[int]) -> Iterator[int]:
-        """Yield the node of everything below the root, of a folder once whatever leads to it.
+        """Yield the node of every file and folder below the root, a folder once even if several names lead to it.
 
         :param folders: the nodes that stand for the root; those of the folders that were met are added.
         """
@@ -123,7 +124,7 @@ class FileTree(ABC):
                 yield entry.node
 
 
-# Left out of every volume that Windows may have used: memory written to the disk, useless or harmful on a restored
+# Excluded from every volume that Windows may have used: memory written to the disk, useless or harmful on a restored
 # machine, and the difference areas of shadow copies (the registry's FilesNotToBackup names the same).
 WINDOWS_LEFT_OUT = (
     "\\pagefile.sys",
@@ -145,7 +146,7 @@ class FileSystem(ABC):
     uuid: str  # as blkid shows it, "" when there is none
     cluster_bytes: int
     source: BlockSource
-    end_bytes: int  # where it ends on its volume; what lies behind is somebody else's
+    end_bytes: int  # where it ends on its volume; the bytes behind belong to another system
     always_left_out: ClassVar[Tuple[str, ...]] = ()  # patterns of files whose content no image of such a volume holds
 
     @classmethod
@@ -160,12 +161,12 @@ class FileSystem(ABC):
     def used(self, state: VolumeState) -> UsedMap:
         """Return which bytes of the volume are in use; boot areas and backup boot sectors always are.
 
-        Never guesses: what is not understood, or not trusted in this ``state``, yields the whole volume with a reason.
-        The extents lie inside the source.
+        Never guesses: a volume that is not understood, or not trusted in this ``state``, yields its whole extent with a
+        reason. The extents are within the source.
         """
 
     def tree(self) -> Optional[FileTree]:
-        """The volume's folders and files, None where they are not understood: then no file is left out.
+        """The volume's folders and files, ``None`` where they are not understood: then no file is excluded.
 
         Asked for only where :meth:`used` gave a trusted map and the volume is frozen or offline.
         """

@@ -15,7 +15,7 @@ _LARGE_BYTES = 2048  # from here on two bytes a step pay for their table
 
 
 def small_table(polynomial: int) -> List[int]:
-    """What each byte does to a reflected CRC with that polynomial."""
+    """The table of a reflected CRC with that polynomial: the change by each value of a byte."""
     table = []
     for number in range(256):
         for dummy in range(8):

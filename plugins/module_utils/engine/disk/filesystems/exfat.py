@@ -45,8 +45,8 @@ class Exfat(ExfatGeometry, FileSystem):
     def used(self, state: VolumeState) -> UsedMap:
         """Trust the bitmap of a volume that is offline or frozen and not marked dirty.
 
-        A dirty one (section 3.1.13.2: the bitmap and the folders may disagree) is trusted only after every cluster
-        that any file or folder reaches was found in the bitmap: then nothing that a restored volume shows is missing.
+        A dirty one (section 3.1.13.2: the bitmap and the folders may disagree) is trusted only after every cluster that
+        any file or folder reaches was found in the bitmap: then a restored volume has all of its files.
         """
         if state is VolumeState.LIVE:
             return whole(self.source, "the exFAT volume is mounted and changes while it is read")

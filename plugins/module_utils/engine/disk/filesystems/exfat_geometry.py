@@ -26,7 +26,7 @@ Runs = List[Tuple[int, int]]  # (first cluster, clusters)
 
 
 class _Root(NamedTuple):
-    """What the root folder says of the volume itself: runs of clusters, and the label."""
+    """The root folder's entries about the volume itself: runs of clusters, and the label."""
 
     bitmaps: List[Tuple[int, Runs, int]]  # which FAT it belongs to, where it is, how many bytes count
     upcase: Runs
@@ -36,7 +36,7 @@ class _Root(NamedTuple):
 
 
 class ExfatGeometry:
-    """What the boot region and the root folder say. The file system and its tree stand on it."""
+    """The content of the boot region and the root folder, on which the file system and its tree build."""
 
     def __init__(self, source: BlockSource, boot: bytes) -> None:
         self.source = source

@@ -60,7 +60,8 @@ class Ext(ExtGeometry, FileSystem):
         return UsedMap(used.intersection(volume), True, "", self._bad_blocks())
 
     def _bad_blocks(self) -> ExtentSet:
-        """What the first inode lists, as mke2fs -c and e2fsck -c do; nothing where that is not understood."""
+        """The bad blocks that inode 1 lists, as mke2fs -c and e2fsck -c record them; empty where the inode is not
+        understood."""
         try:
             return ExtTree(self).bad_blocks()
         except FileSystemInvalid:

@@ -25,7 +25,7 @@ _MAX_GROUPS = 1 << 21  # 256 TiB in groups of 128 MiB
 
 
 class ExtGeometry:
-    """What the superblock and the group descriptors say. The file system and its tree stand on it."""
+    """The content of the superblock and the group descriptors, on which the file system and its tree build."""
 
     def __init__(self, source: BlockSource, superblock: bytes) -> None:
         self.source = source
@@ -92,7 +92,7 @@ class ExtGeometry:
         return bool(byte >> index % 8 & 1)
 
     def structures(self) -> ExtentSet:
-        """The boot area, superblocks, descriptors, bitmaps and inode tables, whatever the bitmaps say.
+        """The boot area, superblocks, descriptors, bitmaps and inode tables, even where the bitmaps call them free.
 
         :raises FileSystemInvalid: when the groups contradict themselves.
         """

@@ -61,13 +61,13 @@ class Fat(FatGeometry, FileSystem):
         except FileSystemInvalid as error:
             return whole(self.source, str(error))
         volume = ExtentSet([(0, self.source.size_bytes)])
-        # A cluster that is marked bad may hold something all the same: licences of the nineties do.
+        # A cluster that is marked bad may still hold data: licences of the nineties do.
         return UsedMap(used.union(bad).intersection(volume), True, "", bad.difference(used).intersection(volume))
 
     def _is_hibernated(self) -> bool:
         """Whether ``hiberfil.sys`` begins as while a system sleeps: HIBR, or RSTR while it wakes.
 
-        What can't be understood says nothing here: the tables are trusted without the folders.
+        A folder that can't be understood counts as no hibernation: the tables are trusted without the folders.
         """
         try:
             nodes = [entry.node for entry in FatTree(self).children(0) if entry.name.upper() == "HIBERFIL.SYS"]

@@ -18,7 +18,7 @@ _NOT_MIRRORED = 0x80  # one table counts, the others are as they were
 
 
 class FatGeometry:
-    """What the boot sector says. The file system and its tree stand on it."""
+    """The content of the boot sector, on which the file system and its tree build."""
 
     def __init__(self, source: BlockSource, boot: bytes) -> None:
         self.source = source

@@ -68,9 +68,9 @@ class Ntfs(FileSystem):
     def used(self, state: VolumeState) -> UsedMap:
         """Trust ``$Bitmap`` where the volume is frozen, or offline and either clean or proven consistent.
 
-        A shadow copy's journal is never clean; that alone is no reason to read it whole. Offline with an unclean
-        journal, and frozen but marked dirty, the master file table must agree with the bitmap; a volume that is
-        offline and marked dirty, or on which Windows is hibernated, is whole.
+        A shadow copy's journal is never clean; that alone is not a reason to image the whole volume. Offline with an
+        unclean journal, and frozen but marked dirty, the master file table must agree with the bitmap; a volume that is
+        offline and marked dirty, or on which Windows is hibernated, is imaged whole.
         """
         if state is VolumeState.LIVE:
             return whole(self.source, "the NTFS volume is mounted and changes while it is read")
@@ -121,7 +121,7 @@ class Ntfs(FileSystem):
         if any(run.lcn is None for run in bitmap.runs) or not bitmap.is_plain:
             raise self._invalid("its bitmap has holes or is compressed")
         used = ExtentSet.from_sorted(self._marked(table, bitmap))
-        # The backup boot sector lies behind the last cluster; in a partition that is longer some tools put it at its end.
+        # The backup boot sector follows the last cluster; in a partition that is longer some tools put it at its end.
         tail = self.cluster_count * self.cluster_bytes
         end = min(self.source.size_bytes, self._volume_bytes + self.sector_bytes)
         last = self.source.size_bytes - self.sector_bytes

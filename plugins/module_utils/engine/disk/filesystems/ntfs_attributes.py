@@ -20,7 +20,7 @@ REFERENCE_MASK = (1 << 48) - 1
 _PACKED_FLAGS = 0x40FF  # compressed in some way, encrypted
 _MAX_ATTRIBUTES = 256
 _MAX_VCN = 1 << 54
-_SECTOR_BYTES = 512  # the stride of update sequences, whatever the disk's sectors are
+_SECTOR_BYTES = 512  # the stride of update sequences, for any size of sectors
 
 
 class Malformed(ValueError):
@@ -45,7 +45,7 @@ class Attribute(NamedTuple):
     size_bytes: int
     initialized_bytes: int
     lowest_vcn: int
-    is_plain: bool = True  # neither compressed nor encrypted: what lies there is what it holds
+    is_plain: bool = True  # neither compressed nor encrypted: its clusters hold its content
 
 
 class Record(NamedTuple):
@@ -127,7 +127,7 @@ def _parse_attribute(body: bytes, cluster_count: int) -> Attribute:
 
 
 def decode_runs(data: bytes, vcn: int, cluster_count: int) -> List[Run]:
-    """Unpack runs that begin at ``vcn``. Sparse runs may be longer than the volume, others lie inside it.
+    """Unpack runs that begin at ``vcn``. Sparse runs may be longer than the volume, others must be within it.
 
     :raises Malformed: when they do not.
     """

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """NTFS: whether a volume was left cleanly: the restart pages of ``$LogFile``.
 
-Structures: ntfs-3g, include/ntfs-3g/logfile.h (RESTART_PAGE_HEADER, RESTART_AREA). What clean means follows from them:
-no client of the journal is active, or the area says that the volume is clean.
+Structures: ntfs-3g, include/ntfs-3g/logfile.h (RESTART_PAGE_HEADER, RESTART_AREA). A volume is clean when no client of
+the journal is active, or when the area says that the volume is clean.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""NTFS: the master file table, found through its own first record; attributes of files, whatever records hold them."""
+"""NTFS: the master file table, found through its own first record; attributes of files, gathered from all records that
+hold them."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ _CACHE_BYTES = 64 << 10
 
 
 class Geometry:
-    """What the boot sector says."""
+    """The content of the boot sector."""
 
     def __init__(self, cluster_bytes: int, cluster_count: int, record_bytes: int, mft_lcn: int) -> None:
         self.cluster_bytes = cluster_bytes
@@ -44,7 +45,7 @@ class Geometry:
 
 
 class FileTable:
-    """The master file table of a volume. Reads are counted, so that nothing read twice too often goes on for ever."""
+    """The master file table of a volume. Reads are counted against a budget, so that references in a circle end."""
 
     def __init__(self, source: BlockSource, geometry: Geometry) -> None:
         self._source = source
@@ -73,7 +74,7 @@ class FileTable:
     def record(self, number: int) -> Record:
         """Return a parsed record.
 
-        :raises FileSystemInvalid: when it is damaged or lies outside the table.
+        :raises FileSystemInvalid: when it is damaged or outside the table.
         """
         if not self._loading and number >= self.record_count:
             raise self.invalid("its master file table has no record %d" % number)
@@ -232,7 +233,7 @@ class FileTable:
         return b"".join(bytes(size) if place is None else self._source.read(place, size) for place, size in places)
 
     def extents(self, attributes: Sequence[Attribute]) -> ExtentSet:
-        """Where the content of attributes lies on the volume."""
+        """The extents of the attributes' content on the volume."""
         cluster = self.geometry.cluster_bytes
         return ExtentSet(
             (run.lcn * cluster, run.clusters * cluster)

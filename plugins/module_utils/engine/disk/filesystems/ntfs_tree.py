@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""NTFS: folders and files, as far as leaving out files needs them.
+"""NTFS: folders and files, as far as the exclusion of files needs them.
 
 Structures: "NTFS Documentation" of the Linux-NTFS project, "Concept - Index" and "$FILE_NAME"; ntfs-3g,
 include/ntfs-3g/layout.h (INDEX_ROOT, INDEX_BLOCK, INDEX_ENTRY, FILE_NAME_ATTR).
@@ -114,7 +114,7 @@ class NtfsTree(FileTree):
         return ExtentSet([(0, 8192)]).union(self._table.own_extents())
 
     def _file(self, node: int) -> Optional[Record]:
-        """The record of a reference; None when it is a newer file's: then the name is a leftover."""
+        """The record of a reference, or ``None`` when a newer file uses it: then the name is stale."""
         record = self._table.file(node & REFERENCE_MASK)
         sequence = node >> 48
         return None if sequence and record.sequence != sequence else record

@@ -42,10 +42,10 @@ class Xfs(XfsGeometry, FileSystem):
         return cls(source, superblock)
 
     def used(self, state: VolumeState) -> UsedMap:
-        """Trust the free-space trees of a volume whose log holds nothing that waits to be replayed.
+        """Trust the free-space trees of a volume whose log has no change left to replay.
 
-        A freeze leaves the log dirty on purpose, so that a snapshot is recovered, but with nothing in it than the
-        superblock: the trees are whole then too.
+        A freeze leaves the log dirty on purpose, so that a snapshot is recovered, but with only the superblock in it:
+        then the trees are intact too.
         """
         reason = self._why_untrusted(state)
         if reason:

@@ -23,7 +23,7 @@ def sum_is_right(data: bytes, place: int) -> bool:
 
 
 class BtreeKind(NamedTuple):
-    """What tells one tree from another; sizes in bytes."""
+    """The properties in which one kind of tree differs from another; sizes in bytes."""
 
     magic: bytes
     record_bytes: int

@@ -34,7 +34,7 @@ class _Header:
 
 
 class XfsGeometry:
-    """What the superblock and the headers of the groups say. The file system and its tree stand on it."""
+    """The content of the superblock and the headers of the groups, on which the file system and its tree build."""
 
     def __init__(self, source: BlockSource, superblock: bytes) -> None:
         self.source = source

@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from typing import Callable, Iterator, NamedTuple, Optional, Tuple
 
-_SECTOR_BYTES = 512  # the log counts in basic blocks, whatever the disk's sectors
+_SECTOR_BYTES = 512  # the log counts in basic blocks, for any size of sectors
 _ZEROS = bytes(_SECTOR_BYTES)
 _MAGIC = 0xFEEDBABE
 _UNMOUNT = 0x20
@@ -48,9 +48,9 @@ class Log:
     def changes_nothing(self) -> bool:
         """Whether a replay would leave the volume as it is, but for the superblock's counters.
 
-        So it is after an unmount, and while the volume is frozen: a freeze writes everything to its place and then logs
-        the superblock once more (fs/xfs/xfs_super.c, xfs_fs_freeze). In doubt the answer is no: reading a volume whole
-        is never wrong.
+        True after an unmount, and while the volume is frozen: a freeze writes all changes to their places and then logs
+        the superblock again (fs/xfs/xfs_super.c, xfs_fs_freeze). In doubt returns False: imaging the whole volume is
+        never wrong.
         """
         first, last = self._cycle(0), self._cycle(self._count - 1)
         if not first or last not in (first, first - 1):
