@@ -43,22 +43,7 @@ HELD: Tuple[str, ...] = (
     "plugins/**/README.md",
     "roles/setting_names/README.md",
 )
-HELD_DOCSTRINGS: Tuple[str, ...] = (
-    "plugins/module_utils/engine/*.py",
-    "plugins/module_utils/engine/agent/**/*.py",
-    "plugins/module_utils/engine/device/**/*.py",
-    "plugins/module_utils/engine/disk/**/*.py",
-    "plugins/module_utils/engine/guide/**/*.py",
-    "plugins/module_utils/engine/host/**/*.py",
-    "plugins/module_utils/engine/image/copying/*.py",
-    "plugins/module_utils/engine/install/**/*.py",
-    "plugins/module_utils/engine/recovery/**/*.py",
-    "plugins/module_utils/engine/restore/**/*.py",
-    "plugins/module_utils/engine/smb/**/*.py",
-    "plugins/module_utils/engine/snapshot/**/*.py",
-    "plugins/module_utils/engine/storage/**/*.py",
-    "plugins/module_utils/engine/verbs/**/*.py",
-)
+HELD_DOCSTRINGS: Tuple[str, ...] = ("plugins/module_utils/engine/**/*.py",)
 
 # Regular expression of what is written (case ignored) -> what to write.
 SUBSTITUTIONS: Dict[str, str] = {

@@ -56,7 +56,8 @@ class _Looked(NamedTuple):
 def look_at(source: BlockSource, gaps: ExtentSet, look_bytes: int = LOOK_BYTES) -> Unclaimed:
     """Decide which bytes of ``gaps`` are held.
 
-    :param source: the disk, paced where it must be. :param look_bytes: how much may be read for the decision.
+    :param source: the disk, paced where it must be.
+    :param look_bytes: how much may be read for the decision.
     """
     held: List[Tuple[int, int]] = []
     named: List[Named] = []

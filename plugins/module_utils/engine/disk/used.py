@@ -107,13 +107,14 @@ def plan_disk(
     two systems claim, or whose bitmap can't be trusted as it stands, is held whole, with a warning; no file of such a
     volume is excluded. An image of all partitions also holds the rest of the disk, as far as it is not zero.
 
-    :param exclude: files whose content is excluded, besides those that the volume's file system always excludes. :param
-    mount_points_of: where the device has a volume ("C:\\", "/var"); empty where that is not known. :param inside_of:
-    the logical volumes of a partition, None where it holds a file system itself or nothing is known. :param swap_files:
-    where the running system swaps to; their content is excluded. :param trust: which system is believed where more than
-    one claims a volume. :param name: what ``imaging_trust`` calls the disk. :param paced: the disk, read at the pace
-    that the run allows; for bytes outside of all partitions. :param look_bytes: how much of those may be read to decide
-    which are held.
+    :param exclude: files whose content is excluded, besides those that the volume's file system always excludes.
+    :param mount_points_of: where the device has a volume ("C:\\", "/var"); empty where that is not known.
+    :param inside_of: the logical volumes of a partition, None where it holds a file system itself or nothing is known.
+    :param swap_files: where the running system swaps to; their content is excluded.
+    :param trust: which system is believed where more than one claims a volume.
+    :param name: what ``imaging_trust`` calls the disk.
+    :param paced: the disk, read at the pace that the run allows; for bytes outside of all partitions.
+    :param look_bytes: how much of those may be read to decide which are held.
     """
     used, wanted_bytes, volumes = layout.structures, ExtentSet(), []
     contested = [Contested(name, source.path, 0, layout.rivals, source.size_bytes)] if layout.rivals else []

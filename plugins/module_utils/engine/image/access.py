@@ -37,7 +37,7 @@ _MOST_CLAIMS = 256  # of images that look newer than the newest one that is prov
 
 
 class Passwords(NamedTuple):
-    """What the user gave. Never shown, never stored."""
+    """The passwords that the user gave. Never shown, never stored."""
 
     password: Optional[str] = None
     previous: Optional[str] = None
@@ -49,7 +49,8 @@ class Passwords(NamedTuple):
 
 
 class Writing(NamedTuple):
-    """What a run writes with (None: in clear), and the images that are there, in order; those of the key are proved."""
+    """The key that a run writes with (``None``: unencrypted), and the existing images, in order; those of the key are
+    proved."""
 
     key: Optional[MasterKey]
     images: List[Manifest]
@@ -182,7 +183,7 @@ def _way_in(
 
 
 def openable_key(directory: DeviceDirectory, password: Optional[str]) -> Optional[MasterKey]:
-    """The key that the password opens, of several the one that images were made with last; None when it opens none."""
+    """The key that the password opens, of several the one that images were made with last; ``None`` when it opens none."""
     if not password:
         return None
     key = _own_key(directory, password)
@@ -217,8 +218,9 @@ def newest_image(directory: DeviceDirectory, password: Optional[str], job: Optio
     """Find the image that ``latest`` means: the newest one that the password proves; without a password, or where it
     proves none, the last name that is plausible.
 
-    :param job: of which job the newest is meant; None for any.
-    :raises ImageNotFound: when there is none. :raises JobWithoutImage: when there is none of the job.
+    :param job: of which job the newest is meant; ``None`` for any.
+    :raises ImageNotFound: when there is none.
+    :raises JobWithoutImage: when there is none of the job.
     """
     key = openable_key(directory, password)
     names = directory.image_names()
@@ -279,7 +281,7 @@ def _proved_key(
     directory: DeviceDirectory, data: bytes, manifest: Manifest, password: Optional[str], known: Optional[MasterKey]
 ) -> Optional[MasterKey]:
     if not manifest.key_id:
-        if password or known is not None:  # else an unencrypted image of anybody's could be put in the place of ours
+        if password or known is not None:  # else an attacker could put an unencrypted image in the place of a real one
             raise PasswordUnused(device=directory.device, image=manifest.image)
         authenticate(data, manifest, None)
         return None
@@ -292,7 +294,7 @@ def _proved_key(
 
 
 def _key_of(directory: DeviceDirectory, manifest: Manifest, password: str) -> MasterKey:
-    # Those that came with the image first: slots that somebody heaped up beside them can't keep it shut.
+    # The image's own slots first: a flood of foreign slots beside them must not keep the image locked.
     own = [slot for slot in directory.slots_of(manifest) if slot.key_id == manifest.key_id]
     key = open_slots(in_order_of_trust(own), password, is_last=False)
     if key is not None:
@@ -321,7 +323,8 @@ def store_slot_bytes(directory: DeviceDirectory, name: str, data: bytes) -> None
 
 
 def _check_room(directory: DeviceDirectory, key: MasterKey, images: List[Manifest]) -> None:
-    """Slots count that the newest image of the key lists: what else lies beside them may be anybody's.
+    """Only the slots that the newest image of the key lists are believed: any writer may have stored others beside
+    them.
 
     :raises KeySlotsFull: when an image can't list one more.
     """

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proves that a blob of a pack is what the pack's table says: a table is in clear, and anybody can write one."""
+"""Proves that a blob of a pack is what the pack's table says: a table is not encrypted, and any writer can store one."""
 
 from __future__ import annotations
 

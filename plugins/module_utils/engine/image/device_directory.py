@@ -136,7 +136,7 @@ class DeviceDirectory(DevicePlace):
         return sorted((one for one in found if one), key=lambda manifest: (manifest.sequence, manifest.image))
 
     def manifest_bytes(self, image: str) -> bytes:
-        """The bytes of a manifest that can be parsed, of its copy where it can't; else what is there."""
+        """The bytes of the manifest if it can be parsed, else of its copy if that can, else of the damaged file."""
         data, found, dummy_is_copy = self._first_proved(image, None)
         if isinstance(found, StorageError):
             raise found
@@ -159,9 +159,10 @@ class DeviceDirectory(DevicePlace):
         return found
 
     def readings(self, image: str) -> Iterator[Tuple[bytes, Manifest, bool]]:
-        """What a manifest may be, as far as it can be parsed: the file, the file past the cache, and, with True, its copy.
+        """Yield the readings of a manifest that can be parsed: the file, the file past the cache, and, with True, its
+        copy.
 
-        :raises EngineError: what is wrong with the file, where none can be.
+        :raises EngineError: why the file can't be parsed, where no reading can.
         """
         if not IMAGE_NAME.fullmatch(image):
             raise ImageNotFound(device=self.device, image=image, storage=self.storage.description)
@@ -207,7 +208,7 @@ class DeviceDirectory(DevicePlace):
             raise ImageNotFound(device=self.device, image=image, storage=self.storage.description) from None
 
     def _read_manifest_again(self, image: str) -> bytes:
-        """Past the cache: one false read is no damage."""
+        """Past the cache: a single false read does not prove damage."""
         try:
             self.storage.look_anew(self.path(image, fmt.MANIFEST_NAME))
         except StorageNotFound:
@@ -230,9 +231,9 @@ class DeviceDirectory(DevicePlace):
         return copies[fmt.MANIFEST_NAME]
 
     def find_image(self, wanted: str, job: Optional[str] = None) -> Manifest:
-        """Return the image named ``wanted``, or for ``latest`` the newest as far as can be told without a password.
+        """Return the image named ``wanted``, or for ``latest`` the newest one as far as it is known without a password.
 
-        :param job: of which job the newest is meant; None for any.
+        :param job: of which job the newest is meant; ``None`` for any.
         :raises ImageNotFound: when there is none. :raises JobWithoutImage: when there is none of the job.
         """
         if wanted != "latest":
@@ -247,13 +248,13 @@ class DeviceDirectory(DevicePlace):
     def newest(
         self, key: Optional[MasterKey] = None, job: Optional[str] = None, names: Optional[List[str]] = None
     ) -> Optional[Manifest]:
-        """Return the newest image that is complete and can be read, None where there is none: the last name of those.
+        """Return the newest image that is complete and can be read, ``None`` without one: the last name of those.
 
         A writer publishes under a name and a number above those of every image that counts, so that the last name has
         the highest number, and one manifest is read instead of all.
 
         :param key: only images that are proved with it count.
-        :param job: only images of this job count; None for any.
+        :param job: only images of this job count; ``None`` for any.
         :param names: those of all images, where they are known already.
         """
         names = self.image_names() if names is None else names
@@ -280,8 +281,8 @@ class DeviceDirectory(DevicePlace):
             return None
         except StorageError:
             if key is not None and name > horizon():
-                return None  # nobody's clock was that far ahead
-            raise  # an older image is no answer because the newest can't be read now
+                return None  # later than any plausible clock of a writer
+            raise  # an older image must not replace a newest one that can't be read at the moment
         except RunCancelled:
             raise
         except EngineError:
@@ -322,11 +323,11 @@ class DeviceDirectory(DevicePlace):
         return packs_in_use(self, others, rooms(self, fmt.PACKS))
 
     def trash(self, packs: Optional[Container[str]] = None) -> List[TrashEntry]:
-        """What lies in the trash of ``packs``, or of any; of a flood not all."""
+        """The copies in the trash of ``packs``, or of any pack; only a part of a flood."""
         return trashed(self, packs)
 
     def put_aside(self) -> List[PutAside]:
-        """What was taken for the debris of killed runs, oldest name first."""
+        """Directories that were put aside as debris of killed runs, oldest name first."""
         found = []
         for entry in self.listed(
             self.path(fmt.TRASH), lambda name: _PUT_ASIDE_NAME.fullmatch(name) is not None, MOST_TRASHED
@@ -337,7 +338,8 @@ class DeviceDirectory(DevicePlace):
         return sorted(found)
 
     def move_to_trash(self, pack: str, sequence: Optional[int], now_seconds: Optional[int] = None) -> None:
-        """Take a pack out of use; ``sequence`` None says that it is damaged. Nothing is deleted: each copy gets a name."""
+        """Move a pack to the trash; ``sequence`` None says that it is damaged. Each copy gets a new name, so that none
+        is deleted."""
         now = max(0, int(time.time()) if now_seconds is None else now_seconds)
         for moment in range(now, now + _MOST_COPIES):
             name = "%s.%s.%d" % (pack, "bad" if sequence is None else sequence, moment)
@@ -373,7 +375,7 @@ class DeviceDirectory(DevicePlace):
         return sorted(entry.name for entry in self.listed(self.path(fmt.KEYS), is_slot_name, fmt.MAX_SLOTS_READ))
 
     def slots_of(self, manifest: Manifest) -> List[KeySlot]:
-        """Return the key slots that an image brought along, as far as they are there and whole."""
+        """Return the key slots in an image's folder, as far as they exist and are intact."""
         slots = []
         for name in manifest.slots[: fmt.MAX_KEY_SLOTS]:
             try:

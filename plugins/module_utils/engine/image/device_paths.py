@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a device's files lie on a storage: paths below its directory, and what is listed there."""
+"""The paths of a device's files below its directory on a storage, and the names that are listed there."""
 
 from __future__ import annotations
 

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The directory of the image that a run makes: claimed for this run alone, filled, published by its manifest.
 
-Two things may happen to it while the run works: a sweep on another host takes it for the debris of a killed run and
-moves it away as a whole, or this run sleeps so long that another one takes the same name. Either way a later file of
-ours finds no directory, or a file that is not ours. Then everything is stored again under a name of our own: a manifest
-is only ever published next to files that all come from this run.
+Two things may happen to it while the run works: a sweep on another host treats it as debris of a killed run and moves
+the whole directory away, or this run sleeps so long that another one takes the same name. In both cases the next file
+of this run finds no directory, or a file of another run. Then the run stores all files again under a new name: a
+manifest is only ever published next to files that all come from this run.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ class ImageFolder:
         self._checkpoints: Dict[str, Tuple[int, int]] = {}  # how often one was to be stored, and after which was
 
     def claim(self) -> None:
-        """Take a name that nobody has, after that of the newest image; a name in the future that no image proves is passed by.
+        """Take an unused name, after that of the newest image; a name in the future that no image proves is skipped.
 
-        :raises StorageFailed: when others take every name as fast as we choose it.
+        :raises StorageFailed: when other runs take every chosen name first.
         """
         refused: List[str] = []
         for dummy in range(_CLAIMS):
@@ -87,7 +87,7 @@ class ImageFolder:
             try:
                 self._storage.make_directory(self._directory.path(name), exclusive=True)
             except StorageExists:
-                refused.append(name)  # another run's directory, or a file of somebody's
+                refused.append(name)  # another run's directory, or a foreign file
                 continue
             self.name = name
             return
@@ -127,11 +127,11 @@ class ImageFolder:
         return dict(zip(names, together(self._storage, lambda name: self.store(name, contents[name]), names)))
 
     def store_checkpoint(self, name: str, seal: Callable[[str], bytes]) -> None:
-        """Store what a later run may go on from; a directory that was swept is claimed anew.
+        """Store a checkpoint that a later run may continue from; a directory that was swept is claimed again.
 
-        Without it nothing is lost, but the next run reads all that was sent to prove it. Where sweeps are quicker than we are
-        the next checkpoint comes. An account that may only create stores one under the next number whenever a quarter more
-        is done.
+        Without it no data are lost, but the next run reads all uploaded packs to prove them. Where a sweep is quicker,
+        the next checkpoint replaces this one. An account that may only create stores one under the next number whenever
+        a quarter more is done.
 
         :param seal: makes the bytes for an image of the given name.
         """

@@ -1,13 +1,13 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which directories, of which nothing can be proved and which list no packs, can't be images of ours.
+"""Finds directories that can't be real images: those that the key does not prove and that list no packs.
 
 A damaged image keeps a rollover from sweeping as long as it is not known what it needs. An account that may only create
-files must not be able to do the same for ever with one file. So names are told apart from damage that no image of ours can
-have: in the future; between two proved images whose numbers follow each other, since every image took a number of its own;
-before the image with the number one. A name that is older than as many proved images as are kept is doubtful: its image
-would be gone, unless something else keeps it.
+files must not be able to do the same for ever with one file. So the engine separates damaged images from names that no
+real image can have: in the future; between two proved images whose numbers follow each other, since every image took a
+separate number; before the image with the number one. A name that is older than as many proved images as are kept is
+doubtful: its image would be deleted, unless another rule keeps it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Impostors:
         self._last = last
 
     def has(self, image: str) -> bool:
-        """Whether no image of ours can have the name ``image``."""
+        """Whether no real image can have the name ``image``."""
         if image > self._last:
             return True
         older = [manifest for manifest in self._proved if manifest.image < image]

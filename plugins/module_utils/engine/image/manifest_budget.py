@@ -1,10 +1,10 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much of manifests that no key proves is held at a time: anybody who may create files can heap them up.
+"""Bounds the memory for manifests that no key proves: any account that may create files can store many of them.
 
-Manifests of usual images are small. So the few large ones share an allowance of their own, and can't push the others out.
-A large one that has no room there may have it without its list of changed packs: SHA256SUMS says the same.
+Manifests of usual images are small. So the few large ones share a separate allowance, and can't push the others out. A
+large one that does not fit is held without its list of changed packs: SHA256SUMS says the same.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
 """Which images count: those that the key proves; without a key, those whose names are plausible.
 
 An account that may only create files can add directories under any name, with any number in an unencrypted manifest. So
-nothing that is not proved decides what is the newest image, what is deleted, or which number comes next. Without a key
-only the clock is left: a name that lies in the future is not the newest image.
+only proved images decide which image is the newest, which are deleted, and which number comes next. Without a key only
+the clock remains: a name in the future is not the newest image.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def believed(images: Sequence[Manifest], key: Optional[MasterKey], last: str) ->
 
 
 def others_than(images: Sequence[Manifest], counted: Sequence[Manifest], key: Optional[MasterKey]) -> List[Manifest]:
-    """Those of ``images`` that the key does not prove: of an earlier key, unencrypted, or somebody else's."""
+    """Those of ``images`` that the key does not prove: of an earlier key, unencrypted, or foreign."""
     names = {manifest.image for manifest in counted}
     return [manifest for manifest in images if manifest.image not in names] if key is not None else []
 

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which packs lie in a device's directory. One listing per room; a room at a time is held as objects."""
+"""Lists the packs in a device's directory. One listing per room; one room at a time is held as objects."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class InUse(NamedTuple):
 
 
 def rooms(place: DevicePlace, name: str, form: Pattern[str] = _ROOM, most: int = 1 << 16) -> List[str]:
-    """The paths of the directories inside ``name`` that are ours by their names; somebody may have made others."""
+    """The paths of the directories inside ``name`` whose names the engine gives; other writers may have made others."""
     found = place.listed(place.path(name), lambda one: form.fullmatch(one) is not None, most)
     return [place.path(name, entry.name) for entry in found if entry.kind is EntryKind.DIRECTORY]
 
@@ -90,7 +90,7 @@ def _sort_out(place: DevicePlace, folder: str, found: List[Entry], sizes: SizesO
 
 
 def trashed(place: DevicePlace, packs: Optional[Container[str]] = None) -> List[TrashEntry]:
-    """What lies in the trash of ``packs``, or of any, at most ``MOST_TRASHED``."""
+    """The copies in the trash of ``packs``, or of any pack, at most ``MOST_TRASHED``."""
 
     def wanted(name: str) -> bool:
         match = _TRASH_NAME.fullmatch(name)

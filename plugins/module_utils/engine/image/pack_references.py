@@ -41,11 +41,11 @@ def needed_packs(
     damaged: Optional[List[ImageDamaged]] = None,
     exist: Optional[Container[str]] = None,
 ) -> Needed:
-    """Read what ``images``, in sequence order, need.
+    """Read which packs ``images``, in sequence order, need.
 
     :raises ImageDamaged: when the list of an image has to be read and can't be; with ``damaged`` given it is added
-        there, and what the image needs is left out.
-    :param exist: the packs that are there; those that are not are left out of what is needed by any.
+        there, and its packs are missing from the result.
+    :param exist: the packs that exist; others are not added to those needed by any image.
     """
 
     def read(image: str) -> Optional[AbstractSet[str]]:
@@ -66,7 +66,7 @@ def needed_packs(
     by_any: AbstractSet[str] = set()
     packs: Optional[AbstractSet[str]] = None
     for manifest in images:
-        if alone and manifest.image == alone[0]:  # some are read at a time; each may be long, and anybody's
+        if alone and manifest.image == alone[0]:  # a few are read at a time; each may be long, and from any writer
             width = _batch([by_name[image].pack_count for image in alone[:_READ_AT_ONCE]])
             batch, alone = alone[:width], alone[width:]
             lists.update(zip(batch, together(directory.storage, read, batch)))
@@ -111,7 +111,7 @@ def _joined(names: AbstractSet[str], packs: AbstractSet[str], exist: Optional[Co
 
 
 def _listed(directory: DeviceDirectory, manifest: Manifest) -> AbstractSet[str]:
-    """What SHA256SUMS lists, held against the manifest: a short read may end between two lines."""
+    """The packs that SHA256SUMS lists, checked against the manifest: a short read may end between two lines."""
     for look in range(LOOKS):
         with contextlib.suppress(ImageDamaged, StorageNotFound):
             if look:
@@ -134,7 +134,8 @@ def _follow(manifest: Manifest, held: Dict[str, AbstractSet[str]]) -> Optional[A
 def changes_since(
     before: Optional[Manifest], packs_before: Optional[AbstractSet[str]], packs: Set[str]
 ) -> Optional[PackChanges]:
-    """What the manifest of an image with ``packs`` says of them; None where the whole list is as short."""
+    """The changes from the packs of the image before to ``packs``, for the manifest; ``None`` where the whole list is
+    as short."""
     if before is None or packs_before is None:
         return None
     added, dropped = sorted(packs - packs_before), sorted(packs_before - packs)
@@ -144,10 +145,10 @@ def changes_since(
 
 
 def usable_packs(root: Root, present: Mapping[str, int]) -> Set[str]:
-    """The packs of ``root`` that a new image may rely on: there, whole in size, and not mostly dead.
+    """The packs of ``root`` that a new image may rely on: they exist in full size, and are not mostly dead.
 
-    A pack of which less than a quarter is needed is left behind, and so are the emptiest ones until what remains
-    wastes less than a fifth: so old packs die with their last image.
+    A pack of which less than a quarter is needed is not reused, nor are the emptiest ones until the remaining ones
+    waste less than a fifth: so old packs die with their last image.
     """
     there = {name: need for name, need in root.packs.items() if present.get(name) == need.size_bytes}
     usable = {name: need for name, need in there.items() if need.needed_bytes * 4 >= need.size_bytes}

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Work under way in threads while its results are taken in order: a bounded number of calls ahead."""
+"""Runs calls in threads while their results are taken in order: a bounded number of calls ahead."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Result = TypeVar("Result")
 def in_order(
     executor: Union[Pool, ThreadPoolExecutor], calls: Iterable[Callable[[], Result]], depth: int
 ) -> Generator[Result, None, None]:
-    """Yield the results of ``calls``, in their order, with up to ``depth`` of them under way or waiting to be taken.
+    """Yield the results of ``calls``, in their order, with up to ``depth`` of them running or waiting to be taken.
 
-    What was not begun when the iterator is closed is not done any more.
+    Closing the iterator drops the calls that have not begun.
     """
     waiting: Deque[Future[Result]] = deque()
     try:

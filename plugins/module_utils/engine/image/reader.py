@@ -56,8 +56,9 @@ class ImageReader:
     def __init__(
         self, storage: Storage, device: str, image: str, password: Optional[str], job: Optional[str] = None
     ) -> None:
-        """:param job: of which job the newest is meant where ``image`` is ``latest``; None for any.
-        :raises EngineError: ``ImageNotFound``, ``Password*``, ``ImageDamaged``."""
+        """:param job: of which job the newest is meant where ``image`` is ``latest``; ``None`` for any.
+        :raises EngineError: ``ImageNotFound``, ``Password*``, ``ImageDamaged``.
+        """
         self.storage = storage
         self.directory = DeviceDirectory(storage, device)
         newest = newest_image(self.directory, password, job) if image == "latest" else None
@@ -121,7 +122,7 @@ class ImageReader:
         return again
 
     def _file_anew(self, name: str, sha256: str, most_bytes: int) -> Optional[bytes]:
-        """The file once more, past the cache, or its second copy."""
+        """The file read again, past the cache, or its second copy."""
         folder = self.directory.path(self.image)
         path = "%s/%s" % (folder, name)
         self.storage.look_anew(path)
@@ -157,7 +158,7 @@ class DiskReader:
         return cached
 
     def prove_index(self) -> None:
-        """Load every segment: each is the one that the root names, and lies in packs that the root lists.
+        """Load every segment: each is the one that the root names, and is stored in packs that the root lists.
 
         :raises ImageDamaged, ChunkMissing: when that is not so.
         """

@@ -5,8 +5,9 @@
 
 An account that may only create files can add any record. So a record that steers what a holder of the password decides
 carries an authentication under the key, and nothing can be taken back by adding a record: a pin ends when its file is
-deleted. Kinds that keep an image (pinned, archived) count by the names of their files, whatever is in them: that errs on
-the side of the image. What stands in the place of an image's directory of records is moved aside by an account that may.
+deleted. Kinds that keep an image (pinned, archived) count by the names of their files, not by their content: that errs
+on the side of the image. A foreign file in the place of an image's directory of records is moved aside by an account
+that may rename.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ _MAX_WORD = 16
 
 
 class Record(NamedTuple):
-    """What is of use in a record. ``is_authentic``: a holder of the key wrote it; None where there is no key to tell."""
+    """The checked content of a record. ``is_authentic``: a holder of the key wrote it; ``None`` without a key to check
+    it."""
 
     kind: str
     level: str
@@ -56,7 +58,7 @@ class Record(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What the names of an image's records say: why it must stay, and whether they could be listed at all."""
+    """The meaning of the names of an image's records: why it must stay, and whether they could be listed at all."""
 
     is_pinned: bool = False
     is_archived: bool = False
@@ -130,7 +132,7 @@ def read(directory: DevicePlace, image: str, key: Optional[MasterKey] = None) ->
         try:
             data = directory.storage.get(directory.path(fmt.RECORDS, image, name), 0, fmt.MAX_RECORD_BYTES + 1)
         except (StorageNotFound, StoragePermissionDenied):
-            continue  # a rollover deletes this image meanwhile, or a file was made so that nobody else may read it
+            continue  # a rollover has just deleted this image, or only another account may read the file
         record = _parse(name, data, image, key)
         if record is not None:
             found.append(record)
@@ -174,7 +176,7 @@ def add(directory: DevicePlace, image: str, kind: str, facts: Dict[str, Any], ke
     """Add a fact about a committed image.
 
     :param key: authenticates it.
-    :raises StorageNotFound: when a rollover deletes the image and its records meanwhile.
+    :raises StorageNotFound: when a rollover deletes the image and its records at the same time.
     """
     _store(directory, image, *_document(image, kind, facts, key))
 
@@ -225,7 +227,7 @@ def pin(directory: DevicePlace, image: str, key: Optional[MasterKey]) -> None:
     :raises RecordRefused: when something stands in the place of the records that this account can't move aside.
     """
     # An engine of version 0.1.0 compares the number with those of the records by which it took pins back. The other one
-    # keeps anybody from making a directory of the file's name beforehand.
+    # prevents any account from creating a directory of the file's name beforehand.
     facts = {"order": fmt.MAX_NUMBER, "nonce": secrets.token_hex(8)}
     name, data = _document(image, PINNED, facts, key)
     try:
@@ -286,7 +288,7 @@ def names(directory: DevicePlace, image: str) -> List[str]:
 
 
 def _names(directory: DevicePlace, image: str, most: int, kinds: Optional[Sequence[str]] = None) -> List[str]:
-    """Names of an image's records, of some kinds or of all: at most ``most``, whatever else lies there."""
+    """Names of an image's records, of some kinds or of all: at most ``most``, without other files in the directory."""
 
     def is_wanted(name: str) -> bool:
         match = RECORD_NAME.fullmatch(name)

@@ -1,10 +1,10 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a stored file is what its SHA-256 says: nothing is called damaged, moved or replaced after one false read.
+"""Checks a stored file against its SHA-256: no file is called damaged, moved or replaced after a single false read.
 
-A flipped bit on the way, a short read, an error that is gone a moment later look like damage. So a file counts as
-damaged only when it was wrong each time, the later times read anew and past the cache. That it is whole needs one look:
+A flipped bit on the way, a short read, an error that lasts a moment look like damage. So a file counts as damaged only
+when it was wrong each time, the later times read again past the cache. A single matching read proves that it is intact:
 no accident gives the right SHA-256.
 """
 

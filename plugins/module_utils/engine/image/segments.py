@@ -35,10 +35,10 @@ class PackReader:
     def fetch(self, pack: str, offset: int, length: int, image: str) -> bytes:
         """Return a range of a pack, from the trash if it has been moved there.
 
-        The trash is looked into only when the pack is not in its place; then in both once more, since a rollover that
-        sees that it is needed moves it back.
+        The trash is read only when the pack is not in its place; then both are tried again, since a rollover that sees
+        that the pack is needed moves it back.
 
-        :raises ChunkMissing: when the pack is gone or too short.
+        :raises ChunkMissing: when the pack is missing or too short.
         """
         for places in (self._in_use, self._trashed, self._in_use, self._trashed_now):
             for path in places(pack):
@@ -51,9 +51,10 @@ class PackReader:
         raise ChunkMissing(chunk="in the pack %s" % pack[:16], image=image)
 
     def fetch_anew(self, place: Place) -> Iterator[bytes]:
-        """What else there is to read of a blob that was not what was stored: the pack past the cache, whole copies in the trash.
+        """Yield further readings of a blob whose first one was wrong: the pack past the cache, intact copies in the
+        trash.
 
-        One false read is no damage, and a pack that rotted in its place may lie whole in the trash.
+        A single false read does not prove damage, and a pack that rotted in its place may be intact in the trash.
         """
         own = fmt.pack_path(self._directory.device, place.pack)
         with contextlib.suppress(StorageNotFound):

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copies of key slots: every image brings its own, and a damaged one is made whole from another, since its name is its hash."""
+"""Copies of key slots: every image holds some, and a damaged one is repaired from another, since its name is its hash."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .image_folder import ImageFolder
 def copy_slots(
     directory: DeviceDirectory, folder: ImageFolder, key: MasterKey, newest: Optional[Manifest], files: Dict[str, str]
 ) -> List[str]:
-    """Store the slots of a key in an image's folder; return their names, and add to ``files`` what was stored.
+    """Store the slots of a key in an image's folder; return their names, and add the stored ones to ``files``.
 
-    These are the slots that the newest image of the key lists, and those that this run opened or made. What else lies
-    among the device's own may be anybody's: it says of itself which key it holds, and nothing proves it.
-    What the device's own directory lacks of them, or has damaged, it gets back.
+    These are the slots that the newest image of the key lists, and those that this run opened or made. Other slots in
+    the device's directory may be from any writer: each claims to hold the key, without a proof. The slots that are
+    missing or damaged in the device's directory are stored there again.
 
     :param newest: the newest image of this key, proved.
     """
@@ -48,7 +48,7 @@ def copy_slots(
 
 
 def whole_copy(directory: DeviceDirectory, name: str) -> bytes:
-    """Return the bytes of a slot from the first copy that is whole, which the device's own is from then on.
+    """Return the bytes of a slot from its first intact copy, and repair the device's own with it.
 
     :raises ImageDamaged: when there is none.
     """

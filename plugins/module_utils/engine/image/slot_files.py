@@ -82,7 +82,7 @@ def _oldest_first(directory: DevicePlace, names: List[str], holders: Dict[str, L
 
 
 def _first_whole_slot(directory: DevicePlace, name: str, folders: List[str]) -> KeySlot:
-    """A slot from the first folder where it is whole; a damaged copy hides no other.
+    """A slot from the first folder where it is intact; a damaged copy hides no other.
 
     :raises EngineError: why the first one can't be used, when none can.
     """

@@ -23,7 +23,7 @@ from .format.manifest import Manifest
 MAX_TRIES = 128
 MAX_COSTLY_TRIES = 2
 MAX_SECONDS = 120.0
-MAX_MEMORY_BYTES = 64 << 20  # what writers ask for; anybody may have made a slot that asks for more
+MAX_MEMORY_BYTES = 64 << 20  # the cost that writers choose; a foreign slot may ask for more
 _USUAL_COST = MAX_MEMORY_BYTES // 128  # n * r * p of the slots that writers make
 
 
@@ -64,7 +64,7 @@ def open_slots(
         try:
             key = slot.open(password)
         except KeySlotInvalid:
-            continue  # it opens and holds another key than it says: whoever made it knows the password
+            continue  # it opens and holds another key than it says: its writer knows the password
         if key is not None:
             key.slots.add(slot.name)
             return key

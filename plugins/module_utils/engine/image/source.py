@@ -27,7 +27,7 @@ class ImageSource(BlockSource):
 
 
 class TargetEnd(NamedTuple):
-    """``unused_bytes`` of the target lie behind the imaged disk."""
+    """``unused_bytes`` of the target follow the imaged disk."""
 
     unused_bytes: int
     has_gpt: bool
@@ -35,6 +35,6 @@ class TargetEnd(NamedTuple):
 
 
 def end_of(reader: DiskReader, layout: DiskLayout, target_bytes: int) -> TargetEnd:
-    """Look at what lies at the end of a target of ``target_bytes`` (0: a file that is made as large as the image)."""
+    """Look at the end of a target of ``target_bytes`` (0: a file that is made as large as the image)."""
     starts = [one.start_bytes for one in layout.partitions]
     return TargetEnd(max(target_bytes, reader.size_bytes) - reader.size_bytes, layout.scheme == "gpt", starts)

@@ -17,5 +17,5 @@ def size(count: float) -> str:
 
 
 def shown(text: str) -> str:
-    """What a storage or a device says, fit for a terminal."""
+    """A text from a storage or a device, made fit for a terminal."""
     return "".join(one if one.isprintable() else "?" for one in text[:_MAX_SHOWN])

@@ -33,14 +33,14 @@ SEALED_MAGIC = b"PLANTOPS-FILE\x00\x00\x01"
 SEGMENT_MAGIC = b"PLOPSEG\x01"
 ROOT_MAGIC = b"PLOPROOT"
 
-# Upper bounds on reading: whatever comes from a storage is hostile.
+# Upper bounds on reading: all bytes from a storage are hostile.
 MAX_PACK_BYTES = 1 << 30
 MAX_PACK_BLOBS = 1 << 20
-MAX_UNPROVED_BLOBS = 1 << 18  # of a pack that may be anybody's: more than any writer puts into one
+MAX_UNPROVED_BLOBS = 1 << 18  # of a pack from an unknown writer: more than the engine puts into one
 MAX_BLOB_PLAIN_BYTES = 8 << 20
 MAX_BLOB_STORED_BYTES = MAX_BLOB_PLAIN_BYTES + TAG_BYTES  # raw where it does not compress
 MAX_SEALED_PLAIN_BYTES = 128 << 20  # a root of MAX_DISK_BYTES with MAX_PACKS
-MAX_CLEAR_ROOT_BYTES = 48 << 20  # of an unencrypted image, which anybody may have made
+MAX_CLEAR_ROOT_BYTES = 48 << 20  # of an unencrypted image, which any writer may have made
 MAX_DOCUMENT_BYTES = 32 << 20
 MAX_JSON_BYTES = 8 << 20
 MAX_MANIFEST_BYTES = 1 << 20

@@ -1,7 +1,8 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a manifest says of a disk so that it can be missed by name: model, id of its table, the volumes in the image.
+"""A manifest's description of a disk, so that a missing disk can be named: model, id of its table, the volumes in the
+image.
 
 All of it is optional: manifests of release 0.1.0 have none of these fields, and its readers ignore them.
 """
@@ -35,7 +36,7 @@ class DiskContents(NamedTuple):
     volumes: List[VolumeEntry] = []
 
     def as_dict(self) -> Dict[str, Any]:
-        """What the manifest says; nothing of what is not known."""
+        """The fields for the manifest, without those that are unknown."""
         found: Dict[str, Any] = {name: text for name, text in (("model", self.model), ("table", self.table)) if text}
         if self.volumes:
             found["volumes"] = [volume._asdict() for volume in self.volumes]

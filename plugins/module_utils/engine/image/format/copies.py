@@ -6,7 +6,7 @@
 It is stored before the commit and makes no image: that does ``image.json`` alone. Where a file of it is damaged, the copy
 that has the right SHA-256 is read in its place, and a run or a rollover puts it back. ``tar -xf`` gets at it as well.
 
-Its bytes follow from the files: fixed headers, in a fixed order. Whatever else is in such a file is refused, unread.
+Its bytes follow from the files: fixed headers, in a fixed order. Any other content of such a file is refused, unread.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def encode(files: Mapping[str, bytes]) -> bytes:
 
 
 def decode(data: bytes) -> Dict[str, bytes]:
-    """Return the files in a tar of ours up to the first byte that :func:`encode` would not have written."""
+    """Return the files in such a tar up to the first byte that :func:`encode` would not have written."""
     files: Dict[str, bytes] = {}
     position = 0
     while position + _BLOCK <= len(data):
@@ -56,7 +56,7 @@ def decode(data: bytes) -> Dict[str, bytes]:
 
 
 def read_copies(storage: Storage, folder: str) -> Optional[bytes]:
-    """The bytes of an image's copies; None where it has none, as images of earlier versions have not."""
+    """The bytes of an image's copies, or ``None`` without any, as for images of earlier versions."""
     try:
         return storage.get("%s/%s" % (folder, fmt.COPIES_NAME), 0, _MAX_BYTES + 1)
     except StorageNotFound:

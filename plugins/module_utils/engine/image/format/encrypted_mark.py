@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The mark of a device whose images are encrypted: a file that is found by its name.
 
-That there are no key slots and no encrypted images a run knows from listings, and a listing may lag: then a run without the
-password would send in clear, and a mistyped password would begin a key. So both ask for the mark as well, and whether the
-listing shows what is known to be there.
+A run knows only from listings that a device has neither key slots nor encrypted images, and a listing may lag: then a
+run without the password would store an unencrypted image, and a mistyped password would begin a new key. So both ask
+for the mark as well, and whether the listing shows what is known to be there.
 """
 
 from __future__ import annotations

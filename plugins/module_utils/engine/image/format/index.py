@@ -110,9 +110,9 @@ class Segment:
     def take_places(self, old: Segment, usable: Set[str], shift: int = 0, without: Collection[int] = ()) -> Set[str]:
         """Take the places of those chunks that ``old`` holds in a usable pack, ``shift`` chunks further to the front.
 
-        Return the packs that these chunks lie in.
+        Return the packs that hold these chunks.
 
-        :param without: positions that are left as they are.
+        :param without: positions that stay unchanged.
         """
         numbers = {number: self._packs[name] for number, name in enumerate(old._packs.names) if name in usable}
         taken: Set[int] = set()
@@ -146,7 +146,7 @@ class Segment:
         return [position for position in self.stored_positions() if not self._length[position]]
 
     def packs_named(self) -> Set[str]:
-        """The packs that its chunks lie in."""
+        """The packs that hold its chunks."""
         return {self._packs.names[number] for number in {self._pack[position] for position in self.stored_positions()}}
 
     def stored_bytes_by_pack(self, more_bytes: int) -> Dict[str, int]:

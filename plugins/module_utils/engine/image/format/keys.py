@@ -26,7 +26,7 @@ from . import documents
 _SLOT_FORMAT = "plantops.imaging key slot"
 _SLOT_FIELDS = frozenset(["format", "version", "key_id", "kdf", "sealed"])
 _KDF_FIELDS = frozenset(["name", "n", "r", "p", "salt"])
-_DEFAULT_N, _DEFAULT_R, _DEFAULT_P = 1 << 16, 8, 1  # 64 MiB, some 0.2 s: fits an industrial PC with 1 GiB
+_DEFAULT_N, _DEFAULT_R, _DEFAULT_P = 1 << 16, 8, 1  # 64 MiB, about 0.2 s: fits an industrial PC with 1 GiB
 _NONCE = b"\0" * 12  # the wrapping key comes from a fresh salt and seals one message
 
 
@@ -85,7 +85,7 @@ class KeySlot(NamedTuple):
 
     @property
     def cost(self) -> int:
-        """What a derivation costs in time and memory, in units of 128 bytes."""
+        """The cost of a derivation in time and memory, in units of 128 bytes."""
         kdf = self.header["kdf"]
         return int(kdf["n"] * kdf["r"] * kdf["p"])
 

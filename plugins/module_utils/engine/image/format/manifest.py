@@ -60,7 +60,7 @@ class Manifest(NamedTuple):
     sequence: int
     created: str
     snapshot: str
-    key_id: str  # "" for an image in clear
+    key_id: str  # "" for an unencrypted image
     slots: List[str]
     disks: List[DiskEntry]
     files: Dict[str, str]  # name in the image's directory -> SHA-256
@@ -119,7 +119,7 @@ def encode(manifest: Manifest, key: Optional[MasterKey]) -> bytes:
 
 
 def decode(data: bytes, image: str) -> Manifest:
-    """Parse the manifest of the directory ``image``; checks the plain checksum of an image in clear, not the MAC.
+    """Parse the manifest of the directory ``image``; checks the plain checksum of an unencrypted image, not the MAC.
 
     :raises ImageDamaged: when it is not a manifest of this directory, or contradicts itself.
     :raises ImageFormatUnknown: when a newer version wrote it.

@@ -92,7 +92,7 @@ class PackRecords:
             yield self._records[start : start + _NAME_BYTES].hex()
 
     def find(self, name: object) -> Optional[bytes]:
-        """What follows a name in its record, None when there is none."""
+        """The value after a name in its record, ``None`` for a name that is not listed."""
         raw = _raw(name)
         if not raw:
             return None
@@ -162,7 +162,7 @@ class NamesOfPacks:
 
 
 class PackSizes(MutableMapping[str, int]):
-    """The sizes of many packs by their names, in order of name. Changes lie beside them."""
+    """The sizes of many packs by their names, in order of name. Changes are kept beside the sorted table."""
 
     def __init__(self, records: PackRecords) -> None:
         self._records = records

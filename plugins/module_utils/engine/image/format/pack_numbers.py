@@ -19,7 +19,7 @@ class PackNumbers(Dict[str, int]):
         return self.append(name)
 
     def append(self, name: str) -> int:
-        """Give ``name`` the next number, even if it has one: a list that somebody else wrote may hold it twice."""
+        """Give ``name`` the next number, even if it has one: a list from a storage may hold it twice."""
         number = self[name] = len(self.names)
         self.names.append(name)
         return number

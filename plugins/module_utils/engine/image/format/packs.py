@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Packs: files of many blobs, named by the SHA-256 of their bytes, each with a table of its blobs at the end.
 
-Layout: ``magic 16 | salt 32 | blobs ... | table | table offset u64 | entries u32 | SHA-256 of the table 32 | end magic 16``.
-A table entry: ``id 32 | offset u64 | stored length u32 | plain length u32 | kind u8 | codec u8``. All big-endian.
-The table is in clear: ids are keyed, and a host without the password can still tell what is where.
+Layout: ``magic 16 | salt 32 | blobs ... | table | table offset u64 | entries u32 | SHA-256 of the table 32 | end magic
+16``. A table entry: ``id 32 | offset u64 | stored length u32 | plain length u32 | kind u8 | codec u8``. All big-endian.
+The table is not encrypted: ids are keyed, and a host without the password can still locate each blob.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HEADER_BYTES = len(fmt.PACK_MAGIC) + fmt.SALT_BYTES
 
 
 class BlobEntry(NamedTuple):
-    """Where a blob lies in its pack."""
+    """The place of a blob in its pack."""
 
     blob_id: bytes
     offset: int
@@ -94,7 +94,7 @@ class PackBuffers:
         try:
             pack.buffer.append(0)
         except BufferError:
-            return  # somebody still looks at it
+            return  # a caller still holds a view of it
         self._free.append(pack.buffer)
 
 
@@ -111,7 +111,7 @@ def read_salt(header: bytes, name: str) -> bytes:
 def read_table(storage: Storage, path: str, size_bytes: int, most_blobs: int = fmt.MAX_PACK_BLOBS) -> PackTable:
     """Read and check the table of the pack ``path``, whose file has ``size_bytes`` bytes.
 
-    :param most_blobs: ``MAX_UNPROVED_BLOBS`` for a pack that may be anybody's.
+    :param most_blobs: ``MAX_UNPROVED_BLOBS`` for a pack from an unknown writer.
     :raises ImageDamaged: when trailer or table are not what the format allows.
     """
     name = path.rsplit("/", 1)[-1]
@@ -193,7 +193,8 @@ def hash_pieces(pieces: Iterable[Union[bytes, memoryview]]) -> str:
 
 
 def fingerprint(pieces: Iterable[Union[bytes, memoryview]]) -> bytes:
-    """What tells whether the same bytes came back: BLAKE3, at a third of the cost of the SHA-256 of names, or less."""
+    """The hash that compares bytes sent with bytes read back: BLAKE3, at a third of the cost of the SHA-256 of names,
+    or less."""
     hashed = blake3()()
     for piece in pieces:
         hashed.update(piece)

@@ -98,7 +98,7 @@ class StoredSegments(Sequence[SegmentReference]):
 
 
 class _ManyPacks(Mapping[str, PackNeed]):
-    """What is needed of very many packs, in order of name."""
+    """How much is needed of each of very many packs, in order of name."""
 
     def __init__(self, records: PackRecords) -> None:
         self._records = records

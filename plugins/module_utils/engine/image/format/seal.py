@@ -1,10 +1,10 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ids, compression and sealing: what happens to bytes between a disk and a pack.
+"""Ids, compression and sealing: the processing of bytes between a disk and a pack.
 
-A blob is ``codec(plain)``, sealed with AES-256-GCM when there is a master key. The key belongs to the file (pack) the
-blob lies in: HKDF of the master key with the file's random salt. The nonce is the blob's offset in that file: no two
+A blob is ``codec(plain)``, sealed with AES-256-GCM when there is a master key. The key belongs to the file (pack) that
+holds the blob: HKDF of the master key with the file's random salt. The nonce is the blob's offset in that file: no two
 blobs of a file share it, and no counter has to survive a crash. Associated data: format version, kind, codec, key id,
 blob id, plain length; so a blob can't be passed off as another one.
 """
@@ -141,7 +141,7 @@ class Decompressor:
 
 @lru_cache(maxsize=None)
 def _takes_views() -> bool:
-    """Whether this cryptography takes what is no ``bytes``: before version 40 it refuses views of a buffer."""
+    """Whether this cryptography accepts other objects than ``bytes``: before version 40 it refuses views of a buffer."""
     cipher, nonce = aead().AESGCM(bytes(32)), bytes(12)
     try:
         cipher.decrypt(nonce, memoryview(cipher.encrypt(nonce, b"", b"")), b"")

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sealed single files of an image: the index roots, device information, the log.
 
-Layout: ``magic 16 | salt 32 | encrypted u8 | codec u8 | plain length u64 | [SHA-256 of the blob 32] | blob``. The
-checksum is there only in clear files; in encrypted ones the purpose (the file's name) and the image's name are
+Layout: ``magic 16 | salt 32 | encrypted u8 | codec u8 | plain length u64 | [SHA-256 of the blob 32] | blob``. Only
+unencrypted files have the checksum; in encrypted ones the purpose (the file's name) and the image's name are
 authenticated, so that one file can't stand in for another.
 """
 

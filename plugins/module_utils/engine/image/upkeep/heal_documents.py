@@ -1,11 +1,11 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes small files of images whole that have a second source: the manifest, the indexes, the device's description and the
-log from ``copies.tar``, that from them, SHA256SUMS from the manifest and the indexes, an image's key slots from their other
-copies, since a slot's name is its hash.
+"""Repairs small files of images from a second source: the manifest, the indexes, the device's description and the log
+from ``copies.tar``, that file from them, SHA256SUMS from the manifest and the indexes, an image's key slots from their
+other copies, since a slot's name is its hash.
 
-What has none (an image of an earlier version, the index of a very large disk) stays damaged, and is reported.
+A file without one (of an image of an earlier version, the index of a very large disk) stays damaged, and is reported.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ..slot_copies import is_whole, whole_copy
 from ..writing.sender import store_verified
 from .packs_of_image import packs_of_roots
 
-_MOST_SUSPECTS = 32  # a record that says so may be anybody's
+_MOST_SUSPECTS = 32  # a record that says so may be from any writer
 
 
 def suspects(directory: DeviceDirectory, images: List[Manifest]) -> List[Manifest]:
@@ -48,9 +48,9 @@ def found_damaged(images: List[Manifest], found: List[List[records.Record]]) -> 
 
 
 def heal_documents(directory: DeviceDirectory, images: Iterable[Manifest], key: Optional[MasterKey]) -> List[str]:
-    """Return a sentence for every file that is whole again. For an account that may replace files.
+    """Return a sentence for every repaired file. For an account that may replace files.
 
-    :param key: what needs it is mended for the images of this key alone.
+    :param key: files that need it are repaired for the images of this key alone.
     """
     told = []
     for manifest in images:
@@ -94,7 +94,7 @@ def _heal_copied(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
 
 
 def _heal_copies(directory: DeviceDirectory, manifest: Manifest) -> List[str]:
-    """Make ``copies.tar`` anew from files that are whole; an image of an earlier version gets one."""
+    """Write ``copies.tar`` again from intact files; an image of an earlier version gets one."""
     folder = directory.path(manifest.image)
     digests = _digests(manifest)
     digests[fmt.MANIFEST_NAME] = directory.sums(manifest.image).files.get(fmt.MANIFEST_NAME, "")
@@ -151,7 +151,7 @@ def _delete_damaged_records(directory: DeviceDirectory, image: str) -> None:
 
 
 def _put_back(directory: DeviceDirectory, path: str, data: bytes) -> None:
-    """Store a file that is whole in the place of a damaged one, and prove by reading back that it is."""
+    """Store an intact file in the place of a damaged one, and prove it by reading it back."""
     store_verified(directory.storage, path, [data], fingerprint([data]), time.sleep)
 
 

@@ -1,12 +1,12 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Heals damaged packs: what is bad in one is made anew from the same chunk in another, byte for byte.
+"""Heals damaged packs: a bad blob of one is made again from the same chunk in another, byte for byte.
 
 Sealing is deterministic: the key comes from the pack's salt, the nonce is the place in the pack. So the same content,
 compressed alike, gives the same bytes; the pack's name, the SHA-256 of its bytes, proves it. A pack that does not come
-out with its old name is thrown away, and nothing made on the way is stored. A pack whose salt, table or index segments
-are damaged can't be healed.
+out with its old name is thrown away, and never stored. A pack whose salt, table or index segments are damaged can't be
+healed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LEVELS = (3, 1, 2, 4, 5, 6, 9)  # tried besides the run's own
 
 
 class Healer:
-    """Heals what lies in the trash as damaged. ``find`` tells where a chunk is stored now."""
+    """Heals the packs in the trash that are called damaged. ``find`` returns where a chunk is stored now."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Healer:
         self._compressors = [Compressor(level)] + [Compressor(other) for other in _LEVELS if other != level]
 
     def heal(self) -> List[str]:
-        """Return the names of the packs that are whole and in use again."""
+        """Return the names of the packs that are intact and in use again."""
         healed = []
         for entry in self._directory.trash():
             if entry.sequence is not None or entry.size_bytes > _MAX_PACK_BYTES:
@@ -59,7 +59,7 @@ class Healer:
                 if self._heal_pack(entry):
                     healed.append(entry.pack)
             except (ImageDamaged, ChunkMissing, StorageNotFound):
-                continue  # it stays in the trash until nobody needs it
+                continue  # it stays in the trash until no image needs it
         return sorted(healed)
 
     def _heal_pack(self, entry: TrashEntry) -> bool:

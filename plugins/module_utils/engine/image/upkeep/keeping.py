@@ -1,15 +1,16 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which images a rollover keeps: one function of what the manifests say, without a storage.
+"""Which images a rollover keeps: one function of the manifests, without a storage.
 
-Rule 3. Each job is counted by itself, and of each job the newest ``keep`` images stay. Of the older ones stay those that
-are pinned or archived, the last image of every key that the present password can't open, and the last image of every
-disk and volume that the job has ever held, until somebody agrees to forget it.
+Rule 3. Each job is counted separately, and the newest ``keep`` images of each job stay. Of the older ones stay those
+that are pinned or archived, the last image of every key that the present password can't open, and the last image of
+every disk and volume that the job has ever held, until ``imaging_forget_disks`` names it.
 
-An attacker with a create-only account must not be able to make the operator's rollover delete good images. So images that
-are proved with the key are counted among themselves: what anybody could have made (unencrypted, under another key) pushes
-none of them out. Without a password unencrypted images push no encrypted one out, and names in the future do not count.
+An attacker with a create-only account must not be able to make the operator's rollover delete good images. So images
+that are proved with the key are counted separately: an image that any writer could have made (unencrypted, under
+another key) pushes none of them out. Without a password unencrypted images push no encrypted one out, and names in the
+future do not count.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _MOST_TOLD = 20
 
 
 class Policy(NamedTuple):
-    """What a rollover is asked for. Images of jobs that are not in ``keep`` stay, unless their job is forgotten."""
+    """The policy of a rollover. Images of jobs that are not in ``keep`` stay, unless their job is forgotten."""
 
     keep: Mapping[str, int]  # how many images remain of each job
     defined: Optional[FrozenSet[str]] = None  # the jobs of the inventory, None where they are not known
@@ -43,7 +44,7 @@ class Policy(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """``is_told``: the image is old, and whoever asks why it is still there gets ``reason``."""
+    """``is_told``: the image is old, and the report gives ``reason`` for keeping it."""
 
     goes: bool
     reason: str = ""
@@ -61,9 +62,10 @@ def judge(
     """Return a verdict for each of ``images``, which are in sequence order; the newest comes first.
 
     :param protected: images that are pinned or archived, with the reason.
-    :param openable_key: the key id that the present password opens; None when that is not known.
+    :param openable_key: the key id that the present password opens; ``None`` when that is not known.
     :param is_proved: whether the manifests of that key were proved with it.
-    :param likely: where nothing is proved the names that may be the newest; None for all. Others neither count nor go.
+    :param likely: without proofs, the names that may be the newest; ``None`` for all. Others are neither counted nor
+        deleted.
     :raises RequestInvalid: when no image of a job would remain.
     """
     for keep in policy.keep.values():
@@ -95,7 +97,7 @@ def judge(
 
 
 def _scope(manifest: Manifest, openable_key: Optional[str], is_proved: bool) -> str:
-    """Among which images one counts: what anybody could have made pushes no other out."""
+    """The group in which an image is counted, so that one that any writer could have made pushes no other out."""
     if is_proved:
         return "proved" if manifest.key_id == openable_key else ""
     return "encrypted" if manifest.key_id and openable_key is None else ""
@@ -136,7 +138,7 @@ def orphan_sentences(images: Iterable[Manifest], policy: Policy) -> List[str]:
 
 
 class _Seen:
-    """What the images that were looked at hold, the newest first: by job, and of those that are proved by themselves."""
+    """The contents of the images looked at so far, the newest first: by job, with separate entries for proved images."""
 
     def __init__(self) -> None:
         self._ages: Dict[Tuple[str, str], int] = {}
@@ -148,7 +150,7 @@ class _Seen:
         age, newer = self._ages.get(scope, 0), self._parts.setdefault(scope, set())
         held = parts_of(manifest)
         last_of = next((part for part in held if part.key not in newer and not is_forgotten(part, forgotten)), None)
-        # What is proved counts for what is not, never the other way round.
+        # A proved image counts for an unproved one, never the other way round.
         for counted in sorted({scope, (manifest.job, "")}):
             self._ages[counted] = self._ages.get(counted, 0) + 1
             self._parts.setdefault(counted, set()).update(part.key for part in held)

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Disks and volumes that earlier images of a job hold and the newest one does not: named until somebody agrees.
+"""Disks and volumes that earlier images of a job hold and the newest one does not: reported until the user agrees.
 
 Known from manifests alone, so that an operator's rollover without device and without password knows it too.
 """
@@ -35,7 +35,7 @@ class Part(NamedTuple):
 
     @property
     def id(self) -> str:
-        """What imaging_forget_disks takes."""
+        """The name that imaging_forget_disks accepts."""
         return "%s/%s" % (self.disk, self.volume) if self.volume else self.disk
 
     @property
@@ -71,7 +71,7 @@ def forgotten_ids(ids: List[str]) -> Set[str]:
 
 
 def is_forgotten(part: Part, forgotten: Container[str]) -> bool:
-    """Whether somebody agreed: by the id of the disk, with the word in front or without, or by that of the volume."""
+    """Whether the user agreed: by the id of the disk, with the word in front or without, or by that of the volume."""
     names = [part.disk, part.disk.partition(":")[2]]
     if part.volume:
         names += [part.volume, *("%s/%s" % (name, part.volume) for name in names)]
@@ -93,7 +93,7 @@ def find_missing(
         for disk in manifest.disks:
             parts = [part for part in _parts_of_disk(disk) if part.key not in told]
             told.update(part.key for part in parts)
-            # Of a disk that is gone the disk is told, not each of its volumes.
+            # A missing disk is reported once, not each of its volumes.
             is_gone = any(not part.volume for part in parts) and all(
                 other.stable_id != disk.stable_id for other in newest.disks
             )
@@ -142,7 +142,7 @@ def _missing(part: Part, disk: DiskEntry, manifest: Manifest, newest: Manifest) 
 
 
 def _fate(disk: DiskEntry, manifest: Manifest, newest: Manifest) -> Tuple[str, str]:
-    """What became of a disk: a restored one has another serial number and the same table."""
+    """The present successor of a disk: a restored one has another serial number and the same table."""
     before = {other.stable_id for other in manifest.disks}
     tables = {table for table in (disk.contents.table, disk.stable_id) if table and not _NO_TABLE.fullmatch(table)}
     for other in newest.disks:

@@ -1,9 +1,10 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which packs an image needs, where its SHA256SUMS does not tell: what is left of that list, and the roots of its indexes.
+"""Which packs an image needs, where its SHA256SUMS is damaged: from the rest of that list, and from the roots of its
+indexes.
 
-Nothing is believed unproved: whatever the source, the manifest holds the digest of the names.
+Each result is proved: the manifest holds the digest of the names.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from .unusable import packs_of_damaged_sums
 def proved_packs_of(
     directory: DeviceDirectory, manifest: Manifest, key: Optional[MasterKey]
 ) -> Optional[AbstractSet[str]]:
-    """The packs of an image whose SHA256SUMS is damaged or missing; None where nothing that is left tells them."""
+    """The packs of an image whose SHA256SUMS is damaged or missing; ``None`` where no other source lists them."""
     with contextlib.suppress(ImageDamaged):
         return packs_of_damaged_sums(directory, manifest)
     if manifest.key_id != (key.key_id if key is not None else ""):
@@ -39,7 +40,8 @@ def proved_packs_of(
 def packs_of_roots(
     directory: DeviceDirectory, manifest: Manifest, key: Optional[MasterKey]
 ) -> Optional[AbstractSet[str]]:
-    """What the roots of an image's indexes list; None where one of them can't be read, or the manifest says otherwise.
+    """The packs that the roots of an image's indexes list; ``None`` where a root can't be read, or the manifest says
+    otherwise.
 
     :param key: that of the image.
     """
@@ -56,7 +58,7 @@ def packs_of_roots(
             plain = open_file(key, manifest.image, name, data, most_bytes=most_bytes)
             root = Root.decode(plain, manifest.image, partial=False)
         except EngineError:
-            return None  # its SHA-256 is right all the same: whoever opens it says what is wrong
+            return None  # its SHA-256 is right nevertheless: the code that opens it reports the fault
         for pack in root.packs:
             packs.add(pack)
     found = packs.done()

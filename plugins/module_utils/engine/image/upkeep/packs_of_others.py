@@ -27,11 +27,11 @@ from ..pack_listing import MOST_TRASHED
 def packs_of_others(
     directory: DeviceDirectory, key: MasterKey, packs: AbstractSet[str], present: Mapping[str, int]
 ) -> AbstractSet[str]:
-    """Those of ``packs`` that ``key`` does not prove to be its own; what can't be read may be anybody's.
+    """Those of ``packs`` that ``key`` does not prove to be its own; an unreadable one may be foreign.
 
-    Of a flood not all are looked at: the rest stays until a later rollover.
+    Only a part of a flood is looked at: the rest stays until a later rollover.
 
-    :param present: the size of each pack in use; the others lie in the trash.
+    :param present: the size of each pack in use; the others are in the trash.
     """
     storage = directory.storage
     looked_at = sorted(islice(packs, MOST_TRASHED))

@@ -1,10 +1,10 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Packs come back from the trash: what a rollover took away, and what was called damaged and is whole after all.
+"""Restores packs from the trash: those that a rollover moved there, and those that were called damaged and are intact.
 
-A copy is hashed before it comes back, whichever name it has there: the one may have rotted on its way out, and the other
-may have been read falsely when it was taken out of use.
+A copy is hashed before it is restored, under any name in the trash: one may have rotted there, and another may have
+been misread when it was taken out of use.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def trashed_copies(directory: DeviceDirectory, packs: AbstractSet[str]) -> Dict[
 
 
 def whole_copies(directory: DeviceDirectory, pack: str) -> Iterator[str]:
-    """The paths of the copies of a pack in the trash that are whole, for who may move nothing."""
+    """The paths of the intact copies of a pack in the trash, for an account that may not rename."""
     for one in trashed_copies(directory, {pack}).get(pack, []):
         path = directory.path(fmt.TRASH, one.file_name)
         with contextlib.suppress(StorageNotFound):  # another host brought it back or removed it
@@ -91,13 +91,13 @@ def _come_back(directory: DeviceDirectory, one: TrashEntry, proved: Mapping[str,
     except StoragePermissionDenied:
         if not copies:
             return is_in_place(directory, one.pack, one.size_bytes)  # else its chunks are sent again
-        with contextlib.suppress(StoragePermissionDenied):  # what lies in its place may not be replaced either
+        with contextlib.suppress(StoragePermissionDenied):  # the file in its place may not be replaced either
             _copy_back(directory, path, one)
     return is_in_place(directory, one.pack, one.size_bytes)
 
 
 def _make_way(directory: DeviceDirectory, one: TrashEntry) -> None:
-    """What lies in the place of a pack and is not it leaves; what is it stays, and the renaming is refused again."""
+    """Move a foreign file out of the place of a pack; the pack itself stays, and the renaming is refused again."""
     if damage_of(directory.storage, fmt.pack_path(directory.device, one.pack), one.pack):
         directory.move_to_trash(one.pack, None)
 

@@ -46,16 +46,17 @@ def roll_over(
     remove_damaged: Sequence[str] = (),
     seen: Optional[Seen] = None,
 ) -> RolloverReport:
-    """Delete what ``imaging_keep`` does not want any more. Called after a successful run, or by the operator.
+    """Delete the images that ``imaging_keep`` no longer keeps. Called after a successful run, or by the operator.
 
-    An image is deleted manifest first: from that moment it does not exist, and what is left of it is swept later.
-    A run that is at work meanwhile brings back what it needs.
+    An image is deleted manifest first: from that moment it does not exist, and a later sweep removes the rest of it. A
+    run in progress restores the packs that it needs from the trash.
 
     :param wanted: the policy; a number is how many images of the default job remain.
     :param openable_key: the id of the key that the password opens.
-    :param key: that key itself, where it is at hand: then an image that says it is of this key is believed when it is.
-    :param remove_damaged: images that can't be used and go, by name.
-    :param seen: what the run before it has just seen.
+    :param key: that key itself, where it is at hand: then an image is believed to be of this key only if the key proves
+        it.
+    :param remove_damaged: unusable images to delete, by name.
+    :param seen: the listings of the run right before it.
     """
     directory = DeviceDirectory(storage, device)
     seen = seen or Seen()
@@ -86,7 +87,7 @@ def roll_over(
     newest = next_sequence(remaining, key, last) - 1
     left = {image: error for image, error in unreadable.items() if image not in removed}
     proved = [manifest for manifest in counted if key is not None and manifest.image not in report.deleted]
-    # Where the clock is wrong every image seems to lie in the future, and none is false for that.
+    # With a wrong clock every image seems to be in the future, which does not make it false.
     impostors = Impostors(proved, policy.kept_of_all(proved), max([last, *(one.image for one in counted)]))
     return sweep(directory, remaining, left, newest, report, int(now()), key, impostors, seen.listing)
 
@@ -130,9 +131,9 @@ def _to_remove(
 def _contradiction(
     directory: DeviceDirectory, images: List[Manifest], doomed: Container[str], key: Optional[MasterKey]
 ) -> str:
-    """Say why the manifests do not say the same once more: without the key a flipped bit in a number shows in nothing else.
+    """Say why a second reading of the manifests differs: without the key this alone shows a flipped bit in a number.
 
-    Of those that are ``doomed`` some may be gone: another rollover deletes the same ones.
+    Some ``doomed`` images may be missing: another rollover deletes the same ones.
     """
     if all(not one.key_id or (key is not None and one.key_id == key.key_id) for one in images):
         return ""
@@ -154,9 +155,10 @@ def _contradiction(
 def plan_after_next(
     directory: DeviceDirectory, images: List[Manifest], policy: Policy, key: Optional[MasterKey], coming: Manifest
 ) -> RolloverReport:
-    """Say what the rollover after the next image would delete of ``images``, which were proved with ``key``, if there is one.
+    """Report which of ``images`` the rollover after the next image would delete. They were proved with ``key``, if
+    there is one.
 
-    What came free is not known before.
+    The bytes that it frees are not known before.
 
     :param coming: the next image, as far as it is known.
     """
@@ -179,7 +181,7 @@ def _report(dry_run: bool, verdicts: Dict[str, Verdict], warnings: List[str]) ->
 
 
 def _missing_of(job: str, counted: List[Manifest], policy: Policy, others: List[Manifest]) -> List[Missing]:
-    """What the newest image of a job misses, of those that count."""
+    """The disks and volumes that the newest image of a job lacks, of the images that count."""
     made = [manifest for manifest in counted if manifest.job == job]
     return find_missing(made, made[-1], policy.forget_disks, others) if made else []
 
@@ -196,7 +198,7 @@ def _reasons(kept: Dict[str, records.Kept]) -> Dict[str, str]:
 def _doubtful(
     directory: DeviceDirectory, verdicts: Dict[str, Verdict], kept: Dict[str, records.Kept], key: Optional[MasterKey]
 ) -> List[str]:
-    """Warnings about images that stay only because of records that anybody may have made."""
+    """Warnings about images that stay only because of records that any writer may have made."""
     stay = [image for image, verdict in verdicts.items() if verdict.is_told and verdict.reason == kept[image].reason]
     unreadable = [image for image in stay if not kept[image].is_readable]
     pinned = [image for image in stay if key is not None and kept[image].is_pinned]

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a rollover did, or would do."""
+"""The result of a rollover, or in check mode the planned one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .missing import Missing
 
 
 class RolloverReport(NamedTuple):
-    """What was done, or with ``dry_run`` what would be; ``spared`` says why an old image stays."""
+    """The deletions, with ``dry_run`` the planned ones; ``spared`` says why an old image stays."""
 
     dry_run: bool
     deleted: List[str]
@@ -25,6 +25,6 @@ class RolloverReport(NamedTuple):
     named: List[str] = []  # sentences about that, and about images of jobs that are not defined
 
     def as_dict(self) -> Dict[str, Any]:
-        """What an image run says of it."""
+        """The lines of an image run's report."""
         said = ("dry_run", "deleted", "spared", "trashed_packs", "purged_packs", "freed_bytes", "warnings")
         return {name: value for name, value in self._asdict().items() if name in said}

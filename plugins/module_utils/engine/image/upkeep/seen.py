@@ -1,7 +1,8 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run saw right after its commit, so that the rollover which follows at once does not ask the storage again."""
+"""The listings of a run right after its commit, so that the rollover which follows at once does not ask the storage
+again."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a rollover removes: images, what no image needs, and what killed runs left. Each in two steps, through the trash.
+"""Removes images, packs that no image needs, and debris of killed runs. Each in two steps, through the trash.
 
-What is deleted for good was looked at twice: a listing that misses a name, or a call that is told as done and was not, must
+Each final deletion is checked twice: a listing that misses a name, or a call that is reported as done and was not, must
 not cost an image.
 """
 
@@ -54,11 +54,11 @@ def delete_image(directory: DeviceDirectory, image: str, warnings: List[str]) ->
 
 
 def _remove_or_warn(storage: Storage, path: str, warnings: List[str], aside: str = "") -> None:
-    """:param aside: where in the trash something that is not ours goes after the warning, so that it is told once."""
+    """:param aside: the place in the trash for a foreign entry after the warning, so that it is reported once."""
     try:
         is_gone = remove_tree(storage, path)
     except StorageFailed as error:
-        # On a share a file that somebody reads goes when it is closed, and its directory can't go before.
+        # On a share an open file is deleted when it is closed, and its directory can't be deleted before.
         warnings.append("%s was not removed yet: %s The next rollover retries." % (path, error))
         return
     if is_gone:
@@ -72,9 +72,10 @@ def _remove_or_warn(storage: Storage, path: str, warnings: List[str], aside: str
 
 
 def remove_tree(storage: Storage, path: str, stray_levels: int = 0) -> bool:
-    """Remove a directory of ours with the files in it; False when links or foreign directories in it hold it there.
+    """Remove a directory of the engine with its files; return False when links or foreign directories in it prevent
+    that.
 
-    :param stray_levels: how deep inside a directory that the storage's system made this one lies; 0 for one of ours.
+    :param stray_levels: how deep this one is inside a directory of the storage's system; 0 for one of the engine.
     """
     rounds = 2
     while _remove_files(storage, path, stray_levels):
@@ -85,7 +86,7 @@ def remove_tree(storage: Storage, path: str, stray_levels: int = 0) -> bool:
             return True  # another sweep was quicker
         except StorageFailed:
             if not rounds or not _entries(storage, path, 1):
-                raise  # else a record was added meanwhile
+                raise  # else a record was added at the same time
         else:
             return True
     return False
@@ -102,7 +103,7 @@ def _remove_files(storage: Storage, path: str, stray_levels: int) -> bool:
     for entry in found:
         inside = "%s/%s" % (path, entry.name)
         if not is_valid_name(entry.name):
-            whole = False  # no storage of ours would have taken it
+            whole = False  # no storage client accepts such a name
         elif entry.kind is EntryKind.FILE:
             _delete_if_there(storage, inside)
         elif entry.kind is EntryKind.DIRECTORY and (stray_levels or is_stray_folder(entry.name)):
@@ -185,10 +186,10 @@ def _needed(
     exist: Container[str],
     impostors: Impostors,
 ) -> Tuple[AbstractSet[str], List[str]]:
-    """What the images need; a list that is damaged is made anew where that can be done. And the images that the key does not
-    prove and of which that is not known.
+    """The packs that the images need, and those unproved images whose needs are unknown. A damaged list is rebuilt
+    where possible.
 
-    :raises ImageDamaged: where it is not known of an image that the key proves, or without one.
+    :raises ImageDamaged: where the needs of a proved image are unknown, or, without a key, of any image.
     """
     needed, damaged = _read_needed(directory, images, exist)
     if damaged and not report.dry_run:
@@ -214,7 +215,7 @@ def _needed(
 
 
 def _is_false(directory: DeviceDirectory, impostors: Impostors, image: str) -> bool:
-    """Whether a directory that can't be read is no image of ours; an old one that is pinned was kept, and may be healed."""
+    """Whether an unreadable directory can't be a real image; an old one that is pinned was kept, and may be healed."""
     return impostors.has(image) or (impostors.is_past(image) and not records.kept(directory, image).reason)
 
 
@@ -228,7 +229,8 @@ def _tell_false(false: List[str], report: RolloverReport) -> None:
 def _read_needed(
     directory: DeviceDirectory, images: List[Manifest], exist: Container[str]
 ) -> Tuple[AbstractSet[str], Dict[str, ImageDamaged]]:
-    """What the images need, and those of which that can't be read; one that another rollover deleted needs nothing."""
+    """The packs that the images need, and the images whose list is unreadable; one that another rollover deleted needs
+    no packs."""
     damaged: List[ImageDamaged] = []
     needed = needed_packs(directory, images, damaged, exist).by_any
     found = {str(error.fields["image"]): error for error in damaged}
@@ -243,7 +245,8 @@ def _purge(
     report: RolloverReport,
     now_seconds: int,
 ) -> int:
-    """Delete for good what has been in the trash for a day and nobody needs; return its size in bytes."""
+    """Delete for good the packs that have been in the trash for a day and that no image needs; return their size in
+    bytes."""
     ages = TrashAges(directory, newest, now_seconds, dry_run=report.dry_run)
     freed = 0
     for entry in directory.trash():
@@ -270,7 +273,7 @@ def _trash_idle(
     report: RolloverReport,
     now_seconds: int,
 ) -> None:
-    """Move what is in use and nobody needs to the trash, a bounded number of packs."""
+    """Move packs in use that no image needs to the trash, a bounded number of them."""
     idle = sorted(islice((pack for pack in present if pack not in needed), _MOST_SWEPT))
     if len(idle) == _MOST_SWEPT:
         report.warnings.append("More than %d packs are unused; the next rollover continues." % _MOST_SWEPT)
@@ -302,7 +305,7 @@ def _tidy(
     now_seconds: int,
     warnings: List[str],
 ) -> None:
-    """Remove what killed runs left: directories without a manifest, records of images that are gone, partial files."""
+    """Remove debris of killed runs: directories without a manifest, records of deleted images, partial files."""
     storage = directory.storage
     _tidy_put_aside(directory, max(complete, default=""), ages, now_seconds, warnings)
     names = directory.image_names()
@@ -326,7 +329,7 @@ def _is_record_folder(name: str) -> bool:
 
 
 def _remove_aside(directory: DeviceDirectory, entry: Entry, warnings: List[str]) -> None:
-    """What once stood in the place of an image's records, and was moved aside by a pin."""
+    """Remove foreign files from the place of an image's records that a pin moved aside."""
     path = directory.path(fmt.RECORDS, entry.name)
     try:
         if entry.kind is EntryKind.DIRECTORY:
@@ -338,7 +341,7 @@ def _remove_aside(directory: DeviceDirectory, entry: Entry, warnings: List[str])
 
 
 def _put_aside(directory: DeviceDirectory, image: str, now_seconds: int, warnings: List[str]) -> None:
-    """Move a directory without a manifest to the trash, as a whole: a run that works in it notices and starts anew."""
+    """Move a directory without a manifest to the trash, as a whole: a run that works in it notices and starts again."""
     aside = directory.path(fmt.TRASH, "%s.%d" % (image, max(0, now_seconds)))
     try:
         directory.storage.rename(directory.path(image), aside)
@@ -367,9 +370,9 @@ def holds_manifest(directory: DeviceDirectory, image: str) -> bool:
 
 
 def _holds_manifest(storage: Storage, path: str) -> bool:
-    """Whether a directory makes an image; asked in several ways, since what makes none is deleted.
+    """Whether a directory is an image; checked in several ways, since any other directory is deleted.
 
-    A manifest that somebody reads while it is deleted is listed on a share until it is closed, and can't be opened.
+    On a share a manifest that is deleted while it is open stays listed until it is closed, and can't be opened.
     """
     manifest = "%s/%s" % (path, fmt.MANIFEST_NAME)
     if storage.exists(manifest):
@@ -381,16 +384,16 @@ def _holds_manifest(storage: Storage, path: str) -> bool:
     except StorageNotFound:
         return False
     except StorageFailed:
-        pass  # it is there, whatever it holds
+        pass  # it exists, with any content
     return True
 
 
 def _tidy_put_aside(
     directory: DeviceDirectory, newest: str, ages: TrashAges, now_seconds: int, warnings: List[str]
 ) -> None:
-    """What an interrupted run left goes like packs: a day after, and when a run has succeeded since.
+    """Delete debris of interrupted runs like packs: a day later, and after a run has succeeded.
 
-    A name in the future tells nothing of that; its age does.
+    A name in the future can't be compared with the runs since; then the age in the trash decides.
     """
     last = horizon(now_seconds=max(now_seconds, time.time()))
     for one in directory.put_aside():

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long something has been in the trash, by two clocks: that of the host that rolls over, and that of the storage.
 
-A name in the trash says when it came there by the clock of whoever put it there. That of another host may be weeks ahead
-or behind, so a second witness is asked: beside what a rollover puts into the trash it stores a stamp, an empty file, and
-the storage says when it was written. What has no stamp gets one, and is as old as that.
+A name in the trash holds the time by the clock of the host that moved the file. Another host's clock may be weeks ahead
+or behind, so there is a second witness: beside each file that a rollover puts into the trash it stores a stamp, an
+empty file, and the storage reports when that was written. A file without a stamp gets one, and its age counts from
+there.
 
 Where both clocks do not agree, three images that were made since are as good as the storage's day.
 """
@@ -53,7 +54,7 @@ class _Seconds:
 
 
 class TrashAges:
-    """The ages of what is in a device's trash, for one rollover. What is not asked for costs no call but one listing."""
+    """The ages of the files in a device's trash, for one rollover. Files whose age is not read cost only one listing."""
 
     def __init__(self, directory: DeviceDirectory, newest: int, now_seconds: int, *, dry_run: bool) -> None:
         self._directory = directory
@@ -83,7 +84,7 @@ class TrashAges:
         return then is None or now is None or then + TRASH_SECONDS <= now
 
     def forget(self) -> None:
-        """At the end: what this rollover put there gets its stamp, and the stamps of what is gone are deleted."""
+        """At the end: stamp the files that this rollover put there, and delete the stamps of deleted ones."""
         self._stamps = None
         stamps = list(self._all().values())
         if self._now_seconds in self._used:

@@ -1,10 +1,11 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Images that can't be used: what they need all the same, so that the rest can be swept, and how they go.
+"""Images that can't be used: which packs they need nevertheless, so that the rest can be swept, and how they are
+removed.
 
-An image whose manifest is damaged may be healed tomorrow, so its packs stay. Which they are its SHA256SUMS says, twice a
-line: one flipped bit there hides no pack. Only where that is gone as well is nothing swept.
+An image whose manifest is damaged may be healed tomorrow, so its packs stay. Its SHA256SUMS names them twice a line:
+one flipped bit there hides no pack. Where that list is missing as well, the sweep stops.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def packs_of_damaged_sums(directory: DeviceDirectory, manifest: Manifest) -> Abs
 
 
 def _columns(directory: DeviceDirectory, image: str) -> List[AbstractSet[str]]:
-    """What both columns of a SHA256SUMS name as packs; none where a line is not there as a whole."""
+    """The packs that both columns of a SHA256SUMS name; none where a line is incomplete."""
     columns = [NamesOfPacks(), NamesOfPacks()]
     try:
         pieces = directory.storage.read(directory.path(image, fmt.SUMS_NAME), 0, fmt.MAX_SUMS_BYTES + 1)
@@ -88,7 +89,7 @@ def _take_columns(found: Iterable[bytes], columns: List[NamesOfPacks], directory
 
 
 def storage_grows(image: str, error: object, kept_bytes: int) -> str:
-    """What a rollover says of an image that can't be used."""
+    """A rollover's sentence about an image that can't be used."""
     return (
         "The image %s is unreadable and was not deleted: %s It occupies %.1f MB, and each further unreadable image "
         "adds to that. If it can't be repaired, remove it with imaging_remove_damaged: [%s]."
@@ -97,7 +98,7 @@ def storage_grows(image: str, error: object, kept_bytes: int) -> str:
 
 
 def check_removal(device: str, wanted: Iterable[str], unusable: Container[str], usable: Container[str]) -> List[str]:
-    """The images of ``wanted`` that are there and can't be used; one that is gone was removed before.
+    """The images of ``wanted`` that exist and can't be used; a missing one was removed before.
 
     :raises ImageNotUnusable: for one that can be used.
     """

@@ -35,7 +35,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class VerifyReport(NamedTuple):
-    """What was found. ``problems`` are sentences for the user; none means that the image is whole."""
+    """The findings. ``problems`` are sentences for the user; none means that the image is intact."""
 
     image: str
     level: str
@@ -68,7 +68,7 @@ def verify_image(
     """Verify ``image`` ("latest" or a name). A bad pack is taken out of use, so that the next run heals it.
 
     :param beside: whether the device's own key slots are hashed as well; the image does not need them.
-    :param job: of which job the newest is meant where ``image`` is ``latest``; None for any.
+    :param job: of which job the newest is meant where ``image`` is ``latest``; ``None`` for any.
     :param key: the image's key, where it is known already.
 
     :raises EngineError: when the image can't even be looked at (``ImageNotFound``, ``Password*``, storage failures).
@@ -90,7 +90,7 @@ def verify_image(
     else:
         check.names_and_sizes()
     if record:
-        # What was found is true for an account that may only read, too; the operator's verify takes note of it.
+        # The findings hold for an account that may only read, too; the operator's verify records them.
         with contextlib.suppress(StoragePermissionDenied):
             for pack in sorted(check.bad_packs):
                 check.take_out_of_use(pack)
@@ -98,7 +98,8 @@ def verify_image(
     bad = sorted(check.bad_packs)
     report = VerifyReport(manifest.image, level, check.problems, bad, check.checked_bytes, warnings)
     if record:
-        # A rollover may take them away meanwhile, and what is in their place may be anybody's: the pin moves that aside.
+        # A rollover may delete them at the same time, and a foreign file may be in their place: the pin moves that
+        # aside.
         with contextlib.suppress(StoragePermissionDenied, StorageNotFound, StorageExists):
             facts = {"level": level, "ok": report.ok, "problems": report.problems[:20]}
             if check.has_false_index:
@@ -130,12 +131,12 @@ class _Check:
 
     @property
     def has_false_index(self) -> bool:
-        """Whether every pack is what its name says, and holds something else than the index says all the same."""
+        """Whether every pack matches its name, but differs from the index."""
         return self.has_bad_content and not self.bad_packs and not self.lacks_packs
 
     def sums(self) -> Sums:
-        """What is to be proved: the files that the manifest names, and the packs that it proves. What the list says otherwise
-        is damage of the list; the packs are judged all the same."""
+        """The files that the manifest names, and the packs that it proves. Where the list differs, the list is damaged;
+        the packs are checked nevertheless."""
         expected = self.expected_files()
         path = self.directory.path(self.manifest.image, fmt.SUMS_NAME)
         for look in range(LOOKS):
@@ -157,7 +158,7 @@ class _Check:
         manifest_digest = listed.files.get(fmt.MANIFEST_NAME)
         if manifest_digest is None:  # what was read and parsed, and proved where there is a key
             manifest_digest = hashlib.sha256(self.directory.manifest_bytes(self.manifest.image)).hexdigest()
-        # What is hashed is compared with the manifest, which is proved where there is a password.
+        # The hashes are compared with the manifest, which is proved where there is a password.
         return Sums({**expected, fmt.MANIFEST_NAME: manifest_digest}, packs)
 
     def _listed(self, expected: Dict[str, str]) -> Tuple[Sums, List[str]]:
@@ -206,7 +207,7 @@ class _Check:
                 self.problems.append("%s has %d bytes, not %d." % (name, size_bytes, index_bytes[name]))
 
     def stored(self, beside: bool) -> None:
-        """Hash every file and pack: what ``sha256sum -c SHA256SUMS`` does; ``beside``: and what lies beside the image."""
+        """Hash every file and pack: what ``sha256sum -c SHA256SUMS`` does; ``beside``: and the files beside the image."""
         listed = self.sums()
         if beside:
             self.problems += problems_beside(self.directory, self.manifest, listed)
@@ -228,7 +229,7 @@ class _Check:
         self.progress("verifying", total_bytes, total_bytes)
 
     def _pack_problems(self, packs: Dict[str, str]) -> Iterator[str]:
-        """What is wrong with each pack (name and path), in order; some are read and hashed at a time."""
+        """The fault of each pack (name and path), in order; several are read and hashed at a time."""
         calls = (partial(self._pack_problem, pack, path) for pack, path in packs.items())
         hashers = _HASHERS if self.storage.parallel_calls == 1 else _HASHERS_OVER_A_LINE
         with ThreadPoolExecutor(hashers, thread_name_prefix="pack hasher") as executor:
@@ -244,7 +245,8 @@ class _Check:
                 disk.prove_index()
                 for piece in disk.stream():
                     self.checked_bytes += piece.length_bytes
-                    # Chunks are counted, of which only a part may be in use: the last word is said once, below.
+                    # The progress counts chunks, of which only a part may be in use: the final figure is reported once,
+                    # below.
                     self.progress("verifying", min(self.checked_bytes, max(0, total - 1)), total)
             except (ImageError, StorageNotFound) as error:
                 self.problems.append(str(error))
@@ -257,7 +259,8 @@ class _Check:
                 self.problems.append(str(error))
 
     def take_out_of_use(self, pack: str) -> None:
-        """Move a damaged pack to the trash; where a whole copy lies there it takes its place, and nothing is wrong any more."""
+        """Move a damaged pack to the trash; where an intact copy is there it takes its place, and the fault is
+        repaired."""
         with contextlib.suppress(StorageNotFound):  # another verify was quicker
             self.directory.move_to_trash(pack, None)
         if pack in restore_from_trash(self.directory, {pack}):
@@ -271,7 +274,7 @@ class _Check:
         for path in whole_copies(self.directory, pack):
             return path
         if self.storage.exists(place):
-            return place  # whoever else missed it was quicker
+            return place  # another run that missed it was quicker
         self.problems.append("The pack %s is missing." % pack)
         self.lacks_packs = True
         return None
@@ -293,7 +296,7 @@ class _Check:
         return problem
 
     def _problem(self, path: str, digest: str, name: str) -> str:
-        """Say what is wrong with a file, "" when it is whole."""
+        """Say what is wrong with a file, "" when it is intact."""
         try:
             return self._damage(path, digest, name)
         except StorageNotFound:

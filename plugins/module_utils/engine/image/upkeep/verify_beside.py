@@ -1,9 +1,9 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a verify looks at beside the files and packs that an image's SHA256SUMS lists.
+"""Verifies files beside the files and packs that an image's SHA256SUMS lists.
 
-Not verified, since nothing depends on it: ``lease.json`` and ``run.json``, which change while a run is at work, checkpoints,
+Not verified, since no image depends on them: ``lease.json`` and ``run.json``, which change during a run, checkpoints,
 partial files, the trash, and packs that the image does not need.
 """
 
@@ -26,7 +26,7 @@ _MAX_DEVICE_ID_BYTES = 64 << 10
 
 
 def problems_of_sums(manifest: Manifest, listed: Sums) -> List[str]:
-    """What SHA256SUMS says of a file that the manifest says otherwise."""
+    """The lines of SHA256SUMS that contradict the manifest."""
     said: Dict[str, str] = dict(manifest.files)
     said.update({fmt.index_name(number): disk.index_sha256 for number, disk in enumerate(manifest.disks)})
     said.update({"%s/%s" % (fmt.KEYS, slot): slot[: -len(".json")] for slot in manifest.slots})
@@ -41,7 +41,7 @@ def problems_beside(directory: DeviceDirectory, manifest: Manifest, listed: Sums
     found += _problem(
         directory, mark, hashlib.sha256(fmt.ENCRYPTED_TEXT).hexdigest(), "The file %s" % fmt.ENCRYPTED_NAME
     )
-    # Others may be anybody's, and damage in them is none of this image.
+    # Others may be foreign, and damage in them does not concern this image.
     for name in [name for name in directory.slot_names() if name in manifest.slots]:
         path = directory.path(fmt.KEYS, name)
         found += _problem(directory, path, name[: -len(".json")], "The device's key slot %s" % name)
@@ -63,7 +63,7 @@ def _problem(directory: DeviceDirectory, path: str, digest: str, name: str) -> L
     try:
         reason = damage_of(directory.storage, path, digest)
     except StorageNotFound:
-        return _not_a_file(directory, path, name)  # or a rollover deletes it meanwhile
+        return _not_a_file(directory, path, name)  # or a rollover deletes it at the same time
     return ["%s is damaged: %s." % (name, reason)] if reason else []
 
 

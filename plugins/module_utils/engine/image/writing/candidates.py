@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The kept images of a device as a new run sees them, and which of their disks may hold what a disk holds now.
 
-A disk is looked for by what names it (WWN, serial, table) and its size first; but disks are replaced, cloned, renamed and
-swapped, and an image may hold one volume only. So every disk of every kept image is a candidate, the likeliest first. A
-candidate costs nothing until something is missing that it may hold; then a few roots are fetched at once, as long as what is
-missing is worth it. Nothing is believed unproved: roots are sealed with the key, segments have ids, packs are looked for.
+A disk is looked for by what names it (WWN, serial, table) and its size first; but disks are replaced, cloned, renamed
+and swapped, and an image may hold one volume only. So every disk of every kept image is a candidate, the likeliest
+first. A candidate costs nothing until something is missing that it may hold; then a few roots are fetched at once, as
+long as what is missing is worth it. Every reused part is proved: roots are sealed with the key, segments have ids,
+packs are looked for.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from .volume_places import VolumePlace, places_of
 
 _MOST_WASTED_BYTES = 64 << 20  # that are fetched of one disk's roots which can't be used
 _BATCH = 8  # roots fetched at once
-_MOST_BYTES = 12 << 20  # that all roots of a disk take as they are encoded, beside the first: some 80 MB of memory
+_MOST_BYTES = 12 << 20  # that all roots of a disk take as they are encoded, beside the first: about 80 MB of memory
 _DESCRIPTION_BYTES = 1 << 20  # of a device with many disks; a larger one tells nothing
 WORTH = 16  # bytes that are missing, for each byte that is fetched to look for them
 
@@ -80,7 +81,7 @@ class KeptImages:
         self._places: Dict[str, Dict[int, List[VolumePlace]]] = {}
 
     def are_false(self, images: Sequence[str]) -> List[bool]:
-        """What a full verify found and no pack is to blame for heals when nothing is taken over from that image."""
+        """Damage that a full verify found without a damaged pack heals when the run reuses no part of that image."""
         new = [image for image in dict.fromkeys(images) if image not in self._false]
         found = records.read_of(self._directory, new, self._key) if new else []
         for image, facts in zip(new, found):
@@ -91,7 +92,8 @@ class KeptImages:
         return [self._false[image] for image in images]
 
     def load(self, wanted: Sequence[DiskOfImage]) -> List[Optional[Previous]]:
-        """The roots of several disks, fetched together, no larger than their manifests say; None for what can't be used."""
+        """The roots of several disks, fetched together, no larger than their manifests say; ``None`` for one that can't
+        be used."""
         proved = list(zip(wanted, self.are_false([one.image for one in wanted])))
         return together(self._directory.storage, lambda one: None if one[1] else self._load(one[0]), proved)
 
@@ -207,8 +209,8 @@ def _ranked(disks: List[DiskOfImage], disk: ComingDisk, others: Set[str]) -> Lis
 
 
 def _likeliness(entry: DiskEntry, disk: ComingDisk, others: Set[str]) -> int:
-    """0 for the same disk; then the same one with another size, one with the same table or volumes, one that is gone, and
-    one that is imaged beside this one."""
+    """0 for the same disk; then the same one with another size, one with the same table or volumes, one that no longer
+    exists, and one that is imaged beside this one."""
     is_other_size = entry.size_bytes != disk.size_bytes
     if entry.stable_id == disk.stable_id:
         return int(is_other_size)
@@ -226,7 +228,7 @@ def holds(images: Sequence[Manifest], disk: DiskEntry) -> bool:
 
 
 def _marks(contents: DiskContents) -> Set[str]:
-    """What a copy of a disk has in common with it: the table's id, the GUIDs of partitions."""
+    """The ids that a copy of a disk has in common with it: of the table and the partitions."""
     return {mark for mark in [contents.table, *(one.id for one in contents.volumes)] if mark and not mark.isdigit()}
 
 

@@ -43,7 +43,8 @@ _ROUNDS = 3
 
 
 class CommitState(Enum):
-    """Whether the image exists. ``IN_DOUBT``: the manifest is being published, and the connection may be lost meanwhile."""
+    """Whether the image exists. ``IN_DOUBT``: the manifest is being published, and the connection may be lost before
+    the answer."""
 
     OPEN = "open"
     IN_DOUBT = "in doubt"
@@ -222,14 +223,15 @@ class Commit:
         self.seen = Seen(None if missing else listing)
 
     def _listing(self) -> Optional[InUse]:
-        """Return what the rollover after this run needs as well; None for an account that may not see all of it."""
+        """Return the images and packs that the rollover after this run needs as well; ``None`` for an account that may
+        not see all of them."""
         try:
             return self._directory.packs_and_partial_files()
         except StoragePermissionDenied:
             return None
 
     def _take_back(self, manifest: Manifest, reason: str) -> None:
-        """What was published and can't be restored is an image no longer, or is marked where nothing may be renamed.
+        """Withdraw a published image that can't be restored, or mark it where the account may not rename.
 
         :raises Withdrawn: always; the same image is made under another name.
         """

@@ -1,10 +1,11 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``limit_read_rate: auto``: full speed on a disk that nobody else uses, small and rare reads on one that others use.
+"""``limit_read_rate: auto``: full speed on a disk that no other program uses, small and rare reads on one that others
+use.
 
-The I/O scheduler's idle class does nothing under ``none`` and little under ``mq-deadline``, the usual ones of SSDs: what
-protects others everywhere is that we ask for little. See docs/performance.md for what it costs and saves.
+The I/O scheduler's idle class does nothing under ``none`` and little under ``mq-deadline``, the usual ones of SSDs:
+asking for little protects other programs under every scheduler. See docs/performance.md for what it costs and saves.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _PIECE_BYTES = 128 << 10  # others wait for one piece at most
 _ROTATIONAL_PIECE_BYTES = 512 << 10  # where a seek costs more than the transfer, fewer seeks are the courtesy
 _LOOK_SECONDS = 0.5
 _WINDOW_SECONDS = 2.0
-_BUSY_BYTES = 48_000  # in a window: a dozen small writes; a system that idles writes a few pages of log now and then
+_BUSY_BYTES = 48_000  # in a window: a dozen small writes; a system that idles occasionally writes a few pages of log
 _CALM_SECONDS = 3.0
 _FREE_BYTES_PER_SECOND = 200e6
 _BURST_SECONDS = 0.05
@@ -63,9 +64,9 @@ class Courtesy:
         return self._rate >= _FREE_BYTES_PER_SECOND
 
     def admit(self, length_bytes: int) -> int:
-        """Wait until something may be read; return how much of ``length_bytes`` at once.
+        """Wait until the next read is allowed; return how much of ``length_bytes`` it may take at once.
 
-        :raises RunCancelled: when the run is cancelled meanwhile.
+        :raises RunCancelled: when the run is cancelled during the wait.
         """
         self._look()
         piece = min(length_bytes, _FREE_PIECE_BYTES if self.is_free else self._piece)

@@ -21,7 +21,7 @@ from .pipeline import ChunkWorker, Ids, WorkedChunk
 from .previous import Previous
 
 _CHECKPOINT_SEGMENTS = 16  # 4 GiB of disk between two checkpoints
-_MAX_PENDING_SEGMENTS = 64  # some 12 MB of memory
+_MAX_PENDING_SEGMENTS = 64  # about 12 MB of memory
 _AHEAD_SEGMENTS = 3  # identified while chunks of an earlier one are compressed, so that no worker waits
 _REPORT_CHUNKS = 64  # 4 MiB: a slow disk read at a limit is seen to move
 
@@ -85,7 +85,7 @@ class DiskWriter:
         return self.root
 
     def resend(self, lost: Set[str]) -> None:
-        """Make anew every segment that lies in, or refers to, a lost pack."""
+        """Make again every segment that is stored in, or refers to, a lost pack."""
         self._stream.on_named = self._named
         for number, reference in enumerate(list(self.root.segments)):
             if reference.place is None:
@@ -128,7 +128,8 @@ class DiskWriter:
         self._store(number, fresh, fresh.without_place(), anew)
 
     def _identified(self, number: int, lookup: Lookup) -> Iterator[Ids]:
-        """The ids of a segment. At the end some that follow are begun, so that the workers have something to do meanwhile."""
+        """The ids of a segment. At the end it begins some segments that follow, so that the workers stay busy while the
+        caller handles this one."""
         ahead = self._ahead.pop(number, None)
         yield from self._worker.identify(number, self.root.chunks_of(number)) if ahead is None else ahead
         for following in range(number + 1, min(number + 1 + _AHEAD_SEGMENTS, self.root.segment_count)):
@@ -162,7 +163,7 @@ class DiskWriter:
         for chunk in self._worker.prepare(number, positions, find):
             place = find(chunk.position, chunk.chunk_id)
             if place is None and chunk.data is None and chunk.chunk_id != fmt.ZERO_ID:
-                # A worker saw it in a pack that was cut since, and the table of known chunks is full: once more.
+                # A worker saw it in a pack that was cut since, and the table of known chunks is full: prepare it again.
                 chunk = next(iter(self._worker.prepare(number, [chunk.position], lambda position, chunk_id: None)))
             fresh.set_ids(chunk.position, chunk.chunk_id)
             self._report_chunks(number, chunk.position + 1)
@@ -225,7 +226,7 @@ class DiskWriter:
         self.root.packs = self._counts.list_packs()
 
     def _partial_root(self) -> Root:
-        """What is done so far, for a run that may have to go on after this one was killed."""
+        """The state so far, for a run that may have to continue after this one was killed."""
         root = Root(self.root.size_bytes, self.root.sector_bytes)
         root.segments = list(self.root.segments)
         root.packs = self._counts.list_for_checkpoint()
@@ -240,7 +241,8 @@ class DiskWriter:
         self._report(number * fmt.SEGMENT_BYTES + until // _REPORT_CHUNKS * _REPORT_CHUNKS * fmt.CHUNK_BYTES)
 
     def _report(self, end_bytes: int) -> None:
-        """Everything in front of ``end_bytes`` is done. What is read a second time, to be stored or repaired, counts once."""
+        """All bytes in front of ``end_bytes`` are done. Bytes that are read a second time, to be stored or repaired,
+        count once."""
         if end_bytes <= self._done_until:
             return
         done_bytes = sum(extent.length_bytes for extent in self._used.clipped(self._done_until, end_bytes))

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the next image would do to a device's directory, found out without changing anything and without reading a disk."""
+"""The effect of the next image on a device's directory, estimated without a change and without reading a disk."""
 
 from __future__ import annotations
 
@@ -62,9 +62,10 @@ def forecast(
     """Look at the device's directory and prove the password.
 
     :param wanted: the policy of the rollover; a number is how many images of the default job remain.
-    :param coming: the next image, as far as it is known; None for one of the default job with the disks of the newest.
-
-    :raises StorageError: when the storage can't be read. :raises KeyProblem: rule 6, as the run would.
+    :param coming: the next image, as far as it is known; ``None`` for one of the default job with the disks of the
+        newest.
+    :raises StorageError: when the storage can't be read.
+    :raises KeyProblem: rule 6, as the run would.
     """
     directory = DeviceDirectory(storage, device)
     key = prove_passwords(directory, passwords)

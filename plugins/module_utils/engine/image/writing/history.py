@@ -1,8 +1,8 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The images that a run finds on the storage, and those that others make meanwhile: they decide what the new one is called,
-which number it gets, and what is taken over."""
+"""The images that a run finds on the storage, and those that others commit during the run: they decide the name and the
+number of the new one, and which parts it reuses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from .image_order import ImageOrder
 
 
 class History:
-    """``images`` are all that can be read; nothing but the ``believed`` ones decides. ``rivals``: made meanwhile by others."""
+    """``images`` are all that can be read; only the ``believed`` ones decide. ``rivals``: committed by others during
+    the run."""
 
     def __init__(self, directory: DeviceDirectory, order: ImageOrder) -> None:
         """:raises EngineError: rule 6, before anything is written."""
@@ -68,13 +69,14 @@ class History:
         self.sequence = next_sequence([*self.images, *self.rivals], self.key, self.last)
 
     def check_order(self, image: str) -> None:
-        """Readers take the last name for the newest image: nobody may have committed above our name or number.
+        """Check that no other run has committed above this run's name or number: readers treat the last name as the
+        newest image.
 
-        :raises Overtaken: when one has; what comes next is the same image under a name and a number above all.
+        :raises Overtaken: when one has; the caller then publishes the same image under a name and a number above all.
         """
         known = {manifest.image for manifest in [*self.images, *self.rivals]} | {image} | self.unreadable.keys()
         new = self._directory.images({}, self.key, but=known)
-        # Without a key a name that lies in the future says nothing.
+        # Without a key a name in the future proves no image.
         counted = [one for one in believed(new, self.key, self.last) if self.key is not None or one.image <= self.last]
         self.rivals += counted
         if any(rival.image > image or rival.sequence >= self.sequence for rival in counted):

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run of the writer is given, and what it returns."""
+"""The order for a run of the writer, and its result."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ImageOrder(NamedTuple):
 
 
 class ImageResult(NamedTuple):
-    """What a run did; sizes in bytes."""
+    """The result of a run; sizes in bytes."""
 
     image: str
     sequence: int

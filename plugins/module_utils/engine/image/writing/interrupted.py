@@ -1,11 +1,11 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What interrupted runs had done, as their checkpoints say: the next run goes on from there.
+"""The work of interrupted runs, as their checkpoints record it: the next run continues from there.
 
-A checkpoint is stored when all packs that it names were read back; an account that may replace nothing stores it under a number.
-A rollover in between may have put directory and packs into
-the trash: they are looked for there, too, and what is in use again comes back.
+A checkpoint is stored when all packs that it names were read back; an account that may replace nothing stores it under
+a number. A rollover in between may have put directory and packs into the trash: they are looked for there, too, and
+restored when they are in use again.
 """
 
 from __future__ import annotations
@@ -87,14 +87,15 @@ def _roots(
             plain = open_file(key, image, fmt.checkpoint_name(disk), data, most_bytes=most_bytes)
             roots[disk] = Root.decode(plain, image, partial=True)
         except (ImageDamaged, PasswordMissing, StorageNotFound, StoragePermissionDenied):
-            continue  # of another key, made so that nobody else may read it, cut off, or swept in this moment: its chunks are sent again
+            # of another key, unreadable for this account, truncated, or swept at this moment: its chunks are sent again
+            continue
     return roots
 
 
 def fitting_runs(
     runs: Sequence[Interrupted], disks: Sequence[Tuple[str, int]], images: Sequence[Manifest]
 ) -> List[Interrupted]:
-    """What of ``runs`` a new one goes on from: disks of these sizes, of which no image was made since.
+    """The parts of ``runs`` that a new run continues from: disks of these sizes, of which no image was made since.
 
     :param disks: stable id and size of the new run's disks, in order.
     :param images: the complete images of its key.
@@ -114,7 +115,8 @@ def fitting_runs(
 
 
 def proved_packs(runs: Iterable[Interrupted], key: Optional[MasterKey]) -> Set[str]:
-    """The packs that need not be read again, since whoever sent them did and says so under the key; in clear anybody could."""
+    """The packs that need not be read again: the run that sent them did, and recorded that under the key. An
+    unencrypted record proves nothing."""
     return {name for run in runs for name in run.packs} if key is not None else set()
 
 

@@ -13,7 +13,7 @@ from ..format.index import Columns, heads
 from ..format.pack_numbers import PackNumbers
 from ..format.root_columns import Place
 
-MAX_CHUNKS = 1 << 20  # 64 GiB of distinct chunks in some 70 MB of memory
+MAX_CHUNKS = 1 << 20  # 64 GiB of distinct chunks in about 70 MB of memory
 _FIRST_SLOTS = 1 << 12
 
 

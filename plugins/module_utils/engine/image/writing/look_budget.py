@@ -1,10 +1,11 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much of earlier indexes a run fetches where nothing but a likeness speaks for them: other images, volumes that moved.
+"""Bounds how much of earlier indexes a run fetches that are only likely to match: other images, volumes that moved.
 
-A volume that really moved is worth it: its index takes a two thousandth of what is not sent again. One that only looks as if
-it had (as large, of one kind, a disk that was filled anew) would be asked for segment after segment, at each of its places.
+A volume that really moved is worth it: its index takes a two thousandth of the bytes that need not be sent again. For
+one that only looks as if it had (of the same size and kind, a disk that was refilled), segment after segment would be
+fetched at each of its places.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class LookBudget:
         self._refused += 1
 
     def notes(self) -> List[str]:
-        """What the run's log says of it."""
+        """The lines for the run's log."""
         if not self._refused:
             return []
         return [

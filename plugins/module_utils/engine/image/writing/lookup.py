@@ -32,7 +32,7 @@ _HOPE = 512  # chunks that stand for what is not known yet of a place
 
 
 class _Place:
-    """Chunks ``first`` up to ``end`` of the disk may lie in ``previous``, ``by`` chunks further to the front."""
+    """Chunks ``first`` up to ``end`` of the disk may be in ``previous``, ``by`` chunks further to the front."""
 
     def __init__(self, previous: Previous, first: int, end: int, by: int, hope: int) -> None:
         self.previous, self.first, self.end, self.by = previous, first, end, by
@@ -83,7 +83,7 @@ class _Question:
 
 
 class Lookup:
-    """What earlier images hold of one disk, segment by segment in order."""
+    """Looks up the chunks of one disk in earlier images, segment by segment in order."""
 
     def __init__(
         self,
@@ -171,9 +171,10 @@ class Lookup:
     def fill(self, number: int, fresh: Segment, learn: Callable[[Segment, Set[str]], None]) -> Set[int]:
         """Give the chunks of ``fresh`` the places where they are stored already.
 
-        Return the positions of those that are to be stored anew although they are stored: in packs that must die.
+        Return the positions of those that are to be stored again although they are stored: in packs that must die.
 
-        :param learn: told of the segments that were looked into when chunks are missing still: a file may have moved.
+        :param learn: called with the segments that were looked into while chunks are still missing: a file may have
+        moved.
         """
         question = _Question(number, fresh)
         self._ask(question)
@@ -191,10 +192,10 @@ class Lookup:
         return question.anew
 
     def _revive(self, question: _Question) -> None:
-        """Let packs live that this disk needs more of than its newest image did, as after an exclusion that has ended; and all
-        of them where the disk has come back from older images: what the newest needs little of tells nothing then.
+        """Keep packs that this disk needs more of than its newest image did, as after an exclusion that has ended; and
+        all of them where the disk has come back from older images: then the newest image's needs do not count.
 
-        What the newest image needs of such a pack is not stored again.
+        Chunks that the newest image needs of such a pack are not stored again.
         """
         if question.from_older and question.from_older * _COME_BACK >= len(question.fresh.stored_positions()):
             question.alive |= self._dying_packs

@@ -1,11 +1,11 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What killed runs left: packs that no image needs, whose chunks the next run need not send again.
+"""Reuses the packs of killed runs: no image needs them, and the next run need not send their chunks again.
 
-Nothing of them is believed unseen, but for what an encrypted checkpoint says was read back (``interrupted``). Any other pack
-was perhaps never read back, so its bytes are hashed; and whoever may create files could have made it, with a table that
-names chunks of ours and holds something else, so every blob is proved.
+A pack is believed unread only where an encrypted checkpoint says that it was read back (``interrupted``). Any other
+pack was perhaps never read back, so its bytes are hashed; and an account that may create files could have made it, with
+a table that names existing chunks and holds something else, so every blob is proved.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..format.packs import HEADER_BYTES, BlobEntry, PackTable, read_salt, read_t
 from ..format.seal import FileCipher
 from .pack_stream import PackStream
 
-# What somebody heaped up must not hold a run for days; what is passed by is sent again.
+# A flood of foreign packs must not hold a run for days; chunks of skipped packs are sent again.
 _MOST_PACKS = 4096
 _MOST_DAMAGED = 256
 
@@ -69,9 +69,9 @@ def learn_orphan_packs(
 def _proved_table(
     directory: DeviceDirectory, key: Optional[MasterKey], name: str, size_bytes: int
 ) -> Optional[PackTable]:
-    """The table of a pack, None when its blobs are not what it says, or of another key.
+    """The table of a pack, ``None`` when its blobs are not what it says, or of another key.
 
-    :raises ImageDamaged: when the bytes do not match the name, or are no pack.
+    :raises ImageDamaged: when the bytes do not match the name, or are not a pack.
     """
     path = fmt.pack_path(directory.device, name)
     table = read_table(directory.storage, path, size_bytes, fmt.MAX_UNPROVED_BLOBS)

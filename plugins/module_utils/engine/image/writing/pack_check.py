@@ -22,7 +22,7 @@ _REPAIR_ROUNDS = 3
 def missing_packs(
     directory: DeviceDirectory, sizes: Mapping[str, int], listed: Optional[Mapping[str, int]] = None
 ) -> Set[str]:
-    """Which of the packs in ``sizes`` are not there with their size; a listing that misses one is no proof.
+    """The packs in ``sizes`` that are missing or of another size; a single listing that misses one does not prove it.
 
     :param listed: a listing of this moment, where one is at hand.
     """

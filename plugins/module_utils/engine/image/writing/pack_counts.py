@@ -1,10 +1,11 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much of each pack a disk's new image needs, found out with as few segments loaded as can be.
+"""Counts how much of each pack a disk's new image needs, with as few loaded segments as possible.
 
-What the run stores is counted as it is stored. What it shares unseen is counted at the end, from the total that the root of
-an earlier image gives: less what of that image is not shared, and with what is shared from others.
+Chunks that the run stores are counted as they are stored. Chunks that it shares without loading them are counted at the
+end, from the total in the root of an earlier image: less the part of that image that is not shared, plus the part that
+is shared from others.
 """
 
 from __future__ import annotations
@@ -95,14 +96,14 @@ class PackCounts:
                     self.count(segment, reference, sign * times)
 
     def forget(self, lost: Set[str]) -> None:
-        """Nothing refers to the packs of ``lost`` any more."""
+        """Remove all references to the packs of ``lost``."""
         if any(needed < 0 for needed in self.needed.values()):
             self.is_in_doubt = True  # an earlier index said too little of a pack
         for name in lost:
             self.needed.pop(name, None)
 
     def recount(self, root: Root, load: Load) -> None:
-        """Where nobody knows what an earlier image needed: read what the new one needs.
+        """Where the needs of an earlier image are unknown: read which packs the new one needs.
 
         Without this its packs would stay listed, and stored, in every image to come.
         """
@@ -131,7 +132,7 @@ class PackCounts:
         }
 
     def list_for_checkpoint(self) -> Dict[str, PackNeed]:
-        """List all packs that may be referred to so far: of an image that lent a segment all of its own."""
+        """List all packs that may be referred to so far: all packs of an image that lent a segment."""
         packs: Dict[str, PackNeed] = {}
         for previous in self._lenders:
             packs.update(previous.root.packs)

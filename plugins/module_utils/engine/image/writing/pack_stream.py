@@ -24,7 +24,7 @@ _MOST_BLOBS = 1 << 16  # of a pack being filled: chunks that compress to next to
 
 
 class PackStream:
-    """Takes blobs, makes packs, sends them. ``on_named`` is told the name of each pack that is complete."""
+    """Takes blobs, makes packs, sends them. ``on_named`` is called with the name of each complete pack."""
 
     def __init__(
         self,

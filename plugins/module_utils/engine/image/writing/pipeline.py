@@ -20,7 +20,7 @@ from ..parallel_map import in_order
 from .pool import Pool
 
 BATCH_CHUNKS = 16  # 1 MiB: large enough for a disk, small enough for even progress
-_WINDOW = 3  # batches under way for each worker
+_WINDOW = 3  # batches in progress for each worker
 _IDENTIFIED_BATCHES = 4  # in one piece of work: what is only hashed takes less time than handing over
 
 
@@ -57,8 +57,8 @@ class ChunkWorker:
         self._pool.shutdown()
 
     def identify(self, segment: int, chunk_count: int) -> Iterator[Ids]:
-        """Begin at once, as far as nothing is prepared meanwhile; yield the ids of every chunk of a segment that is not a
-        hole. Nothing is compressed."""
+        """Begin at once, behind the batches that :meth:`prepare` waits for; yield the ids of every chunk of a segment that
+        is not a hole. Compresses no chunk."""
         begun = [
             self._pool.submit_later(partial(self._identify, segment, positions))
             for positions in _batches(self.in_use(segment, chunk_count), _IDENTIFIED_BATCHES * BATCH_CHUNKS)
@@ -132,7 +132,7 @@ class ChunkWorker:
         except DiskUnreadable:
             if not gaps:
                 raise
-            self._fill_parts(extents, start, end, view)  # perhaps it is only what nobody needs that can't be read
+            self._fill_parts(extents, start, end, view)  # perhaps only bytes that are not needed are unreadable
         for gap_start, gap_end in gaps:
             view[gap_start - start : gap_end - start] = bytes(gap_end - gap_start)
 
@@ -145,7 +145,7 @@ class ChunkWorker:
 
 
 class _Kept:
-    """What a worker thread keeps from batch to batch."""
+    """The state that a worker thread keeps from batch to batch."""
 
     def __init__(self, level: int) -> None:
         self.compressor = Compressor(level)

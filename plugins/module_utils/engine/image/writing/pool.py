@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Threads with two queues: what somebody waits for, and what fills the time until he asks again."""
+"""Threads with two queues: work that a caller waits for, and work that fills the time until its next call."""
 
 from __future__ import annotations
 
@@ -72,5 +72,5 @@ class Pool:
 def _do(future: Future[Any], call: Callable[[], Any]) -> None:
     try:
         future.set_result(call())
-    except BaseException as error:  # it belongs to whoever takes the result, as in concurrent.futures
+    except BaseException as error:  # the caller that takes the result handles it, as in concurrent.futures
         future.set_exception(error)

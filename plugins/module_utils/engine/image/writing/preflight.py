@@ -1,9 +1,9 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must hold before a run reads or freezes anything: the storage works, the password fits, clocks and room.
+"""Checks before a run reads or freezes a disk: the storage works, the password fits, clocks and room.
 
-Everything here costs a dozen small calls. What it can't know it leaves to the run itself, which checks again.
+All checks together cost a dozen small calls. The run itself checks again, and finds faults that are unknown here.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from ..wording import size
 
 _PROBE_BYTES = 4096
 _MOST_SKEW_SECONDS = 300
-# A first image: system files take a third of their size, what is packed already all of it, zeros nothing. Less than a
-# fiftieth is nothing that a disk with data was ever stored in.
+# A first image: system files compress to a third of their size, packed files not at all, zeros to almost no bytes. No
+# disk with data was ever stored in less than a fiftieth.
 _LIKELY_SHARE, _LEAST_SHARE = 2, 50
 # A later one: a day's changes, seldom more than a twentieth of what the last image needs (docs/performance.md).
 _CHANGED_SHARE = 20
 
 
 class Preflight(NamedTuple):
-    """What was found. ``newest`` is the device's newest image that can be read."""
+    """The findings. ``newest`` is the device's newest image that can be read."""
 
     storage: str
     device: str
@@ -109,7 +109,7 @@ def preflight(
 
 
 def newest_usable(directory: DeviceDirectory, key: Optional[MasterKey]) -> Optional[Manifest]:
-    """The manifest of the newest image, one of the key if there is any; None where none can be read now."""
+    """The manifest of the newest image, one of the key if there is any; ``None`` where none can be read now."""
     try:
         return (directory.newest(key) if key is not None else None) or directory.newest()
     except (StorageUnreachable, RunCancelled):

@@ -39,7 +39,7 @@ class TokenBucket:
     def take(self, size_bytes: int) -> None:
         """Wait until ``size_bytes`` may pass.
 
-        :raises RunCancelled: when the run is cancelled meanwhile.
+        :raises RunCancelled: when the run is cancelled during the wait.
         """
         if self._cancelled():
             raise RunCancelled()

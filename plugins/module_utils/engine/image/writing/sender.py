@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sends finished packs from threads of its own, and reads back and hashes what it wrote."""
+"""Sends finished packs in separate threads, and reads back and hashes the written files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..format.packs import FinishedPack, fingerprint
 
 _TRIES = 5
 _SENDERS = 6
-_SENDERS_BYTES = 48 << 20  # of packs that are under way at most; two of the largest at least
+_SENDERS_BYTES = 48 << 20  # of packs in progress at most; two of the largest at least
 
 
 class PackSender:
@@ -34,7 +34,8 @@ class PackSender:
         stored: Callable[[FinishedPack], None],
         pack_bytes: int,
     ) -> None:
-        """``pack_bytes``: how large packs become. ``stored`` is told each pack that is stored and proved; its parts are not looked at any more."""
+        """``pack_bytes``: how large packs become. ``stored`` is called with each pack that is stored and proved; the
+        sender no longer needs its parts."""
         self._storage = storage
         self._device = device
         self._sleep = sleep
@@ -97,7 +98,7 @@ class PackSender:
             self._failure = error
 
     def _end_next(self) -> None:
-        """Hand the word to stop on to the next thread; what fills the queue instead is a pack of nobody's any more."""
+        """Pass the order to stop on to the next thread; a pack that fills the queue instead is no longer needed."""
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
 

@@ -44,10 +44,10 @@ __all__ = ["DiskInput", "ImageOrder", "ImageResult", "process_threads", "write_i
 
 
 def write_image(storage: Storage, order: ImageOrder) -> ImageResult:
-    """Make one image of ``order.disks`` and return what was done.
+    """Make one image of ``order.disks`` and return the result.
 
-    The image exists when this returns; when it raises, nothing that was there before is harmed, and packs that were
-    sent make the next run shorter.
+    The image exists when this returns; when it raises, no earlier image is harmed, and the next run reuses the uploaded
+    packs.
 
     :raises EngineError: the catalogue; rule 6 before anything is written, ``LeaseHeld`` when another run is alive.
     """
@@ -76,13 +76,13 @@ def write_image(storage: Storage, order: ImageOrder) -> ImageResult:
 
 
 class ImageRun:
-    """One run: what is there already, the disks one after the other, the commit, and what the run heals after it."""
+    """One run: a look at the existing images, the disks one after the other, the commit, and the healing after it."""
 
     def __init__(self, directory: DeviceDirectory, order: ImageOrder, lease: Lease) -> None:
         self._directory = directory
         storage, limit, cancelled = directory.storage, order.limit, order.cancelled
         self._sending = LimitedStorage(storage, limit, cancelled)
-        # What is read again to prove packs counts against the same limit as what is sent.
+        # Bytes that are read again to prove packs count against the same limit as uploaded ones.
         self._limited = DeviceDirectory(LimitedStorage(storage, limit, cancelled, fetches=True), order.device)
         self._order = order
         self._history = History(directory, order)
@@ -164,7 +164,7 @@ class ImageRun:
             checkpoint=lambda root: self._checkpoint(number, root),
         )
 
-    # -- what is there already ----------------------------------------------------------------------------------------
+    # -- already stored -----------------------------------------------------------------------------------------------
 
     def _look_back(self, stream: PackStream, present: MutableMapping[str, int]) -> None:
         """Find what interrupted runs and kept images hold of the disks, and tell ``stream`` what is in packs of no image."""
@@ -183,7 +183,7 @@ class ImageRun:
         self._kept = KeptImages(self._directory, self._key, history.of_this_key, present, self._warnings)
 
     def _lookup(self, number: int, reader: PackReader, counts: PackCounts) -> Lookup:
-        """What interrupted runs left of this disk, and what the kept images of its key hold."""
+        """The parts of this disk that interrupted runs have stored, and that the kept images of its key hold."""
         if self._kept is None:
             return Lookup(reader, counts, [])
         left = [
@@ -218,7 +218,7 @@ class ImageRun:
         for manifest in images:
             needed = listed_packs(directory, manifest.image) if healed else frozenset()
             if not needed.isdisjoint(healed) and needed <= present.keys():
-                # The operator's records are not this account's; another rollover may have deleted the image meanwhile.
+                # This account may not read the operator's records; another rollover may have deleted the image.
                 with contextlib.suppress(StoragePermissionDenied, StorageNotFound):
                     facts = {"packs": healed[:512], "by": self._folder.name}
                     directory.add_record(manifest.image, "healed", facts, self._key)
