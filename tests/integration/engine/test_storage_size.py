@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from pathlib import Path
 from typing import Optional
 
 import pytest
@@ -21,7 +20,7 @@ from engine.image.upkeep.rollover import roll_over
 from engine.image.upkeep.verify import verify_image
 from engine.storage.contract import Storage
 from support.small_runs import CHUNK, DEVICE, SmallDisk, read_image, run_image
-from support.storage_factories import FACTORIES
+from support.storage_factories import SharedServers
 from support.storages import MemoryStorage
 
 DAY = 24 * 3600
@@ -78,13 +77,13 @@ def test_storage_stays_below_1_3_times_what_the_kept_images_need(
 
 @pytest.mark.parametrize("name", ["directory", "sftp", "sftp_proftpd_plain", "smb_encrypted"])
 def test_keep_3_over_ten_runs_leaves_three_images_that_restore(
-    name: str, memory_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, shared_servers: SharedServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fmt, "SEGMENT_CHUNKS", 64)
     monkeypatch.setattr(fmt, "SEGMENT_BYTES", 64 * CHUNK)
     monkeypatch.setattr(fmt, "PACK_TARGETS", ((1 << 62, 8 * CHUNK),))
     chance, now, contents = random.Random(10), time.time(), {}
-    with FACTORIES[name](memory_path) as opener, contextlib.closing(opener()) as storage:
+    with shared_servers.storage(name) as (dummy_root, opener), contextlib.closing(opener()) as storage:
         disk = SmallDisk(300)
         for run in range(1, 11):
             result = run_image(storage, disk, PASSWORDS)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from pathlib import Path
 from typing import Any, Iterator, List
 
 import pytest
@@ -17,7 +16,7 @@ from engine.smb.login import SmbConnector
 from engine.storage.sftp import storage as sftp_storage
 from engine.storage.sftp.connect import SftpConnector
 from engine.storage.smb import storage as smb_storage
-from support.storage_factories import sftp, sftp_proftpd, sftp_with_retries, smb, smb_with_retries
+from support.storage_factories import SharedServers
 
 DATA = bytes(range(256)) * 8192
 NAME = hashlib.sha256(DATA).hexdigest()
@@ -29,11 +28,13 @@ def flipped(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize(
-    "factory",
-    [sftp, sftp_with_retries, sftp_proftpd(), smb(), smb_with_retries],
+    "kind",
+    ["sftp", "sftp_with_retries", "sftp_proftpd", "smb", "smb_with_retries"],
     ids=["openssh", "openssh with retries", "proftpd", "samba", "samba with retries"],
 )
-def test_a_connection_that_lies_makes_no_damage(factory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_lies_makes_no_damage(
+    kind: str, shared_servers: SharedServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first: List[object] = []
     read_opened, pull = sftp_storage.read_opened, smb_storage.pull
 
@@ -45,7 +46,7 @@ def test_a_connection_that_lies_makes_no_damage(factory: Any, tmp_path: Path, mo
 
         return lie
 
-    with factory(tmp_path) as opened, opened() as storage:
+    with shared_servers.storage(kind) as (dummy_root, opened), opened() as storage:
         storage.put("file", [DATA])
         monkeypatch.setattr(sftp_storage, "read_opened", lying(read_opened))
         monkeypatch.setattr(smb_storage, "pull", lying(pull))
@@ -57,11 +58,13 @@ def test_a_connection_that_lies_makes_no_damage(factory: Any, tmp_path: Path, mo
         assert storage.stat("other").size_bytes == len(DATA)
 
 
-def test_thousands_of_looks_at_one_file_take_one_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thousands_of_looks_at_one_file_take_one_connection(
+    shared_servers: SharedServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made: List[object] = []
     connect = SftpConnector.connect_apart
     monkeypatch.setattr(SftpConnector, "connect_apart", lambda self: made.append(self) or connect(self))
-    with sftp(tmp_path) as opened, opened() as storage:
+    with shared_servers.storage("sftp") as (dummy_root, opened), opened() as storage:
         storage.put("file", [DATA])
         for dummy in range(50):
             storage.look_anew("file")
@@ -70,15 +73,15 @@ def test_thousands_of_looks_at_one_file_take_one_connection(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize(
-    ("factory", "connector", "name"),
-    [(sftp, SftpConnector, "connect_apart"), (smb(), SmbConnector, "connect")],
+    ("kind", "connector", "name"),
+    [("sftp", SftpConnector, "connect_apart"), ("smb", SmbConnector, "connect")],
     ids=["openssh", "samba"],
 )
 def test_no_other_call_waits_for_a_second_connection_or_fails_with_it(
-    factory: Any, connector: Any, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, connector: Any, name: str, shared_servers: SharedServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lease has to be renewed although a server lets a second connection hang, or permits none."""
-    with factory(tmp_path) as opened, opened() as storage:
+    with shared_servers.storage(kind) as (dummy_root, opened), opened() as storage:
         storage.put("file", [DATA])
         found: List[int] = []
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import random
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, Iterator, List, Tuple
 
 import pytest
 from engine.entries import EntryKind
@@ -18,15 +18,26 @@ from engine.errors import (
 )
 from engine.storage.contract import Storage
 from engine.storage.limit import LimitedStorage
-from support.storage_factories import FACTORIES, Open
+from support.storage_factories import Open, SharedServers
 
 MIB = 1 << 20
 
 
 @pytest.fixture(params=["sftp", "sftp_without_extensions", "sftp_proftpd", "sftp_proftpd_plain", "sftp_with_retries"])
-def opener(request: Any, tmp_path: Path) -> Iterator[Open]:
-    with FACTORIES[request.param](tmp_path) as opener:
-        yield opener
+def served(request: Any, shared_servers: SharedServers) -> Iterator[Tuple[Path, Open]]:
+    with shared_servers.storage(request.param) as served:
+        yield served
+
+
+@pytest.fixture
+def root(served: Tuple[Path, Open]) -> Path:
+    """Where the server keeps the storage."""
+    return served[0]
+
+
+@pytest.fixture
+def opener(served: Tuple[Path, Open]) -> Open:
+    return served[1]
 
 
 @pytest.fixture
@@ -38,14 +49,14 @@ def names(storage: Storage, path: str = "") -> List[str]:
     return sorted(entry.name for entry in storage.list(path))
 
 
-def test_what_is_put_is_there_for_others_bit_for_bit(storage: Storage, opener: Open, tmp_path: Path) -> None:
+def test_what_is_put_is_there_for_others_bit_for_bit(storage: Storage, opener: Open, root: Path) -> None:
     data = random.Random(1).randbytes(3 * MIB + 17)
     storage.make_directory("pc/packs/ab")
     gated: List[int] = []
     assert LimitedStorage(storage, gated.append).put("pc/packs/ab/file", [data[:5], b"", data[5:]]) == len(data)
     assert sum(gated) == len(data)
     assert max(gated) <= MIB
-    assert (tmp_path / "images" / "pc" / "packs" / "ab" / "file").read_bytes() == data
+    assert (root / "pc" / "packs" / "ab" / "file").read_bytes() == data
     other = opener()
     assert other.get("pc/packs/ab/file") == data
     assert other.stat("pc/packs/ab/file").size_bytes == len(data)
@@ -55,13 +66,13 @@ def test_what_is_put_is_there_for_others_bit_for_bit(storage: Storage, opener: O
     assert other.stat("pc").kind is EntryKind.DIRECTORY
 
 
-def test_links_are_never_followed(storage: Storage, tmp_path: Path, request: Any) -> None:
+def test_links_are_never_followed(storage: Storage, root: Path, tmp_path: Path, request: Any) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "secret").write_bytes(b"secret")
     storage.make_directory("")
-    os.symlink(outside, tmp_path / "images" / "link")
-    os.symlink(outside / "secret", tmp_path / "images" / "file")
+    os.symlink(outside, root / "link")
+    os.symlink(outside / "secret", root / "file")
     assert {entry.kind for entry in storage.list("")} == {EntryKind.OTHER}
     if "proftpd" in request.node.callspec.id:
         # It resolves links in each path by itself, also where it is asked not to: only its listings tell of them.
@@ -85,15 +96,15 @@ def test_links_are_never_followed(storage: Storage, tmp_path: Path, request: Any
     assert os.listdir(outside) == ["secret"]
 
 
-def test_special_files_do_not_hold_the_reader(storage: Storage, tmp_path: Path) -> None:
+def test_special_files_do_not_hold_the_reader(storage: Storage, root: Path) -> None:
     storage.make_directory("")
-    os.mkfifo(tmp_path / "images" / "pipe")
+    os.mkfifo(root / "pipe")
     with pytest.raises(StorageNotFound):
         storage.get("pipe")
 
 
-def test_names_beyond_ascii(storage: Storage, tmp_path: Path) -> None:
+def test_names_beyond_ascii(storage: Storage, root: Path) -> None:
     storage.make_directory("Linie 3 Prüfstand/日本")
     storage.put("Linie 3 Prüfstand/日本/Datei", [b"x"])
-    assert (tmp_path / "images" / "Linie 3 Prüfstand" / "日本" / "Datei").read_bytes() == b"x"
+    assert (root / "Linie 3 Prüfstand" / "日本" / "Datei").read_bytes() == b"x"
     assert names(storage) == ["Linie 3 Prüfstand"]

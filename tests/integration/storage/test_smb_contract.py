@@ -9,22 +9,33 @@ import os
 import random
 import threading
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, Iterator, List, Tuple
 
 import pytest
 from engine.entries import EntryKind
 from engine.errors import EngineError
 from engine.storage.contract import Storage
 from engine.storage.limit import LimitedStorage
-from support.storage_factories import FACTORIES, Open
+from support.storage_factories import Open, SharedServers
 
 MIB = 1 << 20
 
 
 @pytest.fixture(params=["smb", "smb_encrypted", "smb_2", "smb_odd_path"])
-def opener(request: Any, tmp_path: Path) -> Iterator[Open]:
-    with FACTORIES[request.param](tmp_path) as opener:
-        yield opener
+def served(request: Any, shared_servers: SharedServers) -> Iterator[Tuple[Path, Open]]:
+    with shared_servers.storage(request.param) as served:
+        yield served
+
+
+@pytest.fixture
+def root(served: Tuple[Path, Open]) -> Path:
+    """Where the share keeps the storage."""
+    return served[0]
+
+
+@pytest.fixture
+def opener(served: Tuple[Path, Open]) -> Open:
+    return served[1]
 
 
 @pytest.fixture
@@ -32,22 +43,16 @@ def storage(opener: Open) -> Storage:
     return opener()
 
 
-def on_disk(tmp_path: Path) -> Path:
-    """Where the share keeps the storage's root."""
-    found = [Path(folder) for folder, folders, files in os.walk(tmp_path / "root") if files or not folders]
-    return found[0]
-
-
-def test_what_is_put_is_on_the_disk_bit_for_bit(storage: Storage, opener: Open, tmp_path: Path) -> None:
+def test_what_is_put_is_on_the_disk_bit_for_bit(storage: Storage, opener: Open, root: Path) -> None:
     data = random.Random(1).randbytes(3 * MIB + 17)
     gated: List[int] = []
     assert LimitedStorage(storage, gated.append).put("file", [data[:5], b"", data[5:]]) == len(data)
     assert sum(gated) == len(data)
     assert max(gated) <= MIB
-    assert os.listdir(on_disk(tmp_path)) == ["file"]
-    assert (on_disk(tmp_path) / "file").read_bytes() == data
+    assert os.listdir(root) == ["file"]
+    assert (root / "file").read_bytes() == data
     assert opener().get("file") == data
-    space, disk = storage.space(), os.statvfs(tmp_path)
+    space, disk = storage.space(), os.statvfs(root)
     assert space is not None
     assert space.total_bytes == disk.f_blocks * disk.f_frsize
     assert 0 < space.free_bytes <= space.total_bytes
@@ -88,13 +93,13 @@ def test_long_listings(storage: Storage) -> None:
     assert {entry.kind for entry in entries} == {EntryKind.DIRECTORY}
 
 
-def test_links_do_not_lead_out_of_the_share(storage: Storage, tmp_path: Path) -> None:
+def test_links_do_not_lead_out_of_the_share(storage: Storage, root: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "secret").write_bytes(b"secret")
     storage.put("file", [b"x"])
-    os.symlink(outside, on_disk(tmp_path) / "link")
-    os.symlink(outside / "secret", on_disk(tmp_path) / "leads-out")
+    os.symlink(outside, root / "link")
+    os.symlink(outside / "secret", root / "leads-out")
     for call in (
         lambda: storage.get("link/secret"),
         lambda: storage.get("leads-out"),
@@ -109,7 +114,7 @@ def test_links_do_not_lead_out_of_the_share(storage: Storage, tmp_path: Path) ->
     assert (outside / "secret").read_bytes() == b"secret"
 
 
-def test_special_files_do_not_hold_the_reader(storage: Storage, tmp_path: Path) -> None:
+def test_special_files_do_not_hold_the_reader(storage: Storage, root: Path) -> None:
     storage.put("file", [b"x"])
-    os.mkfifo(on_disk(tmp_path) / "pipe")
+    os.mkfifo(root / "pipe")
     assert storage.get("pipe") == b""  # Samba shows it as an empty file

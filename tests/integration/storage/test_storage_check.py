@@ -16,7 +16,7 @@ from engine.storage.check import check_storage
 from engine.storage.contract import PARTIAL_SUFFIX, Storage
 from engine.storage.local.storage import DirectoryStorage
 from engine.verbs.dispatch import run_job
-from support.storage_factories import FACTORIES
+from support.storage_factories import SharedServers
 from support.storages import HookedStorage, MemoryStorage
 
 
@@ -33,8 +33,8 @@ from support.storages import HookedStorage, MemoryStorage
         "smb_encrypted",
     ],
 )
-def test_every_storage_passes_and_nothing_stays(name: str, tmp_path: Path) -> None:
-    with FACTORIES[name](tmp_path) as opener:
+def test_every_storage_passes_and_nothing_stays(name: str, shared_servers: SharedServers) -> None:
+    with shared_servers.storage(name) as (dummy_root, opener):
         storage = opener()
         found = check_storage(storage, "press-07")
         assert found.may_delete

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import threading
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, Iterator, List, Tuple
 
 import pytest
 from engine.entries import Entry, EntryKind
@@ -22,7 +22,7 @@ from engine.errors import (
 )
 from engine.storage.contract import PARTIAL_SUFFIX, READ_SIZE_BYTES, Storage
 from engine.storage.limit import LimitedStorage
-from support.storage_factories import FACTORIES, LONG_FACTORIES, Open
+from support.storage_factories import FACTORIES, LONG_FACTORIES, Open, SharedServers
 
 MIB = 1 << 20
 
@@ -31,9 +31,14 @@ KINDS = [*sorted(FACTORIES), *(pytest.param(name, marks=pytest.mark.long) for na
 
 
 @pytest.fixture(params=KINDS)
-def opener(request: Any, tmp_path: Path) -> Iterator[Open]:
-    with {**FACTORIES, **LONG_FACTORIES}[request.param](tmp_path) as opener:
-        yield opener
+def served(request: Any, shared_servers: SharedServers) -> Iterator[Tuple[Path, Open]]:
+    with shared_servers.storage(request.param) as served:
+        yield served
+
+
+@pytest.fixture
+def opener(served: Tuple[Path, Open]) -> Open:
+    return served[1]
 
 
 @pytest.fixture
@@ -45,11 +50,12 @@ def names(storage: Storage, path: str = "") -> List[str]:
     return sorted(entry.name for entry in storage.list(path))
 
 
-def test_who_only_reads_leaves_no_trace(opener: Open, tmp_path: Path) -> None:
+def test_who_only_reads_leaves_no_trace(served: Tuple[Path, Open]) -> None:
     """Check mode, a verify and a restore with a mistyped device make no directory on a server."""
+    root, opener = served
 
     def there() -> List[Path]:
-        return sorted(path for place in ("images", "root") for path in (tmp_path / place).glob("**"))
+        return sorted(root.glob("**"))
 
     with opener() as storage:
         before = there()
@@ -216,7 +222,7 @@ def test_paths_that_leave_the_root_are_refused(storage: Storage) -> None:
                 call(path)
 
 
-@pytest.mark.parametrize("opener", sorted(set(FACTORIES) - {"directory", "memory"}), indirect=True)
+@pytest.mark.parametrize("served", sorted(set(FACTORIES) - {"directory", "memory"}), indirect=True)
 def test_a_closed_storage_says_so(storage: Storage) -> None:
     storage.put("file", [b"x"])
     storage.close()
@@ -289,7 +295,7 @@ def test_what_comes_too_late_replaces_nothing(call: int, storage: Storage) -> No
 
 
 # Some of these answers may be tried again by the contract, so that a storage with retries takes seconds for each.
-@pytest.mark.parametrize("opener", [name for name in sorted(FACTORIES) if "retries" not in name], indirect=True)
+@pytest.mark.parametrize("served", [name for name in sorted(FACTORIES) if "retries" not in name], indirect=True)
 def test_a_name_of_another_kind_is_taken(storage: Storage) -> None:
     storage.make_directory("folder/inside")
     storage.put("file", [b"x"])

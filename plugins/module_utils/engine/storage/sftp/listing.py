@@ -30,6 +30,7 @@ def listed_entries(
     :raises SessionLost, PacketInvalid: as the session and the packets do.
     """
     entries: List[Entry] = []
+    useless = 0
     deadline = time.monotonic() + _MAX_LISTING_SECONDS
     pending: List[int] = []
     try:
@@ -45,10 +46,12 @@ def listed_entries(
             names = reply.names()
             if not names:
                 raise PacketInvalid("it sent an empty response to a listing")
-            entries += [entry for entry in map(_entry, names) if entry is not None and wanted(entry.name)]
+            usable = [entry for entry in map(_entry, names) if entry is not None]
+            useless += len(names) - len(usable)
+            entries += [entry for entry in usable if wanted(entry.name)]
             if most is not None and len(entries) >= most:
                 return entries[:most]
-            if len(entries) > _MAX_ENTRIES or time.monotonic() > deadline:
+            if max(len(entries), useless) > _MAX_ENTRIES or time.monotonic() > deadline:
                 reason = "the server sends a listing without an end"
                 raise StorageFailed(operation="listing", path=path, storage=storage, reason=reason)
     finally:

@@ -55,8 +55,8 @@ class FakeTree:
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: Any) -> FakeLvm:
-    one = FakeLvm(tmp_path)
+def fake(tmp_path: Path, memory_path: Path, monkeypatch: Any) -> FakeLvm:
+    one = FakeLvm(memory_path)
     uses = {
         "mapped-root": [Use(0, 12 * EXTENT, "/", False)],
         "mapped-data": [Use(0, 4 * EXTENT, "/data", False)],
@@ -79,9 +79,9 @@ def fake(tmp_path: Path, monkeypatch: Any) -> FakeLvm:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> DiskToFreeze:
+def disk(memory_path: Path) -> DiskToFreeze:
     """A disk whose raw bytes are all 0xEE, so that whatever comes from elsewhere shows."""
-    path = tmp_path / "vda"
+    path = memory_path / "vda"
     path.write_bytes(b"\xee" * DISK_BYTES)
     source = FileSource(str(path))
     source.is_device = True
