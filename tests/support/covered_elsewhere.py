@@ -214,9 +214,3 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     "unit/engine/storage/test_retry.py": (ENGINE + "storage/pause.py",),
     "unit/engine/storage/test_turns.py": (ENGINE + "storage/shared_connect.py",),
 }
-
-# What is so new that its tests are not there yet. What gets one leaves this list.
-UNTESTED: Tuple[str, ...] = (
-    ENGINE + "install/publishing.py",
-    ENGINE + "verbs/devices.py",
-)

@@ -76,7 +76,7 @@ def run_image(
 ) -> ImageResult:
     disks = [(disk, "serial:1"), *([(second, "serial:2")] if second is not None else [])]
     job = ImageOrder(
-        device=DEVICE,
+        device=more.pop("device", DEVICE),
         timestamp=timestamp,
         disks=[DiskInput(MemorySource(bytes(one.data)), one.extents(), name) for one, name in disks],
         passwords=passwords or Passwords(),
