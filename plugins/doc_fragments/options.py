@@ -453,6 +453,18 @@ options:
         256 MiB.
     type: bool
     default: false
+  proof:
+    description:
+      - 'When the image is verified: V(first) before the first byte is written, V(while_writing) each byte before it is
+        written.'
+      - V(while_writing) fetches an image from a server once instead of twice. It verifies the manifest, the whole index,
+        all sizes and a sample of the data first. The target stays not bootable until the last byte is verified, but damage
+        that is found late costs the data that the target had.
+      - V(auto) chooses V(while_writing) for an SFTP or UNC storage and targets without data, else V(first). A directory
+        and a damaged image are always verified first.
+    type: str
+    choices: [auto, first, while_writing]
+    default: auto
   many:
     description:
       - Confirms that a play restores on more than one host.

@@ -116,6 +116,16 @@ already_restored:
   returned: when the run was followed to its end, or estimated in check mode
   type: bool
   sample: false
+proof:
+  description: When the image is verified, V(first) or V(while_writing).
+  returned: when the run was followed to its end, or estimated in check mode
+  type: str
+  sample: while_writing
+proof_reason:
+  description: Why RV(proof) was chosen.
+  returned: when the run was followed to its end, or estimated in check mode
+  type: str
+  sample: the storage is a server, and no target contains data
 damaged:
   description:
     - The lost ranges of the restored disks, which became zeros. Always empty without O(damaged=true).

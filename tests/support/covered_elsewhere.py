@@ -170,6 +170,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "verbs/request_parts.py",
         ENGINE + "snapshot/choices.py",
         ENGINE + "image/verify_levels.py",
+        ENGINE + "restore/ways.py",
     ),
     "unit/engine/agent/test_request_secrets.py": (
         "module_utils/_arguments.py",

@@ -740,6 +740,29 @@ class ChunkMissing(ImageError):
     hint = "Run a new image of the device, which uploads the chunk again if it is still on the disk."
 
 
+class ImageDamagedWhileRestoring(ImageDamaged):
+    """I101 in a restore that verifies the image while it writes."""
+
+    message = (
+        "The restore stopped and left {targets} incomplete and not bootable, because the image {image} is damaged: "
+        "{reason}."
+    )
+    hint = (
+        "Restore another image onto the same target with imaging_restore_overwrite, or the intact data of this image "
+        "with imaging_restore_damaged."
+    )
+
+
+class ChunkMissingWhileRestoring(ChunkMissing):
+    """I103 in a restore that verifies the image while it writes."""
+
+    message = (
+        "The restore stopped and left {targets} incomplete and not bootable, because chunk {chunk} of the image "
+        "{image} is missing from every pack in the storage."
+    )
+    hint = ImageDamagedWhileRestoring.hint
+
+
 class ImageNotCommitted(ImageError):
     code = "I120"
     message = "No image of {device} was made: {image} was published but is not usable: {reason}."

@@ -88,6 +88,27 @@ RESTORE: Tuple[Setting, ...] = (
         option="damaged",
     ),
     Setting(
+        "restore_proof",
+        "str",
+        (
+            "When the image is verified: V(first) before the first byte is written, V(while_writing) each byte before "
+            "it is written.",
+            (
+                "V(while_writing) fetches an image from a server once instead of twice. It verifies the manifest, the "
+                "whole index, all sizes and a sample of the data first. The target stays not bootable until the last "
+                "byte is verified, but damage that is found late costs the data that the target had."
+            ),
+            (
+                "V(auto) chooses V(while_writing) for an SFTP or UNC storage and targets without data, else V(first). "
+                "A directory and a damaged image are always verified first."
+            ),
+        ),
+        ("restore",),
+        choices=("auto", "first", "while_writing"),
+        default="auto",
+        option="proof",
+    ),
+    Setting(
         "restore_many",
         "bool",
         (

@@ -147,6 +147,16 @@ def _targets(one: argparse.ArgumentParser) -> None:
         action="append",
         help="delete this partition of the target, as shown in the error message; repeat for each partition",
     )
+    one.add_argument(
+        "--proof",
+        choices=("auto", "first", "while-writing"),
+        default="auto",
+        help=(
+            "when the image is verified: first, before the target is written to; or while-writing, which fetches an "
+            "image from a server only once and keeps the target not bootable until the end; auto (the default) takes "
+            "while-writing for a server and targets without data"
+        ),
+    )
     one.add_argument("--grow", metavar="last|N|system", help="grow a partition on a larger disk (a later version)")
     one.add_argument("--shrink", action="store_true", help="shrink and move for a smaller disk (a later version)")
 

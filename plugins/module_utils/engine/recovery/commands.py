@@ -186,6 +186,7 @@ class Command:
             "overwrite": self.options.overwrite,
             "damaged": self.options.damaged,
             "replace_table": self.options.replace_table or [],
+            "proof": self.options.proof.replace("-", "_"),
         }
 
     def _planned(self) -> Dict[str, Any]:

@@ -26,6 +26,7 @@ _OPTIONS = (
     ("imaging_restore_overwrite", "--overwrite"),
     ("imaging_restore_damaged", "--damaged"),
     ("imaging_restore_replace_table", "--replace-table"),
+    ("imaging_restore_proof", "--proof"),
     ("imaging_storage.url", "STORAGE"),
     ("imaging_storage.username", "--user"),
     ("imaging_storage.password", "--storage-password-fd"),

@@ -13,8 +13,10 @@ from ..image.upkeep.verify import verify_image
 from ..storage.contract import Storage
 from .hit_files import damage_of
 from .plan import PlannedDisk, Progress, plan
+from .proof import Proof, choose, prove_ahead, stopped_by_damage
 from .salvage import SalvagingReader
 from .sentences import sentences, transitions
+from .ways import AUTO
 from .write import RestoredDisk, write_disks
 
 __all__ = ["carry_out", "open_image", "plan", "restore", "sentences", "transitions"]
@@ -38,16 +40,19 @@ def restore(
     overwrite: bool = False,
     damaged: bool = False,
     replace_table: Sequence[str] = (),
+    proof: str = AUTO,
     progress: Progress = lambda phase, done, total: None,
 ) -> List[RestoredDisk]:
     """Restore disks of ``image`` onto ``targets`` (``{"disk0": "/dev/sdb"}``).
 
+    :param proof: when the image is proved, one of ``ways.PROOFS``.
     :raises EngineError: before the first byte is written for everything that can be known before: the plan, the
-        password, damage anywhere in what is stored.
+        password, damage anywhere in what is stored if that is proved first.
     """
     reader = open_image(storage, device, image, password, damaged)
     planned = plan(reader, targets, overwrite, damaged=damaged, replace_table=replace_table, progress=progress)
-    return carry_out(storage, device, reader, planned, progress, damaged=damaged).disks
+    way = choose(proof, storage, planned, damaged)
+    return carry_out(storage, device, reader, planned, progress, damaged=damaged, proof=way).disks
 
 
 def open_image(
@@ -73,6 +78,7 @@ def carry_out(
     planned: List[PlannedDisk],
     progress: Progress,
     *,
+    proof: Proof,
     damaged: bool = False,
 ) -> Restored:
     """Restore what was planned a moment ago.
@@ -81,29 +87,38 @@ def carry_out(
     """
     problems: List[str] = []
     if not all(disk.is_done for disk in planned):
-        try:
-            report = verify_image(
-                storage,
-                device,
-                reader.image,
-                "storage",
-                progress=progress,
-                record=False,
-                beside=False,
-                key=reader.key,
-            )
-        except ImageDamaged as error:
-            if not damaged:
-                raise
-            problems = [str(error)]  # its manifest: the reader took the second copy
+        if proof.is_first:
+            problems = _prove_all(storage, device, reader, planned, progress, damaged)
         else:
-            problems = report.problems
-            if not report.ok and not damaged:
-                raise ImageDamaged(image=reader.image, reason=report.problems[0].rstrip("."))
-        for disk in planned:
-            disk.reader.prove_index()  # the whole index opens, or nothing is written
-    done = write_disks(planned, progress)
+            prove_ahead(storage, device, reader, planned)
+    with stopped_by_damage(proof, planned):
+        done = write_disks(planned, progress)
     return Restored(done, damage(planned), problems)
+
+
+def _prove_all(
+    storage: Storage, device: str, reader: ImageReader, planned: List[PlannedDisk], progress: Progress, damaged: bool
+) -> List[str]:
+    """Hash all that is stored of the image and open its whole index; return the problems of a damaged one that was agreed to.
+
+    :raises ImageDamaged: when nobody agreed to damage.
+    """
+    problems: List[str] = []
+    try:
+        report = verify_image(
+            storage, device, reader.image, "storage", progress=progress, record=False, beside=False, key=reader.key
+        )
+    except ImageDamaged as error:
+        if not damaged:
+            raise
+        problems = [str(error)]  # its manifest: the reader took the second copy
+    else:
+        problems = report.problems
+        if not report.ok and not damaged:
+            raise ImageDamaged(image=reader.image, reason=report.problems[0].rstrip("."))
+    for disk in planned:
+        disk.reader.prove_index()  # the whole index opens, or nothing is written
+    return problems
 
 
 def foretell(storage: Storage, device: str, reader: ImageReader, planned: List[PlannedDisk], damaged: bool) -> Restored:

@@ -55,12 +55,13 @@ class Fields:
             return str(value)
         raise self.refuse(key, "must be text" + ("" if is_secret else ", not %s" % shown(value)))
 
-    def choice(self, key: str, choices: Collection[str], default: str) -> str:
+    def choice(self, key: str, choices: Collection[str], default: str, setting: str = "") -> str:
+        """One of ``choices``; ``setting`` as in :meth:`yes`."""
         value = self.given(key)
         if value is None or value == "":
             return default
         if not isinstance(value, str) or value not in choices:
-            raise self.refuse(key, "is %s, not one of %s" % (shown(value), ", ".join(choices)))
+            raise self.refuse(setting or key, "is %s, not one of %s" % (shown(value), ", ".join(choices)))
         return value
 
     def whole(self, key: str, default: int, least: int, most: Optional[int] = None) -> int:

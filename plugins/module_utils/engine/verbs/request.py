@@ -24,6 +24,7 @@ from ..errors import RequestInvalid
 from ..image.access import Passwords
 from ..image.upkeep.keeping import Policy
 from ..image.verify_levels import LEVELS
+from ..restore.ways import PROOFS
 from ..snapshot.choices import SETTINGS as SNAPSHOTS
 from .fields import Fields, refuse_unknown, shown
 from .request_parts import (
@@ -84,6 +85,7 @@ class RestoreRequest(NamedTuple):
     overwrite: bool
     damaged: bool
     replace_table: List[str]
+    proof: str  # when the image is verified, one of restore.ways.PROOFS
     unused: Tuple[str, ...] = ()
 
 
@@ -255,6 +257,7 @@ def _restore(fields: Fields, head: _Head) -> RestoreRequest:
         overwrite=fields.yes("overwrite", "restore_overwrite"),
         damaged=fields.yes("damaged", "restore_damaged"),
         replace_table=_partitions(fields),
+        proof=fields.choice("proof", PROOFS, PROOFS[0], "restore_proof"),
     )
 
 
@@ -376,7 +379,7 @@ _IMAGE_KEYS = (
     *("drives", "exclude", "trust", "snapshot", "limit_io_rate", "limit_read_rate", "adopt", "compare"),
     *("compression_level", "lease_ttl_seconds", "keep", "jobs", "forget_jobs", "forget_disks"),
 )
-_RESTORE_KEYS = ("image", "map", "overwrite", "damaged", "replace_table")
+_RESTORE_KEYS = ("image", "map", "overwrite", "damaged", "replace_table", "proof")
 _ROLLOVER_KEYS = ("keep", "jobs", "forget_jobs", "forget_disks", "remove_damaged")
 VERBS: Dict[str, _Verb] = {
     "image": _Verb(_IMAGE_KEYS, _image),

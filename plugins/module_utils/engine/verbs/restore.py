@@ -9,6 +9,7 @@ import time
 from typing import Any, Dict, List
 
 from ..image.format.encrypted_mark import is_marked
+from ..restore import proof as proofs
 from ..restore.place import refuse_inside_storage
 from ..restore.plan import PlannedDisk
 from ..restore.restore import Restored, carry_out, foretell, open_image, plan, sentences, transitions
@@ -43,18 +44,24 @@ def restore(storage: Storage, request: RestoreRequest, status: RunStatus) -> Dic
         progress=status.progress,
     )
     is_done = all(disk.is_done for disk in planned)
+    proof = proofs.choose(request.proof, storage, planned, damaged)
     told = {
         "changed": not is_done,
         "image": reader.image,
-        "plan": sentences(planned, reader.image),
+        "plan": sentences(planned, reader.image) + ([] if is_done else [proof.sentence]),
+        "proof": proof.way,
+        "proof_reason": proof.reason,
         "targets": transitions(planned, reader.image),
         "already_restored": is_done,
     }
+    risks = proofs.warnings(proof, planned)
     if request.check:
         foreseen = foretell(storage, request.device, reader, planned, damaged)
-        return dict(told, disks=[], damaged=foreseen.damaged, warnings=_warnings(planned, foreseen, reader.image))
-    done = carry_out(storage, request.device, reader, planned, status.progress, damaged=damaged)
-    warnings = _warnings(planned, done, reader.image)
+        return dict(
+            told, disks=[], damaged=foreseen.damaged, warnings=risks + _warnings(planned, foreseen, reader.image)
+        )
+    done = carry_out(storage, request.device, reader, planned, status.progress, damaged=damaged, proof=proof)
+    warnings = risks + _warnings(planned, done, reader.image)
     disks = [disk._asdict() for disk in done.disks]
     return dict(
         told, disks=disks, damaged=done.damaged, warnings=warnings, seconds=round(time.monotonic() - started, 1)
