@@ -104,7 +104,7 @@ def prove_ahead(storage: Storage, device: str, reader: ImageReader, planned: Seq
 
 @contextlib.contextmanager
 def stopped_by_damage(proof: Proof, planned: Sequence[PlannedDisk]) -> Iterator[None]:
-    """Say of damage that was found half-way what it left behind; its code stays.
+    """Say of damage that was found half-way the state of the targets; its code stays.
 
     :raises ImageDamagedWhileRestoring, ChunkMissingWhileRestoring:
     """

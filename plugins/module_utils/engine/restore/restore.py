@@ -101,7 +101,7 @@ def _prove_all(
 ) -> List[str]:
     """Hash all that is stored of the image and open its whole index; return the problems of a damaged one that was agreed to.
 
-    :raises ImageDamaged: when nobody agreed to damage.
+    :raises ImageDamaged: unless damage was agreed to.
     """
     problems: List[str] = []
     try:
