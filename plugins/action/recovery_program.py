@@ -5,49 +5,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict
 
-from ansible.plugins.action import ActionBase
-from ansible_collections.plantops.imaging.plugins.module_utils._arguments import PROGRAM, failure
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import EngineError
+from ansible_collections.plantops.imaging.plugins.module_utils._arguments import PROGRAM
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.recovery_program import (
     DEFAULT_PLATFORMS,
-    BuiltProgram,
     build_program,
 )
-from ansible_collections.plantops.imaging.plugins.plugin_utils._diffs import Diff, diff_of
+from ansible_collections.plantops.imaging.plugins.plugin_utils._build_action import BuildAction
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
-    """Needs no connection: nothing is done on the host of the task."""
+class ActionModule(BuildAction):
+    """Builds one program for all platforms."""
 
-    _supports_check_mode = True
-    _supports_diff = True
-    _supports_async = False
-    _requires_connection = False
+    spec = PROGRAM
 
-    def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
-        """Build it where it is missing or another one; a failure of the catalogue is returned as a failed result."""
-        result: Dict[str, Any] = super().run(tmp, task_vars)
-        dummy_result, arguments = self.validate_argument_spec(argument_spec=PROGRAM)
-        try:
-            built = build_program(
-                arguments["destination"],
-                platforms=arguments["platforms"] or DEFAULT_PLATFORMS,
-                cache_folder=arguments["cache_folder"],
-                wheel_folder=arguments["wheel_folder"],
-                check=self._task.check_mode,
-            )
-        except EngineError as error:
-            result.update(failure(error.as_dict()), failed=True, changed=False)
-            return result
-        result.update(built._asdict())
-        if self._task.diff and built.changed:
-            result["diff"] = _diff_of(built)
-        return result
-
-
-def _diff_of(built: BuiltProgram) -> Diff:
-    before = "sha256:%s" % built.replaced if built.replaced else "none"
-    after = "sha256:%s" % built.sha256 if built.sha256 else "not built yet: its packages must be downloaded first"
-    return diff_of(built.path, [before], [after])
+    def build(self, arguments: Dict[str, Any], *, check: bool) -> Dict[str, Any]:
+        platforms = arguments["platforms"] or DEFAULT_PLATFORMS
+        folders = {name: arguments[name] for name in ("cache_folder", "wheel_folder")}
+        program = build_program(arguments["destination"], platforms=platforms, check=check, **folders)
+        self.built.append(program)
+        return program._asdict()
