@@ -89,6 +89,31 @@ def test_named_tests_exist() -> None:
     assert named - there == set()
 
 
+def assigned(path: Path) -> Set[str]:
+    """The names that a file assigns at its top level."""
+    found: Set[str] = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        found.update(target.id for target in targets if isinstance(target, ast.Name))
+    return found
+
+
+def test_what_a_recipe_calls_a_part_of_a_file_is_defined_there() -> None:
+    """A recipe that sends its reader to a table which has moved costs him an hour."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+)` of `([\w/]+\.py)`", text)
+    named += re.findall(r"`(\w+)` in `([\w/]+\.py)`", text)
+    assert len(named) >= 8
+    wrong = []
+    for name, file in named:
+        paths = [ROOT / one.lstrip("/") for one in sources() if one.endswith("/" + file)]
+        if not any(name in assigned(path) | definitions(path) for path in paths):
+            wrong.append((name, file))
+    assert wrong == []
+
+
 def test_the_table_of_questions_names_functions_that_exist() -> None:
     checked = 0
     for column in rows():
