@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 from typing import Iterator
 
-from support.filled import detach, run
+from support.filled import detach, run, sync
 
 
 @contextlib.contextmanager
@@ -23,7 +22,7 @@ def mounted(volume: Path, folder: Path, *, read_only: bool = False, sector_bytes
         try:
             yield folder
         finally:
-            os.sync()
+            sync(folder)
             run("umount", folder)
     finally:
         detach(loop)

@@ -29,6 +29,7 @@ from support.filled import (
     make_tree,
     mounted,
     run,
+    sync,
 )
 from support.maps import only_used
 
@@ -203,7 +204,7 @@ def copy_while_mounted(volume: Path, work: Path, kind: str, frozen: bool) -> Pat
             run("fsfreeze", "--freeze", folder)
         try:
             if not frozen:
-                run("sync")
+                sync(folder)
             shutil.copy(str(volume), str(copy))
         finally:
             if frozen:

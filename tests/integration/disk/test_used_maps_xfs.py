@@ -21,7 +21,7 @@ from engine.disk.filesystems.registry import detect
 from engine.disk.source import FileSource, MemorySource
 from engine.errors import DiskError
 from support import oracles
-from support.filled import MIB, check_volume, churn, contents, empty, make_tree, mounted, run
+from support.filled import MIB, check_volume, churn, contents, empty, make_tree, mounted, run, sync
 from support.imaging import image, restore
 from support.maps import only_used, restored
 from support.xfs_volumes import SMALL, make_from_tree
@@ -220,7 +220,7 @@ def test_logs_of_running_and_frozen_volumes(name: str, memory_path: Path, need) 
         (folder / "busy").mkdir()
         churn(folder / "busy", seed=5)
         shutil.rmtree(folder / "crumbs")
-        os.sync()
+        sync(folder)
         shutil.copy(str(volume), str(running))
         run("xfs_freeze", "-f", folder)
         try:
@@ -253,7 +253,7 @@ def test_a_repaired_volume_is_clean(name: str, memory_path: Path, need) -> None:
     with mounted(volume, memory_path / "mnt", "xfs") as folder:
         (folder / "later").mkdir()
         churn(folder / "later", seed=5)
-        os.sync()
+        sync(folder)
         shutil.copy(str(volume), str(repaired))
     assert_whole(repaired, "must be replayed")
     run("xfs_repair", "-L", repaired)
@@ -266,7 +266,7 @@ def test_a_repaired_volume_is_clean(name: str, memory_path: Path, need) -> None:
     with mounted(renamed, memory_path / "mnt", "xfs") as folder:
         (folder / "later").mkdir()
         churn(folder / "later", seed=6)
-        os.sync()
+        sync(folder)
         shutil.copy(str(renamed), str(repaired))
     assert_whole(repaired, "must be replayed")
     assert_map_is_right(renamed, memory_path)
