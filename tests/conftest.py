@@ -9,9 +9,12 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import List
 
 import pytest
+from engine.image.format.keys import MasterKey
 from hypothesis import HealthCheck, settings
+from support.order import place_of
 
 os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 os.environ.setdefault("LC_ALL", "C.UTF-8")
@@ -19,6 +22,11 @@ os.environ.setdefault("LC_ALL", "C.UTF-8")
 # How long an example takes says more of the machine than of us.
 settings.register_profile("plantops", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("plantops")
+
+
+def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+    """Begin with the longest files."""
+    items.sort(key=lambda item: place_of(item.nodeid))
 
 
 @pytest.fixture
@@ -37,6 +45,21 @@ def restoring_into_memory(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
     """Plain files in memory are no targets for users; tests restore there, but those that are about the rule."""
     if "rule_of_places" not in request.fixturenames:
         monkeypatch.setattr("engine.restore.target.refuse_file_off_disk", lambda path: None)
+
+
+@pytest.fixture(autouse=True)
+def cheap_key_derivation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new key slot takes 64 MiB and 0.2 s of scrypt, hundreds of times; here only where the cost itself is tested.
+
+    Playbooks, agents and programs that tests start are processes of their own, with the cost that users have.
+    """
+    if "full_key_derivation" not in request.fixturenames:
+        monkeypatch.setitem(MasterKey.new_slot.__kwdefaults__, "n", 1 << 4)
+
+
+@pytest.fixture
+def full_key_derivation() -> None:
+    """New key slots cost what they cost users."""
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from typing import Iterator, List, Tuple
 
 import pytest
+from support import order
 from support.covered_elsewhere import COVERED
 from support.paths import ENGINE, PLUGINS, ROOT, TESTS
 
@@ -128,3 +129,16 @@ def test_the_list_of_files_that_are_covered_elsewhere_is_true() -> None:
     left = without_mirror()
     patterns = [pattern for patterns in COVERED.values() for pattern in patterns]
     assert [pattern for pattern in patterns if not any(matches(one, pattern) for one in left)] == []
+
+
+def test_the_longest_files_are_there() -> None:
+    """``support/order.py`` names files that moved or went no more, and each once."""
+    missing = [name for name in order.LONGEST if not (ROOT / "tests" / "integration" / name).is_file()]
+    assert missing == []
+    assert len(set(order.LONGEST)) == len(order.LONGEST)
+
+
+def test_the_longest_files_come_first() -> None:
+    first, second = ("tests/integration/%s::test[x::y]" % name for name in order.LONGEST[:2])
+    nodes = ["tests/unit/test_map.py::test", "tests/integration/engine/test_guest.py::test", second, first]
+    assert sorted(nodes, key=order.place_of) == [first, second, *nodes[:2]]

@@ -32,6 +32,12 @@ def test_hkdf_is_that_of_the_rfc() -> None:
     assert okm.hex() == "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf"
 
 
+@pytest.mark.usefixtures("full_key_derivation")
+def test_a_new_slot_costs_64_mib() -> None:
+    name, data = MasterKey.new().new_slot("secret")
+    assert parse_slot(name, data).memory_bytes == 64 << 20
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_a_slot_opens_with_its_password_alone(password: str, other: str) -> None:
