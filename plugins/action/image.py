@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import IMAGE
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.device.compare import words
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.engine_action import EngineAction
-from ansible_collections.plantops.imaging.plugins.plugin_utils._diffs import deleted_of, of_images
+from ansible_collections.plantops.imaging.plugins.plugin_utils._diffs import deleted_of, of_comparison, of_images
 from ansible_collections.plantops.imaging.plugins.plugin_utils._units import duration, size
 
 
@@ -36,12 +37,12 @@ class ActionModule(EngineAction):
                     size(event["bytes_stored"]),
                 )
             )
-        comparison = event.pop("comparison", None)
+        comparison = event.get("comparison")
+        if comparison and comparison["against"]:
+            for line in (words.headline(comparison), *words.lines(comparison)):
+                self.say(line)
         if self._task.diff:
-            event["diff"] = of_images(event)
-            if comparison:
-                headers = {"before_header": "device at the previous image", "after_header": "device at this image"}
-                event["diff"].append(dict(comparison, **headers))
+            event["diff"] = of_images(event) + of_comparison(comparison)
         return event
 
 

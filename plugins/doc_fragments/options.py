@@ -226,10 +226,18 @@ options:
     type: str
     default: auto
   compare:
-    description: Whether to compare the device information with that of the previous image.
+    description:
+      - The image whose device document the run compares with the device.
+      - V(previous) is the previous image of the same job, V(baseline) its newest pinned image. V(none) does not compare.
     type: str
-    choices: [previous, none]
+    choices: [previous, baseline, none]
     default: previous
+  compare_ignore:
+    description: Differences that a comparison of device documents does not report, as globs of C(section/key), such as
+      C(software/linux-image-*). C(*) matches any text.
+    type: list
+    elements: str
+    default: []
   compression_level:
     description: Level of Zstandard compression, from 1 (fast) to 19. Level 3 stores about 3 % less and takes a fifth
       more processor time.

@@ -38,7 +38,7 @@ attributes:
   diff_mode:
     support: full
     details: Shows the agent if the task installs it, the device's images before and after, and the changes of the
-      device since the previous image.
+      device since the image that it is compared with.
   idempotent:
     support: none
     details: Every run makes an image, unless a run with the same settings is in progress; the task then follows that
@@ -281,13 +281,40 @@ rollover:
   returned: when the run was followed to its end, or estimated in check mode
   type: dict
   sample: {"dry_run": false, "deleted": ["2026-11-15_13-45-10"], "spared": {"2026-10-01_13-45-10": "it is pinned"}}
+comparison:
+  description: The changes of the device since the image that O(compare) names. V(null) with O(compare=none).
+  returned: when the run was followed to its end, or estimated in check mode
+  type: dict
+  contains:
+    against:
+      description: The image that the device was compared with; empty if there is none.
+      type: str
+      sample: 2026-11-21_13-45-10
+    sections:
+      description: For each section with differences the lists C(added), C(removed) and C(changed). Each entry has the
+        C(key) of an item; an added or removed one also its fields, a changed one C(field), C(before) and C(after).
+      type: dict
+      sample:
+        software:
+          added: [{"key": "nginx", "version": "1.24-1", "architecture": "amd64", "source": "dpkg", "held": false}]
+          removed: []
+          changed: []
+    count:
+      description: The number of differences.
+      type: int
+      sample: 1
+    not_compared:
+      description: The sections that were not compared, each with the C(reason).
+      type: list
+      elements: dict
+      sample: []
 device_changes:
-  description: The changes of the device since the previous image.
+  description: The differences of RV(comparison) as a flat list.
   returned: when the run was followed to its end, or estimated in check mode
   type: list
   elements: dict
   sample:
-    - path: memory_mib
+    - path: hardware/memory.size_mib
       before: "8192"
       after: "4096"
 seconds:

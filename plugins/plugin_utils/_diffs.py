@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Optional
 
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.device.compare import words
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import one_line
 
 from ._units import size
@@ -42,6 +43,14 @@ def of_images(result: Dict[str, Any]) -> List[Diff]:
         new = "a new image: %s in use, about %s to upload" % (in_use, size(result.get("bytes_to_send") or 0))
     kept = [name for name in before if name not in deleted]
     return [diff_of("images of %s" % result["device"], before, [*kept, new])]
+
+
+def of_comparison(comparison: Optional[Dict[str, Any]]) -> List[Diff]:
+    """The differences of two device documents; empty where there are none."""
+    if not comparison or not comparison["count"]:
+        return []
+    against = one_line(str(comparison["against"])) or "the document given"
+    return [dict(words.diff(comparison), before_header="device at %s" % against, after_header="device at this image")]
 
 
 def deleted_of(result: Dict[str, Any]) -> List[str]:

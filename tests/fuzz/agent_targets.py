@@ -27,7 +27,11 @@ from engine._libraries import aead
 from engine.agent import sealing
 from engine.agent.spool import RunFolder, Spool
 from engine.agent.status import current_status
-from engine.device import discovery, information
+from engine.device import discovery
+from engine.device.compare.compare import compare
+from engine.device.compare.earlier import document_of
+from engine.device.compare.words import lines
+from engine.device.document.collect import collect
 from engine.disk.patterns import Pattern, fold
 from engine.errors import EngineError
 from engine.host.linux_mountinfo import read_mounts
@@ -182,7 +186,8 @@ def machine(data: bytes) -> None:
         if "\n" in mount.kind:
             raise BrokenRule("a mount of two lines")
     discovery.discover(str(root))
-    information.collect([], str(root) + "/")
+    if "\n" in str(collect(str(root))):
+        raise BrokenRule("a document with a line end in a text")
 
 
 def lvm(data: bytes) -> None:
@@ -209,10 +214,13 @@ def device_information(data: bytes) -> None:
         with contextlib.suppress(ValueError):
             found.append(documents.parse(part))
     for one in found:
-        information.render(one)
-        if information.compare(one, one):
+        earlier, later = document_of(one), document_of(found[0])
+        if compare(earlier, earlier)["count"]:
             raise BrokenRule("a machine differs from itself")
-        information.compare(one, found[0])
+        there, back = compare(earlier, later), compare(later, earlier)
+        lines(there)
+        if not earlier.get("partial") and not later.get("partial") and there["count"] != back["count"]:
+            raise BrokenRule("the way back has another number of differences")
 
 
 def pattern(data: bytes) -> None:

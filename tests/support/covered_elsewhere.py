@@ -32,6 +32,16 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     ),
     "integration/playbooks/test_two_credentials.py": ("filter/operator_storage.py",),
     "integration/playbooks/test_validate.py": ("lookup/inventory_findings.py",),
+    "unit/engine/device/document/test_document_trees.py": (
+        ENGINE + "device/document/[a-ln-z]*.py",
+        ENGINE + "device/document/machine.py",
+        ENGINE + "device/document/modules.py",
+        ENGINE + "device/document/mounts.py",
+    ),
+    "unit/engine/device/compare/test_compare.py": (
+        ENGINE + "device/compare/ignore.py",
+        ENGINE + "device/compare/words.py",
+    ),
     "unit/plugin_utils/_inventory/test_check.py": ("plugin_utils/_inventory/*.py",),
     "integration/playbooks/test_flat_storage.py": ("filter/flat_storage.py",),
     "integration/playbooks/test_check_mode.py": ("action/device_info.py", "plugin_utils/_diffs.py"),
@@ -60,7 +70,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     "integration/disk/test_discovery.py": (
         ENGINE + "device/disks.py",
         ENGINE + "verbs/device_report.py",
-        ENGINE + "device/information.py",
+        ENGINE + "verbs/device_documents.py",
         ENGINE + "device/machine.py",
         ENGINE + "device/volumes.py",
         ENGINE + "host/linux_mount*.py",

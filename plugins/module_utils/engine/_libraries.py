@@ -140,6 +140,11 @@ def serialization() -> Any:
     return require("cryptography.hazmat.primitives.serialization", "cryptography")
 
 
+def x509() -> Any:
+    """``cryptography.x509``: certificates."""
+    return require("cryptography.x509", "cryptography")
+
+
 def zstandard() -> Any:
     return require("zstandard", "zstandard")
 

@@ -1193,6 +1193,18 @@ class SettingDriveUnknown(EngineError):
     hint = "Correct the entry."
 
 
+class CompareIgnoreInvalid(EngineError):
+    code = "J170"
+    message = "imaging_compare_ignore lists {entry}: {reason}."
+    hint = "Write each rule as section/key with * for any text, such as software/linux-image-*."
+
+
+class DeviceDocumentUnread(EngineError):
+    code = "J172"
+    message = "The device information of image {image} can't be read: {reason}."
+    hint = "Verify the image, or choose another one."
+
+
 class RunCancelled(EngineError):
     code = "J101"
     message = "The run was cancelled."

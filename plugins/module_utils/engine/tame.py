@@ -16,7 +16,7 @@ MAX_DEPTH = 40
 _SPACES = frozenset("\xa0\u1680\u202f\u205f\u3000" + "".join(chr(code) for code in range(0x2000, 0x200B)))
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 # The two sides of a diff are the only texts of several lines; their lines must be tamed before they are joined.
-_SEVERAL_LINES = ("comparison", "diff")
+_SEVERAL_LINES = ("diff",)
 
 
 def one_line(text: str) -> str:

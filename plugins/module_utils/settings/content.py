@@ -127,10 +127,30 @@ CONTENT: Tuple[Setting, ...] = (
     Setting(
         "compare",
         "str",
-        ("Whether to compare the device information with that of the previous image.",),
+        (
+            "The image whose device document the run compares with the device.",
+            (
+                "V(previous) is the previous image of the same job, V(baseline) its newest pinned image. V(none) does not "
+                "compare."
+            ),
+        ),
         ("image",),
-        choices=("previous", "none"),
+        choices=("previous", "baseline", "none"),
         default="previous",
+        in_jobs=True,
+    ),
+    Setting(
+        "compare_ignore",
+        "list",
+        (
+            (
+                "Differences that a comparison of device documents does not report, as globs of C(section/key), such as "
+                "C(software/linux-image-*). C(*) matches any text."
+            ),
+        ),
+        ("image",),
+        elements="str",
+        default=[],
         in_jobs=True,
     ),
     Setting(

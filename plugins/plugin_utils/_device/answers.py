@@ -70,6 +70,10 @@ def _list_of(check: _Check, most: int = 100_000) -> _Check:
     return lambda value: isinstance(value, list) and len(value) <= most and all(check(one) for one in value)
 
 
+def _dicts_by_name(value: Any) -> bool:
+    return isinstance(value, dict) and len(value) <= 1000 and all(isinstance(one, dict) for one in value.values())
+
+
 _NAME = _text(500)
 _SENTENCE = _text(20_000)
 _IS_IDENTITY = _matching(IDENTITY.pattern)
@@ -117,9 +121,16 @@ _ANSWERS: Dict[str, _Checks] = {
     "tidy": dict(_CHANGED, removed=_list_of(_NAME, 1000), warnings=_WARNINGS),
     "forget": _CHANGED,
 }
+_KINDS: _Checks = dict.fromkeys(("added", "removed", "changed"), _list_of(_is_dict))
+_COMPARISON: _Checks = {
+    "against": _NAME,
+    "sections": _dicts_by_name,
+    "count": _is_whole,
+    "not_compared": _list_of(_is_dict),
+}
 _SERVER_KEY: _Checks = {"storage_host_key": _NAME, "storage_host_key_is_new": _is_bool}
 _DICTS = _list_of(_is_dict)
-# What the modules document in RETURN, and ``warnings`` and ``comparison``, which become the task's warnings and diff.
+# What the modules document in RETURN, and ``warnings``, which become the task's warnings.
 RESULTS: Dict[str, _Checks] = {
     "image": dict(
         _CHANGED,
@@ -259,11 +270,21 @@ def result_of(verb: str, document: Dict[str, Any]) -> Dict[str, Any]:
     :raises ValueError: when one of it has another type.
     """
     result = _fields(document, RESULTS[verb], _CHANGED)
-    for name in ("comparison", "diff"):
-        if result.get(name) is not None:
-            sides = dict.fromkeys(("before", "after"), _text(MAX_ANSWER_CHARACTERS))
-            result[name] = _fields(result[name], sides, sides)
+    if result.get("diff") is not None:
+        sides = dict.fromkeys(("before", "after"), _text(MAX_ANSWER_CHARACTERS))
+        result["diff"] = _fields(result["diff"], sides, sides)
+    if result.get("comparison") is not None:
+        # An agent of another release may tell it in another form; that is not one to show.
+        is_known = "sections" in result["comparison"]
+        result["comparison"] = _comparison_of(result["comparison"]) if is_known else None
     return dict(tame(result))
+
+
+def _comparison_of(document: Dict[str, Any]) -> Dict[str, Any]:
+    """Return a comparison of device documents as docs/device-information.md describes it, and nothing else."""
+    comparison = _fields(document, _COMPARISON, ("against", "sections", "count"))
+    sections = {str(name): _fields(kinds, _KINDS, _KINDS) for name, kinds in comparison["sections"].items()}
+    return dict(comparison, sections=sections)
 
 
 def error_of(document: Dict[str, Any]) -> Dict[str, Any]:

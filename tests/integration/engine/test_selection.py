@@ -179,7 +179,7 @@ def test_names_that_moved_are_told_and_the_index_follows_the_disk(tmp_path: Path
     assert moved[0].startswith("%s was gpt:%s in the previous image" % (one, ids[0]))
     assert "is gpt:%s now" % ids[1] in moved[0]
     assert swapped["bytes_stored"] < 10_000, "each disk is compared with its own earlier image"
-    assert any(change["path"].startswith("drives.") for change in swapped["device_changes"])
+    assert any(change["path"].startswith("drives/") for change in swapped["device_changes"])
     for compare in ("none", "previous"):
         again = image(storage, one, other, compare=compare)
         assert not [text for text in again["warnings"] if "when the previous image was made" in text]

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from engine.agent.redaction import RedactedLog, Redactor
-from engine.device.information import render
 from engine.errors import DiskNotFound, RequestInvalid
 from engine.tame import MAX_DEPTH, one_line, several_lines, tame
 from hypothesis import given
@@ -60,7 +59,6 @@ def test_the_sides_of_a_diff_keep_their_lines_and_nothing_else_does() -> None:
     lines = {"before": "a\nb\x1b\n", "after": ""}
     assert tame({"diff": lines, "other": lines})["diff"]["before"] == "a\nb\\x1b\n"
     assert tame({"diff": lines, "other": lines})["other"]["before"] == "a\\nb\\x1b\\n"
-    assert render({"model": "x\nmac: faked"}) == "model: x\\nmac: faked\n"
 
 
 def test_what_is_too_deep_is_refused() -> None:

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from ..device.identity import stored_identity
-from ..device.information import collect, compare, render
+from ..device.compare import words
+from ..device.compare.compare import Comparison, compare, nothing
+from ..device.compare.earlier import document_of
+from ..device.compare.ignore import Ignored
+from ..device.document.collect import bounded, collect
+from ..device.document.header import header_of
 from ..device.selection import moved
 from ..disk import exclusions
 from ..disk.exclusions import LeftOut
-from ..errors import EngineError, ImageNotFound
-from ..image.format import constants as fmt
-from ..image.format import documents
-from ..image.reader import ImageReader
 from ..storage.contract import Storage
+from .device_documents import HeldInformation, baseline_of, previous_of
 from .opened_disks import OpenedDisks, describe, not_chosen, stable_ids
-from .request import ImageRequest
+from .request import BASELINE, NONE, ImageRequest
+
+_DRIVES = "drives"
 
 
 class DeviceReport(NamedTuple):
@@ -34,16 +37,64 @@ class DeviceReport(NamedTuple):
 def report_on(storage: Storage, request: ImageRequest, opened: OpenedDisks) -> DeviceReport:
     disks = opened.disks
     left_out = exclusions.totals(one for disk in disks for one in disk.plan.left_out)
-    information = collect([describe(number, disk) for number, disk in enumerate(disks)])
-    information["drives"] = stable_ids(disks)
-    previous = _previous_information(storage, request)
+    information = _information(opened)
+    previous = previous_of(storage, request.device, request.passwords, request.job)
     warnings = [warning for disk in disks for warning in disk.plan.warnings] + exclusions.remarks(left_out)
-    warnings += opened.remarks + moved((previous or {}).get("drives"), information["drives"])
-    told = dict(
-        _told(storage, request, opened, left_out), **_changes(previous if request.compares else None, information)
-    )
+    warnings += opened.remarks + moved(previous.information.get(_DRIVES) if previous else None, information[_DRIVES])
     notes = exclusions.notes(left_out) + [note for disk in disks for note in disk.plan.notes] + _server_notes(storage)
+    comparison = _comparison(storage, request, previous, information, warnings)
+    if comparison is not None:
+        notes += _lines(comparison)
+    told = dict(
+        _told(storage, request, opened, left_out),
+        comparison=comparison,
+        device_changes=words.changes(comparison) if comparison else [],
+    )
     return DeviceReport(told, information, warnings, notes, sum(disk.plan.used.total_bytes for disk in disks))
+
+
+def _information(opened: OpenedDisks) -> Dict[str, Any]:
+    """The device document, and beside it what reads of an image need to know of its disks.
+
+    Releases before the document had sections read ``disks``, ``drives`` and the fields of the header.
+    """
+    described = [describe(number, disk) for number, disk in enumerate(opened.disks)]
+    document = collect(imaged=[dict(one, path=disk.path) for one, disk in zip(described, opened.disks)])
+    drives = stable_ids(opened.disks)
+    document["sections"][_DRIVES] = {entry: {"disks": ids} for entry, ids in drives.items() if entry.startswith("/")}
+    information = dict(bounded(document), **header_of(document))
+    information.update(disks={str(one["name"]): one for one in described}, drives=drives)
+    return information
+
+
+def _comparison(
+    storage: Storage,
+    request: ImageRequest,
+    previous: Optional[HeldInformation],
+    information: Dict[str, Any],
+    warnings: List[str],
+) -> Optional[Comparison]:
+    """The comparison that the job asks for, or None."""
+    if request.compare == NONE:
+        return None
+    earlier = previous
+    if request.compare == BASELINE:
+        earlier = baseline_of(storage, request.device, request.passwords, request.job)
+        if earlier is None:
+            warnings.append(
+                "imaging_compare is baseline, but no image of this job is pinned and readable, so the device was not "
+                "compared. Pin the image that is to be the baseline."
+            )
+    if earlier is None:
+        return nothing()
+    return compare(document_of(earlier.information), information, earlier.image, Ignored(request.compare_ignore))
+
+
+def _lines(comparison: Comparison) -> List[str]:
+    """The lines of the image's log."""
+    if not comparison["against"]:
+        return []
+    return [words.headline(comparison)] + ["  " + line for line in words.lines(comparison, most=1000)]
 
 
 def _told(storage: Storage, request: ImageRequest, opened: OpenedDisks, left_out: List[LeftOut]) -> Dict[str, Any]:
@@ -59,27 +110,6 @@ def _told(storage: Storage, request: ImageRequest, opened: OpenedDisks, left_out
         "outside_partitions": [dict(one.as_dict(), path=disk.path) for disk in disks for one in disk.plan.outside],
         "contested": [one.as_dict() for disk in disks for one in disk.plan.contested],
     }
-
-
-def _changes(before: Optional[Dict[str, Any]], after: Dict[str, Any]) -> Dict[str, Any]:
-    if before is None:
-        return {"comparison": None, "device_changes": []}
-    return {
-        "comparison": {"before": render(before), "after": render(after)},
-        "device_changes": [one._asdict() for one in compare(before, after)],
-    }
-
-
-def _previous_information(storage: Storage, request: ImageRequest) -> Optional[Dict[str, Any]]:
-    if stored_identity(storage, request.device) is None:
-        return None
-    try:
-        reader = ImageReader(storage, request.device, "latest", request.passwords.password, request.job)
-        return documents.parse(reader.document(fmt.DEVICE_INFORMATION_NAME))
-    except ImageNotFound:
-        return None
-    except (EngineError, ValueError):
-        return None  # rule 6 and damage are reported by the run itself; a comparison is not worth failing for
 
 
 def _server_notes(storage: Storage) -> List[str]:

@@ -17,6 +17,7 @@ import re
 import time
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
+from ..device.compare.ignore import parse_rules
 from ..device.identity import device_directory
 from ..disk.patterns import Pattern
 from ..disk.trust import Trust, parse_trust
@@ -45,6 +46,7 @@ _MOST_SECONDS = 1e12
 _LEASE_SECONDS = 90.0
 _LONGEST_LEASE_SECONDS = 86400.0
 AUTO = "auto"
+NONE, PREVIOUS, BASELINE = COMPARISONS = ("none", "previous", "baseline")
 
 
 class ImageRequest(NamedTuple):
@@ -66,7 +68,8 @@ class ImageRequest(NamedTuple):
     limit_read_bytes: Optional[float]  # a second; 0 for no limit, None for as much as the disk's other users leave
     adopt: bool
     policy: Policy
-    compares: bool
+    compare: str  # previous, baseline or none
+    compare_ignore: List[str]
     compression_level: int
     lease_ttl_seconds: float
     unused: Tuple[str, ...] = ()
@@ -242,7 +245,8 @@ def _image(fields: Fields, head: _Head) -> ImageRequest:
         limit_read_bytes=_read_rate(fields),
         adopt=fields.yes("adopt"),
         policy=policy_of(fields),
-        compares=fields.choice("compare", ("previous", "none"), "previous") != "none",
+        compare=fields.choice("compare", COMPARISONS, PREVIOUS),
+        compare_ignore=parse_rules(fields.given("compare_ignore")),
         compression_level=fields.whole("compression_level", 1, 1, 19),
         lease_ttl_seconds=fields.number("lease_ttl_seconds", 1, _LONGEST_LEASE_SECONDS) or _LEASE_SECONDS,
     )
@@ -376,7 +380,17 @@ COMMON_KEYS = (
     *("timestamp", "controller_seconds", "run", "new_key", "allow_clear"),
 )
 _IMAGE_KEYS = (
-    *("drives", "exclude", "trust", "snapshot", "limit_io_rate", "limit_read_rate", "adopt", "compare"),
+    *(
+        "drives",
+        "exclude",
+        "trust",
+        "snapshot",
+        "limit_io_rate",
+        "limit_read_rate",
+        "adopt",
+        "compare",
+        "compare_ignore",
+    ),
     *("compression_level", "lease_ttl_seconds", "keep", "jobs", "forget_jobs", "forget_disks"),
 )
 _RESTORE_KEYS = ("image", "map", "overwrite", "damaged", "replace_table", "proof")

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 from engine.errors import (
+    CompareIgnoreInvalid,
     DeviceNameInvalid,
     EngineError,
     ForgottenJobDefined,
@@ -50,7 +51,8 @@ TAKEN: Dict[str, Any] = {
     "limit_io_rate": "2.5",
     "limit_read_rate": 10,
     "adopt": True,
-    "compare": "none",
+    "compare": "baseline",
+    "compare_ignore": ["software/linux-image-*"],
     "compression_level": 3,
     "lease_ttl_seconds": 6,
     "keep": "3",
@@ -95,6 +97,7 @@ WRONG: Dict[str, List[Any]] = {
     "limit_read_rate": [-1, "fast", True, []],
     "adopt": ["no", 1],
     "compare": ["last", False, []],
+    "compare_ignore": ["software/*", ["software"], ["sofware/x"], [7], {"a": 1}],
     "compression_level": [0, 20, "x", True, 1.5],
     "lease_ttl_seconds": [0, -1, "x", True, 1e9],
     "keep": [0, -1, "x", True, 2.5, [], float("inf")],
@@ -127,7 +130,7 @@ NOT_READ = (("check", "job"), ("devices", "job"), ("devices", "alias"), ("device
 NOW = "2026-11-29_08-00-00"
 REFUSALS = (
     *(RequestInvalid, DeviceNameInvalid, JobNameInvalid, JobNamesTwice, ForgottenJobDefined),
-    *(PatternInvalid, TrustInvalid),
+    *(CompareIgnoreInvalid, PatternInvalid, TrustInvalid),
 )
 
 
@@ -223,7 +226,13 @@ def test_a_verb_that_is_none(verb: Any) -> None:
 def test_what_is_not_said() -> None:
     request = parse(document("image"))
     assert isinstance(request, ImageRequest)
-    assert (request.check, request.adopt, request.job, request.run, request.compares) == (False, False, "", "", True)
+    assert (request.check, request.adopt, request.job, request.run, request.compare) == (
+        False,
+        False,
+        "",
+        "",
+        "previous",
+    )
     assert (request.snapshot, request.compression_level, request.lease_ttl_seconds) == ("required", 1, 90.0)
     assert (request.limit_io_bytes, request.limit_read_bytes, request.controller_seconds) == (0.0, None, None)
     assert request.policy.keep == {"": 7}

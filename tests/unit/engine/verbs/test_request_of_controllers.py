@@ -31,6 +31,7 @@ VALUES: Dict[str, Any] = {
     "limit_read_rate": "auto",
     "device_alias": "hall",
     "forget_jobs": ["gone"],
+    "compare_ignore": ["software/linux-image-*"],
 }
 
 

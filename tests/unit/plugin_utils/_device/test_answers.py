@@ -57,7 +57,12 @@ RESULT = {
     "bytes_in_use": 10,
     "bytes_stored": 5,
     "warnings": ["w\x1b[2J"],
-    "comparison": {"before": "a\n", "after": "b\n", "before_header": "mine"},
+    "comparison": {
+        "against": "2026-11-21_13-45-10",
+        "sections": {"software": {"added": [{"key": "x\x1b[2J"}], "removed": [], "changed": [], "mine": 1}},
+        "count": 1,
+        "before_header": "mine",
+    },
 }
 
 
@@ -120,7 +125,11 @@ def test_nothing_of_a_result_reaches_the_task_but_what_the_module_documents(monk
     assert not set(STEERING) & set(result)
     assert result["image"] == RESULT["image"]
     assert result["warnings"] == ["w\\x1b[2J"], "a terminal shows it"
-    assert [one["before_header"] for one in result["diff"]][-1] == "device at the previous image"
+    assert [one["before_header"] for one in result["diff"]][-1] == "device at 2026-11-21_13-45-10"
+    assert result["comparison"]["sections"] == {
+        "software": {"added": [{"key": "x\\x1b[2J"}], "removed": [], "changed": []}
+    }
+    assert set(result["comparison"]) == {"against", "sections", "count"}
     assert set(result["diff"][-1]) == {"before", "after", "before_header", "after_header"}
 
 
@@ -166,7 +175,7 @@ def test_the_names_that_are_let_through_are_those_of_the_documentation(verb: str
     source = (PLUGINS / "modules" / (module + ".py")).read_text(encoding="utf-8")
     documented = set(yaml.safe_load(source.split('RETURN = r"""')[1].split('"""')[0]))
     of_the_controller = {"run", "state", "status", "attached", "agent", "error_code", "hint"}
-    assert set(_answers.RESULTS[verb]) - {"changed", "warnings", "comparison", "diff"} == documented - of_the_controller
+    assert set(_answers.RESULTS[verb]) - {"changed", "warnings", "diff"} == documented - of_the_controller
 
 
 @pytest.mark.parametrize(
