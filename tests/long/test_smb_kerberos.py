@@ -110,5 +110,5 @@ def test_a_session_that_ends_with_its_ticket_is_opened_again(plant: Plant) -> No
         with pytest.raises(StorageError) as caught:
             inner.get("file")
         assert caught.value.retry
-        assert "session has ended" in str(caught.value)
+        assert "session has ended" in str(caught.value.fields["reason"])
         assert storage.get("file") == b"before"

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple, Type
 
 import pytest
 from engine.errors import EngineError
@@ -67,6 +69,19 @@ def check_sentence(error: EngineError, unsaid: Sequence[str] = ()) -> None:
     assert "\n" not in text
     shown = repr(error) + str(error.as_dict())
     assert [secret for secret in unsaid if secret in shown] == []
+
+
+@contextlib.contextmanager
+def failing(kind: Type[Any], **fields: object) -> Iterator[pytest.ExceptionInfo[Any]]:
+    """The block must fail with an error of the catalogue, ``kind``, whose fields have these values: a text may be a part of the field, and
+    an ``errno`` stands for what the system calls it."""
+    with pytest.raises(kind) as caught:
+        yield caught
+    for name, value in fields.items():
+        there = caught.value.fields[name]
+        if name == "reason" and isinstance(value, int):
+            value = os.strerror(value)
+        assert value == there or (isinstance(value, str) and value in str(there)), "%s is %r" % (name, there)
 
 
 def refused(

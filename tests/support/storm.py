@@ -24,6 +24,7 @@ from engine.image.access import Passwords, openable_key
 from engine.image.device_directory import DeviceDirectory
 from engine.image.upkeep.rollover import roll_over
 from engine.image.upkeep.verify import verify_image
+from engine.image.verify_levels import LEVELS
 from engine.storage.contract import Storage
 from engine.storage.local.storage import DirectoryStorage
 from engine.storage.retry import RetryingStorage
@@ -131,7 +132,7 @@ class Storm:
         roll_over(storage, DEVICE, KEEP, openable_key=key_id, key=key, now=lambda: self._now() + skew)
 
     def _verify(self, storage: Storage) -> None:
-        level = self._chance.choice(["storage", "full"])
+        level = self._chance.choice(LEVELS[1:])
         verify_image(storage, DEVICE, "latest", level, password=PASSWORD)
 
     def _now(self) -> float:

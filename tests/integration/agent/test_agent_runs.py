@@ -122,13 +122,13 @@ def test_many_ids_at_the_same_time_are_one_run_and_refusals_that_name_it(
     (winner,) = (answer["run"] for answer in answers if answer["ok"])
     refusals = [answer for answer in answers if not answer["ok"]]
     assert {answer["code"] for answer in refusals} == {"A312"}
-    assert all("the run %s " % winner in answer["message"] for answer in refusals)
+    assert all(winner in answer["message"] for answer in refusals)
     assert [one["run"] for one in agent.call("runs")["runs"]] == [winner]
 
 
 def test_a_second_run_begins_as_soon_as_the_first_has_ended(agent: AgentOnDevice, job: Dict[str, Any]) -> None:
     agent.start("run-1", job)
-    with pytest.raises(Refused, match="the run run-1 ") as caught:
+    with pytest.raises(Refused, match="run-1") as caught:
         agent.start("run-2", job)
     assert caught.value.code == "A312"
     agent.call("cancel", "run-1")
@@ -176,7 +176,7 @@ def test_a_killed_run_is_lost_and_the_next_one_uses_what_it_sent(
     agent.kill("run-1")
     status = agent.status("run-1")
     assert (status["state"], status["error"]["code"]) == ("lost", "A315")
-    assert "its process was killed" in status["error"]["message"]
+    assert "killed" in status["error"]["message"]
     assert agent.status("run-1") == status, "it stays as it was told first"
     sent = sum(sent_packs(memory_path).values())
     assert sent > 30_000_000

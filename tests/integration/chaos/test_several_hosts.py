@@ -22,7 +22,7 @@ from engine.storage.open import open_storage
 from support.chaos import Moments
 from support.other_host import PASSWORD as WORD
 from support.other_host import OtherHost
-from support.refusing import check_sentence
+from support.refusing import check_sentence, failing
 from support.samba_server import samba
 from support.sftp_server import SftpServer
 from support.small_runs import DEVICE, SmallDisk, make_small, read_image, run_image
@@ -145,7 +145,7 @@ def test_a_commit_whose_directory_is_swept(times: int, succeeds: bool, monkeypat
     if succeeds:
         assert read_image(storage, run_image(swept, disk).image) == disk.expected()
         return
-    with pytest.raises(StorageFailed, match="rollovers remove its directory") as caught:
+    with failing(StorageFailed, reason="rollovers") as caught:
         run_image(swept, disk)
     check_sentence(caught.value)
     assert DeviceDirectory(storage, DEVICE).images() == []

@@ -16,6 +16,7 @@ from engine.errors import StorageError, StorageFailed, StorageNotFound, StorageU
 from engine.storage.sftp import listing as sftp_listing
 from engine.storage.sftp import packets as wire
 from engine.storage.sftp.storage import SftpStorage
+from support.refusing import failing
 from support.sftp_stub import DIRECTORY, FILE, LINK, Answer, Handler, Stub, StubServer, attributes, names, status
 
 TIMEOUT_SECONDS = 1.0
@@ -76,10 +77,10 @@ def test_names_that_lead_elsewhere_are_dropped(against: Any) -> None:
 def test_listings_without_end(against: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sftp_listing, "_MAX_ENTRIES", 1000)
     many = names(*[(b"name-%d" % number, FILE, 1) for number in range(100)])
-    with pytest.raises(StorageFailed, match="without an end"):
+    with failing(StorageFailed, operation="listing", reason="without an end"):
         against({wire.READDIR: lambda stub, body: many}).list("")
     dots = names(*[(b"..", DIRECTORY, 0)] * 100)
-    with pytest.raises(StorageFailed, match="without an end"):
+    with failing(StorageFailed, operation="listing", reason="without an end"):
         against({wire.READDIR: lambda stub, body: dots}).list("")
     with pytest.raises(StorageUnreachable):
         against({wire.READDIR: lambda stub, body: names()}).list("")
@@ -94,7 +95,7 @@ def test_answers_that_nobody_waits_for_yet_are_bounded(against: Any, monkeypatch
         asked.append(body)
         return None if len(asked) == 1 else (wire.NAME, bytes((1 << 20) - 100))
 
-    with pytest.raises(StorageUnreachable, match="more than was requested"):
+    with failing(StorageUnreachable, reason="more than was requested"):
         against({wire.READ: read, wire.LSTAT: lambda stub, body: (wire.ATTRS, attributes(FILE, 1 << 30))}).get("file")
 
 
@@ -110,7 +111,7 @@ def test_files_are_read_no_further_than_asked_for(against: Any) -> None:
 def test_more_than_was_asked_for_is_refused(against: Any) -> None:
     for piece in (b"x" * 101, b""):
         storage = against({wire.READ: lambda stub, body, piece=piece: (wire.DATA, wire.string(piece))})
-        with pytest.raises(StorageUnreachable, match="but 100 were requested"):
+        with failing(StorageUnreachable, reason="100 were requested"):
             storage.get("file")
 
 
@@ -144,7 +145,7 @@ def test_a_file_that_drips_is_a_time_out(against: Any, monkeypatch: pytest.Monke
     storage = against(handlers)
     call = {"read": lambda: storage.get("file"), "written": lambda: storage.put("file", [bytes(16 << 20)])}[way]
     started = time.monotonic()
-    with pytest.raises(StorageUnreachable, match="bytes a second") as raised:
+    with failing(StorageUnreachable, reason="bytes a second") as raised:
         call()
     assert raised.value.retry
     assert time.monotonic() - started < 10

@@ -24,6 +24,7 @@ from engine.storage.open import open_storage
 from engine.storage.sftp.storage import SftpStorage
 from engine.verbs.dispatch import run_job
 from support import imaging
+from support.refusing import failing
 from support.sftp_server import PASSPHRASE, SftpServer, make_key
 from support.sftp_stub import PASSWORD, StubServer, plain_files
 
@@ -214,7 +215,7 @@ def test_a_locked_key_needs_its_passphrase(server: SftpServer, tmp_path: Path) -
 
 
 def test_a_key_that_the_server_does_not_know(server: SftpServer, tmp_path: Path) -> None:
-    with pytest.raises(StorageLoginFailed, match="key was not accepted") as raised:
+    with failing(StorageLoginFailed, reason="key was not accepted") as raised:
         works(server.settings(private_key_file=str(make_key(tmp_path / "stranger"))))
     assert not raised.value.retry
 

@@ -5,4 +5,7 @@
 
 from __future__ import annotations
 
-LEVELS = ("quick", "storage", "full")
+from typing import Literal, Tuple
+
+Level = Literal["quick", "storage", "full"]
+LEVELS: Tuple[Level, ...] = ("quick", "storage", "full")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Collection, Dict, List, Optional
+from typing import Any, Collection, Dict, List, Optional, TypeVar
 
 from ..errors import RequestInvalid
 from ..nearest import nearest
@@ -15,6 +15,7 @@ MOST_ENTRIES = 10_000
 _MOST_NAMED = 5
 _MOST_CHARACTERS = 80
 _Document = Dict[str, Any]
+Choice = TypeVar("Choice", bound=str)
 
 
 class Fields:
@@ -55,14 +56,15 @@ class Fields:
             return str(value)
         raise self.refuse(key, "must be text" + ("" if is_secret else ", not %s" % shown(value)))
 
-    def choice(self, key: str, choices: Collection[str], default: str, setting: str = "") -> str:
+    def choice(self, key: str, choices: Collection[Choice], default: Choice, setting: str = "") -> Choice:
         """One of ``choices``; ``setting`` as in :meth:`yes`."""
         value = self.given(key)
         if value is None or value == "":
             return default
-        if not isinstance(value, str) or value not in choices:
-            raise self.refuse(setting or key, "is %s, not one of %s" % (shown(value), ", ".join(choices)))
-        return value
+        for choice in choices:
+            if choice == value:
+                return choice
+        raise self.refuse(setting or key, "is %s, not one of %s" % (shown(value), ", ".join(choices)))
 
     def whole(self, key: str, default: int, least: int, most: Optional[int] = None) -> int:
         """A whole number, also as text."""

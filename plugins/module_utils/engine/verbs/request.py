@@ -24,7 +24,7 @@ from ..disk.trust import Trust, parse_trust
 from ..errors import RequestInvalid
 from ..image.access import Passwords
 from ..image.upkeep.keeping import Policy
-from ..image.verify_levels import LEVELS
+from ..image.verify_levels import LEVELS, Level
 from ..restore.ways import PROOFS
 from ..snapshot.choices import SETTINGS as SNAPSHOTS
 from .fields import Fields, refuse_unknown, shown
@@ -101,7 +101,7 @@ class VerifyRequest(NamedTuple):
     passwords: Passwords
     job: Optional[str]
     image: str
-    level: str
+    level: Level
     unused: Tuple[str, ...] = ()
 
 

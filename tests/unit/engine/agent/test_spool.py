@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -27,6 +28,7 @@ from engine.errors import (
     RunNotReady,
     StorageUrlInvalid,
 )
+from support.refusing import failing
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def test_a_run_that_has_ended_gets_time_to_let_go(spool: Spool, monkeypatch: pyt
     assert spool.living() == "run-2"
     monkeypatch.setattr(spool_module, "_LET_GO_SECONDS", 0.2)
     ended(spool, "run-2")
-    with pytest.raises(RunLives, match="run-2"):
+    with failing(RunLives, other="run-2"):
         spool.take_run_lock("run-3")
     os.close(second)
     assert spool.living() == ""
@@ -72,7 +74,7 @@ def test_a_run_that_has_not_ended_is_named_at_once(spool: Spool) -> None:
     spool.create("run-1", {}, first_status("run-1"))
     lock = spool.take_run_lock("run-1")
     before = time.monotonic()
-    with pytest.raises(RunLives, match="the run run-1 "):
+    with failing(RunLives, other="run-1"):
         spool.take_run_lock("run-2")
     assert time.monotonic() - before < 2
     os.close(lock)
@@ -188,7 +190,7 @@ def test_a_full_file_system_starts_no_run(spool: Spool, monkeypatch: pytest.Monk
 
     with monkeypatch.context() as patched:
         patched.setattr("engine.install.owned_files.os.fsync", full)
-        with pytest.raises(AgentFileFailed, match="No space left"):
+        with failing(AgentFileFailed, reason=errno.ENOSPC):
             starting.start(spool, "run-1", str(given), "", 5)
     assert spool.runs() == []
     assert spool.living() == ""
@@ -201,4 +203,4 @@ def test_a_status_without_its_parts_is_a_lost_run(spool: Spool) -> None:
     folder = spool.create("run-1", {}, {"state": "running"})
     status = current_status(spool, folder)
     assert (status["state"], status["number"], status["run"]) == ("lost", 2, "run-1")
-    assert "killed before it started" in status["error"]["message"]
+    assert "killed before" in status["error"]["message"]

@@ -13,15 +13,16 @@ import pytest
 from engine.errors import RestoreTargetBusy, RestoreTargetChanged
 from engine.restore.target import Target
 from support.filled import run
+from support.refusing import failing
 
 
 def test_two_restores_into_one_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "disk.img"
     first, planned_with_it = Target(str(path)), Target(str(path))
     first.open_for_writing()
-    with pytest.raises(RestoreTargetBusy, match="another restore is writing to it"):
+    with failing(RestoreTargetBusy, target=str(path)):
         Target(str(path)).open_for_writing()
-    with pytest.raises(RestoreTargetChanged, match="File exists"):
+    with failing(RestoreTargetChanged, reason=errno.EEXIST):
         planned_with_it.open_for_writing()
     first.close()
     second = Target(str(path))
@@ -37,17 +38,17 @@ def test_a_target_that_another_took_the_name_of_is_not_opened(tmp_path: Path) ->
         one.write_bytes(bytes(4096))
     target = Target(str(path))
     other.rename(path)
-    with pytest.raises(RestoreTargetChanged, match="its path now refers to another disk or file"):
+    with failing(RestoreTargetChanged, reason="another disk or file"):
         target.open_for_writing()
     target = Target(str(path))
     path.unlink()
-    with pytest.raises(RestoreTargetChanged, match="No such file"):
+    with failing(RestoreTargetChanged, reason=errno.ENOENT):
         target.open_for_writing()
     assert not path.exists()
     path.write_bytes(bytes(4096))
     target = Target(str(path))
     path.write_bytes(bytes(8192))
-    with pytest.raises(RestoreTargetChanged, match="now has 8192 bytes, not 4096"):
+    with failing(RestoreTargetChanged, reason="8192 bytes, not 4096"):
         target.open_for_writing()
 
 
@@ -61,7 +62,7 @@ def test_a_device_that_was_replugged_is_another_one(tmp_path: Path, need: Callab
         target = Target(loop)
         run("losetup", "-d", loop)
         run("losetup", loop, tmp_path / "second")
-        with pytest.raises(RestoreTargetChanged, match="its path now refers to another disk or file"):
+        with failing(RestoreTargetChanged, reason="another disk or file"):
             target.open_for_writing()
         again = Target(loop)
         again.open_for_writing()

@@ -29,6 +29,7 @@ from engine.storage import lease as lease_module
 from engine.storage.contract import Storage
 from engine.storage.lease import Lease
 from engine.storage.retry import RetryingStorage
+from support.refusing import failing
 from support.small_runs import DEVICE, SmallDisk, make_small, run_image
 from support.storages import HookedStorage, MemoryStorage
 
@@ -114,7 +115,7 @@ def test_taken_renewed_and_given_back(storage: MemoryStorage) -> None:
 def test_a_living_run_of_this_machine_is_waited_for_and_then_named(leases: Any) -> None:
     leases().acquire()
     clock = Clock()
-    with pytest.raises(LeaseHeld, match=r"process %d on " % os.getpid()):
+    with failing(LeaseHeld, holder="process %d " % os.getpid()):
         leases(clock).acquire(wait_seconds=20)
     assert 10 <= clock.slept <= 30
 
@@ -181,7 +182,7 @@ def test_a_heartbeat_keeps_a_foreign_lease_alive(storage: MemoryStorage, leases:
 
     from_elsewhere(storage)
     clock.during = beat
-    with pytest.raises(LeaseHeld, match="process 1 on other"):
+    with failing(LeaseHeld, holder="process 1 on other"):
         leases(clock).acquire(wait_seconds=10 * TTL)
     assert content(storage)["holder"] == "f" * 32
 
@@ -221,7 +222,7 @@ def test_a_lost_lease_is_noticed(storage: MemoryStorage, leases: Any) -> None:
     lease = leases()
     lease.acquire()
     from_elsewhere(storage)
-    with pytest.raises(LeaseLost, match=r"process 1 on other"):
+    with failing(LeaseLost, holder="process 1 on other"):
         lease.check()
     lease.release()
     assert content(storage)["holder"] == "f" * 32, "what another holds is not given back"
@@ -413,14 +414,14 @@ def test_a_heartbeat_that_was_held_up_does_not_replace_a_rivals_lease(storage: M
             lease._beat()
     assert outage.tries > 1
     assert content(storage)["holder"] == "f" * 32
-    with pytest.raises(LeaseLost, match="process 1 on other"):
+    with failing(LeaseLost, holder="process 1 on other"):
         lease.check()
 
 
 def test_a_check_that_was_held_up_looks_again(storage: MemoryStorage, leases: Any) -> None:
     outage, lease = held(leases, storage, "put")
     outage.clock.now = 1590.0  # the machine slept
-    with pytest.raises(LeaseLost, match="process 1 on other"):
+    with failing(LeaseLost, holder="process 1 on other"):
         lease.check()
     assert content(storage)["holder"] == "f" * 32
 

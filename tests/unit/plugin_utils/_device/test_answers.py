@@ -27,6 +27,7 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent imp
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.link import Answer
 from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.lines import ProgressLines
 from support.paths import PLUGINS
+from support.refusing import failing
 
 CURRENT = "0.1.0-0123456789abcdef"
 PROBE = {
@@ -141,7 +142,7 @@ def test_the_process_of_a_local_device_is_trusted_no_more(monkeypatch: pytest.Mo
     result = action._run_here({}, {})
     assert not (set(STEERING) | {"event"}) & set(result)
     event["changed"] = "yes"
-    with pytest.raises(AgentAnswerInvalid, match="changed is malformed"):
+    with failing(AgentAnswerInvalid, words="changed"):
         action._run_here({}, {})
 
 
@@ -152,7 +153,7 @@ def test_a_local_process_that_prints_something_else_is_an_error_of_the_catalogue
     program.write_text("#!/bin/sh\ncat > /dev/null\necho no answer\n", encoding="ascii")
     program.chmod(0o700)
     monkeypatch.setattr(_engine_process.sys, "executable", str(program))
-    with pytest.raises(AgentAnswerInvalid, match=r"this machine .*info"):
+    with failing(AgentAnswerInvalid, device="this machine", command="info"):
         _engine_process.ask_engine([], "info")
     with pytest.raises(ValueError):
         _engine_process.EngineProcess({}, []).run(lambda dummy_event: None)
@@ -197,13 +198,13 @@ def test_the_names_that_are_let_through_are_those_of_the_documentation(verb: str
     ids=str,
 )
 def test_a_probe_of_other_types_is_refused(wrong: Dict[str, Any]) -> None:
-    with pytest.raises(AgentAnswerInvalid, match=r"press-1 .*probe"):
+    with failing(AgentAnswerInvalid, device="press-1", command="probe"):
         agent_of(Device(probe=dict(PROBE, **wrong)))
     assert agent_of(Device()).found["base"] == "/opt/plantops-imaging"
 
 
 def test_the_interpreter_is_one_that_was_asked_for() -> None:
-    with pytest.raises(AgentAnswerInvalid, match="interpreter /tmp/mine"):
+    with failing(AgentAnswerInvalid, words="/tmp/mine"):
         agent_of(Device(probe="python=/tmp/mine\n" + json.dumps(PROBE)))
 
 
@@ -223,7 +224,7 @@ def test_the_interpreter_is_one_that_was_asked_for() -> None:
     ids=["deep", "deep enough", "large", "list", "missing", "no error", "no message", "no JSON", "long words"],
 )
 def test_an_answer_that_is_none_is_refused_in_a_sentence_that_can_be_shown(answer: str) -> None:
-    with pytest.raises(AgentAnswerInvalid, match=" info ") as caught:
+    with failing(AgentAnswerInvalid, command="info") as caught:
         agent_of(Device(info=answer)).call("info")
     assert len(str(caught.value)) < 1500
     assert str(caught.value).isprintable()
@@ -260,7 +261,7 @@ def test_secrets_are_sealed_for_the_run_that_was_asked_for(wrong: Dict[str, Any]
         start=lambda words: dict(status_of(words, state="waiting"), **dict({"public_key": "a", "nonce": "b"}, **wrong))
     )
     runs = _run.Runs(device, agent_of(device), {"verb": "image"})  # type: ignore[arg-type]
-    with pytest.raises(AgentAnswerInvalid, match=" start "):
+    with failing(AgentAnswerInvalid, command="start"):
         runs.start(lambda dummy_run: None)
     assert device.asked[-1][3] == "start", "nothing was delivered"
 
@@ -326,7 +327,7 @@ def test_check_mode_says_what_a_removal_would_refuse(base_exists: int, refused: 
     if not refused:
         assert action._remove(agent_of(device))["changed"] is False
         return
-    with pytest.raises(InstallationUnsafe, match=r"imaging .*: /opt can be written by others \(mode 777\)"):
+    with failing(InstallationUnsafe, path="/opt", reason="(mode 777)"):
         action._remove(agent_of(device))
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Callable, Collection, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from ...errors import ImageDamaged, ImageError, RequestInvalid, StorageExists, StorageNotFound, StoragePermissionDenied
+from ...errors import ImageDamaged, ImageError, StorageExists, StorageNotFound, StoragePermissionDenied
 from ...storage.contract import Storage
 from ...storage.shared_connect import together
 from .. import records
@@ -24,7 +24,7 @@ from ..format.sums import Sums
 from ..parallel_map import in_order
 from ..reader import ImageReader
 from ..second_look import LOOKS, damage_of
-from ..verify_levels import LEVELS
+from ..verify_levels import Level
 from .packs_of_image import proved_packs_of
 from .restore_from_trash import restore_from_trash, whole_copies
 from .verify_beside import manifest_is_copied, problems_beside, problems_of_sums
@@ -38,7 +38,7 @@ class VerifyReport(NamedTuple):
     """The findings. ``problems`` are sentences for the user; none means that the image is intact."""
 
     image: str
-    level: str
+    level: Level
     problems: List[str]
     bad_packs: List[str]
     checked_bytes: int
@@ -56,7 +56,7 @@ def verify_image(
     storage: Storage,
     device: str,
     image: str,
-    level: str,
+    level: Level,
     *,
     password: Optional[str] = None,
     progress: Progress = lambda phase, done, total: None,
@@ -73,8 +73,6 @@ def verify_image(
 
     :raises EngineError: when the image can't even be looked at (``ImageNotFound``, ``Password*``, storage failures).
     """
-    if level not in LEVELS:
-        raise RequestInvalid(reason="the verify level %r is not one of %s" % (level, ", ".join(LEVELS)))
     directory = DeviceDirectory(storage, device)
     newest = newest_image(directory, password, job) if image == "latest" else None
     manifest = newest.manifest if newest is not None else directory.find_image(image)
@@ -101,7 +99,7 @@ def verify_image(
         # A rollover may delete them at the same time, and a foreign file may be in their place: the pin moves that
         # aside.
         with contextlib.suppress(StoragePermissionDenied, StorageNotFound, StorageExists):
-            facts = {"level": level, "ok": report.ok, "problems": report.problems[:20]}
+            facts: Dict[str, Any] = {"level": level, "ok": report.ok, "problems": report.problems[:20]}
             if check.has_false_index:
                 facts["index"] = "false"
             directory.add_record(manifest.image, records.VERIFIED, facts, key)

@@ -19,7 +19,8 @@ from engine.image.format.manifest import encode
 from engine.image.format.packs import read_table
 from engine.image.reader import ImageReader
 from engine.image.upkeep.rollover import roll_over
-from engine.image.upkeep.verify import LEVELS, verify_image
+from engine.image.upkeep.verify import verify_image
+from engine.image.verify_levels import LEVELS
 from engine.image.writing.forecast import forecast
 from support.plant import DAY, NOW, Plant
 from support.small_runs import DEVICE, make_small, read_image, run_image

@@ -24,6 +24,7 @@ from engine.snapshot.lvm import report as lvm_report
 from engine.snapshot.lvm import snapshots as lvm
 from engine.snapshot.open import open_freeze, remove_stale_snapshots
 from support.fake_lvm import EXTENT, FakeLvm, uuid_of
+from support.refusing import failing
 
 MIB = 1 << 20
 PARTITIONS = {3: (1 * MIB, 162 * MIB), 4: (163 * MIB, 34 * MIB)}
@@ -148,7 +149,7 @@ def test_the_image_holds_the_metadata_of_before_the_snapshots(disk: DiskToFreeze
 
 def test_required_fails_before_anything_is_made_and_names_the_ways_out(fake: FakeLvm, disk: DiskToFreeze) -> None:
     fake.free = 1
-    with pytest.raises(VolumeMounted, match=r"plant/root .*: the volume group plant has 4 MiB free") as refused:
+    with failing(VolumeMounted, path="plant/root", reason="4 MiB free") as refused:
         open_freeze([disk], "required")
     assert "imaging_snapshot to preferred" in refused.value.hint
     assert not fake.made()
@@ -177,7 +178,7 @@ def test_volumes_that_no_snapshot_can_serve_are_refused_by_name(
 ) -> None:
     for name, value in change.items():
         setattr(fake, name, value)
-    with pytest.raises(VolumeMounted, match=reason):
+    with failing(VolumeMounted, reason=reason):
         open_freeze([disk], "required")
     assert not fake.made()
 
@@ -211,20 +212,20 @@ def test_a_volume_that_a_program_has_open_is_in_use(fake: FakeLvm, disk: DiskToF
 
 def test_a_partition_in_use_by_something_else_than_its_volumes_is_live(fake: FakeLvm, disk: DiskToFreeze) -> None:
     fake.uses["vda"].append(Use(MIB, 163 * MIB, "the mapped device dm-9", False))  # type: ignore[attr-defined]
-    with pytest.raises(VolumeMounted, match="the mapped device dm-9"):
+    with failing(VolumeMounted, mount_point="dm-9"):
         open_freeze([disk], "required")
 
 
 @pytest.mark.usefixtures("fake")
 def test_a_physical_volume_on_an_encrypted_partition_is_not_looked_into(disk: DiskToFreeze, monkeypatch: Any) -> None:
     monkeypatch.setattr(FakeTree, "slaves_of", {"vda3": ["sda1"], "vda4": ["sda2"]})
-    with pytest.raises(VolumeMounted, match="can't be frozen on this device"):
+    with failing(VolumeMounted, reason="on this device"):
         open_freeze([disk], "required")
 
 
 def test_when_one_snapshot_fails_the_others_are_removed(fake: FakeLvm, disk: DiskToFreeze) -> None:
     fake.fail_at = "plantops_r_1"
-    with pytest.raises(SnapshotFailed, match=r"plant/data .*: Volume group .* insufficient free space"):
+    with failing(SnapshotFailed, volume="plant/data", reason="insufficient free space"):
         open_freeze([disk], "required", "r")
     assert fake.made() == ["plantops_r_0", "plantops_r_1"]
     assert not fake.snapshots
@@ -246,7 +247,7 @@ def test_a_group_that_changes_meanwhile_stops_the_run(fake: FakeLvm, disk: DiskT
         return create(arguments)
 
     monkeypatch.setattr(fake, "_create", changed)
-    with pytest.raises(SnapshotFailed, match="changed while"):
+    with failing(SnapshotFailed, reason="changed while"):
         open_freeze([disk], "required")
     assert not fake.snapshots
 
@@ -266,7 +267,7 @@ def test_a_snapshot_that_can_not_be_removed_is_tried_again_and_then_told(fake: F
 
 def test_two_runs_at_once_do_not_remove_each_others_snapshots(fake: FakeLvm, disk: DiskToFreeze) -> None:
     with open_freeze([disk], "required", "a"):
-        with pytest.raises(SnapshotFailed, match="another run"):
+        with failing(SnapshotFailed, reason="another run"):
             open_freeze([disk], "required", "b")
         assert set(fake.snapshots) == {"plantops_a_0", "plantops_a_1"}
     with open_freeze([disk], "required", "b"):
@@ -291,7 +292,7 @@ def test_a_logical_volume_named_itself_is_read_from_its_snapshot(fake: FakeLvm) 
         assert fake.made() == ["plantops_r_0"]
     assert not fake.snapshots
     fake.free = 0
-    with pytest.raises(VolumeMounted, match=r"Volume plant/root .* 0 MiB free"):
+    with failing(VolumeMounted, path="plant/root", reason="0 MiB free"):
         open_freeze([volume], "required")
 
 
@@ -300,7 +301,7 @@ def test_lvm_without_its_tools_is_live_and_imaged_whole(fake: FakeLvm, disk: Dis
     with open(disk.path, "r+b") as file:
         file.seek(MIB + 512)
         file.write(b"LABELONE")
-    with pytest.raises(VolumeMounted, match=r"lvm2"):
+    with failing(VolumeMounted, reason="lvm2"):
         open_freeze([disk], "required")
     with open_freeze([disk], "preferred") as held:
         frozen = held.frozen[disk.path]
@@ -320,7 +321,7 @@ def test_a_full_snapshot_is_an_error_of_its_own(fake: FakeLvm, disk: DiskToFreez
     with open_freeze([disk], "required", "r") as held:
         fake.device("plantops_r_0").write_bytes(b"")  # reads fail, as those of an invalid snapshot do
         fake.snapshots["plantops_r_0"] = ("root", lvm.TAG, True)
-        with pytest.raises(SnapshotOverflowed, match="plant/root"):
+        with failing(SnapshotOverflowed, volume="plant/root"):
             held.frozen[disk.path].source.read(2 * MIB, 4096)
         with pytest.raises(SnapshotOverflowed):
             held.frozen[disk.path].source.read_into(2 * MIB, memoryview(bytearray(4096)))
@@ -330,7 +331,7 @@ def test_a_full_snapshot_is_an_error_of_its_own(fake: FakeLvm, disk: DiskToFreez
 def test_tools_that_fail_or_talk_nonsense_are_an_error_of_the_catalogue(disk: DiskToFreeze, monkeypatch: Any) -> None:
     for answer in ((5, "", "Permission denied"), (0, "no json", ""), (0, '{"report": [{}]}', ""), (0, "[]", "")):
         monkeypatch.setattr(lvm_report, "run_tool", lambda *dummy, answer=answer: answer)
-        with pytest.raises(SnapshotFailed, match="the LVM tools failed"):
+        with failing(SnapshotFailed, reason="LVM tools"):
             open_freeze([disk], "required")
 
 
@@ -378,6 +379,6 @@ def test_small_partitions_that_a_machine_boots_with_are_read_until_stable(
         open_freeze([disk], "required").close()
         assert asked == [point]
     else:
-        with pytest.raises(VolumeMounted, match=point):
+        with failing(VolumeMounted, mount_point=point):
             open_freeze([disk], "required")
         assert asked == []
