@@ -116,6 +116,31 @@ already_restored:
   returned: when the run was followed to its end, or estimated in check mode
   type: bool
   sample: false
+boot:
+  description:
+    - Whether the restored disks start. C(machine) is the firmware mode of this machine.
+    - >-
+      C(disks) lists for each disk its firmware modes (C(starts)), boot code, active partition, EFI partition, boot loaders, whether
+      the EFI partition has C(EFI/BOOT/BOOTX64.EFI) (C(efi_fallback)), and the state of the boot entry in the firmware (C(entry)).
+  returned: when the run was followed to its end, or estimated in check mode
+  type: dict
+  sample:
+    machine: uefi
+    disks:
+      - disk: disk0
+        scheme: gpt
+        starts: uefi
+        boot_code: false
+        active_partition: null
+        bios_boot_partition: null
+        efi_partition: 1
+        efi_id: 6e1b5a1c-3c1f-4b0e-9d0a-0f3c2b1a4d5e
+        efi_fallback: true
+        efi_loaders: [EFI/debian/shimx64.efi]
+        sealed: []
+        is_windows: false
+        entry: created
+        entry_reason: ""
 proof:
   description: When the image is verified, V(first) or V(while_writing).
   returned: when the run was followed to its end, or estimated in check mode

@@ -124,6 +124,8 @@ def _disks(facts: Facts, language: int) -> List[Block]:
             id=", ".join(filter(None, (disk.model, disk.stable_id))),
         )
         blocks.append(Drawing(disk, caption, [(one, _part(one, language)) for one in disk.partitions]))
+    if facts.more_disks:
+        blocks.append(Paragraph(say(language, "more_disks", count=facts.more_disks, command=_program(facts, "show"))))
     return blocks
 
 

@@ -66,6 +66,7 @@ class Facts(NamedTuple):
     firmware: str
     stored_bytes: int
     disks: List[DiskFact]
+    more_disks: int  # that the page does not show
     others: List[str]  # images that are in the directory, too
 
 
@@ -86,6 +87,7 @@ def facts_of(manifest: Manifest, information: Optional[Dict[str, Any]], others: 
         firmware=_firmware(disks, known.get("firmware")),
         stored_bytes=manifest.pack_bytes,
         disks=disks,
+        more_disks=len(manifest.disks) - len(disks),
         others=[name for name in others if name != manifest.image],
     )
 

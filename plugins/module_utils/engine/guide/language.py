@@ -72,7 +72,16 @@ _WORDS: Dict[str, Tuple[str, str]] = {
         "{name}: {size} ({size_bytes} Byte), {in_use} belegt, {scheme}, Sektoren von {sector_bytes} Byte. War: {id}. "
         "Kleinstes Ziel: {size_bytes} Byte.",
     ),
-    "more_disks": ("And {count} more; the command show lists them.", "Und {count} weitere; der Befehl show zeigt sie."),
+    "more_disks": (
+        (
+            "The image holds {count} more disks. List them with {command}, and add --to for each of them to the "
+            "commands below."
+        ),
+        (
+            "Das Abbild enthält {count} weitere Platten. {command} zeigt sie; für jede gehört ein weiteres --to in die "
+            "Befehle unten."
+        ),
+    ),
     "unknown_table": ("unknown table", "Tabelle nicht bekannt"),
     "no_table": ("no partition table", "keine Partitionstabelle"),
     "free": ("free", "frei"),

@@ -157,6 +157,8 @@ class Command:
         whole = not done.get("damaged")
         for disk in done["disks"]:
             self.say("%s was restored to %s." % (disk.get("disk", "The disk"), disk.get("target", "its target")))
+        for one in done.get("boot", {}).get("disks", []):
+            self.say(*words.boot(one))
         self.say("Done in %s." % words.duration(int(done.get("seconds", 0))))
         return dict(done, ok=whole)
 

@@ -115,6 +115,15 @@ def _pinned(value: Any) -> str:
     return "unknown" if value is None else "pinned" if value else "-"
 
 
+def boot(one: Dict[str, Any]) -> List[str]:
+    """Whether a restored disk starts, and with which firmware mode; nothing for a disk of data."""
+    if not one["starts"]:
+        return []
+    modes = {"uefi": "UEFI", "bios": "BIOS", "both": "UEFI or BIOS"}[one["starts"]]
+    entry = {"created": "; its boot entry was created", "exists": "; it has a boot entry"}.get(one["entry"], "")
+    return ["%s starts with %s%s." % (one_line(str(one["disk"])), modes, entry)]
+
+
 def shown(device: str, one: Dict[str, Any]) -> List[str]:
     """An image in detail."""
     proofs = ["%s: %s" % (proof["level"], "whole" if proof["ok"] else "DAMAGED") for proof in one["verified"]]

@@ -10,6 +10,7 @@ from typing import Any, Dict, List
 
 from ..image.format.encrypted_mark import is_marked
 from ..restore import proof as proofs
+from ..restore.boot_report import boot_report
 from ..restore.place import refuse_inside_storage
 from ..restore.plan import PlannedDisk
 from ..restore.restore import Restored, carry_out, foretell, open_image, plan, sentences, transitions
@@ -45,26 +46,32 @@ def restore(storage: Storage, request: RestoreRequest, status: RunStatus) -> Dic
     )
     is_done = all(disk.is_done for disk in planned)
     proof = proofs.choose(request.proof, storage, planned, damaged)
-    told = {
+    told: Dict[str, Any] = {
         "changed": not is_done,
         "image": reader.image,
-        "plan": sentences(planned, reader.image) + ([] if is_done else [proof.sentence]),
+        "plan": sentences(planned, reader.image),
         "proof": proof.way,
         "proof_reason": proof.reason,
         "targets": transitions(planned, reader.image),
         "already_restored": is_done,
     }
+    boot = boot_report(reader, planned, check=True)
+    told["plan"] += [] if is_done else [proof.sentence, *boot.sentences]
     risks = proofs.warnings(proof, planned)
     if request.check:
         foreseen = foretell(storage, request.device, reader, planned, damaged)
-        return dict(
-            told, disks=[], damaged=foreseen.damaged, warnings=risks + _warnings(planned, foreseen, reader.image)
-        )
+        warnings = risks + boot.warnings + _warnings(planned, foreseen, reader.image)
+        return dict(told, boot=boot.document, disks=[], damaged=foreseen.damaged, warnings=warnings)
     done = carry_out(storage, request.device, reader, planned, status.progress, damaged=damaged, proof=proof)
-    warnings = risks + _warnings(planned, done, reader.image)
-    disks = [disk._asdict() for disk in done.disks]
+    if boot.lacks_entry:
+        boot = boot_report(reader, planned, check=False)
     return dict(
-        told, disks=disks, damaged=done.damaged, warnings=warnings, seconds=round(time.monotonic() - started, 1)
+        told,
+        boot=boot.document,
+        disks=[disk._asdict() for disk in done.disks],
+        damaged=done.damaged,
+        warnings=risks + boot.warnings + _warnings(planned, done, reader.image),
+        seconds=round(time.monotonic() - started, 1),
     )
 
 

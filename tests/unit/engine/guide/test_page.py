@@ -211,6 +211,17 @@ def test_many_disks_and_partitions_are_bounded() -> None:
     assert "--to disk7=" in text_page(facts).decode("utf-8")
 
 
+@pytest.mark.parametrize(("disks", "more"), [(MOST_DISKS, 0), (MOST_DISKS + 1, 1), (20, 20 - MOST_DISKS)])
+def test_disks_that_the_page_does_not_show_are_counted(disks: int, more: int) -> None:
+    """Whoever restores a disk less than there were must know it."""
+    facts = facts_of(manifest(disks=disks), information(), [])
+    assert facts.more_disks == more
+    for page in (text_page(facts), html_page(facts)):
+        text = words_of(page.decode("utf-8"))
+        found = re.findall(r"(?:holds|enthält) (\d+) (?:more disks|weitere Platten)", text)
+        assert found == [str(more)] * (2 if more else 0)
+
+
 def test_both_languages_have_the_same_fields() -> None:
     for name, (english, german) in names().items():
         fields = [

@@ -1,0 +1,108 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The boot entry of a restored disk in the firmware of this machine, through efibootmgr.
+
+Only on UEFI, only for a whole disk restored to a block device, and only where no installed system runs: a machine that
+runs a system must not start a cloned disk next time. An entry that exists is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from typing import Callable, List, NamedTuple
+
+Run = Callable[[List[str]], str]
+PROGRAM = "efibootmgr"
+_SECONDS = 60
+_MAX_OUTPUT = 1 << 20
+# The kinds of root of a rescue system.
+_MEMORY_ROOTS = frozenset(["rootfs", "tmpfs", "ramfs", "overlay", "squashfs", "iso9660"])
+_EXISTING = r"HD\(\d+,GPT,%s[,)]"
+
+NOT_NEEDED, EXISTS, CREATED, TO_CREATE, SKIPPED, FAILED = (
+    "not_needed",
+    "exists",
+    "created",
+    "to_create",
+    "skipped",
+    "failed",
+)
+
+
+class Machine(NamedTuple):
+    """This machine as far as a boot entry depends on it; ``run`` is the one way to efibootmgr."""
+
+    is_uefi: bool
+    is_rescue: bool
+    run: Run
+
+
+class Entry(NamedTuple):
+    """``state`` is one of the words above, ``reason`` says why nothing was created."""
+
+    state: str
+    reason: str = ""
+
+
+def this_machine() -> Machine:
+    """Look at the firmware and the root of the running system."""
+    return Machine(os.path.isdir("/sys/firmware/efi/efivars"), _root_kind() in _MEMORY_ROOTS, _run)
+
+
+def _root_kind() -> str:
+    try:
+        with open("/proc/self/mounts", encoding="utf-8", errors="replace") as file:
+            fields = [line.split(" ") for line in file]
+    except OSError:
+        return ""
+    return next((one[2] for one in reversed(fields) if len(one) > 2 and one[1] == "/"), "")
+
+
+def _run(arguments: List[str]) -> str:
+    """Run efibootmgr and return its output.
+
+    :raises OSError: when it is missing or fails.
+    """
+    environment = dict(os.environ, LC_ALL="C", PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    try:
+        done = subprocess.run(
+            [PROGRAM, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_SECONDS,
+            check=False,
+            env=environment,
+        )
+    except subprocess.TimeoutExpired:
+        raise OSError("it did not end within %d seconds" % _SECONDS) from None
+    text = done.stdout[:_MAX_OUTPUT].decode("utf-8", "replace")
+    if done.returncode:
+        raise OSError((text.strip().splitlines() or ["exit status %d" % done.returncode])[-1])
+    return text
+
+
+def boot_entry(
+    machine: Machine, disk: str, partition: int, partition_id: str, loader: str, label: str, check: bool
+) -> Entry:
+    """Create the entry of the loader on ``partition`` of ``disk``, unless the firmware has one for that partition.
+
+    :param check: only say what would be done.
+    """
+    if not machine.is_uefi:
+        return Entry(NOT_NEEDED, "this machine did not start with UEFI")
+    if not machine.is_rescue:
+        return Entry(SKIPPED, "this machine runs an installed system")
+    try:
+        if re.search(_EXISTING % re.escape(partition_id), machine.run(["-v"]), re.IGNORECASE):
+            return Entry(EXISTS)
+        if check:
+            return Entry(TO_CREATE)
+        path = "\\" + loader.replace("/", "\\")
+        machine.run(["-q", "-c", "-d", disk, "-p", str(partition), "-L", label, "-l", path])
+    except OSError as error:
+        return Entry(FAILED, str(error.strerror or error))
+    return Entry(CREATED)

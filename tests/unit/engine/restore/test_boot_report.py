@@ -1,0 +1,129 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan and the result of a restore report whether the disks start, with what to do where they may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, List, Sequence, Tuple
+
+import pytest
+from engine.image.reader import ImageReader
+from engine.restore import boot_report as module
+from engine.restore.boot_entry import Machine
+from engine.restore.boot_report import boot_report
+from engine.restore.plan import PlannedDisk, plan
+from engine.storage.local.storage import DirectoryStorage
+from support.imaging import PASSWORD, image, restore
+
+from .test_boot_look import ESP, efi_volume, table
+
+GOOD = ("EFI/BOOT/BOOTX64.EFI", "EFI/debian/shimx64.efi")
+
+
+def imaged(tmp_path: Path, files: Sequence[str], second: bytes = b"") -> Tuple[Path, Path]:
+    disk = tmp_path / "disk.raw"
+    table(disk, "gpt", "start=1MiB, size=40MiB, type=%s" % ESP, "size=10MiB")
+    efi_volume(disk, files)
+    with open(str(disk), "r+b") as file:
+        file.seek(41 << 20)
+        file.write(second)
+    image(tmp_path / "storage", disk)
+    return tmp_path / "storage", disk
+
+
+def planned_on(storage: Path, target: Path, is_device: bool) -> Tuple[ImageReader, List[PlannedDisk]]:
+    reader = ImageReader(DirectoryStorage(str(storage)), "pc", "latest", PASSWORD)
+    planned = plan(reader, {"disk0": str(target)}, False)
+    planned[0].target.is_device = is_device
+    return reader, planned
+
+
+@pytest.fixture(autouse=True)
+def tools(need: Any) -> None:
+    need("sfdisk", "mkfs.fat", "mcopy", "mmd")
+
+
+def test_plan_and_result_name_the_firmware_and_the_missing_fallback(tmp_path: Path) -> None:
+    storage, disk = imaged(tmp_path, ["EFI/debian/shimx64.efi"])
+    target = tmp_path / "restored.raw"
+    for done in (restore(storage, target, check=True), restore(storage, target)):
+        (one,) = done["boot"]["disks"]
+        assert (one["disk"], one["starts"], one["efi_partition"], one["efi_fallback"]) == ("disk0", "uefi", 1, False)
+        assert one["entry"] == "not_needed"  # a file
+        assert len(done["plan"]) == 3
+        (warning,) = done["warnings"]
+        assert "EFI/BOOT/BOOTX64.EFI" in warning
+        assert "efibootmgr -c" in warning
+    assert target.read_bytes() == disk.read_bytes()
+
+
+def test_a_disk_with_its_fallback_warns_of_nothing(tmp_path: Path) -> None:
+    storage, dummy_disk = imaged(tmp_path, GOOD)
+    done = restore(storage, tmp_path / "restored.raw")
+    assert done["boot"]["disks"][0]["efi_fallback"] is True
+    assert done["warnings"] == []
+
+
+def test_a_rescue_system_creates_the_entry_once(tmp_path: Path) -> None:
+    storage, dummy_disk = imaged(tmp_path, GOOD)
+    calls: List[List[str]] = []
+    entries: List[str] = []
+
+    def efibootmgr(arguments: List[str]) -> str:
+        calls.append(arguments)
+        if "-c" in arguments:
+            entries.append("Boot0001* x HD(1,GPT,%s,0x800,0x14000)/File(x)" % identity)
+        return "\n".join(entries)
+
+    reader, planned = planned_on(storage, tmp_path / "restored.raw", is_device=True)
+    identity = planned[0].scope.layout.partitions[0].unique_id
+    machine = Machine(True, True, efibootmgr)
+    before = boot_report(reader, planned, True, machine)
+    assert before.lacks_entry
+    assert not entries
+    states = [boot_report(reader, planned, False, machine).document["disks"][0]["entry"] for dummy in range(2)]
+    assert states == ["created", "exists"]
+    (created,) = [one for one in calls if "-c" in one]
+    assert created[created.index("-d") + 1] == planned[0].target.path
+    assert created[created.index("-p") + 1] == "1"
+    assert created[-1].lower() == "\\efi\\debian\\shimx64.efi"
+    # A file is no disk of this machine.
+    reader, planned = planned_on(storage, tmp_path / "restored.raw", is_device=False)
+    assert boot_report(reader, planned, False, machine).document["disks"][0]["entry"] == "not_needed"
+
+
+def test_another_firmware_mode_is_a_warning(tmp_path: Path) -> None:
+    storage, dummy_disk = imaged(tmp_path, GOOD)
+    reader, planned = planned_on(storage, tmp_path / "restored.raw", is_device=True)
+    machine = Machine(False, True, lambda arguments: "")
+    report = boot_report(reader, planned, True, machine)
+    assert report.document["machine"] == "bios"
+    assert any("UEFI" in text and "BIOS" in text for text in report.warnings)
+
+
+@pytest.mark.parametrize(("is_same", "count"), [(False, 1), (True, 0)])
+def test_encryption_that_a_tpm_opens_is_a_warning_on_another_machine(
+    is_same: bool, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, dummy_disk = imaged(tmp_path, GOOD, b"\xeb\x58\x90-FVE-FS-")
+    monkeypatch.setattr(module, "_is_same_machine", lambda reader: is_same)
+    reader, planned = planned_on(storage, tmp_path / "restored.raw", is_device=False)
+    report = boot_report(reader, planned, True, Machine(True, True, lambda arguments: ""))
+    assert len([text for text in report.warnings if "BitLocker" in text]) == count
+
+
+@pytest.mark.parametrize(
+    ("transport", "is_same", "count"), [("nvme", False, 1), ("sata", False, 0), ("nvme", True, 0), ("virtio", False, 1)]
+)
+def test_windows_on_another_storage_controller_is_a_warning(
+    transport: str, is_same: bool, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, dummy_disk = imaged(tmp_path, ["EFI/Boot/bootx64.efi", "EFI/Microsoft/Boot/bootmgfw.efi"])
+    monkeypatch.setattr(module, "_is_same_machine", lambda reader: is_same)
+    monkeypatch.setattr(module, "_transport", lambda disk: transport)
+    reader, planned = planned_on(storage, tmp_path / "restored.raw", is_device=False)
+    report = boot_report(reader, planned, True, Machine(True, True, lambda arguments: ""))
+    assert report.document["disks"][0]["is_windows"]
+    assert len([text for text in report.warnings if transport in text]) == count
