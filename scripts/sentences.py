@@ -33,6 +33,7 @@ HELD: Tuple[str, ...] = (
     "docs/concurrency.md",
     "docs/fuzzing.md",
     "docs/guide_first_image.md",
+    "docs/guide_the_night.md",
     "docs/image-format.md",
     "docs/performance.md",
     "docs/progress.md",

@@ -6,31 +6,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Callable
 
 import pytest
+from support.bare_root import inside
 from support.debian import debian_root
-from support.imaging import PASSWORD, image
+from support.imaging import image
 from support.plain_disks import make_disk
-from support.recovery import Ran, copy, program
+from support.recovery import copy, program
 
 pytestmark = [pytest.mark.long, pytest.mark.root]
-_SCRIPT = """
-set -e
-root=$1 stick=$2 target=$3
-shift 3
-mount --bind "$root" "$root"
-mount -t tmpfs none "$root/mnt"
-mkdir "$root/mnt/stick" "$root/mnt/target"
-mount --bind "$stick" "$root/mnt/stick"
-mount -o remount,bind,ro,noexec "$root/mnt/stick"
-mount --bind "$target" "$root/mnt/target"
-mount -t proc proc "$root/proc"
-mount -o remount,bind,ro "$root"
-exec chroot "$root" /usr/bin/env -i PATH=/usr/bin:/bin python3 "$@"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -41,26 +27,6 @@ def stick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     image(folder / "storage", disk)
     copy(folder / "storage", folder / "stick", program=str(program()))
     return folder / "stick"
-
-
-def inside(root: Path, stick: Path, target: Path, *arguments: str) -> Ran:
-    """Run the program in the root, in name spaces of its own: no network, no mounts that stay."""
-    words = ["-I", "-S", "/mnt/stick/plantops-recovery.pyz", *arguments, "--password-fd", "0"]
-    command = [
-        "unshare",
-        "--mount",
-        "--net",
-        "/bin/sh",
-        "-c",
-        _SCRIPT,
-        "sh",
-        str(root),
-        str(stick),
-        str(target),
-        *words,
-    ]
-    done = subprocess.run(command, input=PASSWORD + "\n", capture_output=True, text=True, check=False)
-    return Ran(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize("release", ["bullseye", "bookworm", "trixie"])
