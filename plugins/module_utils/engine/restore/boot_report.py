@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from ..device.disks import find_disks
-from ..device.information import collect
+from ..device.machine import hardware
 from ..errors import EngineError
 from ..host.linux_stack import BlockTree
 from ..image.format import documents
@@ -161,8 +161,12 @@ def _is_same_machine(reader: ImageReader) -> bool:
     """Whether this machine is the imaged one, by vendor, product and serial number."""
     keys = ("vendor", "product", "serial")
     try:
-        noted = documents.parse(reader.document(DEVICE_INFORMATION_NAME))
-        mine = collect([])
+        document = documents.parse(reader.document(DEVICE_INFORMATION_NAME))
+        described = document.get("hardware")
+        noted = (
+            described if isinstance(described, dict) else document
+        )  # images of earlier versions have them at the top
+        mine = hardware("/", lambda what, reason: None)
         return bool(mine["serial"]) and all(noted.get(key) == mine[key] for key in keys)
     except (EngineError, ValueError, TypeError, AttributeError, KeyError, OSError):
         return False

@@ -250,7 +250,8 @@ class DirectoryStorage(Storage):
             usage = shutil.disk_usage(self._root)
         except OSError as error:
             self._fail(error, "looking at", "")
-        return Space(usage.total, usage.free)
+        # Some drivers of FUSE do not tell: they report a file system of no size.
+        return Space(usage.total, usage.free) if usage.total else None
 
     def modified_seconds(self, path: str) -> Optional[float]:
         with self._at(path, "looking at") as place:
