@@ -44,7 +44,7 @@ HELD: Tuple[str, ...] = (
     "plugins/**/README.md",
     "roles/setting_names/README.md",
 )
-HELD_DOCSTRINGS: Tuple[str, ...] = ("plugins/module_utils/engine/**/*.py",)
+HELD_DOCSTRINGS: Tuple[str, ...] = ("plugins/**/*.py",)
 
 # Regular expression of what is written (case ignored) -> what to write.
 SUBSTITUTIONS: Dict[str, str] = {

@@ -19,7 +19,7 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils._device.operator_
 
 
 class ActionModule(OperatorAction):
-    """The verb ``copy``. The recovery program is the controller's: it is built there, or lies there."""
+    """The verb ``copy``. The recovery program is built on the controller, or is a file there."""
 
     verb = "copy"
     spec = COPY

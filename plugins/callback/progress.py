@@ -168,7 +168,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._close()
 
     def _end_if_idle(self) -> None:
-        """Another task begins: what waits now waits for nothing, unless devices are still at work (strategy free)."""
+        """Another task begins: rows that still wait have no task left, unless devices are still busy (strategy free)."""
         if self._show is not None and not self._show.is_working():
             self._close()
 
@@ -211,7 +211,7 @@ def _part(result: Any, name: str) -> Any:
 
 
 def _is_terminal() -> bool:
-    """Whether somebody watches. AWX gives its plays a terminal too, but makes events of what is printed."""
+    """Whether a user watches. AWX gives its plays a terminal too, but makes events of the output."""
     stream = sys.stdout
     if not stream.isatty() or os.environ.get("TERM", "dumb") in ("", "dumb", "unknown"):
         return False

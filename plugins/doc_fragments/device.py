@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the modules that work through the agent on a device have in common, besides options."""
+"""The documentation, besides options, that is common to modules that work through the agent on a device."""
 
 from __future__ import annotations
 

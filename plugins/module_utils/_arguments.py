@@ -23,7 +23,7 @@ RESTORE: Dict[str, Any] = spec_of(MODULES["image_restore"])
 ROLLOVER: Dict[str, Any] = spec_of(MODULES["image_rollover"])
 STORAGE_CHECK: Dict[str, Any] = spec_of(MODULES["storage_check"])
 VERIFY: Dict[str, Any] = spec_of(MODULES["image_verify"])
-# What concerns the link to the device, and whether a run is followed.
+# Options for the link to the device, and for following a run.
 RUN: Dict[str, Any] = spec_of((*SHARED["link"], *SHARED["run"]))
 BUNDLE: Dict[str, Any] = {
     "platforms": {"type": "list", "elements": "str", "required": True},
@@ -49,7 +49,7 @@ def request_of(verb: str, arguments: Dict[str, Any], check_mode: bool) -> Dict[s
     """
     request: Dict[str, Any] = {"verb": verb, "check": check_mode, "secrets": {}}
     for name, value in arguments.items():
-        # What concerns the link or the play is none of the engine's business.
+        # The engine does not use the options for the link and the play.
         if value is None or name in RUN or name in _OF_THE_PLAY:
             continue
         if name in IMAGE_SECRETS:

@@ -1,7 +1,8 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the device verbs change, as the two sides of Ansible's diff: the agent, the images of a device, targets of a restore.
+"""The changes of the device verbs, as the two sides of Ansible's diff: the agent, the images of a device, targets of a
+restore.
 
 This file is PRIVATE to the collection.
 """
@@ -24,7 +25,7 @@ def diff_of(what: str, before: Iterable[str], after: Iterable[str]) -> Diff:
 
 
 def of_agent(before: Optional[str], after: Optional[str]) -> Diff:
-    """From one installation to another; None where there is none."""
+    """From one installation to another; ``None`` stands for no installation."""
     return diff_of("agent on the device", [before or "none"], [after or "none"])
 
 
@@ -60,7 +61,7 @@ def deleted_of(result: Dict[str, Any]) -> List[str]:
 
 
 def of_targets(targets: List[Dict[str, Any]]) -> List[Diff]:
-    """What is on each target of a restore, and what would be."""
+    """The content of each target of a restore, before and after."""
     return [diff_of(str(one.get("target")), [str(one.get("before"))], [str(one.get("after"))]) for one in targets]
 
 

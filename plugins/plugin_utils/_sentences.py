@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sentences that a task shows while the play goes on: where they don't spoil what the site's stdout callback prints.
+"""Sentences that a task shows during the play: where they don't spoil the output of the site's stdout callback.
 
 A callback that makes one document of a play (JSON, YAML, a report) has the standard output for itself. Which one does can't
 be asked, so those that are known to print lines are named here; beside any other, sentences go to the error output.
@@ -33,7 +33,7 @@ def prints_lines(callback: str) -> bool:
         return True
     try:
         found = callback_loader.get(callback, class_only=True)
-    except Exception:  # whatever a site's own file does when it is loaded, Ansible has told it already
+    except Exception:  # loading a site's own file may raise anything, which Ansible has reported already
         return False
     # debug, yaml and a site's own descend from it; what makes a document prints no heading of a task.
     if not (isinstance(found, type) and issubclass(found, Default)):

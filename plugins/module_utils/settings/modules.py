@@ -38,7 +38,7 @@ _DEFINED = (
 _JOB_OF_LATEST = _job(
     "The job whose newest image V(latest) selects. Empty selects the newest image of the device, regardless of the job."
 )
-# What several modules document as one; the order is that of their documentation.
+# The options that several modules document as one; the order is that of their documentation.
 SHARED: Dict[str, Options] = {
     "storage": _options(STORAGE),
     "password": _options(KEYS[:1]),

@@ -52,8 +52,8 @@ def flat_of(name: str, variables: Mapping[str, Any]) -> Dict[str, Any]:
 def operator_storage(jobs: Jobs, job: str, of_the_site: Any, of_the_operator: Optional[Mapping[str, Any]]) -> Any:
     """Return the storage of the chosen ``job`` as the operator works on it.
 
-    The operator's settings are those for the site's storage; a job with a storage of its own is worked on as the job says.
-    Credentials there take the place of all of the device's; where the storage is and how it is recognised stays.
+    The operator's settings are those for the site's storage; a job with a separate storage is worked on as the job
+    says. Credentials there take the place of all of the device's; where the storage is and how it is recognised stays.
     """
     chosen = job_called(job, jobs)
     if "storage" in chosen or not of_the_operator:
@@ -65,8 +65,8 @@ def operator_storage(jobs: Jobs, job: str, of_the_site: Any, of_the_operator: Op
 def resolved(levels: Sequence[Mapping[str, Any]], job: str = "") -> Dict[str, Any]:
     """Return every setting that has a value, by its name without the prefix, as it holds for the chosen ``job``.
 
-    ``levels`` are the variables of the site, of the groups and of the host, in this order; Ansible merges them by itself where
-    it runs. The storage of the operator becomes the whole one that it works on.
+    ``levels`` are the variables of the site, of the groups and of the host, in this order; Ansible merges them where it
+    runs. The storage of the operator becomes the whole one that it works on.
     """
     found = {one.name: one.default for one in SETTINGS if one.default is not None}
     for level in levels:

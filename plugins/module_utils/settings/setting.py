@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is known of one setting: a variable of the role, a key of a storage or a job, an option of a module."""
+"""The definition of one setting: a variable of the role, a key of a storage or a job, an option of a module."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 PREFIX = "imaging_"
-NO_DEFAULT: Mapping[str, Any] = {"default": None}  # of an option that the role leaves out where it is empty
+NO_DEFAULT: Mapping[str, Any] = {"default": None}  # of an option that the role omits where it is empty
 
 
 @dataclass(frozen=True)
@@ -55,5 +55,5 @@ class Setting:
         return replace(self, name=self.option or self.name, **(self.module or {}))
 
     def keys(self) -> Dict[str, Any]:
-        """Return the keys of a dictionary's value, each with the keys of its own value."""
+        """Return the keys of a dictionary's value, each with the keys below it."""
         return {option.name: option.keys() for option in self.options}

@@ -123,7 +123,7 @@ STORAGE_KEYS: Tuple[Setting, ...] = (
         minimum=0,
     ),
 )
-# What a login consists of. Where the operator's settings say anything, they take the place of all of these.
+# The settings of a login. Where the operator's settings have one of them, they replace all of these.
 CREDENTIALS = ("username", "password", "private_key_file", "private_key", "private_key_passphrase")
 
 
@@ -135,7 +135,8 @@ def _for_the_operator(key: Setting) -> Setting:
 
 
 OPERATOR_KEYS: Tuple[Setting, ...] = tuple(_for_the_operator(key) for key in STORAGE_KEYS)
-# What a credential type can say of a storage, one variable each: the last part of the variable's name is the key.
+# The keys of a storage that a credential type can set, one variable each: the last part of the variable's name is the
+# key.
 FLAT = ("url", "username", "password", "private_key", "private_key_passphrase", "host_key")
 
 

@@ -25,7 +25,7 @@ _OVERRIDABLE = tuple(one for one in (*STORAGE, *CONTENT, *ROLLOVER) if one.in_jo
 
 
 def _of_a_job(setting: Setting) -> Setting:
-    """What a job does not say is as the site's settings say."""
+    """A setting that a job does not have follows the site's settings."""
     if setting.name == "storage":
         words = ("Another storage for this job, with all of its keys.",)
         return replace(setting, description=words, default=None, options=STORAGE_KEYS)
@@ -71,7 +71,7 @@ SETTINGS: Tuple[Setting, ...] = (
     *LINK,
     *SITE,
 )
-# What the role's entry points leave in variables, with the results of their tasks.
+# The variables in which the role's entry points return the results of their tasks.
 RESULTS: Tuple[str, ...] = (
     "imaging_agent_result",
     "imaging_copy_result",

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the action plugins of all device verbs share: arguments, the link, the agent, failures as results.
+"""The base of the action plugins of all device verbs: arguments, the link, the agent, failures as results.
 
 This file is PRIVATE to the collection.
 """
@@ -86,7 +86,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         """
 
     def say(self, sentence: str) -> None:
-        """Show a sentence about this device while the play goes on."""
+        """Show a sentence about this device during the play."""
         show_sentence("%s: %s" % (self._host, sentence))
 
     def open_link(self, arguments: Dict[str, Any]) -> Link:
@@ -115,7 +115,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         return installed
 
     def mended(self, agent: Agent, ask: Callable[[], _Answer]) -> _Answer:
-        """Return what ``ask`` does; when the agent does not work any more, it is installed anew and asked again."""
+        """Return the result of ``ask``; reinstall an agent that no longer works, and ask again."""
         try:
             return ask()
         except AgentAnswerInvalid:
@@ -163,7 +163,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
             return False
         if account.pw_uid == 0:
             return os.path.isdir(probe.ROOT_BASE)
-        # What XDG_DATA_HOME is for another user is known to nobody but him.
+        # XDG_DATA_HOME of another user is known only in that user's session.
         return os.path.isdir(probe.base_in_home(account.pw_dir))
 
     def local_prefix(self) -> List[str]:
@@ -179,7 +179,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         return ["sudo", "-n", "-H", "-u", user, "--preserve-env=PYTHONPATH,PYTHONDONTWRITEBYTECODE", "--"]
 
     def local_user(self) -> Optional[str]:
-        """The user that the task becomes on this machine; None when it stays who it is."""
+        """The user that the task becomes on this machine, or ``None`` when it becomes no other."""
         if self._connection.become is None:
             return None
         user = str(self.get_become_option("become_user") or "root")
@@ -189,7 +189,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
             return user
 
     def _interpreter(self) -> Optional[str]:
-        """The interpreter that the inventory names for the device; None leaves the search to us."""
+        """The interpreter that the inventory names for the device, or ``None`` to search for one."""
         variables = self._vars
         if self._task.delegate_to:
             variables = self._vars.get("ansible_delegated_vars", {}).get(self._task.delegate_to, {})

@@ -1,7 +1,8 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The agent of one device as the controller sees it: what is there, how it gets there, its verbs (docs/agent.md).
+"""The agent of one device as the controller sees it: the installed version, its installation, its verbs
+(docs/agent.md).
 
 This file is PRIVATE to the collection.
 """
@@ -33,7 +34,7 @@ from .link import Answer, Link
 
 _MAX_DIRECTORY_CHARACTERS = 200
 _FEWEST_PARTS = 2
-# The distribution's own first: its updates are somebody's job. RHEL 8 and 9 keep it away from the path.
+# The distribution's own first: the device's administrator updates it. RHEL 8 and 9 keep it away from the path.
 PYTHONS = ("python3", "/usr/libexec/platform-python", *("python3.%d" % minor for minor in range(14, 7, -1)))
 _FIND_PYTHON = (
     'program=$1; base=$2; shift 2; for python in "$@"; do '
@@ -52,7 +53,8 @@ class AgentRefused(Exception):
 
 
 class Installation(NamedTuple):
-    """What an installation would send, or did. ``id`` and ``sent_bytes`` are None where check mode has no bundle to look at."""
+    """The bytes that an installation would send, or sent. ``id`` and ``sent_bytes`` are None where check mode has no
+    bundle to look at."""
 
     id: Optional[str]
     platform: str
@@ -215,9 +217,9 @@ class Agent:
 
 
 def checked_directory(directory: str) -> str:
-    """Return the path without what means nothing in it.
+    """Return the path without parts that have no meaning.
 
-    :raises AgentDirectoryInvalid: when it is no absolute path of a folder that could be the agent's.
+    :raises AgentDirectoryInvalid: when it is not an absolute path of a folder that could be the agent's.
     """
     if not directory:
         return ""

@@ -1,10 +1,10 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a device says, before anything relies on it: bounded, of the types of docs/agent.md, nothing that it does not name.
+"""Checks the answers of a device before they are used: bounds, the types and the names of docs/agent.md, no others.
 
-A device may be in somebody else's hands. What it answers becomes part of a task's result, where names such as
-``ansible_facts`` or ``add_host`` would steer the controller, of commands, and of what a terminal shows.
+An attacker may control a device. Its answers become part of a task's result, where names such as ``ansible_facts`` or
+``add_host`` would steer the controller, of commands, and of a terminal's output.
 
 This file is PRIVATE to the collection.
 """
@@ -130,7 +130,7 @@ _COMPARISON: _Checks = {
 }
 _SERVER_KEY: _Checks = {"storage_host_key": _NAME, "storage_host_key_is_new": _is_bool}
 _DICTS = _list_of(_is_dict)
-# What the modules document in RETURN, and ``warnings``, which become the task's warnings.
+# The fields that the modules document in RETURN, and ``warnings``, which become the task's warnings.
 RESULTS: Dict[str, _Checks] = {
     "image": dict(
         _CHANGED,

@@ -27,7 +27,8 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.wh
 def find_bundle(platform: str, directory: Optional[str], check: bool = False) -> Optional[Bundle]:
     """Return the bundle for ``platform``, from ``directory`` when the site keeps its bundles there; that is only read.
 
-    With ``check`` nothing is downloaded or kept: None where it takes a download to know what the bundle would be.
+    With ``check`` no file is downloaded or kept: returns ``None`` where only a download would tell which bundle it
+    would be.
 
     :raises BundleError: when there is none and none can be built.
     """
@@ -49,7 +50,7 @@ def _carried(platform: str, folder: str) -> Bundle:
 
 def _kept(platform: str, folder: str) -> Bundle:
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    # Every device of a play asks for it in a process of its own; one builds, the others find it.
+    # Every device of a play asks for it in a separate process; one builds, the others find it.
     with open(os.path.join(folder, ".lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return Bundle(build_bundle(platform, folder).path)

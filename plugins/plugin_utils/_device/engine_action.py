@@ -1,7 +1,8 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the action plugins share that run a verb of the engine on the device: through its agent, or as a process of this machine.
+"""The base of the action plugins that run a verb of the engine on the device: through its agent, or as a process of
+this machine.
 
 This file is PRIVATE to the collection.
 """
@@ -90,7 +91,7 @@ class EngineAction(DeviceAction):
         return self.with_agent(dict(self._follow(runs, handle.run, arguments, told), **known), installed)
 
     def _start(self, agent: Agent, runs: Runs) -> Handle:
-        """Start the run. Whatever happens to the link meanwhile, the failed result has the handle."""
+        """Start the run. Even if the link fails during the start, the failed result has the handle."""
         changed = self.done["changed"]
         try:
             return self.mended(agent, lambda: runs.start(lambda run: self.done.update(run=run, changed=True)))
@@ -197,7 +198,7 @@ class EngineAction(DeviceAction):
 
 
 def _check_request(request: Dict[str, Any]) -> None:
-    """Check what an older agent has refused: a key that only this version knows is no mistake of anybody's.
+    """Check a request that an older agent has refused: a key that only this version knows is not a mistake of the user.
 
     :raises RequestInvalid: when this version refuses it, too.
     """

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is asked of a connection: put a file, run a command. Nothing else here knows of connections.
+"""The operations on a connection: put a file, run a command. No other file of the room uses connections.
 
 This file is PRIVATE to the collection.
 """
@@ -26,7 +26,8 @@ from .time_limit import MOST_MEBIBYTES, DeviceFloods, at_most
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 20.0
-# sshd drops logins at random while many are under way [sshd_config(5), MaxStartups]: the device is on, the greeting fails.
+# sshd drops logins at random while many are in progress [sshd_config(5), MaxStartups]: the device is on, the greeting
+# fails.
 _GREETINGS = 3
 _GREETING_FAILED = ("kex_exchange_identification", "ssh_exchange_identification")
 # A link that is dead without a word (a cable, a firewall) would let a command hang for hours; ssh then asks the server.
@@ -46,7 +47,7 @@ class Answer(NamedTuple):
 
 
 class Link:
-    """The connection of one task. What is asked of it must bear being asked twice: a lost connection is tried again.
+    """The connection of one task. Each command must be safe to repeat: after a lost connection it is tried again.
 
     The first thing asked is not repeated, unless a server hung up before it had greeted: a device that is off is
     Ansible's own *unreachable*.
@@ -165,7 +166,7 @@ class Link:
         return path
 
     def _bounded(self, ask: Callable[[], _Result], more_seconds: float = 0) -> _Result:
-        """Ask what must come to an end, whatever the device does.
+        """Run a command that must end in time, even on a hostile device.
 
         :raises DeviceSilent: which is a lost connection. :raises DeviceAnswerEndless:
         """
@@ -217,7 +218,7 @@ class Link:
             return result
 
     def _reset(self) -> None:
-        """Have the connection made anew; a plugin that can't says so and does it by itself."""
+        """Reset the connection; a plugin without a reset raises, and reconnects on its own."""
         try:
             self._connection.reset()
         except (AnsibleError, OSError) as error:

@@ -1,7 +1,8 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the action plugins of the operator's verbs share: the engine as a process of the operator host, secrets on its standard input.
+"""The base of the action plugins of the operator's verbs: the engine as a process of the operator host, secrets on its
+standard input.
 
 A module would get its arguments, the passwords among them, in a file or in what Ansible prints when it is debugged.
 

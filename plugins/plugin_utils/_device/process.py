@@ -47,9 +47,11 @@ class EngineProcess:
         self._environment = environment or {}
 
     def run(self, on_event: Callable[[Dict[str, Any]], None]) -> Dict[str, Any]:
-        """Run to the end and return the closing event (``result`` or ``error``). :raises ValueError: for what is no event.
+        """Run to the end and return the closing event (``result`` or ``error``).
 
-        An exception of ``on_event`` and an interrupt of the play stop the process: the engine then cancels by itself.
+        An exception of ``on_event`` and an interrupt of the play stop the process: the engine then cancels the work.
+
+        :raises ValueError: for a line that is not an event.
         """
         with tempfile.TemporaryFile() as complaints:
             process = subprocess.Popen(
@@ -125,7 +127,8 @@ def _environment() -> Dict[str, str]:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the process. One of sudo takes no signal from an ordinary user, but cancels when nobody follows it any more."""
+    """End the process. A process of sudo accepts no signal from an ordinary user, but cancels when its output is
+    closed."""
     if process.poll() is not None:
         return
     if process.stdout is not None:

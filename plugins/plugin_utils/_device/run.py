@@ -23,7 +23,7 @@ from .agent import Agent, AgentRefused
 from .link import Link
 
 # How long the device waits for news before it answers: short at first, then a twentieth of what the run took so far, so
-# that a run of eight hours costs the controller some 350 questions.
+# that a run of eight hours costs the controller about 350 questions.
 _SHORTEST_WAIT_SECONDS = 2
 _SHORTEST_PAUSE_SECONDS = 1.0  # from question to question, also of a device that does not wait
 _LONGEST_WAIT_SECONDS = 120
@@ -33,7 +33,7 @@ _AFTER_EVERYTHING = 10**12
 
 
 class Handle(NamedTuple):
-    """A run under way; ``attached`` when another task started it."""
+    """A run in progress; ``attached`` when another task started it."""
 
     run: str
     attached: bool
@@ -41,7 +41,7 @@ class Handle(NamedTuple):
 
 
 def name_of(public_request: Dict[str, Any]) -> str:
-    """Return what the ids of all runs of this request begin with: the verb and a digest of the settings that are no secrets."""
+    """Return the prefix of the ids of all runs of this request: the verb and a digest of the settings without secrets."""
     settings = {name: value for name, value in public_request.items() if name != "timestamp"}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
     return "%s-%s-" % (public_request["verb"], digest)

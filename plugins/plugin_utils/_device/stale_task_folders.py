@@ -35,7 +35,7 @@ def mark() -> str:
 
 
 def left(listed: str, folder: str) -> List[str]:
-    """Return the folders beside ``folder`` that nobody uses any more.
+    """Return the folders beside ``folder`` that are no longer in use.
 
     Those of a process of this controller that has ended; those of other controllers after a day.
     """
@@ -57,7 +57,8 @@ def _has_ended(controller: str, pid: str, start: str) -> bool:
 
 
 def _controller() -> str:
-    """What tells this controller from others; containers of one machine count as several, as they don't see each other."""
+    """An id that distinguishes this controller from others; containers of one machine count as several, as they don't
+    see each other."""
     try:
         space = os.readlink("/proc/self/ns/pid")
     except OSError:

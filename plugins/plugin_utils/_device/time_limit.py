@@ -32,8 +32,9 @@ class DeviceFloods(Exception):
 
 @contextlib.contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Let the block raise :class:`DeviceSilent` when it takes longer, and again should a plugin try once more by itself;
-    and :class:`DeviceFloods` when this process needs much more memory meanwhile, since plugins keep an answer as it comes.
+    """Let the block raise :class:`DeviceSilent` when it takes longer, and again should a plugin retry on its own; and
+    :class:`DeviceFloods` when this process needs much more memory during the block, since plugins keep an answer as it
+    comes.
 
     Ansible's own time limit of a task (``timeout``) uses the same timer; where a site has set one, it alone counts.
     """

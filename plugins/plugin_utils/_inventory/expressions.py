@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a template ends in a text that is written in the inventory in clear."""
+"""Whether a template ends in a text that is unencrypted in the inventory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DEFAULTS = ("default", "d")
 
 
 class Ends(IntEnum):
-    """What a template ends in."""
+    """The kind of value that a template ends in."""
 
     NOTHING = 0
     CLEAR = 1
@@ -59,7 +59,7 @@ class _Walk:
         return max((self.end(part) for part in parts), key=lambda end: end[0], default=(Ends.NOTHING, None))
 
     def any_of(self, choices: Sequence[nodes.Node]) -> End:
-        """Parts of which one is chosen: one that is in clear is enough."""
+        """Parts of which one is chosen: a single unencrypted one is enough."""
         ends: List[End] = [self.end(choice) for choice in choices]
         return next((end for end in ends if end[0] is Ends.CLEAR), max(ends, key=lambda end: end[0]))
 
@@ -136,7 +136,7 @@ class _Walk:
 
 
 def text_of(node: Optional[Node], variables: Variables, steps: int = 0) -> Optional[str]:
-    """Return a text in which every template is a variable that the inventory sets; None for any other."""
+    """Return a text in which every template is a variable that the inventory sets, ``None`` for any other."""
     if node is None or isinstance(node.value, (dict, list)) or node.value is SEALED or steps > _MOST_STEPS:
         return None
     if not node.is_template:

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong in an inventory, and the reports of it: lines, JSON and JUnit."""
+"""The findings in an inventory, and their reports: lines, JSON and JUnit."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Issue:
-    """What is wrong with a value, whichever hosts it holds for."""
+    """A fault of a value, for all hosts that it holds for."""
 
     error: EngineError
     key: str

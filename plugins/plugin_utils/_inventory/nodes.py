@@ -12,7 +12,7 @@ _TEMPLATE = ("{{", "{%")
 
 
 class Sealed:
-    """What stands in the place of a value that is sealed with ``!vault``."""
+    """The stand-in for a value that is sealed with ``!vault``."""
 
 
 SEALED = Sealed()

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets that stand in the inventory in clear: themselves, or where the template that is their value ends."""
+"""Secrets that are unencrypted in the inventory: themselves, or where the template that is their value ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OF_ANSIBLE = frozenset("ansible_" + name for name in (*_LOGINS, "winrm_password
 
 
 def issues(variables: Variables, name: str, node: Node) -> Iterator[Issue]:
-    """Yield each secret in the variable ``name`` that ends in clear."""
+    """Yield each secret in the variable ``name`` that ends in clear text."""
     for key, secret in _secrets(name, node):
         end, place = end_of(secret, variables)
         if end is Ends.CLEAR:

@@ -71,7 +71,7 @@ def _read_source(found: Inventory, path: Path) -> None:
 
 
 class _noted:  # noqa: N801  # used as a statement
-    """Notes a file that can't be looked into, and goes on."""
+    """Notes an unreadable file, and continues."""
 
     def __init__(self, found: Inventory, path: Path) -> None:
         self.found, self.path = found, str(path)

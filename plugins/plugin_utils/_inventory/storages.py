@@ -34,7 +34,7 @@ def storage_of(variables: Variables, name: str) -> Variables:
 
 
 def kind_of(url: str) -> str:
-    """Return C(sftp), C(share), C(directory), or "" for what is no storage."""
+    """Return C(sftp), C(share), C(directory), or "" for anything else."""
     if url.startswith("sftp://"):
         return "sftp"
     if url.startswith("\\\\"):

@@ -38,7 +38,8 @@ _NOUNS.update(int="a whole number", float="a number", raw="a text or a list")
 
 
 def issues(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
-    """Yield what is wrong with ``node`` as the value of ``setting``, called ``key``. What only a play knows is left alone."""
+    """Yield the faults of ``node`` as the value of ``setting``, called ``key``. A value that only a play can evaluate
+    is accepted."""
     if node.is_open or (node.value is None and not setting.required):
         return
     wrong = _wrong_type(setting, node)

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads a YAML file of variables or hosts with the line of every value. What is sealed stays so."""
+"""Reads a YAML file of variables or hosts with the line of every value. Sealed values stay sealed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the progress callback knows of all devices: Ansible's own events say who runs and how it ended, records say how far.
+"""The state of all devices for the progress callback: Ansible's events give the start and the end of a task, records
+its progress.
 
 This file is PRIVATE to the collection.
 """
@@ -45,7 +46,7 @@ class Totals(NamedTuple):
 
 
 class Board:
-    """The devices of the imaging tasks that are under way. Not safe for threads: whoever shares it locks it."""
+    """The devices of the imaging tasks in progress. Not safe for threads: its owner locks it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -58,17 +59,17 @@ class Board:
             self._rows.setdefault((task, device), Row(device, WAITING, Record(task, device, verb, "")))
 
     def start(self, task: str, verb: str, device: str) -> None:
-        """The device's turn has come, perhaps once more."""
+        """The device's task begins, perhaps again."""
         self._rows[task, device] = Row(device, RUNNING, Record(task, device, verb, ""))
 
     def take(self, record: Record) -> None:
-        """Take in where a device is. What arrives after its end, or of a device that nobody started, changes nothing."""
+        """Take in a device's progress. A record after its end, or of a device that was not started, has no effect."""
         row = self._rows.get((record.task, record.device))
         if row is not None and row.state == RUNNING:
             self._rows[record.task, record.device] = row._replace(record=record)
 
     def end(self, task: str, device: str, state: str, result: Dict[str, Any]) -> None:
-        """The device's task has ended: that and the figures of its result stand above whatever was or was not reported."""
+        """The device's task has ended: its end and the figures of its result replace all reports."""
         row = self._rows.get((task, device))
         if row is None:
             return
@@ -125,7 +126,7 @@ def say_totals(totals: Totals) -> str:
 
 
 def say_end(totals: Totals) -> str:
-    """Return the line that stays when the bars are gone."""
+    """Return the line that stays when the bars are removed."""
     parts = [say_states(totals.states, {RUNNING: "not ended", WAITING: "not begun"})]
     if totals.bytes_in_use:
         parts.append("%s in use, %s stored" % (size(totals.bytes_in_use), size(totals.bytes_stored)))

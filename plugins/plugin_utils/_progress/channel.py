@@ -4,8 +4,8 @@
 """The way of the records from the workers of Ansible to the progress callback in the main process.
 
 A pair of connected datagram sockets, made by the callback before Ansible forks its workers: they inherit it. It has no
-name in any file system, so nobody else can send, there is nothing to remove, and a program that a worker starts does
-not get it. Where workers should not be forks one day they find no channel, and print lines.
+name in any file system, so no other process can send, no file has to be removed, and a program that a worker starts
+does not get it. Should workers not be forks one day, they find no channel, and print lines.
 
 This file is PRIVATE to the collection.
 """
@@ -20,7 +20,7 @@ from typing import List, Optional
 from .records import MAX_RECORD_BYTES, Record, decode, encode
 
 _MOST_RECORDS_AT_ONCE = 1000
-_MOST_RECORDS_WAITING = 4096  # a socket's buffer holds a few hundred; an empty record can't be told from the end
+_MOST_RECORDS_WAITING = 4096  # a socket's buffer holds a few hundred; an empty record looks like the end
 _current: Optional[Channel] = None
 
 
@@ -36,7 +36,7 @@ class Channel:
         return self._receiving.fileno()
 
     def send(self, record: Record) -> bool:
-        """Send a record, or lose it. False when nobody draws any more."""
+        """Send a record, or lose it. Returns False when the callback no longer draws."""
         try:
             data = encode(record)
         except ValueError:
@@ -50,7 +50,7 @@ class Channel:
         except (BlockingIOError, InterruptedError):
             return True
         except OSError as error:
-            # ENOBUFS is macOS's word for no room; everything else means that the other end is gone.
+            # ENOBUFS is macOS's word for no room; everything else means that the other end is closed.
             return error.errno == errno.ENOBUFS
         return True
 
@@ -67,7 +67,7 @@ class Channel:
         return records
 
     def close(self) -> None:
-        """Let senders know that nobody draws any more, also those in workers that hold copies of both ends."""
+        """Let senders know that the callback no longer draws, also those in workers that hold copies of both ends."""
         with contextlib.suppress(OSError):
             self._receiving.shutdown(socket.SHUT_RDWR)
             # Linux looks for room first: to a sender whose records fill it the end would look like a reader that is slow.
@@ -93,5 +93,5 @@ def close_channel() -> None:
 
 
 def current_channel() -> Optional[Channel]:
-    """Return the channel to report to; None when nobody draws."""
+    """Return the channel to report to, or ``None`` when no callback draws."""
     return _current

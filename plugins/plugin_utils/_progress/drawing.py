@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Draws the board as lines for a terminal, with rich: a row for each device that fits, the others and all of them in sums.
 
-Whatever a device or an inventory says passes through ``plain`` here, and is never read as markup.
+All text of a device or an inventory passes through ``plain`` here, and is never read as markup.
 
 This file is PRIVATE to the collection.
 """
@@ -35,7 +35,7 @@ _STYLES = {
     UNREACHABLE: "bold red",
     SKIPPED: "dim",
 }
-# What is seen first when not all rows fit; inside of a kind the order of the play.
+# The order in which rows are shown when not all fit; inside of a kind the order of the play.
 _PRECEDENCE = (RUNNING, FAILED, UNREACHABLE, WAITING, DONE, SKIPPED)
 _LEAST_BAR_CELLS = 8
 _MOST_BAR_CELLS = 40
@@ -44,7 +44,7 @@ _PERCENT_CELLS, _RATE_CELLS, _LEFT_CELLS, _SIZES_CELLS = 5, 9, 9, 22
 
 
 class Look(NamedTuple):
-    """What the terminal can show."""
+    """The capabilities of the terminal."""
 
     width: int
     height: int
@@ -105,7 +105,7 @@ def _say_hidden(rows: Sequence[Row]) -> str:
 
 
 class _Cells(NamedTuple):
-    """What stands in a row, from left to right."""
+    """The cells of a row, from left to right."""
 
     name: str
     what: str
@@ -145,7 +145,7 @@ def _what(row: Row) -> str:
 
 
 def _table(rows: Sequence[_Cells], look: Look) -> Table:
-    """Lay the columns out by hand: which ones a narrow terminal goes without is no matter of proportions."""
+    """Lay the columns out by hand: proportions do not say which ones a narrow terminal drops."""
     name_cells = min(_MOST_NAME_CELLS, max(cell_len(row.name) for row in rows), max(4, look.width // 3))
     what_cells = min(max(cell_len(row.what) for row in rows), max(4, look.width // 3))
     used = name_cells + 1 + what_cells + 1 + _PERCENT_CELLS

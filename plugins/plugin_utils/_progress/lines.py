@@ -59,7 +59,7 @@ class ProgressLines:
 
 
 def _last_word(status: Dict[str, Any]) -> str:
-    """What was warned of last: why it waits."""
+    """The last warning: the reason for a wait."""
     warnings = list(status.get("warnings") or [])
     said = "".join(one for one in str(warnings[-1])[:_MAX_WORDS] if one.isprintable()) if warnings else ""
     return ": %s" % said if said else ""

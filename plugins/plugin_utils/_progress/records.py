@@ -19,7 +19,7 @@ _MAX_NUMBER = 1 << 63
 
 
 class Record(NamedTuple):
-    """Where a device is. What came from the device is bounded here and made harmless where it is drawn."""
+    """The progress of a device. Text from the device is bounded here, and made harmless where it is drawn."""
 
     task: str
     device: str
@@ -35,7 +35,7 @@ class Record(NamedTuple):
 
     @property
     def percent(self) -> Optional[int]:
-        """How much of the phase is done, rounded down; None in a phase that has no measure."""
+        """How much of the phase is done, rounded down; ``None`` in a phase without a measure."""
         if not self.bytes_in_use:
             return None
         return min(100, self.bytes_done * 100 // self.bytes_in_use)

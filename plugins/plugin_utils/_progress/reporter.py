@@ -27,7 +27,7 @@ class ProgressReporter:
         """Tell the figures of a status."""
         last = self._last
         record = record_of(last.task, last.device, last.verb, status)
-        if not record.bytes_in_use:  # a phase that has no measure of its own leaves the figures of the one before
+        if not record.bytes_in_use:  # a phase without a measure keeps the figures of the one before
             record = last._replace(
                 phase=record.phase, rate_bytes_per_second=0, remaining_seconds=None, warnings=record.warnings
             )

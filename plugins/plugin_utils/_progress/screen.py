@@ -1,11 +1,11 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A few lines at the bottom of a terminal that are redrawn in place, below whatever else is printed.
+"""A few lines at the bottom of a terminal that are redrawn in place, below all other output.
 
 The cursor stays visible, no mode of the terminal outlives a write, and nothing is switched to another screen: a process
-that is killed leaves a usable terminal. What others print goes through byte for byte; it only finds the lines gone while
-it is printed.
+that is killed leaves a usable terminal. Other output goes through byte for byte; the lines are removed only while it is
+printed.
 
 This file is PRIVATE to the collection.
 """
@@ -25,7 +25,7 @@ from .drawing import Line
 _UP_AND_ERASE = "\x1b[A\x1b[2K"
 _DEFAULT_SIZE = (80, 24)
 _NEWS_OF_SIZE_SECONDS = 0.5  # how late a terminal may tell that it was resized; tmux takes a quarter
-# What is wider than it should be (a character that rich and the terminal measure differently) is cut off, not wrapped.
+# A line that is too wide (a character that rich and the terminal measure differently) is cut off, not wrapped.
 _WRAP_OFF, _WRAP_ON = "\x1b[?7l", "\x1b[?7h"
 
 
@@ -62,12 +62,12 @@ class Screen:
         return columns, rows
 
     def draw(self, lines: Sequence[Line]) -> bool:
-        """Draw, unless somebody is printing, the terminal takes nothing (Ctrl-S, a line that hangs), or it is just being made
-        narrower: False then.
+        """Draw, and return True; return False while other output is printed, the terminal accepts no bytes (Ctrl-S, a
+        line that hangs), or it is just being made narrower.
 
-        Never waits. What the terminal does not take at once of a frame is written before anything else is.
+        Never waits. The rest of a frame that the terminal does not accept at once is written before any other output.
 
-        :raises OSError: when the terminal is gone.
+        :raises OSError: when the terminal is closed.
         """
         if not self._lock.acquire(blocking=False):
             return False
@@ -82,7 +82,7 @@ class Screen:
         return True
 
     def print_above(self, stream: Any, text: str) -> int:
-        """Print on ``stream``, which shows on this terminal, what somebody else wants to print."""
+        """Print other output on ``stream``, which shows on this terminal."""
         with self._lock:
             self._erase()
             written = stream.write(text)
@@ -122,10 +122,10 @@ class Screen:
     def _up(self) -> str:
         """Return what erases the lines, from below them to the first.
 
-        Most terminals wrap what stands there already when they become narrower. tmux does so a moment before it tells, and
-        lines drawn in that moment are cut off; the rows that they left above them make up for it, unless somebody has
-        printed in between or the lines before were shorter. When it is dragged to and fro, it may be wider again than it told.
-        Rather than to take away what was printed, rows of the lines are left then.
+        Most terminals wrap what stands there already when they become narrower. tmux does so a moment before it tells,
+        and lines drawn in that moment are cut off; the rows that they left above them make up for it, unless other
+        output came in between or the lines before were shorter. When it is dragged to and fro, it may be wider again
+        than it told. Rather than to take away what was printed, rows of the lines are left then.
         """
         columns = self.size()[0]
         is_in_doubt = columns < self._drawn_columns and (self._seen_at < self._doubtful_until or not self._is_settled())
@@ -157,7 +157,8 @@ class Screen:
 
 
 def _open_again(descriptor: int) -> int:
-    """Open the terminal once more, not to wait for it: the mode of the inherited descriptor is everybody's."""
+    """Open the terminal again, so that writing does not wait: other processes share the mode of the inherited
+    descriptor."""
     flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
     try:
         return os.open(os.ttyname(descriptor), flags)
@@ -187,8 +188,8 @@ class Above:
 
 
 def wraps_again(environment: Any) -> bool:
-    """Whether the terminal wraps its lines anew when it becomes narrower. Where it does not, a line that was counted twice
-    would take somebody else's line above with it."""
+    """Whether the terminal rewraps its lines when it becomes narrower. Where it does not, a line that was counted twice
+    would erase a line of other output above it."""
     if "TMUX" in environment:
         return True
     terminal = environment.get("TERM", "")

@@ -28,7 +28,7 @@ _LINES_LEFT_TO_OTHERS = 4
 
 
 class Settings(NamedTuple):
-    """What the user and the terminal want. ``lock`` is the one under which Ansible prints and forks."""
+    """The wishes of the user and the terminal. ``lock`` is the one under which Ansible prints and forks."""
 
     lock: Any
     has_colour: bool
@@ -37,9 +37,9 @@ class Settings(NamedTuple):
 
 
 class Show:
-    """From the first imaging task that begins until nothing runs any more. Made anew for the next.
+    """Lives from the beginning of the first imaging task to the end of the last; the next one gets a new object.
 
-    Its methods are called by the main process only; what goes wrong in its thread ends the bars and is told to ``fail``.
+    Its methods are called by the main process only; an error in its thread ends the bars and is passed to ``fail``.
     """
 
     def __init__(self, settings: Settings, fail: Callable[[Exception], None]) -> None:
@@ -84,7 +84,8 @@ class Show:
             return self._board.is_waiting()
 
     def close(self) -> Optional[str]:
-        """Take the bars away, let everything print as before, and return the line that sums up; None for a single device."""
+        """Remove the bars, let all output print as before, and return the line that sums up, or ``None`` for a single
+        device."""
         with self._lock:
             was_over, self._is_over = self._is_over, True
             rows, totals = self._board.rows(), self._board.totals()
@@ -109,7 +110,7 @@ class Show:
             sys.stderr = Above(self._stderr, self._screen)
 
     def _give_output_back(self) -> None:
-        """Whoever stood in for the streams after us stays: it holds ours, which print as ever."""
+        """A program that replaced the streams later stays: it holds the callback's, which then print as before."""
         if isinstance(sys.stdout, Above):
             sys.stdout = self._stdout
         if isinstance(sys.stderr, Above):
@@ -155,7 +156,8 @@ class Show:
         encoding = getattr(self._stdout, "encoding", None) or "utf-8"
         with self._lock:
             devices, totals = self._board.rows(), self._board.totals()
-        # One cell is left free: a line as wide as the terminal is not always told apart from one that goes on.
+        # One cell is left free: some terminals can't distinguish a line as wide as the terminal from one that
+        # continues.
         look = Look(max(1, columns - 1), height, encoding, self._settings.has_colour)
         return self._screen.draw(draw(devices, totals, look))
 
