@@ -40,16 +40,20 @@ def open_connection(server: str, port: int, timeout_seconds: float) -> Any:
     """Return a negotiated ``smbprotocol.connection.Connection`` that requires signing.
 
     :raises OSError: when the server can't be reached.
+    :raises ForeignServer: when another protocol is spoken there; SessionRefused: when it takes no sessions from this host.
     """
     logging.getLogger("smbprotocol").addHandler(logging.NullHandler())  # its own last resort writes to stderr
     connection = _guarded_class()(uuid.uuid4(), server, port, require_signing=True)
     connection.request_seconds = timeout_seconds
     try:
         connection.connect(timeout=timeout_seconds)
-    except BaseException:
-        # The library leaves a thread that reads, and the socket that it reads from.
-        if connection.transport is not None:
-            connection.disconnect(False)
+    except BaseException as error:
+        transport = connection.transport
+        if transport is not None:
+            connection.disconnect(False)  # the library leaves a thread that reads, and the socket that it reads from
+            # A server that speaks first and hangs up makes our request fail too: what it said is the cause.
+            if transport.refusal is not None and error is not transport.refusal:
+                raise transport.refusal from error
         raise
     return connection
 

@@ -37,6 +37,7 @@ class SmbTransport:
         self.port = port
         self.connected = False
         self.last_arrival = 0.0  # when anything came, if only a part of a packet
+        self.refusal: Optional[Exception] = None  # what the server said before it hung up, unless it was SMB
         self._timeout_seconds = timeout_seconds
         self._writer: Optional[socket.socket] = None
         self._reader: Optional[socket.socket] = None
@@ -103,11 +104,12 @@ class SmbTransport:
             return self._ended()
         length = struct.unpack(">L", head)[0]
         if head[0] == _SESSION_REFUSED:
+            self.refusal = SessionRefused("the server refuses sessions from this host")
+        elif head in _FOREIGN:
+            self.refusal = ForeignServer(head.decode("ascii").rstrip("- "))
+        if self.refusal is not None:
             self._ended()
-            raise SessionRefused("the server refuses sessions from this host")
-        if head in _FOREIGN:
-            self._ended()
-            raise ForeignServer(head.decode("ascii").rstrip("- "))
+            raise self.refusal
         if length > _MAX_PACKET_BYTES:
             self._ended()
             raise ConnectionError("the server does not speak SMB: it announces a packet of %d bytes" % length)

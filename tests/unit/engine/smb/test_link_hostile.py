@@ -11,18 +11,19 @@ import socket
 import struct
 import threading
 import time
-from typing import Any, Iterator, List
+from typing import Any, Iterator, List, Type
 
 import pytest
 from engine.entries import Entry, EntryKind
 from engine.smb.connection import AnswerUnprotected, RequestTimedOut, _guarded_class, open_connection
 from engine.smb.errors import NO_MORE_FILES, Failure, Refused, SmbError
 from engine.smb.link import Handle, SmbLink
-from engine.smb.transport import SmbTransport
+from engine.smb.transport import ForeignServer, SessionRefused, SmbTransport
 from engine.stall import Line
 from engine.storage.smb.transfer import pull, push
 
 MIB = 1 << 20
+TCP_CLOSE = 7  # of Linux's tcp_states.h
 
 
 class Answers(SmbLink):
@@ -197,6 +198,76 @@ def test_answers_without_protection_are_refused(encrypt: bool) -> None:
     connection.verify_signature(Header(message_id=1, flags=1, status=0x103, command=9), 7)
     with pytest.raises(ConnectionError):
         connection.verify_signature(Header(message_id=1, flags=1, status=0xC0000203, command=9), 7)
+
+
+@contextlib.contextmanager
+def hanging_up(words: bytes, connected: threading.Event) -> Iterator[int]:
+    """A server that speaks first and resets the connection once it is made: the port where it listens."""
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            client, dummy = listener.accept()
+            client.sendall(words)
+            assert connected.wait(20)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+
+
+def reset(transport: SmbTransport) -> None:
+    """Wait until the other side has reset the connection, whether the reading thread has seen it or not."""
+    writer = transport._writer
+    while writer is not None and writer.fileno() >= 0:
+        if writer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_CLOSE:  # the first byte is the state
+            return
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "turn", ["the server hangs up first", "its words are read first", "our request goes out first"]
+)
+@pytest.mark.parametrize(
+    ("words", "expected", "reason"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", ForeignServer, "SSH"),
+        (b"220 ftp ready\r\n", ForeignServer, "220"),
+        (b"\x83\0\0\1\x80", SessionRefused, "refuses sessions"),
+    ],
+)
+def test_what_a_server_said_before_it_hung_up_is_the_cause(
+    words: bytes, expected: Type[Exception], reason: str, turn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In whatever order the server's words, its end and our request meet."""
+    connect, send, recv = SmbTransport.connect, SmbTransport.send, SmbTransport.recv
+    connected, sent = threading.Event(), threading.Event()
+
+    def told_connect(self: SmbTransport) -> None:
+        connect(self)
+        connected.set()
+
+    def late_send(self: SmbTransport, header: Any) -> None:
+        if turn == "the server hangs up first":
+            reset(self)
+        while turn == "its words are read first" and self.connected:
+            time.sleep(0.01)
+        try:
+            send(self, header)
+        finally:
+            sent.set()
+
+    def late_recv(self: SmbTransport, timeout: Any) -> bytes:
+        if turn != "its words are read first":
+            assert sent.wait(20)
+        return recv(self, timeout)
+
+    monkeypatch.setattr(SmbTransport, "connect", told_connect)
+    monkeypatch.setattr(SmbTransport, "send", late_send)
+    monkeypatch.setattr(SmbTransport, "recv", late_recv)
+    with hanging_up(words, connected) as port, pytest.raises(expected, match=reason):
+        open_connection("127.0.0.1", port, 20.0)
 
 
 def test_a_server_that_accepts_and_says_nothing_leaves_no_thread_and_no_socket() -> None:

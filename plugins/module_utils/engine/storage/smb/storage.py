@@ -247,21 +247,8 @@ class SmbStorage(Storage):
                 raise
 
     def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
-        if self._anew.take(path):
-            yield from self._read_anew(path, offset_bytes, length_bytes)
-            return
-        with self._errors("reading", path):
-            link = self._connected()
-        yield from self._read(link, path, offset_bytes, length_bytes)
-
-    def _read_anew(self, path: str, offset_bytes: int, length_bytes: Optional[int]) -> Iterator[bytes]:
-        """Read over a separate connection, which ends when the caller is done or gives up."""
-        with contextlib.ExitStack() as stack:
-            try:
-                link = stack.enter_context(self._apart())
-                yield from self._read(link, path, offset_bytes, length_bytes)
-            finally:
-                stack.close()
+        with self._apart() if self._anew.take(path) else contextlib.nullcontext(self._connected()) as link:
+            yield from self._read(link, path, offset_bytes, length_bytes)
 
     def look_anew(self, path: str) -> None:
         self._anew.note(path)
@@ -273,8 +260,7 @@ class SmbStorage(Storage):
         try:
             link = self._new_link()
         except StorageError:
-            yield usual
-            return
+            return (yield usual)
         try:
             yield link
         finally:
