@@ -24,8 +24,11 @@ test: setup
 test-quick: setup
 	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not long and not alone" tests/unit $(QUICK)
 
+# The long tests, and sanity on the oldest and the newest ansible-core of the README.
 test-long: setup
 	$(BIN)/python -m pip install --quiet -r requirements/kerberos.in
+	scripts/sanity.sh oldest
+	scripts/sanity.sh newest
 	$(PYTEST) -m long tests
 
 lint: setup

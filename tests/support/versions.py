@@ -4,7 +4,8 @@
 """Virtual environments with the versions that the README promises: ansible-core from the oldest to the newest, libraries
 from the lowest bounds of ``requirements.txt`` to today's.
 
-They are made once below ``build/versions`` and kept until the requirements change.
+They are made once below ``build/versions`` and kept until the requirements change. ``python -m support.versions 2.16`` (or
+``oldest``, ``newest``) prints where the programs of one ansible-core are.
 """
 
 from __future__ import annotations
@@ -93,3 +94,15 @@ def _run(*command: str) -> None:
         [*command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     assert done.returncode == 0, "%s:\n%s" % (" ".join(command), done.stdout[-3000:])
+
+
+def _named(word: str) -> Tuple[int, int]:
+    known = {"oldest": OLDEST_ANSIBLE, "newest": NEWEST_ANSIBLE}
+    if word in known:
+        return known[word]
+    major, minor = word.split(".")[:2]
+    return int(major), int(minor)
+
+
+if __name__ == "__main__":
+    print(of_ansible(_named(sys.argv[1])).programs)

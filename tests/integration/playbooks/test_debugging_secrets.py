@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -90,6 +91,14 @@ CHECKED = [
     verb("image_verify", dict(OPERATOR, **WRONG), image="2020-01-01_00-00-00", **SECRET),
     verb("image_restore", WRONG, map={"disk0": "/nowhere/x"}, **SECRET),
 ]
+# What the play needs to find its files: no switch that shows more.
+PLACES = {
+    "ANSIBLE_HOME",
+    "ANSIBLE_REMOTE_TEMP",
+    "ANSIBLE_SYSTEM_TMPDIRS",
+    "ANSIBLE_CALLBACK_PLUGINS",
+    "ANSIBLE_CALLBACK_TREE_DIR",
+}
 CALLBACKS = "record_results,ansible.builtin.junit,ansible.builtin.tree"
 
 
@@ -242,3 +251,14 @@ def test_no_secret_is_shown_logged_kept_or_seen(locked: SftpServer, open_path: P
         assert word not in done.stdout + checked.stdout
         for path in folder.rglob("*"):
             assert not path.is_file() or word not in path.read_bytes(), path
+
+
+def test_the_documentation_names_these_switches() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    paragraph = next(line for line in text.splitlines() if Path(__file__).name in line)
+    source = Path(__file__).read_text(encoding="utf-8")
+    used = set(re.findall(r"^ +(ANSIBLE_[A-Z_]+)=", source, re.MULTILINE)) - PLACES
+    assert set(re.findall(r"`(ANSIBLE_[A-Z_]+)`", paragraph)) == used
+    assert set(re.findall(r"`(-[a-z-]+)`", paragraph)) == set(re.findall(r'"(-v+|--diff)"', source))
+    for name in (*CALLBACKS.split(",")[1:], "minimal"):
+        assert "`%s`" % name.rpartition(".")[2] in paragraph

@@ -249,7 +249,10 @@ def test_an_answer_that_is_none_is_refused_in_a_sentence_that_can_be_shown(answe
     ids=str,
 )
 def test_a_status_of_other_types_is_refused(wrong: Dict[str, Any]) -> None:
-    device = Device(status=lambda words: status_of(words, **dict({"result": RESULT}, **wrong)))
+    def status(words: List[str]) -> Dict[str, Any]:
+        return status_of(words, **dict({"result": RESULT}, **wrong))
+
+    device = Device(status=status)
     runs = _run.Runs(device, agent_of(device), {"verb": "image"})  # type: ignore[arg-type]
     with pytest.raises(AgentAnswerInvalid):
         runs.follow("image-1", lambda dummy_status: None)

@@ -91,7 +91,7 @@ class ExfatGeometry:
 
         :raises FileSystemInvalid: when it leaves the volume, bites its own tail, or is longer than ``most_bytes``.
         """
-        most = self.cluster_count if most_bytes is None else -(-most_bytes // self.cluster_bytes)
+        most = self.cluster_count if most_bytes is None else (most_bytes + self.cluster_bytes - 1) // self.cluster_bytes
         start, count, cluster, seen = first, 1, first, 1
         visited: Set[int] = set()
         while True:

@@ -149,10 +149,12 @@ class PackTable(Sequence[BlobEntry]):
         return (BlobEntry(*fields) for fields in _ENTRY.iter_unpack(self._table))
 
     @overload
-    def __getitem__(self, number: int) -> BlobEntry: ...
+    def __getitem__(self, number: int) -> BlobEntry:
+        """Make the object of one entry."""
 
     @overload
-    def __getitem__(self, number: slice) -> Sequence[BlobEntry]: ...
+    def __getitem__(self, number: slice) -> Sequence[BlobEntry]:
+        """Make the objects of several entries."""
 
     def __getitem__(self, number: Union[int, slice]) -> Union[BlobEntry, Sequence[BlobEntry]]:
         if isinstance(number, slice):

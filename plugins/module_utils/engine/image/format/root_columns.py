@@ -69,10 +69,12 @@ class StoredSegments(Sequence[SegmentReference]):
         return self._count
 
     @overload
-    def __getitem__(self, number: int) -> SegmentReference: ...
+    def __getitem__(self, number: int) -> SegmentReference:
+        """Make the object of one entry."""
 
     @overload
-    def __getitem__(self, number: slice) -> Sequence[SegmentReference]: ...
+    def __getitem__(self, number: slice) -> Sequence[SegmentReference]:
+        """Make the objects of several entries."""
 
     def __getitem__(self, number: Union[int, slice]) -> Union[SegmentReference, Sequence[SegmentReference]]:
         if isinstance(number, slice):
