@@ -15,7 +15,7 @@ import posixpath
 import re
 from typing import List
 
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.storage.lease import boot_id, process_start
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.host.process import boot_id, process_start
 
 _MARK = re.compile(r"plantops-imaging-([0-9a-f]{16})-([0-9]{1,10})-([0-9]{1,20})", re.ASCII)
 _FOLDER = re.compile(r"ansible-tmp-[0-9.-]{1,80}", re.ASCII)

@@ -17,8 +17,8 @@ import traceback
 from typing import Any, Dict, List
 
 from ..errors import EngineError, RunCancelled, uncaught
-from ..host.linux_memory import share_one_arena
-from ..host.linux_priority import lower_priority
+from ..host.memory import share_one_arena
+from ..host.priority import lower_priority
 from ..tame import several_lines
 from ..verbs.dispatch import run_request, to_line
 from ..verbs.request import ImageRequest, RestoreRequest, parse

@@ -15,11 +15,10 @@ import traceback
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from ..errors import EngineError, RunCancelled, RunEndedBySystem, SecretsLate, uncaught
-from ..host.linux_detached import close_memory
-from ..host.linux_memory import share_one_arena
-from ..host.linux_priority import lower_priority
+from ..host.memory import close_memory, share_one_arena
+from ..host.priority import lower_priority
+from ..host.process import boot_id, process_start
 from ..install.owned_files import open_owned, read_bytes
-from ..storage.lease import boot_id, process_start
 from .redaction import RedactedLog, Redactor
 from .request_secrets import merge
 from .sealing import MAX_SEALED_BYTES, Recipient

@@ -17,7 +17,7 @@ import time
 from typing import Any, Dict, Iterator, List, Optional
 
 from ..errors import AgentFileFailed, AgentPathUnsafe, RunIdInvalid, RunLives, RunNotReady, RunUnknown
-from ..host.linux_locks import is_locked, lock_exclusive
+from ..host.locks import is_locked, lock_exclusive
 from ..install.owned_files import (
     check_directory,
     make_directory,

@@ -10,7 +10,7 @@ import time
 from typing import Any, Callable, Dict, List, Optional
 
 from ..errors import AgentFileFailed, EngineError, RunLost
-from ..storage.lease import boot_id
+from ..host.process import boot_id
 from .protocol import ENDED
 from .redaction import Redactor
 from .shortening import shorten_names

@@ -13,8 +13,8 @@ from ..disk.gpt import detect_sector_bytes
 from ..disk.layout import DiskLayout, Partition, read_layout
 from ..disk.source import BlockSource, FileSource, WindowSource
 from ..errors import DiskError
-from ..host.linux_mountinfo import read_mounts
-from ..host.linux_stack import SYSFS_SECTOR_BYTES, BlockTree
+from ..host.mountinfo import read_mounts
+from ..host.stack import SYSFS_SECTOR_BYTES, BlockTree
 from . import machine
 from .disks import Disk, find_disks, kind_of
 from .volumes import Volumes

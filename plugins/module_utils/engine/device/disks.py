@@ -12,7 +12,7 @@ import os
 import re
 from typing import List, NamedTuple, Tuple
 
-from ..host.linux_stack import BlockTree, first_line, listing
+from ..host.stack import BlockTree, first_line, listing
 
 NETWORK = frozenset(["iscsi", "fc", "nbd", "rbd", "drbd", "nvme-tcp", "nvme-rdma", "nvme-fc"])
 _JUNK_ID = re.compile(r"^(0*|f+|x+|[ .\-]*|0*123456789.*|none|unknown|default string|to be filled.*)$")

@@ -19,6 +19,7 @@ from ..errors import (
     StoragePathInvalid,
     StoragePermissionDenied,
 )
+from ..host.identity import machine_id, smbios_uuid
 from ..image.format import checked, documents
 from ..image.format import constants as fmt
 from ..names import check_name
@@ -49,11 +50,11 @@ class MachineIdentity(NamedTuple):
 
 
 def read_identity(root: str = "/") -> MachineIdentity:
-    """Read the identity of this machine (Linux); unreadable and dummy values count as unknown."""
-    smbios = _first_line(root + "sys/class/dmi/id/product_uuid").lower()
+    """Read the identity of this machine; unreadable and dummy values count as unknown."""
+    smbios = smbios_uuid(root)
     if _JUNK.match(smbios.replace("-", "")):
         smbios = ""
-    return MachineIdentity(smbios, _first_line(root + "etc/machine-id").lower())
+    return MachineIdentity(smbios, machine_id(root))
 
 
 def device_directory(alias: str, name: str) -> str:
@@ -162,11 +163,3 @@ def _difference(stored: MachineIdentity, present: MachineIdentity) -> str:
         if before != now:
             parts.append("%s %s there, %s here" % (label, before or "unknown", now or "unknown"))
     return ", ".join(parts) or "the identity of both is unknown"
-
-
-def _first_line(path: str) -> str:
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.readline(128).strip()
-    except OSError:
-        return ""

@@ -10,7 +10,7 @@ import platform
 import re
 from typing import Any, Callable, Dict, List
 
-from ..host.linux_stack import first_line, listing, to_number
+from ..host.stack import first_line, listing, to_number
 from .identity import read_identity
 
 _MAX_BYTES = 1 << 20

@@ -11,28 +11,20 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence
 
 from ..disk.layout import read_layout
 from ..disk.source import FileSource
 from ..errors import DiskError, DiskNotFound, DriveAmbiguous, DriveUnknown, NoDriveChosen
-from ..host.linux_mountinfo import Mount, read_mounts
-from ..host.linux_stack import BlockTree, Range, to_number
+from ..host.mountinfo import Mount, read_mounts
+from ..host.stack import BlockTree, Range, to_number
+from .chosen import Chosen
 from .disks import Disk, find_disks, normal_wwn
 
 _SYSTEM = ("/", "/usr", "/boot", "/boot/efi", "/efi")
 _BOOT = ("/boot", "/boot/efi", "/efi")
 _SMALL_BOOT_BYTES = 1 << 30
 _WORDS = ("serial", "wwn", "gpt", "mbr")
-Span = Tuple[int, int]
-
-
-class Chosen(NamedTuple):
-    """A disk or image file to be opened. ``spans`` are the bytes whose volumes were chosen, from and to, or None for all."""
-
-    path: str
-    spans: Optional[FrozenSet[Span]]
-    entries: Tuple[str, ...]  # of imaging_drives
 
 
 class Selection:

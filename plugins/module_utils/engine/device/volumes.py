@@ -13,8 +13,8 @@ from ..disk.filesystems.registry import detect
 from ..disk.signatures import container, recognise
 from ..disk.source import BlockSource
 from ..errors import DiskError
-from ..host.linux_mountinfo import Mount
-from ..host.linux_stack import BlockTree, listing
+from ..host.mountinfo import Mount
+from ..host.stack import BlockTree, listing
 
 _BY_LINK = {"uuid": "by-uuid", "label": "by-label"}
 

@@ -1,17 +1,13 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""System calls for a run: a separate process, and memory that others can't read (POSIX)."""
+"""Starts a process that outlives its starter (POSIX)."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
-import sys
 from typing import Callable, List
-
-_PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 
 def spawn_detached(work: Callable[[], None], keep: int) -> None:
@@ -61,16 +57,3 @@ def _open_descriptors() -> List[int]:
         except OSError:
             continue
     return list(range(3, 1024))
-
-
-def close_memory() -> None:
-    """Let no core dump and no other process of the same user read this process's memory [prctl(2), ptrace(2)].
-
-    Locking it into RAM would take the memory of a small device from the plant, and fails for ordinary users once
-    memory grows: swap is left to the device, as docs/security.md says.
-    """
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

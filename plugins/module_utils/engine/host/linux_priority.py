@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lowest CPU and I/O priority for this process: the device runs a plant."""
+"""The lowest CPU and I/O priority for this process, since the device runs a plant (Linux)."""
 
 from __future__ import annotations
 
@@ -12,20 +12,11 @@ from typing import List
 
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "i686": 289, "i386": 289, "armv7l": 314}
 _IOPRIO_IDLE = 3 << 13  # linux/ioprio.h: class idle
-_IDLE_PRIORITY_CLASS = 0x40
-_BACKGROUND_BEGIN = 0x100000
 
 
 def lower_priority() -> List[str]:
     """Lower it as far as the system lets us; return what took effect. Call before threads start."""
     done = []
-    if os.name == "nt":
-        kernel32 = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined,unused-ignore]
-        process = kernel32.GetCurrentProcess()
-        for name, value in (("idle class", _IDLE_PRIORITY_CLASS), ("background mode", _BACKGROUND_BEGIN)):
-            if kernel32.SetPriorityClass(process, value):
-                done.append(name)
-        return done
     os.nice(19)
     done.append("nice 19")
     if _lower_group():

@@ -35,6 +35,7 @@ _INSTALLER = (
     "install/bundle_document.py",
     "install/home.py",
     "install/installer.py",
+    "host/locks.py",
     "host/linux_locks.py",
     "install/probe.py",
     "install/unpacking.py",

@@ -21,7 +21,7 @@ from ..errors import (
     InstallationRunLives,
     InstallationUnsafe,
 )
-from ..host.linux_locks import is_locked, lock_exclusive
+from ..host.locks import is_locked, lock_exclusive
 from . import probe
 from .bundle_document import MAX_DOCUMENT_BYTES, read_document
 

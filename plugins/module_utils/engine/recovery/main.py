@@ -18,7 +18,7 @@ from typing import Any, Dict, List, Optional
 
 from ..agent.redaction import Redactor
 from ..errors import EngineError, RecoveryCommandLater, RecoveryInterrupted, uncaught
-from ..host.linux_memory import share_one_arena
+from ..host.memory import share_one_arena
 from ..tame import several_lines
 from .arguments import LATER, parser
 from .commands import Command

@@ -18,8 +18,8 @@ from ..errors import (
     RestoreTargetNotFound,
     RestoreTargetNotOnDisk,
 )
-from ..host.linux_mountinfo import Mount, read_mounts
-from ..host.linux_stack import BlockTree
+from ..host.mountinfo import Mount, read_mounts
+from ..host.stack import BlockTree
 
 _DEVICES = "/dev"
 # File systems of the kernel, or in memory: files there are lost at the next start, or are not stored at all.

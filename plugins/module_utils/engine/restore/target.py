@@ -16,8 +16,8 @@ from typing import Iterator, List, Optional, Sequence, Tuple
 
 from ..disk.source import FileSource
 from ..errors import DiskAccessDenied, RestoreTargetBusy, RestoreTargetChanged, RestoreWriteFailed
-from ..host.linux_mountinfo import unescape
-from ..host.linux_stack import BlockTree
+from ..host.mountinfo import unescape
+from ..host.stack import BlockTree
 from .place import refuse_file_off_disk, refuse_missing, refuse_mistyped_name, refuse_unreachable
 
 _PROBE_BYTES = 4 << 20  # at both ends: a disk whose table was lost still has its first volume at 1 MiB

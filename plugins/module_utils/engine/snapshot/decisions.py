@@ -13,8 +13,8 @@ from ..disk.layout import Partition
 from ..disk.overlay import OverlayPiece, linear
 from ..disk.signatures import LVM_KIND, recognise
 from ..disk.source import BlockSource, MemorySource, WindowSource
-from ..host.linux_mounts import Use, uses_of
-from ..host.linux_stack import BlockTree
+from ..host.mounts import Use, uses_of
+from ..host.stack import BlockTree
 from .contract import LIVE, LVM, OFFLINE, STABLE, DiskToFreeze, LiveUse, is_imaged, partition_name
 from .lvm.map import LvmPlace, find_places, pieces_of, why_not_mapped
 from .lvm.report import LogicalVolume, Report

@@ -31,6 +31,7 @@ from ..errors import (
     StoragePermissionDenied,
     StorageUnreachable,
 )
+from ..host.process import boot_id, pid_namespace, process_start
 from .contract import Storage, check_is_file_or_absent
 from .notices import NO_NOTICES, SILENT_SECONDS, Notices, Outage
 
@@ -247,7 +248,7 @@ class Lease:
                 "host": socket.gethostname(),
                 "boot": boot_id(),
                 "pid": os.getpid(),
-                "pid_namespace": _pid_namespace(),
+                "pid_namespace": pid_namespace(),
                 "process": process_start(os.getpid()),
                 "counter": self._counter,
                 "released": released,
@@ -295,33 +296,7 @@ class Lease:
         boot, pid = document.get("boot"), document.get("pid")
         if not boot or boot != boot_id() or not isinstance(pid, int) or not 0 < pid < 1 << 31:
             return False
-        if document.get("pid_namespace", _pid_namespace()) != _pid_namespace():
+        if document.get("pid_namespace", pid_namespace()) != pid_namespace():
             return False  # a container on the same kernel: its numbers mean nothing here
-        return document.get("process") != process_start(pid)
-
-
-def _pid_namespace() -> str:
-    """Where process numbers are counted [pid_namespaces(7)]; "" where there is no such thing."""
-    try:
-        return os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return ""
-
-
-def boot_id() -> str:
-    """Identifies this start of the machine; "" if unknown."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read(64).strip()
-    except OSError:
-        return ""
-
-
-def process_start(pid: int) -> str:
-    """Start time of a process in clock ticks [proc(5) stat field 22]; "" if it has ended, reaped or not."""
-    try:
-        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as file:
-            fields = file.read(4096).rpartition(")")[2].split()
-        return "" if fields[0] in "ZX" else fields[19]
-    except (OSError, IndexError):
-        return ""
+        started = process_start(pid)
+        return started is not None and document.get("process") != started

@@ -11,7 +11,7 @@ from typing import List
 from ..device.disks import model_of
 from ..disk.layout import DiskLayout, Partition
 from ..disk.used import PlannedVolume
-from ..host.linux_stack import BlockTree
+from ..host.stack import BlockTree
 from ..image.format.contents import DiskContents, VolumeEntry, bounded
 
 _EMPTY_GUID = "00000000-0000-0000-0000-000000000000"

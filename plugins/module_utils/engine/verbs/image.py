@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from ..device.identity import claim_directory, prove_directory, read_identity
 from ..disk.source import BlockSource
 from ..errors import EngineError
-from ..host.linux_activity import DiskActivity
+from ..host.activity import DiskActivity
 from ..image.upkeep.rollover import roll_over
 from ..image.upkeep.rollover_report import RolloverReport
 from ..image.writing.coming import coming_image

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
+from ..device.choose import choose
+from ..device.chosen import Chosen
 from ..device.disks import identify
-from ..device.selection import Chosen, Selection
 from ..disk.layout import DiskLayout
 from ..disk.layout_claims import settle, table_is_trusted
+from ..disk.open import open_source
 from ..disk.patterns import Pattern
 from ..disk.sector_size import read_layout_of_device, read_layout_of_file
 from ..disk.source import BlockSource, FileSource
@@ -19,8 +21,8 @@ from ..disk.trust import TABLE, Trust, trust_of, unknown_places
 from ..disk.unclaimed import LOOK_BYTES
 from ..disk.used import DiskPlan, plan_disk
 from ..errors import DiskTooLarge, DriveUnknown
-from ..host.linux_mounts import swap_files, uses_of
-from ..host.linux_stack import BlockTree
+from ..host.mounts import swap_files, uses_of
+from ..host.stack import BlockTree
 from ..image.format import constants as fmt
 from ..image.format.contents import DiskContents
 from ..snapshot.contract import DiskToFreeze, Freeze, FrozenDisk, weakest
@@ -69,7 +71,7 @@ class OpenedDisks:
             raise
 
     def _open(self, chosen: Chosen, trusted: str) -> DiskToFreeze:
-        source = FileSource(chosen.path)
+        source = open_source(chosen.path)
         self._sources.append(source)
         if source.size_bytes > fmt.MAX_DISK_BYTES:
             raise DiskTooLarge(path=chosen.path, size_bytes=source.size_bytes, what="", most_bytes=fmt.MAX_DISK_BYTES)
@@ -108,7 +110,7 @@ class OpenedDisks:
 
 
 def _chosen(request: ImageRequest) -> List[Chosen]:
-    return Selection(storage_folder=request.storage.folder).choose(request.drives)
+    return choose(request.drives, request.storage.folder)
 
 
 def _selected(chosen: Chosen, layout: DiskLayout) -> Optional[Set[int]]:

@@ -15,7 +15,7 @@ from collections import deque
 from typing import Callable, Deque, Optional, Tuple
 
 from ...errors import RunCancelled
-from ...host.linux_activity import DiskActivity
+from ...host.activity import DiskActivity
 from ...storage.pause import pause
 
 _FREE_PIECE_BYTES = 1 << 20

@@ -11,7 +11,7 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence
 from ...disk.extents import ExtentSet
 from ...disk.layout import Partition
 from ...disk.overlay import OverlayPiece, linear
-from ...host.linux_stack import SYSFS_SECTOR_BYTES, BlockTree
+from ...host.stack import SYSFS_SECTOR_BYTES, BlockTree
 from .report import LogicalVolume, LvmSegment, PhysicalVolume, Report
 
 _MAX_METADATA_BYTES = 64 << 20
