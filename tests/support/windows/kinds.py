@@ -30,7 +30,7 @@ WINDOWS_7 = Kind(
         *("bcrypt==4.1.2", "PyNaCl==1.5.0", "sspilib==0.2.0"),
     ),
 )
-# Today's wheels, but blake3: from 1.0 on it imports what Wine 8 does not export. With pytest, which runs our own tests there.
+# Today's wheels, and pytest, which runs our own tests there.
 WINDOWS_10 = Kind(
     "windows-10",
     "win10",
@@ -38,7 +38,7 @@ WINDOWS_10 = Kind(
     "3.12",
     (
         *("paramiko==5.1.0", "smbprotocol==1.17.0", "pyspnego==0.12.4", "invoke==3.0.3"),
-        *("blake3==0.4.1", "cryptography==50.0.2", "cffi==2.1.1", "pycparser==3.12", "zstandard==0.25.0"),
+        *("blake3==1.0.11", "cryptography==50.0.2", "cffi==2.1.1", "pycparser==3.12", "zstandard==0.25.0"),
         *("bcrypt==5.0.0", "PyNaCl==1.6.2", "sspilib==0.6.0"),
         *(
             "pytest==9.2.0",
