@@ -6,52 +6,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
 
-import pytest
 from support.filled import check_volume
-from support.imaging import PASSWORD, restore, verify
-from support.whole_disks import Part, WholeDisk, build_disk
+from support.imaging import restore, verify
+from support.whole_disks import WholeDisk
 from support.windows.device import WindowsDevice
-from support.windows.kinds import WINDOWS_7, WINDOWS_10
-
-
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> WholeDisk:
-    parts = [Part("esp", "fat", 40), Part("windows", "ntfs", 48)]
-    return build_disk(tmp_path_factory.mktemp("disk"), "gpt", parts, files=120)
-
-
-@pytest.fixture(scope="module", params=[WINDOWS_7, WINDOWS_10], ids=lambda kind: str(kind.name))
-def device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindowsDevice]:
-    with WindowsDevice(tmp_path_factory.mktemp("device") / "prefix", request.param) as made:
-        yield made
-
-
-def request_for(**more: Any) -> Dict[str, Any]:
-    asked: Dict[str, Any] = {
-        "verb": "image",
-        "device": "pc",
-        "drives": [r"C:\disk.raw"],
-        "storage": {"url": r"C:\storage"},
-        "secrets": {"password": PASSWORD},
-        "timestamp": "2026-11-29_18-00-00",
-    }
-    return dict(asked, **more)
-
-
-def last(events: List[Dict[str, Any]]) -> Dict[str, Any]:
-    return events[-1]
 
 
 def test_an_image_made_there_is_restored_here(device: WindowsDevice, disk: WholeDisk, tmp_path: Path) -> None:
     device.host_path(r"C:\disk.raw").write_bytes(disk.path.read_bytes())
     device.host_path(r"C:\storage").mkdir(exist_ok=True)
-    made = last(device.ask(request_for()))
+    made = device.image()
     assert made["event"] == "result", made
     assert made["bytes_in_use"] < made["disks"][0]["layout"]["size_bytes"], "unused clusters were stored"
     assert [volume["kind"] for volume in made["disks"][0]["volumes"]] == ["fat16", "ntfs"]
-    second = last(device.ask(request_for(timestamp="2026-11-29_19-00-00")))
+    second = device.image(timestamp="2026-11-29_19-00-00")
     assert second["bytes_stored"] < made["bytes_stored"] / 4, "the second image sent what was there"
 
     storage = device.host_path(r"C:\storage")

@@ -21,6 +21,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
+from support.imaging import PASSWORD
 from support.paths import ENGINE, ROOT, SUPPORT
 from support.windows.forwarder import forwarding_library
 from support.windows.kinds import Kind
@@ -87,12 +88,27 @@ class WindowsDevice:
         texts = [stream.decode("utf-8", "replace").replace("\r\n", "\n") for stream in (done.stdout, done.stderr)]
         return Ran(done.returncode, *texts)
 
+    def image(self, drive: str = r"C:\disk.raw", **more: Any) -> Dict[str, Any]:
+        r"""Ask for an image into ``C:\storage`` and return the last event.
+
+        ``more``: other keys of the request, and ``stands_in`` and ``environment`` of :meth:`ask`.
+        """
+        stands_in, environment = more.pop("stands_in", ""), more.pop("environment", None)
+        request: Dict[str, Any] = {
+            "verb": "image",
+            "device": "pc",
+            "drives": [drive],
+            "storage": {"url": r"C:\storage"},
+        }
+        request.update(secrets={"password": PASSWORD}, timestamp="2026-11-29_18-00-00", limit_read_rate=0)
+        return self.ask(dict(request, **more), stands_in=stands_in, environment=environment)[-1]
+
     def ask(
-        self, request: Dict[str, Any], *, stands_in: str = "", seconds: float = _LONGEST_SECONDS
+        self, request: Dict[str, Any], *, stands_in: str = "", environment: Optional[Dict[str, str]] = None
     ) -> List[Dict[str, Any]]:
-        """Send the engine's command line a request and return its events. ``stands_in``: a file that runs before it."""
+        """Send the engine's command line a request and return its events. ``stands_in``: a file that is run in its place."""
         start: Sequence[str] = [stands_in] if stands_in else ["-m", "engine.agent.command"]
-        ran = self.python(*start, given=json.dumps(request), seconds=seconds)
+        ran = self.python(*start, given=json.dumps(request), more=environment)
         assert "Traceback" not in ran.errors, ran.errors
         assert "a file of the host" not in ran.errors, ran.errors
         return [json.loads(line) for line in ran.output.splitlines()]

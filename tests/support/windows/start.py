@@ -7,10 +7,12 @@ Wine maps names that begin with "/" onto the host, so that a program which asks 
 name fails. Its WMI is a stub that ends the process, which Python 3.12 and newer ask for the version of Windows.
 """
 
-import builtins
+from __future__ import annotations
+
 import os
 import runpy
 import sys
+from typing import Any, Callable, List, Tuple
 
 _FORBIDDEN = ("/", "\\??\\unix", "\\\\?\\unix")
 _EVENTS = frozenset(["open", "os.listdir", "os.scandir", "os.chdir", "os.mkdir", "os.remove", "os.rename", "os.rmdir"])
@@ -20,20 +22,20 @@ class HostSeen(RuntimeError):
     """The program asked for a file of the machine that runs the double."""
 
 
-def _check(name):
+def _check(name: object) -> None:
     text = os.fsdecode(name) if isinstance(name, (bytes, os.PathLike)) else name
     if isinstance(text, str) and text.startswith(_FORBIDDEN) and not text.startswith("//"):
-        builtins.print("double: a file of the host was asked for: %s" % text, file=sys.stderr)
+        sys.stderr.write("double: a file of the host was asked for: %s\n" % text)
         raise HostSeen(text)
 
 
-def _watch(event, arguments):
+def _watch(event: str, arguments: Tuple[Any, ...]) -> None:
     if event in _EVENTS and arguments:
         _check(arguments[0])
 
 
-def _watched(call):
-    def checked(name, *arguments, **named):
+def _watched(call: Callable[..., Any]) -> Any:
+    def checked(name: object, *arguments: Any, **named: Any) -> Any:
         if not isinstance(name, int):
             _check(name)
         return call(name, *arguments, **named)
@@ -41,8 +43,9 @@ def _watched(call):
     return checked
 
 
-def main(arguments):
-    sys.modules["_wmi"] = None
+def main(arguments: List[str]) -> None:
+    """Run the program under the watch."""
+    sys.modules["_wmi"] = None  # type: ignore[assignment]
     sys.addaudithook(_watch)
     os.stat, os.lstat, os.readlink = _watched(os.stat), _watched(os.lstat), _watched(os.readlink)
     if arguments[0] == "-m":

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import List, Sequence, Tuple
 
 from .contract import DiskToFreeze, Freeze
 from .lvm import freeze as lvm
+from .unfrozen import Unfrozen
 
 
 def open_freeze(disks: Sequence[DiskToFreeze], setting: str, run: str = "", *, check_mode: bool = False) -> Freeze:
@@ -19,9 +21,13 @@ def open_freeze(disks: Sequence[DiskToFreeze], setting: str, run: str = "", *, c
     :raises VolumeMounted: ``required`` and a volume in use that can't be frozen; nothing was made then.
     :raises SnapshotFailed: a snapshot could not be made; those made before are removed again.
     """
+    if sys.platform == "win32":
+        return Unfrozen(disks, setting)
     return lvm.LvmFreeze(disks, setting, run, check_mode=check_mode)
 
 
 def remove_stale_snapshots() -> Tuple[List[str], List[str]]:
     """Remove the snapshots that killed runs of this machine left; return their names, and why others stay."""
+    if sys.platform == "win32":
+        return [], []
     return lvm.remove_stale_snapshots()
