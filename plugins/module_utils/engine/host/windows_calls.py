@@ -174,3 +174,10 @@ def version() -> Tuple[int, int, int]:
     _library("ntdll").RtlGetVersion(answer)
     major, minor, build = struct.unpack_from("<III", answer.raw, 4)
     return major, minor, build
+
+
+def memory_bytes() -> int:
+    """The memory that Windows uses [GlobalMemoryStatusEx]; 0 if it does not tell."""
+    answer = ctypes.create_string_buffer(struct.pack("<I", 64), 64)  # MEMORYSTATUSEX
+    done = kernel32().GlobalMemoryStatusEx(answer)
+    return int(struct.unpack_from("<Q", answer.raw, 8)[0]) if done else 0

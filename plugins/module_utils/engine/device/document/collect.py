@@ -10,9 +10,11 @@ is its schema and docs/device-information.md says what each section holds. Its v
 from __future__ import annotations
 
 import json
+import sys
 from functools import partial
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 
+from . import windows
 from .accounts import read_groups, read_users
 from .certificates import read_certificates
 from .disks import read_disks
@@ -55,6 +57,7 @@ _READERS: Tuple[_Section, ...] = (
     _Section("certificates", read_certificates),
     _Section("listening_ports", read_ports),
 )
+_OF_WINDOWS = {"hardware": windows.read_hardware, "operating_system": windows.read_system}
 _OF_DISKS = ("disks", "partitions", "volumes")
 
 
@@ -66,10 +69,19 @@ def collect(root: str = "/", imaged: Sequence[Dict[str, Any]] = ()) -> Document:
     tree = SystemTree(root)
     sections: Dict[str, Items] = {}
     unreadable: Dict[str, str] = {}
-    for section in _READERS:
+    for section in _readers():
         _read(tree, section.name, partial(_one, tree, section), sections, unreadable)
-    _read(tree, "disks", lambda: read_disks(tree, imaged)._asdict(), sections, unreadable, _OF_DISKS)
+    if sys.platform == "win32":
+        _read(tree, "disks", partial(windows.not_read("disks"), tree), sections, unreadable, _OF_DISKS)
+    else:
+        _read(tree, "disks", lambda: read_disks(tree, imaged)._asdict(), sections, unreadable, _OF_DISKS)
     return bounded({"schema_version": SCHEMA_VERSION, "sections": sections, "unreadable": unreadable})
+
+
+def _readers() -> Sequence[_Section]:
+    if sys.platform != "win32":
+        return _READERS
+    return [_Section(one.name, _OF_WINDOWS.get(one.name) or windows.not_read(one.name)) for one in _READERS]
 
 
 def _one(tree: SystemTree, section: _Section) -> Dict[str, Items]:
