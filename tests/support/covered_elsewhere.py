@@ -51,6 +51,25 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         "plugin_utils/_units.py",
     ),
     "integration/agent/test_agent_install.py": ("action/agent*.py", ENGINE + "install/wheel_*.py"),
+    "integration/windows/test_image_of_a_file.py": (
+        ENGINE + "host/windows_activity.py",
+        ENGINE + "host/windows_mountinfo.py",
+        ENGINE + "host/windows_stack.py",
+        *(ENGINE + "host/%s.py" % name for name in ("activity", "mountinfo", "mounts", "stack")),
+    ),
+    "integration/windows/test_host.py": (
+        ENGINE + "device/document/windows.py",
+        *(ENGINE + "host/windows_%s.py" % name for name in ("calls", "identity", "locks", "memory")),
+        *(ENGINE + "host/%s.py" % name for name in ("identity", "locks", "memory", "priority", "process")),
+    ),
+    "integration/windows/test_drives.py": (ENGINE + "device/choose.py", ENGINE + "device/chosen.py"),
+    "integration/windows/test_raw_device.py": (
+        ENGINE + "disk/open.py",
+        ENGINE + "host/windows_devices.py",
+        ENGINE + "host/windows_mounts.py",
+    ),
+    "unit/engine/storage/test_lease.py": (ENGINE + "host/linux_process.py",),
+    "unit/engine/device/test_identity.py": (ENGINE + "host/linux_identity.py",),
     "integration/agent/test_agent_runs.py": (
         ENGINE + "agent/command.py",
         ENGINE + "agent/main.py",

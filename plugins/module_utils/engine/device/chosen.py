@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an entry of ``imaging_drives`` chose, on every system."""
+"""The disk or file that an entry of ``imaging_drives`` chose, on every system."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which disks ``imaging_drives`` means on this machine (Windows): image files and raw names of disks and volumes.
 
-Nothing here asks the file system for the parent of a name: that of ``C:\\`` is itself.
+The choice never asks the file system for the parent of a name: that of ``C:\\`` is itself.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads a disk or volume of Windows itself, by its raw name: ``\\\\.\\PhysicalDrive0``, ``\\\\.\\C:``, a shadow copy.
 
-Windows reads whole sectors only (error 87 else), tells the length by a call of its own, and reads in parallel where each
+Windows reads whole sectors only (error 87 else), tells the length by a separate call, and reads in parallel where each
 read says its place. See host/windows_devices.py for the calls.
 """
 
@@ -16,7 +16,6 @@ from ..errors import DiskAccessDenied, DiskNotFound, DiskUnreadable
 from ..host import windows_devices as devices
 from .source import BlockSource, FileSource
 
-_ACCESS_DENIED = (5, 32)  # ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
 _MOST_SECTOR_BYTES = 64 << 10
 
 
@@ -76,7 +75,7 @@ class RawSource(FileSource):
             raise self._unreadable(offset_bytes, len(buffer), error) from error
 
     def forget_cache(self) -> None:
-        """Nothing is cached."""
+        """The device is read past the cache of Windows, so that there is nothing to drop."""
 
     def data_ranges(self, start_bytes: int, end_bytes: int) -> List[Tuple[int, int]]:
         """A device knows no holes."""
@@ -93,8 +92,7 @@ class RawSource(FileSource):
 
 
 def _refused(path: str, error: OSError) -> Exception:
-    code = getattr(error, "winerror", None)
-    if code in _ACCESS_DENIED:
+    if isinstance(error, PermissionError):  # ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
         return DiskAccessDenied(path=path, reason=_reason(error))
     if isinstance(error, FileNotFoundError):
         return DiskNotFound(path=path)

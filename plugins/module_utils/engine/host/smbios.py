@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What SMBIOS says of the machine: structure type 1, "System Information" [DMTF DSP0134 3.x, sections 6.1 and 7.2].
+"""Reads the machine's description in SMBIOS: structure type 1, "System Information" [DMTF DSP0134 3.x, sections 6.1 and 7.2].
 
 The tables come from firmware, which may hold anything: every length is checked.
 """

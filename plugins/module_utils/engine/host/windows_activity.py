@@ -18,6 +18,6 @@ class DiskActivity(linux_activity.DiskActivity):
 
     @classmethod
     def of(cls, path: str) -> Optional[DiskActivity]:
-        """None for every path."""
+        """Return None for every path."""
         del path
         return None

@@ -5,7 +5,7 @@
 
 Each function answers with plain values, so that a test replaces the answer of a system that is not there. The sources are
 the pages of the Windows API that the docstrings name; structures are those of winnt.h, winioctl.h and ntifs.h.
-Nothing is loaded before the first call: the file can be imported on every system.
+A library is loaded at the first call, so that every system can import the file.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def failure(code: int) -> OSError:
 def process_created(pid: int) -> Optional[int]:
     """When the running process ``pid`` was created, in units of 100 ns since 1601 [GetProcessTimes].
 
-    0 when no process of this number runs; None when Windows does not let this user ask.
+    The answer is 0 when no process of this number runs, and None when Windows does not let this user ask.
     """
     library = kernel32()
     library.OpenProcess.restype = ctypes.c_void_p
@@ -86,7 +86,7 @@ def boot_time() -> int:
 
 
 def registry(path: str, name: str) -> RegistryValue:
-    """A value below HKEY_LOCAL_MACHINE, in the view of 64 bits [RegQueryValueEx]; None when it can't be read."""
+    """A value below HKEY_LOCAL_MACHINE, in the view of 64 bits [RegQueryValueEx], or None when it can't be read."""
     winreg = importlib.import_module("winreg")
     try:
         with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, path, 0, _KEY_READ_64) as key:
@@ -134,7 +134,7 @@ def _set_process(kind: int, value: int) -> bool:
 
 
 def show_no_dialogs() -> None:
-    """A crash ends the process: no dialog waits on a screen that nobody looks at [SetErrorMode]."""
+    """A crash ends the process: no dialog waits on the screen [SetErrorMode]."""
     kernel32().SetErrorMode(_NO_FAULT_BOXES)
 
 
@@ -169,7 +169,7 @@ def _overlapped_at(offset_bytes: int) -> bytes:
 
 
 def version() -> Tuple[int, int, int]:
-    """Major, minor and build of Windows, whatever the program's manifest says [RtlGetVersion]."""
+    """Major, minor and build of Windows, independent of the program's manifest [RtlGetVersion]."""
     answer = ctypes.create_string_buffer(struct.pack("<I", 276), 276)  # OSVERSIONINFOW
     _library("ntdll").RtlGetVersion(answer)
     major, minor, build = struct.unpack_from("<III", answer.raw, 4)

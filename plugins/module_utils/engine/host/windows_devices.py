@@ -133,7 +133,7 @@ def _asked(handle: int, code: int, size: int) -> bytes:
 
 
 def _event() -> int:
-    """The event of this thread: one call is under way in a thread at a time."""
+    """The event of this thread: a thread makes one call at a time."""
     found = getattr(_thread, "event", None)
     if found is None:
         create = kernel32().CreateEventW

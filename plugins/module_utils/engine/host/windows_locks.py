@@ -18,7 +18,7 @@ def lock_exclusive(descriptor: int) -> bool:
 
 
 def is_locked(descriptor: int) -> bool:
-    """Whether a process holds the lock that :func:`lock_exclusive` takes. Looking takes it for a moment."""
+    """Whether a process holds the lock that :func:`lock_exclusive` takes. A look holds it for a moment."""
     if not windows_calls.lock_byte(descriptor, _PLACE_BYTES):
         return True
     windows_calls.unlock_byte(descriptor, _PLACE_BYTES)

@@ -13,6 +13,6 @@ __all__ = ["Mount", "read_mounts", "unescape"]
 
 
 def read_mounts(root: str = "/") -> List[Mount]:
-    """None. A folder ``/proc`` of the current drive, which any user may create, is never read."""
+    """Return no mounts. A folder ``/proc`` of the current drive, which any user may create, is never read."""
     del root
     return []

@@ -35,7 +35,7 @@ class NameKind(enum.Enum):
 
 
 def kind_of_name(name: str) -> NameKind:
-    """The kind of a name. Nothing is opened."""
+    """The kind of a name, which is not opened."""
     if "\0" in name or "\n" in name:
         return NameKind.OTHER
     for kind, pattern in (

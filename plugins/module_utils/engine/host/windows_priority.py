@@ -5,7 +5,7 @@
 
 The background mode of a process (PROCESS_MODE_BACKGROUND_BEGIN) would do all three at once, but keeps its working set at
 32 MiB, below what an image needs: it would page all night. The background mode of a thread reaches only threads that ask for
-it themselves, and libraries start threads of their own. So the three parts are set one by one for the process: every
+it themselves, and libraries start threads too. So the three parts are set one by one for the process: every
 thread of it, present and later, takes them over.
 """
 

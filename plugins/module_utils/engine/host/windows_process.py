@@ -27,7 +27,7 @@ def boot_id() -> str:
 
 
 def process_start(pid: int) -> Optional[str]:
-    """When the process was created, in units of 100 ns since 1601; "" if it has ended; None if Windows does not tell."""
+    """When the process was created, in units of 100 ns since 1601; "" if it has ended, or None if Windows does not tell."""
     created = windows_calls.process_created(pid)
     if created is None:
         return None

@@ -38,7 +38,7 @@ class Unfrozen(Freeze):
             )
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Release the disks: this provider made no snapshots."""
 
 
 def _is_live(dummy_partition: Partition) -> VolumeState:
