@@ -1,8 +1,8 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`make bench`: measures and prints tables. Arguments choose: peers, io-rate, latency, scale, storages, smb, wire, crowd,
-shares; none means all."""
+"""`make bench`: measures and prints tables. Arguments choose: peers, io-rate, latency, scale, storages, smb, wire, restores,
+crowd, shares; none means all."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import crowd  # noqa: E402
 import latency  # noqa: E402
 import limits  # noqa: E402  # the path is known only now
 import peers  # noqa: E402
+import restores  # noqa: E402
 import scale  # noqa: E402
 import shares  # noqa: E402
 import smb  # noqa: E402
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument(
         "what",
         nargs="*",
-        choices=["peers", "io-rate", "latency", "scale", "storages", "smb", "wire", "crowd", "shares", []],
+        choices=["peers", "io-rate", "latency", "scale", "storages", "smb", "wire", "restores", "crowd", "shares", []],
     )
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp/plantops-bench"))
     parser.add_argument("--gib", type=float, default=4.0, help="bytes in use of the volume for peers")
@@ -52,6 +53,7 @@ def main() -> None:
         "storages": lambda: storages.main(options.folder, options.mib, options.rounds),
         "smb": lambda: smb.main(options.folder, options.mib, options.rounds),
         "wire": lambda: wire.main(options.folder, 4 * options.mib, options.rounds),
+        "restores": lambda: restores.main(options.folder, options.mib, options.rounds),
         "crowd": lambda: crowd.main(options.folder, images=options.images),
         "shares": lambda: shares.main(options.folder, options.gib / 2, options.rounds),
         "peers": lambda: peers.main(

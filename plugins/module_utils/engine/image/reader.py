@@ -26,7 +26,7 @@ from .format.root_columns import Place
 from .format.sealed_files import open_file
 from .format.sums import SHORT_LIST
 from .parallel_map import in_order
-from .segments import PackReader
+from .segments import PackReader, Salts
 
 _WORKERS, _TASKS = 2, 6
 _LINE_WORKERS, _LINE_TASKS = 16, 20  # most of them wait for a round trip
@@ -140,12 +140,13 @@ class DiskReader:
         self.root = root
         self.size_bytes = root.size_bytes
         self.sector_bytes = root.sector_bytes
+        self._salts = Salts()
         self._packs = self._new_pack_reader()
         self._segments: OrderedDict[int, Segment] = OrderedDict()
         self._chunks: OrderedDict[Tuple[int, int], bytes] = OrderedDict()
 
     def _new_pack_reader(self) -> PackReader:
-        return PackReader(self._image.storage, self._image.directory.device, self._image.key)
+        return PackReader(self._image.storage, self._image.directory.device, self._image.key, self._salts)
 
     def segment(self, number: int) -> Segment:
         cached = self._segments.get(number)

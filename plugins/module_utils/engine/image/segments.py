@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Dict, Iterator, List, Optional
+import threading
+from typing import Callable, Dict, Iterator, List, Optional
 
 from ..errors import ChunkMissing, ImageDamaged, StorageNotFound
 from ..storage.contract import Storage
@@ -19,15 +20,49 @@ from .format.root_columns import Place, SegmentReference
 from .format.seal import BlobDamaged, Decompressor, FileCipher, Identifier
 from .upkeep.restore_from_trash import whole_copies
 
+_MOST_SALTS = 1 << 16
+
+
+class Salts:
+    """The salts of packs, shared by the readers of several threads: each is fetched once, which over a line is a round trip."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._salts: Dict[str, bytes] = {}
+        self._turns: Dict[str, threading.Lock] = {}
+
+    def get(self, pack: str, load: Callable[[], bytes]) -> bytes:
+        """Return the salt; of several threads that lack it one calls ``load`` and the others wait for it."""
+        with self._lock:
+            if pack in self._salts:
+                return self._salts[pack]
+            if len(self._salts) >= _MOST_SALTS:
+                self._salts.clear()
+                self._turns.clear()
+            turn = self._turns.setdefault(pack, threading.Lock())
+        with turn:
+            found = self._salts.get(pack)
+            if found is None:
+                found = load()
+                with self._lock:
+                    self._salts[pack] = found
+        return found
+
+    def forget(self, pack: str) -> None:
+        """Have the salt fetched again: it may have been read falsely."""
+        with self._lock:
+            self._salts.pop(pack, None)
+
 
 class PackReader:
     """Opens blobs of a device's packs. Keeps the cipher of each pack; not safe to share between threads."""
 
-    def __init__(self, storage: Storage, device: str, key: Optional[MasterKey]) -> None:
+    def __init__(self, storage: Storage, device: str, key: Optional[MasterKey], salts: Optional[Salts] = None) -> None:
         self._storage = storage
         self._directory = DeviceDirectory(storage, device)
         self._key = key
         self._ciphers: Dict[str, FileCipher] = {}
+        self._salts = salts or Salts()
         self._moved: Dict[str, List[str]] = {}
         self._decompressor = Decompressor()
         self.identifier = Identifier(key)
@@ -60,6 +95,7 @@ class PackReader:
         with contextlib.suppress(StorageNotFound):
             self._storage.look_anew(own)
             self._ciphers.pop(place.pack, None)  # what was false may have been the pack's salt
+            self._salts.forget(place.pack)
             yield self._storage.get(own, place.offset, place.stored_bytes)
         for path in whole_copies(self._directory, place.pack):
             with contextlib.suppress(StorageNotFound):
@@ -108,7 +144,9 @@ class PackReader:
     def _cipher(self, pack: str, image: str) -> FileCipher:
         cipher = self._ciphers.get(pack)
         if cipher is None:
-            salt = b"" if self._key is None else read_salt(self.fetch(pack, 0, HEADER_BYTES, image), pack)
+            salt = b""
+            if self._key is not None:
+                salt = self._salts.get(pack, lambda: read_salt(self.fetch(pack, 0, HEADER_BYTES, image), pack))
             if len(self._ciphers) >= 4096:
                 self._ciphers.clear()
             cipher = self._ciphers[pack] = FileCipher(self._key, salt)

@@ -1,0 +1,80 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading a disk over a line: each round trip counts."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Iterator, List, Optional, Tuple
+
+import pytest
+from engine.image.access import Passwords
+from engine.image.format import constants as fmt
+from engine.image.format.packs import HEADER_BYTES
+from engine.image.reader import ImageReader
+from engine.image.segments import Salts
+from engine.storage.contract import PARALLEL_ROUND_TRIPS
+from engine.storage.local.storage import DirectoryStorage
+from support.small_runs import CHUNK, DEVICE, SmallDisk, run_image
+
+PASSWORD = "correct-horse-battery-staple-47"
+
+
+class Line(DirectoryStorage):
+    """A directory whose calls count as round trips, and the ranges that were read of packs."""
+
+    parallel_calls = PARALLEL_ROUND_TRIPS
+
+    def __init__(self, root: str) -> None:
+        super().__init__(root)
+        self.reads: List[Tuple[str, int, Optional[int]]] = []
+
+    def read(self, path: str, offset_bytes: int = 0, length_bytes: Optional[int] = None) -> Iterator[bytes]:
+        if "/packs/" in path:
+            self.reads.append((path, offset_bytes, length_bytes))
+        return super().read(path, offset_bytes, length_bytes)
+
+
+def test_threads_fetch_the_salt_of_a_pack_once(memory_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fmt, "PACK_TARGETS", ((1 << 62, 128 * CHUNK),))
+    line = Line(str(memory_path))
+    disk = SmallDisk(chunks=1024)
+    image = run_image(line, disk, Passwords(PASSWORD)).image
+    reader = ImageReader(line, DEVICE, image, PASSWORD).disk(0)
+    line.reads.clear()
+    data = {piece.offset_bytes: piece.data for piece in reader.stream() if piece.data is not None}
+    expected = disk.expected()
+    assert all(expected[start : start + len(piece)] == piece for start, piece in data.items())
+    heads = Counter(path for path, offset, length in line.reads if (offset, length) == (0, HEADER_BYTES))
+    assert len(heads) > 4
+    assert max(heads.values()) == 1
+    tasks = 1024 // 32
+    assert len(line.reads) <= 2 * tasks + 2 * len(heads)
+
+
+def test_a_salt_that_was_read_falsely_is_fetched_again() -> None:
+    salts = Salts()
+    assert salts.get("a", lambda: b"false") == b"false"
+    assert salts.get("a", lambda: b"true") == b"false"
+    salts.forget("a")
+    assert salts.get("a", lambda: b"true") == b"true"
+
+
+def test_a_failed_fetch_of_a_salt_is_tried_by_the_next() -> None:
+    salts = Salts()
+
+    def fail() -> bytes:
+        raise OSError
+
+    with pytest.raises(OSError):
+        salts.get("a", fail)
+    found: List[bytes] = []
+    threads = [threading.Thread(target=lambda: found.append(salts.get("a", lambda: b"salt"))) for dummy in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert found == [b"salt"] * 4
