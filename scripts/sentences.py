@@ -31,6 +31,7 @@ HELD: Tuple[str, ...] = (
     "docs/agent.md",
     "docs/architecture.md",
     "docs/concurrency.md",
+    "docs/device-information.md",
     "docs/fuzzing.md",
     "docs/guide_first_image.md",
     "docs/guide_the_night.md",

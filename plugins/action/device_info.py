@@ -23,19 +23,20 @@ class ActionModule(DeviceAction):
             answer = ask_engine(self.local_prefix(), "info")
             if not answer["ok"]:
                 raise AgentRefused(answer)
-            return {"changed": False, "information": answer["information"]}
+            return {"changed": False, "information": answer["information"], "document": answer.get("document")}
         return self._ask_agent(arguments)
 
     def _ask_agent(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
         agent = self.look_at_agent(self.open_link(arguments), arguments)
         if not self._task.check_mode:
             installed = self.install(agent)
-            information = self.mended(agent, lambda: agent.call("info"))["information"]
+            answer = self.mended(agent, lambda: agent.call("info"))
         else:
             installed = agent.plan()
             if not agent.is_useful():
                 warning = self.would_install(installed, "its information is available only with that agent")
-                told = {"changed": True, "information": None, "warnings": [warning]}
+                told = {"changed": True, "information": None, "document": None, "warnings": [warning]}
                 return self.with_agent(told, installed)
-            information = agent.call("info")["information"]
-        return self.with_agent({"changed": installed.changed, "information": information}, installed)
+            answer = agent.call("info")
+        told = {"information": answer["information"], "document": answer.get("document")}
+        return self.with_agent(dict(told, changed=installed.changed), installed)

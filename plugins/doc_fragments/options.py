@@ -297,6 +297,51 @@ options:
     elements: str
 """
 
+    DEVICE_COMPARE = r"""
+options:
+  image:
+    description: 'The later image: V(latest) or the name of an image. With O(document) it is the earlier one.'
+    type: str
+    default: latest
+  against:
+    description: 'The earlier image: V(previous) for the previous image of the same job, V(baseline) for the newest pinned
+      image, or the name of an image.'
+    type: str
+    default: previous
+  document:
+    description: A device document, such as RV(plantops.imaging.device_info#module:document). O(image) is compared with
+      it.
+    type: dict
+  compare_ignore:
+    description: Differences that are not reported, as globs of C(section/key), such as C(software/linux-image-*).
+    type: list
+    elements: str
+  job:
+    description: The job whose newest image V(latest) selects. Empty selects the newest image of the device, regardless
+      of the job.
+    type: str
+    default: ""
+"""
+
+    DEVICE_HISTORY = r"""
+options:
+  image:
+    description: "The image: V(latest) or the name of an image."
+    type: str
+    default: latest
+  repository:
+    description:
+      - Absolute path of a Git repository, bare or with a working tree, on the host that runs the task.
+      - Documents in it are not encrypted, even if the image is.
+    type: str
+    required: true
+  job:
+    description: The job whose newest image V(latest) selects. Empty selects the newest image of the device, regardless
+      of the job.
+    type: str
+    default: ""
+"""
+
     IMAGE_COPY = r"""
 options:
   limit_io_rate:

@@ -14,8 +14,10 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.verbs.secr
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.modules import MODULES, SHARED, spec_of
 
 AGENT: Dict[str, Any] = spec_of(MODULES["agent"])
+COMPARE: Dict[str, Any] = spec_of(MODULES["device_compare"])
 COPY: Dict[str, Any] = spec_of(MODULES["image_copy"])
 DEVICE_INFO: Dict[str, Any] = spec_of(MODULES["device_info"])
+HISTORY: Dict[str, Any] = spec_of(MODULES["device_history"])
 IMAGE: Dict[str, Any] = spec_of(MODULES["image"])
 INFO: Dict[str, Any] = spec_of(MODULES["image_info"])
 PIN: Dict[str, Any] = spec_of(MODULES["image_pin"])

@@ -10,7 +10,8 @@ module: device_info
 short_description: Show information about a device and its disks
 version_added: 0.1.0
 description:
-  - Returns hardware, firmware, operating system, disks, partitions and volumes of a device as one document with a version.
+  - Returns hardware, firmware, operating system, disks, partitions and volumes of a device as one document with a version,
+    and the device document with its software, services, network, accounts and more.
   - Use it to choose the values of O(plantops.imaging.image#module:drives).
   - The agent is installed or updated first, so this module also tests the remote installation. A local device
     (C(ansible_connection=local)) without an agent is queried without installing it.
@@ -86,6 +87,26 @@ information:
     unreadable:
       description: The unreadable parts, with the reason.
       type: raw
+document:
+  description: The device document, as an image of the device contains it and M(plantops.imaging.device_compare) takes it.
+    V(null) in check mode if the device has no agent of this release.
+  returned: success
+  type: dict
+  contains:
+    schema_version:
+      description: Version of the document. It increases when a field changes its meaning or is removed.
+      type: int
+      sample: 1
+    sections:
+      description: For each section its items by their key.
+      type: dict
+      sample:
+        software:
+          nginx: {"version": "1.24-1", "architecture": "amd64", "source": "dpkg", "held": false}
+    unreadable:
+      description: The sections that can't be read, with the reason.
+      type: dict
+      sample: {}
 agent:
   description: The agent that responded or would be installed, whether the device changes, and the number of bytes
     sent.

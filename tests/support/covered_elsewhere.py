@@ -32,6 +32,14 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     ),
     "integration/playbooks/test_two_credentials.py": ("filter/operator_storage.py",),
     "integration/playbooks/test_validate.py": ("lookup/inventory_findings.py",),
+    "integration/engine/test_device_comparison.py": (
+        "action/device_compare.py",
+        "action/device_history.py",
+        ENGINE + "verbs/compare.py",
+        ENGINE + "verbs/device_documents.py",
+        ENGINE + "verbs/history.py",
+        ENGINE + "verbs/request_device.py",
+    ),
     "unit/engine/device/document/test_document_trees.py": (
         ENGINE + "device/document/[a-ln-z]*.py",
         ENGINE + "device/document/machine.py",
@@ -89,7 +97,6 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     "integration/disk/test_discovery.py": (
         ENGINE + "device/disks.py",
         ENGINE + "verbs/device_report.py",
-        ENGINE + "verbs/device_documents.py",
         ENGINE + "device/machine.py",
         ENGINE + "device/volumes.py",
         ENGINE + "host/linux_mount*.py",

@@ -1199,10 +1199,28 @@ class CompareIgnoreInvalid(EngineError):
     hint = "Write each rule as section/key with * for any text, such as software/linux-image-*."
 
 
+class DeviceDocumentInvalid(EngineError):
+    code = "J171"
+    message = "The device document can't be compared: {reason}."
+    hint = "Give the document as the module device_info returns it."
+
+
 class DeviceDocumentUnread(EngineError):
     code = "J172"
     message = "The device information of image {image} can't be read: {reason}."
     hint = "Verify the image, or choose another one."
+
+
+class HistoryFailed(EngineError):
+    code = "J173"
+    message = "The history repository {repository} can't be written: {reason}."
+    hint = "Create it with git init --bare, and check its owner and its free space."
+
+
+class GitMissing(EngineError):
+    code = "J174"
+    message = "The program git is missing on the operator, so {repository} can't be written."
+    hint = "Install git there, or leave imaging_history_repository empty."
 
 
 class RunCancelled(EngineError):

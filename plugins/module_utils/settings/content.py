@@ -154,6 +154,20 @@ CONTENT: Tuple[Setting, ...] = (
         in_jobs=True,
     ),
     Setting(
+        "history_repository",
+        "str",
+        (
+            (
+                "Absolute path of a Git repository on the operator host that gets the device document of each new image "
+                "as a commit. Documents in it are not encrypted."
+            ),
+        ),
+        ("image",),
+        default="",
+        default_words="none",
+        role_only=True,
+    ),
+    Setting(
         "compression_level",
         "int",
         (

@@ -56,6 +56,54 @@ MODULES: Dict[str, Options] = {
         ),
         Setting("jobs", "list", _DEFINED, elements="str"),
     ),
+    "device_compare": (
+        *SHARED["storage"],
+        *SHARED["password"],
+        Setting(
+            "image",
+            "str",
+            ("The later image: V(latest) or the name of an image. With O(document) it is the earlier one.",),
+            default="latest",
+        ),
+        Setting(
+            "against",
+            "str",
+            (
+                "The earlier image: V(previous) for the previous image of the same job, V(baseline) for the newest pinned "
+                "image, or the name of an image.",
+            ),
+            default="previous",
+        ),
+        Setting(
+            "document",
+            "dict",
+            (
+                "A device document, such as RV(plantops.imaging.device_info#module:document). O(image) is compared with it.",
+            ),
+        ),
+        Setting(
+            "compare_ignore",
+            "list",
+            ("Differences that are not reported, as globs of C(section/key), such as C(software/linux-image-*).",),
+            elements="str",
+        ),
+        _JOB_OF_LATEST,
+    ),
+    "device_history": (
+        *SHARED["storage"],
+        *SHARED["password"],
+        Setting("image", "str", ("The image: V(latest) or the name of an image.",), default="latest"),
+        Setting(
+            "repository",
+            "str",
+            (
+                "Absolute path of a Git repository, bare or with a working tree, on the host that runs the task.",
+                "Documents in it are not encrypted, even if the image is.",
+            ),
+            required=True,
+        ),
+        _JOB_OF_LATEST,
+    ),
     "image_copy": _of("copy", _JOB_OF_LATEST),
     "image_info": (
         *SHARED["storage"],

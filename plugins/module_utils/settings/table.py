@@ -76,6 +76,7 @@ RESULTS: Tuple[str, ...] = (
     "imaging_agent_result",
     "imaging_copy_result",
     "imaging_device_info_result",
+    "imaging_history_result",
     "imaging_image_result",
     "imaging_restore_result",
     "imaging_rollover_jobs_result",

@@ -112,7 +112,7 @@ _ANSWERS: Dict[str, _Checks] = {
     "install": dict(_CHANGED, installed=_IS_IDENTITY, replaced=_or_null(_IS_IDENTITY)),
     "remove": _CHANGED,
     "version": {"protocol": _is_whole, "platform": _NAME},
-    "info": {"information": _is_dict},
+    "info": {"information": _is_dict, "document": _is_dict},
     "start": _HELLO,
     "deliver": {"run": _IS_RUN, "status": _is_dict},
     "status": {"status": _is_dict},
@@ -128,6 +128,7 @@ _COMPARISON: _Checks = {
     "count": _is_whole,
     "not_compared": _list_of(_is_dict),
 }
+_NEW = ("document",)  # fields that an agent of an earlier release does not tell
 _SERVER_KEY: _Checks = {"storage_host_key": _NAME, "storage_host_key_is_new": _is_bool}
 _DICTS = _list_of(_is_dict)
 # The fields that the modules document in RETURN, and ``warnings``, which become the task's warnings.
@@ -200,6 +201,10 @@ RESULTS: Dict[str, _Checks] = {
         warnings=_WARNINGS,
         **_SERVER_KEY,
     ),
+    "compare": dict(
+        _CHANGED, image=_or_null(_NAME), comparison=_is_dict, diff=_is_dict, warnings=_WARNINGS, **_SERVER_KEY
+    ),
+    "history": dict(_CHANGED, image=_NAME, commit=_NAME, repository=_SENTENCE, warnings=_WARNINGS, **_SERVER_KEY),
     "list": dict(_CHANGED, images=_DICTS, warnings=_WARNINGS, **_SERVER_KEY),
     "pin": dict(_CHANGED, image=_NAME, pinned=_is_bool, diff=_is_dict, warnings=_WARNINGS, **_SERVER_KEY),
     "rollover": dict(
@@ -257,7 +262,7 @@ def answer_of(verb: str, document: Dict[str, Any]) -> Dict[str, Any]:
     checks = _ANSWERS[verb]
     if document.get("ok") is not True:
         raise ValueError("ok is neither true nor false")
-    answer = _fields(document, checks, checks)
+    answer = _fields(document, checks, [name for name in checks if name not in _NEW])
     if "status" in answer:
         answer["status"] = _status_of(answer["status"])
     if "runs" in answer:

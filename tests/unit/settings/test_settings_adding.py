@@ -88,6 +88,8 @@ def test_all_that_is_made_knows_a_setting_of_the_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "verb"),
     [
+        ("device_compare", "compare"),
+        ("device_history", "history"),
         ("image", "image"),
         ("image_copy", "copy"),
         ("image_info", "list"),

@@ -59,8 +59,10 @@ def _version(dummy_options: argparse.Namespace, dummy_spool: Spool, installation
 
 def _info(dummy_options: argparse.Namespace, dummy_spool: Spool, dummy_installation: str) -> Dict[str, Any]:
     from ..device.discovery import discover
+    from ..device.document.discovered import document_of_discovery
 
-    return {"information": discover()}
+    information = discover()
+    return {"information": information, "document": document_of_discovery(information)}
 
 
 def _start(options: argparse.Namespace, spool: Spool, installation: str) -> Dict[str, Any]:

@@ -24,6 +24,7 @@ class HeldInformation(NamedTuple):
     """The device information of an image."""
 
     image: str
+    job: str
     information: Dict[str, Any]
 
 
@@ -84,6 +85,7 @@ def image_before(storage: Storage, device: str, image: str, job: str) -> Optiona
 
 def _held(reader: ImageReader) -> HeldInformation:
     try:
-        return HeldInformation(reader.image, documents.parse(reader.document(fmt.DEVICE_INFORMATION_NAME)))
+        information = documents.parse(reader.document(fmt.DEVICE_INFORMATION_NAME))
     except ValueError as error:
         raise DeviceDocumentUnread(image=reader.image, reason=str(error)) from None
+    return HeldInformation(reader.image, reader.manifest.job, information)

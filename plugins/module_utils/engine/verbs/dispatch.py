@@ -24,6 +24,7 @@ from .request import (
     VerifyRequest,
     parse,
 )
+from .request_device import CompareRequest, HistoryRequest
 from .run_status import Report, RunStatus
 
 
@@ -93,6 +94,14 @@ def _call_short_verb(storage: Storage, request: ShortRequest, status: RunStatus)
         from .pin import pin_image
 
         return pin_image(storage, request, status)
+    if isinstance(request, CompareRequest):
+        from .compare import compare_documents
+
+        return compare_documents(storage, request, status)
+    if isinstance(request, HistoryRequest):
+        from .history import commit_history
+
+        return commit_history(storage, request, status)
     from .storage_check import check
 
     return check(storage, request, status)

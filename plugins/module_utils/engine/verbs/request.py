@@ -28,6 +28,7 @@ from ..image.verify_levels import LEVELS, Level
 from ..restore.ways import PROOFS
 from ..snapshot.choices import SETTINGS as SNAPSHOTS
 from .fields import Fields, refuse_unknown, shown
+from .request_device import CompareRequest, HistoryRequest
 from .request_parts import (
     STORAGE_KEYS,
     StorageSettings,
@@ -178,7 +179,9 @@ class DevicesRequest(NamedTuple):
     unused: Tuple[str, ...] = ()
 
 
-ShortRequest = Union[ListRequest, DevicesRequest, RolloverRequest, PinRequest, CheckRequest]
+ShortRequest = Union[
+    ListRequest, DevicesRequest, RolloverRequest, PinRequest, CheckRequest, CompareRequest, HistoryRequest
+]
 Request = Union[ImageRequest, RestoreRequest, VerifyRequest, CopyRequest, ShortRequest]
 
 
@@ -318,6 +321,29 @@ def _pin(fields: Fields, head: _Head) -> PinRequest:
     )
 
 
+def _compare(fields: Fields, head: _Head) -> CompareRequest:
+    return CompareRequest(
+        **head._asdict(),
+        job=chosen_job(fields),
+        image=fields.text("image", "latest"),
+        against=fields.text("against", PREVIOUS),
+        document=fields.mapping("document") if fields.given("document") is not None else None,
+        compare_ignore=parse_rules(fields.given("compare_ignore")),
+    )
+
+
+def _history(fields: Fields, head: _Head) -> HistoryRequest:
+    repository = fields.text("repository")
+    if not repository:
+        raise fields.refuse("history_repository", "is not set")
+    return HistoryRequest(
+        **head._asdict(),
+        job=chosen_job(fields),
+        image=fields.text("image", "latest"),
+        repository=repository,
+    )
+
+
 def _timestamp(fields: Fields) -> str:
     """The name that the image asks for; this machine's time where the request has none."""
     timestamp = fields.text("timestamp") or time.strftime("%Y-%m-%d_%H-%M-%S")
@@ -405,5 +431,7 @@ VERBS: Dict[str, _Verb] = {
     "check": _Verb((), _check),
     "rollover": _Verb(_ROLLOVER_KEYS, _rollover),
     "pin": _Verb(("image", "state"), _pin),
+    "compare": _Verb(("image", "against", "document", "compare_ignore"), _compare),
+    "history": _Verb(("image", "repository"), _history),
 }
 ALL_KEYS = frozenset(COMMON_KEYS).union(*(verb.keys for verb in VERBS.values()))

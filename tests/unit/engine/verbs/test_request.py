@@ -32,6 +32,7 @@ REQUIRED: Dict[str, Dict[str, Any]] = {
     "image": {"drives": ["all"]},
     "restore": {"map": {"disk0": "/dev/sdb"}},
     "copy": {"directory": "/mnt"},
+    "history": {"repository": "/srv/history"},
 }
 # A value that is taken for every key that a request may have.
 TAKEN: Dict[str, Any] = {
@@ -69,6 +70,9 @@ TAKEN: Dict[str, Any] = {
     "proof": "while_writing",
     "level": "quick",
     "state": "unpinned",
+    "against": "baseline",
+    "document": {"sections": {}},
+    "repository": "/srv/history.git",
     "directory": "/media/stick",
     "copy_storage": {"url": "sftp://other/x"},
     "program": "/opt/plantops-recovery.pyz",
@@ -123,6 +127,9 @@ WRONG: Dict[str, List[Any]] = {
     "proof": ["both", True, []],
     "level": ["deep", True, []],
     "state": ["pin", True, []],
+    "against": [[], True],
+    "document": ["x", [], 5],
+    "repository": ["", None, [], True],
     "directory": ["", None, [], True],
     "copy_storage": ["/x", ["x"], {"url": []}, {"url": "/x"}],
     "program": [[], True],

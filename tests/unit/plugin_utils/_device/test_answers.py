@@ -166,6 +166,8 @@ def test_a_local_process_that_prints_something_else_is_an_error_of_the_catalogue
         ("restore", "image_restore"),
         ("verify", "image_verify"),
         ("copy", "image_copy"),
+        ("compare", "device_compare"),
+        ("history", "device_history"),
         ("list", "image_info"),
         ("pin", "image_pin"),
         ("rollover", "image_rollover"),

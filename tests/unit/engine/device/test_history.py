@@ -1,0 +1,145 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The history in Git: a commit for each change of a device, none without one, and none lost with many devices at once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict
+
+import pytest
+from engine.device.history import HistoryRepository
+from engine.errors import GitMissing, HistoryFailed
+from support.paths import MODULE_UTILS
+
+IMAGE = "2026-11-22_13-45-10"
+_COMMIT = """
+import sys
+from engine.device.history import HistoryRepository
+device, repository = sys.argv[1:]
+for number in range(2):
+    document = {"schema_version": 1, "sections": {"software": {"a": {"version": str(number)}}}, "unreadable": {}}
+    HistoryRepository(repository).commit(device, document, "2026-11-22_13-45-10")
+"""
+
+
+def git(repository: Path, *words: str) -> str:
+    command = ["git", "-c", "user.name=x", "-c", "user.email=x@localhost", "-C", str(repository), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def document(version: str) -> Dict[str, Any]:
+    return {"schema_version": 1, "sections": {"software": {"nginx": {"version": version}}}, "unreadable": {}}
+
+
+@pytest.fixture(params=["bare", "tree"])
+def repository(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    path = tmp_path / "history"
+    subprocess.run(["git", "init", "-q", *(["--bare"] if request.param == "bare" else []), str(path)], check=True)
+    return path
+
+
+def test_each_change_is_a_commit_and_the_same_again_is_none(repository: Path) -> None:
+    history = HistoryRepository(str(repository))
+    assert history.commit("press-07", document("1"), IMAGE, is_trial=True) == ""
+    first = history.commit("press-07", document("1"), IMAGE)
+    assert history.commit("press-07", document("1"), "2026-11-23_13-45-10") is None
+    assert history.commit("press-07", document("1"), IMAGE, is_trial=True) is None
+    second = history.commit("press-07", document("2"), "2026-11-24_13-45-10")
+    history.commit("hall_press-08", document("1"), IMAGE)
+    assert git(repository, "log", "--format=%H", "--", "press-07.json").split() == [second, first]
+    assert git(repository, "ls-tree", "--name-only", "HEAD").split() == ["hall_press-08.json", "press-07.json"]
+    assert json.loads(git(repository, "show", "HEAD:press-07.json")) == document("2")
+    message = git(repository, "log", "-1", "--format=%an%n%B", str(second))
+    assert message.splitlines()[:2] == ["plantops.imaging", "press-07: 1 difference"]
+    assert "nginx" in message
+    assert "Image: 2026-11-24_13-45-10" in message
+    assert git(repository, "fsck", "--full", "--strict") == ""
+
+
+def test_a_working_tree_has_the_file_and_keeps_other_work(repository: Path) -> None:
+    if (repository / ".git").exists():
+        (repository / "README").write_text("notes\n")
+        HistoryRepository(str(repository)).commit("press-07", document("1"), IMAGE)
+        HistoryRepository(str(repository)).commit("press-07", document("2"), IMAGE)
+        assert json.loads((repository / "press-07.json").read_text()) == document("2")
+        assert git(repository, "status", "--porcelain") == "?? README\n"
+        git(repository, "add", "README")
+        git(repository, "commit", "-q", "-m", "Notes")
+    else:
+        HistoryRepository(str(repository)).commit("press-07", document("2"), IMAGE)
+    HistoryRepository(str(repository)).commit("press-08", document("1"), IMAGE)
+    assert {"press-07.json", "press-08.json"} <= set(git(repository, "ls-tree", "--name-only", "HEAD").split())
+
+
+def test_no_commit_is_lost_with_many_devices_at_once(repository: Path) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _COMMIT, "press-%02d" % number, str(repository)],
+            env={"PYTHONPATH": str(MODULE_UTILS), "PATH": "/usr/bin:/bin"},
+        )
+        for number in range(20)
+    ]
+    assert [process.wait(timeout=300) for process in processes] == [0] * 20
+    assert len(git(repository, "log", "--format=%H").split()) == 40
+    assert len(git(repository, "ls-tree", "--name-only", "HEAD").split()) == 20
+    for number in range(20):
+        assert json.loads(git(repository, "show", "HEAD:press-%02d.json" % number))["sections"]["software"] == {
+            "a": {"version": "1"}
+        }
+
+
+def test_a_branch_that_another_program_moves_is_built_upon(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = HistoryRepository(str(repository))
+    history.commit("press-07", document("1"), IMAGE)
+    moves = history._moves
+    moved = []
+
+    def after_another(commit: str, parent: str) -> bool:
+        if not moved:
+            moved.append(parent)
+            other = git(repository, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "Another").strip()
+            git(repository, "update-ref", "HEAD", other)
+        return moves(commit, parent)
+
+    monkeypatch.setattr(history, "_moves", after_another)
+    history.commit("press-07", document("2"), IMAGE)
+    assert git(repository, "log", "--format=%s").splitlines() == [
+        "press-07: 1 difference",
+        "Another",
+        "press-07: first device document",
+    ]
+
+
+@pytest.mark.parametrize("make", ["missing", "relative", "file", "plain folder"])
+def test_what_is_not_a_repository_is_refused(make: str, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    if make == "file":
+        path.write_text("")
+    elif make == "plain folder":
+        path.mkdir()
+    with pytest.raises(HistoryFailed):
+        HistoryRepository("x" if make == "relative" else str(path))
+
+
+def test_a_folder_inside_a_repository_is_not_one(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / "inside").mkdir()
+    with pytest.raises(HistoryFailed, match="inside"):
+        HistoryRepository(str(tmp_path / "inside"))
+
+
+def test_a_machine_without_git_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(GitMissing):
+        HistoryRepository(str(tmp_path))
+
+
+def test_a_document_of_somebody_else_in_the_file_is_replaced(repository: Path) -> None:
+    history = HistoryRepository(str(repository))
+    history.commit("press-07", {"sections": "not of this form"}, IMAGE)
+    assert history.commit("press-07", document("1"), IMAGE)
