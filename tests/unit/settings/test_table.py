@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
-from typing import Any, Dict, Iterator, Set, Tuple
+from typing import Any, Dict, Iterator, List, Set, Tuple
 
 import pytest
 import yaml
@@ -92,8 +92,13 @@ def test_a_secret_of_the_role_is_not_marked_there() -> None:
     assert "no_log" not in "".join(line for line in text.splitlines() if not line.startswith("#"))
 
 
+def all_tasks(verb: str) -> List[Dict[str, Any]]:
+    found: List[Dict[str, Any]] = yaml.safe_load((ROLE / "tasks" / (verb + ".yml")).read_text(encoding="utf-8"))
+    return found
+
+
 def tasks(verb: str) -> Iterator[Dict[str, Any]]:
-    for task in yaml.safe_load((ROLE / "tasks" / (verb + ".yml")).read_text(encoding="utf-8")):
+    for task in all_tasks(verb):
         if "plantops.imaging." + MODULE_OF[verb] in task:
             yield dict(task["plantops.imaging." + MODULE_OF[verb]], register=task["register"])
 
@@ -115,7 +120,7 @@ def test_the_first_task_of_a_verb_hands_every_setting_to_the_module(verb: str) -
 
 
 def test_the_results_are_those_that_the_tasks_register() -> None:
-    registered: Set[str] = {task["register"] for verb in VERBS for task in tasks(verb)}
+    registered: Set[str] = {task["register"] for verb in VERBS for task in all_tasks(verb) if "register" in task}
     assert registered == set(RESULTS)
 
 

@@ -227,7 +227,7 @@ def test_a_key_of_another_verb_is_told_and_changes_nothing(verb: str) -> None:
 
 @pytest.mark.parametrize("verb", [None, "", "imgae", 5, [], {}, True])
 def test_a_verb_that_is_none(verb: Any) -> None:
-    with failing(RequestInvalid, reason="check, copy"):
+    with failing(RequestInvalid, reason="check, compare, copy"):
         parse(dict(document("image"), verb=verb))
 
 
