@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Dict, List, Optional, Set
 
 from engine.image.access import Passwords
@@ -30,6 +31,13 @@ class Plant:
         self.expected: Dict[str, bytes] = {}
         for dummy in range(images):
             self.make()
+
+    def copy(self) -> Plant:
+        """Another plant with the same images."""
+        other = Plant()
+        other.storage, other.disk = self.storage.copy(), copy.deepcopy(self.disk)
+        other.names, other.expected = list(self.names), dict(self.expected)
+        return other
 
     @property
     def directory(self) -> DeviceDirectory:

@@ -95,9 +95,9 @@ def disk(tmp_path_factory: pytest.TempPathFactory, need) -> Path:
 
 
 @pytest.fixture
-def storage(disk: Path, tmp_path: Path) -> Path:
-    image(tmp_path / "storage", disk, secrets={})
-    return tmp_path / "storage"
+def storage(disk: Path, memory_path: Path) -> Path:
+    image(memory_path / "storage", disk, secrets={})
+    return memory_path / "storage"
 
 
 def kinds(path: Path, start: int, size: int) -> str:
@@ -114,8 +114,8 @@ def kinds(path: Path, start: int, size: int) -> str:
 
 @pytest.mark.parametrize("name", sorted(MARKS))
 @pytest.mark.parametrize("where", ["volume", "disk"])
-def test_old_marks_claim_nothing(where: str, name: str, disk: Path, storage: Path, tmp_path: Path) -> None:
-    target = tmp_path / "target"
+def test_old_marks_claim_nothing(where: str, name: str, disk: Path, storage: Path, memory_path: Path) -> None:
+    target = memory_path / "target"
     shutil.copyfile(str(disk), str(target))
     start, size = (START, SIZE) if where == "volume" else (0, disk.stat().st_size)
     with open(target, "r+b") as file:
@@ -170,8 +170,8 @@ def test_the_targets_own_hibernation_does_not_wake_on_the_restored_volume(
 # -- the same command again -------------------------------------------------------------------------------------------
 
 
-def test_a_restore_that_has_ended_is_told_as_ended(storage: Path, tmp_path: Path) -> None:
-    target = tmp_path / "target"
+def test_a_restore_that_has_ended_is_told_as_ended(storage: Path, memory_path: Path) -> None:
+    target = memory_path / "target"
     first = restore(storage, target, secrets={})
     assert (first["changed"], first["already_restored"], first["warnings"]) == (True, False, [])
     state = target.stat()
@@ -188,9 +188,9 @@ def test_a_restore_that_has_ended_is_told_as_ended(storage: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("place", [0, 600, START + 1080, FREE, START + SIZE - 20, -1])
-def test_a_target_that_was_changed_since_holds_data(place: int, disk: Path, storage: Path, tmp_path: Path) -> None:
+def test_a_target_that_was_changed_since_holds_data(place: int, disk: Path, storage: Path, memory_path: Path) -> None:
     """Where the image has something, and where it has nothing but a restore would clear."""
-    target = tmp_path / "target"
+    target = memory_path / "target"
     target.write_bytes(b"\1" * disk.stat().st_size)
     restore(storage, target, secrets={}, overwrite=True)
     data = bytearray(target.read_bytes())
@@ -223,10 +223,10 @@ def test_a_target_in_the_storage_is_refused(storage: Path) -> None:
 
 
 def test_a_partition_is_no_target_for_a_disk(
-    storage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: Path
+    storage: Path, memory_path: Path, monkeypatch: pytest.MonkeyPatch, disk: Path
 ) -> None:
     """A file stands for the partition: not every kernel makes partitions of loop devices."""
-    target = empty(tmp_path / "target", disk.stat().st_size)
+    target = empty(memory_path / "target", disk.stat().st_size)
     monkeypatch.setattr(Target, "parent", "/dev/sdb", raising=False)
     monkeypatch.setattr(Target, "__setattr__", keeps_its_parent)
     for check in (False, True):

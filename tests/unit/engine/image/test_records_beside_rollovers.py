@@ -24,11 +24,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch)
 
 
-def at_every_moment(make: Callable[[], Plant], do: Callable[[Plant, HookedStorage], None], rival: Callable) -> int:
+def at_every_moment(made: Plant, do: Callable[[Plant, HookedStorage], None], rival: Callable) -> int:
     """Do something again and again, with ``rival`` one call later each time; return how many calls it has."""
     moment, finished = 0, False
     while not finished:
-        plant = make()
+        plant = made.copy()
         moment += 1
         left = moment
 
@@ -57,7 +57,7 @@ def test_a_rollover_beside_another() -> None:
         assert plant.listed() == plant.names[-1:]
         assert [entry.name for entry in plant.storage.list("%s/records" % DEVICE)] == plant.names[-1:]
 
-    assert at_every_moment(with_records, roll, lambda plant: plant.roll(1, NOW + DAY)) > 50
+    assert at_every_moment(with_records(), roll, lambda plant: plant.roll(1, NOW + DAY)) > 50
 
 
 def test_a_rollover_beside_who_adds_a_record() -> None:
@@ -72,7 +72,7 @@ def test_a_rollover_beside_who_adds_a_record() -> None:
     def add(plant: Plant) -> None:  # as a verify does that began before
         plant.directory.add_record(plant.names[0], "verified", {"ok": True, "late": True})
 
-    assert at_every_moment(with_records, roll, add) > 50
+    assert at_every_moment(with_records(), roll, add) > 50
 
 
 def test_who_adds_a_record_beside_a_rollover_is_told_what_is_gone() -> None:
@@ -85,7 +85,7 @@ def test_who_adds_a_record_beside_a_rollover_is_told_what_is_gone() -> None:
         except (ImageNotFound, StorageNotFound):
             told += 1
 
-    at_every_moment(with_records, add, lambda plant: plant.roll(1))
+    at_every_moment(with_records(), add, lambda plant: plant.roll(1))
     assert told > 0
 
 
@@ -106,7 +106,7 @@ def test_a_run_that_heals_beside_a_rollover_has_made_its_image() -> None:
         assert plant.directory.newest().image == result.image
         assert verify_image(plant.storage, DEVICE, result.image, "full", record=False).ok
 
-    assert at_every_moment(damaged, image, lambda plant: plant.roll(1)) > 100
+    assert at_every_moment(damaged(), image, lambda plant: plant.roll(1)) > 100
 
 
 def test_a_verify_beside_a_rollover_ends_with_a_report() -> None:
@@ -114,7 +114,7 @@ def test_a_verify_beside_a_rollover_ends_with_a_report() -> None:
         with contextlib.suppress(ImageNotFound):
             verify_image(storage, DEVICE, plant.names[0], "quick")
 
-    assert at_every_moment(with_records, verify, lambda plant: plant.roll(1)) > 10
+    assert at_every_moment(with_records(), verify, lambda plant: plant.roll(1)) > 10
 
 
 def test_a_pin_that_comes_while_a_rollover_is_at_work_counts() -> None:
