@@ -92,7 +92,7 @@ def run_at_work(device: Device) -> Optional[str]:
 
 def signal_runner(device: Device, run: str, name: str) -> None:
     runner = json.loads((device.base / "spool" / run / "runner.json").read_text(encoding="utf-8"))
-    device.run("kill", "-" + name, str(runner["pid"]))
+    os.kill(device.outside(int(runner["pid"])), getattr(signal, "SIG" + name))  # at once: a program takes long to start
 
 
 def hold(device: Device) -> str:
@@ -112,7 +112,7 @@ def leave_nothing(device: Device) -> None:
         device.proxy.mend()
     for run, status in statuses(device).items():
         if status["state"] in ("waiting", "running"):
-            with contextlib.suppress(FileNotFoundError, subprocess.CalledProcessError):  # it ends by itself meanwhile
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ends by itself meanwhile
                 signal_runner(device, run, "KILL")
         shutil.rmtree(str(device.base / "spool" / run), ignore_errors=True)
 

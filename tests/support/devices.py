@@ -10,6 +10,7 @@ a port of the device to the server that listens on the same port here.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -214,6 +215,15 @@ class Device:
             except OSError:
                 continue  # it ended meanwhile
         return found
+
+    def outside(self, pid: int) -> int:
+        """Return the id on this machine of the process that has the id ``pid`` on the device."""
+        for one in self.processes():
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                status = Path("/proc/%d/status" % one).read_text(encoding="utf-8", errors="replace")
+                if int(status.split("\nNSpid:", 1)[1].split("\n", 1)[0].split()[-1]) == pid:
+                    return one
+        raise ProcessLookupError("%s has no process %d" % (self.name, pid))
 
     def contents(self) -> Dict[str, Entry]:
         """Return everything that the device holds besides what it began with, without what lives in memory."""
