@@ -133,12 +133,12 @@ def test_the_list_of_files_that_are_covered_elsewhere_is_true() -> None:
 
 def test_the_longest_files_are_there() -> None:
     """``support/order.py`` names files that moved or went no more, and each once."""
-    missing = [name for name in order.LONGEST if not (ROOT / "tests" / "integration" / name).is_file()]
+    missing = [name for name in order.LONGEST if not (TESTS / name).is_file()]
     assert missing == []
     assert len(set(order.LONGEST)) == len(order.LONGEST)
 
 
 def test_the_longest_files_come_first() -> None:
-    first, second = ("tests/integration/%s::test[x::y]" % name for name in order.LONGEST[:2])
+    first, second = ("tests/%s::test[x::y]" % name for name in order.LONGEST[:2])
     nodes = ["tests/unit/test_map.py::test", "tests/integration/engine/test_guest.py::test", second, first]
     assert sorted(nodes, key=order.place_of) == [first, second, *nodes[:2]]
