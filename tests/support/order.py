@@ -14,6 +14,7 @@ _PLACE = "tests/"
 # Below tests, the longest first. What is not named here follows, in the order of its path.
 LONGEST: Tuple[str, ...] = (
     "integration/agent/test_devices_ssh.py",
+    "integration/engine/test_guest.py",
     "integration/playbooks/test_versions.py",
     "integration/playbooks/test_playbooks.py",
     "integration/chaos/test_kills.py",
