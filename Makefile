@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 FUZZ_MINUTES ?= 5
 WORKERS ?= 4
-QUICK := $(addprefix tests/integration/, disk/test_used_maps_fat.py engine/test_independent_reader.py \
+QUICK := $(addprefix tests/integration/, disk/test_two_claims.py engine/test_independent_reader.py \
 	engine/test_jobs_in_one_storage.py engine/test_selection.py playbooks/test_example_inventory.py \
 	storage/test_directory_faults.py storage/test_storage_check.py)
 
