@@ -98,8 +98,7 @@ def _words(error: Exception) -> List[str]:
 
 
 def _moment(parsed: Any) -> str:
-    moment: Any = getattr(parsed, "not_valid_after_utc", None) or parsed.not_valid_after
-    assert isinstance(moment, datetime.datetime)
+    moment: datetime.datetime = getattr(parsed, "not_valid_after_utc", None) or parsed.not_valid_after
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 

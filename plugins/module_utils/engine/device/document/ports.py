@@ -108,9 +108,8 @@ def _programs(tree: SystemTree, wanted: Set[str]) -> Dict[str, _Program]:
         tree.check_time()
         held = [targets[link] for link in _descriptors(tree, pid) if link in targets]
         program = _program(tree, pid) if held else None
-        for inode in held if program else []:
-            assert program is not None
-            found[inode] = min(program, found.get(inode, program))
+        if program is not None:
+            found.update({inode: min(program, found.get(inode, program)) for inode in held})
     return found
 
 
