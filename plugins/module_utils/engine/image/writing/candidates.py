@@ -41,7 +41,7 @@ from .volume_places import VolumePlace, places_of
 _MOST_WASTED_BYTES = 64 << 20  # that are fetched of one disk's roots which can't be used
 _BATCH = 8  # roots fetched at once
 _MOST_BYTES = 12 << 20  # that all roots of a disk take as they are encoded, beside the first: about 80 MB of memory
-_DESCRIPTION_BYTES = 1 << 20  # of a device with many disks; a larger one tells nothing
+_DESCRIPTION_BYTES = 4 << 20  # more than a device document may have; a larger one tells nothing
 WORTH = 16  # bytes that are missing, for each byte that is fetched to look for them
 
 
