@@ -518,6 +518,27 @@ options:
     type: str
     choices: [auto, first, while_writing]
     default: auto
+  grow:
+    description:
+      - 'The partition that grows on a larger disk, with its file system: V(last), V(system) or the number of a partition.
+        Partitions behind it move to the end of the disk.'
+      - 'The device needs the tools of the file system: C(resize2fs), C(ntfsresize) or C(xfs_growfs). The plan names those
+        that are missing before anything is written.'
+    type: str
+    default: ""
+  shrink:
+    description:
+      - 'Confirms that the image is fitted onto a smaller disk: partitions move, and ext4 and NTFS volumes are shrunk
+        where they have room.'
+      - A disk that can't be shrunk far enough is refused with the numbers, before anything is written.
+    type: bool
+    default: false
+  scratch:
+    description:
+      - The directory on the device where volumes are shrunk before the target is written. The plan names the space that
+        it needs.
+      - By default the directory of a target that is a file, or C(/var/tmp), if it is on a disk with enough room.
+    type: path
   many:
     description:
       - Confirms that a play restores on more than one host.

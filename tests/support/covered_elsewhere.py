@@ -24,6 +24,11 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "verbs/rollover.py",
         ENGINE + "verbs/verify.py",
     ),
+    "integration/engine/test_resize_larger.py": (
+        ENGINE + "host/linux_loop.py",
+        ENGINE + "restore/document.py",
+        ENGINE + "restore/resize/*.py",
+    ),
     "integration/playbooks/test_pins.py": (ENGINE + "verbs/pin.py",),
     "integration/playbooks/test_unknown_settings.py": (
         "module_utils/settings/*.py",

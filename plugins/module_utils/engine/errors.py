@@ -849,7 +849,7 @@ class RestoreTargetBusy(RestoreError):
 class RestoreTargetTooSmall(RestoreError):
     code = "R101"
     message = "{target} has {target_bytes} bytes, but {disk} of the image needs {needed_bytes}."
-    hint = "Use a disk at least as large as the imaged one."
+    hint = "Use a disk at least as large as the imaged one, or set imaging_restore_shrink."
 
 
 class RestoreTargetHoldsData(RestoreError):
@@ -867,9 +867,10 @@ class RestoreMapInvalid(RestoreError):
 class RestoreSectorSizeDiffers(RestoreError):
     code = "R104"
     message = (
-        "{target} has sectors of {target_sector_bytes} bytes, but {disk} of the image has sectors of {sector_bytes}."
+        "{target} has sectors of {target_sector_bytes} bytes, but {disk} of the image has sectors of {sector_bytes}: "
+        "{reason}."
     )
-    hint = "Use a disk with the same sector size: the partition table depends on it."
+    hint = "Use a disk with the same sector size."
 
 
 class RestoreTargetChanged(RestoreError):
@@ -922,6 +923,64 @@ class RestoreTargetNotFound(DiskNotFound):
 
     message = "{path} is not a valid restore target: {reason}; disks on this machine: {disks}."
     hint = "Correct imaging_restore_map: set a disk, or an image file in a directory that exists."
+
+
+class RestoreGrowUnknown(RestoreError):
+    code = "R140"
+    message = "imaging_restore_grow is {grow}, but {disk} of the image has no such partition; it has {partitions}."
+    hint = "Set imaging_restore_grow to last, system or the number of one of these partitions."
+
+
+class RestoreCannotGrow(RestoreError):
+    code = "R141"
+    message = "Partition {partition} of {disk} can't be grown on {target}: {reason}."
+    hint = "Set imaging_restore_grow to another partition, or restore without it and leave the end of the disk unused."
+
+
+class RestoreCannotMove(RestoreError):
+    code = "R142"
+    message = "Partition {partition} of {disk} can't be moved on {target}: {reason}."
+    hint = "Use a disk of the same size, or restore without moving partitions: without imaging_restore_grow and imaging_restore_shrink."
+
+
+class RestoreCannotShrink(RestoreError):
+    code = "R143"
+    message = (
+        "{disk} can't be shrunk to the {target_bytes} bytes of {target}, {missing_bytes} bytes are missing: {reason}."
+    )
+    hint = "Use a larger disk."
+
+
+class RestoreToolMissing(RestoreError):
+    code = "R144"
+    message = "{disk} can't be resized on this machine, {tools} missing: {reason}."
+    hint = "Install the tools, or run the restore where they are, such as on the rescue medium."
+
+
+class RestoreVolumeUnclean(RestoreError):
+    code = "R145"
+    message = "Partition {partition} of {disk} can't be resized as the image holds it: {reason}."
+    hint = "Restore without resizing this partition, let its system check it, and resize it there; or restore another image."
+
+
+class RestoreResizeFailed(RestoreError):
+    code = "R146"
+    message = "{tool} failed on partition {partition} of {disk} for {target}: {reason}."
+    hint = (
+        "Run the restore again without resizing this partition: until then the target is incomplete and does not boot."
+    )
+
+
+class RestoreScratchTooSmall(RestoreError):
+    code = "R147"
+    message = "The scratch directory {directory} can't hold partition {partition} of {disk}: {reason}."
+    hint = "Set imaging_restore_scratch to a directory with more free space that is not in memory."
+
+
+class RestoreResizeImpossible(RestoreError):
+    code = "R148"
+    message = "{disk} can't be resized on {target}: {reason}."
+    hint = "Restore it onto a disk of at least its size, without imaging_restore_grow and imaging_restore_shrink."
 
 
 class RestoreOnManyHosts(RestoreError):
@@ -977,12 +1036,6 @@ class RecoveryInterrupted(RecoveryError):
     code = "R134"
     message = "{command} was interrupted: {state}."
     hint = "Run the same command again to continue where it stopped."
-
-
-class RecoveryOptionLater(RecoveryError):
-    code = "R135"
-    message = "This version of the recovery program does not support {option}."
-    hint = "Use a disk at least as large as the imaged one, and restore without this option."
 
 
 class RecoveryArgumentInvalid(RecoveryError):

@@ -109,6 +109,51 @@ RESTORE: Tuple[Setting, ...] = (
         option="proof",
     ),
     Setting(
+        "restore_grow",
+        "str",
+        (
+            (
+                "The partition that grows on a larger disk, with its file system: V(last), V(system) or the number of a "
+                "partition. Partitions behind it move to the end of the disk."
+            ),
+            (
+                "The device needs the tools of the file system: C(resize2fs), C(ntfsresize) or C(xfs_growfs). The plan "
+                "names those that are missing before anything is written."
+            ),
+        ),
+        ("restore",),
+        default="",
+        default_words="none",
+        option="grow",
+    ),
+    Setting(
+        "restore_shrink",
+        "bool",
+        (
+            (
+                "Confirms that the image is fitted onto a smaller disk: partitions move, and ext4 and NTFS volumes are "
+                "shrunk where they have room."
+            ),
+            "A disk that can't be shrunk far enough is refused with the numbers, before anything is written.",
+        ),
+        ("restore",),
+        default=False,
+        option="shrink",
+    ),
+    Setting(
+        "restore_scratch",
+        "path",
+        (
+            (
+                "The directory on the device where volumes are shrunk before the target is written. The plan names the "
+                "space that it needs."
+            ),
+            "By default the directory of a target that is a file, or C(/var/tmp), if it is on a disk with enough room.",
+        ),
+        ("restore",),
+        option="scratch",
+    ),
+    Setting(
         "restore_many",
         "bool",
         (

@@ -164,6 +164,7 @@ RESULTS: Dict[str, _Checks] = {
         _CHANGED,
         image=_NAME,
         plan=_list_of(_SENTENCE),
+        restore_plan=_is_dict,
         targets=_DICTS,
         disks=_DICTS,
         already_restored=_is_bool,

@@ -207,9 +207,6 @@ def test_commands_that_come_later_say_so(plant: Plant) -> None:
     for command in (["list", str(plant.copy), "pc", "disk0p1:/"], ["serve", str(plant.copy), "pc", "--disk", "disk0"]):
         done = run_program(plant.program, *command, "--json", password="")
         assert (done.status, done.document["error"]["code"]) == (1, "R130")
-    grown = ("restore", plant.copy, "pc", "--to", "disk0=/nowhere/x", "--grow", "last", "--json", "--yes")
-    done = run_program(plant.program, *grown)
-    assert (done.status, done.document["error"]["code"]) == (1, "R135")
     done = run_program(plant.program, "verify", plant.copy, "pc", "--level", "boot", "--json")
     assert (done.status, done.document["error"]["code"]) == (1, "R130")
 

@@ -157,8 +157,24 @@ def _targets(one: argparse.ArgumentParser) -> None:
             "while-writing for a server and targets without data"
         ),
     )
-    one.add_argument("--grow", metavar="last|N|system", help="grow a partition on a larger disk (a later version)")
-    one.add_argument("--shrink", action="store_true", help="shrink and move for a smaller disk (a later version)")
+    one.add_argument(
+        "--grow",
+        metavar="last|N|system",
+        help=(
+            "on a larger disk grow the last partition, partition N, or the one with the operating system, and its "
+            "file system; partitions behind it move to the end"
+        ),
+    )
+    one.add_argument(
+        "--shrink",
+        action="store_true",
+        help="fit the image onto a smaller disk: move partitions, and shrink ext4 and NTFS where they have room",
+    )
+    one.add_argument(
+        "--scratch",
+        metavar="DIRECTORY",
+        help="where --shrink makes volumes smaller before the target is written; the plan names the space it needs",
+    )
 
 
 def _copy(one: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Any, Callable, Dict, List, Optional
 
@@ -14,7 +15,6 @@ from ..errors import (
     PasswordWrong,
     RecoveryArgumentInvalid,
     RecoveryCommandLater,
-    RecoveryOptionLater,
     RecoveryPasswordNeeded,
 )
 from ..storage.url import check_url
@@ -44,9 +44,6 @@ class Command:
         """
         if getattr(self.options, "level", "") == "boot":
             raise RecoveryCommandLater(command="verify --level boot")
-        for option in ("grow", "shrink"):
-            if getattr(self.options, option, None):
-                raise RecoveryOptionLater(option="--%s" % option)
         if self.options.password_fd is not None:
             self._password = self._secret("--password-fd", self.options.password_fd)
         self._storage = self._access("", self.options.storage)
@@ -189,6 +186,9 @@ class Command:
             "damaged": self.options.damaged,
             "replace_table": self.options.replace_table or [],
             "proof": self.options.proof.replace("-", "_"),
+            "grow": self.options.grow or "",
+            "shrink": self.options.shrink,
+            "scratch": os.path.abspath(self.options.scratch) if self.options.scratch else "",
         }
 
     def _planned(self) -> Dict[str, Any]:

@@ -12,7 +12,6 @@ from ..errors import (
     EngineError,
     RestoreBeyondRepair,
     RestoreMapInvalid,
-    RestoreSectorSizeDiffers,
     RestoreTableDiffers,
     RestoreTargetBusy,
     RestoreTargetHoldsData,
@@ -24,7 +23,9 @@ from ..image.reader import DiskReader, ImageReader
 from ..image.source import ImageSource, TargetEnd, end_of
 from .clearing import to_clear
 from .present import Claim, Present, partitions_of, present_on
-from .salvage import salvaging
+from .resize.resizing import Resizing, TargetShape, resize
+from .resize.wishes import NO_WISHES, Wishes
+from .salvage import SalvagingReader, salvaging
 from .same import holds_already
 from .scope import Scope, scope_of
 from .target import MARKER_BYTES, Target, marker
@@ -38,6 +39,7 @@ class Yeses(NamedTuple):
     overwrite: bool = False
     damaged: bool = False
     replace_table: Sequence[str] = ()
+    wishes: Wishes = NO_WISHES
 
 
 class Found(NamedTuple):
@@ -66,6 +68,8 @@ class PlannedDisk(NamedTuple):
     stale: List[Tuple[int, int]]  # the partitions of the target's earlier life, start and length in bytes
     mark_place: int  # where the marker is while the restore is in progress
     is_done: bool = False  # the target already holds all that the image does
+    image: Optional[DiskReader] = None  # the disk as it was imaged, where ``reader`` shows it resized
+    resizing: Optional[Resizing] = None
 
     @property
     def name(self) -> str:
@@ -92,6 +96,7 @@ def plan(
     *,
     damaged: bool = False,
     replace_table: Sequence[str] = (),
+    wishes: Wishes = NO_WISHES,
     progress: Progress = lambda phase, done, total: None,
 ) -> List[PlannedDisk]:
     """Check every disk and target without writing.
@@ -107,7 +112,7 @@ def plan(
     opened = {name: Target(path) for name, path in sorted(targets.items())}
     if len({target.identity for target in opened.values()}) != len(opened):
         raise RestoreMapInvalid(reason="two disks have the same target")
-    yeses = Yeses(overwrite, damaged, replace_table)
+    yeses = Yeses(overwrite, damaged, replace_table, wishes)
     planned = [_plan_disk(reader, names.index(name), target, yeses) for name, target in opened.items()]
     planned = [disk._replace(is_done=_is_done(disk, progress)) for disk in planned]
     for disk in planned:
@@ -120,7 +125,7 @@ def _plan_disk(reader: ImageReader, number: int, target: Target, yeses: Yeses) -
     uses = target.uses()
     if uses:
         raise RestoreTargetBusy(target=target.path, reason=uses[0])
-    _refuse_unfit(target, entry)
+    _refuse_unfit(target, entry, yeses)
     disk = _open(reader, number, yeses)
     scope = scope_of(reader, disk, entry.name)
     if target.parent and scope.layout.scheme != "none":
@@ -129,6 +134,10 @@ def _plan_disk(reader: ImageReader, number: int, target: Target, yeses: Yeses) -
     found = look_at(target, mark, disk, scope)
     # Only a file that was never written reads as zeros everywhere; a device that looks blank was merely sampled.
     blank = not target.exists or (not target.is_device and target.size_bytes == 0)
+    image = disk
+    resizing = _resizing(entry, disk, scope, target, yeses, found.table_stays)
+    if resizing is not None:
+        disk, scope = resizing.reader, _scope_on_target(scope, resizing)
     end = end_of(disk, scope.layout, target.size_bytes)
     size_bytes = max(target.size_bytes, disk.size_bytes)
     allowed = scope.held if found.table_stays else _with_table(scope, size_bytes)
@@ -147,21 +156,36 @@ def _plan_disk(reader: ImageReader, number: int, target: Target, yeses: Yeses) -
         cleared=cleared.intersection(allowed),
         stale=stale,
         mark_place=_first_of(scope) if found.table_stays else 0,
+        image=image,
+        resizing=resizing,
     )
 
 
-def _refuse_unfit(target: Target, entry: DiskEntry) -> None:
-    too_small = target.exists and target.size_bytes < entry.size_bytes
+def _resizing(
+    entry: DiskEntry, disk: DiskReader, scope: Scope, target: Target, yeses: Yeses, table_stays: bool
+) -> Optional[Resizing]:
+    """How the disk fits a target of another size; a file that is made or extended becomes as large as the imaged disk."""
+    why_not = ""
+    if scope.is_partial:
+        why_not = "the image holds only some of its partitions"
+    elif isinstance(disk, SalvagingReader):
+        why_not = "the image may be damaged, and a damaged file system can't be resized"
+    if table_stays and not (target.is_device and target.sector_bytes != disk.sector_bytes):
+        return None
+    shape = TargetShape(target.path, target.size_bytes, target.sector_bytes, target.is_device)
+    return resize(entry.name, disk, scope.layout, shape, yeses.wishes, why_not)
+
+
+def _scope_on_target(scope: Scope, resizing: Resizing) -> Scope:
+    volumes = [one for one in resizing.layout.partitions if one.role != "extended"]
+    return scope._replace(layout=resizing.layout, volumes=volumes)
+
+
+def _refuse_unfit(target: Target, entry: DiskEntry, yeses: Yeses) -> None:
+    too_small = target.exists and target.size_bytes < entry.size_bytes and not yeses.wishes.shrink
     if too_small and (target.is_device or target.size_bytes > 0):
         raise RestoreTargetTooSmall(
             target=target.path, target_bytes=target.size_bytes, disk=entry.name, needed_bytes=entry.size_bytes
-        )
-    if target.is_device and target.sector_bytes != entry.sector_bytes:
-        raise RestoreSectorSizeDiffers(
-            target=target.path,
-            target_sector_bytes=target.sector_bytes,
-            disk=entry.name,
-            sector_bytes=entry.sector_bytes,
         )
 
 
@@ -211,8 +235,8 @@ def look_at(target: Target, mark: bytes, disk: DiskReader, scope: Scope) -> Foun
 
 def _is_done(disk: PlannedDisk, progress: Progress) -> bool:
     """Whether the same restore has ended already: everything that the image holds is on the target, byte for byte."""
-    if disk.resumes or not disk.data:
-        return False
+    if disk.resumes or not disk.data or (disk.resizing is not None and disk.resizing.needs_tools):
+        return False  # a file system that was resized differs from the image
     return holds_already(disk.reader, disk.target, disk.allowed, disk.cleared, progress)
 
 

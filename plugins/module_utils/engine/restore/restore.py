@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from functools import partial
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from ..errors import ImageDamaged, RestoreBeyondRepair
@@ -14,6 +16,8 @@ from ..storage.contract import Storage
 from .hit_files import damage_of
 from .plan import PlannedDisk, Progress, plan
 from .proof import Proof, choose, prove_ahead, stopped_by_damage
+from .resize.carry_out import shrink_aside
+from .resize.wishes import NO_WISHES, Wishes
 from .salvage import SalvagingReader
 from .sentences import sentences, transitions
 from .ways import AUTO
@@ -41,6 +45,7 @@ def restore(
     damaged: bool = False,
     replace_table: Sequence[str] = (),
     proof: str = AUTO,
+    wishes: Wishes = NO_WISHES,
     progress: Progress = lambda phase, done, total: None,
 ) -> List[RestoredDisk]:
     """Restore disks of ``image`` onto ``targets`` (``{"disk0": "/dev/sdb"}``).
@@ -50,7 +55,9 @@ def restore(
         password, damage anywhere in what is stored if that is proved first.
     """
     reader = open_image(storage, device, image, password, damaged)
-    planned = plan(reader, targets, overwrite, damaged=damaged, replace_table=replace_table, progress=progress)
+    planned = plan(
+        reader, targets, overwrite, damaged=damaged, replace_table=replace_table, wishes=wishes, progress=progress
+    )
     way = choose(proof, storage, planned, damaged)
     return carry_out(storage, device, reader, planned, progress, damaged=damaged, proof=way).disks
 
@@ -91,8 +98,12 @@ def carry_out(
             problems = _prove_all(storage, device, reader, planned, progress, damaged)
         else:
             prove_ahead(storage, device, reader, planned)
-    with stopped_by_damage(proof, planned):
-        done = write_disks(planned, progress)
+    with ExitStack() as stack:
+        for disk in planned:
+            if disk.resizing is not None and disk.image is not None and not disk.is_done:
+                shrink_aside(disk.resizing, disk.image, stack, partial(progress, "shrinking"))
+        with stopped_by_damage(proof, planned):
+            done = write_disks(planned, progress)
     return Restored(done, damage(planned), problems)
 
 

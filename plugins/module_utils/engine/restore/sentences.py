@@ -7,17 +7,45 @@ from __future__ import annotations
 
 from typing import Dict, List
 
+from ..image.reader import DiskReader
 from .plan import PlannedDisk
 
 
 def sentences(planned: List[PlannedDisk], image: str) -> List[str]:
-    """One sentence for each disk."""
+    """One sentence for each disk, then one for each partition that does not stay as it is."""
+    return _of_disks(planned, image) + [text for disk in planned for text in _of_partitions(disk)]
+
+
+def _of_partitions(disk: PlannedDisk) -> List[str]:
+    found = []
+    for one in disk.resizing.partitions if disk.resizing is not None else []:
+        if one.action != "kept":
+            old = one.volume.partition
+            found.append(
+                "partition %d of %s (%s) is %s: from %d bytes at byte %d to %d bytes at byte %d"
+                % (
+                    *(one.volume.number, disk.name, one.volume.kind or "unknown content", one.action),
+                    *(old.length_bytes, old.start_bytes, one.length_bytes, one.start_bytes),
+                )
+            )
+    if disk.resizing is not None and disk.resizing.tools:
+        found.append("%s is resized with %s" % (disk.name, ", ".join(disk.resizing.tools)))
+    if disk.resizing is not None and disk.resizing.scratch is not None:
+        scratch = disk.resizing.scratch
+        found.append(
+            "%s is shrunk in %s, before the target is written; this needs %d bytes there, %d are free"
+            % (disk.name, scratch.directory, scratch.needed_bytes, scratch.free_bytes)
+        )
+    return found
+
+
+def _of_disks(planned: List[PlannedDisk], image: str) -> List[str]:
     return [
         "disk%d of %s (%d bytes) goes to %s%s%s%s%s"
         % (
             disk.number,
             image,
-            disk.reader.size_bytes,
+            _imaged(disk).size_bytes,
             disk.target.path,
             _state(disk),
             _alone(disk.left_alone),
@@ -73,11 +101,30 @@ def _table(disk: PlannedDisk) -> str:
     return "; its partition table is replaced, which deletes these partitions: %s" % going if going else ""
 
 
+def _imaged(disk: PlannedDisk) -> DiskReader:
+    return disk.image or disk.reader
+
+
 def _larger(disk: PlannedDisk) -> str:
-    """A larger disk works as it is; that the backup table lies elsewhere than tools expect, they will say."""
-    if not disk.end.unused_bytes or disk.found.table_stays:
+    """The end of a larger disk."""
+    if disk.found.table_stays:
         return ""
-    said = "; its last %d bytes are not used" % disk.end.unused_bytes
-    if disk.end.has_gpt and disk.target.is_device:
-        said += "; move the backup of its partition table to its end with sgdisk -e %s" % disk.target.path
+    said = ""
+    if disk.resizing is not None and disk.resizing.backup_lba is not None:
+        said = (
+            "; the backup of its partition table is at the end of the target, in sector %d"
+            % (disk.resizing.backup_lba[1])
+        )
+    unused = unused_bytes(disk)
+    if unused:
+        said += "; its last %d bytes are not used" % unused
     return said
+
+
+def unused_bytes(disk: PlannedDisk) -> int:
+    """The bytes that a larger target has behind the imaged disk, or behind its last partition where nothing grows into them."""
+    if disk.resizing is None:
+        return disk.end.unused_bytes
+    if disk.resizing.grown or disk.resizing.target.size_bytes <= _imaged(disk).size_bytes:
+        return 0
+    return disk.resizing.target.size_bytes - _imaged(disk).size_bytes

@@ -12,7 +12,7 @@ import importlib
 import os
 import stat
 import struct
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from ..disk.source import FileSource
 from ..errors import DiskAccessDenied, RestoreTargetBusy, RestoreTargetChanged, RestoreWriteFailed
@@ -289,6 +289,11 @@ class Target:
                 length_bytes=sum(len(view) for view in views),
                 reason=error.strerror,
             ) from error
+
+    def lend(self, work: Callable[[int], None]) -> None:
+        """Give our descriptor to another program; its lock stays."""
+        work(self._open())
+        self._forget_cache(self._open())
 
     def sync(self) -> None:
         try:

@@ -13,6 +13,7 @@ Named tuples, not data classes: those cost a start of the engine 10 to 30 ms of 
 from __future__ import annotations
 
 import datetime
+import os
 import re
 import time
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
@@ -25,6 +26,7 @@ from ..errors import RequestInvalid
 from ..image.access import Passwords
 from ..image.upkeep.keeping import Policy
 from ..image.verify_levels import LEVELS, Level
+from ..restore.resize.wishes import Wishes
 from ..restore.ways import PROOFS
 from ..snapshot.choices import SETTINGS as SNAPSHOTS
 from .fields import Fields, refuse_unknown, shown
@@ -42,6 +44,7 @@ from .secret_names import IMAGE_SECRETS
 
 _TIMESTAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)_(\d\d)-(\d\d)-(\d\d)", re.ASCII)
 _DISK = re.compile(r"disk[0-9]{1,4}", re.ASCII)
+_GROW = re.compile(r"last|system|[1-9][0-9]{0,3}", re.ASCII)
 _MOST_PATTERNS = 1000
 _MOST_SECONDS = 1e12
 _LEASE_SECONDS = 90.0
@@ -90,6 +93,7 @@ class RestoreRequest(NamedTuple):
     damaged: bool
     replace_table: List[str]
     proof: str  # when the image is verified, one of restore.ways.PROOFS
+    wishes: Wishes  # for targets of another size
     unused: Tuple[str, ...] = ()
 
 
@@ -265,6 +269,7 @@ def _restore(fields: Fields, head: _Head) -> RestoreRequest:
         damaged=fields.yes("damaged", "restore_damaged"),
         replace_table=_partitions(fields),
         proof=fields.choice("proof", PROOFS, PROOFS[0], "restore_proof"),
+        wishes=_wishes(fields),
     )
 
 
@@ -400,6 +405,20 @@ def _partitions(fields: Fields) -> List[str]:
     return [str(one) for one in given]
 
 
+def _wishes(fields: Fields) -> Wishes:
+    grow = fields.given("grow")
+    if isinstance(grow, int) and not isinstance(grow, bool):
+        grow = str(grow)
+    if grow in (None, False, "", "none"):
+        grow = ""
+    elif not isinstance(grow, str) or not _GROW.fullmatch(grow):
+        raise RequestInvalid(reason="imaging_restore_grow must be last, system or the number of a partition")
+    scratch = fields.text("scratch")
+    if scratch and not os.path.isabs(scratch):
+        raise RequestInvalid(reason="imaging_restore_scratch must be the absolute path of a directory")
+    return Wishes(grow, fields.yes("shrink", "restore_shrink"), scratch)
+
+
 # ``timestamp``, ``controller_seconds`` and ``run``: a controller and the runner put them into the request of any verb.
 COMMON_KEYS = (
     *("verb", "device", "alias", "storage", "secrets", "check", "job"),
@@ -419,7 +438,10 @@ _IMAGE_KEYS = (
     ),
     *("compression_level", "lease_ttl_seconds", "keep", "jobs", "forget_jobs", "forget_disks"),
 )
-_RESTORE_KEYS = ("image", "map", "overwrite", "damaged", "replace_table", "proof")
+_RESTORE_KEYS = (
+    *("image", "map", "overwrite", "damaged", "replace_table", "proof"),
+    *("grow", "shrink", "scratch"),
+)
 _ROLLOVER_KEYS = ("keep", "jobs", "forget_jobs", "forget_disks", "remove_damaged")
 VERBS: Dict[str, _Verb] = {
     "image": _Verb(_IMAGE_KEYS, _image),

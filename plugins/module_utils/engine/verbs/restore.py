@@ -11,6 +11,7 @@ from typing import Any, Dict, List
 from ..image.format.encrypted_mark import is_marked
 from ..restore import proof as proofs
 from ..restore.boot_report import boot_report
+from ..restore.document import plan_document
 from ..restore.place import refuse_inside_storage
 from ..restore.plan import PlannedDisk
 from ..restore.restore import Restored, carry_out, foretell, open_image, plan, sentences, transitions
@@ -42,6 +43,7 @@ def restore(storage: Storage, request: RestoreRequest, status: RunStatus) -> Dic
         request.overwrite,
         damaged=damaged,
         replace_table=request.replace_table,
+        wishes=request.wishes,
         progress=status.progress,
     )
     is_done = all(disk.is_done for disk in planned)
@@ -53,6 +55,7 @@ def restore(storage: Storage, request: RestoreRequest, status: RunStatus) -> Dic
         "proof": proof.way,
         "proof_reason": proof.reason,
         "targets": transitions(planned, reader.image),
+        "restore_plan": plan_document(planned, reader.image),
         "already_restored": is_done,
     }
     boot = boot_report(reader, planned, check=True)
@@ -60,7 +63,7 @@ def restore(storage: Storage, request: RestoreRequest, status: RunStatus) -> Dic
     risks = proofs.warnings(proof, planned)
     if request.check:
         foreseen = foretell(storage, request.device, reader, planned, damaged)
-        warnings = risks + boot.warnings + _warnings(planned, foreseen, reader.image)
+        warnings = risks + boot.warnings + _warnings(planned, foreseen, reader.image, bool(request.wishes.grow))
         return dict(told, boot=boot.document, disks=[], damaged=foreseen.damaged, warnings=warnings)
     done = carry_out(storage, request.device, reader, planned, status.progress, damaged=damaged, proof=proof)
     if boot.lacks_entry:
@@ -70,18 +73,27 @@ def restore(storage: Storage, request: RestoreRequest, status: RunStatus) -> Dic
         boot=boot.document,
         disks=[disk._asdict() for disk in done.disks],
         damaged=done.damaged,
-        warnings=risks + boot.warnings + _warnings(planned, done, reader.image),
+        warnings=risks + boot.warnings + _warnings(planned, done, reader.image, bool(request.wishes.grow)),
         seconds=round(time.monotonic() - started, 1),
     )
 
 
-def _warnings(planned: List[PlannedDisk], done: Restored, image: str) -> List[str]:
+def _of_size(disk: PlannedDisk, grows: bool) -> List[str]:
+    if disk.resizing is not None:
+        return disk.resizing.warnings
+    if grows and not disk.is_done:
+        return ["%s is not larger than %s: no partition is grown." % (disk.target.path, disk.name)]
+    return []
+
+
+def _warnings(planned: List[PlannedDisk], done: Restored, image: str, grows: bool) -> List[str]:
     """The mark that a damaged restore leaves on the console; what was done already is worth a word, too."""
     warnings = [
         "%s already contains all of %s of the image %s: the restore is complete." % (disk.target.path, disk.name, image)
         for disk in planned
         if disk.is_done
     ]
+    warnings += [text for disk in planned for text in _of_size(disk, grows)]
     if done.problems:
         more = len(done.problems) - 1
         also = " %d more problems were found." % more if more else ""

@@ -165,6 +165,13 @@ class FileSystem(ABC):
         reason. The extents are within the source.
         """
 
+    def why_unclean(self) -> str:
+        """Why no tool may resize the volume as it is (errors, hibernation), "" when nothing speaks against it.
+
+        :raises FileSystemInvalid: when its structures contradict themselves.
+        """
+        return ""
+
     def tree(self) -> Optional[FileTree]:
         """The volume's folders and files, ``None`` where they are not understood: then no file is excluded.
 

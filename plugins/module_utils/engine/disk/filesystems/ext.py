@@ -81,6 +81,15 @@ class Ext(ExtGeometry, FileSystem):
             return "the %s volume was not unmounted cleanly" % self.kind
         return ""
 
+    def why_unclean(self) -> str:
+        """Errors are for fsck and a person; a journal that waits is replayed by e2fsck before it resizes anything."""
+        unknown = self._incompat & ~_INCOMPAT_KNOWN or self._ro_compat & ~_RO_KNOWN
+        if unknown:
+            return "the %s volume uses unknown features (%#x)" % (self.kind, unknown)
+        if self._state & _STATE_ERROR:
+            return "the %s volume is marked as having errors: run fsck" % self.kind
+        return ""
+
     def tree(self) -> Optional[FileTree]:
         return ExtTree(self)
 

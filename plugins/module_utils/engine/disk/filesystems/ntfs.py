@@ -87,6 +87,14 @@ class Ntfs(FileSystem):
         self._table = table
         return UsedMap(used, True, "", bad_clusters(table))
 
+    def why_unclean(self) -> str:
+        """The dirty bit and hibernation; a journal that is not clean is no reason, ntfsresize resets it."""
+        table = FileTable(self.source, self._geometry)
+        information = table.joined(table.attributes(_VOLUME), VOLUME_INFORMATION, "$Volume").content or b""
+        if len(information) < 12 or struct.unpack_from("<H", information, 10)[0] & _DIRTY:
+            return "the NTFS volume is marked dirty: run chkdsk on the device"
+        return hibernation(table)
+
     def tree(self) -> Optional[FileTree]:
         if self._table is None:
             self._table = FileTable(self.source, self._geometry)

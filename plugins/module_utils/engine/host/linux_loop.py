@@ -1,0 +1,74 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A range of a file or disk as a block device, which the kernel removes when the last program closes it.
+
+Structures: linux/loop.h. The kernel detaches the device even when this process is killed, so that no later run finds the
+range in use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import os
+import struct
+from types import ModuleType
+from typing import Iterator
+
+_CONTROL = "/dev/loop-control"
+_CTL_GET_FREE = 0x4C82
+_SET_FD, _CLR_FD, _SET_STATUS64, _SET_BLOCK_SIZE = 0x4C00, 0x4C01, 0x4C04, 0x4C09
+_AUTOCLEAR = 4
+_INFO = struct.Struct("=QQQQQIIII64s64s32sQQ")
+_TRIES = 50
+
+
+def can_attach() -> bool:
+    """Whether this process may attach loop devices."""
+    return os.access(_CONTROL, os.R_OK | os.W_OK) and os.geteuid() == 0
+
+
+@contextlib.contextmanager
+def attached(descriptor: int, start_bytes: int, length_bytes: int, sector_bytes: int = 512) -> Iterator[str]:
+    """Attach a range of what ``descriptor`` has open, for reading and writing; yield the path of the device.
+
+    :raises OSError: when the system has no loop device for us.
+    """
+    fcntl = importlib.import_module("fcntl")
+    path, loop = _attach(fcntl, descriptor)
+    try:
+        fcntl.ioctl(
+            loop, _SET_STATUS64, _INFO.pack(0, 0, 0, start_bytes, length_bytes, 0, 0, 0, 0, b"", b"", b"", 0, 0)
+        )
+        if sector_bytes != 512:
+            fcntl.ioctl(loop, _SET_BLOCK_SIZE, sector_bytes)
+        # Only now: a device that clears itself does so when the first probe of the system closes it.
+        info = _INFO.pack(0, 0, 0, start_bytes, length_bytes, 0, 0, 0, _AUTOCLEAR, b"", b"", b"", 0, 0)
+        fcntl.ioctl(loop, _SET_STATUS64, info)
+        yield path
+        os.fsync(loop)
+    finally:
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(loop, _CLR_FD, 0)
+        os.close(loop)
+
+
+def _attach(fcntl: ModuleType, descriptor: int) -> tuple[str, int]:
+    control = os.open(_CONTROL, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        for dummy in range(_TRIES):
+            path = "/dev/loop%d" % fcntl.ioctl(control, _CTL_GET_FREE)
+            loop = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.ioctl(loop, _SET_FD, descriptor)
+            except OSError as error:
+                os.close(loop)
+                if error.errno == errno.EBUSY:
+                    continue  # another process was faster
+                raise
+            return path, loop
+    finally:
+        os.close(control)
+    raise OSError(errno.EBUSY, "every free loop device was taken by another process")

@@ -1,0 +1,69 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which partitions the boot configuration of Windows (BCD) names by their place.
+
+On a disk with an MBR a device of the BCD is the start of the partition in bytes and the signature of the disk; on a GPT disk both
+are GUIDs, which a move does not change [geoffchappell.com, BCD devices; libregf, and boot entries as bcdedit shows them].
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import List, NamedTuple, Sequence
+
+from ...errors import EngineError
+from .volume import Volume, find
+
+_PATHS = (("Boot", "BCD"), ("EFI", "Microsoft", "Boot", "BCD"))
+_MOST_BYTES = 16 << 20
+_NEAR_BYTES = 64  # the signature stands behind the place, in the same structure
+
+
+class BootConfig(NamedTuple):
+    """The stores that were found, and whether there is one that can't be read."""
+
+    stores: List[bytes]
+    is_unreadable: bool
+
+    def names(self, start_bytes: int, disk_id: str) -> bool:
+        """Whether a store has a device with this place on the disk of this signature; in doubt it has."""
+        if self.is_unreadable:
+            return True
+        try:
+            signature = struct.pack("<I", int(disk_id, 16))
+        except (ValueError, struct.error):
+            return bool(self.stores)
+        place = struct.pack("<Q", start_bytes)
+        return any(_has(store, place, signature) for store in self.stores)
+
+
+def read_config(volumes: Sequence[Volume]) -> BootConfig:
+    """Read the stores of all volumes of a disk."""
+    stores: List[bytes] = []
+    unreadable = False
+    for one in volumes:
+        for path in _PATHS:
+            try:
+                tree = one.file_system.tree() if one.file_system is not None else None
+                node = find(tree, path) if tree is not None else None
+                content = tree.content(node) if tree is not None and node is not None else None
+                if node is None:
+                    continue
+                extents = list(content.extents) if content is not None else []
+                if not extents or sum(extent.length_bytes for extent in extents) > _MOST_BYTES:
+                    unreadable = True
+                    continue
+                stores.append(b"".join(one.source.read(*extent) for extent in extents))
+            except EngineError:
+                unreadable = unreadable or one.is_ntfs
+    return BootConfig(stores, unreadable)
+
+
+def _has(store: bytes, place: bytes, signature: bytes) -> bool:
+    position = store.find(place)
+    while position >= 0:
+        if signature in store[position + len(place) : position + len(place) + _NEAR_BYTES]:
+            return True
+        position = store.find(place, position + 1)
+    return False

@@ -1,0 +1,94 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carries out a resizing: volumes are made smaller aside before the target is touched, and grown on the target before it boots."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import Callable, Iterator, Tuple
+
+from ...disk.extents import ExtentSet
+from ...disk.source import FileSource
+from ...errors import RestoreScratchTooSmall
+from ...image.reader import DiskReader
+from . import boot_sectors
+from .resizing import PartitionChange, Resizing
+from .volume_tools import Medium, resize, scratch_file
+
+_STEP_BYTES = 1 << 20
+Reached = Callable[[int, int], None]
+
+
+def shrink_aside(resizing: Resizing, image: DiskReader, stack: ExitStack, reached: Reached) -> None:
+    """Copy each volume that shrinks to the scratch directory, shrink it there and have it checked. The files go when ``stack`` ends.
+
+    :raises RestoreResizeFailed: when the tool refuses: nothing is written to the target then.
+    """
+    for aside, change in zip(resizing.reader.asides, resizing.shrunk):
+        assert resizing.scratch is not None
+        old = change.volume.partition
+        directory = resizing.scratch.directory
+        try:
+            descriptor = stack.enter_context(scratch_file(directory, old.length_bytes))
+            for offset, data in _in_use(image, old.start_bytes, old.length_bytes, reached):
+                os.pwrite(descriptor, data, offset)
+            os.fsync(descriptor)
+        except OSError as error:
+            raise RestoreScratchTooSmall(
+                directory=directory, partition=old.number, disk=resizing.disk, reason=error.strerror or str(error)
+            ) from error
+        path = "/proc/self/fd/%d" % descriptor
+        medium = Medium(resizing.disk, resizing.target.path, path, descriptor, 0, old.length_bytes, 512)
+        resize(change.volume, medium, change.length_bytes)
+        _follow_move(descriptor, change, resizing.target.sector_bytes)
+        os.ftruncate(descriptor, change.length_bytes)
+        os.fsync(descriptor)
+        source = FileSource(path, resizing.target.sector_bytes)
+        stack.callback(source.close)
+        aside.source = source
+
+
+def _in_use(image: DiskReader, start: int, length: int, reached: Reached) -> Iterator[Tuple[int, bytes]]:
+    """The bytes of a volume that are in the image and not zero, by their offset in the volume."""
+    in_use = ExtentSet((one.start_bytes, one.length_bytes) for one in image.extents())
+    for part in in_use.clipped(start, start + length):
+        place = part.start_bytes
+        while place < part.end_bytes:
+            step = min(_STEP_BYTES, part.end_bytes - place)
+            data = image.read(place, step)
+            reached(place - start, length)
+            if data.count(0) != len(data):
+                yield place - start, data
+            place += step
+
+
+def _follow_move(descriptor: int, change: PartitionChange, sector_bytes: int) -> None:
+    """The boot sectors of a volume that moves as well."""
+    old = change.volume.partition.start_bytes
+    if old == change.start_bytes:
+        return
+    os.ftruncate(descriptor, change.length_bytes)
+    with FileSource("/proc/self/fd/%d" % descriptor, sector_bytes) as source:
+        changed = boot_sectors.patches(source, old, change.start_bytes, sector_bytes)
+    for place, data in changed:
+        os.pwrite(descriptor, data, place)
+
+
+def grow_in_place(resizing: Resizing, descriptor: int) -> None:
+    """Grow the file systems on the target, while its first sector still says that the restore is in progress.
+
+    :raises RestoreResizeFailed: the target stays unbootable, and the same restore can be tried again.
+    """
+    for one in resizing.grown:
+        medium = Medium(
+            disk=resizing.disk,
+            target=resizing.target.path,
+            path="",
+            descriptor=descriptor,
+            start_bytes=one.start_bytes,
+            length_bytes=one.length_bytes,
+            sector_bytes=resizing.target.sector_bytes if resizing.target.is_device else 512,
+        )
+        resize(one.volume, medium, one.length_bytes)

@@ -1,0 +1,298 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decides how a disk comes onto a target of another size or with other sectors, or refuses, before anything is written."""
+
+from __future__ import annotations
+
+from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+from ...disk.extents import ExtentSet
+from ...disk.gpt import read_gpt
+from ...disk.layout import DiskLayout, Partition, read_layout
+from ...disk.mbr import hybrid_entries, read_mbr
+from ...disk.source import BlockSource
+from ...errors import RestoreResizeImpossible, RestoreSectorSizeDiffers
+from ...image.reader import DiskReader
+from ...image.source import ImageSource
+from . import boot_sectors, gpt_table, mbr_table, sectors
+from .choose import check_growing, chosen
+from .fit import Room, to_grow, to_shrink
+from .held import Held
+from .moves import check_moves
+from .shift import Cut, Segment, Shift
+from .space import Scratch, scratch_for
+from .tools import check_tools, tools_for
+from .view import Aside, ResizedReader
+from .volume import Volume, volumes_of
+from .wishes import Wishes
+
+
+class TargetShape(NamedTuple):
+    """The properties of a target that count."""
+
+    path: str
+    size_bytes: int
+    sector_bytes: int
+    is_device: bool
+
+
+class PartitionChange(NamedTuple):
+    """A partition before and after; ``action`` is kept, moved, grown or shrunk, or two of these joined by "and"."""
+
+    volume: Volume
+    action: str
+    start_bytes: int
+    length_bytes: int
+
+
+class Resizing(NamedTuple):
+    """How the disk comes to fit its target."""
+
+    disk: str
+    target: TargetShape
+    reader: ResizedReader
+    layout: DiskLayout  # on the target
+    partitions: List[PartitionChange]
+    tools: List[str]
+    scratch: Optional[Scratch]
+    warnings: List[str]
+    backup_lba: Optional[Tuple[int, int]]  # of the table's backup, before and after
+
+    @property
+    def grown(self) -> List[PartitionChange]:
+        return [one for one in self.partitions if one.action == "grown"]
+
+    @property
+    def shrunk(self) -> List[PartitionChange]:
+        return [one for one in self.partitions if "shrunk" in one.action]
+
+    @property
+    def needs_tools(self) -> bool:
+        return bool(self.tools)
+
+
+class _Disk(NamedTuple):
+    name: str
+    reader: DiskReader
+    source: BlockSource
+    layout: DiskLayout
+    target: TargetShape
+
+
+def resize(
+    name: str, reader: DiskReader, layout: DiskLayout, target: TargetShape, wishes: Wishes, why_not: str
+) -> Optional[Resizing]:
+    """Return how the disk fits its target, None where nothing of it changes.
+
+    :param why_not: why nothing of this disk may be moved or resized, "" when nothing speaks against it.
+    :raises RestoreError: for what can't be done, before anything is written.
+    """
+    sector = target.sector_bytes if target.is_device else reader.sector_bytes
+    size = target.size_bytes // sector * sector
+    if not size or (size, sector) == (reader.size_bytes, reader.sector_bytes):
+        return None
+    disk = _Disk(name, reader, ImageSource(reader), layout, target._replace(size_bytes=size, sector_bytes=sector))
+    is_wanted = bool(wishes.grow) or size < reader.size_bytes or sector != reader.sector_bytes
+    reason = why_not or _why_impossible(disk)
+    if reason and sector != reader.sector_bytes:
+        raise RestoreSectorSizeDiffers(
+            target=target.path,
+            target_sector_bytes=sector,
+            disk=name,
+            sector_bytes=reader.sector_bytes,
+            reason="its content can't be converted, because %s" % reason,
+        )
+    if reason and is_wanted:
+        raise RestoreResizeImpossible(disk=name, target=target.path, reason=reason)
+    if reason or (layout.scheme == "mbr" and not is_wanted):
+        return None
+    return _resized(disk, wishes)
+
+
+def _why_impossible(disk: _Disk) -> str:
+    if disk.layout.scheme == "none":
+        return "it has no partition table"
+    there = read_layout(disk.source)
+    places = [
+        {(one.number, one.start_bytes, one.length_bytes) for one in what.partitions} for what in (there, disk.layout)
+    ]
+    if there.scheme != disk.layout.scheme or places[0] != places[1]:
+        return "its partition table can't be read without the knowledge of the run that imaged it"
+    if disk.layout.unnamed or (disk.layout.scheme == "gpt" and hybrid_entries(disk.source)):
+        return "its partition table has entries that are not partitions (a hybrid table)"
+    if disk.layout.scheme == "gpt" and gpt_table.read_table(disk.source) is None:
+        return "its primary partition table is damaged"
+    return ""
+
+
+def _resized(disk: _Disk, wishes: Wishes) -> Resizing:
+    volumes = volumes_of(disk.source, disk.layout.partitions)
+    recreated = _tables(disk)
+    room = Room(
+        disk=disk.name,
+        target=disk.target.path,
+        layout=disk.layout,
+        volumes=volumes,
+        held=Held(disk.reader, recreated),
+        ebrs=_ebrs(disk),
+        limit_bytes=_limit(disk),
+        target_bytes=disk.target.size_bytes,
+    )
+    if disk.target.sector_bytes != disk.reader.sector_bytes:
+        sectors.check(
+            disk.name, disk.target.path, disk.layout, volumes, disk.reader.sector_bytes, disk.target.sector_bytes
+        )
+    cuts: List[Cut] = []
+    given: List[Tuple[Volume, int]] = []
+    grown: Optional[Volume] = None
+    warnings: List[str] = []
+    if room.end_bytes > room.limit_bytes:
+        cuts, given = to_shrink(room)
+    elif wishes.grow:
+        grown = chosen(wishes.grow, disk.name, volumes)
+        cuts = to_grow(room, grown)
+        if cuts:
+            check_growing(disk.name, disk.target.path, grown)
+        else:
+            warnings.append(
+                "%s has no room behind its partitions on %s: nothing is grown." % (disk.name, disk.target.path)
+            )
+            grown = None
+    shift = Shift(cuts)
+    warnings += check_moves(disk.name, disk.target.path, disk.layout, volumes, shift)
+    return _put_together(disk, room, shift, [one for one, dummy in given], grown, warnings, wishes)
+
+
+def _put_together(
+    disk: _Disk,
+    room: Room,
+    shift: Shift,
+    shrunk: Sequence[Volume],
+    grown: Optional[Volume],
+    warnings: List[str],
+    wishes: Wishes,
+) -> Resizing:
+    changes = [_change(one, shift, shrunk, grown) for one in room.volumes]
+    asides = [Aside(one.start_bytes, one.length_bytes) for one in changes if "shrunk" in one.action]
+    tools = [tool for one in shrunk for tool in tools_for(one, has_own_file=True)]
+    tools += tools_for(grown, has_own_file=False) if grown is not None else []
+    check_tools(disk.name, tools)
+    scratch = scratch_for(disk.name, disk.target.path, disk.target.is_device, shrunk, wishes.scratch)
+    end = min(room.end_bytes, disk.reader.size_bytes)
+    segments = list(shift.segments(end))
+    if disk.target.sector_bytes != disk.reader.sector_bytes:
+        segments = sectors.without_embedding(segments, disk.layout)
+    segments = _without_tables(segments, _tables(disk), disk.layout)
+    patches = _patches(disk, shift, changes)
+    view = ResizedReader(disk.reader, disk.target.size_bytes, disk.target.sector_bytes, segments, patches, asides)
+    layout = read_layout(ImageSource(view))
+    _check_layout(disk, changes, layout)
+    backup = None
+    table = gpt_table.read_table(disk.source) if disk.layout.scheme == "gpt" else None
+    if table is not None:
+        backup = (table.backup_lba, disk.target.size_bytes // disk.target.sector_bytes - 1)
+    return Resizing(
+        disk=disk.name,
+        target=disk.target,
+        reader=view,
+        layout=layout,
+        partitions=changes,
+        tools=list(dict.fromkeys(tools)),
+        scratch=scratch,
+        warnings=warnings + _of_ntfs(shrunk, grown),
+        backup_lba=backup,
+    )
+
+
+def _change(one: Volume, shift: Shift, shrunk: Sequence[Volume], grown: Optional[Volume]) -> PartitionChange:
+    start = shift.start(one.partition.start_bytes)
+    length = shift.end(one.end_bytes) - start
+    actions = []
+    if start != one.partition.start_bytes:
+        actions.append("moved")
+    if one in shrunk:
+        actions.append("shrunk")
+    if one == grown:
+        actions.append("grown")
+    return PartitionChange(one, " and ".join(actions) or "kept", start, length)
+
+
+def _limit(disk: _Disk) -> int:
+    """Where partitions must end on the target."""
+    size, sector = disk.target.size_bytes, disk.target.sector_bytes
+    if disk.layout.scheme == "gpt":
+        table = gpt_table.read_table(disk.source)
+        assert table is not None
+        return table.usable_end(size, sector)
+    return min(size, mbr_table.MOST_SECTORS * sector)
+
+
+def _tables(disk: _Disk) -> ExtentSet:
+    """The copies of the table in the image, which are recreated; an MBR and its records are patched in their place."""
+    gpt = read_gpt(disk.source) if disk.layout.scheme == "gpt" else None
+    sector = disk.reader.sector_bytes
+    return ExtentSet((lba * sector, count * sector) for lba, count in gpt.areas) if gpt is not None else ExtentSet()
+
+
+def _without_tables(segments: Sequence[Segment], tables: ExtentSet, layout: DiskLayout) -> List[Segment]:
+    """The segments without the copies of the old table outside the boot area: the new one has another place."""
+    first = min((one.start_bytes for one in layout.partitions), default=0)
+    found = []
+    for one in segments:
+        room = ExtentSet([(one.start_bytes, one.length_bytes)]).difference(tables)
+        if one.end_bytes <= first:
+            found.append(one)
+            continue
+        found += [
+            Segment(part.start_bytes, part.length_bytes, one.target_bytes + part.start_bytes - one.start_bytes)
+            for part in room
+        ]
+    return found
+
+
+def _ebrs(disk: _Disk) -> List[Tuple[int, int]]:
+    mbr = read_mbr(disk.source) if disk.layout.scheme == "mbr" else None
+    return mbr_table.ebr_ranges(disk.source, mbr.tables_lba) if mbr is not None else []
+
+
+def _patches(disk: _Disk, shift: Shift, changes: Sequence[PartitionChange]) -> List[gpt_table.Patch]:
+    if disk.layout.scheme == "gpt":
+        table = gpt_table.read_table(disk.source)
+        assert table is not None
+        found = gpt_table.patches(table, shift, disk.target.size_bytes, disk.target.sector_bytes)
+    else:
+        mbr = read_mbr(disk.source)
+        assert mbr is not None
+        extended = [one.start_lba for one in mbr.partitions if one.type_code in mbr_table.EXTENDED]
+        if len(extended) > 1:
+            reason = "it has more than one extended partition"
+            raise RestoreResizeImpossible(disk=disk.name, target=disk.target.path, reason=reason)
+        found = mbr_table.patches(disk.source, mbr.tables_lba, extended[0] if extended else 0, shift)
+    for one in changes:
+        if one.action == "moved":
+            old = one.volume.partition.start_bytes
+            moved = boot_sectors.patches(one.volume.source, old, one.start_bytes, disk.target.sector_bytes)
+            found += [(one.start_bytes + place, data) for place, data in moved]
+    return found
+
+
+def _check_layout(disk: _Disk, changes: Sequence[PartitionChange], layout: DiskLayout) -> None:
+    """The new table, read as any system reads it, says what was planned; everything else of a partition stays.
+
+    :raises RestoreResizeImpossible: when it does not.
+    """
+    new = {one.number: one for one in layout.partitions}
+    for one in changes:
+        wanted: Partition = one.volume.partition._replace(start_bytes=one.start_bytes, length_bytes=one.length_bytes)
+        if new.get(wanted.number) != wanted:
+            reason = "the new partition table would not show partition %d as planned" % wanted.number
+            raise RestoreResizeImpossible(disk=disk.name, target=disk.target.path, reason=reason)
+
+
+def _of_ntfs(shrunk: Sequence[Volume], grown: Optional[Volume]) -> List[str]:
+    return [
+        "Windows checks partition %d at its next start, as after every resizing with ntfsresize." % one.number
+        for one in [*shrunk, *([grown] if grown is not None else [])]
+        if one.is_ntfs
+    ]
