@@ -92,6 +92,23 @@ plan:
   elements: str
   sample:
     - disk0 of 2026-11-22_13-45-10 (256060514304 bytes) goes to /dev/sdb
+restore_plan:
+  description: The plan as a document with RV(restore_plan.schema) 1. For each disk it has the target and, for each
+    partition, its place before and after, the tools that are used, and the bytes of the target that stay unused.
+  returned: when the run was followed to its end, or estimated in check mode
+  type: dict
+  sample:
+    schema: 1
+    image: 2026-11-22_13-45-10
+    disks:
+      - disk: disk0
+        target: /dev/sdb
+        tools: [e2fsck, resize2fs, loop devices]
+        partitions:
+          - number: 2
+            action: grown
+            before: {start_lba: 2048, start_bytes: 1048576, length_bytes: 53687091200}
+            after: {start_lba: 2048, start_bytes: 1048576, length_bytes: 107374182400}
 targets:
   description: The content of each target before and after.
   returned: when the run was followed to its end, or estimated in check mode

@@ -32,6 +32,8 @@ VALUES: Dict[str, Any] = {
     "device_alias": "hall",
     "forget_jobs": ["gone"],
     "compare_ignore": ["software/linux-image-*"],
+    "grow": "last",
+    "scratch": "/var/tmp",
 }
 
 
