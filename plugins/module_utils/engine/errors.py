@@ -967,7 +967,7 @@ class RestoreResizeFailed(RestoreError):
     code = "R146"
     message = "{tool} failed on partition {partition} of {disk} for {target}: {reason}."
     hint = (
-        "Run the restore again without resizing this partition: until then the target is incomplete and does not boot."
+        "Run the restore again without resizing this partition. A target that was written to does not boot until then."
     )
 
 

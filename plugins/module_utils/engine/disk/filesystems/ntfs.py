@@ -88,7 +88,7 @@ class Ntfs(FileSystem):
         return UsedMap(used, True, "", bad_clusters(table))
 
     def why_unclean(self) -> str:
-        """The dirty bit and hibernation; a journal that is not clean is no reason, ntfsresize resets it."""
+        """The dirty bit and hibernation; ntfsresize resets a journal that is not clean."""
         table = FileTable(self.source, self._geometry)
         information = table.joined(table.attributes(_VOLUME), VOLUME_INFORMATION, "$Volume").content or b""
         if len(information) < 12 or struct.unpack_from("<H", information, 10)[0] & _DIRTY:

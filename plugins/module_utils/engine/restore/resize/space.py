@@ -12,7 +12,7 @@ from ...errors import RestoreScratchTooSmall
 from ..place import why_not_on_disk
 from .volume import Volume
 
-_MORE_BYTES = 64 << 20  # metadata that is written anew
+_MORE_BYTES = 64 << 20  # metadata that the tool adds
 _MORE_PART = 8
 
 

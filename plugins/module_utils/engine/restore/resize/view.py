@@ -56,7 +56,7 @@ class ResizedReader(DiskReader):
         patches: Sequence[Patch],
         asides: Sequence[Aside] = (),
     ) -> None:
-        # Nothing of the base class is kept: what it reads with is ``reader``.
+        # The base class keeps no state here: ``reader`` does the reading.
         self.root = reader.root
         self.size_bytes = size_bytes
         self.sector_bytes = sector_bytes

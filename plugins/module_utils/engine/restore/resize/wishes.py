@@ -11,7 +11,7 @@ from typing import NamedTuple
 class Wishes(NamedTuple):
     """Grow a partition, shrink the disk."""
 
-    grow: str = ""  # "last", "system", a number, or "" for nothing
+    grow: str = ""  # "last", "system", a number, or "" to grow none
     shrink: bool = False
     scratch: str = ""  # a directory
 
