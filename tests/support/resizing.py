@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import struct
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 from support.filled import MIB, check_volume, contents, empty, fat_contents, mounted, run
 from support.imaging import image, restore
@@ -40,7 +40,14 @@ class Scene(NamedTuple):
         return restore(self.storage, target, **settings)
 
 
-def make_scene(folder: Path, scheme: str, parts: Sequence[Part], *, files: int = 40) -> Scene:
+def make_scene(
+    folder: Path,
+    scheme: str,
+    parts: Sequence[Part],
+    *,
+    files: int = 40,
+    prepare: Callable[[WholeDisk, Path], None] = lambda disk, folder: None,
+) -> Scene:
     """Build and image a disk whose NTFS volumes say where they begin, as those of Windows do."""
     folder.mkdir(exist_ok=True)
     disk = build_disk(folder, scheme, parts, files=files)
@@ -49,6 +56,7 @@ def make_scene(folder: Path, scheme: str, parts: Sequence[Part], *, files: int =
             tell_start(disk.path, placed)
         if placed.part.name == "recovery" and scheme == "gpt":
             run("sgdisk", "-t", "%d:%s" % (number, RECOVERY_TYPE), disk.path)
+    prepare(disk, folder)
     found = {
         one.part.name: files_in(disk.path, one.part.kind, one.start_bytes, one.size_bytes, folder) for one in disk.parts
     }

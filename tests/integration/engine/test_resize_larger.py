@@ -11,7 +11,7 @@ from typing import Iterator
 import pytest
 from engine.errors import EngineError
 from support.filled import MIB, detach, run
-from support.resizing import Scene, check_target, make_scene, volume_bytes
+from support.resizing import Scene, check_target, files_in, make_scene, volume_bytes
 from support.whole_disks import Part
 
 pytestmark = pytest.mark.root
@@ -147,3 +147,36 @@ def test_equal_size_has_nothing_to_grow(gpt: Scene) -> None:
     check_target(gpt, target)
     assert done["restore_plan"]["disks"][0]["tools"] == []
     assert any("no partition is grown" in text for text in done["warnings"])
+
+
+def test_gpt_of_ext_and_swap_comes_onto_sectors_of_4096_bytes(tmp_path: Path, need) -> None:
+    need("sgdisk", "losetup", "mkswap", "resize2fs")
+    parts = (
+        Part("one", "ext", 36, ("-t", "ext4", "-b", "4096")),
+        Part("swap", "swap", 8),
+        Part("two", "ext", 36, ("-t", "ext4", "-b", "4096")),
+    )
+    scene = make_scene(tmp_path / "scene", "gpt", parts, files=10)
+    target = scene.target(40)
+    loop = run("losetup", "-f", "--show", "-b", "4096", target).strip()
+    try:
+        done = scene.restore(Path(loop), grow="last")
+        assert "No problems found" in run("sgdisk", "-v", loop)
+    finally:
+        detach(loop)
+    places = [one["after"] for one in done["restore_plan"]["disks"][0]["partitions"]]
+    assert [one["start_bytes"] for one in places] == [one["start"] * 512 for one in scene.table]
+    for part, place in ((parts[0], places[0]), (parts[2], places[2])):
+        assert files_in(target, "ext", place["start_bytes"], place["length_bytes"], tmp_path) == scene.files[part.name]
+
+
+def test_sectors_of_4096_bytes_are_refused_for_what_counts_in_sectors(gpt: Scene) -> None:
+    target = gpt.target(64)
+    loop = run("losetup", "-f", "--show", "-b", "4096", target).strip()
+    try:
+        with pytest.raises(EngineError) as caught:
+            gpt.restore(Path(loop))
+    finally:
+        detach(loop)
+    assert caught.value.code == "R104"
+    assert not target.read_bytes().strip(b"\0")

@@ -13,7 +13,6 @@ Named tuples, not data classes: those cost a start of the engine 10 to 30 ms of 
 from __future__ import annotations
 
 import datetime
-import os
 import re
 import time
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
@@ -39,12 +38,12 @@ from .request_parts import (
     passwords_of,
     policy_of,
     storage_of,
+    wishes_of,
 )
 from .secret_names import IMAGE_SECRETS
 
 _TIMESTAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)_(\d\d)-(\d\d)-(\d\d)", re.ASCII)
 _DISK = re.compile(r"disk[0-9]{1,4}", re.ASCII)
-_GROW = re.compile(r"last|system|[1-9][0-9]{0,3}", re.ASCII)
 _MOST_PATTERNS = 1000
 _MOST_SECONDS = 1e12
 _LEASE_SECONDS = 90.0
@@ -269,7 +268,7 @@ def _restore(fields: Fields, head: _Head) -> RestoreRequest:
         damaged=fields.yes("damaged", "restore_damaged"),
         replace_table=_partitions(fields),
         proof=fields.choice("proof", PROOFS, PROOFS[0], "restore_proof"),
-        wishes=_wishes(fields),
+        wishes=wishes_of(fields),
     )
 
 
@@ -403,20 +402,6 @@ def _partitions(fields: Fields) -> List[str]:
     if not all(isinstance(one, (str, int)) and not isinstance(one, bool) for one in given):
         raise RequestInvalid(reason="imaging_restore_replace_table must be a list of partitions")
     return [str(one) for one in given]
-
-
-def _wishes(fields: Fields) -> Wishes:
-    grow = fields.given("grow")
-    if isinstance(grow, int) and not isinstance(grow, bool):
-        grow = str(grow)
-    if grow in (None, False, "", "none"):
-        grow = ""
-    elif not isinstance(grow, str) or not _GROW.fullmatch(grow):
-        raise RequestInvalid(reason="imaging_restore_grow must be last, system or the number of a partition")
-    scratch = fields.text("scratch")
-    if scratch and not os.path.isabs(scratch):
-        raise RequestInvalid(reason="imaging_restore_scratch must be the absolute path of a directory")
-    return Wishes(grow, fields.yes("shrink", "restore_shrink"), scratch)
 
 
 # ``timestamp``, ``controller_seconds`` and ``run``: a controller and the runner put them into the request of any verb.

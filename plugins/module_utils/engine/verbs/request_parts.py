@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from ..errors import ForgottenJobDefined, JobNamesTwice, RequestInvalid
@@ -12,6 +14,7 @@ from ..image.access import Passwords
 from ..image.format import job_name
 from ..image.upkeep.keeping import Policy
 from ..image.upkeep.missing import forgotten_ids
+from ..restore.resize.wishes import Wishes
 from .fields import Fields, refuse_unknown
 from .secret_names import IMAGE_SECRETS, STORAGE_SECRETS
 
@@ -23,6 +26,8 @@ JOB_KEYS = ("name", "keep")
 _FILE = "file://"
 _KEEP = 7
 _MOST_SECONDS = 1e9
+
+_GROW = re.compile(r"last|system|[1-9][0-9]{0,3}", re.ASCII)
 
 
 class StorageSettings(NamedTuple):
@@ -148,3 +153,18 @@ def _forgotten_disks(document: Fields) -> List[str]:
     if not all(isinstance(one, str) and one.strip() for one in listed):
         raise RequestInvalid(reason="imaging_forget_disks must be a list of disk ids")
     return listed
+
+
+def wishes_of(fields: Fields) -> Wishes:
+    """The wishes of a restore for a target of another size."""
+    grow = fields.given("grow")
+    if isinstance(grow, int) and not isinstance(grow, bool):
+        grow = str(grow)
+    if grow in (None, False, "", "none"):
+        grow = ""
+    elif not isinstance(grow, str) or not _GROW.fullmatch(grow):
+        raise RequestInvalid(reason="imaging_restore_grow must be last, system or the number of a partition")
+    scratch = fields.text("scratch")
+    if scratch and not os.path.isabs(scratch):
+        raise RequestInvalid(reason="imaging_restore_scratch must be the absolute path of a directory")
+    return Wishes(grow, fields.yes("shrink", "restore_shrink"), scratch)

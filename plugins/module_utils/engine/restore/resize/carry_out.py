@@ -15,6 +15,7 @@ from ...errors import RestoreScratchTooSmall
 from ...image.reader import DiskReader
 from . import boot_sectors
 from .resizing import PartitionChange, Resizing
+from .view import Aside
 from .volume_tools import Medium, resize, scratch_file
 
 _STEP_BYTES = 1 << 20
@@ -46,8 +47,15 @@ def shrink_aside(resizing: Resizing, image: DiskReader, stack: ExitStack, reache
         os.ftruncate(descriptor, change.length_bytes)
         os.fsync(descriptor)
         source = FileSource(path, resizing.target.sector_bytes)
-        stack.callback(source.close)
+        stack.callback(_close, aside)
         aside.source = source
+
+
+def _close(aside: Aside) -> None:
+    """The plan outlives the scratch file: from here on the volume reads as zeros."""
+    if aside.source is not None:
+        aside.source.close()
+        aside.source = None
 
 
 def _in_use(image: DiskReader, start: int, length: int, reached: Reached) -> Iterator[Tuple[int, bytes]]:

@@ -112,7 +112,7 @@ def volumes_of(source: BlockSource, partitions: List[Partition]) -> List[Volume]
         kind, label, file_system = "", "", None
         try:
             kind = recognise(window)
-            if not kind:
+            if kind.lower() in ("", XFS):  # XFS has a mark and a parser
                 file_system = detect(window)
         except EngineError as error:
             kind = str(error).rstrip(".")

@@ -1,0 +1,132 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kill -9 at any moment of a restore that grows, moves or shrinks: the target does not boot, and the same command completes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict
+
+import pytest
+from support.filled import MIB
+from support.imaging import PASSWORD
+from support.paths import ROOT
+from support.resizing import Scene, check_target, make_scene
+from support.restoring import MARK
+from support.whole_disks import Part
+
+pytestmark = pytest.mark.root
+PARTS = (
+    Part("root", "ext", 64, ("-t", "ext4")),
+    Part("recovery", "ntfs", 40, ("-c", "4096")),
+)
+WISHES: Dict[str, Dict[str, Any]] = {"larger": {"grow": "1"}, "smaller": {"shrink": True}}
+SIZES = {"larger": 48, "smaller": -32}
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory, need) -> Scene:
+    need("sgdisk", "sfdisk", "ntfsresize", "resize2fs", "e2fsck", "ntfs-3g")
+    return make_scene(tmp_path_factory.mktemp("scene"), "gpt", PARTS, files=30)
+
+
+def start(scene: Scene, target: Path, wishes: Dict[str, Any]) -> subprocess.Popen[bytes]:
+    request = {
+        "verb": "restore",
+        "device": "pc",
+        "storage": {"url": str(scene.storage)},
+        "secrets": {"password": PASSWORD},
+        "map": {"disk0": str(target)},
+        "overwrite": True,
+        **wishes,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "engine.agent.command"],
+        env=dict(os.environ, PYTHONPATH=str(ROOT / "plugins" / "module_utils")),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(request).encode())
+    process.stdin.close()
+    return process
+
+
+def finish(scene: Scene, target: Path, wishes: Dict[str, Any]) -> None:
+    """Run the same command to its end; a tool that outlived its parent holds the target until it ends."""
+    for dummy in range(20):
+        if start(scene, target, wishes).wait() == 0:
+            return
+        time.sleep(0.5)
+    raise AssertionError("the second try does not complete the target")
+
+
+def play(scene: Scene, kind: str, kills: int, seed: int) -> Dict[str, int]:
+    wishes, chance = WISHES[kind], random.Random(seed)
+    seen = dict.fromkeys(("untouched", "marked", "finished"), 0)
+    target = scene.target(SIZES[kind])
+    old = b"an earlier life of the target" * 40000
+    begun = time.monotonic()
+    finish(scene, target, wishes)
+    seconds = time.monotonic() - begun
+    for number in range(kills):
+        target = scene.target(SIZES[kind])
+        with open(target, "r+b") as file:
+            file.write(old)
+        process = start(scene, target, wishes)
+        time.sleep(chance.uniform(0.3, 1.0) * seconds)
+        process.send_signal(signal.SIGKILL)
+        status = process.wait()
+        with open(target, "rb") as file:
+            head = file.read(len(old))
+        state = "finished" if status == 0 else "untouched" if head == old else "marked"
+        if state == "marked":
+            assert head.startswith(MARK)
+            assert head[510:512] != b"\x55\xaa"
+        seen[state] += 1
+        finish(scene, target, wishes)
+        if number % 4 == 0:
+            check_target(scene, target)
+    return seen
+
+
+@pytest.mark.parametrize("kind", sorted(WISHES))
+def test_a_second_try_completes_what_a_kill_left(kind: str, scene: Scene) -> None:
+    seen = play(scene, kind, 3, seed=5)
+    assert sum(seen.values()) == 3
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", sorted(WISHES))
+def test_twenty_kills(kind: str, scene: Scene) -> None:
+    seen = play(scene, kind, 20, seed=11)
+    assert seen["marked"] >= 3
+
+
+@pytest.mark.long
+def test_the_same_target_can_be_restored_without_the_wish_after_a_kill(scene: Scene) -> None:
+    """What a half-done growth left on the target does not disturb a restore of the disk as it was."""
+    target = scene.target(SIZES["larger"])
+    for dummy in range(50):
+        process = start(scene, target, WISHES["larger"])
+        while process.poll() is None:
+            with open(target, "rb") as file:
+                if file.read(len(MARK)) == MARK:
+                    process.send_signal(signal.SIGKILL)
+                    break
+        process.wait()
+        with open(target, "rb") as file:
+            if file.read(len(MARK)) == MARK:
+                break
+    finish(scene, target, {})
+    volumes = check_target(scene, target)
+    assert [(one["start"], one["size"]) for one in volumes] == [(one["start"], one["size"]) for one in scene.table]
+    assert target.stat().st_size == scene.size + SIZES["larger"] * MIB
