@@ -72,7 +72,12 @@ class WindowsDevice:
         link.symlink_to(device)
 
     def python(
-        self, *arguments: str, given: str = "", seconds: float = _LONGEST_SECONDS, more: Optional[Dict[str, str]] = None
+        self,
+        *arguments: str,
+        given: str = "",
+        folder: str = "",
+        seconds: float = _LONGEST_SECONDS,
+        more: Optional[Dict[str, str]] = None,
     ) -> Ran:
         """Run Windows Python with the arguments of start.py. A file as standard output would stop it: pipes only."""
         command = ["wine", r"C:\agent\python\python.exe", r"C:\agent\start.py", *arguments]
@@ -81,7 +86,7 @@ class WindowsDevice:
             input=given.encode(),
             capture_output=True,
             env=dict(_environment(self.prefix), **(more or {})),
-            cwd=self.drive,
+            cwd=self.host_path(folder) if folder else self.drive,
             timeout=seconds,
             check=False,
         )
