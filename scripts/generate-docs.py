@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "plugins" / "module_utils"))
 
 import settings_pages  # noqa: E402  # the path is known only now
+import settings_reference  # noqa: E402
 import settings_schema  # noqa: E402
 from engine.errors import catalogue  # noqa: E402
 
@@ -66,6 +67,7 @@ def pages() -> Dict[Path, str]:
         role / "README.md": between(role / "README.md", mark, settings_pages.readme_table()),
         ROOT / "plugins" / "doc_fragments" / "options.py": settings_pages.doc_fragments(),
         ROOT / "docs" / "schemas" / "settings.json": settings_schema.schema(),
+        ROOT / "docs" / "variables.md": settings_reference.reference(),
     }
 
 

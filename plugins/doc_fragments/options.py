@@ -295,6 +295,16 @@ options:
       are not checked.
     type: list
     elements: str
+  collect:
+    description: Return in RV(ended_runs) the runs that ended on the device and whose play did not see their end, so that
+      M(plantops.imaging.run_result) leaves their documents, too.
+    type: bool
+    default: false
+  after_command:
+    description:
+      - The RV(plantops.imaging.after_command#module:id) of a command that the device runs when the run ends.
+      - The run then uses the agent, also on a local device.
+    type: str
 """
 
     DEVICE_COMPARE = r"""
@@ -552,6 +562,11 @@ options:
       of the job.
     type: str
     default: ""
+  collect:
+    description: Return in RV(ended_runs) the runs that ended on the device and whose play did not see their end, so that
+      M(plantops.imaging.run_result) leaves their documents, too.
+    type: bool
+    default: false
 """
 
     IMAGE_ROLLOVER = r"""

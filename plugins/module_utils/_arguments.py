@@ -40,8 +40,29 @@ PROGRAM: Dict[str, Any] = {
     "cache_folder": {"type": "path"},
     "wheel_folder": {"type": "path"},
 }
+RUN_RESULT: Dict[str, Any] = {
+    "verb": {"type": "str", "required": True},
+    "device_name": {"type": "str", "required": True},
+    "device_alias": {"type": "str", "default": ""},
+    "job": {"type": "str", "default": ""},
+    "directory": {"type": "str", "default": ""},
+    "started": {"type": "str", "required": True},
+    "moment": {"type": "str", "required": True},
+    "result": {"type": "dict", "default": {}},
+    "others": {"type": "list", "elements": "dict", "default": []},
+    "replaces": {"type": "str", "default": ""},
+    "hook": {"type": "dict", "default": {}},
+}
+AFTER_COMMAND: Dict[str, Any] = dict(
+    spec_of(SHARED["link"]),
+    state={"type": "str", "choices": ["registered", "run"], "default": "registered"},
+    id={"type": "str"},
+    after={"type": "list", "elements": "str"},
+    time_limit_seconds={"type": "int", "default": 60},
+    start_within_seconds={"type": "int", "default": 900},
+)
 
-_OF_THE_PLAY = ("many",)
+_OF_THE_PLAY = ("many", "after_command", "collect")
 
 
 def request_of(verb: str, arguments: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
@@ -82,3 +103,11 @@ def failure(error: Dict[str, Any]) -> Dict[str, Any]:
         "error_code": error["code"],
         "hint": error["hint"],
     }
+
+
+def without_code(result: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the error that :func:`failure` made a failed task's result of."""
+    code, hint, message = (str(result.get(name) or "") for name in ("error_code", "hint", "msg"))
+    for end in (" (%s)" % code, hint, " "):
+        message = message[: -len(end)] if end and message.endswith(end) else message
+    return {"code": code, "message": message, "hint": hint}

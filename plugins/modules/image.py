@@ -177,6 +177,11 @@ storage:
   returned: when the run was followed to its end, or estimated in check mode
   type: str
   sample: /srv/images
+snapshot:
+  description: How still the volumes stood while they were read, as the manifest says it.
+  returned: success, not in check mode
+  type: str
+  sample: lvm
 bytes_in_use:
   description: Bytes in use on the imaged disks.
   returned: when the run was followed to its end, or estimated in check mode
@@ -362,6 +367,11 @@ storage_host_key_is_new:
   returned: success, if the task connected to an SFTP server
   type: bool
   sample: false
+ended_runs:
+  description: The status of each run on the device that ended without its play.
+  returned: with O(collect), if the agent is used
+  type: list
+  elements: dict
 error_code:
   description: The code of the failure in the catalogue of errors.
   returned: failure

@@ -106,6 +106,11 @@ images:
       sample:
         - level: full
           ok: true
+    result:
+      description: The document of the run that made the image, as docs/run-results.md describes it. Null if the image
+        has none, or without the password.
+      returned: if one image is asked for
+      type: dict
 storage_host_key:
   description: Fingerprint of the host key that the SFTP server presented.
   returned: success, if the task connected to an SFTP server

@@ -228,6 +228,11 @@ storage_host_key_is_new:
   returned: success, if the task connected to an SFTP server
   type: bool
   sample: false
+ended_runs:
+  description: The status of each run on the device that ended without its play.
+  returned: with O(collect), if the agent is used
+  type: list
+  elements: dict
 error_code:
   description: The code of the failure in the catalogue of errors.
   returned: failure

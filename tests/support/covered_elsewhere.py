@@ -29,6 +29,16 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "restore/document.py",
         ENGINE + "restore/resize/*.py",
     ),
+    "integration/playbooks/test_run_results.py": (
+        "action/run_result.py",
+        "callback/summary.py",
+        ENGINE + "verbs/kept_result.py",
+    ),
+    "integration/playbooks/test_hooks_playbook.py": ("action/after_command.py",),
+    "integration/agent/test_after_command.py": (
+        ENGINE + "agent/after_command.py",
+        ENGINE + "agent/after_process.py",
+    ),
     "integration/playbooks/test_pins.py": (ENGINE + "verbs/pin.py",),
     "integration/playbooks/test_unknown_settings.py": (
         "module_utils/settings/*.py",

@@ -26,7 +26,7 @@ FLOORS = (
     ("image",),
     ("device",),
     ("restore",),
-    ("install", "guide"),
+    ("install", "guide", "fleet"),
     ("verbs",),
     ("agent",),
     ("recovery",),

@@ -1276,6 +1276,27 @@ class GitMissing(EngineError):
     hint = "Install git there, or leave imaging_history_repository empty."
 
 
+class ResultNotWritten(EngineError):
+    code = "J180"
+    message = "The result of the run could not be written to {path}: {reason}."
+    hint = (
+        "Set imaging_results_directory to an absolute path on imaging_operator whose parent directory exists and where "
+        "the user of the play may write. The run itself ended as its task shows."
+    )
+
+
+class PlayTaskFailed(EngineError):
+    code = "J181"
+    message = "The run ended because a task of the play failed: {reason}."
+    hint = "Correct what the failed task of the play reports."
+
+
+class HookFailed(EngineError):
+    code = "J183"
+    message = "The hook {hook} ({file}) failed: {reason}."
+    hint = "Correct the task file in imaging_hooks, and check on the device what it stopped and did not start again."
+
+
 class RunCancelled(EngineError):
     code = "J101"
     message = "The run was cancelled."
@@ -1500,6 +1521,33 @@ class RunEndedBySystem(AgentError):
         "ends the processes of closed sessions (KillUserProcesses), exempt the user that Ansible logs in as with "
         "KillExcludeUsers."
     )
+
+
+class AfterCommandInvalid(AgentError):
+    code = "A350"
+    message = "The command to run on the device after the run is not valid: {reason}."
+    hint = "Set imaging_hooks.device.after to a list: a program, then each of its arguments. No shell reads it."
+
+
+class AfterCommandOver(AgentError):
+    code = "A351"
+    message = "The run {run} was not started: the device already ran the command for after the run, because no run began in time."
+    hint = (
+        "Raise imaging_hooks.device.start_within_seconds above the time that the hook before takes, then run the "
+        "playbook again."
+    )
+
+
+class AfterCommandFailed(AgentError):
+    code = "A352"
+    message = "The command that {device} runs after a run failed: {reason}."
+    hint = "Start on the device what the hook before stopped, then correct imaging_hooks.device.after."
+
+
+class AfterCommandUnknown(AgentError):
+    code = "A353"
+    message = "The agent on this device does not know the command {command} for after a run."
+    hint = "Run the playbook again: it registers the command before the hook before begins."
 
 
 class JobHoldsSecrets(AgentError):

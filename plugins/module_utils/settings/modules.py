@@ -38,6 +38,15 @@ _DEFINED = (
 _JOB_OF_LATEST = _job(
     "The job whose newest image V(latest) selects. Empty selects the newest image of the device, regardless of the job."
 )
+_COLLECT = Setting(
+    "collect",
+    "bool",
+    (
+        "Return in RV(ended_runs) the runs that ended on the device and whose play did not see their end, so that "
+        "M(plantops.imaging.run_result) leaves their documents, too.",
+    ),
+    default=False,
+)
 # The options that several modules document as one; the order is that of their documentation.
 SHARED: Dict[str, Options] = {
     "storage": _options(STORAGE),
@@ -55,6 +64,15 @@ MODULES: Dict[str, Options] = {
             "images of the same job only."
         ),
         Setting("jobs", "list", _DEFINED, elements="str"),
+        _COLLECT,
+        Setting(
+            "after_command",
+            "str",
+            (
+                "The RV(plantops.imaging.after_command#module:id) of a command that the device runs when the run ends.",
+                "The run then uses the agent, also on a local device.",
+            ),
+        ),
     ),
     "device_compare": (
         *SHARED["storage"],
@@ -121,7 +139,7 @@ MODULES: Dict[str, Options] = {
             default="pinned",
         ),
     ),
-    "image_restore": _of("restore", _JOB_OF_LATEST),
+    "image_restore": _of("restore", _JOB_OF_LATEST, _COLLECT),
     "image_rollover": _of(
         "rollover",
         _job("The job whose oldest images are deleted, empty for the default job."),

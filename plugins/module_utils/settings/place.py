@@ -10,7 +10,7 @@ from typing import Tuple
 
 from .setting import NO_DEFAULT, Setting
 from .storage import OPERATOR_KEYS, STORAGE_KEYS, flat_keys
-from .verbs import ON_A_STORAGE, ON_THE_OPERATOR
+from .verbs import ALL, ON_A_STORAGE, ON_THE_OPERATOR
 
 STORAGE: Tuple[Setting, ...] = (
     Setting(
@@ -50,8 +50,8 @@ STORAGE: Tuple[Setting, ...] = (
     Setting(
         "operator",
         "str",
-        ("The host that runs the tasks that need only the storage.",),
-        ON_THE_OPERATOR,
+        ("The host that runs the tasks that need only the storage, and keeps the results of runs.",),
+        ALL,
         default="localhost",
         role_only=True,
     ),

@@ -13,15 +13,16 @@ from typing import Tuple
 
 from .content import CONTENT, ROLLOVER
 from .copying import COPY
+from .hooks import HOOKS
 from .place import KEYS, STORAGE
 from .restore import RESTORE
 from .schedule import SCHEDULE
 from .setting import Setting
 from .storage import STORAGE_KEYS
 from .verbs import ON_A_STORAGE
-from .work import AGENT, LINK, RUN, SITE
+from .work import AGENT, LINK, RESULTS_OF_RUNS, RUN, SITE
 
-_OVERRIDABLE = tuple(one for one in (*STORAGE, *CONTENT, *ROLLOVER) if one.in_jobs)
+_OVERRIDABLE = tuple(one for one in (*STORAGE, *CONTENT, *ROLLOVER, *HOOKS) if one.in_jobs)
 
 
 def _of_a_job(setting: Setting) -> Setting:
@@ -69,6 +70,8 @@ SETTINGS: Tuple[Setting, ...] = (
     *RUN,
     *AGENT,
     *LINK,
+    *RESULTS_OF_RUNS,
+    *HOOKS,
     *SITE,
 )
 # The variables in which the role's entry points return the results of their tasks.
@@ -81,6 +84,7 @@ RESULTS: Tuple[str, ...] = (
     "imaging_restore_result",
     "imaging_rollover_jobs_result",
     "imaging_rollover_result",
+    "imaging_run_result",
     "imaging_storage_check_result",
     "imaging_verify_result",
 )

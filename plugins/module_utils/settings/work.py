@@ -129,6 +129,23 @@ LINK: Tuple[Setting, ...] = (
     ),
 )
 
+RESULTS_OF_RUNS: Tuple[Setting, ...] = (
+    Setting(
+        "results_directory",
+        "str",
+        (
+            (
+                "Absolute path of a directory on the operator host that gets a JSON document of every run, as "
+                "C(<device>/<yyyy-mm-dd_hh-MM-ss>-<verb>.json). Without this setting no document is written there."
+            ),
+        ),
+        ALL,
+        default="",
+        default_words="none",
+        role_only=True,
+    ),
+)
+
 SITE: Tuple[Setting, ...] = (
     Setting(
         "site_variables",

@@ -120,6 +120,8 @@ _ANSWERS: Dict[str, _Checks] = {
     "runs": {"runs": _list_of(_is_dict, 1000)},
     "tidy": dict(_CHANGED, removed=_list_of(_NAME, 1000), warnings=_WARNINGS),
     "forget": _CHANGED,
+    "after-register": {"id": _IS_RUN},
+    "after-run": {"outcome": _or_null(_is_dict)},
 }
 _KINDS: _Checks = dict.fromkeys(("added", "removed", "changed"), _list_of(_is_dict))
 _COMPARISON: _Checks = {
@@ -130,6 +132,13 @@ _COMPARISON: _Checks = {
 }
 _NEW = ("document",)  # fields that an agent of an earlier release does not tell
 _SERVER_KEY: _Checks = {"storage_host_key": _NAME, "storage_host_key_is_new": _is_bool}
+_OUTCOME: _Checks = {
+    "exit_status": _or_null(_is_signed),
+    "timed_out": _is_bool,
+    "seconds": _is_number,
+    "output": _SENTENCE,
+    "reason": _NAME,
+}
 _DICTS = _list_of(_is_dict)
 # The fields that the modules document in RETURN, and ``warnings``, which become the task's warnings.
 RESULTS: Dict[str, _Checks] = {
@@ -155,6 +164,7 @@ RESULTS: Dict[str, _Checks] = {
         healed_packs=_list_of(_NAME),
         rollover=_or_null(_is_dict),
         device_changes=_DICTS,
+        snapshot=_NAME,
         seconds=_is_number,
         warnings=_WARNINGS,
         comparison=_or_null(_is_dict),
@@ -268,6 +278,8 @@ def answer_of(verb: str, document: Dict[str, Any]) -> Dict[str, Any]:
         answer["status"] = _status_of(answer["status"])
     if "runs" in answer:
         answer["runs"] = [_fields(one, _RUN, ("run", "state")) for one in answer["runs"]]
+    if answer.get("outcome") is not None:
+        answer["outcome"] = _fields(answer["outcome"], _OUTCOME, ("exit_status", "timed_out"))
     return dict(tame(answer))
 
 

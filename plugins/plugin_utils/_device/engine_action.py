@@ -16,7 +16,7 @@ import signal
 from typing import Any, ClassVar, Dict, Iterator, List, Sequence, Tuple
 
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import request_of, secrets_of
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.protocol import ALIVE
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.protocol import ALIVE, ENDED
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
     AgentAnswerInvalid,
     AgentMissing,
@@ -31,6 +31,9 @@ from .answers import error_of, progress_of, result_of, said
 from .process import EngineProcess
 from .run import Handle, Runs
 
+_VERBS = ("image", "restore")  # the verbs of a device
+_MOST_ENDED_RUNS = 20
+
 
 class EngineAction(DeviceAction):
     """Base of the action plugins that run a verb of the engine on the device."""
@@ -42,7 +45,7 @@ class EngineAction(DeviceAction):
         """Run the verb. A local device without an agent needs none: the engine is here already, as a process."""
         request = request_of(self.verb, arguments, self._task.check_mode)
         request["timestamp"] = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-        needs_agent = not arguments.get("wait", True) or arguments.get("run")
+        needs_agent = not arguments.get("wait", True) or arguments.get("run") or arguments.get("after_command")
         if self.is_local() and not needs_agent and not self.has_local_agent(arguments.get("agent_directory") or ""):
             return self._run_here(request, arguments)
         return self._run_there(request, arguments)
@@ -71,7 +74,7 @@ class EngineAction(DeviceAction):
         link = self.open_link(arguments)
         self._progress.enter("connecting")
         agent = self.look_at_agent(link, arguments)
-        runs = Runs(link, agent, request)
+        runs = Runs(link, agent, request, str(arguments.get("after_command") or ""))
         if arguments.get("run"):
             if not agent.current:
                 raise AgentMissing(device=self._host, run=arguments["run"])
@@ -79,16 +82,37 @@ class EngineAction(DeviceAction):
         if self._task.check_mode:
             return self._check(agent, runs, request, arguments)
         installed = self.install(agent)
+        if arguments.get("collect"):
+            self.done["ended_runs"] = self._ended_runs(agent)
         self._progress.enter("starting")
         handle = self._start(agent, runs)
-        known = {"run": handle.run, "attached": handle.attached}
+        known: Dict[str, Any] = {"run": handle.run, "attached": handle.attached}
         self.done.update(known, changed=True)
+        if "ended_runs" in self.done:
+            known["ended_runs"] = self.done["ended_runs"]
         told = "the run %s is already in progress; following it" % handle.run if handle.attached else ""
         if not arguments.get("wait", True):
             if told:
                 self.say(told)
             return self.with_agent(dict(known, changed=True, state=handle.status["state"]), installed)
         return self.with_agent(dict(self._follow(runs, handle.run, arguments, told), **known), installed)
+
+    def _ended_runs(self, agent: Agent) -> List[Dict[str, Any]]:
+        """Return what the device knows of runs that ended without their play; a play that sees the end deletes it there."""
+        found = []
+        for run in [one["run"] for one in agent.call("runs")["runs"] if one["state"] in ENDED][-_MOST_ENDED_RUNS:]:
+            verb = run.partition("-")[0]
+            try:
+                status = agent.call("status", run)["status"] if verb in _VERBS else {}
+                if "result" in status:
+                    status["result"] = result_of(verb, status["result"])
+            except (AgentRefused, AgentAnswerInvalid, ValueError) as error:
+                self.say("the result of the run %s is not available: %s" % (run, error))
+                continue
+            # Check mode leaves no document.
+            if status and "bytes_to_send" not in status.get("result", {}):
+                found.append(status)
+        return found
 
     def _start(self, agent: Agent, runs: Runs) -> Handle:
         """Start the run. Even if the link fails during the start, the failed result has the handle."""

@@ -50,11 +50,13 @@ def name_of(public_request: Dict[str, Any]) -> str:
 class Runs:
     """The runs of one request on one device."""
 
-    def __init__(self, link: Link, agent: Agent, request: Dict[str, Any]) -> None:
+    def __init__(self, link: Link, agent: Agent, request: Dict[str, Any], after: str = "") -> None:
+        """``after``: the name of a command that the device runs at the end of the run."""
         self._link = link
         self._agent = agent
         self._public, self._hidden = split(request)
         self._name = name_of(self._public)
+        self._after = ("--after", after) if after else ()
 
     def start(self, announce: Callable[[str], None]) -> Handle:
         """Start a run, or find the one of this request that lives, and see that it gets its secrets.
@@ -68,7 +70,7 @@ class Runs:
         run = new = "%s%s-%s" % (self._name, moment, secrets.token_hex(3))
         announce(new)
         try:
-            answer = self._agent.call("start", new, self._link.put_data(document, "job.json"))
+            answer = self._agent.call("start", new, self._link.put_data(document, "job.json"), *self._after)
         except AgentRefused:
             known = self._agent.call("runs")["runs"]
             living = [one["run"] for one in known if one["state"] in ALIVE and self._is_ours(one["run"])]
@@ -76,7 +78,7 @@ class Runs:
                 raise
             run = living[0]
             announce(run)
-            answer = self._agent.call("start", run, self._link.put_data(document, "job.json"))
+            answer = self._agent.call("start", run, self._link.put_data(document, "job.json"), *self._after)
         self._agent.expect(answer["run"] == run, "start", "its response contains the run %s" % answer["run"])
         if answer["status"]["state"] == "waiting":
             self._deliver(answer)

@@ -29,6 +29,7 @@ TYPES = {
     "path": str,
     "raw": object,
 }
+SHARED_TASKS = {"after", "before", "begin", "end", "hook", "settings"}
 MODULE_OF = {
     "agent": "agent",
     "device_info": "device_info",
@@ -71,7 +72,7 @@ def test_names_are_told_apart_and_verbs_exist() -> None:
     for setting in SETTINGS:
         assert setting.verbs
         assert set(setting.verbs) <= set(VERBS)
-    assert {path.stem for path in (ROLE / "tasks").glob("*.yml")} - {"settings"} == set(VERBS)
+    assert {path.stem for path in (ROLE / "tasks").glob("*.yml")} - SHARED_TASKS == set(VERBS)
 
 
 def test_secrets_are_known_as_such() -> None:
@@ -93,7 +94,8 @@ def test_a_secret_of_the_role_is_not_marked_there() -> None:
 
 
 def all_tasks(verb: str) -> List[Dict[str, Any]]:
-    found: List[Dict[str, Any]] = yaml.safe_load((ROLE / "tasks" / (verb + ".yml")).read_text(encoding="utf-8"))
+    (entry,) = yaml.safe_load((ROLE / "tasks" / (verb + ".yml")).read_text(encoding="utf-8"))
+    found: List[Dict[str, Any]] = entry["block"]
     return found
 
 
@@ -121,7 +123,15 @@ def test_the_first_task_of_a_verb_hands_every_setting_to_the_module(verb: str) -
 
 def test_the_results_are_those_that_the_tasks_register() -> None:
     registered: Set[str] = {task["register"] for verb in VERBS for task in all_tasks(verb) if "register" in task}
-    assert registered == set(RESULTS)
+    assert registered | {"imaging_run_result"} == set(RESULTS)
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_entry_point_leaves_a_result_however_it_ends(verb: str) -> None:
+    (entry,) = yaml.safe_load((ROLE / "tasks" / (verb + ".yml")).read_text(encoding="utf-8"))
+    assert entry["vars"]["__imaging_verb"] == verb
+    assert entry["block"][0]["ansible.builtin.import_tasks"] == "begin.yml"
+    assert entry["always"][-1]["ansible.builtin.import_tasks"] == "end.yml"
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

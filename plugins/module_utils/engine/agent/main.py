@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, List
 from ..errors import EngineError, uncaught
 from ..install.owned_files import read_document
 from ..tame import several_lines, tame
-from . import run_verbs
+from . import after_command, run_verbs
 from . import start_verb as starting
 from .protocol import PROGRAM, PROTOCOL
 from .runner import WAIT_FOR_SECRETS_SECONDS
@@ -31,7 +31,10 @@ def main(arguments: List[str], installation: str, base: str) -> int:
     os.umask(0o077)
     options = _parser().parse_args(arguments)
     try:
-        answer = dict(tame(options.work(options, Spool(base), installation)), ok=True)
+        spool = Spool(base)
+        if options.recovers:
+            after_command.recover(spool)  # its watcher may have been killed, or the device restarted
+        answer = dict(tame(options.work(options, spool, installation)), ok=True)
     except EngineError as error:
         answer = dict(error.as_dict(), ok=False)
     except Exception as error:  # a defect of the engine: reported under its code, with the place on stderr
@@ -66,7 +69,13 @@ def _info(dummy_options: argparse.Namespace, dummy_spool: Spool, dummy_installat
 
 
 def _start(options: argparse.Namespace, spool: Spool, installation: str) -> Dict[str, Any]:
-    return starting.start(spool, options.run, options.request, installation, options.wait_for_secrets)
+    return starting.start(
+        spool, options.run, options.request, installation, options.wait_for_secrets, options.after or ""
+    )
+
+
+def _register_after(options: argparse.Namespace, spool: Spool, dummy_installation: str) -> Dict[str, Any]:
+    return after_command.register(spool, options.id, starting.read_given_document(options.order))
 
 
 _Work = Callable[[argparse.Namespace, Spool, str], Dict[str, Any]]
@@ -78,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def verb(name: str, words: str, work: _Work, *positional: str) -> argparse.ArgumentParser:
         one = verbs.add_parser(name, help=words, allow_abbrev=False)
-        one.set_defaults(work=work)
+        one.set_defaults(work=work, recovers=name not in ("version", "info"))
         for argument in positional:
             one.add_argument(argument)
         return one
@@ -87,6 +96,14 @@ def _parser() -> argparse.ArgumentParser:
     verb("info", "show what this device is", _info)
     one = verb("start", "start a run, or find a started one", _start, "run", "request")
     one.add_argument("--wait-for-secrets", type=int, default=WAIT_FOR_SECRETS_SECONDS, metavar="SECONDS")
+    one.add_argument("--after", metavar="ID")
+    verb("after-register", "register a command to run after a run", _register_after, "id", "order")
+    verb(
+        "after-run",
+        "run a registered command now, unless its run is in progress",
+        lambda o, spool, dummy: after_command.carry_out(spool, o.id),
+        "id",
+    )
     verb(
         "deliver",
         "deliver sealed secrets to a run",

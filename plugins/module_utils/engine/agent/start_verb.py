@@ -11,9 +11,20 @@ import os
 import time
 from typing import Any, Dict, Tuple
 
-from ..errors import JobHoldsSecrets, RequestInvalid, RunNotReady, RunUnknown, SecretsRefused, StorageUrlInvalid
+from ..errors import (
+    AfterCommandInvalid,
+    AfterCommandOver,
+    AfterCommandUnknown,
+    JobHoldsSecrets,
+    RequestInvalid,
+    RunNotReady,
+    RunUnknown,
+    SecretsRefused,
+    StorageUrlInvalid,
+)
 from ..host.linux_detached import spawn_detached
 from ..install.owned_files import open_regular, remove_file, telling, write_bytes
+from .after_command import bind
 from .protocol import ENDED
 from .request_secrets import found_in
 from .sealing import MAX_SEALED_BYTES, NOT_SEALED_FOR_IT
@@ -26,22 +37,37 @@ _STEP_SECONDS = 0.02
 _KEPT_RUNS = 20
 
 
-def start(spool: Spool, run: str, request_path: str, installation: str, wait_seconds: int) -> Dict[str, Any]:
+def start(
+    spool: Spool, run: str, request_path: str, installation: str, wait_seconds: int, after: str = ""
+) -> Dict[str, Any]:
     """Start the run, or find it; return when its runner has published a key, or it has ended.
 
+    ``after`` is the name of a registered command that is due at the end of this run.
+
     :raises RunLives: when another run lives. :raises JobHoldsSecrets: :raises RequestInvalid: :raises StorageUrlInvalid:
-    :raises AgentPathUnsafe:
+    :raises AgentPathUnsafe: :raises AfterCommandOver: :raises AfterCommandUnknown: the run is cancelled then.
     """
     spool.folder(run)
     spool.prepare()
     with spool.start_lock(run):
         spool.sweep()
         folder, created = _find_or_make(spool, run, request_path, installation, wait_seconds)
+        if after:
+            _bind(spool, after, folder)
         status = _wait(spool, folder, until="hello.json")
     hello = folder.read("hello.json") or {}
     _discard(request_path)  # a start that is repeated may have removed it before
     answer = {"run": run, "created": created, "status": status}
     return dict(answer, public_key=hello.get("public_key"), nonce=hello.get("nonce"))
+
+
+def _bind(spool: Spool, after: str, folder: RunFolder) -> None:
+    """The run waits for its secrets, so that nothing has begun when it is cancelled."""
+    try:
+        bind(spool, after, folder.run)
+    except (AfterCommandOver, AfterCommandUnknown):
+        write_bytes(folder.file("cancel"), b"")
+        raise
 
 
 def _find_or_make(
@@ -94,6 +120,22 @@ def _checked_request(run: str, path: str) -> Dict[str, Any]:
     if names:
         raise JobHoldsSecrets(run=run, names=" and ".join(names))
     return dict(request, secrets={})
+
+
+def read_given_document(path: str) -> Dict[str, Any]:
+    """Return the object in a file that the connected user has put somewhere, and remove the file.
+
+    :raises AfterCommandInvalid:
+    """
+    data = _read_given(path, _MAX_REQUEST_BYTES)
+    _discard(path)
+    try:
+        document = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise AfterCommandInvalid(reason="it is not a JSON object")
+    return document
 
 
 def _read_given(path: str, limit_bytes: int) -> bytes:

@@ -24,13 +24,14 @@ from ..image.writing.writer import DiskInput, ImageOrder, ImageResult, process_t
 from ..storage.check import StorageCheck
 from ..storage.contract import Storage
 from .device_report import DeviceReport, report_on
+from .kept_result import keep_result, moment
 from .opened_disks import OpenedDisk, OpenedDisks
 from .request import ImageRequest
 from .run_status import RunStatus
 
 
 def image(storage: Storage, request: ImageRequest, status: RunStatus) -> Dict[str, Any]:
-    started = time.monotonic()
+    started, began = time.monotonic(), moment()
     looked = None if request.check else _preflight(storage, request, status)
     with contextlib.closing(OpenedDisks(request, lambda source: _paced(source, request, status))) as opened:
         found = report_on(storage, request, opened)
@@ -42,7 +43,9 @@ def image(storage: Storage, request: ImageRequest, status: RunStatus) -> Dict[st
     rollover, rollover_warnings = _roll_over(storage, request, made, looked.check, _clock(request, started))
     warnings = list(dict.fromkeys(made.warnings + rollover_warnings + opened.warnings))
     seconds = round(time.monotonic() - started, 1)
-    return dict(found.told, **_done(made, rollover), warnings=warnings, seconds=seconds)
+    result = dict(found.told, **_done(made, rollover), snapshot=opened.how, warnings=warnings, seconds=seconds)
+    warnings += keep_result(storage, request, made, began, result)
+    return result
 
 
 def _preflight(storage: Storage, request: ImageRequest, status: RunStatus) -> Preflight:

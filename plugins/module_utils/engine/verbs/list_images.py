@@ -14,6 +14,7 @@ from ..image.device_directory import DeviceDirectory
 from ..image.format.manifest import Manifest
 from ..image.newest import doubts, horizon, told_errors
 from ..storage.contract import Storage
+from .kept_result import kept_result
 from .request import ListRequest
 from .run_status import RunStatus
 
@@ -37,6 +38,9 @@ def list_images(storage: Storage, request: ListRequest, status: RunStatus) -> Di
     names = [manifest.image for manifest in found]
     facts = zip(records.kept_of(directory, names), records.read_of(directory, names, key))
     images = [summary(manifest, kept, read) for manifest, (kept, read) in zip(found, facts)]
+    if wanted != "all":
+        for one, manifest in zip(images, found):
+            one["result"] = kept_result(directory, manifest, key, warnings)
     for text in warnings:
         status.warn(text)
     return {"changed": False, "images": images}

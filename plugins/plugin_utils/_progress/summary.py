@@ -1,0 +1,131 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The end of a play in lines that a person reads in ten seconds: a row for each device, then who was done and who was not.
+
+This file is PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import one_line
+
+from .._units import duration, size
+
+MOST_ROWS = 40  # more devices are counted; those that failed are still named, as many as this
+MOST_NAMES = 12
+_MAX_REASON_CHARACTERS = 160
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class Row(NamedTuple):
+    """How a run on one device ended. ``state`` is that of its document, or ``unreachable``."""
+
+    device: str
+    verb: str
+    state: str
+    words: str
+
+
+class Summary:
+    """Collects the documents of a play's runs."""
+
+    def __init__(self) -> None:
+        self._rows: Dict[Any, Row] = {}
+        self._changes: Dict[str, int] = {}
+
+    def add_changes(self, device: str, count: int) -> None:
+        """Take in how many changes an image found, for a document without a comparison by sections."""
+        self._changes[device] = count
+
+    def add(self, device: str, document: Mapping[str, Any]) -> None:
+        """Take in the document of a run."""
+        verb, state = str(document.get("verb")), str(document.get("state"))
+        changes = self._changes.pop(device, None) if verb == "image" else None
+        words = _success(document, changes) if state == "ok" else _failure(document)
+        self._rows[(device, verb)] = Row(device, verb, state, words)
+
+    def add_unreachable(self, device: str) -> None:
+        """Take in that a device could not be reached; what it did before stays."""
+        self._rows.setdefault((device, ""), Row(device, "", "unreachable", "not reached"))
+
+    def lines(self) -> List[str]:
+        """Return the lines, none where no run ended."""
+        rows = list(self._rows.values())
+        if not rows:
+            return []
+        width = min(30, max(len(one_line(row.device)) for row in rows))
+        shown = rows if len(rows) <= MOST_ROWS else [row for row in rows if row.state != "ok"][:MOST_ROWS]
+        lines = ["IMAGING SUMMARY"]
+        lines += ["%-*s  %s" % (width, one_line(row.device), one_line(row.words)) for row in shown]
+        return lines + _lists(rows)
+
+
+def _lists(rows: Sequence[Row]) -> List[str]:
+    lines = []
+    for verb in dict.fromkeys(row.verb for row in rows if row.verb):
+        done = [row.device for row in rows if row.verb == verb and row.state == "ok"]
+        lines.append(_list("imaged" if verb == "image" else "%s ok" % verb, done))
+    by_reason: Dict[str, List[str]] = {}
+    for row in rows:
+        if row.state not in ("ok", "unreachable"):
+            by_reason.setdefault(row.words.split(":")[0], []).append(row.device)
+    lines += [_list(reason, devices) for reason, devices in by_reason.items()] or ["failed: none"]
+    lines.append(_list("not reached", [row.device for row in rows if row.state == "unreachable"]))
+    return lines
+
+
+def _list(title: str, devices: Sequence[str]) -> str:
+    if not devices:
+        return "%s: none" % title
+    names = ", ".join(one_line(name) for name in devices[:MOST_NAMES])
+    more = " and %d more" % (len(devices) - MOST_NAMES) if len(devices) > MOST_NAMES else ""
+    return "%s: %d (%s%s)" % (title, len(devices), names, more)
+
+
+def _success(document: Mapping[str, Any], changes: Optional[int]) -> str:
+    words = [str(document.get("image") or "ok") if document.get("verb") == "image" else _other(document)]
+    if document.get("bytes_in_use") is not None:
+        words.append("%s in use" % size(document["bytes_in_use"]))
+    if document.get("bytes_stored") is not None:
+        words.append("%s stored" % size(document["bytes_stored"]))
+    seconds = _seconds(document)
+    if seconds is not None:
+        words.append(duration(seconds))
+    comparison = document.get("comparison") or {}
+    count = comparison.get("count", changes)
+    if count is not None:
+        words.append("1 change" if count == 1 else "%d changes" % count)
+    deleted = (document.get("rollover") or {}).get("deleted") or []
+    if deleted:
+        words.append("1 old image deleted" if len(deleted) == 1 else "%d old images deleted" % len(deleted))
+    if document.get("warnings"):
+        words.append("%d warnings" % len(document["warnings"]))
+    return ", ".join(words)
+
+
+def _other(document: Mapping[str, Any]) -> str:
+    image = document.get("image")
+    return "%s ok%s" % (document.get("verb"), " %s" % image if image else "")
+
+
+def _failure(document: Mapping[str, Any]) -> str:
+    state = {"failed": "failed", "cancelled": "cancelled", "window_closed": "window closed"}.get(
+        str(document.get("state")), "failed"
+    )
+    code = document.get("error_code")
+    return "%s%s: %s" % (state, " " + str(code) if code else "", str(document.get("message"))[:_MAX_REASON_CHARACTERS])
+
+
+def _seconds(document: Mapping[str, Any]) -> Optional[int]:
+    rates = document.get("rates") or {}
+    if rates.get("seconds") is not None:
+        return int(rates["seconds"])
+    try:
+        started, ended = (datetime.datetime.strptime(str(document.get(name)), _TIME) for name in ("started", "ended"))
+    except ValueError:
+        return None
+    return max(0, int((ended - started).total_seconds()))

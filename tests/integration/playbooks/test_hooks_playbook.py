@@ -1,0 +1,155 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hooks of a site: what the hook before stopped runs again after each end of the play, and the result tells what failed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, Iterator, List
+
+import pytest
+from support import plain_disks
+from support.agent_runs import wait_until
+from support.paths import ROOT
+from support.plain_disks import PASSWORD
+from support.playbooks import Site
+
+
+class Plant(Site):
+    """A local device with an application: a process that a hook stops, and that the device starts again."""
+
+    def __init__(self, folder: Path) -> None:
+        plain_disks.make_disk(folder / "disk.raw", 12, noise_mib=3, seed=5)
+        self.pid_file = folder / "application.pid"
+        self.application = ["/bin/sh", "-c", 'sleep 600 & echo $! > "$1"', "sh", str(self.pid_file)]
+        super().__init__(
+            folder,
+            imaging_drives=[str(folder / "disk.raw")],
+            imaging_password=PASSWORD,
+            imaging_results_directory=str(folder / "results"),
+            imaging_agent_directory=str(folder / "base" / "agent"),
+            imaging_hooks={
+                "before": "before.yml",
+                "after": "after.yml",
+                "failed": str(folder / "failed.yml"),
+                "device": {"after": self.application, "time_limit_seconds": 30},
+            },
+        )
+        (folder / "base").mkdir(mode=0o700)
+        self.hook("before", "kill $(cat %s); echo before >> %s" % (self.pid_file, self.log))
+        for name in ("after", "failed"):
+            self.hook(name, "echo %s {{ imaging_run_result.document.state }} >> %s" % (name, self.log))
+        subprocess.run(self.application, check=True)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "hooks.log"
+
+    def hook(self, name: str, command: str) -> None:
+        here = {"ansible_python_interpreter": sys.executable}
+        task = [{"name": "Work of %s" % name, "ansible.builtin.shell": command, "vars": here}]
+        (self.folder / ("%s.yml" % name)).write_text(json.dumps(task), encoding="utf-8")
+
+    def ran(self) -> List[str]:
+        return self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
+
+    def is_running(self) -> bool:
+        try:
+            os.kill(int(self.pid_file.read_text(encoding="ascii")), 0)
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def documents(self) -> List[Dict[str, Any]]:
+        paths = sorted((self.folder / "results" / "t_pc-1").glob("*.json"))
+        return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+
+    def stop(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int(self.pid_file.read_text(encoding="ascii")), signal.SIGKILL)
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Iterator[Plant]:
+    tmp_path.chmod(0o700)
+    one = Plant(tmp_path)
+    yield one
+    one.stop()
+
+
+def test_the_application_runs_again_after_success_and_failure(plant: Plant) -> None:
+    first = int(plant.pid_file.read_text(encoding="ascii"))
+    checked = plant.play("image", "--check", "--diff")
+    assert checked.status == 0, checked.output
+    assert (plant.ran(), plant.documents(), plant.is_running()) == ([], [], True)
+    played = plant.play("image")
+    assert played.status == 0, played.output
+    assert plant.is_running()
+    assert int(plant.pid_file.read_text(encoding="ascii")) != first, "it was stopped and started"
+    assert plant.ran() == ["before", "after ok"]
+    plant.settings["imaging_drives"] = [str(plant.folder / "missing.raw")]
+    assert plant.play("image").status == 2
+    assert plant.is_running()
+    assert plant.ran()[2:] == ["before", "after failed", "failed failed"]
+    assert [one["state"] for one in plant.documents()] == ["ok", "failed"]
+
+
+def test_a_hook_before_that_fails_ends_the_run_before_anything_is_read(plant: Plant) -> None:
+    plant.hook("before", "kill $(cat %s); echo before >> %s; exit 5" % (plant.pid_file, plant.log))
+    played = plant.play("image")
+    assert played.status == 2
+    assert not plant.device.exists(), "no image was begun"
+    assert plant.is_running()
+    assert plant.ran() == ["before", "after failed", "failed failed"]
+    (document,) = plant.documents()
+    assert (document["state"], document["error_code"], document["image"]) == ("failed", "J183", None)
+    assert "Work of before" in document["message"]  # sentence: it names the task of the site that failed
+
+
+def test_a_hook_after_that_fails_and_a_command_that_fails_are_in_the_result(plant: Plant) -> None:
+    plant.hook("after", "exit 7")
+    assert plant.play("image").status == 2
+    (document,) = plant.documents()
+    assert (document["state"], document["error_code"]) == ("failed", "J183")
+    assert document["image"] is not None
+    assert plant.is_running()
+    plant.hook("after", "true")
+    plant.settings["imaging_hooks"]["device"]["after"] = ["/bin/sh", "-c", "echo it is broken; exit 3"]
+    plant.settings["imaging_hooks"]["before"] = ""
+    assert plant.play("image").status == 2
+    document = plant.documents()[-1]
+    assert (document["state"], document["error_code"]) == ("failed", "A352")
+    assert "it is broken" in document["message"]  # sentence: the words of the site's own command
+
+
+@pytest.mark.parametrize("moment", ["in the hook before", "in the run"])
+def test_the_application_runs_again_when_the_controller_is_killed(plant: Plant, moment: str) -> None:
+    if moment == "in the run":
+        plant.settings["imaging_limit_read_rate"] = "2"
+    else:
+        plant.hook("before", "kill $(cat %s); echo before >> %s; sleep 60" % (plant.pid_file, plant.log))
+        plant.settings["imaging_hooks"]["device"]["start_within_seconds"] = 25
+    process = subprocess.Popen(
+        plant.command("image"),
+        cwd=str(ROOT),
+        env=plant.environment(),
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_until(lambda: plant.ran() == ["before"], 120)
+    wait_until(lambda: not plant.is_running())
+    if moment == "in the run":
+        wait_until(lambda: any((plant.folder / "base" / "agent" / "spool").glob("image-*/runner.json")), 60)
+        time.sleep(1)
+        assert not plant.is_running(), "the run is in progress"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    wait_until(plant.is_running, 90)

@@ -1,0 +1,197 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every run of every verb leaves one document: after success, failure and cancelling, and none in check mode."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any, Dict, List
+
+import jsonschema
+import pytest
+from support import plain_disks
+from support.agent_runs import wait_until
+from support.paths import ROOT
+from support.plain_disks import MIB, PASSWORD
+from support.playbooks import Site
+
+SCHEMA = json.loads((ROOT / "docs" / "schemas" / "result.json").read_text(encoding="utf-8"))
+# A stdout callback as sites have them: the whole play is one document.
+ONE_DOCUMENT = """
+DOCUMENTATION = "name: one_document\\ntype: stdout\\nshort_description: x\\ndescription: x\\n"
+import json
+from ansible.plugins.callback import CallbackBase
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION, CALLBACK_TYPE, CALLBACK_NAME = 2.0, "stdout", "one_document"
+    def v2_playbook_on_stats(self, stats):
+        print(json.dumps({"stats": {host: stats.summarize(host) for host in stats.processed}}))
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    plain_disks.make_disk(tmp_path / "disk.raw", 12, noise_mib=3, seed=5)
+    return Site(
+        tmp_path,
+        imaging_drives=[str(tmp_path / "disk.raw")],
+        imaging_password=PASSWORD,
+        imaging_restore_map={"disk0": str(tmp_path / "restored.raw")},
+        imaging_results_directory=str(tmp_path / "results"),
+        imaging_copy_directory=str(tmp_path / "copy"),
+    )
+
+
+def documents(site: Site, verb: str = "*") -> List[Dict[str, Any]]:
+    """The documents in order of their names; each is as the schema says."""
+    found = []
+    for path in sorted((site.folder / "results" / "t_pc-1").glob("????-??-??_??-??-??-%s.json" % verb)):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        jsonschema.validate(document, SCHEMA)
+        found.append(document)
+    return found
+
+
+def test_every_verb_leaves_a_document(site: Site) -> None:
+    (site.folder / "copy").mkdir()
+    for verb in ("storage_check", "image", "verify", "copy", "rollover", "restore", "device_info"):
+        played = site.play(verb)
+        assert played.status == 0, played.output
+        (document,) = documents(site, verb)
+        assert (document["verb"], document["device"], document["state"]) == (verb, "t_pc-1", "ok")
+        assert document["started"] <= document["ended"]
+        assert document["error_code"] is document["message"] is None
+        assert played.result("Leave the result")["document"] == document
+    (image,) = documents(site, "image")
+    assert image["bytes_in_use"] == 12 * MIB > image["bytes_stored"] > 0
+    assert image["rates"]["in_use_bytes_per_second"] > 0
+    assert image["snapshot"] in ("offline", "live", "stable")
+    assert (site.device / image["image"] / "image.json").exists()
+    assert image["rollover"]["deleted"] == []
+    (verify,) = documents(site, "verify")
+    assert verify["verification"]["ok"] is True
+    assert verify["image"] == image["image"]
+    assert {path.name for path in (site.folder / "results").iterdir()} == {"t_pc-1"}
+
+
+def test_a_run_that_fails_in_any_task_leaves_a_document_without_secrets(site: Site) -> None:
+    site.settings["imaging_drives"] = [str(site.folder / "missing.raw")]
+    assert site.play("image").status == 2
+    site.settings.update(imaging_password=12345678)
+    assert site.play("image").status == 2
+    site.settings.update(imaging_password=PASSWORD, imaging_storage={"url": "{{ undefined_of_the_site }}/x"})
+    assert site.play("image").status == 2
+    first, second, third = documents(site)
+    assert [one["state"] for one in (first, second, third)] == ["failed"] * 3
+    assert first["error_code"].startswith("D")
+    assert "missing.raw" in first["message"]
+    assert (second["error_code"], third["error_code"]) == ("J181", "J181")
+    text = "".join(path.read_text(encoding="utf-8") for path in (site.folder / "results").rglob("*.json"))
+    assert PASSWORD not in text
+    assert "12345678" not in text
+
+
+def test_two_runs_of_the_same_second_have_two_documents_and_check_mode_has_none(site: Site) -> None:
+    assert site.play("storage_check", "--check").status == 0
+    assert not (site.folder / "results").exists()
+    assert site.play("image").status == 0
+    (name,) = (path.name for path in (site.folder / "results" / "t_pc-1").iterdir())
+    playbook = site.folder / "twice.yml"
+    task = {
+        "plantops.imaging.run_result": {
+            "verb": "image",
+            "device_name": "pc-1",
+            "device_alias": "t",
+            "directory": "{{ imaging_results_directory }}",
+            "started": "2026-11-29T17:50:00Z",
+            "moment": name[: len("2026-11-29_17-50-00")],
+            "result": {"image": "x"},
+        }
+    }
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]), encoding="utf-8")
+    assert site.play_file(playbook).status == 0
+    assert len(documents(site, "image*")) == 2
+
+
+def test_a_directory_without_a_parent_is_refused_by_its_name(site: Site) -> None:
+    site.settings["imaging_results_directory"] = str(site.folder / "a" / "b")
+    played = site.play("storage_check")
+    assert played.status == 2
+    assert played.result("Leave the result")["error_code"] == "J180"
+    assert not (site.folder / "a").exists()
+
+
+def test_the_summary_ends_the_play_and_spoils_no_document_on_standard_output(site: Site) -> None:
+    enabled = {"ANSIBLE_CALLBACKS_ENABLED": "record_results,plantops.imaging.summary"}
+    played = site.play("image", env=enabled)
+    assert played.status == 0
+    (image,) = documents(site, "image")
+    lines = played.output.rstrip().splitlines()
+    assert lines[-3:] == ["imaged: 1 (pc-1)", "failed: none", "not reached: none"]
+    assert any(line.startswith("pc-1") and image["image"] in line for line in lines)
+    command = site.command("storage_check")
+    (site.folder / "callbacks").mkdir()
+    (site.folder / "callbacks" / "one_document.py").write_text(ONE_DOCUMENT, encoding="utf-8")
+    folders = "%s:%s" % (ROOT / "tests" / "support" / "callbacks", site.folder / "callbacks")
+    as_json = dict(enabled, ANSIBLE_STDOUT_CALLBACK="one_document", ANSIBLE_CALLBACK_PLUGINS=folders)
+    done = subprocess.run(
+        command, cwd=str(ROOT), env=site.environment(as_json), capture_output=True, text=True, check=False
+    )
+    assert json.loads(done.stdout)["stats"]["pc-1"]["failures"] == 0
+    assert "storage_check ok: 1 (pc-1)" in done.stderr
+
+
+def test_a_device_that_is_off_is_told_as_not_reached(site: Site) -> None:
+    site.settings.update(ansible_connection="ssh", ansible_host="127.0.0.1", ansible_port=1)
+    env = {"ANSIBLE_CALLBACKS_ENABLED": "record_results,plantops.imaging.summary"}
+    command = [*site.command("image"), "-e", "ansible_connection=ssh"]
+    done = subprocess.run(
+        command, cwd=str(ROOT), env=site.environment(env), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 4
+    assert "not reached: 1 (pc-1)" in done.stdout
+
+
+def runs_of(base: Path) -> List[str]:
+    return sorted(path.name for path in (base / "spool").glob("image-*"))
+
+
+def run_state(base: Path, run: str) -> str:
+    return str(json.loads((base / "spool" / run / "status.json").read_text(encoding="ascii"))["state"])
+
+
+def test_the_next_play_leaves_the_results_of_runs_whose_play_was_killed(site: Site) -> None:
+    """One play is killed while its run works; one only starts its run. Both runs end on the device."""
+    site.folder.chmod(0o700)
+    (site.folder / "base").mkdir(mode=0o700)
+    base = site.folder / "base" / "agent"
+    site.settings.update(imaging_agent_directory=str(base), imaging_limit_read_rate="4")
+    command = [*site.command("image"), "-e", "imaging_wait=false"]
+    assert subprocess.run(command, cwd=str(ROOT), env=site.environment(), check=False).returncode == 0
+    assert documents(site) == [], "the run has not ended"
+    (started,) = (path.name for path in (base / "spool").glob("image-*"))
+    wait_until(lambda: run_state(base, started) == "done", 120)
+    killed = subprocess.Popen(
+        site.command("image"),
+        cwd=str(ROOT),
+        env=site.environment(),
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_until(lambda: [run_state(base, run) for run in runs_of(base)].count("running") == 1, 120)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    runs = runs_of(base)
+    wait_until(lambda: {run_state(base, run) for run in runs} == {"done"}, 120)
+    assert site.play("image").status == 0
+    found = documents(site, "image*")
+    assert len(found) == 3
+    assert set(runs) < {one["run"] for one in found}
+    assert [one["state"] for one in found] == ["ok"] * 3
+    assert len({one["image"] for one in found}) == 3
+    assert site.play("image").status == 0
+    assert len(documents(site, "image*")) == 4, "a run has one document, however many plays see it"

@@ -1,0 +1,68 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The summary of a play: each end of a run in a row, and lists of who was done, failed or not reached."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.summary import MOST_ROWS, Summary
+from engine.errors import RunCancelled
+from engine.fleet.run_result import Run, compose
+
+RESULT = {
+    "image": "2026-11-29_17-50-00",
+    "bytes_in_use": 12 << 30,
+    "bytes_stored": 340 << 20,
+    "seconds": 720.0,
+    "rollover": {"deleted": ["a", "b"]},
+}
+
+
+def document(verb: str = "image", **more: Any) -> Dict[str, Any]:
+    run = Run("x", verb, "", "2026-11-29T17:50:00Z", "2026-11-29T17:50:40Z")
+    error = more.pop("error", None)
+    return compose(run, more, error)
+
+
+def test_every_end_has_a_row_and_a_place_in_a_list() -> None:
+    summary = Summary()
+    summary.add_changes("press-01", 3)
+    summary.add("press-01", document(**RESULT))
+    summary.add("press-02", document(error={"code": "S104", "message": "It is away: \x1b[2J", "hint": "h"}))
+    summary.add("press-03", document(error=RunCancelled().as_dict()))
+    summary.add_unreachable("press-04")
+    summary.add_unreachable("press-01")
+    lines = summary.lines()
+    rows = {line.split()[0]: line for line in lines[1:5]}
+    for words in ("2026-11-29_17-50-00", "12 GiB", "340 MiB", "12 min", "3 changes", "2 old images deleted"):
+        assert words in rows["press-01"]
+    assert "S104" in rows["press-02"]
+    assert "J101" in rows["press-03"]
+    assert not any("\x1b" in line for line in lines)
+    lists = dict(line.split(": ", 1) for line in lines[6:])
+    assert lists["imaged"] == "1 (press-01)"
+    assert lists["failed S104"] == "1 (press-02)"
+    assert lists["cancelled J101"] == "1 (press-03)"
+    assert lists["not reached"].startswith("2 (press-04")
+
+
+def test_many_devices_are_counted_and_those_that_failed_are_named() -> None:
+    summary = Summary()
+    for number in range(2000):
+        error = {"code": "S104", "message": "It is away.", "hint": "h"} if number % 100 == 0 else None
+        summary.add("press-%d" % number, document(error=error, **RESULT))
+    lines = summary.lines()
+    assert len(lines) < MOST_ROWS
+    assert sum(line.startswith("press-") for line in lines) == 20
+    assert any(line.startswith("imaged: 1980 (") for line in lines)
+    assert any(line.startswith("failed S104: 20 (") for line in lines)
+
+
+def test_another_verb_and_a_play_without_runs() -> None:
+    assert Summary().lines() == []
+    summary = Summary()
+    summary.add("pc", document("verify", image="i", ok=True, level="full", problems=[], checked_bytes=5))
+    assert "verify ok: 1 (pc)" in summary.lines()
+    assert "40 s" in summary.lines()[1]
