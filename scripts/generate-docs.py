@@ -28,7 +28,7 @@ TOPICS = {
     "R": "Restore and the recovery program",
     "C": "Copies",
     "J": "Jobs and runs",
-    "A": "Agent",
+    "A": "Agent and archive",
 }
 
 

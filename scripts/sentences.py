@@ -30,6 +30,7 @@ HELD: Tuple[str, ...] = (
     "changelogs/fragments/*.yml",
     "docs/agent.md",
     "docs/architecture.md",
+    "docs/archive.md",
     "docs/concurrency.md",
     "docs/device-information.md",
     "docs/fuzzing.md",

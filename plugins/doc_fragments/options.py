@@ -352,6 +352,141 @@ options:
     default: ""
 """
 
+    IMAGE_ARCHIVE = r"""
+options:
+  limit_io_rate:
+    description:
+      - Maximum rate of uploads to the storage in MB/s (10^6 bytes); V(0) means unlimited.
+      - Fractions are allowed, such as V(2.5).
+    type: float
+    default: 0
+  image:
+    description:
+      - 'The image: V(latest), the name of an image, or a version of the archive such as V(v3).'
+      - The versions are listed by M(plantops.imaging.image_info) and by the archive's own verification.
+    type: str
+    default: latest
+  archive:
+    description:
+      - 'The archive: a separate storage in which each image is a numbered version that no rollover deletes.'
+      - It has the same keys as O(storage), with separate credentials, which need not allow deleting.
+      - With O(image) set to a version, such as V(v3), the other entry points of the role use the archive.
+    type: dict
+    required: true
+    suboptions:
+      url:
+        description:
+          - A directory, C(sftp://server:port/path) for an SFTP server, or the UNC path of a share on a Windows or Samba
+            server.
+          - A directory is an absolute path (or C(file:///path)) on the machine that runs the task. On an SFTP server
+            C(sftp://server/~/path) starts at the home directory of the user. Write IPv6 addresses in brackets.
+          - The directory must exist, also on a server or share. Only the device directories below it are created.
+          - A path through a DFS namespace is resolved to its target server, with the same credentials. DFS links below
+            the storage directory are not followed.
+        type: str
+        required: true
+      port:
+        description:
+          - TCP port of the server of a share, if it is not 445.
+          - The port of an SFTP server is part of its URL.
+        type: int
+      username:
+        description:
+          - User name on the server.
+          - C(domain\\user), C(computer\\user) and C(user@domain) are accepted.
+        type: str
+      password:
+        description: Password on the server.
+        type: str
+      private_key_file:
+        description:
+          - File with a private key for an SFTP server, on the machine that runs the task.
+          - C(~) is the home directory of the user there.
+          - The format is OpenSSH, PEM or PKCS#8.
+          - If a file of the same name with C(-cert.pub) appended exists, it is used as the certificate of the key.
+        type: str
+      private_key:
+        description:
+          - Text of a private key for an SFTP server.
+          - The certificate of the key may follow as an additional line.
+        type: str
+      private_key_passphrase:
+        description: Passphrase of the private key.
+        type: str
+      host_key:
+        description:
+          - 'The host key of the SFTP server: a fingerprint, a known_hosts line or file, or V(accept-new).'
+          - A fingerprint is the output of C(ssh-keygen -lf) (C(SHA256:...)). A line comes from a known_hosts or public
+            key file. Lines and files are interpreted as in OpenSSH, including markers, patterns and hashed names.
+          - V(accept-new) accepts the first key that the server presents, with a warning that shows its fingerprint. The
+            key is recorded in O(storage.known_hosts_file), if set, and required from then on; otherwise it applies to
+            this run only.
+          - The result contains the fingerprint. A key that differs from the recorded one is refused, and the message
+            shows both fingerprints.
+          - A server with an unknown key is refused; the message shows its fingerprint.
+        type: str
+      known_hosts_file:
+        description:
+          - File of known host keys in OpenSSH format, on the machine that runs the task.
+          - C(~) is the home directory of the user there.
+          - With O(storage.host_key=accept-new) the file may be missing, and new keys are added to it.
+        type: str
+      require_encryption:
+        description: Refuse a share that does not support encrypted connections.
+        type: bool
+        default: false
+      time_limit_seconds:
+        description:
+          - How long a single operation is retried before the run fails.
+          - At most two minutes before the first response of the server. The run reports a wait within ten seconds, and
+            does not retry failures that a retry can't fix.
+        type: int
+        default: 3600
+  comment:
+    description:
+      - Comment of a new version, such as the reason for it; at most 1000 characters.
+      - It is stored unencrypted and can't be changed later.
+    type: str
+    default: ""
+  author:
+    description: Author of a new version; at most 200 characters. Empty uses the user of AWX or of the controller.
+    type: str
+    default: ""
+  every:
+    description:
+      - The least time between two versions of a job, such as V(30d), V(4w) or V(12h); V(0) archives each image.
+      - The time is measured between the names of the images. A run that begins earlier by a tenth of it, at most six
+        hours, is on time. An image that O(image) names is always checked in.
+    type: str
+    default: "0"
+  keep_source:
+    description:
+      - Whether the rollover of O(storage) spares the images that are versions of the archive.
+      - V(true) never deletes an archived image, in no storage. With V(false) O(keep) counts these images like any other,
+        so that the storage does not grow with the archive.
+    type: bool
+    default: true
+  state:
+    description: V(present) checks the image in. V(verified) lists the versions and each one that was changed, replaced,
+      renumbered or removed. V(compared) compares the two versions of O(archive_versions).
+    type: str
+    choices: [present, verified, compared]
+    default: present
+  versions:
+    description: The two versions to compare, such as V([v1, v2]).
+    type: list
+    elements: str
+  job:
+    description: The job whose newest image V(latest) selects. Empty selects the newest image of the device, regardless
+      of the job.
+    type: str
+    default: ""
+  coming:
+    description: 'For check mode only: the image does not exist yet, because the run before this task would make it.'
+    type: bool
+    default: false
+"""
+
     IMAGE_COPY = r"""
 options:
   limit_io_rate:
@@ -361,7 +496,9 @@ options:
     type: float
     default: 0
   image:
-    description: "The image: V(latest) or the name of an image."
+    description:
+      - 'The image: V(latest), the name of an image, or a version of the archive such as V(v3).'
+      - The versions are listed by M(plantops.imaging.image_info) and by the archive's own verification.
     type: str
     default: latest
   directory:
@@ -459,7 +596,7 @@ options:
     IMAGE_INFO = r"""
 options:
   image:
-    description: 'The images to list: V(all), V(latest) or the name of an image.'
+    description: 'The images to list: V(all), V(latest), the name of an image or a version such as V(v3).'
     type: str
     default: all
   job:
@@ -471,7 +608,7 @@ options:
     IMAGE_PIN = r"""
 options:
   image:
-    description: "The image: V(latest) or the name of an image."
+    description: 'The image: V(latest), the name of an image or a version such as V(v3).'
     type: str
     required: true
   state:
@@ -484,7 +621,9 @@ options:
     IMAGE_RESTORE = r"""
 options:
   image:
-    description: "The image: V(latest) or the name of an image."
+    description:
+      - 'The image: V(latest), the name of an image, or a version of the archive such as V(v3).'
+      - The versions are listed by M(plantops.imaging.image_info) and by the archive's own verification.
     type: str
     default: latest
   map:
@@ -623,7 +762,9 @@ options:
     IMAGE_VERIFY = r"""
 options:
   image:
-    description: "The image: V(latest) or the name of an image."
+    description:
+      - 'The image: V(latest), the name of an image, or a version of the archive such as V(v3).'
+      - The versions are listed by M(plantops.imaging.image_info) and by the archive's own verification.
     type: str
     default: latest
   level:

@@ -15,6 +15,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.settings.modules 
 
 AGENT: Dict[str, Any] = spec_of(MODULES["agent"])
 COMPARE: Dict[str, Any] = spec_of(MODULES["device_compare"])
+ARCHIVE: Dict[str, Any] = spec_of(MODULES["image_archive"])
 COPY: Dict[str, Any] = spec_of(MODULES["image_copy"])
 DEVICE_INFO: Dict[str, Any] = spec_of(MODULES["device_info"])
 HISTORY: Dict[str, Any] = spec_of(MODULES["device_history"])

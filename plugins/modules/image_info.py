@@ -91,6 +91,22 @@ images:
       description: Whether the image is protected from the rollover.
       type: bool
       sample: false
+    version:
+      description: Number of the version of the archive that the image is. Null if it is not a version.
+      type: int
+      sample: 3
+    comment:
+      description: Comment of the version.
+      type: str
+      sample: Before the update to release 4.2 of the controller
+    author:
+      description: Author of the version.
+      type: str
+      sample: M. Huber
+    checked_in:
+      description: When the image was checked in to the archive, in UTC.
+      type: str
+      sample: "2026-11-22T14:01:07Z"
     disks:
       description: The imaged disks.
       type: list

@@ -7,7 +7,7 @@ The message says what happened to which object, the hint is an imperative. Codes
 ``docs/errors.md`` is generated from this file (``make docs``).
 
 Ranges: D disks, S storage, K keys and passwords, I images, R restore, C copies, J jobs and runs,
-N snapshots and volumes, A agent.
+N snapshots and volumes, A agent and archive (A330 to A339).
 This file also runs on Python 3.6, where the installer reports which component is too old.
 """
 
@@ -1554,6 +1554,52 @@ class JobHoldsSecrets(AgentError):
     code = "A318"
     message = "The job of the run {run} contains {names} in clear text."
     hint = "Remove these from the job: deliver secrets to a run sealed, with the verb deliver."
+
+
+# The archive.
+
+
+class ArchiveError(EngineError):
+    """Base of refusals and failures of an archive. A retry completes what was interrupted."""
+
+
+class ArchiveVersionMissing(ArchiveError):
+    code = "A330"
+    message = "{storage} contains no version {version} of {device}."
+    hint = "List the versions with image_info, and check which storage is meant: versions are in imaging_archive."
+
+
+class ArchiveVersionTampered(ArchiveError):
+    code = "A331"
+    message = "The version {version} of {device} in {storage} can't be trusted: {reason}."
+    hint = (
+        "Run image_archive with state verified to list all damaged versions. Use another version, or name the image "
+        "instead of the version if you trust it."
+    )
+
+
+class ArchiveIsStorage(ArchiveError):
+    code = "A332"
+    message = "The archive {archive} and the storage {storage} of {device} are the same place: {reason}."
+    hint = "Set imaging_archive to another storage, outside of imaging_storage."
+
+
+class ArchiveVersionsMany(ArchiveError):
+    code = "A333"
+    message = "{path} contains more than {most} versions."
+    hint = "Begin a new archive in another directory, and keep this one."
+
+
+class ArchiveNumberTaken(ArchiveError):
+    code = "A334"
+    message = "{archive} gave no number to a new version of {device}: {reason}."
+    hint = "Wait until the other check-ins of this device have ended, then run the archive again."
+
+
+class ArchiveVersionAmbiguous(ArchiveError):
+    code = "A335"
+    message = "{storage} contains several images that are version {version} of {device}: {images}."
+    hint = "Name the image instead of the version, or use the archive itself."
 
 
 # The controller's side of the agent; raised in plugins/plugin_utils.

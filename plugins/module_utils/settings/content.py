@@ -103,7 +103,7 @@ CONTENT: Tuple[Setting, ...] = (
             "Maximum rate of uploads to the storage in MB/s (10^6 bytes); V(0) means unlimited.",
             "Fractions are allowed, such as V(2.5).",
         ),
-        ("image", "copy"),
+        ("image", "copy", "archive"),
         default=0,
         in_jobs=True,
         unit="MB/s",

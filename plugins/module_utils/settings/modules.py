@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Tuple
 
+from .archiving import ARCHIVE, COMING
 from .place import KEYS, STORAGE
 from .setting import Setting
 from .table import settings_of
@@ -122,15 +123,23 @@ MODULES: Dict[str, Options] = {
         ),
         _JOB_OF_LATEST,
     ),
+    "image_archive": _of("archive", *(setting.as_option() for setting in ARCHIVE), _JOB_OF_LATEST, COMING),
     "image_copy": _of("copy", _JOB_OF_LATEST),
     "image_info": (
         *SHARED["storage"],
-        Setting("image", "str", ("The images to list: V(all), V(latest) or the name of an image.",), default="all"),
+        Setting(
+            "image",
+            "str",
+            ("The images to list: V(all), V(latest), the name of an image or a version such as V(v3).",),
+            default="all",
+        ),
         _job("List only images of this job; empty lists the images of all jobs."),
     ),
     "image_pin": (
         *SHARED["storage"],
-        Setting("image", "str", ("The image: V(latest) or the name of an image.",), required=True),
+        Setting(
+            "image", "str", ("The image: V(latest), the name of an image or a version such as V(v3).",), required=True
+        ),
         Setting(
             "state",
             "str",

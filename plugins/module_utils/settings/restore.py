@@ -13,8 +13,11 @@ RESTORE: Tuple[Setting, ...] = (
     Setting(
         "image",
         "str",
-        ("The image: V(latest) or the name of an image.",),
-        ("verify", "copy", "restore"),
+        (
+            "The image: V(latest), the name of an image, or a version of the archive such as V(v3).",
+            "The versions are listed by M(plantops.imaging.image_info) and by the archive's own verification.",
+        ),
+        ("verify", "copy", "archive", "restore"),
         default="latest",
     ),
     Setting(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Tuple
 
+from .archiving import ARCHIVE, TRANSFER
 from .content import CONTENT, ROLLOVER
 from .copying import COPY
 from .hooks import HOOKS
@@ -22,7 +23,7 @@ from .storage import STORAGE_KEYS
 from .verbs import ON_A_STORAGE
 from .work import AGENT, LINK, RESULTS_OF_RUNS, RUN, SITE
 
-_OVERRIDABLE = tuple(one for one in (*STORAGE, *CONTENT, *ROLLOVER, *HOOKS) if one.in_jobs)
+_OVERRIDABLE = tuple(one for one in (*STORAGE, *CONTENT, *ROLLOVER, TRANSFER, *ARCHIVE, *HOOKS) if one.in_jobs)
 
 
 def _of_a_job(setting: Setting) -> Setting:
@@ -67,6 +68,8 @@ SETTINGS: Tuple[Setting, ...] = (
     *ROLLOVER,
     *RESTORE,
     *COPY,
+    TRANSFER,
+    *ARCHIVE,
     *RUN,
     *AGENT,
     *LINK,
@@ -77,6 +80,7 @@ SETTINGS: Tuple[Setting, ...] = (
 # The variables in which the role's entry points return the results of their tasks.
 RESULTS: Tuple[str, ...] = (
     "imaging_agent_result",
+    "imaging_archive_result",
     "imaging_copy_result",
     "imaging_device_info_result",
     "imaging_history_result",

@@ -32,6 +32,13 @@ VERBS: Dict[str, Tuple[str, str]] = {
         "Copy an image of the device to a directory or another storage",
         "Copies on the operator host an image with all that a recovery needs: the packs, the recovery program, and pages to print.",
     ),
+    "archive": (
+        "Check an image of the device in to the archive",
+        (
+            "Checks on the operator host an image in to the archive as a numbered version, examines the versions, or compares "
+            "two of them."
+        ),
+    ),
     "restore": (
         "Restore an image onto the device",
         "Plans the restore and verifies the image, then writes the image to disks of the device.",
@@ -46,7 +53,7 @@ VERBS: Dict[str, Tuple[str, str]] = {
     ),
 }
 ALL = tuple(VERBS)
-ON_THE_OPERATOR = ("verify", "copy", "rollover", "storage_check")
-ON_A_STORAGE = ("image", "verify", "copy", "restore", "rollover", "storage_check")
+ON_THE_OPERATOR = ("verify", "copy", "archive", "rollover", "storage_check")
+ON_A_STORAGE = ("image", "verify", "copy", "archive", "restore", "rollover", "storage_check")
 ON_THE_DEVICE = ("agent", "device_info", "image", "restore")
 FOLLOWED = ("image", "restore")

@@ -132,12 +132,22 @@ def _storages(own: Variables, is_operator: bool, awx: bool) -> Iterator[Issue]:
     copy = own.get("imaging_copy_storage")
     if copy and copy.keys:
         yield from storages.issues(copy.keys, own, "imaging_copy_storage")
+    yield from _archive(own)
     if awx:
         worker = text_of(own.get("imaging_operator"), own) if "imaging_operator" in own else "localhost"
         url = text_of({**storage, **operator}.get("url"), own)
         if worker in _LOCAL and url and storages.kind_of(url) == "directory":
             error = DirectoryStorageUnderAwx(operator=worker)
             yield issue(error, "imaging_operator", own.get("imaging_operator") or storage["url"])
+
+
+def _archive(own: Variables) -> Iterator[Issue]:
+    archive = own.get("imaging_archive")
+    if archive and archive.keys:
+        yield from storages.issues(archive.keys, own, "imaging_archive")
+    transfer = own.get("imaging_transfer")
+    if transfer is not None and transfer.value == "archive" and not _says(own, "imaging_archive"):
+        yield issue(SettingMissing(key="imaging_archive.url"), "imaging_transfer", transfer)
 
 
 def _says(own: Variables, name: str) -> bool:

@@ -30,7 +30,8 @@ def test_the_role_knows_the_keys_of_its_argument_specs() -> None:
                 for key, inner in option["options"].items():
                     known = STORAGE if key == "storage" else JOB.get(key, {}) if name == "imaging_jobs" else {}
                     assert set(inner.get("options", {})) == set(known), key
-    assert seen == {"imaging_storage", "imaging_storage_operator", "imaging_copy_storage", "imaging_jobs"}
+    names = ("storage", "storage_operator", "copy_storage", "archive", "jobs")
+    assert seen == {"imaging_%s" % name for name in names}
 
 
 @pytest.mark.parametrize(

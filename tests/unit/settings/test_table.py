@@ -36,6 +36,7 @@ MODULE_OF = {
     "image": "image",
     "verify": "image_verify",
     "copy": "image_copy",
+    "archive": "image_archive",
     "restore": "image_restore",
     "rollover": "image_rollover",
     "storage_check": "storage_check",
@@ -78,7 +79,7 @@ def test_names_are_told_apart_and_verbs_exist() -> None:
 def test_secrets_are_known_as_such() -> None:
     secret = {path for path, setting in EVERYTHING.items() if setting.secret}
     inside = {"password", "private_key", "private_key_passphrase"}
-    storages = ("storage", "storage_operator", "copy_storage", "jobs.storage")
+    storages = ("storage", "storage_operator", "copy_storage", "archive", "jobs.storage", "jobs.archive")
     flat = {"%s_%s" % (one, key) for one in ("storage", "storage_operator") for key in inside}
     dictionaries = {"%s.%s" % (one, key) for one in storages for key in inside}
     assert secret == {"password", "password_previous", *dictionaries, *flat}

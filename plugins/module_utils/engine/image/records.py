@@ -183,11 +183,15 @@ def add(directory: DevicePlace, image: str, kind: str, facts: Dict[str, Any], ke
 
 def _document(image: str, kind: str, facts: Dict[str, Any], key: Optional[MasterKey]) -> Tuple[str, bytes]:
     """Name and bytes of a record."""
-    document = dict(facts, kind=kind, image=image)
-    if key is not None:
-        document["authentication"] = _mac(document, key)
-    data = documents.pretty(document)
+    data = sealed(dict(facts, kind=kind, image=image), key)
     return "%s-%s.json" % (kind, hashlib.sha256(data).hexdigest()), data
+
+
+def sealed(document: Dict[str, Any], key: Optional[MasterKey]) -> bytes:
+    """The bytes of a record, authenticated where a key is given."""
+    if key is not None:
+        document = dict(document, authentication=_mac(document, key))
+    return documents.pretty(document)
 
 
 def _store(directory: DevicePlace, image: str, name: str, data: bytes) -> None:

@@ -124,7 +124,12 @@ def _access(group: Any, prefix: str, what: str) -> None:
 
 
 def _image(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--image", metavar="IMAGE", default="latest", help="latest (the default) or the name of an image")
+    one.add_argument(
+        "--image",
+        metavar="IMAGE",
+        default="latest",
+        help="latest (the default), the name of an image, or a version of an archive, such as v3",
+    )
 
 
 def _targets(one: argparse.ArgumentParser) -> None:

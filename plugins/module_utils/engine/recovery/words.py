@@ -9,6 +9,8 @@ import re
 from typing import Any, Dict, List, Type
 
 from ..errors import (
+    ArchiveVersionMissing,
+    ArchiveVersionTampered,
     EngineError,
     ImageNotFound,
     PasswordMissing,
@@ -45,6 +47,8 @@ _OPTIONS = (
 )
 # These hints replace those of the catalogue: a user of the recovery program has no inventory.
 _HINTS: Dict[Type[EngineError], str] = {
+    ArchiveVersionMissing: "List the versions with the command images.",
+    ArchiveVersionTampered: "Use another version, or name the image with --image if you trust it.",
     ImageNotFound: "List what there is with the command images.",
     PasswordMissing: "Give the image password on the terminal or with --password-fd N.",
     PasswordUnused: "Run the command without a password if you trust where the image comes from.",
@@ -95,23 +99,38 @@ def table(heads: List[str], rows: List[List[str]]) -> List[str]:
 
 def images(devices: Dict[str, List[Dict[str, Any]]]) -> List[str]:
     """One line for each image, newest last."""
+    has_versions = any(one["version"] for found in devices.values() for one in found)
+    heads = ["DEVICE", "IMAGE", *(["VERSION"] if has_versions else []), "DISKS", "IN USE", "KEY", "JOB", "PINNED"]
+    heads += ["COMMENT"] if has_versions else []
     rows = []
     for device, found in sorted(devices.items()):
         rows += [
             [
                 device,
                 one["image"],
+                *([_version(one) or "-"] if has_versions else []),
                 size(one["size_bytes"]),
                 size(one["in_use_bytes"]),
                 "encrypted" if one["encrypted"] else "clear",
                 one["job"] or "-",
                 _pinned(one["pinned"]),
+                *([_comment(one)] if has_versions else []),
             ]
             for one in found
         ]
     if not rows:
         return ["The storage contains no images."]
-    return table(["DEVICE", "IMAGE", "DISKS", "IN USE", "KEY", "JOB", "PINNED"], rows)
+    return table(heads, rows)
+
+
+def _version(one: Dict[str, Any]) -> str:
+    return "v%d" % one["version"] if one["version"] else ""
+
+
+def _comment(one: Dict[str, Any]) -> str:
+    """The first line of a version's comment, and who wrote it."""
+    author = " (%s)" % one["author"] if one["author"] else ""
+    return "%s%s" % (one["comment"].partition("\n")[0], author)
 
 
 def _pinned(value: Any) -> str:
@@ -139,8 +158,13 @@ def shown(device: str, one: Dict[str, Any]) -> List[str]:
         "Pinned    %s" % {None: "unknown", True: "yes", False: "no"}[one["pinned"]],
         "Stored    %s" % size(one["pack_bytes"]),
         "Verified  %s" % (", ".join(proofs) or "never"),
-        "",
     ]
+    if one["version"]:
+        lines.append(
+            "Version   %s, checked in %s by %s" % (_version(one), one["checked_in"], one["author"] or "unknown")
+        )
+        lines += ["Comment   %s" % line for line in one["comment"].split("\n") if line]
+    lines.append("")
     rows = [
         [
             disk["name"],

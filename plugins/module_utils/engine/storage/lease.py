@@ -76,6 +76,16 @@ class Lease:
         self._thread: Optional[threading.Thread] = None
         self._outage = Outage(notices, "another run")
 
+    @property
+    def holder(self) -> str:
+        """The random id of this lease, also in its file."""
+        return self._holder
+
+    @property
+    def is_permitted(self) -> bool:
+        """Whether the account may replace the lease: without that it is not held, and other runs may be in progress."""
+        return self._is_permitted
+
     def acquire(self, wait_seconds: float = 120.0) -> None:
         """Take the lease; waits for a foreign one to end or to die, and tells so.
 
@@ -280,7 +290,11 @@ class Lease:
         return document if isinstance(document, dict) else {}
 
     def _holder_of(self, content: bytes) -> str:
-        holder = self._parse(content).get("holder")
+        return self._holder_in(content)
+
+    @classmethod
+    def _holder_in(cls, content: bytes) -> str:
+        holder = cls._parse(content).get("holder")
         return holder if isinstance(holder, str) else ""
 
     def _describe(self, content: bytes) -> str:
@@ -300,3 +314,12 @@ class Lease:
             return False  # a container on the same kernel: its numbers mean nothing here
         started = process_start(pid)
         return started is not None and document.get("process") != started
+
+
+def holder_in(storage: Storage, device: str) -> str:
+    """The holder that the lease of a device's directory names; "" where there is none."""
+    try:
+        content = storage.get("%s/%s" % (device, LEASE_NAME), 0, _MAX_BYTES)
+    except StorageNotFound:
+        return ""
+    return Lease._holder_in(content)

@@ -12,9 +12,10 @@ from ..errors import EngineError, TooManyNames
 from ..image import records
 from ..image.device_directory import DeviceDirectory
 from ..image.format import constants as fmt
+from ..image.newest import few
 from ..names import is_valid_name
 from ..storage.contract import Storage
-from .list_images import summary
+from .list_images import summary, versions_beside
 from .request import DevicesRequest
 from .run_status import RunStatus
 
@@ -32,8 +33,13 @@ def list_devices(storage: Storage, dummy_request: DevicesRequest, status: RunSta
         for image, error in sorted(unreadable.items()):
             status.warn("The image %s of %s can't be read: %s" % (image, name, error))
         names = [manifest.image for manifest in there]
-        kept = zip(there, records.kept_of(directory, names), records.read_of(directory, names))
-        devices.append({"device": name, "images": [summary(*one) for one in kept]})
+        read = records.read_of(directory, names)
+        versions = versions_beside(directory, read, None)
+        for text in few(versions.sentences):
+            status.warn("%s: %s" % (name, text))
+        kept = zip(there, records.kept_of(directory, names), read)
+        images = [summary(*one, versions.versions.get(one[0].image)) for one in kept]
+        devices.append({"device": name, "images": images})
     return {"changed": False, "devices": devices}
 
 

@@ -12,6 +12,7 @@ from ..storage.contract import Storage
 from ..storage.open import open_storage
 from ..tame import tame
 from .request import (
+    ArchiveRequest,
     CopyRequest,
     DevicesRequest,
     ImageRequest,
@@ -57,6 +58,9 @@ def run_request(request: Request, report: Report, cancelled: Callable[[], bool])
 
 def call_verb(storage: Storage, request: Request, status: RunStatus) -> Dict[str, Any]:
     """Call the verb of the request. Each is loaded when it is asked for: a start has no use for the files of the others."""
+    from .chosen_version import with_chosen_image
+
+    request = with_chosen_image(storage, request)
     if isinstance(request, ImageRequest):
         from .image import image
 
@@ -73,6 +77,10 @@ def call_verb(storage: Storage, request: Request, status: RunStatus) -> Dict[str
         from .copy import copy
 
         return copy(storage, request, status)
+    if isinstance(request, ArchiveRequest):
+        from .archive import archive
+
+        return archive(storage, request, status)
     return _call_short_verb(storage, request, status)
 
 

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from ..errors import EngineError
 from ..image import records
 from ..image.access import newest_image, openable_key
+from ..image.archive.listing import NO_VERSIONS, VersionsOfImages, versions_of_images
+from ..image.archive.version_record import NOTED, Version
 from ..image.device_directory import DeviceDirectory
+from ..image.format.keys import MasterKey
 from ..image.format.manifest import Manifest
-from ..image.newest import doubts, horizon, told_errors
+from ..image.newest import doubts, few, horizon, told_errors
 from ..storage.contract import Storage
 from .kept_result import kept_result
 from .request import ListRequest
@@ -36,18 +39,31 @@ def list_images(storage: Storage, request: ListRequest, status: RunStatus) -> Di
     else:
         found = [directory.manifest(wanted, key)]
     names = [manifest.image for manifest in found]
-    facts = zip(records.kept_of(directory, names), records.read_of(directory, names, key))
-    images = [summary(manifest, kept, read) for manifest, (kept, read) in zip(found, facts)]
+    read = records.read_of(directory, names, key)
+    versions = versions_beside(directory, read, key)
+    facts = zip(found, records.kept_of(directory, names), read)
+    images = [summary(*one, versions.versions.get(one[0].image)) for one in facts]
     if wanted != "all":
         for one, manifest in zip(images, found):
             one["result"] = kept_result(directory, manifest, key, warnings)
+    warnings += few(versions.sentences)
     for text in warnings:
         status.warn(text)
     return {"changed": False, "images": images}
 
 
-def summary(manifest: Manifest, kept: records.Kept, found: List[records.Record]) -> Dict[str, Any]:
-    """The facts of ``image_info`` about an image: its manifest and its records. With a key, an unauthenticated success
+def versions_beside(
+    directory: DeviceDirectory, read: List[List[records.Record]], key: Optional[MasterKey]
+) -> VersionsOfImages:
+    """The versions that images are. Where no record of an image says that it is one, nothing more is read."""
+    is_archived = any(record.kind in (records.ARCHIVED, NOTED) for found in read for record in found)
+    return versions_of_images(directory, key) if is_archived else NO_VERSIONS
+
+
+def summary(
+    manifest: Manifest, kept: records.Kept, found: List[records.Record], version: Optional[Version] = None
+) -> Dict[str, Any]:
+    """The facts of ``image_info`` about an image: its manifest, its records and its version. With a key, an unauthenticated success
     is skipped; a failure is reported."""
     verified = [one for one in found if one.kind == records.VERIFIED and (one.is_believed or one.ok is False)]
     return {
@@ -61,6 +77,10 @@ def summary(manifest: Manifest, kept: records.Kept, found: List[records.Record])
         "in_use_bytes": manifest.in_use_bytes,
         "pack_bytes": manifest.pack_bytes,
         "pinned": kept.is_pinned if kept.is_readable else None,
+        "version": version.number if version is not None else None,
+        "comment": version.comment if version is not None else "",
+        "author": version.author if version is not None else "",
+        "checked_in": version.checked_in if version is not None else None,
         "disks": [disk.as_dict() for disk in manifest.disks],
         "verified": [{"level": one.level, "ok": one.ok} for one in verified],
     }

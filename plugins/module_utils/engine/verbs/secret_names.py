@@ -6,5 +6,5 @@
 from __future__ import annotations
 
 IMAGE_SECRETS = ("password", "password_previous")  # in the mapping ``secrets``
-STORAGES = ("storage", "copy_storage")  # the mappings that hold settings of a storage
+STORAGES = ("storage", "copy_storage", "archive")  # the mappings that hold settings of a storage
 STORAGE_SECRETS = ("password", "private_key", "private_key_passphrase")  # in each of them

@@ -5,9 +5,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, List
 
-from ..image.upkeep.verify import verify_image
+from ..image.access import openable_key
+from ..image.archive.chain import Problem, chain_of
+from ..image.archive.find import what_is_wrong
+from ..image.archive.held import numbers_taken, read_versions
+from ..image.archive.version_record import StoredRecord
+from ..image.device_directory import DeviceDirectory
+from ..image.newest import few
+from ..image.upkeep.verify import VerifyReport, verify_image
 from ..storage.contract import Storage
 from .request import VerifyRequest
 from .run_status import RunStatus
@@ -25,6 +32,27 @@ def verify(storage: Storage, request: VerifyRequest, status: RunStatus) -> Dict[
         record=not request.check,
         job=request.job,
     )
+    found = _with_version(storage, request, found)
     for text in found.warnings:
         status.warn(text)
     return dict(found.as_dict(), changed=False)
+
+
+def _with_version(storage: Storage, request: VerifyRequest, found: VerifyReport) -> VerifyReport:
+    """Add, in an archive, what is wrong with the version that the image is; other versions' problems are warnings."""
+    directory = DeviceDirectory(storage, request.device)
+    if not numbers_taken(directory):
+        return found
+    key = openable_key(directory, request.passwords.password)
+    chain = chain_of(read_versions(directory, key), key is not None)
+    own = [link.record for link in chain.links if link.record.version.image == found.image]
+    numbers = {record.version.number for record in own}
+    problems = [one.sentence for one in chain.problems if one.number in numbers]
+    problems += [Problem(one.version.number, reason).sentence for one in own for reason in _reasons(directory, one)]
+    others = few([one.sentence for one in chain.problems if one.number not in numbers])
+    return found._replace(problems=found.problems + problems, warnings=found.warnings + others)
+
+
+def _reasons(directory: DeviceDirectory, record: StoredRecord) -> List[str]:
+    reason = what_is_wrong(directory, record)
+    return [reason] if reason else []

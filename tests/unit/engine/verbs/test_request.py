@@ -33,6 +33,7 @@ REQUIRED: Dict[str, Dict[str, Any]] = {
     "restore": {"map": {"disk0": "/dev/sdb"}},
     "copy": {"directory": "/mnt"},
     "history": {"repository": "/srv/history"},
+    "archive": {"archive": {"url": "/srv/archive"}},
 }
 # A value that is taken for every key that a request may have.
 TAKEN: Dict[str, Any] = {
@@ -79,7 +80,16 @@ TAKEN: Dict[str, Any] = {
     "directory": "/media/stick",
     "copy_storage": {"url": "sftp://other/x"},
     "program": "/opt/plantops-recovery.pyz",
+    "archive": {"url": "sftp://archive/x"},
+    "versions": ["v1", "v12"],
+    "comment": "before the update\nof the controller",
+    "author": "M. Huber",
+    "every": "30d",
+    "keep_source": False,
+    "coming": True,
 }
+# The same key with another meaning.
+TAKEN_BY: Dict[Tuple[str, str], Any] = {("archive", "state"): "verified"}
 WRONG: Dict[str, List[Any]] = {
     "device": [None, "", 5, [], "a/b"],
     "alias": [[], True, "a/b", 1.5],
@@ -139,6 +149,13 @@ WRONG: Dict[str, List[Any]] = {
     "directory": ["", None, [], True],
     "copy_storage": ["/x", ["x"], {"url": []}, {"url": "/x"}],
     "program": [[], True],
+    "archive": [None, "/x", ["x"], {}, {"url": []}],
+    "versions": ["v1", ["v1"], ["v1", "v2", "v3"], ["v1", "2"], ["v0", "v1"], ["latest", "v1"], [1, 2]],
+    "comment": [[], True, "x" * 1001, "a\x1b[0m"],
+    "author": [[], True, "x" * 201, "a\nb"],
+    "every": ["30", "30 d", "d", "-1d", "1.5d", "30m", [], True],
+    "keep_source": ["no", 0],
+    "coming": ["no", 1],
 }
 NOT_READ = (("check", "job"), ("devices", "job"), ("devices", "alias"), ("devices", "device"))
 NOW = "2026-11-29_08-00-00"
@@ -171,7 +188,10 @@ def test_each_key_of_each_verb_is_taken_and_used(verb: str, key: str) -> None:
     plain = parse(taken)
     if key == "copy_storage":
         del taken["directory"]  # a copy has one target
-    request = parse(dict(taken, **{key: TAKEN[key]}))
+    if key == "coming":
+        taken["check"] = True  # without check mode there is nothing to foretell
+        plain = parse(taken)
+    request = parse(dict(taken, **{key: TAKEN_BY.get((verb, key), TAKEN[key])}))
     assert request.unused == ()
     assert (request != plain) == is_read(verb, key)
 
@@ -233,7 +253,7 @@ def test_a_key_of_another_verb_is_told_and_changes_nothing(verb: str) -> None:
 
 @pytest.mark.parametrize("verb", [None, "", "imgae", 5, [], {}, True])
 def test_a_verb_that_is_none(verb: Any) -> None:
-    with failing(RequestInvalid, reason="check, compare, copy"):
+    with failing(RequestInvalid, reason="archive, check, compare, copy"):
         parse(dict(document("image"), verb=verb))
 
 

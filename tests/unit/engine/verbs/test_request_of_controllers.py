@@ -34,6 +34,8 @@ VALUES: Dict[str, Any] = {
     "compare_ignore": ["software/linux-image-*"],
     "grow": "last",
     "scratch": "/var/tmp",
+    "versions": ["v1", "v2"],
+    "every": "30d",
 }
 
 

@@ -14,7 +14,7 @@ import contextlib
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, Container, Dict, List, NamedTuple, Optional, Tuple
 
 from ...errors import (
     CopyNotProved,
@@ -82,8 +82,15 @@ class ImageCopy:
         progress: Progress = lambda phase, done, total: None,
         notices: Notices = NO_NOTICES,
         more_bytes: int = 0,
+        hashes_again: bool = True,
+        but_records: Container[str] = (),
     ) -> None:
-        """:param more_bytes: what the caller will write after the image; there must be room for it, too."""
+        """:param more_bytes: what the caller will write after the image; there must be room for it, too.
+        :param hashes_again: whether packs of the right size that are there are hashed; a verify does that, too.
+        :param but_records: kinds of records that stay where they are.
+        """
+        self._hashes_again = hashes_again
+        self._but_records = but_records
         self._source = source
         self._more_bytes = more_bytes
         self._storage = target
@@ -114,16 +121,18 @@ class ImageCopy:
                 raise self._full(needed, free_bytes)
         return Foreseen(lacking, needed, kept_bytes, is_there and not lacking)
 
-    def run(self) -> Copied:
+    def run(self, held: Optional[Lease] = None) -> Copied:
         """Copy the image. Intact files in the target are kept.
 
+        :param held: the lease of the target's directory, if the caller holds it.
         :raises CopyError, StorageError: the next copy reuses the files that were copied before.
         """
         self.check()
         try:
             self._directory.create()
-            lease = Lease(self._storage, self._directory.device, notices=self._notices)
-            lease.acquire(_LEASE_WAIT_SECONDS)
+            lease = held or Lease(self._storage, self._directory.device, notices=self._notices)
+            if held is None:
+                lease.acquire(_LEASE_WAIT_SECONDS)
             try:
                 self._sweep_partial_files()
                 self._copy_identity()
@@ -135,7 +144,8 @@ class ImageCopy:
                 self._commit()
                 self._prove_packs()  # a rollover may have run between the proof and the commit
             finally:
-                lease.release()
+                if held is None:
+                    lease.release()
         except StorageFull as error:
             raise self._what_lacks() from error
         return Copied(self._changed, len(self._source.packs), self._copied_packs, self._copied_bytes, self._kept_bytes)
@@ -233,8 +243,12 @@ class ImageCopy:
     def _copy_packs(self) -> None:
         copier = PackCopier(self._source.directory, self._limited, self._source.manifest)
         present = self._directory.packs()
+        trusted = {} if self._hashes_again else self._source.directory.packs()
         total, done = self._source.manifest.pack_bytes, 0
-        calls = [partial(_have, copier, pack, pack in present) for pack in self._source.packs]
+        calls = [
+            partial(_have, copier, pack, pack in present, present.get(pack) == trusted.get(pack, -1))
+            for pack in self._source.packs
+        ]
         is_near = self._storage.parallel_calls == self._source.directory.storage.parallel_calls == 1
         workers = _WORKERS if is_near else _WORKERS_OVER_A_LINE
         with ThreadPoolExecutor(workers, thread_name_prefix="pack copier") as executor:
@@ -271,6 +285,8 @@ class ImageCopy:
             return
         image, storage = self._source.image, self._source.directory.storage
         for name, digest in self._source.directory.record_names(image):
+            if name.partition("-")[0] in self._but_records:
+                continue
             with contextlib.suppress(StorageNotFound, StoragePermissionDenied):
                 data = storage.get(self._source.directory.path(fmt.RECORDS, image, name), 0, fmt.MAX_RECORD_BYTES + 1)
                 if hashlib.sha256(data).hexdigest() == digest:
@@ -297,9 +313,9 @@ class ImageCopy:
             self._changed = True
 
 
-def _have(copier: PackCopier, pack: str, is_there: bool) -> Optional[int]:
+def _have(copier: PackCopier, pack: str, is_there: bool, is_trusted: bool) -> Optional[int]:
     """Copy a pack unless the target has it; return its size, or ``None`` where it was there."""
-    return None if is_there and copier.keep(pack) else copier.copy(pack)
+    return None if is_there and (is_trusted or copier.keep(pack)) else copier.copy(pack)
 
 
 def copies_there(directory: DeviceDirectory) -> List[Manifest]:

@@ -148,7 +148,7 @@ def store_file(target: Storage, path: str, data: bytes, *, replace: bool) -> boo
         return False
     for left in reversed(range(_TRIES)):
         try:
-            target.put(path, [data], replace=replace)
+            _put(target, path, data, replace)
             target.forget_cache(path)
         except StorageNotFound:  # another copy took what was half-written for what a killed one left
             if not left:
@@ -157,6 +157,16 @@ def store_file(target: Storage, path: str, data: bytes, *, replace: bool) -> boo
             return True
         replace = True
     raise CopyNotProved(path=path, target=target.description)
+
+
+def _put(target: Storage, path: str, data: bytes, replace: bool) -> None:
+    """An account that may only create and read stores what is not there yet."""
+    try:
+        target.put(path, [data])
+    except StorageExists:
+        if not replace:
+            raise
+        target.put(path, [data], replace=True)
 
 
 def _holds(target: Storage, path: str, data: bytes) -> bool:

@@ -59,6 +59,7 @@ MAX_SUMS_BYTES = 160 << 20  # that lists them
 MAX_DISKS = 256
 MAX_DISK_BYTES = 1 << 48
 MAX_IN_USE_BYTES = 1 << 45  # half of what MAX_PACKS hold, since packs get holes
+MAX_VERSIONS = 1 << 14  # of a device in an archive
 MAX_NUMBER = 1 << 60  # any other in a document
 MAX_SEQUENCE = 999_999_999_999  # twelve digits, as many as a name in the trash has room for
 MAX_SCRYPT_MEMORY_BYTES = 256 << 20
@@ -79,6 +80,7 @@ ENCRYPTED_NAME = "encrypted"  # found by its name where a listing lags
 ENCRYPTED_TEXT = b"The images of this device are encrypted.\n"
 RECORDS = "records"
 TRASH = "trash"
+VERSIONS = "versions"  # of an archive: a directory for each number
 
 
 def pack_target_bytes(in_use_bytes: int) -> int:
