@@ -203,13 +203,22 @@ changed_bytes:
   returned: success, if O(state=compared)
   type: int
   sample: 53477376
+comparison:
+  description: The comparison of the device information, as that of M(plantops.imaging.image).
+  returned: success, if O(state=compared)
+  type: dict
+  sample:
+    against: 2026-10-22_13-45-10
+    count: 0
+    sections: {}
+    not_compared: []
 device_changes:
-  description: Differences of the device information, by path.
+  description: The differences of RV(comparison) as a flat list.
   returned: success, if O(state=compared)
   type: list
   elements: dict
   sample:
-    - path: kernel
+    - path: operating_system/kernel.version
       before: 6.1.0-40-amd64
       after: 6.1.0-41-amd64
 sections:
@@ -217,7 +226,7 @@ sections:
   returned: success, if O(state=compared)
   type: list
   elements: str
-  sample: [kernel]
+  sample: [operating_system]
 seconds:
   description: Duration in seconds.
   returned: success, if O(state=present), not in check mode

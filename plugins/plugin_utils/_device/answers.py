@@ -234,6 +234,7 @@ RESULTS: Dict[str, _Checks] = {
         versions=_DICTS,
         disks=_DICTS,
         changed_bytes=_or_null(_is_number),
+        comparison=_or_null(_is_dict),
         device_changes=_DICTS,
         sections=_list_of(_NAME),
         diff=_is_dict,

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Tuple
 
-from ..device.information import compare, render
+from ..device.compare import words
+from ..device.compare.compare import compare
+from ..device.compare.earlier import document_of
 from ..image.archive.changes import compare_disks
 from ..image.archive.find import find_version, number_of
 from ..image.archive.version_record import Version
@@ -28,8 +30,8 @@ def compare_versions(target: Storage, request: ArchiveRequest) -> Dict[str, Any]
     :raises PasswordMissing, PasswordWrong: see :class:`ImageReader`.
     """
     one, other = (_open(target, request, name) for name in request.versions)
-    before, after = _information(one[1]), _information(other[1])
-    changes = compare(before, after)
+    comparison = compare(_information(one[1]), _information(other[1]), one[0].image)
+    sides = words.diff(comparison)
     disks = [disk.as_dict() for disk in compare_disks(one[1], other[1])]
     known = [disk["changed_bytes"] for disk in disks]
     return {
@@ -39,9 +41,10 @@ def compare_versions(target: Storage, request: ArchiveRequest) -> Dict[str, Any]
         "versions": [_told(*one), _told(*other)],
         "disks": disks,
         "changed_bytes": None if None in known else sum(known),
-        "device_changes": [change._asdict() for change in changes],
-        "sections": sorted({change.path.partition(".")[0].partition("[")[0] for change in changes}),
-        "diff": {"before": _text(*one, before), "after": _text(*other, after)},
+        "comparison": comparison,
+        "device_changes": words.changes(comparison),
+        "sections": sorted(comparison["sections"]),
+        "diff": {"before": _text(*one) + sides["before"], "after": _text(*other) + sides["after"]},
     }
 
 
@@ -54,7 +57,7 @@ def _open(target: Storage, request: ArchiveRequest, name: str) -> Tuple[Version,
 def _information(reader: ImageReader) -> Dict[str, Any]:
     """The description of the device; an empty one where it can't be parsed, which verify reports."""
     try:
-        return documents.parse(reader.document(fmt.DEVICE_INFORMATION_NAME))
+        return document_of(documents.parse(reader.document(fmt.DEVICE_INFORMATION_NAME)))
     except ValueError:
         return {}
 
@@ -78,6 +81,6 @@ def _facts(version: Version, manifest: Manifest) -> Dict[str, Any]:
     }
 
 
-def _text(version: Version, reader: ImageReader, information: Dict[str, Any]) -> str:
+def _text(version: Version, reader: ImageReader) -> str:
     lines: List[str] = ["%s: %s" % item for item in sorted(_facts(version, reader.manifest).items())]
-    return "".join(one_line(line) + "\n" for line in lines) + render(information)
+    return "".join(one_line(line) + "\n" for line in lines)
