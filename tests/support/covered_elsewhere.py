@@ -32,6 +32,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "image/archive/*.py",
         ENGINE + "verbs/archive*.py",
         ENGINE + "verbs/chosen_version.py",
+        ENGINE + "verbs/request_archive.py",
     ),
     "integration/playbooks/test_run_results.py": (
         "action/run_result.py",

@@ -23,14 +23,13 @@ from ..disk.patterns import Pattern
 from ..disk.trust import Trust, parse_trust
 from ..errors import RequestInvalid
 from ..image.access import Passwords
-from ..image.archive.version_record import MAX_AUTHOR_CHARACTERS, MAX_COMMENT_CHARACTERS
 from ..image.upkeep.keeping import Policy
 from ..image.verify_levels import LEVELS, Level
 from ..restore.resize.wishes import Wishes
 from ..restore.ways import PROOFS
 from ..snapshot.choices import SETTINGS as SNAPSHOTS
-from .archive_fields import ARCHIVE_STATES, rhythm_of, text_of_version, versions_of
 from .fields import Fields, refuse_unknown, shown
+from .request_archive import ArchiveRequest, archive_request
 from .request_device import CompareRequest, HistoryRequest
 from .request_parts import (
     STORAGE_KEYS,
@@ -174,27 +173,6 @@ class CopyRequest(NamedTuple):
     unused: Tuple[str, ...] = ()
 
 
-class ArchiveRequest(NamedTuple):
-    """Check an image in as a version of the archive, or examine or compare the versions that are there."""
-
-    device: str
-    storage: StorageSettings
-    check: bool
-    passwords: Passwords
-    job: Optional[str]
-    image: str
-    archive: StorageSettings
-    state: str
-    versions: List[str]  # two, to be compared
-    comment: str
-    author: str
-    every_seconds: int  # between two versions; 0 for each image
-    keep_source: bool
-    coming: bool  # in check mode: the image that a run is going to make
-    limit_io_bytes: float  # a second; 0 for no limit
-    unused: Tuple[str, ...] = ()
-
-
 class DevicesRequest(NamedTuple):
     """Tell which images each device of the storage has. ``device`` is empty."""
 
@@ -323,27 +301,7 @@ def _copy(fields: Fields, head: _Head) -> CopyRequest:
 
 
 def _archive(fields: Fields, head: _Head) -> ArchiveRequest:
-    state = fields.choice("state", ARCHIVE_STATES, "present")
-    coming = fields.yes("coming")
-    if coming and not head.check:
-        raise RequestInvalid(reason="coming is for check mode only")
-    archive = storage_of(fields, head.check, "archive")
-    if not archive.url:
-        raise RequestInvalid(reason="imaging_archive has no url")
-    return ArchiveRequest(
-        **head._asdict(),
-        job=chosen_job(fields),
-        image=fields.text("image", "latest"),
-        archive=archive,
-        state=state,
-        versions=versions_of(fields, state == "compared"),
-        comment=text_of_version(fields, "comment", MAX_COMMENT_CHARACTERS, may_break=True),
-        author=text_of_version(fields, "author", MAX_AUTHOR_CHARACTERS),
-        every_seconds=rhythm_of(fields),
-        keep_source=fields.given("keep_source") is None or fields.yes("keep_source"),
-        coming=coming,
-        limit_io_bytes=fields.rate("limit_io_rate"),
-    )
+    return archive_request(fields, head._asdict(), head.check)
 
 
 def _devices(dummy_fields: Fields, head: _Head) -> DevicesRequest:
