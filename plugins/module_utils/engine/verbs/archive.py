@@ -25,7 +25,7 @@ from ..storage.contract import Storage
 from ..storage.open import open_storage
 from .archive_compare import compare_versions
 from .archive_place import refuse_same_place
-from .request import ArchiveRequest
+from .request_archive import ArchiveRequest
 from .run_status import RunStatus
 
 

@@ -20,7 +20,7 @@ from ..image.format.manifest import Manifest
 from ..image.reader import ImageReader
 from ..storage.contract import Storage
 from ..tame import one_line
-from .request import ArchiveRequest
+from .request_archive import ArchiveRequest
 
 
 def compare_versions(target: Storage, request: ArchiveRequest) -> Dict[str, Any]:

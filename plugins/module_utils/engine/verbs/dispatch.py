@@ -12,7 +12,6 @@ from ..storage.contract import Storage
 from ..storage.open import open_storage
 from ..tame import tame
 from .request import (
-    ArchiveRequest,
     CopyRequest,
     DevicesRequest,
     ImageRequest,
@@ -25,6 +24,7 @@ from .request import (
     VerifyRequest,
     parse,
 )
+from .request_archive import ArchiveRequest
 from .request_device import CompareRequest, HistoryRequest
 from .run_status import Report, RunStatus
 
