@@ -28,6 +28,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "host/linux_loop.py",
         ENGINE + "restore/document.py",
         ENGINE + "restore/resize/*.py",
+    ),
     "integration/recovery/test_archive.py": (
         ENGINE + "image/archive/*.py",
         ENGINE + "verbs/archive*.py",
