@@ -29,7 +29,7 @@ from ..restore.resize.wishes import Wishes
 from ..restore.ways import PROOFS
 from ..snapshot.choices import SETTINGS as SNAPSHOTS
 from .fields import Fields, refuse_unknown, shown
-from .request_archive import ArchiveRequest, archive_request
+from .request_archive import ARCHIVE_KEYS, ArchiveRequest, archive_request
 from .request_device import CompareRequest, HistoryRequest
 from .request_parts import (
     STORAGE_KEYS,
@@ -300,10 +300,6 @@ def _copy(fields: Fields, head: _Head) -> CopyRequest:
     )
 
 
-def _archive(fields: Fields, head: _Head) -> ArchiveRequest:
-    return archive_request(fields, head._asdict(), head.check)
-
-
 def _devices(dummy_fields: Fields, head: _Head) -> DevicesRequest:
     return DevicesRequest(**head._asdict())
 
@@ -433,15 +429,12 @@ _RESTORE_KEYS = (
     *("grow", "shrink", "scratch"),
 )
 _ROLLOVER_KEYS = ("keep", "jobs", "forget_jobs", "forget_disks", "remove_damaged")
-_ARCHIVE_KEYS = (
-    *("image", "archive", "state", "versions", "comment", "author", "every", "keep_source", "coming", "limit_io_rate"),
-)
 VERBS: Dict[str, _Verb] = {
     "image": _Verb(_IMAGE_KEYS, _image),
     "restore": _Verb(_RESTORE_KEYS, _restore),
     "verify": _Verb(("image", "level"), _verify),
     "copy": _Verb(("image", "directory", "copy_storage", "program", "limit_io_rate"), _copy),
-    "archive": _Verb(_ARCHIVE_KEYS, _archive),
+    "archive": _Verb(ARCHIVE_KEYS, lambda fields, head: archive_request(fields, head._asdict(), head.check)),
     "list": _Verb(("image",), _list),
     "devices": _Verb((), _devices, has_device=False),
     "check": _Verb((), _check),

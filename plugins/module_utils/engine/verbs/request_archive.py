@@ -14,6 +14,10 @@ from .archive_fields import ARCHIVE_STATES, rhythm_of, text_of_version, versions
 from .fields import Fields
 from .request_parts import StorageSettings, chosen_job, storage_of
 
+ARCHIVE_KEYS = (
+    *("image", "archive", "state", "versions", "comment", "author", "every", "keep_source", "coming", "limit_io_rate"),
+)
+
 
 class ArchiveRequest(NamedTuple):
     """Check an image in as a version of the archive, or examine or compare the versions that are there."""
