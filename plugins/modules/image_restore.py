@@ -93,7 +93,7 @@ plan:
   sample:
     - disk0 of 2026-11-22_13-45-10 (256060514304 bytes) goes to /dev/sdb
 restore_plan:
-  description: The plan as a document with RV(restore_plan.schema) 1. For each disk it has the target and, for each
+  description: The plan as a document with V(schema) 1. For each disk it has the target and, for each
     partition, its place before and after, the tools that are used, and the bytes of the target that stay unused.
   returned: when the run was followed to its end, or estimated in check mode
   type: dict

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Composes one document of a run, whether it succeeded or failed, and writes it to
     C(<directory>/<device>/<yyyy-mm-dd_hh-MM-ss>-<verb>.json) on the host that the task is delegated to.
-  - The entry points of the role M(plantops.imaging.imaging) use it. C(docs/run-results.md) describes the document, and
+  - The entry points of the role C(plantops.imaging.imaging) use it. C(docs/run-results.md) describes the document, and
     C(docs/schemas/result.json) is its JSON Schema.
   - A document is written whole or not at all, and never replaces that of another run.
 extends_documentation_fragment:
