@@ -83,22 +83,23 @@ def test_keep_3_over_ten_runs_leaves_three_images_that_restore(
     monkeypatch.setattr(fmt, "SEGMENT_BYTES", 64 * CHUNK)
     monkeypatch.setattr(fmt, "PACK_TARGETS", ((1 << 62, 8 * CHUNK),))
     chance, now, contents = random.Random(10), time.time(), {}
-    with shared_servers.storage(name) as (dummy_root, opener), contextlib.closing(opener()) as storage:
-        disk = SmallDisk(300)
-        for run in range(1, 11):
-            result = run_image(storage, disk, PASSWORDS)
-            contents[result.image] = disk.expected()
-            now += DAY
-            report = roll_over(storage, DEVICE, 3, openable_key=result.key_id, now=lambda moment=now: moment)
-            assert len(report.deleted) == (1 if run > 3 else 0)
-            disk.write(*(chance.randrange(300) for dummy in range(15)))
-        images = [manifest.image for manifest in DeviceDirectory(storage, DEVICE).images()]
-        assert images == sorted(contents)[-3:]
-        assert sorted(entry.name for entry in storage.list(DEVICE) if entry.name.startswith("20")) == images
-        for image in images:
-            assert verify_image(storage, DEVICE, image, "full", password="word").ok
-            assert read_image(storage, image, "word") == contents[image]
-        stored = sum(DeviceDirectory(storage, DEVICE).packs().values())
-        assert stored < 1.3 * live_bytes(storage, images, "word")
-        trashed = sum(entry.size_bytes for entry in DeviceDirectory(storage, DEVICE).trash())
-        assert trashed < stored / 2, "of what left in the last two days only"
+    with shared_servers.storage(name) as (dummy_root, opener):
+        with contextlib.closing(opener()) as storage:
+            disk = SmallDisk(300)
+            for run in range(1, 11):
+                result = run_image(storage, disk, PASSWORDS)
+                contents[result.image] = disk.expected()
+                now += DAY
+                report = roll_over(storage, DEVICE, 3, openable_key=result.key_id, now=lambda moment=now: moment)
+                assert len(report.deleted) == (1 if run > 3 else 0)
+                disk.write(*(chance.randrange(300) for dummy in range(15)))
+            images = [manifest.image for manifest in DeviceDirectory(storage, DEVICE).images()]
+            assert images == sorted(contents)[-3:]
+            assert sorted(entry.name for entry in storage.list(DEVICE) if entry.name.startswith("20")) == images
+            for image in images:
+                assert verify_image(storage, DEVICE, image, "full", password="word").ok
+                assert read_image(storage, image, "word") == contents[image]
+            stored = sum(DeviceDirectory(storage, DEVICE).packs().values())
+            assert stored < 1.3 * live_bytes(storage, images, "word")
+            trashed = sum(entry.size_bytes for entry in DeviceDirectory(storage, DEVICE).trash())
+            assert trashed < stored / 2, "of what left in the last two days only"

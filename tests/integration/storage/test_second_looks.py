@@ -46,16 +46,17 @@ def test_a_connection_that_lies_makes_no_damage(
 
         return lie
 
-    with shared_servers.storage(kind) as (dummy_root, opened), opened() as storage:
-        storage.put("file", [DATA])
-        monkeypatch.setattr(sftp_storage, "read_opened", lying(read_opened))
-        monkeypatch.setattr(smb_storage, "pull", lying(pull))
-        assert damage_of(storage, "file", NAME) == ""
-        assert len(set(map(id, first))) == 2
-        assert storage.get("file") != DATA, "what is not looked at again stays on the first connection"
-        assert damage_of(storage, "file", "0" * 64) != ""
-        storage.put("other", [DATA])
-        assert storage.stat("other").size_bytes == len(DATA)
+    with shared_servers.storage(kind) as (dummy_root, opened):
+        with opened() as storage:
+            storage.put("file", [DATA])
+            monkeypatch.setattr(sftp_storage, "read_opened", lying(read_opened))
+            monkeypatch.setattr(smb_storage, "pull", lying(pull))
+            assert damage_of(storage, "file", NAME) == ""
+            assert len(set(map(id, first))) == 2
+            assert storage.get("file") != DATA, "what is not looked at again stays on the first connection"
+            assert damage_of(storage, "file", "0" * 64) != ""
+            storage.put("other", [DATA])
+            assert storage.stat("other").size_bytes == len(DATA)
 
 
 def test_thousands_of_looks_at_one_file_take_one_connection(
@@ -64,11 +65,12 @@ def test_thousands_of_looks_at_one_file_take_one_connection(
     made: List[object] = []
     connect = SftpConnector.connect_apart
     monkeypatch.setattr(SftpConnector, "connect_apart", lambda self: made.append(self) or connect(self))
-    with shared_servers.storage("sftp") as (dummy_root, opened), opened() as storage:
-        storage.put("file", [DATA])
-        for dummy in range(50):
-            storage.look_anew("file")
-            assert storage.get("file", 0, 100) == DATA[:100]
+    with shared_servers.storage("sftp") as (dummy_root, opened):
+        with opened() as storage:
+            storage.put("file", [DATA])
+            for dummy in range(50):
+                storage.look_anew("file")
+                assert storage.get("file", 0, 100) == DATA[:100]
     assert len(made) == 1
 
 
@@ -81,17 +83,18 @@ def test_no_other_call_waits_for_a_second_connection_or_fails_with_it(
     kind: str, connector: Any, name: str, shared_servers: SharedServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lease has to be renewed although a server lets a second connection hang, or permits none."""
-    with shared_servers.storage(kind) as (dummy_root, opened), opened() as storage:
-        storage.put("file", [DATA])
-        found: List[int] = []
+    with shared_servers.storage(kind) as (dummy_root, opened):
+        with opened() as storage:
+            storage.put("file", [DATA])
+            found: List[int] = []
 
-        def hanging(dummy_connector: object) -> None:
-            other = threading.Thread(target=lambda: found.append(storage.stat("file").size_bytes), daemon=True)
-            other.start()
-            other.join(20)
-            raise StorageUnreachable(storage=storage.description, reason="it permits one connection")
+            def hanging(dummy_connector: object) -> None:
+                other = threading.Thread(target=lambda: found.append(storage.stat("file").size_bytes), daemon=True)
+                other.start()
+                other.join(20)
+                raise StorageUnreachable(storage=storage.description, reason="it permits one connection")
 
-        storage.look_anew("file")
-        monkeypatch.setattr(connector, name, hanging)
-        assert storage.get("file") == DATA
-        assert found == [len(DATA)]
+            storage.look_anew("file")
+            monkeypatch.setattr(connector, name, hanging)
+            assert storage.get("file") == DATA
+            assert found == [len(DATA)]

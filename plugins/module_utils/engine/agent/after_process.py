@@ -49,7 +49,7 @@ def run_command(words: List[str], limit_seconds: float, told: Callable[[Dict[str
     environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
     environment["PATH"] = _PATH
     try:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # pylint: disable=ansible-bad-function
             words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

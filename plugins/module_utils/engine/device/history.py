@@ -147,7 +147,7 @@ class HistoryRepository:
         environment.update(_IDENTITY, LC_ALL="C", GIT_TERMINAL_PROMPT="0")
         command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "gc.autoDetach=false", *words]
         try:
-            return subprocess.run(
+            return subprocess.run(  # pylint: disable=ansible-bad-function
                 command,
                 input=data,
                 cwd=self._path,

@@ -144,7 +144,7 @@ def complaint(folder: str, document: Document) -> Optional[str]:
 
 def _run(command: List[str]) -> Tuple[Optional[str], str]:
     """Return why the command failed, or None and what it printed."""
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # pylint: disable=ansible-bad-function
     try:
         output, complaints = process.communicate(timeout=_TRIAL_SECONDS)
     except subprocess.TimeoutExpired:

@@ -49,7 +49,7 @@ def c_library() -> Tuple[str, str]:
     if loader is None:
         return "unknown", ""
     # musl has no call for it: the loader says its version when it is run by hand.
-    told = subprocess.Popen([loader.group()], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    told = subprocess.Popen([loader.group()], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # pylint: disable=ansible-bad-function
     words = told.communicate(timeout=_LONGEST_LOADER_SECONDS)[1].decode("ascii", "replace")
     version = re.search(r"^Version (\d+\.\d+(\.\d+)?)", words, re.MULTILINE)
     return "musl", version.group(1) if version else ""

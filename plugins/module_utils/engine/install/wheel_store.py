@@ -82,7 +82,7 @@ def _run_pip(wheels: List[Wheel], platform: LockedPlatform, folder: Path) -> Non
     command += ["--python-version", platform.python, "--dest", str(folder), "--requirement", str(requirements)]
     command += [word for name in (abi, "abi3", "none") for word in ("--abi", name)]
     command += [word for tag in platform.tags for word in ("--platform", tag)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # pylint: disable=ansible-bad-function
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
         reason = " ".join(errors)[:_MAX_REASON_CHARACTERS].rstrip(".")

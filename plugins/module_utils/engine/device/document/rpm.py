@@ -147,7 +147,7 @@ def _asked(tree: SystemTree) -> Iterable[_Header]:
     wanted = "%{NAME}\t%{VERSION}\t%{RELEASE}\t%{EPOCHNUM}\t%{ARCH}\n"
     options: Dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     try:
-        answer = subprocess.run(["rpm", "-qa", "--queryformat", wanted], timeout=_RPM_SECONDS, check=True, **options)
+        answer = subprocess.run(["rpm", "-qa", "--queryformat", wanted], timeout=_RPM_SECONDS, check=True, **options)  # pylint: disable=ansible-bad-function
     except (OSError, subprocess.SubprocessError) as error:
         raise Unreadable("rpm -qa failed: %s" % error) from None
     lines = [line.split("\t") for line in answer.stdout.decode("utf-8", "replace").split("\n")]

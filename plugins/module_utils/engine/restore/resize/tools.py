@@ -77,7 +77,7 @@ def check_tools(disk: str, tools: Sequence[str]) -> None:
 
 def run_tool(tool: str, *arguments: str, keep_open: Sequence[int] = ()) -> Ran:
     """Run a tool to its end, however long it takes; ``keep_open`` are descriptors it holds (with our lock) if we are killed."""
-    done = subprocess.run(
+    done = subprocess.run(  # pylint: disable=ansible-bad-function
         [path_of(tool) or tool, *arguments],
         check=False,
         stdin=subprocess.DEVNULL,

@@ -89,7 +89,7 @@ def run_tool(arguments: Sequence[str], timeout_seconds: Optional[float] = None) 
     It runs in a separate session: a signal that ends this process must not end it between suspending and resuming a volume.
     """
     environment = {"PATH": os.pathsep.join(_FOLDERS), "LC_ALL": "C", "LVM_SUPPRESS_FD_WARNINGS": "1"}
-    done = subprocess.run(
+    done = subprocess.run(  # pylint: disable=ansible-bad-function
         [find_tool() or "lvm", *arguments],
         check=False,
         stdin=subprocess.DEVNULL,
