@@ -925,6 +925,15 @@ class RestoreTargetNotFound(DiskNotFound):
     hint = "Correct imaging_restore_map: set a disk, or an image file in a directory that exists."
 
 
+class RestoreOnWindows(RestoreError):
+    code = "R160"
+    message = "{target} is a disk of a running Windows, which can't be restored from within."
+    hint = (
+        "Start the machine from a rescue medium (any Linux) and restore there with plantops-recovery.pyz; on Windows "
+        "imaging_restore_map takes plain files."
+    )
+
+
 class RestoreGrowUnknown(RestoreError):
     code = "R140"
     message = "imaging_restore_grow is {grow}, but {disk} of the image has no such partition; it has {partitions}."

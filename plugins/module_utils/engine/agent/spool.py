@@ -18,6 +18,7 @@ from typing import Any, Dict, Iterator, List, Optional
 
 from ..errors import AgentFileFailed, AgentPathUnsafe, RunIdInvalid, RunLives, RunNotReady, RunUnknown
 from ..host.locks import is_locked, lock_exclusive
+from ..host.positional import read_at, write_at
 from ..install.owned_files import (
     check_directory,
     make_directory,
@@ -188,7 +189,7 @@ class Spool:
                     raise RunLives(run=run, other=other or "that has no name yet")
                 time.sleep(_STEP_SECONDS)
             with telling("Writing", self._run_lock):
-                os.pwrite(descriptor, run.encode("ascii") + b"\n", 0)
+                write_at(descriptor, [memoryview(run.encode("ascii") + b"\n")], 0)
                 os.ftruncate(descriptor, len(run) + 1)
         except BaseException:
             os.close(descriptor)
@@ -203,7 +204,7 @@ class Spool:
             except FileNotFoundError:
                 return ""
             try:
-                return os.pread(descriptor, 65, 0).decode("ascii", "replace").strip() if is_locked(descriptor) else ""
+                return read_at(descriptor, 65, 0).decode("ascii", "replace").strip() if is_locked(descriptor) else ""
             finally:
                 os.close(descriptor)
 

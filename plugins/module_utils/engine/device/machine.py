@@ -8,9 +8,12 @@ from __future__ import annotations
 import os
 import platform
 import re
+import sys
 from typing import Any, Callable, Dict, List
 
+from ..host.smbios import system_information
 from ..host.stack import first_line, listing, to_number
+from ..host.windows_calls import firmware_table
 from .identity import read_identity
 
 _MAX_BYTES = 1 << 20
@@ -20,6 +23,8 @@ Unreadable = Callable[[str, str], None]
 
 def hardware(root: str, unreadable: Unreadable) -> Dict[str, Any]:
     """Vendor, product, version, serial and UUID of SMBIOS; of the device tree where there is no SMBIOS; "" for the rest."""
+    if sys.platform == "win32":
+        return dict(system_information(firmware_table())._asdict())
     dmi = os.path.join(root, "sys/class/dmi/id")
     found: Dict[str, Any] = {"vendor": "", "product": "", "version": "", "serial": "", "uuid": ""}
     if not os.path.isdir(dmi):

@@ -9,7 +9,7 @@ A process that is started does not inherit it. It goes with the installer, so it
 
 from . import windows_calls
 
-_PLACE_BYTES = 1 << 30
+_PLACE_BYTES = 1 << 62
 
 
 def lock_exclusive(descriptor: int) -> bool:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from typing import List, NoReturn
 
 from ..device.disks import find_disks
 from ..errors import (
     DiskAccessDenied,
+    RestoreOnWindows,
     RestoreTargetInStorage,
     RestoreTargetNotAbsolute,
     RestoreTargetNotFound,
@@ -20,6 +22,8 @@ from ..errors import (
 )
 from ..host.mountinfo import Mount, read_mounts
 from ..host.stack import BlockTree
+from ..host.windows_devices import disk_names
+from ..host.windows_names import NameKind, kind_of_name
 
 _DEVICES = "/dev"
 # File systems of the kernel, or in memory: files there are lost at the next start, or are not stored at all.
@@ -39,6 +43,8 @@ def refuse_mistyped_name(path: str) -> None:
     :raises RestoreTargetNotAbsolute: for a name that is empty, relative, or not a name to the system.
     """
     reason = ""
+    if sys.platform == "win32":
+        refuse_disks_of_windows(path)
     if not path.strip():
         reason = "it is empty"
     elif not os.path.isabs(path):
@@ -47,6 +53,19 @@ def refuse_mistyped_name(path: str) -> None:
         reason = "it contains a character that is not valid in a path"
     if reason:
         raise RestoreTargetNotAbsolute(target=path, reason=reason, disks=_listed())
+
+
+def refuse_disks_of_windows(path: str) -> None:
+    """On Windows a plain file alone can be a target, by its full name.
+
+    :raises RestoreOnWindows: for a disk, a volume or a drive letter. :raises RestoreTargetNotAbsolute:
+    """
+    kind = kind_of_name(path)
+    if kind in (NameKind.DISK, NameKind.VOLUME, NameKind.LETTER):
+        raise RestoreOnWindows(target=path)
+    if kind is not NameKind.FILE:
+        reason = "it is not the full name of a file on a drive of this device"
+        raise RestoreTargetNotAbsolute(target=path, reason=reason, disks=", ".join(disk_names()) or "none found")
 
 
 def refuse_missing(path: str, reason: str) -> NoReturn:
@@ -76,6 +95,8 @@ def refuse_file_off_disk(path: str) -> None:
 
 def why_not_on_disk(path: str) -> str:
     """Why a plain file at ``path`` would not be on a disk, "" when it would be."""
+    if sys.platform == "win32":
+        return ""
     real = os.path.realpath(path)
     if (real + "/").startswith(_DEVICES + "/") or os.path.abspath(path).startswith(_DEVICES + "/"):
         return "below %s only a block device can be a restore target" % _DEVICES
@@ -104,11 +125,16 @@ def refuse_inside_storage(path: str, storage_folder: str) -> None:
 
     :raises RestoreTargetInStorage: below the storage, also by a mount of a part of it elsewhere or a hard link to its file.
     """
-    real, folder = os.path.realpath(path), os.path.realpath(storage_folder)
+    real, folder = _comparable(os.path.realpath(path)), _comparable(os.path.realpath(storage_folder))
     mounts = read_mounts()
     is_inside = _is_below(real, folder) or _is_below(_whole_place(real, mounts), _whole_place(folder, mounts))
     if is_inside or _is_linked_below(real, folder):
         raise RestoreTargetInStorage(target=path, storage=storage_folder)
+
+
+def _comparable(real: str) -> str:
+    """The path with one kind of separator, in lower case where the system ignores the case."""
+    return os.path.normcase(real).replace("\\", "/") if sys.platform == "win32" else real
 
 
 def _is_below(path: str, folder: str) -> bool:

@@ -12,11 +12,14 @@ import importlib
 import os
 import stat
 import struct
+import sys
 from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from ..disk.source import FileSource
 from ..errors import DiskAccessDenied, RestoreTargetBusy, RestoreTargetChanged, RestoreWriteFailed
+from ..host.locks import lock_exclusive
 from ..host.mountinfo import unescape
+from ..host.positional import read_at, write_at
 from ..host.stack import BlockTree
 from .place import refuse_file_off_disk, refuse_missing, refuse_mistyped_name, refuse_unreachable
 
@@ -96,7 +99,7 @@ class Target:
 
     def uses(self) -> List[str]:
         """The present users of the target: mounts, swap, loop devices. Empty if there are none."""
-        if not self.exists:
+        if not self.exists or sys.platform == "win32":  # there a target is a plain file, and lists of uses don't exist
             return []
         real = os.path.realpath(self.path)
         names = {real} | set(_partitions_of(real)) | set(_loops_on(real))
@@ -249,19 +252,13 @@ class Target:
 
     def _lock_file(self, descriptor: int) -> None:
         """The equivalent of exclusive opening for a file: two restores at once into one file would mix two disks."""
-        try:
-            fcntl = importlib.import_module("fcntl")
-        except ImportError:
-            return  # Windows, where a plain file is opened without sharing its lock anyway
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OSError(errno.EBUSY, "another restore is writing to it") from None
+        if not lock_exclusive(descriptor):
+            raise OSError(errno.EBUSY, "another restore is writing to it")
 
     def read(self, offset_bytes: int, length_bytes: int) -> bytes:
         """Return the present bytes, b"" if they can't be read: then they are written, for which a disk assigns another sector."""
         try:
-            return os.pread(self._open(), length_bytes, offset_bytes)
+            return read_at(self._open(), length_bytes, offset_bytes)
         except OSError:
             return b""
 
@@ -276,7 +273,7 @@ class Target:
         views = [memoryview(piece) for piece in pieces]
         try:
             while views:
-                written = os.pwritev(self._open(), views, offset_bytes)
+                written = write_at(self._open(), views, offset_bytes)
                 offset_bytes += written
                 while views and written >= len(views[0]):
                     written -= len(views.pop(0))

@@ -10,6 +10,7 @@ import re
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from ..errors import ForgottenJobDefined, JobNamesTwice, RequestInvalid
+from ..host.windows_names import NameKind, kind_of_name
 from ..image.access import Passwords
 from ..image.format import job_name
 from ..image.upkeep.keeping import Policy
@@ -54,7 +55,8 @@ class StorageSettings(NamedTuple):
     def folder(self) -> str:
         """The directory of this machine that the storage is; "" for a server."""
         path = self.url[len(_FILE) :] if self.url.startswith(_FILE) else self.url
-        return path if path.startswith("/") else ""
+        is_folder = path.startswith("/") or kind_of_name(path) in (NameKind.LETTER, NameKind.FILE)
+        return path if is_folder else ""
 
     def as_mapping(self) -> Dict[str, Any]:
         """The settings as ``open_storage`` takes them."""
