@@ -462,13 +462,13 @@ options:
   keep_source:
     description:
       - Whether the rollover of O(storage) spares the images that are versions of the archive.
-      - V(true) never deletes an archived image, in no storage. With V(false) O(keep) counts these images like any other,
+      - V(true) never deletes an archived image, in no storage. With V(false) C(keep) counts these images like any other,
         so that the storage does not grow with the archive.
     type: bool
     default: true
   state:
     description: V(present) checks the image in. V(verified) lists the versions and each one that was changed, replaced,
-      renumbered or removed. V(compared) compares the two versions of O(archive_versions).
+      renumbered or removed. V(compared) compares the two versions of C(archive_versions).
     type: str
     choices: [present, verified, compared]
     default: present

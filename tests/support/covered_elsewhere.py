@@ -97,6 +97,9 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "host/windows_devices.py",
         ENGINE + "host/windows_mounts.py",
     ),
+    "integration/windows/test_restore.py": (
+        *(ENGINE + "host/%spositional.py" % name for name in ("", "linux_", "windows_")),
+    ),
     "unit/engine/storage/test_lease.py": (ENGINE + "host/linux_process.py",),
     "unit/engine/device/test_identity.py": (ENGINE + "host/linux_identity.py",),
     "integration/agent/test_agent_runs.py": (

@@ -26,12 +26,16 @@ def test_the_role_knows_the_keys_of_its_argument_specs() -> None:
         for name, option in entry["options"].items():
             if "options" in option:
                 seen.add(name)
-                assert set(option["options"]) == set(JOB if name == "imaging_jobs" else STORAGE), name
-                for key, inner in option["options"].items():
-                    known = STORAGE if key == "storage" else JOB.get(key, {}) if name == "imaging_jobs" else {}
-                    assert set(inner.get("options", {})) == set(known), key
-    names = ("storage", "storage_operator", "copy_storage", "archive", "jobs")
+                known = VARIABLES["__imaging_keys"][name]
+                assert_same_keys(option["options"], known, name)
+    names = ("storage", "storage_operator", "copy_storage", "archive", "jobs", "hooks")
     assert seen == {"imaging_%s" % name for name in names}
+
+
+def assert_same_keys(options: Dict[str, Any], known: Dict[str, Any], name: str) -> None:
+    assert set(options) == set(known), name
+    for key, inner in options.items():
+        assert_same_keys(inner.get("options", {}), known[key], "%s.%s" % (name, key))
 
 
 @pytest.mark.parametrize(

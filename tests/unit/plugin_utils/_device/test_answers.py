@@ -177,7 +177,7 @@ def test_a_local_process_that_prints_something_else_is_an_error_of_the_catalogue
 def test_the_names_that_are_let_through_are_those_of_the_documentation(verb: str, module: str) -> None:
     source = (PLUGINS / "modules" / (module + ".py")).read_text(encoding="utf-8")
     documented = set(yaml.safe_load(source.split('RETURN = r"""')[1].split('"""')[0]))
-    of_the_controller = {"run", "state", "status", "attached", "agent", "error_code", "hint"}
+    of_the_controller = {"run", "state", "status", "attached", "agent", "error_code", "hint", "ended_runs"}
     assert set(_answers.RESULTS[verb]) - {"changed", "warnings", "diff"} == documented - of_the_controller
 
 
