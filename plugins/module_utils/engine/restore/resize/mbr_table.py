@@ -43,6 +43,11 @@ def patches(source: BlockSource, tables_lba: List[int], extended_lba: int, shift
                     first if new_begin == base + start else _chs(new_begin),
                     last if new_end == base + start + count else _chs(new_end - 1),
                 )
+            if (
+                max(new_begin - new_base, new_end - new_begin) > MOST_SECTORS
+                or not 0 <= new_base <= new_begin <= new_end
+            ):
+                continue  # some systems leave anything in an entry that counts for nothing
             _ENTRY.pack_into(
                 data, place, flag, first_last[0], kind, first_last[1], new_begin - new_base, new_end - new_begin
             )

@@ -36,8 +36,15 @@ class Shift:
         self.cuts: List[Cut] = sorted(cut for cut in cuts if cut.by_bytes)
 
     def start(self, place_bytes: int) -> int:
-        """The new place of what begins at ``place_bytes``."""
-        return place_bytes + sum(cut.by_bytes for cut in self.cuts if cut.at_bytes <= place_bytes)
+        """The new place of what begins at ``place_bytes``; of what is removed, where the removed bytes were."""
+        place = place_bytes
+        for cut in self.cuts:
+            if cut.at_bytes <= place_bytes:
+                place += cut.by_bytes
+            else:  # an extended partition may end in a gap of which a part is removed
+                place -= max(0, place_bytes - (cut.at_bytes + min(0, cut.by_bytes)))
+                break
+        return place
 
     def end(self, place_bytes: int) -> int:
         """The new place of what ends before ``place_bytes``: a partition that ends at a cut becomes larger or smaller there."""

@@ -45,3 +45,16 @@ def test_segments_and_places_agree_with_a_disk_that_is_cut(seed: int) -> None:
 def test_a_partition_that_ends_at_a_cut_grows_and_the_next_one_moves() -> None:
     shift = Shift([Cut(100, 7)])
     assert (shift.start(50), shift.end(100), shift.start(100), shift.end(150)) == (50, 107, 107, 157)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_a_place_in_what_is_removed_does_not_come_to_lie_behind_what_follows(seed: int) -> None:
+    """An extended partition may end in a gap: it must not reach into the partition that moves up to it."""
+    chance = random.Random(seed)
+    cuts = [Cut(place, -chance.randint(1, 15)) for place in (40, 80, 120)]
+    shift = Shift(cuts)
+    places = [shift.end(place) for place in range(SIZE + 1)]
+    assert places == sorted(places)
+    for cut in cuts:
+        removed = range(cut.at_bytes + cut.by_bytes, cut.at_bytes)
+        assert {shift.end(place) for place in removed} == {shift.start(cut.at_bytes)}
