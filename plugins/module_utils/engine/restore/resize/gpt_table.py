@@ -46,6 +46,10 @@ class GptTable(NamedTuple):
         array = -(-len(self.entries) // sector_bytes)
         return (size_bytes // sector_bytes - 1 - array) * sector_bytes
 
+    def end(self, sector_bytes: int) -> int:
+        """The end of the primary table on a disk with sectors of another size."""
+        return (2 + -(-len(self.entries) // sector_bytes)) * sector_bytes
+
 
 def read_table(source: BlockSource) -> Optional[GptTable]:
     """Return the primary table, None when it is damaged: then it is not changed either."""

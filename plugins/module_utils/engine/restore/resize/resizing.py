@@ -140,9 +140,8 @@ def _resized(disk: _Disk, wishes: Wishes) -> Resizing:
         target_bytes=disk.target.size_bytes,
     )
     if disk.target.sector_bytes != disk.reader.sector_bytes:
-        sectors.check(
-            disk.name, disk.target.path, disk.layout, volumes, disk.reader.sector_bytes, disk.target.sector_bytes
-        )
+        old, new = disk.reader.sector_bytes, disk.target.sector_bytes
+        sectors.check(disk.name, disk.target.path, disk.layout, volumes, old, new, _table_end(disk))
     cuts: List[Cut] = []
     given: List[Tuple[Volume, int]] = []
     grown: Optional[Volume] = None
@@ -226,6 +225,12 @@ def _limit(disk: _Disk) -> int:
         assert table is not None
         return table.usable_end(size, sector)
     return min(size, mbr_table.MOST_SECTORS * sector)
+
+
+def _table_end(disk: _Disk) -> int:
+    """The end of the primary table on a target with sectors of another size, 0 for an MBR."""
+    table = gpt_table.read_table(disk.source) if disk.layout.scheme == "gpt" else None
+    return table.end(disk.target.sector_bytes) if table is not None else 0
 
 
 def _tables(disk: _Disk) -> ExtentSet:

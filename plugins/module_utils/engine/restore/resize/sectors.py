@@ -15,10 +15,18 @@ from .volume import Volume
 _LARGE = 4096
 
 
-def check(disk: str, target: str, layout: DiskLayout, volumes: Sequence[Volume], old: int, new: int) -> None:
-    """:raises RestoreSectorSizeDiffers: naming the partition and the reason."""
+def check(
+    disk: str, target: str, layout: DiskLayout, volumes: Sequence[Volume], old: int, new: int, first_bytes: int
+) -> None:
+    """Refuse what can't be converted.
+
+    :param first_bytes: where the table of the target ends; in larger sectors it takes more room.
+    :raises RestoreSectorSizeDiffers: naming the partition and the reason.
+    """
     reason = "its table is an MBR, which systems read in sectors of one size" if layout.scheme != "gpt" else ""
     for one in volumes:
+        if one.partition.start_bytes < first_bytes:
+            reason = reason or "partition %d begins where the table of the target is" % one.number
         reason = reason or _why_not(one, old, new)
     if reason:
         raise RestoreSectorSizeDiffers(
