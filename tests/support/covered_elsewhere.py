@@ -25,7 +25,6 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "verbs/verify.py",
     ),
     "integration/engine/test_resize_larger.py": (
-        ENGINE + "host/linux_loop.py",
         ENGINE + "restore/document.py",
         ENGINE + "restore/resize/*.py",
     ),

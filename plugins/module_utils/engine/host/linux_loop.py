@@ -14,8 +14,9 @@ import errno
 import importlib
 import os
 import struct
+import time
 from types import ModuleType
-from typing import Iterator
+from typing import Iterator, Union
 
 _CONTROL = "/dev/loop-control"
 _CTL_GET_FREE = 0x4C82
@@ -23,6 +24,7 @@ _SET_FD, _CLR_FD, _SET_STATUS64, _SET_BLOCK_SIZE = 0x4C00, 0x4C01, 0x4C04, 0x4C0
 _AUTOCLEAR = 4
 _INFO = struct.Struct("=QQQQQIIII64s64s32sQQ")
 _TRIES = 50
+_PAUSE_SECONDS = 0.1
 
 
 def can_attach() -> bool:
@@ -39,20 +41,32 @@ def attached(descriptor: int, start_bytes: int, length_bytes: int, sector_bytes:
     fcntl = importlib.import_module("fcntl")
     path, loop = _attach(fcntl, descriptor)
     try:
-        fcntl.ioctl(
-            loop, _SET_STATUS64, _INFO.pack(0, 0, 0, start_bytes, length_bytes, 0, 0, 0, 0, b"", b"", b"", 0, 0)
-        )
+        range_only = _INFO.pack(0, 0, 0, start_bytes, length_bytes, 0, 0, 0, 0, b"", b"", b"", 0, 0)
+        _set(fcntl, loop, _SET_STATUS64, range_only)
         if sector_bytes != 512:
-            fcntl.ioctl(loop, _SET_BLOCK_SIZE, sector_bytes)
+            _set(fcntl, loop, _SET_BLOCK_SIZE, sector_bytes)
         # Only now: a device that clears itself does so when the first probe of the system closes it.
         info = _INFO.pack(0, 0, 0, start_bytes, length_bytes, 0, 0, 0, _AUTOCLEAR, b"", b"", b"", 0, 0)
-        fcntl.ioctl(loop, _SET_STATUS64, info)
+        _set(fcntl, loop, _SET_STATUS64, info)
         yield path
         os.fsync(loop)
     finally:
         with contextlib.suppress(OSError):
             fcntl.ioctl(loop, _CLR_FD, 0)
         os.close(loop)
+
+
+def _set(fcntl: ModuleType, loop: int, request: int, value: Union[bytes, int]) -> None:
+    """Change a device that was just attached. Until Linux 5.17 that fails while a probe of the system (udev) has pages of it
+    in memory, as losetup knows [util-linux, loopdev.c]."""
+    for left in reversed(range(_TRIES)):
+        try:
+            fcntl.ioctl(loop, request, value)
+            return
+        except OSError as error:
+            if error.errno != errno.EAGAIN or not left:
+                raise
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _attach(fcntl: ModuleType, descriptor: int) -> tuple[str, int]:

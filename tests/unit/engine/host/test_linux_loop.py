@@ -1,0 +1,61 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Loop devices of a kernel that is slow to let go of pages, played by a file and a list of answers."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import List
+
+import pytest
+from engine.host import linux_loop
+
+SET_FD, CLR_FD, SET_STATUS64, SET_BLOCK_SIZE, GET_FREE = 0x4C00, 0x4C01, 0x4C04, 0x4C09, 0x4C82
+
+
+class Kernel:
+    """Answers ioctl calls; the first ``busy`` ones that change a device fail as while a probe has pages of it."""
+
+    def __init__(self, busy: int, code: int = errno.EAGAIN) -> None:
+        self.busy, self.code = busy, code
+        self.calls: List[int] = []
+
+    def ioctl(self, dummy_descriptor: int, request: int, dummy_value: object = 0) -> int:
+        self.calls.append(request)
+        if request in (SET_STATUS64, SET_BLOCK_SIZE) and self.busy:
+            self.busy -= 1
+            raise OSError(self.code, os.strerror(self.code))
+        return 0
+
+
+def attach(monkeypatch: pytest.MonkeyPatch, folder: Path, kernel: Kernel) -> str:
+    loop = folder / "loop"
+    loop.touch()
+    real = os.open
+    system = SimpleNamespace(**dict(vars(os), open=lambda dummy_path, dummy_flags: real(loop, os.O_RDWR)))
+    monkeypatch.setattr(linux_loop, "os", system)
+    monkeypatch.setattr(linux_loop, "importlib", SimpleNamespace(import_module=lambda dummy_name: kernel))
+    monkeypatch.setattr(linux_loop, "_PAUSE_SECONDS", 0.0)
+    with linux_loop.attached(0, 1 << 20, 1 << 20, 4096) as path:
+        return path
+
+
+def test_a_probe_of_the_system_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    kernel = Kernel(3)
+    assert attach(monkeypatch, tmp_path, kernel) == "/dev/loop0"
+    assert kernel.calls == [GET_FREE, SET_FD, *[SET_STATUS64] * 4, SET_BLOCK_SIZE, SET_STATUS64, CLR_FD]
+
+
+@pytest.mark.parametrize(("busy", "code"), [(1 << 10, errno.EAGAIN), (1, errno.EINVAL)])
+def test_a_device_that_is_not_changed_is_let_go(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, busy: int, code: int
+) -> None:
+    kernel = Kernel(busy, code)
+    with pytest.raises(OSError) as caught:
+        attach(monkeypatch, tmp_path, kernel)
+    assert caught.value.errno == code
+    assert kernel.calls[-1] == CLR_FD
