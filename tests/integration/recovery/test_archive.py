@@ -337,3 +337,23 @@ def test_what_a_hostile_archive_holds_is_bounded(storages: Dict[str, Path], tmp_
     found = verified(storage)
     assert wrong(found) == [2]
     assert check_in(storage, archive_of(storage))["version"] == 3
+
+
+def test_a_version_that_denies_the_key_of_its_image_is_named(storages: Dict[str, Path], tmp_path: Path) -> None:
+    """Without the key an attacker can't sign a record; one that claims to need no signature is not believed either."""
+    storage = copies(storages, "encrypted", tmp_path)
+    archive = archive_of(storage)
+    newest, _ = records_of(archive, 3)
+    oldest = json.loads(records_of(archive, 1)[0].read_bytes())
+    del oldest["authentication"]
+    false = dict(
+        oldest, version=4, previous_version=3, previous=newest.name.split(".")[1], key_id="", comment="approved by all"
+    )
+    data = json.dumps(false).encode()
+    digest = hashlib.sha256(data).hexdigest()
+    (archive / "pc" / "versions" / "4").mkdir()
+    (archive / "pc" / "versions" / "4" / ("%s.%s.json" % (NAMES[0], digest))).write_bytes(data)
+    (archive / "pc" / "records" / NAMES[0] / ("archived-%s.json" % digest)).write_bytes(data)
+    assert wrong(verified(storage)) == [4]
+    refused("A331", lambda: restore(archive, tmp_path / "target", image="v4"))
+    assert not (tmp_path / "target").exists()

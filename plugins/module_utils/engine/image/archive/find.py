@@ -96,9 +96,10 @@ def what_is_wrong(directory: DeviceDirectory, record: StoredRecord) -> str:
     """Say how the image differs from what was checked in; "" where it does not, as far as its manifest tells."""
     version = record.version
     try:
-        for data, dummy_manifest, dummy_is_copy in directory.readings(version.image):
+        for data, manifest, dummy_is_copy in directory.readings(version.image):
             if hashlib.sha256(data).hexdigest() == version.manifest:
-                return ""
+                # A record that names no key, or another, is one that no password can tell to be false.
+                return "" if manifest.key_id == version.key_id else "its record does not name the key of its image"
     except ImageNotFound:
         return "its image %s is missing" % version.image
     except EngineError as error:
