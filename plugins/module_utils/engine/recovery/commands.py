@@ -33,6 +33,7 @@ class Command:
         self.options = options
         self.program = program
         self.secrets: List[str] = []  # to be kept out of what is shown
+        self.may_have_written = False
         self._report = report
         self._password: Optional[str] = None
         self._storage: Dict[str, Any] = {}
@@ -149,6 +150,7 @@ class Command:
             return dict(planned, ok=True)
         question = "The restore will overwrite the targets listed above."
         asking.confirm(self.options.yes, question)
+        self.may_have_written = True
         done = self._run("restore", **dict(self._restore_settings(), image=planned["image"]))
         self._warn(done)
         whole = not done.get("damaged")
@@ -164,6 +166,7 @@ class Command:
         target: Dict[str, Any] = {"directory": place(to)}
         if is_server(to):
             target = {"copy_storage": self._access("to-", to)}
+        self.may_have_written = True
         done = self._run("copy", program=self.program, **target)
         self._warn(done)
         self.say(

@@ -26,7 +26,7 @@ from .progress import Shown
 from .words import told
 
 _STATES = {
-    "restore": "the target is incomplete and does not boot",
+    "restore": "a target that was written to is incomplete and does not boot",
     "copy": "the target contains a part of the copy, which the next copy reuses",
 }
 _NOTHING = "the program made no changes"
@@ -81,7 +81,7 @@ def main(arguments: List[str], program: Optional[str] = None) -> int:
         return 0 if result["ok"] else 1
     except _Stopped as stop:
         shown.end_bar()
-        state = _STATES.get(options.command, _NOTHING)
+        state = _STATES.get(options.command, _NOTHING) if command.may_have_written else _NOTHING
         _refuse(options.json, RecoveryInterrupted(command=options.command, state=state), redact)
         return 128 + stop.number
     except KeyboardInterrupt:
