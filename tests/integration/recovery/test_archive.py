@@ -343,7 +343,7 @@ def test_a_version_that_denies_the_key_of_its_image_is_named(storages: Dict[str,
     """Without the key an attacker can't sign a record; one that claims to need no signature is not believed either."""
     storage = copies(storages, "encrypted", tmp_path)
     archive = archive_of(storage)
-    newest, _ = records_of(archive, 3)
+    newest = records_of(archive, 3)[0]
     oldest = json.loads(records_of(archive, 1)[0].read_bytes())
     del oldest["authentication"]
     false = dict(

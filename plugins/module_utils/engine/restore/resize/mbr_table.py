@@ -47,7 +47,7 @@ def patches(source: BlockSource, tables_lba: List[int], extended_lba: int, shift
                 max(new_begin - new_base, new_end - new_begin) > MOST_SECTORS
                 or not 0 <= new_base <= new_begin <= new_end
             ):
-                continue  # some systems leave anything in an entry that counts for nothing
+                continue  # some systems leave anything in an entry that has no effect
             _ENTRY.pack_into(
                 data, place, flag, first_last[0], kind, first_last[1], new_begin - new_base, new_end - new_begin
             )
