@@ -28,8 +28,18 @@ _PAUSE_SECONDS = 0.1
 
 
 def can_attach() -> bool:
-    """Whether this process may attach loop devices."""
-    return os.access(_CONTROL, os.R_OK | os.W_OK) and os.geteuid() == 0
+    """Whether this process may attach loop devices, and sees the next free one: a container has only some of the nodes."""
+    if not os.access(_CONTROL, os.R_OK | os.W_OK) or os.geteuid() != 0:
+        return False
+    try:
+        control = os.open(_CONTROL, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            number = importlib.import_module("fcntl").ioctl(control, _CTL_GET_FREE)
+        finally:
+            os.close(control)
+    except OSError:
+        return False
+    return os.path.exists("/dev/loop%d" % number)
 
 
 @contextlib.contextmanager

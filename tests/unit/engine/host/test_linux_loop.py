@@ -50,6 +50,18 @@ def test_a_probe_of_the_system_is_waited_for(monkeypatch: pytest.MonkeyPatch, tm
     assert kernel.calls == [GET_FREE, SET_FD, *[SET_STATUS64] * 4, SET_BLOCK_SIZE, SET_STATUS64, CLR_FD]
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_container_without_the_node_can_attach_none(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    """Known before a restore writes, not when it grows the restored volume."""
+    nodes = SimpleNamespace(exists=lambda path: there and path == "/dev/loop0")
+    real = os.open
+    changed = {"path": nodes, "access": lambda *given: True, "geteuid": lambda: 0}
+    opened = {"open": lambda dummy_path, dummy_flags: real(os.devnull, os.O_RDWR)}
+    monkeypatch.setattr(linux_loop, "os", SimpleNamespace(**{**vars(os), **changed, **opened}))
+    monkeypatch.setattr(linux_loop, "importlib", SimpleNamespace(import_module=lambda dummy_name: Kernel(0)))
+    assert linux_loop.can_attach() is there
+
+
 @pytest.mark.parametrize(("busy", "code"), [(1 << 10, errno.EAGAIN), (1, errno.EINVAL)])
 def test_a_device_that_is_not_changed_is_let_go(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, busy: int, code: int
