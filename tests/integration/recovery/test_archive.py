@@ -357,3 +357,16 @@ def test_a_version_that_denies_the_key_of_its_image_is_named(storages: Dict[str,
     assert wrong(verified(storage)) == [4]
     refused("A331", lambda: restore(archive, tmp_path / "target", image="v4"))
     assert not (tmp_path / "target").exists()
+
+
+def test_a_false_note_in_the_storage_takes_no_numbers(storages: Dict[str, Path], tmp_path: Path) -> None:
+    """The account of a device may write to its storage, but has no key: its note is reported, and the next version made."""
+    storage = copies(storages, "encrypted", tmp_path)
+    (note,) = (storage / "pc" / "records" / NAMES[2]).glob("archived-*.json")
+    false = dict(json.loads(note.read_bytes()), version=999_999, previous_version=3, key_id="")
+    del false["authentication"]
+    data = json.dumps(dict(false, previous=hashlib.sha256(note.read_bytes()).hexdigest())).encode()
+    (note.parent / ("archived-%s.json" % hashlib.sha256(data).hexdigest())).write_bytes(data)
+    image(storage, storages["encrypted"].parent / "encrypted.raw", timestamp="2026-11-23_10-00-00")
+    assert check_in(storage, archive_of(storage))["version"] == 4
+    assert wrong(verified(storage)) == [999_999]

@@ -215,6 +215,8 @@ def state_of(archive: DeviceDirectory, storage: DeviceDirectory, key: Optional[M
     """The versions in an archive, and the storage's records of them."""
     chain = chain_of(read_versions(archive, key), key is not None)
     notes = notes_about(notes_in(storage, key), chain, archive.storage.description)
-    known = [*(link.record for link in chain.links[-1:]), *notes[-1:]]
+    # A device may write to its storage: a false note with the highest number would leave none for the next version.
+    believed = [note for note in notes if note.is_authentic or key is None]
+    known = [*(link.record for link in chain.links[-1:]), *believed[-1:]]
     last = max(known, key=lambda one: one.version.number, default=None)
     return State(chain, sorted(set(chain.problems + contradictions(notes, chain))), last)
