@@ -53,8 +53,8 @@ class ActionModule(DeviceAction):
         is_pending = arguments["result"].get("state") in ALIVE and not arguments["result"].get("failed")
         if is_pending and not arguments["directory"]:
             return {"changed": False, "document": None, "path": None}
-        if not is_pending:
-            self.done["document"] = document  # a failure to write it does not hide how the run ended
+        # A failure to write it does not hide how the run ended, or that it is still in progress.
+        self.done["document"] = None if is_pending else document
         if not arguments["directory"] or self._task.check_mode:
             return {"changed": False, "document": document, "path": None}
         name = _name_of_run(document["run"]) or run_result.file_name(arguments["moment"], arguments["verb"])

@@ -130,6 +130,15 @@ def test_a_hook_after_that_fails_and_a_command_that_fails_are_in_the_result(plan
     assert "it is broken" in document["message"]  # sentence: the words of the site's own command
 
 
+def test_the_hooks_run_when_the_result_cannot_be_written(plant: Plant) -> None:
+    plant.settings["imaging_results_directory"] = str(plant.folder / "missing" / "results")
+    played = plant.play("image")
+    assert played.status == 2, played.output
+    assert played.result("Leave the result")["error_code"] == "J180"
+    assert plant.is_running()
+    assert plant.ran() == ["before", "after ok"]
+
+
 @pytest.mark.parametrize("moment", ["in the hook before", "in the run"])
 def test_the_application_runs_again_when_the_controller_is_killed(plant: Plant, moment: str) -> None:
     if moment == "in the run":

@@ -56,6 +56,12 @@ def documents(site: Site, verb: str = "*") -> List[Dict[str, Any]]:
     return found
 
 
+def kept_by(played: Any) -> Dict[str, Any]:
+    """The variable imaging_run_result as the plays that follow find it."""
+    found: Dict[str, Any] = played.result("Keep the result for the plays that follow")["ansible_facts"]
+    return dict(found["imaging_run_result"])
+
+
 def test_every_verb_leaves_a_document(site: Site) -> None:
     (site.folder / "copy").mkdir()
     for verb in ("storage_check", "image", "verify", "copy", "rollover", "restore", "device_info"):
@@ -66,6 +72,7 @@ def test_every_verb_leaves_a_document(site: Site) -> None:
         assert document["started"] <= document["ended"]
         assert document["error_code"] is document["message"] is None
         assert played.result("Leave the result")["document"] == document
+        assert kept_by(played)["document"] == document
     (image,) = documents(site, "image")
     assert image["bytes_in_use"] == 12 * MIB > image["bytes_stored"] > 0
     assert image["rates"]["in_use_bytes_per_second"] > 0
