@@ -9,6 +9,7 @@ this machine take turns with a lock; against all others the branch moves only fr
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -26,7 +27,6 @@ _LOCK = "plantops-imaging-history.lock"
 _LOCK_SECONDS = 120.0
 _GIT_SECONDS = 60
 _TRIES = 30
-_NO_COMMIT = "0" * 40
 _MOST_REASON = 300
 _MOST_BYTES = 64 << 20
 _NAME = "plantops.imaging"
@@ -76,10 +76,18 @@ class HistoryRepository:
                 commit = self._write(parent, name, blob, message)
                 if self._moves(commit, parent):
                     self._checkout(name)
-                    self._run(["gc", "--auto", "--quiet"])
-                    return commit
+                    break
                 time.sleep(random.uniform(0.01, 0.05) * (number + 1))
-        raise self.failed("other programs commit to %s all the time" % self._branch)
+            else:
+                raise self.failed("other programs hold or move %s all the time" % self._branch)
+        self._tidy()
+        return commit
+
+    def _tidy(self) -> None:
+        """Have git pack its objects where it is time. It takes minutes in a large history, so it goes on in the background;
+        the commit is made, and what prevents it is met again by the next one."""
+        with contextlib.suppress(HistoryFailed):
+            self._run(["gc", "--auto", "--quiet"])
 
     def _parent(self) -> str:
         answer = self._run(["rev-parse", "--verify", "--quiet", self._branch + "^{commit}"])
@@ -101,10 +109,11 @@ class HistoryRepository:
         return self._git("commit-tree", tree, *parents, data=message.encode("utf-8")).strip()
 
     def _moves(self, commit: str, parent: str) -> bool:
-        """Move the branch, unless another program did."""
-        words = ["update-ref", "-m", "device document", self._branch, commit, parent or _NO_COMMIT]
+        """Move the branch, unless another program did. An empty parent means that the branch does not exist yet."""
+        words = ["update-ref", "-m", "device document", self._branch, commit, parent]
         answer = self._run(words)
-        if answer.returncode and self._parent() == parent:
+        is_held = b"File exists" in answer.stderr  # by git of another machine, or by the packing of an earlier commit
+        if answer.returncode and not is_held and self._parent() == parent:
             raise self.failed(_reason(answer))
         return answer.returncode == 0
 
@@ -144,8 +153,9 @@ class HistoryRepository:
 
     def _run(self, words: List[str], data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        environment.update(_IDENTITY, LC_ALL="C", GIT_TERMINAL_PROMPT="0")
-        command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "gc.autoDetach=false", *words]
+        environment.update(_IDENTITY, LC_ALL="C", GIT_TERMINAL_PROMPT="0", GIT_LITERAL_PATHSPECS="1")
+        # No program that the repository names is run: neither a hook nor a monitor of its files.
+        command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", *words]
         try:
             return subprocess.run(  # pylint: disable=ansible-bad-function
                 command,

@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import pytest
 from engine.device.history import HistoryRepository
@@ -143,3 +143,45 @@ def test_a_document_of_somebody_else_in_the_file_is_replaced(repository: Path) -
     history = HistoryRepository(str(repository))
     history.commit("press-07", {"sections": "not of this form"}, IMAGE)
     assert history.commit("press-07", document("1"), IMAGE)
+
+
+def test_git_that_packs_for_minutes_neither_fails_nor_delays_a_commit(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = HistoryRepository(str(repository))
+    run = subprocess.run
+
+    def slow(command: List[str], **options: Any) -> Any:
+        if "gc" in command:
+            assert not any(word.startswith("gc.autoDetach") for word in command), "it goes on in the background"
+            raise subprocess.TimeoutExpired(command, options["timeout"])
+        return run(command, **options)
+
+    monkeypatch.setattr(subprocess, "run", slow)
+    first = history.commit("press-07", document("1"), IMAGE)
+    assert history.commit("press-07", document("2"), IMAGE) not in ("", None, first)
+    assert len(git(repository, "log", "--format=%H").split()) == 2
+
+
+def test_no_program_that_a_repository_names_is_run(repository: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\necho ran >> %s\n" % (tmp_path / "ran"))
+    program.chmod(0o755)
+    git(repository, "config", "core.fsmonitor", str(program))
+    folder = repository / git(repository, "rev-parse", "--git-dir").strip() / "hooks"
+    folder.mkdir(exist_ok=True)
+    for name in ("post-checkout", "reference-transaction", "pre-auto-gc"):
+        (folder / name).write_text(program.read_text())
+        (folder / name).chmod(0o755)
+    history = HistoryRepository(str(repository))
+    history.commit("press-07", document("1"), IMAGE)
+    history.commit("press-07", document("2"), IMAGE)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_repository_of_the_newer_hashes_gets_its_first_commit(tmp_path: Path) -> None:
+    path = tmp_path / "history"
+    subprocess.run(["git", "init", "-q", "--object-format=sha256", "--bare", str(path)], check=True)
+    commit = HistoryRepository(str(path)).commit("press-07", document("1"), IMAGE)
+    assert git(path, "rev-parse", "HEAD").strip() == commit
+    assert len(str(commit)) == 64
