@@ -96,7 +96,8 @@ def _success(document: Mapping[str, Any], changes: Optional[int]) -> str:
     if seconds is not None:
         words.append(duration(seconds))
     comparison = document.get("comparison") or {}
-    count = comparison.get("count", changes)
+    # Without an earlier image, or with imaging_compare: none, nothing says that the device is unchanged.
+    count = comparison.get("count") if comparison.get("against") else changes or None
     if count is not None:
         words.append("1 change" if count == 1 else "%d changes" % count)
     deleted = (document.get("rollover") or {}).get("deleted") or []

@@ -66,3 +66,20 @@ def test_another_verb_and_a_play_without_runs() -> None:
     summary.add("pc", document("verify", image="i", ok=True, level="full", problems=[], checked_bytes=5))
     assert "verify ok: 1 (pc)" in summary.lines()
     assert "40 s" in summary.lines()[1]
+
+
+def test_changes_are_counted_only_where_the_device_was_compared() -> None:
+    nothing = {"sections": {}, "count": 0, "not_compared": []}
+    summary = Summary()
+    for device, comparison in (
+        ("first", dict(nothing, against="")),
+        ("none", None),
+        ("compared", dict(nothing, against="i")),
+    ):
+        summary.add_changes(device, 0)
+        summary.add(device, document(comparison=comparison, **RESULT))
+    assert {line.split()[0]: "0 changes" in line for line in summary.lines()[1:4]} == {
+        "first": False,
+        "none": False,
+        "compared": True,
+    }
