@@ -77,7 +77,8 @@ def build(root: Path, kind: str) -> System:
     system.write("/etc/shadow", "root:%s:19700:0:99999:7:::\noperator:!:19700:0:99999:7:::\n" % SECRET_HASH)
     system.write("/etc/group", "root:x:0:\nsudo:x:27:operator\noperator:x:1000:\n")
     system.write("/etc/hosts", "127.0.0.1 localhost\n10.0.0.9 plc-1 # the press\n")
-    system.write("/etc/fstab", "UUID=aa / ext4 errors=remount-ro 0 1\n//nas/x /mnt cifs user=me,password=geheim 0 0\n")
+    mounts = "//nas/x /mnt cifs user=me,password=geheim 0 0\ncurlftpfs#ftp://me:geheim@nas/x /ftp fuse rw 0 0\n"
+    system.write("/etc/fstab", "UUID=aa / ext4 errors=remount-ro 0 1\n" + mounts)
     system.write("/etc/crontab", "SHELL=/bin/sh\n17 * * * * root run-parts /etc/cron.hourly\n")
     system.write("/etc/cron.daily/tidy", "#!/bin/sh\n")
     system.write("/etc/cron.d/.placeholder", "# none\n")

@@ -27,6 +27,13 @@ _PATTERNS = (
     (re.compile(r"(\b\w*(?:PASS|SECRET|TOKEN|CREDENTIAL|API_?KEY)\w*=)(\"[^\"]*\"|'[^']*'|[^\s;]+)", re.I), r"\1***"),
     (re.compile(r"(\b(?:mysql\w*|mariadb\S*|sshpass)\b[^|;&]*?\s-p\s?)(\"[^\"]*\"|'[^']*'|[^\s-]\S*)"), r"\1***"),
     (re.compile(r"(\s(?:-u|--user)[\s=]*[^\s:]+:)(\S+)"), r"\1***"),
+    # user%x of Samba's programs and of mount.cifs
+    (re.compile(r"((?:\s(?:-U|--user)[\s=]*|\buser(?:name)?=)[^\s,%=]+%)([^\s,;\"']+)"), r"\1***"),
+    (re.compile(r"(\blftp\b[^|;&]*?\s-u\s*[^\s,]+,)(\S+)"), r"\1***"),
+    # programs whose option for the password is a letter
+    (re.compile(r"(\bredis-cli\b[^|;&]*?\s-a\s*)(\"[^\"]*\"|'[^']*'|\S+)"), r"\1***"),
+    (re.compile(r"(\bldap\w+\b[^|;&]*?\s-w\s*)(\"[^\"]*\"|'[^']*'|\S+)"), r"\1***"),
+    (re.compile(r"(\b(?:zip|sqlcmd|bcp|isql|tsql)\b[^|;&]*?\s-P\s*)(\"[^\"]*\"|'[^']*'|\S+)"), r"\1***"),
     (re.compile(r"((?:authorization|x-api-key)\s*:\s*)((?:basic|bearer)\s+)?([^\s\"']+)", re.I), r"\1\2***"),
 )
 _MOST_CHARACTERS = 2000

@@ -18,6 +18,7 @@ def read_mounts(tree: SystemTree) -> Items:
         if len(fields) < 3 or fields[0].startswith("#"):
             continue
         source, point, kind = (unescape(field) for field in fields[:3])
+        source = masked(source)  # curlftpfs and davfs take an address with its password
         options = masked(",".join(fields[3:4]))
         add(
             items, "swap %s" % source if kind == "swap" else point, {"source": source, "type": kind, "options": options}

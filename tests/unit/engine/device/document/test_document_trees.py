@@ -177,6 +177,7 @@ def test_drivers_modules_certificates_and_ports(tmp_path: Path) -> None:
     ports = {key: item["program"] for key, item in found["listening_ports"].items()}
     assert ports == {"tcp 0.0.0.0:22": "sshd", "tcp 0.0.0.0 port of rpc.mountd": "rpc.mountd"}
     assert found["mounts"]["/mnt"]["options"] == "user=me,password=***"
+    assert found["mounts"]["/ftp"]["source"] == "curlftpfs#ftp://me:***@nas/x"
     assert found["network"]["host 10.0.0.9"] == {"names": ["plc-1"]}
     assert found["operating_system"]["system"]["time_zone"] == "Europe/Berlin"
 

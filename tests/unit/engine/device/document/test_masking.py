@@ -27,6 +27,13 @@ from engine.device.document.masking import masked
         "sshpass -p geheim ssh x",
         "rw,username=me,password=geheim,uid=0",
         "restic --token geheim backup",
+        "smbclient //nas/x -U me%geheim",
+        "rw,user=me%geheim,uid=0",
+        "lftp -u me,geheim ftp.example.com",
+        "/usr/bin/redis-cli -h db -a geheim ping",
+        "ldapsearch -x -D cn=me -w geheim -b dc=x",
+        "sqlcmd -S db -U sa -P geheim -Q x",
+        "zip -P geheim a.zip b",
     ],
 )
 def test_a_secret_is_masked(text: str) -> None:
@@ -43,6 +50,10 @@ def test_a_secret_is_masked(text: str) -> None:
         "systemctl status ssh",
         "errors=remount-ro",
         "mysqld --port 3306",
+        "/usr/bin/agent --user=%i --name=x%i",
+        "zip -r a.zip b",
+        "rsync -aP a b",
+        "ldapsearch -W x",
     ],
 )
 def test_what_holds_no_secret_stays(text: str) -> None:
