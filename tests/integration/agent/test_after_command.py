@@ -134,6 +134,18 @@ def test_the_next_verb_makes_up_for_a_watcher_that_was_killed(
     assert application.starts() == 1
 
 
+def test_a_spool_that_takes_nothing_keeps_no_verb_from_answering(agent: AgentOnDevice, application: Application) -> None:
+    register(agent, application)
+    folder = agent.base / "spool" / ".after" / NAME
+    (folder / "lock").rename(folder / "aside")
+    (folder / "lock").mkdir()
+    assert agent.call("runs")["runs"] == []
+    (folder / "lock").rmdir()
+    (folder / "aside").rename(folder / "lock")
+    assert agent.call("after-run", NAME)["outcome"]["exit_status"] == 0
+    assert application.starts() == 1
+
+
 def test_it_runs_after_success_and_after_a_failure(
     agent: AgentOnDevice, application: Application, memory_path: Path
 ) -> None:

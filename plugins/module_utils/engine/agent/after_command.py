@@ -102,9 +102,12 @@ def carry_out(spool: Spool, name: str) -> Dict[str, Any]:
 
 def recover(spool: Spool) -> None:
     """Start a watcher for every command whose watcher was killed, or that waits since before a restart of the device."""
-    for command in _all(spool):
-        if not command.has("outcome.json"):
-            _watch(spool, command)
+    with contextlib.suppress(EngineError):
+        for command in _all(spool):
+            # A spool that takes nothing, of a disk that fails, must not keep the verb from telling how a run ended.
+            with contextlib.suppress(EngineError):
+                if not command.has("outcome.json"):
+                    _watch(spool, command)
 
 
 def _watch(spool: Spool, command: RunFolder) -> None:
