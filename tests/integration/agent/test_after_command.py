@@ -134,7 +134,9 @@ def test_the_next_verb_makes_up_for_a_watcher_that_was_killed(
     assert application.starts() == 1
 
 
-def test_a_spool_that_takes_nothing_keeps_no_verb_from_answering(agent: AgentOnDevice, application: Application) -> None:
+def test_a_spool_that_takes_nothing_keeps_no_verb_from_answering(
+    agent: AgentOnDevice, application: Application
+) -> None:
     register(agent, application)
     folder = agent.base / "spool" / ".after" / NAME
     (folder / "lock").rename(folder / "aside")
