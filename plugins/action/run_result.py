@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Mapping, Optional
 from ansible.errors import AnsibleError
 from ansible_collections.plantops.imaging.plugins import module_utils
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import RUN_RESULT, without_code
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.protocol import ALIVE
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.protocol import ALIVE, ENDED
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.redaction import Redactor
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.device.identity import device_directory
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
@@ -69,9 +69,14 @@ class ActionModule(DeviceAction):
         return {"changed": any(is_new for dummy_path, is_new in left), "document": shown, "path": path}
 
     def _document(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
-        result = arguments["result"]
+        result, device = arguments["result"], _folder(arguments["device_alias"], arguments["device_name"])
+        status = result.get("status")
+        if isinstance(status, dict) and status.get("state") in ENDED and not result.get("failed"):
+            # The task looked at a run that had ended, or came too late to cancel it: the document is that of the run.
+            error = status.get("error") or self._error(result, arguments["others"], arguments["hook"])
+            return dict(_of_status(device, status, error), verb=arguments["verb"])
         run = run_result.Run(
-            device=_folder(arguments["device_alias"], arguments["device_name"]),
+            device=device,
             verb=arguments["verb"],
             job=str(result.get("job") or arguments["job"]),
             started=arguments["started"],
@@ -166,18 +171,23 @@ def _ended(device: str, statuses: List[Mapping[str, Any]]) -> List[Dict[str, Any
         name = _name_of_run(str(status["run"]))
         if not name:
             continue  # started by another program than this collection
-        result = dict(status.get("result") or {}, warnings=status.get("warnings") or [])
-        times = {"started": str(status.get("started")), "ended": str(status.get("updated"))}
-        run = run_result.Run(
-            device=device,
-            verb=str(status["run"]).partition("-")[0],
-            job=str(result.get("job") or ""),
-            run=str(status["run"]),
-            **times,
-        )
-        document = run_result.compose(run, result, status.get("error"))
+        document = _of_status(device, status, status.get("error"))
         documents.append({"name": name, "document": document, "replaces": ""})
     return documents
+
+
+def _of_status(device: str, status: Mapping[str, Any], error: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
+    """The document of a run that ended, from the status that its agent keeps."""
+    result = dict(status.get("result") or {}, warnings=status.get("warnings") or [])
+    run = run_result.Run(
+        device=device,
+        verb=str(status["run"]).partition("-")[0],
+        job=str(result.get("job") or ""),
+        started=str(status.get("started")),
+        ended=str(status.get("updated")),
+        run=str(status["run"]),
+    )
+    return run_result.compose(run, result, error)
 
 
 def _folder(alias: str, name: str) -> str:

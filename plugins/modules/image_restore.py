@@ -200,7 +200,7 @@ state:
   sample: running
 status:
   description: The newest status of the run.
-  returned: with O(run) and O(wait=false) or in check mode
+  returned: with O(cancel=true), and with O(run) and O(wait=false) or in check mode
   type: dict
 attached:
   description: Whether the run was started before this task.

@@ -130,7 +130,8 @@ class EngineAction(DeviceAction):
         status = runs.status(run)
         if arguments.get("cancel") and not self._task.check_mode and status["state"] in ALIVE:
             runs.cancel(run)
-            return {"changed": True, "run": run, "state": runs.follow(run, self._show_nothing)["state"]}
+            ended = runs.follow(run, self._show_nothing)
+            return {"changed": True, "run": run, "state": ended["state"], "status": ended}
         if arguments.get("cancel") or not arguments.get("wait", True) or self._task.check_mode:
             return {"changed": False, "run": run, "state": status["state"], "status": status}
         return dict(self._follow(runs, run, arguments), run=run, attached=True)

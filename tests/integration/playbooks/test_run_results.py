@@ -14,6 +14,7 @@ from typing import Any, Dict, List
 
 import jsonschema
 import pytest
+from ansible_collections.plantops.imaging.plugins.action.run_result import ActionModule
 from support import plain_disks
 from support.agent_runs import wait_until
 from support.paths import ROOT
@@ -202,3 +203,24 @@ def test_the_next_play_leaves_the_results_of_runs_whose_play_was_killed(site: Si
     assert len({one["image"] for one in found}) == 3
     assert site.play("image").status == 0
     assert len(documents(site, "image*")) == 4, "a run has one document, however many plays see it"
+
+
+@pytest.mark.parametrize("state", ["failed", "lost", "cancelled", "done"])
+def test_a_look_at_a_run_that_ended_leaves_its_own_end(state: str) -> None:
+    """A task that only looks at a run, or comes too late to cancel it, succeeds; the run may have failed."""
+    run = "image-0123456789abcdef-20261129-175000-1a2b3c"
+    status: Dict[str, Any] = {"run": run, "state": state, "warnings": ["w"]}
+    status.update(started="2026-11-29T17:50:00Z", updated="2026-11-29T17:55:00Z")
+    if state == "done":
+        status["result"] = {"image": "2026-11-29_17-50-00", "bytes_in_use": 5, "seconds": 2}
+    else:
+        code = "J101" if state == "cancelled" else "S104"
+        status["error"] = {"code": code, "message": "It ended.", "hint": "h"}
+    arguments: Dict[str, Any] = {"device_name": "pc-1", "device_alias": "t", "verb": "image", "job": "", "others": []}
+    arguments.update(hook={}, started="2026-11-29T18:00:00Z", result={"changed": False, "run": run, "state": state})
+    arguments["result"]["status"] = status
+    document = ActionModule.__new__(ActionModule)._document(arguments)
+    jsonschema.validate(document, SCHEMA)
+    assert document["state"] == {"done": "ok", "cancelled": "cancelled"}.get(state, "failed")
+    assert (document["run"], document["ended"], document["warnings"]) == (run, "2026-11-29T17:55:00Z", ["w"])
+    assert document["image"] == ("2026-11-29_17-50-00" if state == "done" else None)
