@@ -124,7 +124,8 @@ def test_the_first_task_of_a_verb_hands_every_setting_to_the_module(verb: str) -
 
 def test_the_results_are_those_that_the_tasks_register() -> None:
     registered: Set[str] = {task["register"] for verb in VERBS for task in all_tasks(verb) if "register" in task}
-    assert registered | {"imaging_run_result"} == set(RESULTS)
+    for_people = {name for name in registered if not name.startswith("__")}
+    assert for_people | {"imaging_run_result"} == set(RESULTS)
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
