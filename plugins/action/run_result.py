@@ -9,7 +9,7 @@ import json
 import os
 import re
 import time
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 
 from ansible.errors import AnsibleError
 from ansible_collections.plantops.imaging.plugins import module_utils
@@ -27,6 +27,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
 )
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.fleet import results_directory, run_result
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import one_line
+from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting import Setting
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.table import SETTINGS
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.action import DeviceAction
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import PYTHONS
@@ -114,10 +115,8 @@ class ActionModule(DeviceAction):
         """Take the secrets of the settings out of what a task of Ansible's says."""
         redact = Redactor()
         for setting in SETTINGS:
-            inside = [one.name for one in setting.options if one.secret]
-            if setting.secret or inside:
-                value = self._value(setting.variable)
-                redact.learn(value if setting.secret else [(value or {}).get(name) for name in inside])
+            if _holds_secrets(setting):
+                redact.learn(list(_secrets_in(setting, self._value(setting.variable))))
         return redact(text)
 
     def _value(self, name: str) -> Any:
@@ -153,6 +152,20 @@ class ActionModule(DeviceAction):
                 "path": order["directory"],
                 "reason": said(answer.stdout, answer.stderr) or "no answer",
             }
+
+
+def _holds_secrets(setting: Setting) -> bool:
+    return setting.secret or any(_holds_secrets(one) for one in setting.options)
+
+
+def _secrets_in(setting: Setting, value: Any) -> Iterator[Any]:
+    """The secrets in the value of a setting, those of the dictionaries inside it too, such as a job's storage."""
+    if setting.secret:
+        yield value
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, dict):
+            for option in setting.options:
+                yield from _secrets_in(option, one.get(option.name))
 
 
 def _name_of_run(run: Optional[str]) -> str:

@@ -224,3 +224,13 @@ def test_a_look_at_a_run_that_ended_leaves_its_own_end(state: str) -> None:
     assert document["state"] == {"done": "ok", "cancelled": "cancelled"}.get(state, "failed")
     assert (document["run"], document["ended"], document["warnings"]) == (run, "2026-11-29T17:55:00Z", ["w"])
     assert document["image"] == ("2026-11-29_17-50-00" if state == "done" else None)
+
+
+def test_the_secrets_of_a_job_are_taken_out_of_what_ansible_says() -> None:
+    action = ActionModule.__new__(ActionModule)
+    job = {"name": "x", "storage": {"password": "geheim-1"}, "archive": {"private_key": "geheim-2"}}
+    values = {"imaging_jobs": [job], "imaging_storage": {"password": "geheim-3"}, "imaging_password": "geheim-4"}
+    action._value = values.get  # type: ignore[method-assign, assignment]
+    text = action._redacted("geheim-1 geheim-2 geheim-3 geheim-4 x")
+    assert "geheim" not in text
+    assert text.endswith(" x")

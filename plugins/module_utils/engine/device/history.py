@@ -84,7 +84,7 @@ class HistoryRepository:
         return commit
 
     def _tidy(self) -> None:
-        """Have git pack its objects where it is time. It takes minutes in a large history, so it goes on in the background;
+        """Have git pack its objects where it is time. It takes minutes in a large history, so it continues in the background;
         the commit is made, and what prevents it is met again by the next one."""
         with contextlib.suppress(HistoryFailed):
             self._run(["gc", "--auto", "--quiet"])
