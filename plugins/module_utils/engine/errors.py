@@ -622,7 +622,7 @@ class StorageForeignServer(StorageError):
 class StorageServerBusy(StorageError):
     code = "S169"
     message = "The server of the storage {storage} refuses more work for now: {reason}."
-    hint = "Raise its limit of sessions or connections, or run fewer devices at once (imaging_parallel_per_storage)."
+    hint = "Raise its limit of sessions or connections, or run fewer devices at once (--forks of ansible-playbook)."
     retry = True
 
 

@@ -155,6 +155,7 @@ RESTORE: Tuple[Setting, ...] = (
         ),
         ("restore",),
         option="scratch",
+        default_words="none",
     ),
     Setting(
         "restore_many",
