@@ -78,6 +78,7 @@ def test_a_job_has_its_own_archive_and_a_version_that_was_removed_fails_the_play
     result = verified.result(BY_HAND)
     assert result["ok"] is False
     assert [one["version"] for one in result["versions"] if not one["ok"]] == [1]
+    assert ": v1" in verified.output
 
 
 def test_a_site_that_names_no_archive_makes_no_image(tmp_path: Path) -> None:
