@@ -70,8 +70,10 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no types
             display.display(
                 "%s: %s" % (level.upper(), sentence), color="red" if level == finding.ERROR else "bright purple"
             )
+        hosts = len(inventory.hosts)
         wrong = sum(one.level == finding.ERROR for one in found)
-        display.display("%d hosts checked: %d errors, %d warnings" % (len(inventory.hosts), wrong, len(found) - wrong))
+        counts = (hosts, "" if hosts == 1 else "s", wrong, len(found) - wrong)
+        display.display("%d host%s checked: %d errors, %d warnings" % counts)
         report = str(kwargs.get("report") or "")
         if report:
             _write(Path(report), found, list(inventory.hosts))

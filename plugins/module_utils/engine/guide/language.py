@@ -117,15 +117,15 @@ _WORDS: Dict[str, Tuple[str, str]] = {
             "Restore. The program shows the plan and asks for confirmation; answer yes. To overwrite a disk that "
             "contains data, add --overwrite:"
         ),
-        "Zurückspielen. Es zeigt den Plan und fragt; mit yes antworten. Hält die Platte Daten, die weg dürfen, --overwrite anhängen:",
+        "Zurückspielen. Es zeigt den Plan und fragt; mit yes antworten. Enthält die Platte Daten, die gelöscht werden dürfen, --overwrite anhängen:",
     ),
     "step_boot": (
         (
             "When the program prints Done: shut down (poweroff), remove the medium, put the disk into the machine, set "
-            "its firmware to {firmware}, and start it from this disk."
+            "the boot mode of its firmware ({firmware}), and start it from this disk."
         ),
-        "Wenn Done dasteht: herunterfahren (poweroff), Datenträger abziehen, Platte in die Maschine, deren Firmware auf "
-        "{firmware} stellen und von dieser Platte starten.",
+        "Wenn Done dasteht: herunterfahren (poweroff), Datenträger abziehen, Platte in die Maschine einbauen, den Startmodus "
+        "der Firmware einstellen ({firmware}) und die Maschine von dieser Platte starten.",
     ),
     "trouble": ("If something goes wrong", "Wenn etwas nicht geht"),
     "trouble_again": (
