@@ -5,7 +5,7 @@
 # cache) for themselves come last, alone. build/times.txt says where the time went.
 set -eu
 cd "$(dirname "$0")/.."
-WORKERS="${WORKERS:-4}"
+WORKERS="${WORKERS:-2}"
 pytest=".venv/bin/python -m pytest"
 started="$(date +%s)"
 mkdir -p build

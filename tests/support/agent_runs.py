@@ -152,9 +152,16 @@ def command_line(pid: int) -> str:
 
 
 def is_gone(pid: int) -> bool:
-    """Whether the process is no more, or dead and only not reaped yet."""
+    """Whether the process is no more, or dead and only not reaped yet.
+
+    The first thread is dead before the others: as long as one lives, the files and locks of the process are held.
+    """
     try:
-        return Path("/proc/%d/stat" % pid).read_text(encoding="utf-8").rpartition(")")[2].split()[0] in "ZX"
+        states = [
+            path.read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+            for path in Path("/proc/%d/task" % pid).glob("*/stat")
+        ]
+        return all(state in "ZX" for state in states)
     except OSError:
         return True
 

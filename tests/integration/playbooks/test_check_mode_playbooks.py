@@ -48,8 +48,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         imaging_results_directory=str(folder / "results"),
         imaging_copy_directory=str(folder / "copies" / "stick"),
         imaging_copy_program=str(stand_in()),
+        imaging_archive={"url": str(folder / "archive")},
     )
     (folder / "copies").mkdir()
+    (folder / "archive").mkdir()
     for dummy in range(2):
         assert one.play("image", *SECRET).status == 0
     with open(folder / "disk.raw", "r+b") as disk:

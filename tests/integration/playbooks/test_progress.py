@@ -111,8 +111,8 @@ def default_output(lines: List[str]) -> List[str]:
     headers = [line.rstrip(" *") for line in lines if line.startswith(("PLAY", "TASK"))]
     states = [line for line in lines if re.match(r"(ok|changed): \[press-\d\]$", line)]
     recap = [re.sub(" +", " ", line).strip() for line in lines if re.match(r"press-\d +: ok=", line)]
-    assert len(headers) == 8
-    assert len(states) == 30
+    assert len(headers) > 8
+    assert len(states) >= 30
     return headers + sorted(states) + sorted(recap)
 
 

@@ -172,6 +172,7 @@ def run_state(base: Path, run: str) -> str:
     return str(json.loads((base / "spool" / run / "status.json").read_text(encoding="ascii"))["state"])
 
 
+@pytest.mark.long
 def test_the_next_play_leaves_the_results_of_runs_whose_play_was_killed(site: Site) -> None:
     """One play is killed while its run works; one only starts its run. Both runs end on the device."""
     site.folder.chmod(0o700)
