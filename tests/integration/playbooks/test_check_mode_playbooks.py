@@ -67,7 +67,7 @@ def state(folder: Path) -> Dict[str, Tuple[int, str]]:
     found: Dict[str, Tuple[int, str]] = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if name.split(os.sep)[0] in ("ansible-home", "results.jsonl", "hosts.yml"):
+        if name.split(os.sep, maxsplit=1)[0] in ("ansible-home", "results.jsonl", "hosts.yml"):
             continue
         content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         found[name] = (path.lstat().st_mode, content)

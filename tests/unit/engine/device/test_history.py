@@ -155,7 +155,7 @@ def test_git_that_packs_for_minutes_neither_fails_nor_delays_a_commit(
         if "gc" in command:
             assert not any(word.startswith("gc.autoDetach") for word in command), "it goes on in the background"
             raise subprocess.TimeoutExpired(command, options["timeout"])
-        return run(command, **options)
+        return run(command, **options)  # pylint: disable=subprocess-run-check
 
     monkeypatch.setattr(subprocess, "run", slow)
     first = history.commit("press-07", document("1"), IMAGE)

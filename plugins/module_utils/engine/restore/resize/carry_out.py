@@ -28,7 +28,8 @@ def shrink_aside(resizing: Resizing, image: DiskReader, stack: ExitStack, reache
     :raises RestoreResizeFailed: when the tool refuses: nothing is written to the target then.
     """
     for aside, change in zip(resizing.reader.asides, resizing.shrunk):
-        assert resizing.scratch is not None
+        if resizing.scratch is None:
+            raise AssertionError("a volume shrinks without a scratch directory")
         old = change.volume.partition
         directory = resizing.scratch.directory
         try:

@@ -222,7 +222,8 @@ def _limit(disk: _Disk) -> int:
     size, sector = disk.target.size_bytes, disk.target.sector_bytes
     if disk.layout.scheme == "gpt":
         table = gpt_table.read_table(disk.source)
-        assert table is not None
+        if table is None:
+            raise AssertionError("the disk has no GPT")
         return table.usable_end(size, sector)
     return min(size, mbr_table.MOST_SECTORS * sector)
 
@@ -264,11 +265,13 @@ def _ebrs(disk: _Disk) -> List[Tuple[int, int]]:
 def _patches(disk: _Disk, shift: Shift, changes: Sequence[PartitionChange]) -> List[gpt_table.Patch]:
     if disk.layout.scheme == "gpt":
         table = gpt_table.read_table(disk.source)
-        assert table is not None
+        if table is None:
+            raise AssertionError("the disk has no GPT")
         found = gpt_table.patches(table, shift, disk.target.size_bytes, disk.target.sector_bytes)
     else:
         mbr = read_mbr(disk.source)
-        assert mbr is not None
+        if mbr is None:
+            raise AssertionError("the disk has no MBR")
         extended = [one.start_lba for one in mbr.partitions if one.type_code in mbr_table.EXTENDED]
         if len(extended) > 1:
             reason = "it has more than one extended partition"

@@ -136,7 +136,8 @@ class ResizedReader(DiskReader):
             for begin, end in aside.ranges():
                 for place in range(begin, end, _STEP_BYTES):
                     length = min(_STEP_BYTES, end - place)
-                    assert aside.source is not None
+                    if aside.source is None:
+                        raise AssertionError("the scratch file is not open")
                     yield from self._unpatched(
                         Piece(place, length, aside.source.read(place - aside.start_bytes, length))
                     )
