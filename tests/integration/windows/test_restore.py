@@ -26,8 +26,8 @@ REFUSED = {
     r"\\server\share\disk.raw": "R120",
     r"C:\no folder\disk.raw": "D100",
     r"C:\windows": "D100",
-    r"C:\storage\pc\restored.raw": "R112",
-    r"c:\STORAGE\restored.raw": "R112",
+    r"C:\storage\pc\restored.raw": "R113",
+    r"c:\STORAGE\restored.raw": "R113",
 }
 
 
@@ -57,7 +57,7 @@ def test_into_a_file_and_onto_no_disk(old_device: WindowsDevice, disk: WholeDisk
 
     first, second = ask_all(old_device, [restore_to(r"C:\restored.raw"), restore_to(r"C:\restored.raw")])
     assert first["image"] == "2026-11-29_18-00-00", first
-    assert second["code"] == "R102", "the target holds data now"
+    assert second["already_restored"] is True, second
     restored = old_device.host_path(r"C:\restored.raw")
     for placed in disk.parts:
         check_volume(placed.part.kind, disk.volume(placed, restored, tmp_path))

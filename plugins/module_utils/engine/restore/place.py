@@ -125,6 +125,8 @@ def refuse_inside_storage(path: str, storage_folder: str) -> None:
 
     :raises RestoreTargetInStorage: below the storage, also by a mount of a part of it elsewhere or a hard link to its file.
     """
+    if sys.platform == "win32":
+        refuse_disks_of_windows(path)  # the system fails to resolve their names
     real, folder = _comparable(os.path.realpath(path)), _comparable(os.path.realpath(storage_folder))
     mounts = read_mounts()
     is_inside = _is_below(real, folder) or _is_below(_whole_place(real, mounts), _whole_place(folder, mounts))
