@@ -8,6 +8,7 @@ This file is PRIVATE to the collection.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar, Dict, List, Optional, Union
 
 from ansible.plugins.action import ActionBase
@@ -45,12 +46,12 @@ class BuildAction(ActionBase):  # type: ignore[misc]
             result["diff"] = [_diff_of(one) for one in self.built if one.changed]
         return result
 
+    @abstractmethod
     def build(self, arguments: Dict[str, Any], *, check: bool) -> Dict[str, Any]:
         """Build, add each file to ``built``, and return the fields of the result.
 
         :raises EngineError: as :func:`build_bundle` and :func:`build_program` do.
         """
-        raise NotImplementedError
 
 
 def _diff_of(built: BuiltFile) -> Diff:
