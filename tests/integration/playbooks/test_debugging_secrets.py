@@ -14,7 +14,7 @@ import sys
 import sysconfig
 import threading
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
 from support import plain_disks
@@ -91,14 +91,8 @@ CHECKED = [
     verb("image_verify", dict(OPERATOR, **WRONG), image="2020-01-01_00-00-00", **SECRET),
     verb("image_restore", WRONG, map={"disk0": "/nowhere/x"}, **SECRET),
 ]
-# What the play needs to find its files: no switch that shows more.
-PLACES = {
-    "ANSIBLE_HOME",
-    "ANSIBLE_REMOTE_TEMP",
-    "ANSIBLE_SYSTEM_TMPDIRS",
-    "ANSIBLE_CALLBACK_PLUGINS",
-    "ANSIBLE_CALLBACK_TREE_DIR",
-}
+CHECKED_NAMES = ["Make an image", "Delete the oldest images", "storage_check", "image_verify", "image_restore"]
+STDOUT_CALLBACKS = ["default", "minimal"]
 CALLBACKS = "record_results,ansible.builtin.junit,ansible.builtin.tree"
 
 
@@ -180,21 +174,28 @@ def inventory(folder: Path, server: SftpServer) -> Dict[str, Any]:
     return {"all": {"children": groups, "vars": settings}}
 
 
+SWITCHES = ("ANSIBLE_DEBUG", "ANSIBLE_KEEP_REMOTE_FILES", "ANSIBLE_DISPLAY_ARGS_TO_STDOUT")
+OTHER_SWITCHES = (
+    "ANSIBLE_LOG_PATH",
+    "ANSIBLE_CALLBACKS_ENABLED",
+    "ANSIBLE_STDOUT_CALLBACK",
+    "ANSIBLE_CALLBACK_RESULT_FORMAT",
+)
+VERBOSE = ("-vvvvv", "--diff")
+
+
 def play(folder: Path, tasks: List[Dict[str, Any]], *options: str, **more: str) -> subprocess.CompletedProcess[bytes]:
-    """Run a play of ``tasks`` with every switch that makes Ansible show, log or keep more."""
+    """Run a play of ``tasks`` with every switch that makes Ansible show, log or keep more; ``more`` changes the environment."""
     plays = [{"hosts": "devices", "gather_facts": False, "tasks": tasks}]
     (folder / "play.yml").write_text(json.dumps(plays), encoding="ascii")
     program = str(Path(sys.executable).parent / "ansible-playbook")
     return subprocess.run(
-        [program, "-vvvvv", "--diff", *options, "-i", str(folder / "hosts.json"), str(folder / "play.yml")],
+        [program, *options, "-i", str(folder / "hosts.json"), str(folder / "play.yml")],
         cwd=str(ROOT),
         env=dict(
             os.environ,
             ANSIBLE_HOME=str(folder / "home"),
-            ANSIBLE_DEBUG="1",
-            ANSIBLE_KEEP_REMOTE_FILES="1",
             ANSIBLE_LOG_PATH=str(folder / "ansible.log"),
-            ANSIBLE_DISPLAY_ARGS_TO_STDOUT="1",
             ANSIBLE_REMOTE_TEMP=str(folder / "temporary"),
             ANSIBLE_SYSTEM_TMPDIRS=str(folder / "temporary"),
             TMPDIR=str(folder / "temporary"),
@@ -203,13 +204,26 @@ def play(folder: Path, tasks: List[Dict[str, Any]], *options: str, **more: str) 
             ANSIBLE_CALLBACK_TREE_DIR=str(folder / "tree"),
             JUNIT_OUTPUT_DIR=str(folder / "junit"),
             RECORD_RESULTS=str(folder / "results.jsonl"),
-            **more,
+            **dict(dict.fromkeys(SWITCHES, "1"), **more),
         ),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        capture_output=True,
         check=False,
     )
+
+
+def one_document(folder: Path, *options: str) -> Tuple[Dict[str, Any], subprocess.CompletedProcess[bytes]]:
+    """Run the checks with a callback that makes standard output one JSON document, which the switches that write there spoil."""
+    played = play(
+        folder,
+        CHECKED,
+        "--diff",
+        "--check",
+        *options,
+        **dict.fromkeys(SWITCHES, "0"),
+        ANSIBLE_STDOUT_CALLBACK="one_document",
+    )
+    return json.loads(played.stdout), played
 
 
 def test_no_secret_is_shown_logged_kept_or_seen(locked: SftpServer, open_path: Path, need: Callable[..., None]) -> None:
@@ -225,30 +239,36 @@ def test_no_secret_is_shown_logged_kept_or_seen(locked: SftpServer, open_path: P
     words = [PASSWORD.encode(), PASSPHRASE.encode(), key.splitlines()[2].encode()]
     watch = Watch(words)
     watch.start()
-    done = play(folder, TASKS, *vault)
+    done = play(folder, TASKS, *VERBOSE, *vault)
     checked = play(
         folder,
         CHECKED,
-        *("--check", *vault),
+        *(*VERBOSE, "--check", *vault),
         ANSIBLE_STDOUT_CALLBACK="minimal",
         ANSIBLE_CALLBACK_RESULT_FORMAT="yaml",
     )
+    document, documented = one_document(folder, *vault)
     watch.over.set()
     watch.join()
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert checked.returncode == 0, checked.stdout[-3000:]
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    assert checked.returncode == 0, (checked.stdout + checked.stderr)[-3000:]
+    assert documented.returncode == 0, (documented.stdout + documented.stderr)[-3000:]
+    verbs = [one["task"].rpartition(" : ")[2] for one in document["results"]]
+    assert [name for name in verbs if name in CHECKED_NAMES] == CHECKED_NAMES
+    assert sum(one["status"] == "failed" for one in document["results"]) == 2
     assert watch.engines
     assert watch.found == []
     results = [json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]
     failed = [entry["result"] for entry in results if entry["status"] == "failed"]
-    assert [one.get("error_code") for one in failed] == ["I100", None, None, "C103", "I100", "D100"], (
+    assert [one.get("error_code") for one in failed] == ["I100", None, None, "C103", *["I100", "D100"] * 2], (
         "the wrong tasks failed, no others"
     )
     assert b"engine.pyz" in b" ".join(bytes(path) for path in (folder / "temporary").rglob("*")), "files were kept"
     assert any((folder / "junit").iterdir())
     assert any((folder / "tree").iterdir())
     for word in words:
-        assert word not in done.stdout + checked.stdout
+        for played in (done, checked, documented):
+            assert word not in played.stdout + played.stderr
         for path in folder.rglob("*"):
             assert not path.is_file() or word not in path.read_bytes(), path
 
@@ -256,9 +276,8 @@ def test_no_secret_is_shown_logged_kept_or_seen(locked: SftpServer, open_path: P
 def test_the_documentation_names_these_switches() -> None:
     text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     paragraph = next(line for line in text.splitlines() if Path(__file__).name in line)
-    source = Path(__file__).read_text(encoding="utf-8")
-    used = set(re.findall(r"^ +(ANSIBLE_[A-Z_]+)=", source, re.MULTILINE)) - PLACES
-    assert set(re.findall(r"`(ANSIBLE_[A-Z_]+)`", paragraph)) == used
-    assert set(re.findall(r"`(-[a-z-]+)`", paragraph)) == set(re.findall(r'"(-v+|--diff)"', source))
-    for name in (*CALLBACKS.split(",")[1:], "minimal"):
+    switches, options = re.findall(r"`(ANSIBLE_[A-Z_]+)`", paragraph), re.findall(r"`(-[a-z-]+)`", paragraph)
+    assert sorted(switches) == sorted([*SWITCHES, *OTHER_SWITCHES])
+    assert sorted(options) == sorted(VERBOSE)
+    for name in (*CALLBACKS.split(",")[1:], *STDOUT_CALLBACKS):
         assert "`%s`" % name.rpartition(".")[2] in paragraph
