@@ -184,8 +184,12 @@ OTHER_SWITCHES = (
 VERBOSE = ("-vvvvv", "--diff")
 
 
-def play(folder: Path, tasks: List[Dict[str, Any]], *options: str, **more: str) -> subprocess.CompletedProcess[bytes]:
+def play(
+    folder: Path, tasks: List[Dict[str, Any]], *options: str, temporary: str = "temporary", **more: str
+) -> subprocess.CompletedProcess[bytes]:
     """Run a play of ``tasks`` with every switch that makes Ansible show, log or keep more; ``more`` changes the environment."""
+    (folder / temporary).mkdir(exist_ok=True)
+    (folder / temporary).chmod(0o1777)
     plays = [{"hosts": "devices", "gather_facts": False, "tasks": tasks}]
     (folder / "play.yml").write_text(json.dumps(plays), encoding="ascii")
     program = str(Path(sys.executable).parent / "ansible-playbook")
@@ -196,9 +200,9 @@ def play(folder: Path, tasks: List[Dict[str, Any]], *options: str, **more: str) 
             os.environ,
             ANSIBLE_HOME=str(folder / "home"),
             ANSIBLE_LOG_PATH=str(folder / "ansible.log"),
-            ANSIBLE_REMOTE_TEMP=str(folder / "temporary"),
-            ANSIBLE_SYSTEM_TMPDIRS=str(folder / "temporary"),
-            TMPDIR=str(folder / "temporary"),
+            ANSIBLE_REMOTE_TEMP=str(folder / temporary),
+            ANSIBLE_SYSTEM_TMPDIRS=str(folder / temporary),
+            TMPDIR=str(folder / temporary),
             ANSIBLE_CALLBACK_PLUGINS=str(ROOT / "tests" / "support" / "callbacks"),
             ANSIBLE_CALLBACKS_ENABLED=CALLBACKS,
             ANSIBLE_CALLBACK_TREE_DIR=str(folder / "tree"),
@@ -220,6 +224,7 @@ def one_document(folder: Path, *options: str) -> Tuple[Dict[str, Any], subproces
         "--diff",
         "--check",
         *options,
+        temporary="temporary-of-one-document",  # it keeps nothing, and would remove what the plays before it left
         **dict.fromkeys(SWITCHES, "0"),
         ANSIBLE_STDOUT_CALLBACK="one_document",
     )
@@ -234,8 +239,6 @@ def test_no_secret_is_shown_logged_kept_or_seen(locked: SftpServer, open_path: P
     secrets = {"imaging_password": PASSWORD, "vault_key": key, "vault_passphrase": PASSPHRASE}
     vault = write_vault(folder, secrets)
     (folder / "hosts.json").write_text(json.dumps(inventory(folder, locked)), encoding="ascii")
-    (folder / "temporary").mkdir(mode=0o1777)
-    (folder / "temporary").chmod(0o1777)
     words = [PASSWORD.encode(), PASSPHRASE.encode(), key.splitlines()[2].encode()]
     watch = Watch(words)
     watch.start()
