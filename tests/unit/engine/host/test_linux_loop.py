@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 from pathlib import Path
 from types import SimpleNamespace
 from typing import List
@@ -14,18 +15,27 @@ from typing import List
 import pytest
 from engine.host import linux_loop
 
-SET_FD, CLR_FD, SET_STATUS64, SET_BLOCK_SIZE, GET_FREE = 0x4C00, 0x4C01, 0x4C04, 0x4C09, 0x4C82
+SET_FD, CLR_FD, SET_STATUS64, SET_BLOCK_SIZE, CONFIGURE, GET_FREE = 0x4C00, 0x4C01, 0x4C04, 0x4C09, 0x4C0A, 0x4C82
 
 
 class Kernel:
-    """Answers ioctl calls; the first ``busy`` ones that change a device fail as while a probe has pages of it."""
+    """Answers ioctl calls; the first ``busy`` ones that change a device fail as while a probe has pages of it.
 
-    def __init__(self, busy: int, code: int = errno.EAGAIN) -> None:
-        self.busy, self.code = busy, code
+    ``one_call`` is what LOOP_CONFIGURE answers: 0, or the code of an error; a kernel before 5.8 does not know it.
+    """
+
+    def __init__(self, busy: int, code: int = errno.EAGAIN, one_call: int = errno.EINVAL) -> None:
+        self.busy, self.code, self.one_call = busy, code, one_call
         self.calls: List[int] = []
+        self.configured: List[bytes] = []
 
-    def ioctl(self, dummy_descriptor: int, request: int, dummy_value: object = 0) -> int:
+    def ioctl(self, dummy_descriptor: int, request: int, value: object = 0) -> int:
         self.calls.append(request)
+        if request == CONFIGURE:
+            if self.one_call:
+                raise OSError(self.one_call, os.strerror(self.one_call))
+            assert isinstance(value, bytes)
+            self.configured.append(value)
         if request in (SET_STATUS64, SET_BLOCK_SIZE) and self.busy:
             self.busy -= 1
             raise OSError(self.code, os.strerror(self.code))
@@ -47,7 +57,34 @@ def attach(monkeypatch: pytest.MonkeyPatch, folder: Path, kernel: Kernel) -> str
 def test_a_probe_of_the_system_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     kernel = Kernel(3)
     assert attach(monkeypatch, tmp_path, kernel) == "/dev/loop0"
-    assert kernel.calls == [GET_FREE, SET_FD, *[SET_STATUS64] * 4, SET_BLOCK_SIZE, SET_STATUS64, CLR_FD]
+    assert kernel.calls == [GET_FREE, CONFIGURE, SET_FD, *[SET_STATUS64] * 4, SET_BLOCK_SIZE, SET_STATUS64, CLR_FD]
+
+
+def test_a_kernel_that_can_attaches_in_one_call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No moment at which a killed process would leave a device that nobody clears."""
+    kernel = Kernel(0, one_call=0)
+    assert attach(monkeypatch, tmp_path, kernel) == "/dev/loop0"
+    assert kernel.calls == [GET_FREE, CONFIGURE, CLR_FD]
+    (config,) = kernel.configured
+    assert len(config) == 304  # struct loop_config
+    assert struct.unpack_from("=II", config) == (0, 4096)  # descriptor, bytes of a block
+    assert struct.unpack_from("=QQ", config, 8 + 24) == (1 << 20, 1 << 20)  # lo_offset, lo_sizelimit
+    assert struct.unpack_from("=I", config, 8 + 52) == (4,)  # lo_flags: LO_FLAGS_AUTOCLEAR
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTTY, errno.ENOSYS])
+def test_an_older_kernel_attaches_in_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int) -> None:
+    kernel = Kernel(0, one_call=code)
+    attach(monkeypatch, tmp_path, kernel)
+    assert kernel.calls == [GET_FREE, CONFIGURE, SET_FD, SET_STATUS64, SET_BLOCK_SIZE, SET_STATUS64, CLR_FD]
+
+
+def test_a_refusal_of_the_one_call_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    kernel = Kernel(0, one_call=errno.EACCES)
+    with pytest.raises(OSError) as caught:
+        attach(monkeypatch, tmp_path, kernel)
+    assert caught.value.errno == errno.EACCES
+    assert kernel.calls == [GET_FREE, CONFIGURE]
 
 
 @pytest.mark.parametrize("there", [True, False])
