@@ -58,8 +58,8 @@ class WindowsDevice:
 
     def switch_off(self) -> None:
         """End every process of the device, as a loss of power does."""
-        subprocess.run(["wineserver", "-k"], env=_environment(self.prefix), check=False)
-        subprocess.run(["wineserver", "-w"], env=_environment(self.prefix), check=False, timeout=60)
+        subprocess.run(["wineserver", "-k"], env=environment_of(self.prefix), check=False)
+        subprocess.run(["wineserver", "-w"], env=environment_of(self.prefix), check=False, timeout=60)
 
     def host_path(self, name: str) -> Path:
         """Where ``C:\\folder\\name`` lies on this machine."""
@@ -85,7 +85,7 @@ class WindowsDevice:
             command,
             input=given.encode(),
             capture_output=True,
-            env=dict(_environment(self.prefix), **(more or {})),
+            env=dict(environment_of(self.prefix), **(more or {})),
             cwd=self.host_path(folder) if folder else self.drive,
             timeout=seconds,
             check=False,
@@ -119,7 +119,8 @@ class WindowsDevice:
         return [json.loads(line) for line in ran.output.splitlines()]
 
 
-def _environment(prefix: Path) -> Dict[str, str]:
+def environment_of(prefix: Path) -> Dict[str, str]:
+    """The variables that programs of the prefix are started with."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     return dict(kept, WINEPREFIX=str(prefix), WINEDEBUG="-all", WINEARCH="win64", WINEDLLOVERRIDES="mscoree=;mshtml=")
 
@@ -143,7 +144,7 @@ def _template(kind: Kind) -> Path:
 
 def _make(prefix: Path, kind: Kind) -> None:
     """Boot an empty prefix and put Python and its wheels into it."""
-    environment = _environment(prefix)
+    environment = environment_of(prefix)
     subprocess.run(["wineboot", "-u"], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
     subprocess.run(
         ["wine", "winecfg", "-v", kind.windows],

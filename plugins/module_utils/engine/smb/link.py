@@ -15,7 +15,7 @@ from .._libraries import smbprotocol
 from ..entries import Entry, EntryKind, Space
 from ..stall import Line
 from .connection import AnswerUnprotected
-from .errors import LINK_GONE, NO_MORE_FILES, NO_SUCH_FILE, Failure, LinkLost, Refused, SmbError
+from .errors import LINK_GONE, NO_MORE_FILES, NO_SUCH_FILE, Failure, LinkLost, Refused, SmbError, from_share
 
 READ, WRITE, READ_ATTRIBUTES, DELETE, SYNCHRONIZE = 1, 2, 0x80, 0x10000, 0x100000
 OPEN, CREATE, OPEN_OR_CREATE = 1, 2, 3
@@ -35,6 +35,8 @@ _MAX_LISTING_SECONDS = 600.0
 _MAX_NAME_BYTES = 510  # 255 units of UTF-16 [MS-FSCC 2.1.5]
 _ENTRY_HEAD = struct.Struct("<II32xQQIII")  # FileFullDirectoryInformation [MS-FSCC 2.4.14]
 _MAX_FILE_BYTES = (1 << 63) - 1
+_PIPE_TRANSCEIVE = 0x0011C017  # [MS-SMB2 2.2.31]
+_PIPE_ACCESS = 0x0012019F  # generic reading and writing of a pipe [MS-SMB2 2.2.13.1.1]
 
 
 class Handle(NamedTuple):
@@ -236,6 +238,37 @@ class SmbLink:
         message["file_id"] = handle.open.file_id
         message["buffer"] = content
         self.answer(self.send(message))
+
+    def beside(self, share: str) -> SmbLink:
+        """Return a link to another share of the server over the same session; both end together. :raises SmbError:"""
+        server = str(self._tree.share_name).lstrip("\\").partition("\\")[0]
+        tree = smbprotocol("tree").TreeConnect(self._session, "\\\\%s\\%s" % (server, share))
+        try:
+            self._call(tree.connect)
+        except Refused as refused:
+            raise from_share(refused.status, share) from None
+        return SmbLink(self._connection, self._session, tree, "")
+
+    def open_pipe(self, name: str) -> Handle:
+        """Open a named pipe of the server; this link must be one to its share for pipes [MS-SMB2 2.2.13]."""
+        opened = self._requests.Open(self._tree, name)
+        self._call(opened.create, _IMPERSONATION, _PIPE_ACCESS, 0, READ | WRITE, OPEN, ONLY_FILE)
+        return Handle(opened, EntryKind.OTHER, 0)
+
+    def transceive(self, handle: Handle, message: bytes, most_bytes: int) -> bytes:
+        """Write a message to a pipe and return the next one from it [MS-SMB2 2.2.31, 2.2.32]."""
+        request = smbprotocol("ioctl").SMB2IOCTLRequest()
+        request["ctl_code"] = _PIPE_TRANSCEIVE
+        request["file_id"] = handle.open.file_id
+        request["max_output_response"] = most_bytes
+        request["flags"] = 1  # a control code of a file system
+        request["buffer"] = message
+        body = self.answer(self.send(request))
+        start, length = self._unpack("<32xII", body)
+        start -= 64
+        if start < 48 or length > most_bytes or start + length > len(body):
+            raise self.invalid("a message of a pipe that exceeds its packet")
+        return body[start : start + length]
 
     def space(self, handle: Handle) -> Space:
         """Return total and free bytes as the user may use them."""
