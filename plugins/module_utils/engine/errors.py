@@ -1605,10 +1605,30 @@ class ArchiveNumberTaken(ArchiveError):
     hint = "Wait until the other check-ins of this device have ended, then run the archive again."
 
 
+class ArchiveNumbersSpent(ArchiveError):
+    code = "A336"
+    message = (
+        "{archive} has no number for a new version of {device}: {path} already has the number {number}, the highest."
+    )
+    hint = (
+        "Read author, comment and time in this file. If none of your check-ins made that version, delete the file and "
+        "its copy {copy}, with an account that may delete there, then check in again. Else begin a new archive."
+    )
+
+
 class ArchiveVersionAmbiguous(ArchiveError):
     code = "A335"
     message = "{storage} contains several images that are version {version} of {device}: {images}."
     hint = "Name the image instead of the version, or use the archive itself."
+
+
+class ArchivePackDiffers(ArchiveError):
+    code = "A337"
+    message = "{path} in {target}, which {image} needs, has other content than its name says, and this account may not replace it."
+    hint = (
+        "Find out who changed the file. Then delete it, with an account that may delete there, and run again: the "
+        "intact file is copied from the source."
+    )
 
 
 # The controller's side of the agent; raised in plugins/plugin_utils.

@@ -148,6 +148,10 @@ class Lease:
     def _pause(self) -> None:
         self._sleep(min(1.0, self._ttl_seconds / 10))
 
+    def forgo(self) -> None:
+        """Continue without a lease, as an account has to that could not give it back."""
+        self._is_permitted = False
+
     def check(self) -> None:
         """Prove that the lease is ours; one that has grown old unnoticed is renewed.
 
@@ -290,11 +294,7 @@ class Lease:
         return document if isinstance(document, dict) else {}
 
     def _holder_of(self, content: bytes) -> str:
-        return self._holder_in(content)
-
-    @classmethod
-    def _holder_in(cls, content: bytes) -> str:
-        holder = cls._parse(content).get("holder")
+        holder = self._parse(content).get("holder")
         return holder if isinstance(holder, str) else ""
 
     def _describe(self, content: bytes) -> str:
@@ -314,12 +314,3 @@ class Lease:
             return False  # a container on the same kernel: its numbers mean nothing here
         started = process_start(pid)
         return started is not None and document.get("process") != started
-
-
-def holder_in(storage: Storage, device: str) -> str:
-    """The holder that the lease of a device's directory names; "" where there is none."""
-    try:
-        content = storage.get("%s/%s" % (device, LEASE_NAME), 0, _MAX_BYTES)
-    except StorageNotFound:
-        return ""
-    return Lease._holder_in(content)

@@ -158,7 +158,7 @@ def _foretell(
 
 
 def _next(state: State) -> int:
-    return state.last.version.number + 1 if state.last is not None else 1
+    return state.next_number
 
 
 def _tell(state: State, status: RunStatus) -> None:

@@ -30,6 +30,7 @@ from ..image.device_directory import DeviceDirectory
 from ..image.format import constants as fmt
 from ..image.format import documents
 from ..image.format.keys import MasterKey
+from ..image.newest import few
 from ..image.reader import ImageReader
 from ..image.writing.rates import TokenBucket
 from ..install.recovery_program import PROGRAM_NAME, cached_program
@@ -88,7 +89,11 @@ def copy(storage: Storage, request: CopyRequest, status: RunStatus) -> Dict[str,
         except StorageFull as error:
             raise _full(target, source, program) from error
         return dict(
-            told, **_outcome(directory, copied), changed=changed, warnings=source.warnings, seconds=_since(started)
+            told,
+            **_outcome(directory, copied),
+            changed=changed,
+            warnings=source.warnings + few(copying.warnings),
+            seconds=_since(started),
         )
 
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from typing import Callable, List, NamedTuple, Optional, Tuple
+from typing import AbstractSet, Callable, List, Mapping, NamedTuple, Optional, Tuple
 
-from ...errors import ArchiveIsStorage, StorageFailed, StoragePermissionDenied
-from ...storage.contract import Storage
-from ...storage.lease import Lease, holder_in
+from ...errors import ArchiveIsStorage, ArchiveNumbersSpent, StorageFailed, StorageNotFound, StoragePermissionDenied
+from ...storage.contract import PARTIAL_SUFFIX, Storage
+from ...storage.lease import Lease
 from ...storage.limit import Limit, no_limit
 from ...storage.notices import NO_NOTICES, Notices
 from ..copying.copy import Copied, Foreseen, ImageCopy
@@ -26,12 +26,14 @@ from ..copying.source import CopySource
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
 from ..format.keys import MasterKey
+from ..newest import few
 from ..records import ARCHIVED
 from .chain import Chain, Link, Problem, chain_of
 from .held import read_versions
 from .numbers import take_image, take_number
-from .version_record import NOTED, StoredRecord, Version, encode, file_names
-from .witness import contradictions, notes_about, notes_in
+from .proved_packs import proved_packs
+from .version_record import MAX_VERSION, NOTED, StoredRecord, Version, encode, file_names
+from .witness import contradictions, next_after, notes_about, notes_in
 
 _LEASE_WAIT_SECONDS = 600.0
 _NOTHING_COPIED = Copied(False, 0, 0, 0, 0)
@@ -47,11 +49,12 @@ class Order(NamedTuple):
 
 
 class State(NamedTuple):
-    """The versions: the archive's chain, what contradicts it, and the highest number that was ever given."""
+    """The versions: the archive's chain, what contradicts it, the record that the next version follows, and its number."""
 
     chain: Chain
     problems: List[Problem]
     last: Optional[StoredRecord]
+    next_number: int
 
 
 class CheckedIn(NamedTuple):
@@ -83,6 +86,7 @@ class CheckIn:
         self._order = order
         self._notices = notices
         self._now = now
+        self._chain = Chain([], [], [])
         self._directory = DeviceDirectory(archive, source.directory.device)
         self._manifest = hashlib.sha256(source.manifest_bytes).hexdigest()
         self._copying = ImageCopy(
@@ -92,7 +96,7 @@ class CheckIn:
             cancelled=cancelled,
             progress=progress,
             notices=notices,
-            hashes_again=False,
+            proved=self._proved_packs,
             but_records=(ARCHIVED, NOTED),
         )
 
@@ -119,27 +123,44 @@ class CheckIn:
         self.check()
         self._directory.create()
         lease = Lease(self._directory.storage, self._directory.device, notices=self._notices)
-        lease.acquire(_LEASE_WAIT_SECONDS)
+        if self._may_give_back():
+            lease.acquire(_LEASE_WAIT_SECONDS)
+        else:
+            lease.forgo()
         try:
-            self._refuse_same(lease)
             return self._run(lease)
         finally:
             lease.release()
 
-    def _refuse_same(self, lease: Lease) -> None:
-        """:raises ArchiveIsStorage: when the lease taken in the archive is in the storage, too, by any name."""
-        source = self.source.directory
-        if holder_in(source.storage, source.device) == lease.holder:
+    def _may_give_back(self) -> bool:
+        """Whether this account may replace and delete files in the archive, as the holder of a lease has to.
+
+        :raises ArchiveIsStorage: when the file that was stored to try that is in the storage, too, by any name.
+        """
+        archive, source = self._directory.storage, self.source.directory
+        path = self._directory.path("check-%s%s" % (secrets.token_hex(8), PARTIAL_SUFFIX))
+        content = secrets.token_bytes(16)
+        archive.put(path, [content])
+        is_same = _holds(source.storage, path, content)
+        try:
+            archive.put(path, [content[:1]], replace=True)
+            archive.delete(path)
+            may_give_back = True
+        except StoragePermissionDenied:
+            may_give_back = False  # the suffix marks the file as debris
+        if is_same:
             raise ArchiveIsStorage(
-                archive=self._directory.storage.description,
+                archive=archive.description,
                 storage=source.storage.description,
                 device=source.device,
                 reason="a file that was stored in one of them is in both",
             )
+        return may_give_back
 
     def _run(self, lease: Lease) -> CheckedIn:
         self._directory.storage.make_directory(self._directory.path(fmt.VERSIONS))
         state = self.look()
+        self._chain = state.chain
         there = self.present(state)
         is_complete = there is not None and self.check().is_complete
         copied = _NOTHING_COPIED if is_complete else self._copying.run(lease)
@@ -150,6 +171,7 @@ class CheckIn:
             record, is_new = there.record, False
         changed = self._store(record) or is_new
         changed = self._note(record) or changed
+        self.warnings += few(self._copying.warnings)
         return CheckedIn(record, is_new, changed or copied.changed, copied)
 
     def _make_version(self, lease: Lease, state: State) -> Tuple[StoredRecord, bool]:
@@ -161,10 +183,28 @@ class CheckIn:
             there = self.present(self.look())
             if there is not None:
                 return there.record, False
-        first = state.last.version.number + 1 if state.last is not None else 1
+        first = state.next_number
+        self._refuse_spent(state)
         number = take_number(self._directory, first, holds_lease=holds)
         before = state.last if number == first else self.look().last
         return encode(self._version(number, before), self.source.key), True
+
+    def _proved_packs(self, sizes: Mapping[str, int]) -> AbstractSet[str]:
+        return proved_packs(self._directory, self._chain, sizes, has_key=self.source.key is not None)
+
+    def _refuse_spent(self, state: State) -> None:
+        """:raises ArchiveNumbersSpent: when a record has the highest number: it may be false, and is named."""
+        if state.next_number <= MAX_VERSION or state.last is None:
+            return
+        directory, version = self._directory, state.last.version
+        of_number, of_image = file_names(state.last)
+        raise ArchiveNumbersSpent(
+            archive=directory.storage.description,
+            device=directory.device,
+            path=directory.path(fmt.VERSIONS, str(version.number), of_number),
+            copy=directory.path(fmt.RECORDS, version.image, of_image),
+            number=version.number,
+        )
 
     def _version(self, number: int, before: Optional[StoredRecord]) -> Version:
         manifest = self.source.manifest
@@ -211,12 +251,16 @@ class CheckIn:
             return False
 
 
+def _holds(storage: Storage, path: str, content: bytes) -> bool:
+    try:
+        return storage.get(path, 0, len(content)) == content
+    except StorageNotFound:
+        return False
+
+
 def state_of(archive: DeviceDirectory, storage: DeviceDirectory, key: Optional[MasterKey]) -> State:
     """The versions in an archive, and the storage's records of them."""
     chain = chain_of(read_versions(archive, key), key is not None)
     notes = notes_about(notes_in(storage, key), chain, archive.storage.description)
-    # A device may write to its storage: a false note with the highest number would leave none for the next version.
-    believed = [note for note in notes if note.is_authentic or key is None]
-    known = [*(link.record for link in chain.links[-1:]), *believed[-1:]]
-    last = max(known, key=lambda one: one.version.number, default=None)
-    return State(chain, sorted(set(chain.problems + contradictions(notes, chain))), last)
+    last, number = next_after(chain, notes, key is not None)
+    return State(chain, sorted(set(chain.problems + contradictions(notes, chain))), last, number)

@@ -8,14 +8,17 @@ An archive alone can't tell that its newest versions were removed, nor, without 
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from ..device_directory import DeviceDirectory
+from ..format import constants as fmt
 from ..format.keys import MasterKey
 from ..records import ARCHIVED
 from .chain import Chain, Problem
 from .held import read_versions
-from .version_record import StoredRecord, Version
+from .version_record import StoredRecord, Version, file_names
+
+_MOST_SKIPPED = 1000  # numbers that notes without proof may reserve beyond the archive's newest version
 
 
 def notes_in(directory: DeviceDirectory, key: Optional[MasterKey]) -> List[StoredRecord]:
@@ -40,13 +43,40 @@ def contradictions(notes: List[StoredRecord], chain: Chain) -> List[Problem]:
         version = note.version
         link = chain.numbered(version.number)
         if link is None:
-            reason = "it is missing: the storage's record of the image %s names it" % version.image
+            reason = "it is missing: %s in the storage names it%s" % (_path(note), _doubt(note))
             problems.append(Problem(version.number, reason))
         elif not _is_same(note, link.record):
             other = ", ".join(_differing(version, link.record.version)) or "authentication"
-            reason = "its record is not the one that the storage's record of the image %s names (%s)"
-            problems.append(Problem(version.number, reason % (version.image, other)))
+            reason = "its record is not the one that %s in the storage names (%s)%s"
+            problems.append(Problem(version.number, reason % (_path(note), other, _doubt(note))))
     return problems
+
+
+def _path(note: StoredRecord) -> str:
+    version = note.version
+    return "/".join((version.device, fmt.RECORDS, version.image, file_names(note)[1]))
+
+
+def _doubt(note: StoredRecord) -> str:
+    return "" if note.is_authentic else " (no password proves that file; delete it if it is false)"
+
+
+def next_after(chain: Chain, notes: List[StoredRecord], has_key: bool) -> Tuple[Optional[StoredRecord], int]:
+    """The record that the next version names as the one before, and the first number that it may have.
+
+    An account that may create files in the archive or in the storage can leave a false record there. So a note in the storage
+    without proof only reserves its number, and only a number that is near: else one false note would end the numbering.
+    Where a password was given, a record of the archive without proof is followed only if the storage knows it, too.
+    """
+    known = {note.version for note in notes}
+    links = [one for one in chain.links if one.is_proved or not has_key or one.record.version in known]
+    found = [link.record for link in (links or chain.links)[-1:]] + [note for note in notes if note.is_authentic]
+    last = max(found, key=lambda one: one.version.number, default=None)
+    first = last.version.number + 1 if last is not None else 1
+    if has_key:
+        return last, first
+    near = [note.version.number for note in notes if first <= note.version.number < first + _MOST_SKIPPED]
+    return last, max(near, default=first - 1) + 1
 
 
 def _is_same(note: StoredRecord, record: StoredRecord) -> bool:

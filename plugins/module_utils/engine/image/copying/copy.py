@@ -14,9 +14,10 @@ import contextlib
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Callable, Container, Dict, List, NamedTuple, Optional, Tuple
+from typing import AbstractSet, Callable, Container, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ...errors import (
+    ArchivePackDiffers,
     CopyNotProved,
     CopyTargetDiffers,
     CopyTargetForeign,
@@ -48,6 +49,7 @@ _MOST_PARTIAL = 1 << 10
 _MAX_DEVICE_ID_BYTES = 64 << 10
 _SLACK_BYTES = 32 << 10  # what a file takes beyond its bytes, on a file system with large clusters
 Progress = Callable[..., None]
+Proved = Callable[[Mapping[str, int]], AbstractSet[str]]
 
 
 class Copied(NamedTuple):
@@ -82,14 +84,15 @@ class ImageCopy:
         progress: Progress = lambda phase, done, total: None,
         notices: Notices = NO_NOTICES,
         more_bytes: int = 0,
-        hashes_again: bool = True,
+        proved: Proved = lambda sizes: frozenset(),
         but_records: Container[str] = (),
     ) -> None:
         """:param more_bytes: what the caller will write after the image; there must be room for it, too.
-        :param hashes_again: whether packs of the right size that are there are hashed; a verify does that, too.
+        :param proved: which of the packs that are there were hashed before; the others are hashed now.
         :param but_records: kinds of records that stay where they are.
         """
-        self._hashes_again = hashes_again
+        self.warnings: List[str] = []
+        self._proved = proved
         self._but_records = but_records
         self._source = source
         self._more_bytes = more_bytes
@@ -119,7 +122,8 @@ class ImageCopy:
             free_bytes = space.free_bytes + sum(map(self._size_of, self._partial_files()))
             if free_bytes < needed:
                 raise self._full(needed, free_bytes)
-        return Foreseen(lacking, needed, kept_bytes, is_there and not lacking)
+        is_whole = not lacking and kept_bytes == self._source.manifest.pack_bytes
+        return Foreseen(lacking, needed, kept_bytes, is_there and is_whole)
 
     def run(self, held: Optional[Lease] = None) -> Copied:
         """Copy the image. Intact files in the target are kept.
@@ -243,18 +247,17 @@ class ImageCopy:
     def _copy_packs(self) -> None:
         copier = PackCopier(self._source.directory, self._limited, self._source.manifest)
         present = self._directory.packs()
-        trusted = {} if self._hashes_again else self._source.directory.packs()
+        trusted = self._trusted({pack: present[pack] for pack in self._source.packs if pack in present})
         total, done = self._source.manifest.pack_bytes, 0
-        calls = [
-            partial(_have, copier, pack, pack in present, present.get(pack) == trusted.get(pack, -1))
-            for pack in self._source.packs
-        ]
+        calls = [partial(self._have, copier, pack, pack in present, pack in trusted) for pack in self._source.packs]
         is_near = self._storage.parallel_calls == self._source.directory.storage.parallel_calls == 1
         workers = _WORKERS if is_near else _WORKERS_OVER_A_LINE
         with ThreadPoolExecutor(workers, thread_name_prefix="pack copier") as executor:
             results = in_order(executor, calls, 2 * workers)
             with contextlib.closing(results):
                 for pack, copied_bytes in zip(self._source.packs, results):
+                    if copied_bytes is not None and pack in present:
+                        self._tell_replaced(pack)
                     size_bytes = copied_bytes if copied_bytes is not None else present[pack]
                     if copied_bytes is None:
                         self._kept_bytes += size_bytes
@@ -265,6 +268,35 @@ class ImageCopy:
                     done += size_bytes
                     self._progress("copying", min(done, max(0, total - 1)), total)
         self._progress("copying", total, total)
+
+    def _trusted(self, sizes: Mapping[str, int]) -> AbstractSet[str]:
+        """Those of the packs that are there that need not be read: proved before, and of the size that they have in the source."""
+        proved = self._proved(sizes)
+        if not proved:
+            return proved
+        expected = self._source.directory.packs()
+        return {pack for pack in proved if sizes[pack] == expected.get(pack)}
+
+    def _have(self, copier: PackCopier, pack: str, is_there: bool, is_trusted: bool) -> Optional[int]:
+        """Copy a pack unless the target has it; return its size, or ``None`` where it was there.
+
+        :raises ArchivePackDiffers: when a damaged one is there, and the account may not replace it.
+        """
+        if is_there and (is_trusted or copier.keep(pack)):
+            return None
+        try:
+            return copier.copy(pack)
+        except StoragePermissionDenied as error:
+            if not is_there:
+                raise
+            path = fmt.pack_path(self._directory.device, pack)
+            raise ArchivePackDiffers(path=path, target=self._storage.description, image=self._source.image) from error
+
+    def _tell_replaced(self, pack: str) -> None:
+        path = fmt.pack_path(self._directory.device, pack)
+        self.warnings.append(
+            "%s in %s had other content than its name says; the copy replaced it." % (path, self._storage.description)
+        )
 
     def _copy_files(self) -> None:
         folder = self._directory.path(self._source.image)
@@ -302,7 +334,11 @@ class ImageCopy:
             copier.copy(pack)
         sizes = self._directory.packs() if gone else present
         if sum(sizes.get(pack, 0) for pack in self._source.packs) != self._source.manifest.pack_bytes:
-            raise CopyNotProved(path=self._directory.path(fmt.PACKS), target=self._storage.description)
+            expected = self._source.directory.packs()
+            differing = [pack for pack in self._source.packs if sizes.get(pack) != expected.get(pack)]
+            paths = [fmt.pack_path(self._directory.device, pack) for pack in differing]
+            path = paths[0] if paths else self._directory.path(fmt.PACKS)
+            raise CopyNotProved(path=path, target=self._storage.description)
 
     def _commit(self) -> None:
         self._limited.check()
@@ -311,11 +347,6 @@ class ImageCopy:
     def _store(self, name: str, data: bytes, *, replace: bool) -> None:
         if store_file(self._storage, self._directory.path(name), data, replace=replace):
             self._changed = True
-
-
-def _have(copier: PackCopier, pack: str, is_there: bool, is_trusted: bool) -> Optional[int]:
-    """Copy a pack unless the target has it; return its size, or ``None`` where it was there."""
-    return None if is_there and (is_trusted or copier.keep(pack)) else copier.copy(pack)
 
 
 def copies_there(directory: DeviceDirectory) -> List[Manifest]:
