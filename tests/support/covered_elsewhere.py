@@ -79,6 +79,11 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         "plugin_utils/_units.py",
     ),
     "integration/agent/test_agent_install.py": ("action/agent*.py", ENGINE + "install/wheel_*.py"),
+    "integration/windows/test_detached_runs.py": (
+        ENGINE + "agent/windows_process.py",
+        ENGINE + "host/patience.py",
+        ENGINE + "host/windows_detached.py",
+    ),
     "integration/windows/test_image_of_a_file.py": (
         ENGINE + "host/windows_activity.py",
         ENGINE + "host/windows_mountinfo.py",
@@ -107,7 +112,9 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "agent/runner.py",
         ENGINE + "agent/start_verb.py",
         ENGINE + "agent/run_verbs.py",
+        ENGINE + "host/detached.py",
         ENGINE + "host/linux_detached.py",
+        ENGINE + "host/linux_patience.py",
         ENGINE + "host/linux_locks.py",
     ),
     "integration/agent/test_agent_run_mirror.py": (ENGINE + "agent/mirror.py",),

@@ -9,17 +9,21 @@ stands in for those is in disks.py.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
 import tarfile
+import threading
+import time
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import IO, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 from support.imaging import PASSWORD
 from support.paths import ENGINE, ROOT, SUPPORT
@@ -27,7 +31,7 @@ from support.windows.forwarder import forwarding_library
 from support.windows.kinds import Kind
 
 _HOME = ROOT / "build" / "windows"
-_RECIPE = 2  # counted up when a prefix is made in another way
+_RECIPE = 3  # counted up when a prefix is made in another way
 _LONGEST_SECONDS = 300
 
 
@@ -48,6 +52,9 @@ class WindowsDevice:
         shutil.copytree(_template(kind), folder, symlinks=True)
         self.drive = folder / "drive_c"
         shutil.copytree(ENGINE, self.drive / "agent" / "code" / "engine", ignore=shutil.ignore_patterns("__pycache__"))
+        (self.drive / "agent" / "double").mkdir()
+        shutil.copy(SUPPORT / "windows" / "start.py", self.drive / "agent" / "start.py")
+        shutil.copy(SUPPORT / "windows" / "watch.py", self.drive / "agent" / "double" / "sitecustomize.py")
 
     def __enter__(self) -> WindowsDevice:
         return self
@@ -55,6 +62,24 @@ class WindowsDevice:
     def __exit__(self, *dummy: object) -> None:
         self.switch_off()
         shutil.rmtree(self.prefix)
+
+    @contextlib.contextmanager
+    def switched_on(self) -> Iterator[None]:
+        """Keep the device on: its services and detached processes end when nothing else runs there."""
+        keeper = subprocess.Popen(
+            ["wine", r"C:\agent\python\python.exe", "-c", "import sys; sys.stdin.read()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment_of(self.prefix),
+        )
+        try:
+            yield
+        finally:
+            assert keeper.stdin is not None
+            keeper.stdin.close()
+            keeper.wait(60)
+            self.switch_off()
 
     def switch_off(self) -> None:
         """End every process of the device, as a loss of power does."""
@@ -81,17 +106,16 @@ class WindowsDevice:
     ) -> Ran:
         """Run Windows Python with the arguments of start.py. A file as standard output would stop it: pipes only."""
         command = ["wine", r"C:\agent\python\python.exe", r"C:\agent\start.py", *arguments]
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
-            input=given.encode(),
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=dict(environment_of(self.prefix), **(more or {})),
             cwd=self.host_path(folder) if folder else self.drive,
-            timeout=seconds,
-            check=False,
         )
-        texts = [stream.decode("utf-8", "replace").replace("\r\n", "\n") for stream in (done.stdout, done.stderr)]
-        return Ran(done.returncode, *texts)
+        texts = [data.decode("utf-8", "replace").replace("\r\n", "\n") for data in _streams(process, given, seconds)]
+        return Ran(process.wait(), *texts)
 
     def image(self, drive: str = r"C:\disk.raw", **more: Any) -> Dict[str, Any]:
         r"""Ask for an image into ``C:\storage`` and return the last event.
@@ -119,6 +143,42 @@ class WindowsDevice:
         return [json.loads(line) for line in ran.output.splitlines()]
 
 
+def _streams(process: subprocess.Popen[bytes], given: str, seconds: float) -> List[bytes]:
+    """What the process prints until it ends. Under Wine a detached process holds its starter's pipes: their end says nothing."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    writer = threading.Thread(target=_give, args=(process.stdin, given.encode()), daemon=True)
+    writer.start()
+    found: Dict[int, List[bytes]] = {process.stdout.fileno(): [], process.stderr.fileno(): []}
+    still_open = set(found)
+    deadline = time.monotonic() + seconds
+    while still_open:
+        has_ended = process.poll() is not None
+        readable = select.select(list(still_open), [], [], 0.05)[0]
+        for stream in readable:
+            data = os.read(stream, 65536)
+            found[stream].append(data)
+            if not data:
+                still_open.remove(stream)
+        if has_ended and not readable:
+            break
+        if time.monotonic() > deadline:
+            process.kill()
+            raise subprocess.TimeoutExpired(process.args, seconds)
+    writer.join()
+    texts = [b"".join(pieces) for pieces in found.values()]
+    process.stdout.close()
+    process.stderr.close()
+    return texts
+
+
+def _give(stream: IO[bytes], data: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError):  # it needs none of it
+        with stream:
+            stream.write(data)
+
+
 def environment_of(prefix: Path) -> Dict[str, str]:
     """The variables that programs of the prefix are started with."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
@@ -126,7 +186,7 @@ def environment_of(prefix: Path) -> Dict[str, str]:
 
 
 def _template(kind: Kind) -> Path:
-    recipe = [_RECIPE, kind, (SUPPORT / "windows" / "start.py").read_text(encoding="utf-8")]
+    recipe = [_RECIPE, kind]
     mark = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
     made = _HOME / ("%s-%s" % (kind.name, mark))
     _HOME.mkdir(parents=True, exist_ok=True)
@@ -174,9 +234,8 @@ def _make(prefix: Path, kind: Kind) -> None:
         with zipfile.ZipFile(wheel) as archive_of_wheel:
             archive_of_wheel.extractall(agent / "lib")
     shutil.rmtree(fetched)
-    shutil.copy(SUPPORT / "windows" / "start.py", agent / "start.py")
     paths = next((agent / "python").glob("python*._pth"))
-    paths.write_text("%s.zip\n.\n..\\lib\n..\\code\n" % paths.stem, encoding="ascii")
+    paths.write_text("%s.zip\n.\n..\\double\n..\\lib\n..\\code\nimport site\n" % paths.stem, encoding="ascii")
 
 
 def _pip(*arguments: object) -> None:

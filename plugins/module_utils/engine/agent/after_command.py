@@ -25,7 +25,7 @@ from ..errors import (
     RunIdInvalid,
     RunUnknown,
 )
-from ..host.linux_detached import spawn_detached
+from ..host.detached import Work, spawn_detached
 from ..host.locks import is_locked, lock_exclusive
 from ..host.process import boot_id
 from ..install.owned_files import check_directory, make_directory, open_owned, telling, write_bytes
@@ -72,7 +72,7 @@ def bind(spool: Spool, name: str, run: str) -> None:
 
     :raises AfterCommandUnknown: :raises AfterCommandOver: when the device did not wait for the run any longer.
     """
-    command = _existing(spool, name)
+    command = registered(spool, name)
     with _gate(command):
         if command.has("now") or command.has("outcome.json"):
             raise AfterCommandOver(run=run)
@@ -84,7 +84,7 @@ def carry_out(spool: Spool, name: str) -> Dict[str, Any]:
 
     :raises AfterCommandUnknown:
     """
-    command = _existing(spool, name)
+    command = registered(spool, name)
     if not _run_lives(spool, command):
         write_bytes(command.file("now"), b"")
     elif not command.has("now"):
@@ -117,12 +117,14 @@ def _watch(spool: Spool, command: RunFolder) -> None:
     try:
         if lock_exclusive(descriptor) and not command.has("outcome.json"):
             with telling("Starting a process for", command.path):
-                spawn_detached(lambda: _serve(spool, command, descriptor), descriptor)
+                words = [spool.base, command.run]
+                work = Work(lambda: watch(spool, command, descriptor), "%s.windows_process" % __package__, words)
+                spawn_detached(work, descriptor)
     finally:
         os.close(descriptor)
 
 
-def _serve(spool: Spool, command: RunFolder, lock: int) -> None:
+def watch(spool: Spool, command: RunFolder, lock: int) -> None:
     """The life of a watcher. Its output goes nowhere, and every failure is an outcome."""
     os.umask(0o022)  # of the application, which starts from here
     order = command.read("order.json") or {}
@@ -208,7 +210,7 @@ def _folder_of(spool: Spool) -> str:
     return os.path.join(spool.path, ".after")
 
 
-def _existing(spool: Spool, name: str) -> RunFolder:
+def registered(spool: Spool, name: str) -> RunFolder:
     if not RUN_ID.fullmatch(name):
         raise RunIdInvalid(run=name[:80])
     found = RunFolder(name, os.path.join(_folder_of(spool), name))
@@ -228,7 +230,7 @@ def _all(spool: Spool) -> Iterator[RunFolder]:
         names: List[str] = sorted(filter(RUN_ID.fullmatch, os.listdir(folder)))
     for name in names:
         with contextlib.suppress(AfterCommandUnknown):
-            yield _existing(spool, name)
+            yield registered(spool, name)
 
 
 def _prune(spool: Spool) -> None:

@@ -89,8 +89,9 @@ class _Runner:
 
     def _live(self, installation: str, wait_seconds: int) -> Dict[str, Any]:
         close_memory()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda received, dummy_frame: self._end_by(received))
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):  # Windows has no SIGHUP
+                signal.signal(getattr(signal, name), lambda received, dummy_frame: self._end_by(received))
         folder = self._folder
         process = {"pid": os.getpid(), "process_start": process_start(os.getpid()), "boot_id": boot_id()}
         folder.write("runner.json", dict(process, installation=installation, started=int(time.time())))

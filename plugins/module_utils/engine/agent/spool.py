@@ -18,6 +18,7 @@ from typing import Any, Dict, Iterator, List, Optional
 
 from ..errors import AgentFileFailed, AgentPathUnsafe, RunIdInvalid, RunLives, RunNotReady, RunUnknown
 from ..host.locks import is_locked, lock_exclusive
+from ..host.patience import patiently
 from ..host.positional import read_at, write_at
 from ..install.owned_files import (
     check_directory,
@@ -136,15 +137,15 @@ class Spool:
         new.write("job.json", request, durable=True)
         new.write("status.json", status, durable=True)
         with telling("Making", folder.path):
-            os.rename(new.path, folder.path)
+            patiently(lambda: os.rename(new.path, folder.path))
         return folder
 
     def delete(self, folder: RunFolder) -> None:
         """Delete a run's folder; half of it is never seen."""
         aside = os.path.join(self.path, ".old-%s" % secrets.token_hex(8))
         with telling("Deleting", folder.path):
-            os.rename(folder.path, aside)
-            shutil.rmtree(aside)
+            patiently(lambda: os.rename(folder.path, aside))
+            patiently(lambda: shutil.rmtree(aside))
 
     def sweep(self) -> None:
         """Delete what a killed ``start`` or ``forget`` left half-made. Call with the start lock held."""

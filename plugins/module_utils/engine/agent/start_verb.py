@@ -22,7 +22,7 @@ from ..errors import (
     SecretsRefused,
     StorageUrlInvalid,
 )
-from ..host.linux_detached import spawn_detached
+from ..host.detached import Work, spawn_detached
 from ..install.owned_files import open_regular, remove_file, telling, write_bytes
 from .after_command import bind
 from .protocol import ENDED
@@ -89,7 +89,9 @@ def _find_or_make(
         from .runner import serve
 
         with telling("Starting a process for", folder.path):
-            spawn_detached(lambda: serve(folder, installation, wait_seconds), lock)
+            words = [spool.base, run, installation, str(wait_seconds)]
+            work = Work(lambda: serve(folder, installation, wait_seconds), "%s.windows_process" % __package__, words)
+            spawn_detached(work, lock)
     finally:
         os.close(lock)
     return folder, True

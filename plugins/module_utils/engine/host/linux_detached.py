@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Callable, List
+from typing import Callable, List, NamedTuple
 
 
-def spawn_detached(work: Callable[[], None], keep: int) -> None:
-    """Run ``work`` in a process without parent, session, terminal and descriptors, which outlives its starter.
+class Work(NamedTuple):
+    """The work of a detached process: a call, and the same as a module with arguments for a system that can't fork."""
+
+    call: Callable[[], None]
+    module: str
+    arguments: List[str]
+
+
+def spawn_detached(work: Work, keep: int) -> None:
+    """Call ``work`` in a process without parent, session, terminal and descriptors, which outlives its starter.
 
     Only the descriptor ``keep`` stays open there: a lock that its file description holds then lives as long as the new
-    process. ``work`` must not raise; nothing of the caller's stack is unwound there.
+    process. The call must not raise; nothing of the caller's stack is unwound there.
 
     :raises OSError: when the system has no room for another process.
     """
@@ -29,7 +37,7 @@ def spawn_detached(work: Callable[[], None], keep: int) -> None:
         os.setsid()
         if os.fork() == 0:
             _let_go(keep)
-            work()
+            work.call()
         status = 0
     finally:
         os._exit(status)

@@ -27,6 +27,7 @@ _IDLE_PRIORITY_CLASS = 0x40
 _NO_FAULT_BOXES = 0x8003  # SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SEM_NOOPENFILEERRORBOX
 _RSMB = 0x52534D42
 _LOCK_EXCLUSIVE_NOW = 3  # LOCKFILE_FAIL_IMMEDIATELY, LOCKFILE_EXCLUSIVE_LOCK
+_LOCK_SHARED_NOW = 1  # LOCKFILE_FAIL_IMMEDIATELY
 _ERROR_LOCK_VIOLATION = 33
 _MOST_FIRMWARE_BYTES = 1 << 20
 _KEY_READ_64 = 0x20019 | 0x100  # KEY_READ, KEY_WOW64_64KEY
@@ -138,13 +139,14 @@ def show_no_dialogs() -> None:
     kernel32().SetErrorMode(_NO_FAULT_BOXES)
 
 
-def lock_byte(descriptor: int, offset_bytes: int) -> bool:
+def lock_byte(descriptor: int, offset_bytes: int, exclusive: bool = True) -> bool:
     """Lock one byte of an open file, which may lie past its end; False when another handle has it [LockFileEx].
 
     :raises OSError: when Windows refuses it for another reason.
     """
     place = ctypes.create_string_buffer(_overlapped_at(offset_bytes))
-    if kernel32().LockFileEx(_handle_of(descriptor), _LOCK_EXCLUSIVE_NOW, 0, 1, 0, place):
+    kind = _LOCK_EXCLUSIVE_NOW if exclusive else _LOCK_SHARED_NOW
+    if kernel32().LockFileEx(_handle_of(descriptor), kind, 0, 1, 0, place):
         return True
     if last_error() == _ERROR_LOCK_VIOLATION:
         return False

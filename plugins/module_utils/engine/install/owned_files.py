@@ -17,9 +17,11 @@ import stat
 from typing import Any, Dict, Iterator, Optional
 
 from ..errors import AgentFileFailed, AgentPathUnsafe
+from ..host.patience import patiently
 
 _CLOSED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_REPARSE_POINT = 0x400  # FILE_ATTRIBUTE_REPARSE_POINT: links and junctions of Windows
 MAX_DOCUMENT_BYTES = 32 << 20
 
 
@@ -50,7 +52,7 @@ def check_directory(path: str) -> None:
     """:raises AgentPathUnsafe: when ``path`` is a link, no directory, another user's, or writable by others."""
     with telling("Looking at", path):
         status = os.lstat(path)
-    if stat.S_ISLNK(status.st_mode):
+    if stat.S_ISLNK(status.st_mode) or getattr(status, "st_file_attributes", 0) & _REPARSE_POINT:
         raise AgentPathUnsafe(path=path, reason="it is a link")
     if not stat.S_ISDIR(status.st_mode):
         raise AgentPathUnsafe(path=path, reason="it is not a directory")
@@ -86,7 +88,7 @@ def open_regular(path: str, flags: int) -> int:
     if os.path.islink(path):
         raise AgentPathUnsafe(path=path, reason="it is a link")
     # Without O_NONBLOCK a pipe in the file's place would hold us for ever.
-    descriptor = os.open(path, flags | _CLOSED | getattr(os, "O_NONBLOCK", 0), 0o600)
+    descriptor = patiently(lambda: os.open(path, flags | _CLOSED | getattr(os, "O_NONBLOCK", 0), 0o600))
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise AgentPathUnsafe(path=path, reason="it is not a regular file")
@@ -147,7 +149,7 @@ def write_bytes(path: str, data: bytes, *, durable: bool = False) -> None:
                 file.flush()
                 if durable:
                     os.fsync(descriptor)
-            os.replace(temporary, path)
+            patiently(lambda: os.replace(temporary, path))
         except BaseException:
             remove_file(temporary)
             raise
@@ -156,4 +158,4 @@ def write_bytes(path: str, data: bytes, *, durable: bool = False) -> None:
 def remove_file(path: str) -> None:
     """Remove the file if it is there."""
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+        patiently(lambda: os.unlink(path))
