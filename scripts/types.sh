@@ -12,6 +12,6 @@ ln -sfn "$PWD" build/types/ansible_collections/plantops/imaging
 
 mypy --strict --python-version 3.8 -p engine -p settings
 MYPYPATH=build/types mypy --strict --python-version 3.11 --namespace-packages --explicit-package-bases \
-    -p $plugins.modules -p $plugins.action -p $plugins.callback -p $plugins.filter -p $plugins.lookup -p $plugins.plugin_utils \
+    -p $plugins.modules -p $plugins.action -p $plugins.callback -p $plugins.connection -p $plugins.filter -p $plugins.lookup -p $plugins.plugin_utils \
     -m $plugins.module_utils._arguments
 MYPYPATH=tests:plugins/module_utils:scripts mypy --strict --python-version 3.11 --namespace-packages --explicit-package-bases scripts tests/support

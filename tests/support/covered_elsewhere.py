@@ -225,6 +225,12 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     ),
     "integration/storage/test_sftp_second_method.py": (ENGINE + "storage/sftp/user_keys.py",),
     "integration/storage/test_known_hosts.py": (ENGINE + "storage/sftp/known_hosts.py",),
+    "integration/windows/test_admin_share.py": (
+        "connection/admin_share.py",
+        "plugin_utils/_admin_share/share.py",
+        "plugin_utils/_admin_share/service.py",
+    ),
+    "unit/plugin_utils/_admin_share/test_errors.py": ("plugin_utils/_admin_share/raising.py",),
     "integration/storage/test_smb_dfs.py": (ENGINE + "smb/dfs.py",),
     "integration/storage/test_smb_causes.py": (
         ENGINE + "smb/login.py",

@@ -7,7 +7,7 @@ The message says what happened to which object, the hint is an imperative. Codes
 ``docs/errors.md`` is generated from this file (``make docs``).
 
 Ranges: D disks, S storage, K keys and passwords, I images, R restore, C copies, J jobs and runs,
-N snapshots and volumes, A agent and archive (A330 to A339).
+N snapshots, volumes (N100 to N119) and devices over SMB, A agent and archive (A330 to A339).
 This file also runs on Python 3.6, where the installer reports which component is too old.
 """
 
@@ -247,6 +247,168 @@ class SnapshotOverflowed(EngineError):
         "Leave more free extents in the volume group {group}, or run at a time when the device writes less. The next "
         "run reuses what was uploaded."
     )
+
+
+# N120 to N139: devices that offer nothing but SMB
+
+
+class DeviceSmbError(EngineError):
+    """Base of failures of the connection to a device over its administrative share."""
+
+
+class DeviceSmbClosed(DeviceSmbError):
+    code = "N120"
+    message = "{device} can't be reached over SMB at {address}: {reason}."
+    hint = (
+        "Switch the device on, start its service Server (LanmanServer), and allow File and Printer Sharing (SMB-In, TCP "
+        "445) from the controller in its firewall."
+    )
+
+
+class DeviceLoginFailed(DeviceSmbError):
+    code = "N121"
+    message = "{device} refused the login of {username} over SMB: {reason}."
+    hint = (
+        "Correct ansible_user (domain\\user, computer\\user or user@domain) and ansible_password. The login is not retried "
+        "in this play, so that it does not lock the account."
+    )
+
+
+class DeviceAccountLocked(DeviceSmbError):
+    code = "N122"
+    message = "The account {username} is locked on {device}."
+    hint = (
+        "Unlock the account, or wait until its lockout ends; look for other programs that log in with an old password. "
+        "The login is not retried in this play."
+    )
+
+
+class DeviceAccountBlocked(DeviceSmbError):
+    code = "N123"
+    message = "{device} does not let the account {username} log in over SMB: {reason}."
+    hint = "Correct the account or the device's policy for it, or use another account of the group Administrators."
+
+
+class DeviceNtlmBlocked(DeviceSmbError):
+    code = "N124"
+    message = "{device} does not permit the login of {username} over NTLM."
+    hint = (
+        "Use a domain account with Kerberos: leave ansible_password unset and give the controller a ticket (kinit). Or "
+        "permit NTLM for this account in the policy Network security: Restrict NTLM."
+    )
+
+
+class DeviceRightsFiltered(DeviceSmbError):
+    code = "N125"
+    message = (
+        "{device} accepted the login of {username}, but denies it {object}: the account is not an administrator over the "
+        "network."
+    )
+    hint = (
+        "Windows filters the rights of local administrators who log in over the network (remote UAC). Use one of three "
+        "ways out: the built-in account Administrator (RID 500), a domain account in the local group Administrators, or "
+        "the registry value LocalAccountTokenFilterPolicy = 1 below HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion"
+        "\\Policies\\System on the device."
+    )
+
+
+class DeviceShareMissing(DeviceSmbError):
+    code = "N126"
+    message = "{device} has no share {share}."
+    hint = (
+        "Set ansible_admin_share to a share of a folder on its disk that only administrators may write to, or let Windows "
+        "create the administrative shares (AutoShareWks or AutoShareServer not 0), then restart its service Server."
+    )
+
+
+class DeviceProtectionRefused(DeviceSmbError):
+    code = "N127"
+    message = "The SMB connection to {device} can't be protected: {reason}."
+    hint = (
+        "Allow SMB signing on the device (it is on by default), and make sure that nothing between alters the traffic."
+    )
+
+
+class DeviceDialectRefused(DeviceSmbError):
+    code = "N128"
+    message = "{device} supports neither SMB 2.1 nor SMB 3: {reason}."
+    hint = "Enable SMB 2 on the device (it is on by default since Windows 7), or install its agent by hand."
+
+
+class DeviceManagerRefused(DeviceSmbError):
+    code = "N129"
+    message = "The service manager of {device} can't be used over SMB: {reason}."
+    hint = (
+        "Allow remote service management on the device (pipe svcctl, policy or firewall), or install the agent there by "
+        "hand with install.cmd."
+    )
+
+
+class DeviceServiceBlocked(DeviceSmbError):
+    code = "N130"
+    message = "{device} does not let the service {service} start: {reason}."
+    hint = (
+        "Allow the agent in the device's application control (App Control, AppLocker), its attack surface reduction rules "
+        "and its virus scanner; the folder policy of the agent's bundle has the hashes."
+    )
+
+
+class DeviceAgentRemoved(DeviceSmbError):
+    code = "N131"
+    message = "The agent on {device} is no longer complete: {reason}."
+    hint = "Exclude {base} in the device's virus scanner or restore the files from its quarantine, then install the agent again."
+
+
+class DeviceServiceFailed(DeviceSmbError):
+    code = "N132"
+    message = "The service {service} on {device} failed: {reason}."
+    hint = "Look at the device's event log (System and Application) and at service.log in {base}\\service."
+
+
+class DeviceLinkCut(DeviceSmbError):
+    code = "N133"
+    message = "The SMB connection to {device} was lost: {reason}."
+    hint = "Check that the device is still switched on. A run that has begun there continues; start the play again to follow it."
+
+
+class DevicePathUnproved(DeviceSmbError):
+    code = "N134"
+    message = "The share {share} of {device} is not the folder {path}: {reason}."
+    hint = (
+        "Set ansible_admin_share_path to the folder that the share is, as the device names it, or remove the setting."
+    )
+
+
+class DeviceFileFailed(DeviceSmbError):
+    code = "N135"
+    message = "{operation} {path} on {device} failed: {reason}."
+    hint = "Check the free space and the access rights of the folder, and whether a program on the device has the file open."
+
+
+class DeviceFileChanged(DeviceSmbError):
+    code = "N136"
+    message = "The file {path} on {device} has other content than was sent there."
+    hint = "Exclude the folder in the device's virus scanner, check its disk, then try again."
+
+
+class DeviceFolderUnsafe(DeviceSmbError):
+    code = "N137"
+    message = "The folder {path} on {device} can't be trusted with the agent: {reason}."
+    hint = (
+        "Find out who made the folder, then delete it; the agent makes its own, which only administrators may write to."
+    )
+
+
+class DeviceSmbInvalid(DeviceSmbError):
+    code = "N138"
+    message = "{device} sent an invalid response over SMB: {reason}."
+    hint = "Find out what answers at this address; do not log in there again before it is known."
+
+
+class DeviceSmbBusy(DeviceSmbError):
+    code = "N139"
+    message = "{device} refuses SMB connections for now: {reason}."
+    hint = "Try again later, or end other sessions: Windows of a workstation takes 20 connections."
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from support.paths import SUPPORT
 from support.samba_server import PASSWORD, USER, SambaServer
@@ -28,7 +28,14 @@ from support.windows.service_control_pipe import ServiceControlPipe
 
 _ACCESS_DENIED, _REQUEST_TIMEOUT, _BLOCKED_BY_POLICY = 5, 1053, 1260
 _OTHER_SHARE = "KRC"
-_OPTIONS = {"server signing": "mandatory", "rpc start on demand helpers": "no", "server min protocol": "SMB2_10"}
+_OPTIONS = {
+    "server signing": "mandatory",
+    "rpc start on demand helpers": "no",
+    "server min protocol": "SMB2_10",
+    # access lists as a client sends them, owners of Windows included
+    "vfs objects": "acl_xattr",
+    "acl_xattr:ignore system acls": "yes",
+}
 
 
 class WineManager:
@@ -90,7 +97,7 @@ class AdminShareDevice(WindowsDevice):
 
     def __enter__(self) -> AdminShareDevice:
         try:
-            self._switch_on()
+            self.switch_on()
         except BaseException:
             self.__exit__()
             raise
@@ -114,7 +121,8 @@ class AdminShareDevice(WindowsDevice):
         """What the double itself got wrong: a test that ends with any has failed."""
         return [fault for pipe in self._pipes for fault in pipe.faults]
 
-    def _switch_on(self) -> None:
+    def switch_on(self) -> None:
+        """Start it; services that start with Windows are started by Wine."""
         self._manager = WineManager(self)
         pipes = self._server_folder / "ncalrpc" / "np"
         self._pipes = [
@@ -141,23 +149,33 @@ class AdminShareDevice(WindowsDevice):
             self._manager = None
         super().switch_off()
 
-    def restart(self) -> None:
-        """Switch it off and on again; services that start with Windows are started by Wine."""
-        self.switch_off()
-        self._switch_on()
-
     def filter_tokens(self) -> None:
         """Behave as for a local administrator whose token remote UAC filters: no administrative share, no manager."""
         self.is_filtered = True
         self.samba.share_options["valid users"] = "nobody"
-        self.samba.write_config()
-        with contextlib.suppress(ValueError):
+        self._reload()
+
+    def leave_tokens(self) -> None:
+        """Behave as for the built-in administrator again."""
+        self.is_filtered = False
+        del self.samba.share_options["valid users"]
+        self._reload()
+
+    @contextlib.contextmanager
+    def account_flag(self, flag: str) -> Iterator[None]:
+        """Let the administrator's account be locked (L) or disabled (D)."""
+        database = self._server_folder / "private" / "passdb.tdb"
+        kept = database.read_bytes()
+        self.samba.edit_user(USER, "-c", "[%s]" % flag)
+        try:
+            yield
+        finally:
+            database.write_bytes(kept)
             self._reload()
 
     def take_share_away(self) -> None:
         """As AutoShareWks = 0 does: no C$."""
         self.samba.share = "D$"
-        self.samba.write_config()
         self._reload()
 
     def block_starts(self) -> None:
@@ -169,5 +187,6 @@ class AdminShareDevice(WindowsDevice):
         self.manager.start_code = _REQUEST_TIMEOUT
 
     def _reload(self) -> None:
+        self.samba.write_config()
         self.samba.stop(signal.SIGKILL)
         self.samba.start()

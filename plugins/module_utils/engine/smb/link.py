@@ -18,7 +18,8 @@ from .connection import AnswerUnprotected
 from .errors import LINK_GONE, NO_MORE_FILES, NO_SUCH_FILE, Failure, LinkLost, Refused, SmbError, from_share
 
 READ, WRITE, READ_ATTRIBUTES, DELETE, SYNCHRONIZE = 1, 2, 0x80, 0x10000, 0x100000
-OPEN, CREATE, OPEN_OR_CREATE = 1, 2, 3
+READ_SECURITY = 0x20000
+OPEN, CREATE, OPEN_OR_CREATE, REPLACE_OR_CREATE = 1, 2, 3, 5
 ONLY_DIRECTORY, ONLY_FILE, DELETE_ON_CLOSE = 1, 0x40, 0x1000
 _THE_LINK_ITSELF = 0x200000
 _SHARE_ALL = 7
@@ -35,6 +36,7 @@ _MAX_LISTING_SECONDS = 600.0
 _MAX_NAME_BYTES = 510  # 255 units of UTF-16 [MS-FSCC 2.1.5]
 _ENTRY_HEAD = struct.Struct("<II32xQQIII")  # FileFullDirectoryInformation [MS-FSCC 2.4.14]
 _MAX_FILE_BYTES = (1 << 63) - 1
+_MAX_DESCRIPTOR_BYTES = 1 << 16
 _PIPE_TRANSCEIVE = 0x0011C017  # [MS-SMB2 2.2.31]
 _PIPE_ACCESS = 0x0012019F  # generic reading and writing of a pipe [MS-SMB2 2.2.13.1.1]
 
@@ -248,6 +250,26 @@ class SmbLink:
         except Refused as refused:
             raise from_share(refused.status, share) from None
         return SmbLink(self._connection, self._session, tree, "")
+
+    def create_folder(self, path: str, descriptor: bytes) -> Handle:
+        """Create a folder whose access list is there from its first moment [MS-SMB2 2.2.13.2.2]."""
+        opened = self._requests.Open(self._tree, path)
+        context = smbprotocol("create_contexts").SMB2CreateContextRequest()
+        context["buffer_name"] = b"SecD"
+        context["buffer_data"] = descriptor
+        access = READ_ATTRIBUTES | READ_SECURITY | SYNCHRONIZE
+        options = ONLY_DIRECTORY | _THE_LINK_ITSELF
+        self._call(opened.create, _IMPERSONATION, access, 0, _SHARE_ALL, CREATE, options, [context])
+        return Handle(opened, EntryKind.DIRECTORY, 0)
+
+    def security(self, handle: Handle) -> bytes:
+        """Return owner and access list of what was opened with READ_SECURITY [MS-SMB2 2.2.37]."""
+        message = self._requests.SMB2QueryInfoRequest()
+        message["info_type"] = 3
+        message["output_buffer_length"] = _MAX_DESCRIPTOR_BYTES
+        message["additional_information"] = 1 | 4  # owner, access list
+        message["file_id"] = handle.open.file_id
+        return self._buffer(self.answer(self.send(message)))
 
     def open_pipe(self, name: str) -> Handle:
         """Open a named pipe of the server; this link must be one to its share for pipes [MS-SMB2 2.2.13]."""

@@ -61,6 +61,8 @@ def _folded(unc: UncPath) -> List[str]:
 class SmbConnector:
     """Makes links, one after the other, from one set of settings."""
 
+    _guesses_encryption = True  # a server that denies access to SMB 2 may demand encryption, which only SMB 3 has
+
     def __init__(self, unc: UncPath, settings: Mapping[str, Any], timeout_seconds: float) -> None:
         self._port = int(settings.get("port") or _PORT)
         self._timeout_seconds = timeout_seconds
@@ -185,9 +187,7 @@ class SmbConnector:
             reason = "no login method was negotiated" if self._password else _why_no_ticket(error)
             raise SmbError(Failure.LOGIN_FAILED, reason) from error
         except exceptions.SMBResponseException as error:
-            if error.status == ACCESS_DENIED and connection.dialect < _SMB_3:
-                raise self._may_demand_encryption("login") from None
-            raise from_login(error.status, self.peer.share) from None
+            raise self._login_refused(error.status, connection) from None
         except Exception as error:
             if session.session_id is None:  # how the library says that it was made a guest
                 raise SmbError(Failure.GUEST) from None
@@ -202,12 +202,20 @@ class SmbConnector:
         try:
             tree.connect()
         except self._refusal() as error:
-            if error.status == ACCESS_DENIED and connection.dialect < _SMB_3:
-                raise self._may_demand_encryption("share") from None
-            raise from_share(error.status, self.peer.share) from None
+            raise self._share_refused(error.status, connection) from None
         except Exception as error:
             raise self._failed(error, "opening the share") from error
         return tree
+
+    def _login_refused(self, status: int, connection: Any) -> SmbError:
+        if status == ACCESS_DENIED and connection.dialect < _SMB_3 and self._guesses_encryption:
+            return self._may_demand_encryption("login")
+        return from_login(status, self.peer.share)
+
+    def _share_refused(self, status: int, connection: Any) -> SmbError:
+        if status == ACCESS_DENIED and connection.dialect < _SMB_3 and self._guesses_encryption:
+            return self._may_demand_encryption("share")
+        return from_share(status, self.peer.share)
 
     @staticmethod
     def _may_demand_encryption(refused: str) -> SmbError:
@@ -220,3 +228,14 @@ class SmbConnector:
             return SmbError(Failure.UNPROTECTED, "%s failed: %s" % (operation, error))
         reason = "%s failed: %s" % (operation, str(error)[:200] or type(error).__name__)
         return SmbError(Failure.UNREACHABLE, reason)
+
+
+class DeviceConnector(SmbConnector):
+    """Makes links to a share of a device: no name space leads elsewhere, and a refusal is one of rights."""
+
+    _guesses_encryption = False
+
+    def _place_of(self, connection: Any, session: Any, unc: UncPath) -> Tuple[Any, List[UncPath]]:
+        tree = self._share(connection, session, unc)
+        tree.is_dfs_share = False
+        return tree, []

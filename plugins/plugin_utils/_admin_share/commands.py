@@ -1,0 +1,173 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands that the agent's service carries out: sealed requests and answers as files of its folder (docs/agent.md).
+
+This file is PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import secrets
+import time
+from typing import Any, Dict, NamedTuple, Optional
+
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.sealing import Recipient, seal
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    DeviceServiceFailed,
+    DeviceSmbInvalid,
+    SecretsRefused,
+)
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.service_control import State
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import one_line
+
+from .service import SERVICE, AgentService
+from .share import DeviceShare
+
+DEFAULT_SECONDS = 900
+_FORMAT = 1
+_MAX_STATE_BYTES = 1 << 16
+_MAX_ANSWER_BYTES = 64 << 20
+_TIMES = 3  # an attempt is refused when the service restarted in between
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 1.0
+_GRACE_SECONDS = 60.0  # from the end of a command to its answer, also of a service that is being replaced
+_LOOK_SECONDS = 5.0
+_START_SECONDS = 60.0
+
+
+class CommandAnswer(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Commands:
+    """Hands commands to the service of one device."""
+
+    def __init__(self, share: DeviceShare) -> None:
+        self._share = share
+        self._service = AgentService(share)
+        self._folder = share.place.base_in_share + "\\service"
+
+    def state(self) -> Optional[Dict[str, Any]]:
+        """Return what the service wrote of itself at its start, ``None`` where it never ran. :raises DeviceSmbInvalid:"""
+        content = self._share.read(self._folder + "\\state.json", _MAX_STATE_BYTES)
+        return None if content is None else self._document(content, "state.json")
+
+    def run(self, line: str, data: bytes = b"", seconds: int = DEFAULT_SECONDS) -> CommandAnswer:
+        """Have a command line of Windows carried out as SYSTEM, ``data`` on its standard input.
+
+        :raises DeviceSmbError:
+        """
+        for dummy in range(_TIMES):
+            answer = self._once(self._hello(), line, data, seconds)
+            if answer is not None:
+                return answer
+        raise self._failed("it refuses commands although they are sealed for it")
+
+    def _once(self, hello: Dict[str, str], line: str, data: bytes, seconds: int) -> Optional[CommandAnswer]:
+        """Return the answer, ``None`` when the service has begun nothing of it."""
+        one = "c-" + secrets.token_hex(12)
+        recipient = Recipient(one)
+        command = {"id": one, "line": line, "stdin": _text(data), "folder": "", "limit_seconds": seconds}
+        try:
+            sealed = seal(hello, {"command": command})
+        except (SecretsRefused, KeyError) as error:
+            raise self._invalid("state.json holds no usable key: %s" % error) from None
+        request = {"format": _FORMAT, "id": one, "reply": recipient.hello(), "sealed": sealed}
+        path = "%s\\inbox\\%s.json" % (self._folder, one)
+        self._share.write_new(path, json.dumps(request, sort_keys=True).encode("ascii"))
+        try:
+            answer = self._wait(one, seconds)
+        except BaseException:
+            self._share.delete(path)  # one that was not taken yet must not be carried out later
+            raise
+        self._share.delete("%s\\answers\\%s.json" % (self._folder, one))
+        return self._opened(recipient, answer)
+
+    def _wait(self, one: str, seconds: int) -> bytes:
+        path = "%s\\answers\\%s.json" % (self._folder, one)
+        began = looked = time.monotonic()
+        pause_seconds = _FIRST_PAUSE_SECONDS
+        stopped_at: Optional[float] = None
+        while True:
+            content = self._share.read(path, _MAX_ANSWER_BYTES)
+            if content is not None:
+                return content
+            now = time.monotonic()
+            if now - began > seconds + _GRACE_SECONDS:
+                raise self._failed("it has not answered a command within %d seconds" % (now - began))
+            if now - looked > _LOOK_SECONDS:
+                looked = now
+                status = self._service.status()
+                runs = status is not None and status.state in (State.RUNNING, State.START_PENDING)
+                stopped_at = None if runs else stopped_at or now
+                if stopped_at is not None and now - stopped_at > _GRACE_SECONDS / 2:
+                    raise self._failed("it stopped while it carried out a command")
+            time.sleep(pause_seconds)
+            pause_seconds = min(1.3 * pause_seconds, _LONGEST_PAUSE_SECONDS)
+
+    def _hello(self) -> Dict[str, str]:
+        """Return the key of the service that runs; start it where it was stopped."""
+        status = self._service.status()
+        if status is None:
+            raise self._failed("it is not installed; install the agent with the playbook agent or image")
+        if status.state is State.STOPPED:
+            self._service.start()
+        end = time.monotonic() + _START_SECONDS
+        while True:
+            state = self.state() or {}
+            hello = state.get("hello")
+            if state.get("state") == "running" and isinstance(hello, dict):
+                return {str(name): str(value) for name, value in hello.items()}
+            if time.monotonic() > end:
+                raise self._failed("it does not report that it takes commands")
+            time.sleep(_FIRST_PAUSE_SECONDS)
+
+    def _opened(self, recipient: Recipient, content: bytes) -> Optional[CommandAnswer]:
+        document = self._document(content, "an answer")
+        if document.get("state") == "refused":
+            return None
+        if document.get("state"):
+            raise self._failed("a command was interrupted: %s" % one_line(str(document.get("message")))[:200])
+        try:
+            answer = recipient.open(json.dumps(document["sealed"]).encode("ascii"))["answer"]
+            if answer["timed_out"]:
+                raise self._failed("it ended a command that took too long")
+            return CommandAnswer(int(answer["exit_status"]), _bytes(answer["stdout"]), _bytes(answer["stderr"]))
+        except (KeyError, TypeError, ValueError, SecretsRefused) as error:
+            raise self._invalid("an answer of its service can't be opened: %s" % type(error).__name__) from None
+
+    def _document(self, content: bytes, name: str) -> Dict[str, Any]:
+        try:
+            document = json.loads(content)
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            raise self._invalid("%s of its service is not a document" % name)
+        return document
+
+    def _failed(self, reason: str) -> DeviceServiceFailed:
+        peer = self._share.peer
+        return DeviceServiceFailed(device=peer.device, service=SERVICE, reason=reason, base=peer.base)
+
+    def _invalid(self, reason: str) -> DeviceSmbInvalid:
+        return DeviceSmbInvalid(device=self._share.peer.device, reason=reason)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _bytes(text: Any) -> bytes:
+    """:raises ValueError:"""
+    try:
+        return base64.b64decode(str(text).encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeError):
+        raise ValueError("it is not base64") from None
