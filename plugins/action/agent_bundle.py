@@ -9,6 +9,7 @@ from typing import Any, Dict
 
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import BUNDLE
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.bundle import build_bundle
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows.python_source import PythonSource
 from ansible_collections.plantops.imaging.plugins.plugin_utils._build_action import BuildAction
 
 
@@ -19,6 +20,10 @@ class ActionModule(BuildAction):
 
     def build(self, arguments: Dict[str, Any], *, check: bool) -> Dict[str, Any]:
         options = {name: arguments[name] for name in ("version", "cache_folder", "wheel_folder")}
+        given = {
+            one["platform"]: PythonSource(one["source"], one["sha256"]) for one in arguments["python_distributions"]
+        }
         for platform in arguments["platforms"]:
-            self.built.append(build_bundle(platform, arguments["destination"], check=check, **options))
+            python = given.get(platform)
+            self.built.append(build_bundle(platform, arguments["destination"], python=python, check=check, **options))
         return {"bundles": [one._asdict() for one in self.built]}

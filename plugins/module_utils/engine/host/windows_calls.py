@@ -46,6 +46,11 @@ def kernel32() -> Any:
     return _library("kernel32")
 
 
+def system_library(name: str) -> Any:
+    """A library that only some editions of Windows have. :raises OSError:"""
+    return _library(name)
+
+
 def last_error() -> int:
     """The error of this thread's last call."""
     return int(ctypes.get_last_error())  # type: ignore[attr-defined,unused-ignore]

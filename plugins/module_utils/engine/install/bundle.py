@@ -19,6 +19,9 @@ from .bundle_format import ENGINE, Bundle, engine_zip, write_bundle
 from .publishing import publish
 from .wheel_lock import locked_platform
 from .wheel_store import default_cache, fetch_wheels, hash_file
+from .windows.build import build_for_windows
+from .windows.lock import PREFIX as WINDOWS
+from .windows.python_source import PythonSource
 
 
 class Built(NamedTuple):
@@ -56,15 +59,20 @@ def build_bundle(
     version: Optional[str] = None,
     cache_folder: Optional[str] = None,
     wheel_folder: Optional[str] = None,
+    python: Optional[PythonSource] = None,
     check: bool = False,
 ) -> Built:
     """Have the platform's bundle in the folder ``destination``. One that is there and whole stays; ``check`` only looks.
 
     :param wheel_folder: holds the wheels, for a machine that reaches no package index.
-    :raises BundleError: A200 to A204.
+    :param python: the embeddable distribution, for a platform of Windows.
+    :raises BundleError: A200 to A204; for Windows A370 to A374 too.
     """
-    locked = locked_platform(platform)
     chosen = version or collection_version()
+    folders = {"cache_folder": cache_folder, "wheel_folder": wheel_folder}
+    if platform.startswith(WINDOWS):
+        return Built(platform, *build_for_windows(platform, destination, chosen, python=python, check=check, **folders))
+    locked = locked_platform(platform)
     path = os.path.join(destination, "plantops-imaging-agent-%s-%s.pyz" % (chosen, platform))
     contents = _parts_of(path)
     engine = engine_zip()

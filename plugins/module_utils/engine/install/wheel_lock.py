@@ -32,6 +32,11 @@ class LockedPlatform(NamedTuple):
     tags: Tuple[str, ...]
     wheels: Tuple[Wheel, ...]
 
+    @property
+    def abi(self) -> str:
+        """The interface of binary wheels: ``cp311``."""
+        return "cp" + "".join(self.python.split(".")[:2])
+
 
 def _read() -> Dict[str, Any]:
     content: Dict[str, Any] = json.loads(LOCK.read_text(encoding="utf-8"))
@@ -49,8 +54,10 @@ def locked_platform(name: str) -> LockedPlatform:
     found = content["platforms"].get(name)
     if found is None:
         raise BundlePlatformUnknown(platform=name, known=", ".join(sorted(content["platforms"])))
-    wheels = []
-    for file_name in found["wheels"]:
-        entry = content["wheels"][file_name]
-        wheels.append(Wheel(file_name, entry["name"], entry["version"], entry["sha256"]))
-    return LockedPlatform(name, found["libc"], found["python"], tuple(found["tags"]), tuple(wheels))
+    wheels = tuple(read_wheel(file_name, content["wheels"][file_name]) for file_name in found["wheels"])
+    return LockedPlatform(name, found["libc"], found["python"], tuple(found["tags"]), wheels)
+
+
+def read_wheel(file_name: str, entry: Dict[str, str]) -> Wheel:
+    """Return what a lock holds of a wheel."""
+    return Wheel(file_name, entry["name"], entry["version"], entry["sha256"])

@@ -76,11 +76,10 @@ def _run_pip(wheels: List[Wheel], platform: LockedPlatform, folder: Path) -> Non
     requirements = folder / "requirements.txt"
     lines = ["%s==%s --hash=sha256:%s\n" % (wheel.name, wheel.version, wheel.sha256) for wheel in wheels]
     requirements.write_text("".join(lines), encoding="ascii")
-    abi = platform.name.rpartition("-")[2]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
     command += ["--no-deps", "--only-binary=:all:", "--require-hashes", "--implementation", "cp"]
     command += ["--python-version", platform.python, "--dest", str(folder), "--requirement", str(requirements)]
-    command += [word for name in (abi, "abi3", "none") for word in ("--abi", name)]
+    command += [word for name in (platform.abi, "abi3", "none") for word in ("--abi", name)]
     command += [word for tag in platform.tags for word in ("--platform", tag)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # pylint: disable=ansible-bad-function
     if done.returncode:
