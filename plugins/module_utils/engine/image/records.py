@@ -18,7 +18,7 @@ import re
 import secrets
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ..entries import EntryKind
+from ..entries import Entry, EntryKind
 from ..errors import (
     RecordRefused,
     StorageError,
@@ -39,6 +39,7 @@ ASIDE_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.[0-9a-f]{8}\.aside", r
 PINNED, UNPINNED, ARCHIVED, VERIFIED = "pinned", "unpinned", "archived", "verified"
 _KEEPS = (PINNED, ARCHIVED)
 _MAX_WORD = 16
+_ROUNDS = 100  # of listings while pins are deleted
 
 
 class Record(NamedTuple):
@@ -74,13 +75,14 @@ class Kept(NamedTuple):
 def kept(directory: DevicePlace, image: str) -> Kept:
     """Say whether an image must stay. One listing; no record is read."""
     try:
-        names = _names(directory, image, fmt.MAX_RECORDS_LISTED, _KEEPS)
+        listed = _listed(directory, image, fmt.MAX_RECORDS_LISTED, _KEEPS)
     except StorageUnreachable:
         raise
     except StorageError:
         return Kept(is_readable=False)
-    kinds = {name.partition("-")[0] for name in names}
-    return Kept(PINNED in kinds, ARCHIVED in kinds)
+    kinds = {name.partition("-")[0] for name in _files(listed)}
+    # A crowd of directories under such names may hide a pin.
+    return Kept(PINNED in kinds, ARCHIVED in kinds, bool(kinds) or len(listed) < fmt.MAX_RECORDS_LISTED)
 
 
 def kept_of(directory: DevicePlace, images: List[str]) -> List[Kept]:
@@ -217,11 +219,15 @@ def _make_way(directory: DevicePlace, image: str, error: StorageError) -> str:
         return ""
     if there.kind is EntryKind.DIRECTORY and not isinstance(error, StoragePermissionDenied):
         return ""
-    aside = "%s.%s.aside" % (place, secrets.token_hex(4))
     try:
-        directory.storage.rename(place, aside)
+        return _move_aside(directory, place)
     except (StoragePermissionDenied, StorageFailed):
         raise RecordRefused(path=place, reason=str(error).rstrip(".")) from error
+
+
+def _move_aside(directory: DevicePlace, place: str) -> str:
+    aside = "%s.%s.aside" % (place, secrets.token_hex(4))
+    directory.storage.rename(place, aside)
     return aside
 
 
@@ -254,15 +260,19 @@ def unpin(directory: DevicePlace, image: str) -> None:
     :raises RecordRefused: when pins are left that can't be deleted.
     """
     place = directory.path(fmt.RECORDS, image)
-    for dummy in range(3):
+    for dummy in range(_ROUNDS):
         try:
-            names = _names(directory, image, fmt.MAX_RECORDS_LISTED, (PINNED, UNPINNED))
+            listed = _listed(directory, image, fmt.MAX_RECORDS_LISTED, (PINNED, UNPINNED))
         except (StoragePermissionDenied, StorageFailed) as error:
             _make_way(directory, image, error)
             continue
-        if not names:
+        names = _files(listed)
+        if not names and len(listed) < fmt.MAX_RECORDS_LISTED:
             return
-        together(directory.storage, lambda name: _delete(directory, "%s/%s" % (place, name)), names)
+        if names:
+            together(directory.storage, lambda name: _delete(directory, "%s/%s" % (place, name)), names)
+        else:
+            _move_aside(directory, place)  # directories under such names, so many that they may hide a pin
     raise RecordRefused(path=place, reason="other hosts recreate its pins as fast as they are deleted")
 
 
@@ -293,10 +303,18 @@ def names(directory: DevicePlace, image: str) -> List[str]:
 
 def _names(directory: DevicePlace, image: str, most: int, kinds: Optional[Sequence[str]] = None) -> List[str]:
     """Names of an image's records, of some kinds or of all: at most ``most``, without other files in the directory."""
+    return _files(_listed(directory, image, most, kinds))
+
+
+def _files(listed: Sequence[Entry]) -> List[str]:
+    return [entry.name for entry in listed if entry.kind is EntryKind.FILE]
+
+
+def _listed(directory: DevicePlace, image: str, most: int, kinds: Optional[Sequence[str]] = None) -> List[Entry]:
+    """The entries that have names of records, at most ``most``; an account may also create directories under such names."""
 
     def is_wanted(name: str) -> bool:
         match = RECORD_NAME.fullmatch(name)
         return match is not None and (kinds is None or match.group(1) in kinds)
 
-    listed = directory.listed(directory.path(fmt.RECORDS, image), is_wanted, most)
-    return [entry.name for entry in listed if entry.kind is EntryKind.FILE]
+    return directory.listed(directory.path(fmt.RECORDS, image), is_wanted, most)

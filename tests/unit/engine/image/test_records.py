@@ -95,6 +95,44 @@ def test_many_pins_go_at_once(directory: DeviceDirectory) -> None:
     assert not records.kept(directory, IMAGE).is_pinned
 
 
+def crowd(directory: DeviceDirectory, tmp_path: Path) -> None:
+    """More directories that are named like pins than a listing shows: an account that may only create can make them."""
+    directory.add_record(IMAGE, "verified", {"ok": True})
+    for number in range(12):
+        (place(directory, tmp_path) / ("pinned-%064x.json" % number)).mkdir()
+
+
+def test_directories_named_like_pins_hide_no_pin(
+    directory: DeviceDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd(directory, tmp_path)
+    assert records.kept(directory, IMAGE).reason == "", "all of them are seen: none is a pin"
+    monkeypatch.setattr(fmt, "MAX_RECORDS_LISTED", 8)
+    assert records.kept(directory, IMAGE).reason, "there may be a pin behind them"
+    records.pin(directory, IMAGE, KEY)
+    assert records.kept(directory, IMAGE).reason
+
+
+def test_an_operator_unpins_beside_directories_named_like_pins(
+    directory: DeviceDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd(directory, tmp_path)
+    records.pin(directory, IMAGE, KEY)
+    monkeypatch.setattr(fmt, "MAX_RECORDS_LISTED", 8)
+    records.unpin(directory, IMAGE)
+    assert records.kept(directory, IMAGE) == records.Kept()
+    monkeypatch.undo()
+    assert records.kept(directory, IMAGE) == records.Kept()
+
+
+def test_more_pins_than_a_listing_shows_go_at_once(directory: DeviceDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fmt, "MAX_RECORDS_LISTED", 4)
+    for number in range(20):
+        directory.add_record(IMAGE, "pinned", {"number": number})
+    records.unpin(directory, IMAGE)
+    assert records.kept(directory, IMAGE) == records.Kept()
+
+
 def test_what_no_holder_of_the_key_wrote_is_not_believed(directory: DeviceDirectory) -> None:
     directory.add_record(IMAGE, "verified", {"level": "full", "ok": True, "index": "false"})
     (unproved,) = records.read(directory, IMAGE)
