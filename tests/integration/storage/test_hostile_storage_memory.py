@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Dict, Optional
 
 import pytest
+from engine.storage.check import check_storage
+from engine.storage.local.storage import DirectoryStorage
 from engine.storage.sftp.storage import SftpStorage
 from engine.storage.smb.storage import SmbStorage
 from support.hostile_storage import ATTACKS, LISTINGS, SOON, Attacker, measure, reached
@@ -68,6 +70,21 @@ def test_names_that_nobody_asks_for_take_no_memory(kind: str, memory_path: Path)
             tracemalloc.stop()
         assert sorted(entry.name for entry in found) == ["%064d" % number for number in range(7777, _CROWD, 10_000)]
         assert peak_bytes < _CROWD * 100  # an entry alone takes twice as much
+
+
+def test_a_check_of_a_crowded_directory_takes_no_memory(memory_path: Path) -> None:
+    (memory_path / "pc").mkdir()
+    for number in range(_CROWD):
+        (memory_path / "pc" / ("%064d" % number)).touch()
+    storage = DirectoryStorage(str(memory_path))
+    tracemalloc.start()
+    try:
+        found = check_storage(storage, "pc", 1024)
+        dummy_now, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.may_delete
+    assert peak_bytes < _CROWD * 20  # a name alone takes more
 
 
 def test_the_root_of_an_unencrypted_image_stays_bytes(memory_path: Path) -> None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import socket
 import threading
 from pathlib import Path
@@ -27,6 +29,7 @@ from engine.errors import (
     StorageSessionRefused,
     StorageSftpDisturbed,
     StorageSftpMissing,
+    StorageUnreachable,
 )
 from engine.storage.open import open_storage
 from engine.storage.sftp.storage import SftpStorage
@@ -230,20 +233,34 @@ def test_accounts_of_pam(site: Site, name: str) -> None:
 # -- what is no SFTP server -------------------------------------------------------------------------------------------
 
 
-def test_another_service_is_not_asked_again() -> None:
+@contextlib.contextmanager
+def saying(words: bytes) -> Iterator[Dict[str, Any]]:
+    """A server that says something to each caller and hangs up: the settings that lead to it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:
             for client in accepted(listener):
-                client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                client.sendall(words)
                 client.close()
 
         threading.Thread(target=answer, daemon=True).start()
-        port = listener.getsockname()[1]
-        settings = {"url": "sftp://127.0.0.1:%d/x" % port, "username": "u", "password": "p", "host_key": "accept-new"}
+        url = "sftp://127.0.0.1:%d/x" % listener.getsockname()[1]
+        yield {"url": url, "username": "u", "password": "p", "host_key": "accept-new", "time_limit_seconds": 0.1}
+
+
+def test_another_service_is_not_asked_again() -> None:
+    with saying(b"HTTP/1.1 400 Bad Request\r\n\r\n") as settings:
         error = cause(settings)
         assert error.code == StorageForeignServer.code, str(error)
         assert not error.retry
+
+
+@pytest.mark.parametrize("words", [b"SSH-2.0-x\r\n", b"SSH-2.0-x\r\n" + b"\xff" * 2000, b"busy\r\n", b""])
+def test_a_link_that_breaks_before_the_login_has_a_reason_in_words(words: bytes) -> None:
+    with saying(words) as settings:
+        error = cause(settings)
+        assert error.code == StorageUnreachable.code, str(error)
+        assert not re.search("[a-z]Error|packet blocking|Indecipherable", str(error)), str(error)
 
 
 def test_a_server_that_hangs_up_during_the_login(tmp_path: Path) -> None:

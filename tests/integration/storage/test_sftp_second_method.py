@@ -124,6 +124,16 @@ def refused(server: SftpServer, key: Path) -> None:
         check_sentence(caught.value, ["not this one", PASSPHRASE])
 
 
+def test_a_key_that_is_locked_with_an_old_cipher_is_told_which(server: SftpServer, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    command = ["ssh-keygen", "-q", "-t", "ecdsa", "-Z", "3des-cbc", "-a", "4", "-N", PASSPHRASE, "-f", str(key)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    with pytest.raises(StorageCredentialInvalid) as caught:
+        SftpStorage(server.settings(private_key_file=str(key), private_key_passphrase=PASSPHRASE))
+    assert "3des-cbc" in str(caught.value.fields["reason"])
+    check_sentence(caught.value, [PASSPHRASE])
+
+
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa", "ed25519"])
 def test_keys_in_pkcs_8(server: SftpServer, tmp_path: Path, kind: str) -> None:
     arguments: Dict[str, List[str]] = {

@@ -18,7 +18,6 @@ from ..stall import Line, Pace, TooSlow
 _MAX_PACKET_BYTES = (1 << 24) - 1
 _CONNECT_SECONDS = 20.0
 _SESSION_REFUSED = 0x83
-_FOREIGN = (b"SSH-", b"HTTP", b"220 ", b"220-")
 
 
 class SessionRefused(Exception):
@@ -27,6 +26,13 @@ class SessionRefused(Exception):
 
 class ForeignServer(Exception):
     """Another protocol is spoken there; the text is how it begins."""
+
+
+def _shown(head: bytes) -> str:
+    """The first bytes of another protocol: words where they are some, else their numbers."""
+    text = head.decode("ascii", "replace")
+    is_text = text.isprintable() and "\ufffd" not in text
+    return text.rstrip("- ") if is_text else " ".join("%02x" % byte for byte in head)
 
 
 class SmbTransport:
@@ -38,6 +44,7 @@ class SmbTransport:
         self.connected = False
         self.last_arrival = 0.0  # when anything came, if only a part of a packet
         self.refusal: Optional[Exception] = None  # what the server said before it hung up, unless it was SMB
+        self._has_spoken = False  # SMB, at least once
         self._timeout_seconds = timeout_seconds
         self._writer: Optional[socket.socket] = None
         self._reader: Optional[socket.socket] = None
@@ -105,14 +112,15 @@ class SmbTransport:
         length = struct.unpack(">L", head)[0]
         if head[0] == _SESSION_REFUSED:
             self.refusal = SessionRefused("the server refuses sessions from this host")
-        elif head in _FOREIGN:
-            self.refusal = ForeignServer(head.decode("ascii").rstrip("- "))
+        elif length > _MAX_PACKET_BYTES and not self._has_spoken:
+            self.refusal = ForeignServer(_shown(head))
         if self.refusal is not None:
             self._ended()
             raise self.refusal
         if length > _MAX_PACKET_BYTES:
             self._ended()
-            raise ConnectionError("the server does not speak SMB: it announces a packet of %d bytes" % length)
+            raise ConnectionError("the server announces a packet of %d bytes" % length)
+        self._has_spoken = True
         return self._exactly(length) or self._ended()
 
     def _exactly(self, length: int, begins_within: Optional[float] = None) -> bytes:

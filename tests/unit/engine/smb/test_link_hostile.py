@@ -169,8 +169,12 @@ def test_packets() -> None:
         assert link.recv(1) == b"hello"
         with pytest.raises(TimeoutError):
             link.recv(0.1)
-    with transport(b"\xff\xff\xff\xff") as link, pytest.raises(ConnectionError):
+    with transport(b"\xff\xff\xff\xff") as link, pytest.raises(ForeignServer):
         link.recv(1)
+    with transport(b"\0\0\0\5hello\xff\xff\xff\xff") as link:
+        assert link.recv(1) == b"hello"
+        with pytest.raises(ConnectionError):  # a server that has spoken SMB speaks it badly
+            link.recv(1)
     with transport(b"\0\0\1\0cut off") as link:
         assert link.recv(1) == b""
         assert not link.connected
@@ -234,6 +238,8 @@ def reset(transport: SmbTransport) -> None:
     [
         (b"SSH-2.0-OpenSSH_9.2\r\n", ForeignServer, "SSH"),
         (b"220 ftp ready\r\n", ForeignServer, "220"),
+        (b"Not allowed at this time\r\n", ForeignServer, "Not"),
+        (b"\x15\x03\x01\0\2\2\x46", ForeignServer, "15 03 01 00"),
         (b"\x83\0\0\1\x80", SessionRefused, "refuses sessions"),
     ],
 )

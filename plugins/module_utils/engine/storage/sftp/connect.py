@@ -32,6 +32,8 @@ _KEEPALIVE_SECONDS = 15
 _CONNECT_SECONDS = 30.0
 _REASONS = {
     "No existing session": "it did not respond within %d seconds" % _CONNECT_SECONDS,
+    "Invalid packet blocking": "after its greeting it sent data that is not SSH",
+    "Indecipherable protocol version": "it sent text instead of a greeting of SSH",
     "Error reading SSH protocol banner": "it closed the connection without a greeting, or sent none in time",
 }
 # How servers of HTTP, FTP, SMTP, POP and IMAP begin. (An sshd that is busy says so in words before its greeting.)
@@ -179,6 +181,8 @@ class _OtherHostKey(Exception):
 
 def _reason(error: BaseException) -> str:
     """The message of paramiko without text of the server; our own words if it has no meaning."""
+    if isinstance(error, EOFError):
+        return "it closed the connection after its greeting"
     text = str(error) or type(error).__name__
     for theirs, ours in _REASONS.items():
         if text.startswith(theirs):

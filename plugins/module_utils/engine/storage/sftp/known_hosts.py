@@ -19,7 +19,7 @@ from typing import Iterator, List, NamedTuple, Optional, Tuple
 CA, REVOKED = "@cert-authority", "@revoked"
 RSA_TYPES = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
 _BLANK = " \t"
-_LONGEST_PATTERN = 1024
+_LONGEST_PATTERN = 1023
 _LEAST_RSA_BITS = 1024
 # How many fields a public key has after its type.
 _FIELDS = {

@@ -12,10 +12,10 @@ import base64
 import binascii
 import hmac
 import struct
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Tuple
 
 from ..._libraries import require
-from .known_hosts import fields_of
+from .known_hosts import fields_of, type_of
 
 _MAGIC = b"openssh-key-v1\0"
 _BEGIN, _END = "-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----"
@@ -90,14 +90,29 @@ def _from_pkcs8(text: str, passphrase: str) -> Optional[str]:
     return written.decode("ascii")
 
 
+def cipher_and_type(text: str) -> Tuple[str, str]:
+    """The cipher and the type of a key in OpenSSH's format; ("", "") where it is another format."""
+    blob = _blob(text)
+    head = fields_of(blob, 3, len(_MAGIC)) if blob.startswith(_MAGIC) else None
+    public = None if head is None else fields_of(blob, 1, head[1] + 4)  # after the number of keys
+    if head is None or public is None:
+        return "", ""
+    return head[0][0].decode("ascii", "replace"), type_of(public[0][0])
+
+
+def _blob(text: str) -> bytes:
+    """The content of a key in OpenSSH's format, b"" of any other."""
+    if _BEGIN not in text or _END not in text:
+        return b""
+    try:
+        return base64.b64decode("".join(text.split(_BEGIN, 1)[1].split(_END, 1)[0].split()), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
 def _sealed(text: str) -> Optional[_Sealed]:
     """Return the parts of a key with an authenticated cipher, None for any other."""
-    if _BEGIN not in text or _END not in text:
-        return None
-    try:
-        blob = base64.b64decode("".join(text.split(_BEGIN, 1)[1].split(_END, 1)[0].split()), validate=True)
-    except (binascii.Error, ValueError):
-        return None
+    blob = _blob(text)
     head = fields_of(blob, 3, len(_MAGIC)) if blob.startswith(_MAGIC) else None
     if head is None or head[0][0] not in _KEY_BYTES or head[0][1] != b"bcrypt":
         return None

@@ -15,13 +15,15 @@ from ..._libraries import paramiko
 from ...errors import StorageCredentialInvalid
 from ..url import in_home
 from . import certificate as sftp_certificate
-from .locked_key import Locked, WrongPassphrase, opened
+from .locked_key import Locked, WrongPassphrase, cipher_and_type, opened
 
 _MAX_BYTES = 1 << 16
 _CERTIFICATE = re.compile(
     r"^[ \t]*((?:ssh|ecdsa)-[a-z0-9-]+-cert-v01@openssh\.com)[ \t]+([A-Za-z0-9+/=]+)", re.MULTILINE
 )
 _KINDS = ("Ed25519Key", "ECDSAKey", "RSAKey")
+# Those that paramiko opens for ECDSA and RSA (of Ed25519 it opens all); the authenticated ones are opened before it sees the key.
+_CIPHERS = ("", "none", "aes256-cbc", "aes256-ctr")
 _OTHERS = (
     ("PuTTY-User-Key-File", "it is a PuTTY key; convert it: puttygen KEY -O private-openssh -o KEY.openssh"),
     ("BEGIN DSA PRIVATE KEY", "it is a DSA key, which current servers refuse; create one with ssh-keygen -t ed25519"),
@@ -100,6 +102,12 @@ def _why_none(text: str, passphrase: str) -> str:
             return reason
     if _PUBLIC.match(text):
         return "it is a public key; set the private key"
+    cipher, kind = cipher_and_type(text)
+    if passphrase and kind != "ssh-ed25519" and cipher not in _CIPHERS:
+        words = (
+            "it is encrypted with %s, which the engine does not support; change it: ssh-keygen -p -Z aes256-ctr -f KEY"
+        )
+        return words % cipher
     reason = "it is not an Ed25519, ECDSA or RSA key in OpenSSH, PEM or PKCS#8 format"
     return "private_key_passphrase does not decrypt it, or %s" % reason if passphrase else reason
 
