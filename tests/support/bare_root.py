@@ -13,8 +13,8 @@ from .recovery import Ran
 
 _SCRIPT = """
 set -e
-root=$1 stick=$2 target=$3
-shift 3
+root=$1 stick=$2 target=$3 devices=$4
+shift 4
 mount --bind "$root" "$root"
 mount -t tmpfs none "$root/mnt"
 mkdir "$root/mnt/stick" "$root/mnt/target"
@@ -22,13 +22,17 @@ mount --bind "$stick" "$root/mnt/stick"
 mount -o remount,bind,ro,noexec "$root/mnt/stick"
 mount --bind "$target" "$root/mnt/target"
 mount -t proc proc "$root/proc"
+if [ "$devices" ]; then mount --rbind /dev "$root/dev"; fi
 mount -o remount,bind,ro "$root"
-exec chroot "$root" /usr/bin/env -i PATH=/usr/bin:/bin python3 "$@"
+exec chroot "$root" /usr/bin/env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin python3 "$@"
 """
 
 
-def inside(root: Path, stick: Path, target: Path, *arguments: str) -> Ran:
-    """Run the program in the root, in name spaces of its own: no network, no mounts that stay."""
+def inside(root: Path, stick: Path, target: Path, *arguments: str, devices: bool = False) -> Ran:
+    """Run the program in the root, in name spaces of its own: no network, no mounts that stay.
+
+    :param devices: with this machine's devices, which growing and shrinking need.
+    """
     words = ["-I", "-S", "/mnt/stick/plantops-recovery.pyz", *arguments, "--password-fd", "0"]
     command = [
         "unshare",
@@ -41,6 +45,7 @@ def inside(root: Path, stick: Path, target: Path, *arguments: str) -> Ran:
         str(root),
         str(stick),
         str(target),
+        "devices" if devices else "",
         *words,
     ]
     done = subprocess.run(command, input=PASSWORD + "\n", capture_output=True, text=True, check=False)

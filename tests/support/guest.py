@@ -20,12 +20,15 @@ HOST_FROM_GUEST = "10.0.2.2"  # qemu's user network leads this address to this m
 class Guest:
     """One machine. ``disks`` are raw or qcow2 files in order of /dev/vda, /dev/vdb; what it writes goes into them."""
 
-    def __init__(self, folder: Path, disks: Sequence[Path], key: Path, memory_mib: int = 1024) -> None:
+    def __init__(
+        self, folder: Path, disks: Sequence[Path], key: Path, memory_mib: int = 1024, options: Sequence[str] = ()
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.disks = list(disks)
         self.key = key
         self.memory_mib = memory_mib
+        self.options = list(options)
         self.port = free_port()
         self.console = folder / "console.log"
         self._process: Optional[subprocess.Popen[bytes]] = None
@@ -46,6 +49,7 @@ class Guest:
         """False when the machine ended, or showed nothing new for ``still_seconds``."""
         command = [
             *qemu_command(self.memory_mib),
+            *self.options,
             *("-serial", "file:%s" % self.console),
             *("-netdev", "user,id=net,hostfwd=tcp:127.0.0.1:%d-:22" % self.port),
             *("-device", "virtio-net-pci,netdev=net"),
@@ -90,6 +94,14 @@ class Guest:
                 "%s: %d %s%s" % (command, done.returncode, output, done.stderr.decode("utf-8", "replace"))
             )
         return output
+
+    def ready(self, minutes: float = 10) -> Guest:
+        """Wait for the shell: an emulated machine under load shows its login before its SSH server answers in time."""
+        deadline = time.monotonic() + minutes * 60
+        while self.run("echo ready", check=False).strip() != "ready":
+            assert time.monotonic() < deadline
+            time.sleep(2)
+        return self
 
     def popen(self, command: str, data: bytes = b"") -> subprocess.Popen[bytes]:
         """Start a shell command as root that goes on while the test does other things."""

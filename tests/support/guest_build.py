@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import List
+from typing import Dict, List
 
 from .sftp_server import make_key
 
@@ -128,46 +128,47 @@ def mirror() -> str:
     return found[0]
 
 
-def guest_disk() -> GuestDisk:
-    """Return the disk, made now if the cache has none of this recipe."""
+def guest_disk(release: str = RELEASE) -> GuestDisk:
+    """Return the disk of a Debian release, made now if the cache has none of this recipe."""
     base = cache_folder()
-    recipe = "\0".join([RELEASE, _PACKAGES, _INSTALL, repr(_FILES), repr(_MASKED), str(DISK_BYTES)])
+    recipe = "\0".join([release, _PACKAGES, _INSTALL, repr(_FILES), repr(_MASKED), str(DISK_BYTES)])
     folder = base / ("guest-" + hashlib.sha256(recipe.encode()).hexdigest()[:16])
     with open(base / "lock", "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two test processes make it once
         if not folder.exists():
             with tempfile.TemporaryDirectory(dir=str(base), prefix=".making-") as making:
-                _make(Path(making))
+                _make(Path(making), release)
                 os.rename(os.path.join(making, "done"), str(folder))
     return GuestDisk(folder)
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, release: str) -> None:
     done = folder / "done"
     done.mkdir(mode=0o700)
     tree = folder / "tree"
     with open(done / "build.log", "wb") as log:
-        _run(
+        run_logged(
             [
                 "debootstrap",
                 "--variant=minbase",
                 "--include=" + ",".join(_PACKAGES.split()),
-                RELEASE,
+                release,
                 str(tree),
                 mirror(),
             ],
             log,
         )
-        key = make_key(done / "key")
-        kernel, initrd = _configure(tree, key)
-        shutil.copy(str(tree / "etc/ssh/ssh_host_ed25519_key.pub"), str(done / "host_key.pub"))
+        install = tree / "sbin/guest-install"
+        install.write_text(_INSTALL, encoding="utf-8")
+        install.chmod(0o755)
+        kernel, initrd = settle_tree(tree, done, {})
         source, target = folder / "tree.ext4", folder / "disk.raw"
         with open(source, "wb") as file:
             file.truncate(1000 << 20)
-        _run(["mke2fs", "-q", "-t", "ext4", "-d", str(tree), str(source)], log)
+        run_logged(["mke2fs", "-q", "-t", "ext4", "-d", str(tree), str(source)], log)
         with open(target, "wb") as file:
             file.truncate(DISK_BYTES)
-        output = _run(
+        output = run_logged(
             [
                 *qemu_command(1024),
                 *("-kernel", str(tree) + kernel, "-initrd", str(tree) + initrd),
@@ -180,7 +181,7 @@ def _make(folder: Path) -> None:
         )
         if b"GUEST-INSTALL-DONE" not in output:
             raise AssertionError("the guest could not be made: " + output.decode("utf-8", "replace")[-3000:])
-        _run(["qemu-img", "convert", "-O", "qcow2", str(target), str(done / "disk.qcow2")], log)
+        run_logged(["qemu-img", "convert", "-O", "qcow2", str(target), str(done / "disk.qcow2")], log)
 
 
 def qemu_command(memory_mib: int) -> List[str]:
@@ -195,17 +196,20 @@ def qemu_command(memory_mib: int) -> List[str]:
     ]
 
 
-def _configure(tree: Path, key: Path) -> List[str]:
+def settle_tree(tree: Path, done: Path, files: Dict[str, str]) -> List[str]:
+    """Make a tree of debootstrap a guest that root can log in to; return its kernel and its initramfs.
+
+    :param done: the folder that takes the keys. :param files: what differs from the guest on LVM.
+    """
+    key = make_key(done / "key")
+    shutil.copy(str(tree / "etc/ssh/ssh_host_ed25519_key.pub"), str(done / "host_key.pub"))
     kernel = next(tree.glob("boot/vmlinuz-*")).name
     initrd = next(tree.glob("boot/initrd.img-*")).name
     names = ["/boot/" + kernel, "/boot/" + initrd]
-    for path, text in _FILES.items():
+    for path, text in {**_FILES, **files}.items():
         target = tree / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text.replace("{kernel}", names[0]).replace("{initrd}", names[1]), encoding="utf-8")
-    install = tree / "sbin/guest-install"
-    install.write_text(_INSTALL, encoding="utf-8")
-    install.chmod(0o755)
     login = tree / "root/.ssh"
     login.mkdir(mode=0o700, exist_ok=True)
     shutil.copy(str(key) + ".pub", str(login / "authorized_keys"))
@@ -221,7 +225,8 @@ def _configure(tree: Path, key: Path) -> List[str]:
     return names
 
 
-def _run(command: List[str], log: object) -> bytes:
+def run_logged(command: List[str], log: object) -> bytes:
+    """Run a command to its end and keep what it said."""
     done = subprocess.run(
         command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900
     )

@@ -24,10 +24,13 @@ class Mount(NamedTuple):
     read_only: bool
 
 
-def read_mounts(root: str = "/") -> List[Mount]:
-    """Every mount in order: a later one at the same point covers the earlier one. Invalid lines are skipped."""
+def read_mounts(root: str = "/", process: str = "self") -> List[Mount]:
+    """Every mount in order: a later one at the same point covers the earlier one. Invalid lines are skipped.
+
+    :param process: whose mounts; those of process 1 are the system's own, also for a program in another root directory.
+    """
     try:
-        with open(os.path.join(root, "proc/self/mountinfo"), "rb") as file:
+        with open(os.path.join(root, "proc", process, "mountinfo"), "rb") as file:
             text = file.read(_MAX_BYTES).decode("utf-8", "surrogateescape")
     except OSError:
         return []

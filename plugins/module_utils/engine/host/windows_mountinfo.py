@@ -12,7 +12,7 @@ from .linux_mountinfo import Mount, unescape
 __all__ = ["Mount", "read_mounts", "unescape"]
 
 
-def read_mounts(root: str = "/") -> List[Mount]:
+def read_mounts(root: str = "/", process: str = "self") -> List[Mount]:
     """Return no mounts. A folder ``/proc`` of the current drive, which any user may create, is never read."""
-    del root
+    del root, process
     return []

@@ -145,10 +145,12 @@ class Command:
 
     def restore(self) -> Dict[str, Any]:
         planned = self._planned()
+        question = "The restore will overwrite the targets listed above."
         if planned["already_restored"]:
             self.say("The targets already contain the image; the restore is complete.")
-            return dict(planned, ok=True)
-        question = "The restore will overwrite the targets listed above."
+            if not planned.get("changed"):
+                return dict(planned, ok=True)
+            question = "The restore will create a boot entry in the firmware of this machine."
         asking.confirm(self.options.yes, question)
         self.may_have_written = True
         done = self._run("restore", **dict(self._restore_settings(), image=planned["image"]))

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The boot entry of a restored disk in the firmware of this machine, through efibootmgr.
 
-Only on UEFI, only for a whole disk restored to a block device, and only where no installed system runs: a machine that
-runs a system must not start a cloned disk next time. An entry that exists is left alone.
+Only on UEFI, only for a whole disk restored to a block device, and only in a rescue system (``rescue_system.py``): a
+machine that runs an installed system must not start a cloned disk next time. An entry that exists is left alone.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import subprocess
 import sys
 from typing import Callable, List, NamedTuple
 
+from .rescue_system import System, running_system
+
 Run = Callable[[List[str]], str]
 PROGRAM = "efibootmgr"
 _SECONDS = 60
 _MAX_OUTPUT = 1 << 20
-# The kinds of root of a rescue system.
-_MEMORY_ROOTS = frozenset(["rootfs", "tmpfs", "ramfs", "overlay", "squashfs", "iso9660"])
 _EXISTING = r"HD\(\d+,GPT,%s[,)]"
 
 NOT_NEEDED, EXISTS, CREATED, TO_CREATE, SKIPPED, FAILED = (
@@ -37,7 +37,7 @@ class Machine(NamedTuple):
     """This machine as far as a boot entry depends on it; ``run`` is the one way to efibootmgr."""
 
     is_uefi: bool
-    is_rescue: bool
+    system: System
     run: Run
 
 
@@ -46,22 +46,14 @@ class Entry(NamedTuple):
 
     state: str
     reason: str = ""
+    is_doubtful: bool = False  # the machine may run a rescue system all the same
 
 
 def this_machine() -> Machine:
     """Look at the firmware and the root of the running system."""
     if sys.platform == "win32":
-        return Machine(False, False, _run)  # a restore there writes plain files alone
-    return Machine(os.path.isdir("/sys/firmware/efi/efivars"), _root_kind() in _MEMORY_ROOTS, _run)
-
-
-def _root_kind() -> str:
-    try:
-        with open("/proc/self/mounts", encoding="utf-8", errors="replace") as file:
-            fields = [line.split(" ") for line in file]
-    except OSError:
-        return ""
-    return next((one[2] for one in reversed(fields) if len(one) > 2 and one[1] == "/"), "")
+        return Machine(False, System(False, "this machine runs Windows"), _run)  # a restore there writes plain files
+    return Machine(os.path.isdir("/sys/firmware/efi/efivars"), running_system(), _run)
 
 
 def _run(arguments: List[str]) -> str:
@@ -97,8 +89,8 @@ def boot_entry(
     """
     if not machine.is_uefi:
         return Entry(NOT_NEEDED, "this machine did not start with UEFI")
-    if not machine.is_rescue:
-        return Entry(SKIPPED, "this machine runs an installed system")
+    if not machine.system.is_rescue:
+        return Entry(SKIPPED, machine.system.reason, machine.system.is_doubtful)
     try:
         if re.search(_EXISTING % re.escape(partition_id), machine.run(["-v"]), re.IGNORECASE):
             return Entry(EXISTS)

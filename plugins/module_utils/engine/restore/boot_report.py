@@ -32,6 +32,11 @@ class BootReport(NamedTuple):
     warnings: List[str]
 
     @property
+    def made_entry(self) -> bool:
+        """Whether the firmware of this machine was changed."""
+        return any(one["entry"] == entries.CREATED for one in self.document["disks"])
+
+    @property
     def lacks_entry(self) -> bool:
         """Whether a boot entry is to be created when the disks are restored."""
         return any(one["entry"] == entries.TO_CREATE for one in self.document["disks"])
@@ -66,12 +71,20 @@ def boot_report(
 def _entry(machine: Machine, disk: PlannedDisk, look: BootLook, check: bool) -> Entry:
     if look.efi_partition is None or look.scheme != "gpt":
         return Entry(entries.NOT_NEEDED, "the disk has no EFI partition in a GPT")
-    if not disk.target.is_device or disk.found.table_stays:
+    if not _is_disk_of_this_machine(disk) or disk.found.table_stays:
         return Entry(entries.NOT_NEEDED, "no whole disk is restored to a disk of this machine")
-    loader = (look.efi_loaders or ["EFI/BOOT/BOOTX64.EFI"])[0]
+    loader = _loader(look)
     if not look.efi_loaders and not look.efi_fallback:
         return Entry(entries.SKIPPED, "the EFI partition has no boot loader")
     return boot_entry(machine, disk.target.path, look.efi_partition, look.efi_id, loader, _LABEL, check)
+
+
+def _is_disk_of_this_machine(disk: PlannedDisk) -> bool:
+    return disk.target.is_device
+
+
+def _loader(look: BootLook) -> str:
+    return (look.efi_loaders or ["EFI/BOOT/BOOTX64.EFI"])[0]
 
 
 def _as_dict(look: BootLook, entry: Entry) -> Dict[str, Any]:
@@ -109,6 +122,12 @@ def _warnings(disk: PlannedDisk, look: BootLook, entry: Entry, machine: Machine)
         found.append(
             "%s starts only with %s, but this machine started with %s. Set the firmware of the machine that gets the "
             "disk to %s." % (disk.name, look.starts.upper(), mode.upper(), look.starts.upper())
+        )
+    if entry.state == entries.SKIPPED and entry.is_doubtful:
+        found.append(
+            "No boot entry for %s is created, because %s. If this machine is to start the disk, select it in the firmware "
+            "menu, or run efibootmgr -c -d %s -p %s -l '\\%s'."
+            % (target, entry.reason, target, look.efi_partition, _loader(look).replace("/", "\\"))
         )
     if entry.state == entries.FAILED:
         found.append(

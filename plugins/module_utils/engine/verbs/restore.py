@@ -59,7 +59,9 @@ def restore(storage: Storage, request: RestoreRequest, status: RunStatus) -> Dic
         "already_restored": is_done,
     }
     boot = boot_report(reader, planned, check=True)
-    told["plan"] += [] if is_done else [proof.sentence, *boot.sentences]
+    told["changed"] = not is_done or boot.lacks_entry
+    told["plan"] += [] if is_done else [proof.sentence]
+    told["plan"] += boot.sentences if told["changed"] else []
     risks = proofs.warnings(proof, planned)
     if request.check:
         foreseen = foretell(storage, request.device, reader, planned, damaged)
@@ -70,6 +72,7 @@ def restore(storage: Storage, request: RestoreRequest, status: RunStatus) -> Dic
         boot = boot_report(reader, planned, check=False)
     return dict(
         told,
+        changed=not is_done or boot.made_entry,
         boot=boot.document,
         disks=[disk._asdict() for disk in done.disks],
         damaged=done.damaged,

@@ -11,6 +11,7 @@ from typing import List
 import pytest
 from engine.restore import boot_entry as module
 from engine.restore.boot_entry import Machine, boot_entry, this_machine
+from engine.restore.rescue_system import System
 
 GUID = "6e1b5a1c-3c1f-4b0e-9d0a-0f3c2b1a4d5e"
 STAND_IN = r"""#!/bin/sh
@@ -40,7 +41,7 @@ def calls(program: Path) -> List[str]:
 
 
 def make(check: bool = False, is_uefi: bool = True, is_rescue: bool = True, disk: str = "/dev/sdb") -> str:
-    machine = Machine(is_uefi, is_rescue, module._run)
+    machine = Machine(is_uefi, System(is_rescue, "a reason"), module._run)
     return boot_entry(machine, disk, 1, GUID.upper(), "EFI/debian/shimx64.efi", "Restored", check).state
 
 
@@ -71,7 +72,7 @@ def test_a_failure_is_reported_and_ends_no_restore(trouble: str, program: Path) 
         program.unlink()
     else:
         program.write_text("#!/bin/sh\necho 'EFI variables are not supported on this system.' >&2\nexit 2\n", "utf-8")
-    machine = Machine(True, True, module._run)
+    machine = Machine(True, System(True, ""), module._run)
     entry = boot_entry(machine, "/dev/sdb", 1, GUID, "EFI/BOOT/BOOTX64.EFI", "Restored", False)
     assert entry.state == module.FAILED
     assert entry.reason

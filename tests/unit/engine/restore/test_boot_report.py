@@ -14,11 +14,13 @@ from engine.restore import boot_report as module
 from engine.restore.boot_entry import Machine
 from engine.restore.boot_report import boot_report
 from engine.restore.plan import PlannedDisk, plan
+from engine.restore.rescue_system import System
 from engine.storage.local.storage import DirectoryStorage
 from support.imaging import PASSWORD, image, restore
 
 from .test_boot_look import ESP, efi_volume, table
 
+RESCUE = System(True, "this machine runs a system from memory")
 GOOD = ("EFI/BOOT/BOOTX64.EFI", "EFI/debian/shimx64.efi")
 
 
@@ -79,7 +81,7 @@ def test_a_rescue_system_creates_the_entry_once(tmp_path: Path) -> None:
 
     reader, planned = planned_on(storage, tmp_path / "restored.raw", is_device=True)
     identity = planned[0].scope.layout.partitions[0].unique_id
-    machine = Machine(True, True, efibootmgr)
+    machine = Machine(True, RESCUE, efibootmgr)
     before = boot_report(reader, planned, True, machine)
     assert before.lacks_entry
     assert not entries
@@ -97,7 +99,7 @@ def test_a_rescue_system_creates_the_entry_once(tmp_path: Path) -> None:
 def test_another_firmware_mode_is_a_warning(tmp_path: Path) -> None:
     storage, dummy_disk = imaged(tmp_path, GOOD)
     reader, planned = planned_on(storage, tmp_path / "restored.raw", is_device=True)
-    machine = Machine(False, True, lambda arguments: "")
+    machine = Machine(False, RESCUE, lambda arguments: "")
     report = boot_report(reader, planned, True, machine)
     assert report.document["machine"] == "bios"
     assert any("UEFI" in text and "BIOS" in text for text in report.warnings)
@@ -110,7 +112,7 @@ def test_encryption_that_a_tpm_opens_is_a_warning_on_another_machine(
     storage, dummy_disk = imaged(tmp_path, GOOD, b"\xeb\x58\x90-FVE-FS-")
     monkeypatch.setattr(module, "_is_same_machine", lambda reader: is_same)
     reader, planned = planned_on(storage, tmp_path / "restored.raw", is_device=False)
-    report = boot_report(reader, planned, True, Machine(True, True, lambda arguments: ""))
+    report = boot_report(reader, planned, True, Machine(True, RESCUE, lambda arguments: ""))
     assert len([text for text in report.warnings if "BitLocker" in text]) == count
 
 
@@ -124,6 +126,41 @@ def test_windows_on_another_storage_controller_is_a_warning(
     monkeypatch.setattr(module, "_is_same_machine", lambda reader: is_same)
     monkeypatch.setattr(module, "_transport", lambda disk: transport)
     reader, planned = planned_on(storage, tmp_path / "restored.raw", is_device=False)
-    report = boot_report(reader, planned, True, Machine(True, True, lambda arguments: ""))
+    report = boot_report(reader, planned, True, Machine(True, RESCUE, lambda arguments: ""))
     assert report.document["disks"][0]["is_windows"]
     assert len([text for text in report.warnings if transport in text]) == count
+
+
+@pytest.mark.parametrize(("is_doubtful", "count"), [(True, 1), (False, 0)])
+def test_a_machine_that_may_be_a_rescue_system_gets_the_command(is_doubtful: bool, count: int, tmp_path: Path) -> None:
+    """No entry is made for a guess, and an installed system that writes a clone gets no advice to start it."""
+    storage, dummy_disk = imaged(tmp_path, GOOD)
+    calls: List[List[str]] = []
+    reader, planned = planned_on(storage, tmp_path / "restored.raw", is_device=True)
+    machine = Machine(True, System(False, "the reason", is_doubtful), lambda arguments: str(calls.append(arguments)))
+    report = boot_report(reader, planned, False, machine)
+    assert report.document["disks"][0]["entry"] == "skipped"
+    assert calls == []
+    assert len([text for text in report.warnings if "efibootmgr -c -d" in text and "the reason" in text]) == count
+
+
+def test_an_entry_that_is_made_is_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk holds the image already; only the firmware lacks the entry, as after a change of the mainboard."""
+    storage, dummy_disk = imaged(tmp_path, GOOD)
+    target = tmp_path / "restored.raw"
+    restore(storage, target)
+    made: List[str] = []
+
+    def efibootmgr(arguments: List[str]) -> str:
+        if "-c" in arguments:
+            made.append("Boot0001* x HD(1,GPT,%s,0x800,0x14000)/File(x)" % identity)
+        return "\n".join(made)
+
+    identity = planned_on(storage, target, is_device=False)[1][0].scope.layout.partitions[0].unique_id
+    monkeypatch.setattr(module, "this_machine", lambda: Machine(True, RESCUE, efibootmgr))
+    monkeypatch.setattr(module, "_is_disk_of_this_machine", lambda disk: True)
+    said = [restore(storage, target, check=True), restore(storage, target), restore(storage, target)]
+    assert [one["boot"]["disks"][0]["entry"] for one in said] == ["to_create", "created", "exists"]
+    assert [(one["changed"], one["already_restored"]) for one in said] == [(True, True), (True, True), (False, True)]
+    assert len(made) == 1
+    assert any("boot entry" in text for text in said[1]["plan"])
