@@ -688,6 +688,15 @@ options:
         it needs.
       - By default the directory of a target that is a file, or C(/var/tmp), if it is on a disk with enough room.
     type: path
+  identity:
+    description:
+      - V(new) gives the restored disk a disk GUID or signature and partition GUIDs of its own, for a clone that runs
+        beside the original. The boot configuration of Windows is changed with them.
+      - The plan names every file and file system that is changed, and what keeps its ids. A disk on which something names
+        the old ids that can't be changed is refused before anything is written.
+    type: str
+    choices: [keep, new]
+    default: keep
   many:
     description:
       - Confirms that a play restores on more than one host.

@@ -10,11 +10,19 @@ import os
 from pathlib import Path
 from typing import List, NamedTuple, Sequence
 
-from support.filled import MIB, empty, make_ext, make_fat, make_ntfs, run
+from support.filled import MIB, empty, make_ext, make_fat, make_ntfs, make_tree, mounted, run
+from support.xfs_volumes import SMALL
 
 _TYPES = {
-    "gpt": {"fat": "U", "ext": "L", "ntfs": "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7", "swap": "S", "raw": "L"},
-    "dos": {"fat": "c", "ext": "L", "ntfs": "7", "swap": "S", "raw": "L"},
+    "gpt": {
+        "fat": "U",
+        "ext": "L",
+        "ntfs": "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7",
+        "swap": "S",
+        "raw": "L",
+        "xfs": "L",
+    },
+    "dos": {"fat": "c", "ext": "L", "ntfs": "7", "swap": "S", "raw": "L", "xfs": "L"},
 }
 
 
@@ -107,6 +115,11 @@ def _make(part: Part, work: Path, size_bytes: int, sector_bytes: int, files: int
     if part.kind == "ntfs":
         options = ["-s", str(sector_bytes), "-p", "0", "-H", "0", "-S", "0", *part.options]
         return make_ntfs(volume, work, size_bytes, *options, files=files)
+    if part.kind == "xfs":
+        run("mkfs.xfs", "-q", "-f", *part.options, empty(volume, size_bytes), env=SMALL)
+        with mounted(volume, work / "mnt", "xfs") as folder:
+            make_tree(folder, files=files)
+        return volume
     if part.kind == "swap":
         run("mkswap", "-p", "4096", empty(volume, size_bytes))
         return volume

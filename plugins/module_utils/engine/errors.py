@@ -1154,6 +1154,27 @@ class RestoreResizeImpossible(RestoreError):
     hint = "Restore it onto a disk of at least its size, without imaging_restore_grow and imaging_restore_shrink."
 
 
+class RestoreIdentityNamed(RestoreError):
+    code = "R161"
+    message = "{disk} can't get a new identity on {target}: /{path} on partition {where} names partition {partition} by its PARTUUID."
+    hint = "Restore with imaging_restore_identity keep, or image the disk again after the file names the file system's UUID."
+
+
+class RestoreBootConfigLocked(RestoreError):
+    code = "R162"
+    message = "{disk} can't get a new identity on {target}: {path} on partition {partition} can't be changed, because {reason}."
+    hint = (
+        "Restore with imaging_restore_identity keep, or restore an image that was made while Windows was shut down "
+        "(from a rescue medium, without fast startup)."
+    )
+
+
+class RestoreIdentityImpossible(RestoreError):
+    code = "R163"
+    message = "{disk} can't get a new identity on {target}: {reason}."
+    hint = "Restore with imaging_restore_identity keep, and do not attach the clone and its original to one machine."
+
+
 class RestoreOnManyHosts(RestoreError):
     code = "R121"
     message = "This play would restore on {count} hosts: {hosts}."

@@ -158,6 +158,24 @@ RESTORE: Tuple[Setting, ...] = (
         default_words="none",
     ),
     Setting(
+        "restore_identity",
+        "str",
+        (
+            (
+                "V(new) gives the restored disk a disk GUID or signature and partition GUIDs of its own, for a clone that runs "
+                "beside the original. The boot configuration of Windows is changed with them."
+            ),
+            (
+                "The plan names every file and file system that is changed, and what keeps its ids. A disk on which something "
+                "names the old ids that can't be changed is refused before anything is written."
+            ),
+        ),
+        ("restore",),
+        choices=("keep", "new"),
+        default="keep",
+        option="identity",
+    ),
+    Setting(
         "restore_many",
         "bool",
         (

@@ -78,6 +78,7 @@ def play(scene: Scene, kind: str, kills: int, seed: int) -> Dict[str, int]:
     begun = time.monotonic()
     finish(scene, target, wishes)
     seconds = time.monotonic() - begun
+    undisturbed = target.rename(scene.folder / "undisturbed")
     for number in range(kills):
         target = scene.target(SIZES[kind])
         with open(target, "r+b") as file:
@@ -97,7 +98,7 @@ def play(scene: Scene, kind: str, kills: int, seed: int) -> Dict[str, int]:
         seen[state] += 1
         finish(scene, target, wishes)
         if kind == "plain":
-            run("cmp", target, scene.disk.path)
+            run("cmp", target, undisturbed)
         if number % 4 == 0:
             check_target(scene, target)
     return seen

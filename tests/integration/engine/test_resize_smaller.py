@@ -47,9 +47,16 @@ def actions(done: Dict[str, Any]) -> List[str]:
 def test_the_free_end_goes_without_a_tool(gpt: Scene) -> None:
     target = gpt.target(-6)
     done = gpt.restore(target, shrink=True)
+    assert done["warnings"] == []
     assert actions(done) == ["kept"] * 4
     assert done["restore_plan"]["disks"][0]["tools"] == []
     check_target(gpt, target)
+
+
+def test_growing_on_a_smaller_target_is_told_as_left_out(gpt: Scene) -> None:
+    done = gpt.restore(gpt.target(-10), shrink=True, grow="2", check=True)
+    assert "grown" not in " ".join(actions(done))
+    assert any("nothing is grown" in text for text in done["warnings"])
 
 
 def test_gaps_between_partitions_go_next(gpt: Scene) -> None:

@@ -180,6 +180,15 @@ def _targets(one: argparse.ArgumentParser) -> None:
         metavar="DIRECTORY",
         help="where --shrink makes volumes smaller before the target is written; the plan names the space it needs",
     )
+    one.add_argument(
+        "--identity",
+        choices=("keep", "new"),
+        default="keep",
+        help=(
+            "new: give a clone that runs beside the original a disk GUID or signature and partition GUIDs of its own; the "
+            "plan names every file that is changed for that; keep (the default) leaves them byte for byte"
+        ),
+    )
 
 
 def _copy(one: argparse.ArgumentParser) -> None:

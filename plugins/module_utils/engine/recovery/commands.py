@@ -193,6 +193,7 @@ class Command:
             "proof": self.options.proof.replace("-", "_"),
             "grow": self.options.grow or "",
             "shrink": self.options.shrink,
+            "identity": self.options.identity,
             "scratch": os.path.abspath(self.options.scratch) if self.options.scratch else "",
         }
 

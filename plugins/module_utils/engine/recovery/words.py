@@ -32,6 +32,7 @@ _OPTIONS = (
     ("imaging_restore_grow", "--grow"),
     ("imaging_restore_shrink", "--shrink"),
     ("imaging_restore_scratch", "--scratch"),
+    ("imaging_restore_identity", "--identity"),
     ("imaging_storage.url", "STORAGE"),
     ("imaging_storage.username", "--user"),
     ("imaging_storage.password", "--storage-password-fd"),

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from .plan import PlannedDisk
 from .sentences import unused_bytes
@@ -39,8 +39,30 @@ def _disk(disk: PlannedDisk) -> Dict[str, Any]:
         "partitions": _partitions(disk),
         "tools": list(resizing.tools) if resizing is not None else [],
         "scratch": dict(resizing.scratch._asdict()) if resizing is not None and resizing.scratch is not None else None,
+        "identity": _identity(disk),
+        "files_changed": [
+            {"partition": number, "path": path} for number, path in (resizing.hives if resizing is not None else [])
+        ],
         "unused_bytes": unused_bytes(disk),
         "warnings": list(resizing.warnings) if resizing is not None else [],
+    }
+
+
+def _identity(disk: PlannedDisk) -> Optional[Dict[str, Any]]:
+    """The new ids of a clone, null where the disk keeps its own. Each run draws its own new ids."""
+    renewal = disk.resizing.renewal if disk.resizing is not None else None
+    if renewal is None:
+        return None
+    drawn = renewal.drawn
+    return {
+        "disk_id": {"before": drawn.disk[0], "after": drawn.disk[1]},
+        "partitions": [
+            {"number": number, "before": before, "after": after} for number, (before, after) in drawn.partitions.items()
+        ],
+        "file_systems": [
+            {"number": one.volume.number, "content": one.volume.kind, "is_new": one.is_new, "reason": one.reason}
+            for one in renewal.file_systems
+        ],
     }
 
 

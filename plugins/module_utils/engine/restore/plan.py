@@ -170,7 +170,11 @@ def _resizing(
         why_not = "the image holds only some of its partitions"
     elif isinstance(disk, SalvagingReader):
         why_not = "the image may be damaged, and a damaged file system can't be resized"
-    if table_stays and not (target.is_device and target.sector_bytes != disk.sector_bytes):
+    if (
+        table_stays
+        and not yeses.wishes.new_identity
+        and not (target.is_device and target.sector_bytes != disk.sector_bytes)
+    ):
         return None
     shape = TargetShape(target.path, target.size_bytes, target.sector_bytes, target.is_device)
     return resize(entry.name, disk, scope.layout, shape, yeses.wishes, why_not)

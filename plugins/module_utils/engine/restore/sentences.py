@@ -36,6 +36,24 @@ def _of_partitions(disk: PlannedDisk) -> List[str]:
             "%s is shrunk in %s, before the target is written; this needs %d bytes there, %d are free"
             % (disk.name, scratch.directory, scratch.needed_bytes, scratch.free_bytes)
         )
+    if disk.resizing is not None:
+        found += [
+            "%s on partition %d of %s is changed to the new ids and places" % (path, one, disk.name)
+            for one, path in disk.resizing.hives
+        ]
+    return found + _of_identity(disk)
+
+
+def _of_identity(disk: PlannedDisk) -> List[str]:
+    renewal = disk.resizing.renewal if disk.resizing is not None else None
+    if renewal is None:
+        return []
+    what = "a new disk GUID and new partition GUIDs" if renewal.drawn.scheme == "gpt" else "a new disk signature"
+    found = ["%s gets %s: its id %s becomes %s" % (disk.name, what, *renewal.drawn.disk)]
+    for volume in renewal.renewed:
+        found.append(
+            "the file system of partition %d of %s (%s) gets a new UUID" % (volume.number, disk.name, volume.kind)
+        )
     return found
 
 

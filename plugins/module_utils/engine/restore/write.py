@@ -13,7 +13,7 @@ from ..errors import RestoreTargetChanged
 from ..image.format.constants import CHUNK_BYTES
 from ..image.reader import DiskReader
 from .plan import PlannedDisk, Progress, look_at
-from .resize.carry_out import grow_in_place
+from .resize.carry_out import finish_in_place
 from .target import MARKER_BYTES, Target, with_places
 
 _LAST_BYTES = 1 << 20  # at both ends of the disk lie its partition tables
@@ -87,7 +87,7 @@ def write_disks(planned: List[PlannedDisk], progress: Progress) -> List[Restored
         last = [_write_last(disk, body.held) for disk, body in zip(todo, bodies)]
         for disk in todo:
             if disk.resizing is not None:
-                disk.target.lend(partial(grow_in_place, disk.resizing))
+                disk.target.lend(partial(finish_in_place, disk.resizing))
         for disk, ends in zip(todo, last):
             disk.target.write(disk.mark_place, ends.marked_sector)
         for disk in todo:

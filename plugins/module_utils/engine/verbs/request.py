@@ -426,7 +426,7 @@ _IMAGE_KEYS = (
 )
 _RESTORE_KEYS = (
     *("image", "map", "overwrite", "damaged", "replace_table", "proof"),
-    *("grow", "shrink", "scratch"),
+    *("grow", "shrink", "scratch", "identity"),
 )
 _ROLLOVER_KEYS = ("keep", "jobs", "forget_jobs", "forget_disks", "remove_damaged")
 VERBS: Dict[str, _Verb] = {

@@ -15,6 +15,7 @@ from ..image.access import Passwords
 from ..image.format import job_name
 from ..image.upkeep.keeping import Policy
 from ..image.upkeep.missing import forgotten_ids
+from ..restore.identity.draw import IDENTITIES, NEW
 from ..restore.resize.wishes import Wishes
 from .fields import Fields, refuse_unknown
 from .secret_names import IMAGE_SECRETS, STORAGE_SECRETS
@@ -158,7 +159,7 @@ def _forgotten_disks(document: Fields) -> List[str]:
 
 
 def wishes_of(fields: Fields) -> Wishes:
-    """The wishes of a restore for a target of another size."""
+    """The wishes of a restore for a target of another size or with other ids."""
     grow = fields.given("grow")
     if isinstance(grow, int) and not isinstance(grow, bool):
         grow = str(grow)
@@ -169,4 +170,7 @@ def wishes_of(fields: Fields) -> Wishes:
     scratch = fields.text("scratch")
     if scratch and not os.path.isabs(scratch):
         raise RequestInvalid(reason="imaging_restore_scratch must be the absolute path of a directory")
-    return Wishes(grow, fields.yes("shrink", "restore_shrink"), scratch)
+    identity = fields.given("identity")
+    if identity not in (None, "", *IDENTITIES):
+        raise RequestInvalid(reason="imaging_restore_identity must be keep or new")
+    return Wishes(grow, fields.yes("shrink", "restore_shrink"), scratch, identity == NEW)

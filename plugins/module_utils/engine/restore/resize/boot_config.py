@@ -13,6 +13,7 @@ import struct
 from typing import List, NamedTuple, Sequence
 
 from ...errors import EngineError
+from ..identity.hive import why_locked
 from .volume import Volume, find
 
 _PATHS = (("Boot", "BCD"), ("EFI", "Microsoft", "Boot", "BCD"))
@@ -25,6 +26,12 @@ class BootConfig(NamedTuple):
 
     stores: List[bytes]
     is_unreadable: bool
+
+    def why_locked(self) -> str:
+        """Why a store can't be changed, "" when each of them can."""
+        if self.is_unreadable:
+            return "it can't be read"
+        return next((reason for reason in map(why_locked, self.stores) if reason), "")
 
     def names(self, start_bytes: int, disk_id: str) -> bool:
         """Whether a store has a device with this place on the disk of this signature; in doubt it has."""

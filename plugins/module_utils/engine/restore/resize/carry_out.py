@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carries out a resizing: volumes are made smaller aside before the target is touched, and grown on the target before it boots."""
+"""Carries out a resizing: volumes are made smaller aside before the target is touched, and grown or given new ids on the target before it boots."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...image.reader import DiskReader
 from . import boot_sectors
 from .resizing import PartitionChange, Resizing
 from .view import Aside
-from .volume_tools import Medium, resize, scratch_file
+from .volume_tools import Medium, renew_id, resize, scratch_file
 
 _STEP_BYTES = 1 << 20
 Reached = Callable[[int, int], None]
@@ -85,19 +85,26 @@ def _follow_move(descriptor: int, change: PartitionChange, sector_bytes: int) ->
         os.pwrite(descriptor, data, place)
 
 
-def grow_in_place(resizing: Resizing, descriptor: int) -> None:
-    """Grow the file systems on the target, while its first sector still says that the restore is in progress.
+def finish_in_place(resizing: Resizing, descriptor: int) -> None:
+    """Grow the file systems on the target and give them new UUIDs, while its first sector still says that the restore is in progress.
 
     :raises RestoreResizeFailed: the target stays unbootable, and the same restore can be tried again.
     """
     for one in resizing.grown:
-        medium = Medium(
-            disk=resizing.disk,
-            target=resizing.target.path,
-            path="",
-            descriptor=descriptor,
-            start_bytes=one.start_bytes,
-            length_bytes=one.length_bytes,
-            sector_bytes=resizing.target.sector_bytes if resizing.target.is_device else 512,
-        )
-        resize(one.volume, medium, one.length_bytes)
+        resize(one.volume, _on_target(resizing, one, descriptor), one.length_bytes)
+    renewed = [one.number for one in resizing.renewal.renewed] if resizing.renewal is not None else []
+    for one in resizing.partitions:
+        if one.volume.number in renewed:
+            renew_id(one.volume, _on_target(resizing, one, descriptor))
+
+
+def _on_target(resizing: Resizing, one: PartitionChange, descriptor: int) -> Medium:
+    return Medium(
+        disk=resizing.disk,
+        target=resizing.target.path,
+        path="",
+        descriptor=descriptor,
+        start_bytes=one.start_bytes,
+        length_bytes=one.length_bytes,
+        sector_bytes=resizing.target.sector_bytes if resizing.target.is_device else 512,
+    )

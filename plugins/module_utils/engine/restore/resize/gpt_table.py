@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from ...disk.mbr import PROTECTIVE
 from ...disk.source import BlockSource
 from .shift import Shift
 
 _HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")
+_DISK_GUID_AT = 56
 _ENTRY_HEAD = struct.Struct("<16s16sQQ")
 _MBR_ENTRY = struct.Struct("<B3sB3sII")
 _MOST_TABLE_BYTES = 4 << 20
@@ -73,13 +74,25 @@ def read_table(source: BlockSource) -> Optional[GptTable]:
     return GptTable(header, entries, entry_bytes, fields[10], fields[6], fields[7], source.read(0, 512), sector)
 
 
-def patches(table: GptTable, shift: Shift, size_bytes: int, sector_bytes: int) -> List[Patch]:
+class NewIds(NamedTuple):
+    """The GUIDs of a clone as they are in the table."""
+
+    disk: bytes
+    partitions: Dict[int, bytes]  # by number
+
+
+def patches(
+    table: GptTable, shift: Shift, size_bytes: int, sector_bytes: int, new_ids: Optional[NewIds] = None
+) -> List[Patch]:
     """The new primary and backup tables and the protective MBR, on a target of ``size_bytes`` with sectors of ``sector_bytes``."""
     old = table.sector_bytes
     entries = bytearray(table.entries)
-    for start in range(0, len(entries), table.entry_bytes):
+    if new_ids is not None:
+        table = table._replace(header=table.header[:_DISK_GUID_AT] + new_ids.disk + table.header[_DISK_GUID_AT + 16 :])
+    for number, start in enumerate(range(0, len(entries), table.entry_bytes), 1):
         kind, unique, first, last = _ENTRY_HEAD.unpack_from(entries, start)
         if any(kind):
+            unique = new_ids.partitions.get(number, unique) if new_ids is not None else unique
             new_first = shift.start(first * old) // sector_bytes
             new_last = shift.end((last + 1) * old) // sector_bytes - 1
             _ENTRY_HEAD.pack_into(entries, start, kind, unique, new_first, new_last)

@@ -16,17 +16,25 @@ _ENTRY = struct.Struct("<B3sB3sII")
 EXTENDED = frozenset([0x05, 0x0F, 0x85])
 MOST_SECTORS = 0xFFFFFFFF
 _HEADS, _SECTORS = 255, 63
+_SIGNATURE_AT = 440
 _BEYOND = b"\xfe\xff\xff"
 
 
-def patches(source: BlockSource, tables_lba: List[int], extended_lba: int, shift: Shift) -> List[Patch]:
+def patches(
+    source: BlockSource, tables_lba: List[int], extended_lba: int, shift: Shift, signature: bytes = b""
+) -> List[Patch]:
     """The changed records; ``tables_lba`` are sector 0 and the extended boot records, ``extended_lba`` is the start of the
-    extended partition, which links count from (0 where there is none)."""
+    extended partition, which links count from (0 where there is none).
+
+    :param signature: the new one of the disk, empty where it stays.
+    """
     sector = source.sector_bytes
     found: List[Patch] = []
     for lba in tables_lba:
         data = bytearray(source.read(lba * sector, 512))
         new_lba = shift.start(lba * sector) // sector
+        if not lba and signature:
+            data[_SIGNATURE_AT : _SIGNATURE_AT + 4] = signature
         for place in range(446, 510, 16):
             flag, first, kind, last, start, count = _ENTRY.unpack_from(data, place)
             if not count:

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which partitions may be moved, and which are named by their place somewhere that is not changed with them."""
+"""Which partitions may be moved, and which are named by their place somewhere that can't be changed with them."""
 
 from __future__ import annotations
 
@@ -48,8 +48,10 @@ def _why_not(layout: DiskLayout, one: Volume, config: BootConfig) -> str:
     is_recovery = one.partition.role == "recovery"
     if one.partition.bootable:
         return "it is the active partition, whose boot code and boot configuration name its place"
-    if not is_recovery and config.names(one.partition.start_bytes, layout.disk_id) and (config.stores or one.is_ntfs):
-        return "the boot configuration of Windows (BCD) names it by its place, and editing it is not supported"
+    locked = config.why_locked()
+    is_named = config.names(one.partition.start_bytes, layout.disk_id) and (config.stores or one.is_ntfs)
+    if locked and is_named and not is_recovery:
+        return "the boot configuration of Windows (BCD) names it by its place and can't be changed, because %s" % locked
     if one.system() == "Windows":
         return "Windows starts from it, and its boot configuration names its place"
     return ""

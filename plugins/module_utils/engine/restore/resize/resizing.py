@@ -1,20 +1,22 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decides how a disk comes onto a target of another size or with other sectors, or refuses, before anything is written."""
+"""Decides how a disk comes onto a target of another size, with other sectors or with new ids, or refuses, before anything is written."""
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ...disk.extents import ExtentSet
 from ...disk.gpt import read_gpt
 from ...disk.layout import DiskLayout, Partition, read_layout
 from ...disk.mbr import hybrid_entries, read_mbr
 from ...disk.source import BlockSource
-from ...errors import RestoreResizeImpossible, RestoreSectorSizeDiffers
+from ...errors import RestoreIdentityImpossible, RestoreResizeImpossible, RestoreSectorSizeDiffers
 from ...image.reader import DiskReader
 from ...image.source import ImageSource
+from ..identity.draw import Drawn
+from ..identity.renewal import Following, Renewal, follow_moves, renew
 from . import boot_sectors, gpt_table, mbr_table, sectors
 from .choose import check_growing, chosen
 from .fit import Room, to_grow, to_shrink
@@ -58,6 +60,8 @@ class Resizing(NamedTuple):
     scratch: Optional[Scratch]
     warnings: List[str]
     backup_lba: Optional[Tuple[int, int]]  # of the table's backup, before and after
+    renewal: Optional[Renewal] = None
+    hives: Sequence[Tuple[int, str]] = ()  # of Windows, that are changed: partition and path
 
     @property
     def grown(self) -> List[PartitionChange]:
@@ -69,7 +73,7 @@ class Resizing(NamedTuple):
 
     @property
     def needs_tools(self) -> bool:
-        return bool(self.tools)
+        return bool(self.tools) or self.renewal is not None
 
 
 class _Disk(NamedTuple):
@@ -90,10 +94,11 @@ def resize(
     """
     sector = target.sector_bytes if target.is_device else reader.sector_bytes
     size = target.size_bytes // sector * sector
-    if not size or (size, sector) == (reader.size_bytes, reader.sector_bytes):
+    if not wishes.new_identity and (not size or (size, sector) == (reader.size_bytes, reader.sector_bytes)):
         return None
+    size = size or reader.size_bytes
     disk = _Disk(name, reader, ImageSource(reader), layout, target._replace(size_bytes=size, sector_bytes=sector))
-    is_wanted = bool(wishes.grow) or size < reader.size_bytes or sector != reader.sector_bytes
+    is_wanted = bool(wishes.grow) or wishes.new_identity or size < reader.size_bytes or sector != reader.sector_bytes
     reason = why_not or _why_impossible(disk)
     if reason and sector != reader.sector_bytes:
         raise RestoreSectorSizeDiffers(
@@ -103,6 +108,8 @@ def resize(
             sector_bytes=reader.sector_bytes,
             reason="its content can't be converted, because %s" % reason,
         )
+    if reason and wishes.new_identity:
+        raise RestoreIdentityImpossible(disk=name, target=target.path, reason=reason)
     if reason and is_wanted:
         raise RestoreResizeImpossible(disk=name, target=target.path, reason=reason)
     if reason or (layout.scheme == "mbr" and not is_wanted):
@@ -148,6 +155,8 @@ def _resized(disk: _Disk, wishes: Wishes) -> Resizing:
     warnings: List[str] = []
     if room.end_bytes > room.limit_bytes:
         cuts, given = to_shrink(room)
+        if wishes.grow:
+            warnings.append("%s is too small for %s as it was: nothing is grown." % (disk.target.path, disk.name))
     elif wishes.grow:
         grown = chosen(wishes.grow, disk.name, volumes)
         cuts = to_grow(room, grown)
@@ -183,10 +192,14 @@ def _put_together(
     if disk.target.sector_bytes != disk.reader.sector_bytes:
         segments = sectors.without_embedding(segments, disk.layout)
     segments = _without_tables(segments, _tables(disk), disk.layout)
-    patches = _patches(disk, shift, changes)
+    after = {one.volume.number: one.start_bytes for one in changes}
+    about = (disk.name, disk.target.path, disk.layout, room.volumes, after, [one.number for one in shrunk])
+    renewal = renew(*about) if wishes.new_identity else None
+    hives = renewal or follow_moves(*about)
+    patches = _patches(disk, shift, changes, renewal.drawn if renewal is not None else None) + _of_hives(hives, after)
     view = ResizedReader(disk.reader, disk.target.size_bytes, disk.target.sector_bytes, segments, patches, asides)
     layout = read_layout(ImageSource(view))
-    _check_layout(disk, changes, layout)
+    _check_layout(disk, changes, layout, renewal)
     backup = None
     table = gpt_table.read_table(disk.source) if disk.layout.scheme == "gpt" else None
     if table is not None:
@@ -199,8 +212,10 @@ def _put_together(
         partitions=changes,
         tools=list(dict.fromkeys(tools)),
         scratch=scratch,
-        warnings=warnings + _of_ntfs(shrunk, grown),
+        warnings=warnings + _of_ntfs(shrunk, grown) + hives.warnings,
         backup_lba=backup,
+        renewal=renewal,
+        hives=hives.hives,
     )
 
 
@@ -262,12 +277,17 @@ def _ebrs(disk: _Disk) -> List[Tuple[int, int]]:
     return mbr_table.ebr_ranges(disk.source, mbr.tables_lba) if mbr is not None else []
 
 
-def _patches(disk: _Disk, shift: Shift, changes: Sequence[PartitionChange]) -> List[gpt_table.Patch]:
+def _patches(
+    disk: _Disk, shift: Shift, changes: Sequence[PartitionChange], drawn: Optional[Drawn]
+) -> List[gpt_table.Patch]:
     if disk.layout.scheme == "gpt":
         table = gpt_table.read_table(disk.source)
         if table is None:
             raise AssertionError("the disk has no GPT")
-        found = gpt_table.patches(table, shift, disk.target.size_bytes, disk.target.sector_bytes)
+        new_ids = None
+        if drawn is not None:
+            new_ids = gpt_table.NewIds(drawn.disk_bytes, {one: drawn.partition_bytes(one) for one in drawn.partitions})
+        found = gpt_table.patches(table, shift, disk.target.size_bytes, disk.target.sector_bytes, new_ids)
     else:
         mbr = read_mbr(disk.source)
         if mbr is None:
@@ -276,7 +296,8 @@ def _patches(disk: _Disk, shift: Shift, changes: Sequence[PartitionChange]) -> L
         if len(extended) > 1:
             reason = "it has more than one extended partition"
             raise RestoreResizeImpossible(disk=disk.name, target=disk.target.path, reason=reason)
-        found = mbr_table.patches(disk.source, mbr.tables_lba, extended[0] if extended else 0, shift)
+        signature = drawn.disk_bytes if drawn is not None else b""
+        found = mbr_table.patches(disk.source, mbr.tables_lba, extended[0] if extended else 0, shift, signature)
     for one in changes:
         if one.action == "moved":
             old = one.volume.partition.start_bytes
@@ -285,7 +306,13 @@ def _patches(disk: _Disk, shift: Shift, changes: Sequence[PartitionChange]) -> L
     return found
 
 
-def _check_layout(disk: _Disk, changes: Sequence[PartitionChange], layout: DiskLayout) -> None:
+def _of_hives(hives: Union[Renewal, Following], after: Dict[int, int]) -> List[gpt_table.Patch]:
+    return [(after[number] + place, data) for number, mine in hives.patches.items() for place, data in mine]
+
+
+def _check_layout(
+    disk: _Disk, changes: Sequence[PartitionChange], layout: DiskLayout, renewal: Optional[Renewal]
+) -> None:
     """The new table, read as any system reads it, says what was planned; everything else of a partition stays.
 
     :raises RestoreResizeImpossible: when it does not.
@@ -293,6 +320,8 @@ def _check_layout(disk: _Disk, changes: Sequence[PartitionChange], layout: DiskL
     new = {one.number: one for one in layout.partitions}
     for one in changes:
         wanted: Partition = one.volume.partition._replace(start_bytes=one.start_bytes, length_bytes=one.length_bytes)
+        if renewal is not None:
+            wanted = wanted._replace(unique_id=renewal.drawn.unique_id(wanted))
         if new.get(wanted.number) != wanted:
             reason = "the new partition table would not show partition %d as planned" % wanted.number
             raise RestoreResizeImpossible(disk=disk.name, target=disk.target.path, reason=reason)

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Grows or shrinks a volume with the tools of its file system, and has it checked afterwards."""
+"""Grows or shrinks a volume, or gives it a new UUID, with the tools of its file system, and has it checked afterwards."""
 
 from __future__ import annotations
 
@@ -64,6 +64,26 @@ def _ntfs(volume: Volume, medium: Medium, device: str, size_bytes: int) -> None:
     resized = run_tool("ntfsresize", "-f", "-f", "-P", "-s", str(size_bytes), device, keep_open=keep)
     _check(resized, "ntfsresize", volume, medium)
     _check(run_tool("ntfsresize", "-f", "-i", "-P", device, keep_open=keep), "ntfsresize", volume, medium)
+
+
+def renew_id(volume: Volume, medium: Medium) -> None:
+    """Give the file system a new UUID or serial number and check it.
+
+    :raises RestoreResizeFailed: naming the tool and what it said.
+    """
+    keep = [medium.descriptor]
+    try:
+        with attached(medium.descriptor, medium.start_bytes, medium.length_bytes, medium.sector_bytes) as device:
+            if volume.is_ext:
+                _check(run_tool("e2fsck", "-f", "-p", device, keep_open=keep), "e2fsck", volume, medium, _FIXED)
+                _check(run_tool("tune2fs", "-U", "random", device, keep_open=keep), "tune2fs", volume, medium)
+                _check(run_tool("e2fsck", "-f", "-n", device, keep_open=keep), "e2fsck", volume, medium)
+            else:
+                # Forced: the volume was clean in the image, but ntfsresize has scheduled a check of it since.
+                labelled = run_tool("ntfslabel", "-f", "--new-serial", device, keep_open=keep)
+                _check(labelled, "ntfslabel", volume, medium)
+    except OSError as error:
+        raise _failed("The loop device", volume, medium, error.strerror or str(error)) from error
 
 
 def _xfs(volume: Volume, medium: Medium, device: str) -> None:

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The wishes of a user for a target of another size than the imaged disk."""
+"""The wishes of a user for a target that is to differ from the imaged disk: in its size, or in its identity."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 
 class Wishes(NamedTuple):
-    """Grow a partition, shrink the disk."""
+    """Grow a partition, shrink the disk, give it new ids."""
 
     grow: str = ""  # "last", "system", a number, or "" to grow none
     shrink: bool = False
     scratch: str = ""  # a directory
+    new_identity: bool = False
 
 
 NO_WISHES = Wishes()
