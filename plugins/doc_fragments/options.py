@@ -690,8 +690,8 @@ options:
     type: path
   identity:
     description:
-      - V(new) gives the restored disk a disk GUID or signature and partition GUIDs of its own, for a clone that runs
-        beside the original. The boot configuration of Windows is changed with them.
+      - V(new) gives the restored disk its own disk GUID or signature and partition GUIDs, for a clone that runs beside
+        the original. The boot configuration of Windows is changed with them.
       - The plan names every file and file system that is changed, and what keeps its ids. A disk on which something names
         the old ids that can't be changed is refused before anything is written.
     type: str

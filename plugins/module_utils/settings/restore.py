@@ -162,7 +162,7 @@ RESTORE: Tuple[Setting, ...] = (
         "str",
         (
             (
-                "V(new) gives the restored disk a disk GUID or signature and partition GUIDs of its own, for a clone that runs "
+                "V(new) gives the restored disk its own disk GUID or signature and partition GUIDs, for a clone that runs "
                 "beside the original. The boot configuration of Windows is changed with them."
             ),
             (

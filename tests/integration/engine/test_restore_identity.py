@@ -271,7 +271,7 @@ def test_a_disk_that_can_have_no_new_identity_is_refused(how: str, gpt: Scene, m
 
 
 def test_an_unknown_identity_is_refused(gpt: Scene) -> None:
-    refused(gpt, gpt.storage, "V100", identity="other")
+    refused(gpt, gpt.storage, "J100", identity="other")
 
 
 def test_the_second_try_after_a_kill_has_one_identity(gpt: Scene) -> None:

@@ -185,7 +185,7 @@ def _targets(one: argparse.ArgumentParser) -> None:
         choices=("keep", "new"),
         default="keep",
         help=(
-            "new: give a clone that runs beside the original a disk GUID or signature and partition GUIDs of its own; the "
+            "new: give a clone that runs beside the original its own disk GUID or signature and partition GUIDs; the "
             "plan names every file that is changed for that; keep (the default) leaves them byte for byte"
         ),
     )

@@ -46,7 +46,7 @@ class Entry(NamedTuple):
 
     state: str
     reason: str = ""
-    is_doubtful: bool = False  # the machine may run a rescue system all the same
+    is_doubtful: bool = False  # the machine may run a rescue system anyway
 
 
 def this_machine() -> Machine:

@@ -4,7 +4,7 @@
 """Whether this machine runs a rescue system, which leaves no trace in the firmware's choice of what starts next.
 
 A root in memory or a union file system is not enough: containers have such roots, and so have machines that work from a live
-system every day. What counts: the system is not a container, and it runs from memory alone, or is a live system that was
+system every day. The system must not be a container, and it must run from memory alone, or be a live system that was
 started from a removable medium. Everything else is not known to be a rescue system. Sources: systemd's container interface;
 live-boot(7), dracut.cmdline(7), casper(7), mkinitcpio-archiso; the kernel's ``block/<disk>/removable``.
 """

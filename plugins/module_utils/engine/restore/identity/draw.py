@@ -48,7 +48,7 @@ def draw(layout: DiskLayout) -> Drawn:
     old = layout.partitions[0].unique_id[:8] if layout.partitions else layout.disk_id
     new = old
     while new in (old, "00000000"):
-        new = "%08x" % struct.unpack("<I", os.urandom(4))
+        new = os.urandom(4).hex()
     numbered = {one.number: (one.unique_id, new + one.unique_id[8:]) for one in layout.partitions}
     return Drawn("mbr", (old, new), numbered)
 
@@ -65,7 +65,7 @@ def device_names(
     """How Windows names the disk and its partitions in its hives, before and after: in the boot configuration, and in the system's
     list of mounted devices.
 
-    :param after: the start of each partition on the target, by number. What does not change is left out.
+    :param after: the start of each partition on the target, by number. Values that stay are skipped.
     """
     if drawn.scheme == "gpt":
         texts = [drawn.disk, *drawn.partitions.values()]

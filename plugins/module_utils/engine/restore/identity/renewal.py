@@ -85,7 +85,7 @@ def renew(
 
 
 class Following(NamedTuple):
-    """What changes in the hives of Windows because partitions of an MBR move; the ids stay."""
+    """The changes in the hives of Windows because partitions of an MBR move; the ids stay."""
 
     hives: List[Tuple[int, str]]
     patches: Dict[int, List[Patch]]

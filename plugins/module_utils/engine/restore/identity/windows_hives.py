@@ -89,7 +89,7 @@ def edits(
     drawn: Drawn,
     names: Tuple[Sequence[Tuple[bytes, bytes]], Sequence[Tuple[bytes, bytes]]],
 ) -> List[Tuple[HiveFile, List[Patch]]]:
-    """What changes in each hive that names the disk.
+    """The changes in each hive that names the disk.
 
     :param names: of :func:`draw.device_names`. :raises RestoreBootConfigLocked: when a hive names it and can't be changed.
     """
