@@ -53,14 +53,27 @@ class GptTable(NamedTuple):
 
 
 def read_table(source: BlockSource) -> Optional[GptTable]:
-    """Return the primary table, None when it is damaged: then it is not changed either."""
+    """Return the primary table, or the backup in the last sector where the primary is damaged. Two damaged ones give None.
+
+    A table from the backup has its places as a primary one has them.
+    """
     sector = source.sector_bytes
     if source.size_bytes < 3 * sector:
         return None
-    header = source.read(sector, sector)
+    last = source.size_bytes // sector - 1
+    found = _read_copy(source, 1)
+    if found is not None:
+        return found
+    found = _read_copy(source, last)
+    return found._replace(entries_lba=2, backup_lba=last) if found is not None else None
+
+
+def _read_copy(source: BlockSource, lba: int) -> Optional[GptTable]:
+    sector = source.sector_bytes
+    header = source.read(lba * sector, sector)
     fields = _HEADER.unpack_from(header)
     size, count, entry_bytes = fields[2], fields[11], fields[12]
-    if fields[0] != b"EFI PART" or not _HEADER.size <= size <= sector or fields[5] != 1:
+    if fields[0] != b"EFI PART" or not _HEADER.size <= size <= sector or fields[5] != lba:
         return None
     if zlib.crc32(header[:16] + bytes(4) + header[20:size]) != fields[3]:
         return None

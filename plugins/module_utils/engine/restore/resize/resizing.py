@@ -129,8 +129,20 @@ def _why_impossible(disk: _Disk) -> str:
     if disk.layout.unnamed or (disk.layout.scheme == "gpt" and hybrid_entries(disk.source)):
         return "its partition table has entries that are not partitions (a hybrid table)"
     if disk.layout.scheme == "gpt" and gpt_table.read_table(disk.source) is None:
-        return "its primary partition table is damaged"
-    return ""
+        return "its partition table is damaged"
+    overlap = _overlap(disk.layout)
+    return "its partitions %d and %d overlap" % overlap if overlap is not None else ""
+
+
+def _overlap(layout: DiskLayout) -> Optional[Tuple[int, int]]:
+    """Two partitions that share bytes, None where there are none."""
+    shown = sorted((one for one in layout.partitions if one.role != "extended"), key=lambda one: one.start_bytes)
+    end, number = 0, 0
+    for one in shown:
+        if one.start_bytes < end:
+            return number, one.number
+        end, number = one.start_bytes + one.length_bytes, one.number
+    return None
 
 
 def _resized(disk: _Disk, wishes: Wishes) -> Resizing:
