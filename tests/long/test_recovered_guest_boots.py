@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Callable, NamedTuple, Sequence
+from typing import Callable, Sequence
 
 import pytest
 from engine.install.bundle import build_bundle
@@ -30,9 +30,9 @@ _ENGINE = "cd %s/versions/$(cat %s/current) && PYTHONPATH=$PWD/site exec python3
 _MINUTES = 60
 
 
-def image_itself(guest: Guest, server: SftpServer, folder: Path, python: str) -> str:
+def image_itself(guest: Guest, server: SftpServer, folder: Path) -> str:
     """Let the running guest make an encrypted image of its system disk; return the image's name."""
-    bundle = Path(build_bundle("linux-x86_64-glibc-" + python, str(folder)).path)
+    bundle = Path(build_bundle("linux-x86_64-glibc-cp311", str(folder)).path)
     guest.ready()
     guest.put(bundle, "/run")
     guest.put(server.key, "/run")
@@ -48,43 +48,40 @@ def image_itself(guest: Guest, server: SftpServer, folder: Path, python: str) ->
     return str(last["image"])
 
 
-class Case(NamedTuple):
-    python: str  # of the release
-    more_mib: int  # what the target has more than the disk
-    options: Sequence[str]
-
-
-# With LVM only the free space behind the last partition can go.
-CASES = {
-    "bullseye": Case("cp39", 512, ()),
-    "bookworm": Case("cp311", 0, ()),
-    "trixie": Case("cp313", -40, ("--shrink",)),
-}
-
-
-@pytest.mark.parametrize("release", sorted(CASES))
-def test_the_recovered_guest_boots(release: str, tmp_path: Path, need: Callable[..., None]) -> None:
+@pytest.fixture(scope="module")
+def stick(tmp_path_factory: pytest.TempPathFactory, need: Callable[..., None]) -> Path:
+    """A copy of the image of the running guest; its storage is gone."""
     need("qemu-system-x86_64", "qemu-img", "debootstrap", "mke2fs", "ssh", "unshare", "sgdisk")
-    case, base = CASES[release], guest_disk(release)
-    with SftpServer(tmp_path / "server") as server:
-        with Guest(tmp_path / "before", [overlay(base.path, tmp_path / "disk.qcow2")], base.key) as guest:
-            image = image_itself(guest, server, tmp_path, case.python)
-        stick = tmp_path / "stick"
-        copy(server.root, stick, device="guest", program=str(program()))
+    folder, base = tmp_path_factory.mktemp("guest"), guest_disk()
+    with SftpServer(folder / "server") as server:
+        with Guest(folder / "before", [overlay(base.path, folder / "disk.qcow2")], base.key) as guest:
+            image = image_itself(guest, server, folder)
+        copy(server.root, folder / "stick", device="guest", program=str(program()))
     shutil.rmtree(server.root)
-    assert checksums(stick) == []
-    assert checksums(stick / "guest" / image) == []
+    assert checksums(folder / "stick") == []
+    assert checksums(folder / "stick" / "guest" / image) == []
+    return folder / "stick"
+
+
+# The release in which the program runs with nothing installed, what the target has more than the disk, and the options. Of a disk
+# with LVM only the free space behind the last partition can go.
+@pytest.mark.parametrize(
+    ("release", "more_mib", "options"), [("bookworm", 0, ()), ("bullseye", 512, ()), ("trixie", -40, ("--shrink",))]
+)
+def test_the_recovered_guest_boots(
+    release: str, more_mib: int, options: Sequence[str], stick: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "target"
     target.mkdir()
-    disk = empty(target / "disk.raw", DISK_BYTES + case.more_mib * MIB)
-    words = ("restore", "/mnt/stick", "guest", "--to", "disk0=/mnt/target/disk.raw", "--yes", "--json", *case.options)
+    disk = empty(target / "disk.raw", DISK_BYTES + more_mib * MIB)
+    words = ("restore", "/mnt/stick", "guest", "--to", "disk0=/mnt/target/disk.raw", "--yes", "--json", *options)
     done = inside(debian_root(release), stick, target, *words)
     assert done.status == 0, done.errors + done.output
     (boot,) = done.document["boot"]["disks"]
     assert (boot["starts"], boot["boot_code"], boot["efi_fallback"]) == ("both", True, False)
-    assert disk.stat().st_size == DISK_BYTES + case.more_mib * MIB
+    assert disk.stat().st_size == DISK_BYTES + more_mib * MIB
     assert "No problems found" in run("sgdisk", "-v", disk)
-    with Guest(tmp_path / "after", [disk], base.key) as guest:  # waits for the login
+    with Guest(tmp_path / "after", [disk], guest_disk().key) as guest:  # waits for the login
         guest.ready()
         assert guest.run("cat /root/marker") == "what the plant needs\n"
         assert guest.run("findmnt -no SOURCE /").strip() == "/dev/mapper/plant-root"

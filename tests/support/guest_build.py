@@ -128,21 +128,21 @@ def mirror() -> str:
     return found[0]
 
 
-def guest_disk(release: str = RELEASE) -> GuestDisk:
-    """Return the disk of a Debian release, made now if the cache has none of this recipe."""
+def guest_disk() -> GuestDisk:
+    """Return the disk, made now if the cache has none of this recipe."""
     base = cache_folder()
-    recipe = "\0".join([release, _PACKAGES, _INSTALL, repr(_FILES), repr(_MASKED), str(DISK_BYTES)])
+    recipe = "\0".join([RELEASE, _PACKAGES, _INSTALL, repr(_FILES), repr(_MASKED), str(DISK_BYTES)])
     folder = base / ("guest-" + hashlib.sha256(recipe.encode()).hexdigest()[:16])
     with open(base / "lock", "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two test processes make it once
         if not folder.exists():
             with tempfile.TemporaryDirectory(dir=str(base), prefix=".making-") as making:
-                _make(Path(making), release)
+                _make(Path(making))
                 os.rename(os.path.join(making, "done"), str(folder))
     return GuestDisk(folder)
 
 
-def _make(folder: Path, release: str) -> None:
+def _make(folder: Path) -> None:
     done = folder / "done"
     done.mkdir(mode=0o700)
     tree = folder / "tree"
@@ -152,7 +152,7 @@ def _make(folder: Path, release: str) -> None:
                 "debootstrap",
                 "--variant=minbase",
                 "--include=" + ",".join(_PACKAGES.split()),
-                release,
+                RELEASE,
                 str(tree),
                 mirror(),
             ],
