@@ -10,11 +10,12 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import partial
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..disk.extents import Extent
 from ..errors import DiskEndReached, ImageDamaged, KeyMissing, PasswordMissing, StorageNotFound
 from ..storage.contract import Storage
+from ..storage.shared_connect import together
 from .access import newest_image, open_manifest
 from .device_directory import DeviceDirectory
 from .format import constants as fmt
@@ -34,6 +35,7 @@ _TASK_CHUNKS = 32
 _MAX_RUN_BYTES = 4 << 20  # blobs that lie side by side in a pack are fetched together, up to this much
 _CACHED_SEGMENTS = 4
 _CACHED_CHUNKS = 64
+_READ_CHUNKS = 32  # of a range that are fetched together
 
 
 class Piece(NamedTuple):
@@ -225,6 +227,7 @@ class DiskReader:
         while position < offset_bytes + length_bytes:
             number, inside = divmod(position, fmt.SEGMENT_BYTES)
             chunk, start = divmod(inside, fmt.CHUNK_BYTES)
+            self._fetch_together(number, chunk, offset_bytes + length_bytes)
             data = self._chunk(number, chunk)
             part = data[start : start + offset_bytes + length_bytes - position]
             parts.append(part)
@@ -250,27 +253,51 @@ class DiskReader:
                     yield from pieces
 
     def _decode(self, number: int, task: List[Tuple[int, bytes, Optional[Place]]]) -> List[Piece]:
-        packs = self._new_pack_reader_for_thread()
-        image = self._image.image
         decoded: Dict[int, bytes] = {}
-        wanted = sorted(
-            (_Wanted(position, chunk_id, place) for position, chunk_id, place in task if place is not None),
-            key=lambda item: (item.place.pack, item.place.offset),
-        )
-        for run in _runs(wanted):
-            first, last = run[0].place, run[-1].place
-            span = memoryview(
-                packs.fetch(first.pack, first.offset, last.offset + last.stored_bytes - first.offset, image)
-            )
-            for item in run:
-                start = item.place.offset - first.offset
-                blob = span[start : start + item.place.stored_bytes]
-                length = self._range(number, item.position)[1]
-                decoded[item.position] = self._prove(packs, item.place, item.chunk_id, length, blob)
+        for run in _runs(_wanted(task)):
+            decoded.update(self._decode_run(number, run))
         return [
             Piece(*self._range(number, position), decoded[position] if place is not None else None)
             for position, dummy, place in task
         ]
+
+    def _decode_run(self, number: int, run: List[_Wanted]) -> Dict[int, bytes]:
+        """Fetch blobs that lie side by side, and return the proved chunks by their position."""
+        packs = self._new_pack_reader_for_thread()
+        first, last = run[0].place, run[-1].place
+        length = last.offset + last.stored_bytes - first.offset
+        span = memoryview(packs.fetch(first.pack, first.offset, length, self._image.image))
+        decoded: Dict[int, bytes] = {}
+        for item in run:
+            start = item.place.offset - first.offset
+            blob = span[start : start + item.place.stored_bytes]
+            length = self._range(number, item.position)[1]
+            decoded[item.position] = self._prove(packs, item.place, item.chunk_id, length, blob)
+        return decoded
+
+    def _fetch_together(self, number: int, chunk: int, end_bytes: int) -> None:
+        """Have the first chunks of a range in the cache: one by one, each would be three round trips over a line."""
+        reference = self.root.segments[number]
+        count = min(_READ_CHUNKS, -(-(end_bytes - self._range(number, chunk)[0]) // fmt.CHUNK_BYTES))
+        if count < 2 or reference.place is None or (number, chunk) in self._chunks:
+            return
+        segment = self.segment(number)
+        positions = range(chunk, min(chunk + count, segment.count))
+        ids = [(position, segment.id_at(position)) for position in positions if (number, position) not in self._chunks]
+        task = [
+            (position, chunk_id, segment.place_at(position))
+            for position, chunk_id in ids
+            if chunk_id not in (fmt.HOLE_ID, fmt.ZERO_ID)
+        ]
+        runs = list(_runs(_wanted(task)))
+        for decoded in together(self._image.storage, partial(self._decode_run, number), runs):
+            for position, data in decoded.items():
+                self._keep(number, position, data)
+
+    def _keep(self, number: int, position: int, data: bytes) -> None:
+        self._chunks[(number, position)] = data
+        if len(self._chunks) > _CACHED_CHUNKS:
+            self._chunks.popitem(last=False)
 
     def _new_pack_reader_for_thread(self) -> PackReader:
         import threading
@@ -311,9 +338,7 @@ class DiskReader:
         place = self.segment(number).place_at(position)
         blob = self._packs.fetch(place.pack, place.offset, place.stored_bytes, self._image.image)
         data = self._prove(self._packs, place, chunk_id, length, blob)
-        self._chunks[(number, position)] = data
-        if len(self._chunks) > _CACHED_CHUNKS:
-            self._chunks.popitem(last=False)
+        self._keep(number, position, data)
         return data
 
     def _range(self, number: int, position: int) -> Tuple[int, int]:
@@ -333,6 +358,14 @@ def _tasks(segment: Segment) -> Iterator[List[Tuple[int, bytes, Optional[Place]]
             task = []
     if task:
         yield task
+
+
+def _wanted(task: Sequence[Tuple[int, bytes, Optional[Place]]]) -> List[_Wanted]:
+    """The chunks of a task that are stored, in the order of their packs."""
+    return sorted(
+        (_Wanted(position, chunk_id, place) for position, chunk_id, place in task if place is not None),
+        key=lambda item: (item.place.pack, item.place.offset),
+    )
 
 
 def _runs(wanted: List[_Wanted]) -> Iterator[List[_Wanted]]:

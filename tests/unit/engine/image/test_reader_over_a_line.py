@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections import Counter
 from pathlib import Path
@@ -53,6 +54,39 @@ def test_threads_fetch_the_salt_of_a_pack_once(memory_path: Path, monkeypatch: p
     assert max(heads.values()) == 1
     tasks = 1024 // 32
     assert len(line.reads) <= 2 * tasks + 2 * len(heads)
+
+
+@pytest.mark.parametrize("chunks", [2, 16, 100])
+def test_a_range_is_fetched_in_few_reads(chunks: int, memory_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a look at boot sectors, tables and marks reads is side by side in a pack, and is not fetched chunk by chunk."""
+    monkeypatch.setattr(fmt, "PACK_TARGETS", ((1 << 62, 128 * CHUNK),))
+    line = Line(str(memory_path))
+    disk = SmallDisk(chunks=1024)
+    image = run_image(line, disk, Passwords(PASSWORD)).image
+    reader = ImageReader(line, DEVICE, image, PASSWORD).disk(0)
+    expected = disk.expected()
+    reader.read(0, 1)
+    line.reads.clear()
+    start = 40 * CHUNK + 17
+    assert reader.read(start, chunks * CHUNK) == expected[start : start + chunks * CHUNK]
+    heads = [read for read in line.reads if read[1:] == (0, HEADER_BYTES)]
+    assert len(line.reads) - len(heads) <= 2 + -(-chunks // 16)
+    line.reads.clear()
+    assert reader.read(start, CHUNK) == expected[start : start + CHUNK]
+    assert len(line.reads) <= (0 if chunks <= 16 else 1)
+
+
+def test_ranges_are_what_was_on_the_disk(memory_path: Path) -> None:
+    line = Line(str(memory_path))
+    disk = SmallDisk(chunks=256)
+    image = run_image(line, disk, Passwords(PASSWORD)).image
+    expected, chance = disk.expected(), random.Random(5)
+    for storage in (line, DirectoryStorage(str(memory_path))):
+        reader = ImageReader(storage, DEVICE, image, PASSWORD).disk(0)
+        for dummy in range(60):
+            start = chance.randrange(len(expected))
+            length = chance.randrange(min(80 * CHUNK, len(expected) - start) + 1)
+            assert reader.read(start, length) == expected[start : start + length]
 
 
 def test_a_salt_that_was_read_falsely_is_fetched_again() -> None:
