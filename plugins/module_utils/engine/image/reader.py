@@ -32,6 +32,7 @@ from .segments import PackReader, Salts
 _WORKERS, _TASKS = 2, 6
 _LINE_WORKERS, _LINE_TASKS = 16, 20  # most of them wait for a round trip
 _TASK_CHUNKS = 32
+_SEGMENTS_AHEAD = 8  # of the index, over a line
 _MAX_RUN_BYTES = 4 << 20  # blobs that lie side by side in a pack are fetched together, up to this much
 _CACHED_SEGMENTS = 4
 _CACHED_CHUNKS = 64
@@ -166,19 +167,30 @@ class DiskReader:
         :raises ImageDamaged, ChunkMissing: when that is not so.
         """
         listed = set(self.root.packs)
-        for number, reference in enumerate(self.root.segments):
-            if reference.place is None:
-                continue
-            if reference.place.pack not in listed or not self.segment(number).packs_named() <= listed:
-                raise ImageDamaged(image=self._image.image, reason="its index refers to packs that it does not list")
+        roots = {reference.place.pack for reference in self.root.segments if reference.place is not None}
+        if not roots <= listed or not all(segment.packs_named() <= listed for dummy, segment in self._each_segment()):
+            raise ImageDamaged(image=self._image.image, reason="its index refers to packs that it does not list")
+
+    def _each_segment(self) -> Iterator[Tuple[int, Segment]]:
+        """Yield the segments that are stored, in order; over a line the next ones are fetched in the meantime."""
+        numbers = [number for number, reference in enumerate(self.root.segments) if reference.place is not None]
+        if self._image.storage.parallel_calls == 1 or len(numbers) <= _CACHED_SEGMENTS:
+            for number in numbers:
+                yield number, self.segment(number)
+            return
+        with ThreadPoolExecutor(_SEGMENTS_AHEAD, thread_name_prefix="index reader") as executor:
+            calls = (partial(self._segment_apart, number) for number in numbers)
+            with closing(in_order(executor, calls, _SEGMENTS_AHEAD)) as found:
+                yield from zip(numbers, found)
+
+    def _segment_apart(self, number: int) -> Segment:
+        packs, reference = self._new_pack_reader_for_thread(), self.root.segments[number]
+        return packs.segment(reference, self.root.chunks_of(number), self._image.image)
 
     def extents(self) -> Iterator[Extent]:
         """Yield what is in use, in whole chunks, joined and in order."""
         start = end = 0
-        for number, reference in enumerate(self.root.segments):
-            if reference.place is None:
-                continue
-            segment = self.segment(number)
+        for number, segment in self._each_segment():
             for position in range(segment.count):
                 if segment.id_at(position) == fmt.HOLE_ID:
                     continue
@@ -193,8 +205,8 @@ class DiskReader:
 
     def chunk_ids(self) -> Iterator[Tuple[int, List[bytes]]]:
         """Yield the offset and the ids of neighbouring chunks in use, some at a time: nothing but the index is fetched."""
-        for number, reference in enumerate(self.root.segments):
-            for task in _tasks(self.segment(number)) if reference.place is not None else ():
+        for number, segment in self._each_segment():
+            for task in _tasks(segment):
                 ids: List[bytes] = []
                 first = 0
                 for position, chunk_id, dummy_place in task:

@@ -9,17 +9,17 @@ import random
 import threading
 from collections import Counter
 from pathlib import Path
-from typing import Iterator, List, Optional, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
 import pytest
 from engine.image.access import Passwords
 from engine.image.format import constants as fmt
 from engine.image.format.packs import HEADER_BYTES
 from engine.image.reader import ImageReader
-from engine.image.segments import Salts
+from engine.image.segments import PackReader, Salts
 from engine.storage.contract import PARALLEL_ROUND_TRIPS
 from engine.storage.local.storage import DirectoryStorage
-from support.small_runs import CHUNK, DEVICE, SmallDisk, run_image
+from support.small_runs import CHUNK, DEVICE, SmallDisk, make_small, run_image
 
 PASSWORD = "correct-horse-battery-staple-47"
 
@@ -74,6 +74,36 @@ def test_a_range_is_fetched_in_few_reads(chunks: int, memory_path: Path, monkeyp
     line.reads.clear()
     assert reader.read(start, CHUNK) == expected[start : start + CHUNK]
     assert len(line.reads) <= (0 if chunks <= 16 else 1)
+
+
+def test_the_index_of_a_large_disk_is_fetched_ahead(memory_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass over the index takes one wait for many segments, not one for each; what it finds stays in order."""
+    make_small(monkeypatch)
+    disk = SmallDisk(chunks=40 * fmt.SEGMENT_CHUNKS)
+    line = Line(str(memory_path))
+    image = run_image(line, disk, Passwords(PASSWORD)).image
+    reader = ImageReader(line, DEVICE, image, PASSWORD).disk(0)
+    count = sum(reference.place is not None for reference in reader.root.segments)
+    assert count > 20
+    near = ImageReader(DirectoryStorage(str(memory_path)), DEVICE, image, PASSWORD).disk(0)
+    ahead = threading.Barrier(4, timeout=20)
+    waiting = iter(range(count - count % 4))
+    fetch = PackReader.segment
+
+    def together(self: PackReader, *arguments: Any) -> Any:
+        if next(waiting, None) is not None:
+            ahead.wait()  # breaks unless four are fetched at once
+        return fetch(self, *arguments)
+
+    monkeypatch.setattr(PackReader, "segment", together)
+    found = list(reader.extents())
+    monkeypatch.setattr(PackReader, "segment", fetch)
+    assert found == list(near.extents())
+    assert list(reader.chunk_ids()) == list(near.chunk_ids())
+    reader.prove_index()
+    stopped = reader.extents()
+    next(stopped)
+    stopped.close()
 
 
 def test_ranges_are_what_was_on_the_disk(memory_path: Path) -> None:

@@ -195,14 +195,19 @@ class _Check:
         if is_known and len(self.problems) == problems_before and size_bytes != self.manifest.pack_bytes:
             self.problems.append("The packs have %d bytes, not %d." % (size_bytes, self.manifest.pack_bytes))
         index_bytes = {fmt.index_name(n): disk.index_bytes for n, disk in enumerate(self.manifest.disks)}
-        for name in listed.files:
-            try:
-                size_bytes = self.storage.stat(self.directory.path(self.manifest.image, name)).size_bytes
-            except StorageNotFound:
+        names = list(listed.files)
+        for name, there_bytes in zip(names, together(self.storage, self._size_of, names)):
+            if there_bytes is None:
                 self.problems.append("%s is missing." % name)
-                continue
-            if size_bytes != index_bytes.get(name, size_bytes):
-                self.problems.append("%s has %d bytes, not %d." % (name, size_bytes, index_bytes[name]))
+            elif there_bytes != index_bytes.get(name, there_bytes):
+                self.problems.append("%s has %d bytes, not %d." % (name, there_bytes, index_bytes[name]))
+
+    def _size_of(self, name: str) -> Optional[int]:
+        """The size of a file of the image, ``None`` where it is missing."""
+        try:
+            return self.storage.stat(self.directory.path(self.manifest.image, name)).size_bytes
+        except StorageNotFound:
+            return None
 
     def stored(self, beside: bool) -> None:
         """Hash every file and pack: what ``sha256sum -c SHA256SUMS`` does; ``beside``: and the files beside the image."""
