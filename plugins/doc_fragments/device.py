@@ -12,8 +12,9 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options: {}
 requirements:
-  - CPython 3.8 or newer on the device; set C(ansible_python_interpreter) if the search does not find the right one.
-  - A POSIX shell on the device, reached over any connection that can put a file and run a command, such as C(ssh).
+  - "Linux: CPython 3.8 or newer on the device; set C(ansible_python_interpreter) if the search does not find the right one."
+  - "Linux: a POSIX shell on the device, reached over any connection that can put a file and run a command, such as C(ssh)."
+  - "Windows: the connection P(plantops.imaging.admin_share#connection)."
 """
 
     RUN = r"""

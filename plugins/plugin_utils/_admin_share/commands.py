@@ -31,7 +31,8 @@ DEFAULT_SECONDS = 900
 _FORMAT = 1
 _MAX_STATE_BYTES = 1 << 16
 _MAX_ANSWER_BYTES = 64 << 20
-_TIMES = 3  # an attempt is refused when the service restarted in between
+_TIMES = 4  # an attempt is refused when the service restarted in between
+_REFUSED_PAUSE_SECONDS = 1.0
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0
 _GRACE_SECONDS = 60.0  # from the end of a command to its answer, also of a service that is being replaced
@@ -65,10 +66,11 @@ class Commands:
 
         :raises DeviceSmbError:
         """
-        for dummy in range(_TIMES):
+        for times in range(_TIMES):
             answer = self._once(self._hello(), line, data, seconds)
             if answer is not None:
                 return answer
+            time.sleep(times * _REFUSED_PAUSE_SECONDS)  # the key may be that of a service that is starting
         raise self._failed("it refuses commands although they are sealed for it")
 
     def _once(self, hello: Dict[str, str], line: str, data: bytes, seconds: int) -> Optional[CommandAnswer]:

@@ -25,9 +25,11 @@ from .._diffs import of_agent
 from .._sentences import show_sentence
 from .._units import size
 from .agent import Agent, AgentRefused, Installation, checked_directory
-from .bundles import find_bundle
+from .bundles import find_bundle, find_windows_bundle
 from .link import Link
 from .time_limit import DeviceFloods, at_most
+from .windows_agent import WindowsAgent
+from .windows_link import ADMIN_SHARE, WindowsLink
 
 _CLEANUP_SECONDS = 120
 _Answer = TypeVar("_Answer")
@@ -43,6 +45,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
     _supports_diff = True
     _supports_async = False
     _requires_connection = True
+    _link: Optional[Link] = None
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         """Do the work; never raises for a failure of the catalogue but returns it as a failed result."""
@@ -74,8 +77,11 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         """Remove the task's folder on the device; a connection that is away keeps its task's own result."""
         try:
             with at_most(_CLEANUP_SECONDS):
+                if isinstance(self._link, WindowsLink):
+                    self._link.drop_folder()
+                    return
                 super().cleanup(force)
-        except (AnsibleConnectionFailure, DeviceFloods):
+        except (AnsibleConnectionFailure, DeviceFloods, EngineError):
             self.say("the folder of this task in the device's temporary directory could not be removed")
 
     @abstractmethod
@@ -90,16 +96,22 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         show_sentence("%s: %s" % (self._host, sentence))
 
     def open_link(self, arguments: Dict[str, Any]) -> Link:
-        return Link(self, self._host, self.say, float(arguments["reconnect_seconds"]), self.connection_lost)
+        kind = WindowsLink if self.transport() == ADMIN_SHARE else Link
+        self._link = kind(self, self._host, self.say, float(arguments["reconnect_seconds"]), self.connection_lost)
+        return self._link
 
     def connection_lost(self, is_lost: bool) -> None:
         """Take notice that the connection is away, or back."""
 
     def look_at_agent(self, link: Link, arguments: Dict[str, Any]) -> Agent:
         """Return the device's agent after a look at what is installed."""
-        find = functools.partial(
-            find_bundle, directory=arguments.get("bundle_directory"), check=bool(self._task.check_mode)
-        )
+        chosen: Dict[str, Any] = {"directory": arguments.get("bundle_directory"), "check": bool(self._task.check_mode)}
+        if isinstance(link, WindowsLink):
+            find_for_windows = functools.partial(find_windows_bundle, **chosen)
+            agent: Agent = WindowsAgent(link, self._host, find_for_windows, arguments.get("agent_directory") or "")
+            agent.look()
+            return agent
+        find = functools.partial(find_bundle, **chosen)
         agent = Agent(link, self._host, self._interpreter(), find, arguments.get("agent_directory") or "")
         agent.look()
         return agent
@@ -148,7 +160,11 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         return result
 
     def is_local(self) -> bool:
-        return str(getattr(self._connection, "transport", "")).rsplit(".", 1)[-1] == "local"
+        return self.transport() == "local"
+
+    def transport(self) -> str:
+        """Return the kind of the connection, without its collection."""
+        return str(getattr(self._connection, "transport", "")).rsplit(".", 1)[-1]
 
     def has_local_agent(self, directory: str = "") -> bool:
         """Whether this machine has an agent for the user that the task becomes; asked without starting anything."""

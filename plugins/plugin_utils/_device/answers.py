@@ -111,7 +111,7 @@ _ANSWERS: Dict[str, _Checks] = {
     },
     "install": dict(_CHANGED, installed=_IS_IDENTITY, replaced=_or_null(_IS_IDENTITY)),
     "remove": _CHANGED,
-    "version": {"protocol": _is_whole, "platform": _NAME},
+    "version": {"protocol": _is_whole, "platform": _or_null(_NAME)},  # none: started by the service of Windows
     "info": {"information": _is_dict, "document": _is_dict},
     "start": _HELLO,
     "deliver": {"run": _IS_RUN, "status": _is_dict},

@@ -70,9 +70,13 @@ class Link:
         self._time_limit_seconds = time_limit_seconds
         self._has_answered = False
         self._folder: Optional[str] = None
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Check that the connection has what is needed. :raises ConnectionUnfit:"""
         if getattr(self._shell, "SHELL_FAMILY", "sh") != "sh":
             raise ConnectionUnfit(
-                device=device, transport=self.transport, reason="its shell is %s" % self._shell.SHELL_FAMILY
+                device=self._device, transport=self.transport, reason="its shell is %s" % self._shell.SHELL_FAMILY
             )
         if self.transport == "ssh":
             self._keep_alive()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Iterator, Optional, Tuple
+from typing import Any, Iterator, Tuple
 
 import pytest
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
@@ -17,39 +17,10 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.service_control import ServiceStatus, State
 from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share import commands as _commands
 from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share.commands import Commands
-from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share.errors import Peer
-from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share.place import place_of
+from support.windows.folder_share import FolderShare
 from support.windows.stand_in_service import StandInService
 
 SECRET = "correct horse 9"
-
-
-class FolderShare:
-    """A share without a network: a folder of this machine."""
-
-    peer = Peer("pc", "10.0.0.1", "u", "C$", "C:\\Program Files\\plantops-imaging")
-    place = place_of("C$", "C:\\")
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.written: list[bytes] = []
-
-    def _path(self, path: str) -> Path:
-        return self.folder.joinpath(*path.split("\\"))
-
-    def read(self, path: str, most_bytes: int) -> Optional[bytes]:
-        file = self._path(path)
-        content = file.read_bytes() if file.exists() else None
-        assert content is None or len(content) <= most_bytes
-        return content
-
-    def write_new(self, path: str, data: bytes) -> None:
-        self.written.append(data)
-        self._path(path + ".new").write_bytes(data)
-        self._path(path + ".new").rename(self._path(path))
-
-    def delete(self, path: str) -> None:
-        self._path(path).unlink(missing_ok=True)
 
 
 def doubled(line: str, data: bytes) -> Tuple[int, bytes, bytes]:
@@ -64,7 +35,8 @@ def share(tmp_path: Path) -> FolderShare:
 @pytest.fixture
 def service(share: FolderShare, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInService]:
     monkeypatch.setattr(_commands.AgentService, "status", lambda dummy: ServiceStatus(State.RUNNING, 0, 0, 7))
-    with StandInService(share._path(share.place.base_in_share) / "service", doubled) as made:
+    monkeypatch.setattr(_commands, "_REFUSED_PAUSE_SECONDS", 0.01)
+    with StandInService(share.host_path(share.place.base_in_share) / "service", doubled) as made:
         yield made
 
 
@@ -82,7 +54,7 @@ def test_a_command_of_which_nothing_was_begun_is_sent_again(share: FolderShare, 
     assert Commands(share).run("x", b"", 5).status == 1  # type: ignore[arg-type]
     assert len(share.written) == 3
     assert service.lines == ["x"]
-    service.refuses = 3
+    service.refuses = 4
     with pytest.raises(DeviceServiceFailed):
         Commands(share).run("x", b"", 5)  # type: ignore[arg-type]
 

@@ -1,0 +1,190 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puts an agent onto a Windows device through its share alone: nothing runs there before its service does.
+
+This file is PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import struct
+import time
+from typing import Any, Dict, List, Set
+
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.entries import EntryKind
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    DevicePathUnproved,
+    DeviceServiceFailed,
+)
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows.bundle import WindowsBundle
+
+from .commands import Commands
+from .service import SERVICE, AgentService
+from .share import DeviceShare
+
+UNFINISHED = ".new-"
+_OWN_FOLDERS = ("spool", "service")
+_SERVICE_FOLDERS = ("service", "service\\inbox", "service\\taken", "service\\answers", "spool")
+_READY_SECONDS = 60.0
+_POLL_SECONDS = 0.2
+# The machine in the head of a program [PE format, "COFF File Header"].
+_MACHINES = {0x8664: "amd64", 0xAA64: "arm64", 0x14C: "x86"}
+_HEAD_BYTES = 4096
+
+
+class ShareInstaller:
+    """The agent's folder and service on one device."""
+
+    def __init__(self, share: DeviceShare) -> None:
+        self._share = share
+        self._base = share.place.base_in_share
+        self.service = AgentService(share)
+
+    def look(self) -> Dict[str, Any]:
+        """Return what is installed. Changes nothing. :raises DeviceFolderUnsafe:"""
+        exists = self._share.check_base()
+        entries = self._share.entries(self._base) or []
+        versions = [
+            entry.name
+            for entry in entries
+            if entry.kind is EntryKind.DIRECTORY
+            and entry.name not in _OWN_FOLDERS
+            and not entry.name.startswith(UNFINISHED)
+        ]
+        current = self._current()
+        return {
+            "base": self._share.place.base,
+            "platform": self._platform(),
+            "current": current if current in versions else "",
+            "versions": versions,
+            "exists": exists,
+            "service": self.service.image_path(),
+        }
+
+    def install(self, bundle: WindowsBundle) -> int:
+        """Make this bundle the device's agent, where there is none that works; return the bytes sent."""
+        self._share.make_base()
+        sent_bytes = self.copy(bundle)
+        for name in _SERVICE_FOLDERS:
+            self._share.make_folder("%s\\%s" % (self._base, name))
+        self._share.write_new(self._base + "\\current", (bundle.identity + "\n").encode("ascii"))
+        self.service.stop()
+        self._share.delete(self._base + "\\service\\state.json")
+        self.service.ensure(self.image_path(bundle.identity))
+        self.service.start()
+        self._wait_until_ready(bundle.identity)
+        self._prove_path()
+        return sent_bytes
+
+    def copy(self, bundle: WindowsBundle) -> int:
+        """Copy a bundle beside other installations, under its id; each file is read back. Return the bytes sent."""
+        self._sweep()
+        unfinished = "%s\\%s%s" % (self._base, UNFINISHED, secrets.token_hex(8))
+        target = "%s\\%s" % (self._base, bundle.identity)
+        folders: Set[str] = set()
+        sent_bytes = 0
+        contents = dict(bundle.lists())
+        for name in [*bundle.files, *contents]:
+            content = contents[name] if name in contents else bundle.read(name)
+            path = "%s\\%s" % (unfinished, name.replace("/", "\\"))
+            self._make_folders(path, folders)
+            self._share.write(path, [content])
+            sent_bytes += len(content)
+        for name, file in bundle.files.items():
+            self._share.check("%s\\%s" % (unfinished, name.replace("/", "\\")), file.sha256)
+        for name, content in contents.items():
+            self._share.check("%s\\%s" % (unfinished, name), hashlib.sha256(content).hexdigest())
+        self._share.delete_tree(target)
+        self._share.rename(unfinished, target)
+        return sent_bytes
+
+    def remove(self) -> bool:
+        """Stop and delete the service, then delete the folder; return whether there was anything."""
+        self.service.stop()
+        had_service = self.service.delete()
+        exists = self._share.check_base()
+        return (self._share.delete_tree(self._base) if exists else False) or had_service
+
+    def image_path(self, identity: str) -> str:
+        """Return what the service manager starts."""
+        base = self._share.place.base
+        return '"%s\\%s\\python\\python.exe" -I -m engine.agent.windows_service "%s"' % (base, identity, base)
+
+    def _current(self) -> str:
+        content = self._share.read(self._base + "\\current", 256)
+        return (content or b"").decode("ascii", "replace").strip()
+
+    def _sweep(self) -> None:
+        """Delete what installations that were interrupted left."""
+        for entry in self._share.entries(self._base) or []:
+            if entry.name.startswith(UNFINISHED):
+                self._share.delete_tree("%s\\%s" % (self._base, entry.name))
+
+    def _make_folders(self, path: str, made: Set[str]) -> None:
+        missing: List[str] = []
+        folder = path.rpartition("\\")[0]
+        while folder != self._base and folder not in made:
+            missing.append(folder)
+            folder = folder.rpartition("\\")[0]
+        for folder in reversed(missing):
+            self._share.make_folder(folder)
+            made.add(folder)
+
+    def _wait_until_ready(self, identity: str) -> None:
+        """Wait until the service says in its folder that it takes commands: it is the folder of this share, then."""
+        commands = Commands(self._share)
+        end = time.monotonic() + _READY_SECONDS
+        while True:
+            state = commands.state() or {}
+            if state.get("state") == "running" and state.get("installation") == identity:
+                return
+            if time.monotonic() > end:
+                status = self.service.status()
+                if status is not None and status.process_id:
+                    raise self._unproved("the service runs, but writes nothing there")
+                raise DeviceServiceFailed(
+                    device=self._share.peer.device,
+                    service=SERVICE,
+                    reason="it ended without a word after its start",
+                    base=self._share.place.base,
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def _prove_path(self) -> None:
+        """Have the device read a file by the name that it gives the share's folder."""
+        name = "%s\\service\\marker-%s" % (self._base, secrets.token_hex(8))
+        marker = secrets.token_hex(16)
+        self._share.write(name, [marker.encode("ascii")])
+        try:
+            line = 'cmd.exe /d /c type "%s"' % self._share.place.on_device(name)
+            answer = Commands(self._share).run(line)
+        finally:
+            self._share.delete(name)
+        if answer.stdout.decode("ascii", "replace").strip() != marker:
+            raise self._unproved("a file that was put there has other content on the device")
+
+    def _unproved(self, reason: str) -> DevicePathUnproved:
+        place = self._share.place
+        return DevicePathUnproved(device=self._share.peer.device, share=place.share, path=place.folder, reason=reason)
+
+    # -- the platform -------------------------------------------------------------------------------------------------
+
+    def _platform(self) -> str:
+        """Return the platform of the bundle that the device needs, from its version and the head of a system file."""
+        machine = self._machine()
+        if machine == "arm64":
+            return "windows-arm64"
+        return "windows-%s" % machine if self._share.version().major >= 10 else "windows-7-%s" % machine
+
+    def _machine(self) -> str:
+        head = self._share.system_file("System32\\ntdll.dll", _HEAD_BYTES)
+        if head is None:
+            return "amd64"
+        try:
+            at = struct.unpack_from("<I", head, 60)[0]
+            return _MACHINES.get(struct.unpack_from("<4xH", head, at)[0], "amd64")
+        except struct.error:
+            return "amd64"

@@ -1,0 +1,116 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The agent of a Windows device that is reached over its administrative share alone.
+
+This file is PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Optional
+
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.protocol import ALIVE, PROTOCOL
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    AgentAnswerInvalid,
+    AgentDirectoryInvalid,
+    DeviceSmbError,
+    InstallationRunLives,
+)
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows.bundle import WindowsBundle
+
+from .._admin_share.installing import ShareInstaller
+from .agent import Agent, AgentRefused, Installation
+from .windows_link import WindowsLink
+
+_PYTHON = "%s\\%s\\python\\python.exe"
+
+
+class WindowsAgent(Agent):
+    """The agent at the other end of ``link``: its folder is written through the share, its service runs its verbs."""
+
+    _link: WindowsLink
+
+    def __init__(
+        self,
+        link: WindowsLink,
+        device: str,
+        find_bundle: Callable[[str], Optional[WindowsBundle]],
+        directory: str = "",
+    ) -> None:
+        """:raises AgentDirectoryInvalid: for any directory: the share decides where the agent lives."""
+        if directory:
+            raise AgentDirectoryInvalid(directory=directory, reason="a device behind admin_share has no choice of it")
+        super().__init__(link, device, None, lambda dummy_platform: None)
+        self._find_windows_bundle = find_bundle
+        self._windows_bundle: Optional[WindowsBundle] = None
+
+    def look(self) -> Dict[str, Any]:
+        """Look at what is installed; changes nothing there."""
+        self.found = self._link.on_share(lambda share: ShareInstaller(share).look())
+        self._id = str(self.found["current"])
+        self.python = _PYTHON % (self.found["base"], self._id) if self._id else ""
+        return self.found
+
+    def is_installed(self) -> bool:
+        return bool(self.found.get("exists") or self.found.get("service"))
+
+    def is_useful(self) -> bool:
+        if not self._id or not self.found["service"]:
+            return False
+        try:
+            return self.call("version").get("protocol") == PROTOCOL
+        except (AgentRefused, AgentAnswerInvalid, DeviceSmbError):
+            return False
+
+    def plan(self, anew: bool = False) -> Installation:
+        bundle = self._wanted_bundle()
+        if bundle is None:
+            return Installation(None, self.found["platform"], True, self._id or None, None)
+        if self._id == bundle.identity and self.found["service"] and not anew:
+            return Installation(bundle.identity, self.found["platform"], False, None, 0)
+        size_bytes = sum(file.size_bytes for file in bundle.files.values())
+        return Installation(bundle.identity, self.found["platform"], True, self._id or None, size_bytes)
+
+    def install(self, anew: bool = False) -> Installation:
+        """Copy the bundle and have the service start it; a working agent of another version makes the switch itself."""
+        planned, bundle = self.plan(anew), self._wanted_bundle()
+        if bundle is None or not planned.changed:
+            return planned
+        if self._id and self._id != bundle.identity and self.is_useful():
+            sent_bytes = self._link.on_share(lambda share: ShareInstaller(share).copy(bundle))
+            self._switch(bundle.identity)
+        else:
+            sent_bytes = self._link.on_share(lambda share: ShareInstaller(share).install(bundle))
+        self.look()
+        self.expect(self._id == bundle.identity, "install", "it installed %s" % self._id)
+        return planned._replace(sent_bytes=sent_bytes)
+
+    def would_remove(self) -> bool:
+        return self.is_installed()
+
+    def remove(self) -> bool:
+        """Remove the service and everything that installations left; return whether there was anything.
+
+        :raises InstallationRunLives: while a run is in progress.
+        """
+        if self.is_useful() and any(one["state"] in ALIVE for one in self.call("runs")["runs"]):
+            raise InstallationRunLives(base=self.found["base"])
+        self._link.drop_folder()
+        removed = self._link.on_share(lambda share: ShareInstaller(share).remove())
+        self._id = ""
+        return removed
+
+    def call(self, verb: str, *arguments: str) -> Dict[str, Any]:
+        words = ["-m", "engine.agent.main", "--base", str(self.found["base"]), verb, *arguments]
+        return self._understood(verb, self._link.run([*self._isolated(), *words]))
+
+    def _switch(self, identity: str) -> None:
+        """Let the present installation put the service onto another one; it falls back where that does not work."""
+        words: List[str] = ["-m", "engine.agent.windows_install", "switch", "--base", str(self.found["base"])]
+        self._understood("install", self._link.run([*self._isolated(), *words, "--to", identity]))
+
+    def _wanted_bundle(self) -> Optional[WindowsBundle]:
+        if self._windows_bundle is None:
+            self._windows_bundle = self._find_windows_bundle(self.found["platform"])
+        return self._windows_bundle

@@ -1,0 +1,155 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An installation through a share alone: every file compared, the service started, the path proved, nothing left behind."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any, Iterator, List, Optional, Tuple
+
+import pytest
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    DeviceFileChanged,
+    DevicePathUnproved,
+    DeviceServiceFailed,
+)
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.server_service import ServerVersion
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.service_control import ServiceStatus, State
+from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share import installing as _installing
+from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share.installing import ShareInstaller
+from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share.service import AgentService
+from support.windows.folder_share import FolderShare, SmallBundle
+from support.windows.stand_in_service import StandInService
+
+BUNDLE: Any = SmallBundle()
+
+
+class Device:
+    """What answers instead of a service manager: its service is a thread of this process."""
+
+    def __init__(self, share: FolderShare) -> None:
+        self.share = share
+        self.image = ""
+        self.reads_elsewhere = self.dies_at_once = False
+        self.calls: List[str] = []
+        self.service: Optional[StandInService] = None
+
+    def work(self, line: str, dummy_data: bytes) -> Tuple[int, bytes, bytes]:
+        path = line.partition('"')[2].rstrip('"')
+        content = b"" if self.reads_elsewhere else self.share.host_path(path[3:]).read_bytes()
+        return 0, content + b"\r\n", b""
+
+    def status(self) -> Optional[ServiceStatus]:
+        return ServiceStatus(State.RUNNING, 0, 0, 7 if self.service else 0) if self.image else None
+
+    def start(self) -> None:
+        self.calls.append("start")
+        if not self.dies_at_once:
+            identity = self.image.split("\\")[3]
+            folder = self.share.host_path(self.share.place.base_in_share) / "service"
+            self.service = StandInService(folder, self.work, identity)
+            self.service.start()
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+        if self.service is not None:
+            self.service.stop()
+            self.service = None
+
+    def delete(self) -> bool:
+        self.calls.append("delete")
+        self.image, had = "", bool(self.image)
+        return had
+
+    def ensure(self, image_path: str) -> None:
+        self.calls.append("ensure")
+        self.image = image_path
+
+
+@pytest.fixture
+def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
+    made = Device(FolderShare(tmp_path))
+    for name in ("status", "start", "stop", "delete"):
+        monkeypatch.setattr(AgentService, name, lambda dummy, call=name: getattr(made, call)())
+    monkeypatch.setattr(AgentService, "ensure", lambda dummy, image_path: made.ensure(image_path))
+    monkeypatch.setattr(AgentService, "image_path", lambda dummy: made.image)
+    monkeypatch.setattr(_installing, "_READY_SECONDS", 0.5)
+    yield made
+    made.stop()
+
+
+def installer(device: Device) -> ShareInstaller:
+    return ShareInstaller(device.share)  # type: ignore[arg-type]
+
+
+def test_an_installation_is_whole_and_proved(device: Device) -> None:
+    one = installer(device)
+    assert one.look()["current"] == ""
+    base = device.share.host_path(device.share.place.base_in_share)
+    base.mkdir()
+    (base / ".new-0123").mkdir()  # of one that was killed
+    sent_bytes = one.install(BUNDLE)
+    found = one.look()
+    assert (found["current"], found["versions"], found["exists"]) == (BUNDLE.identity, [BUNDLE.identity], True)
+    installed = {
+        str(path.relative_to(base / BUNDLE.identity)) for path in (base / BUNDLE.identity).rglob("*") if path.is_file()
+    }
+    assert set(BUNDLE.names()) == installed
+    assert sent_bytes == sum(len(BUNDLE.read(name)) for name in BUNDLE.files) + 2
+    assert device.image == (
+        '"C:\\Program Files\\plantops-imaging\\%s\\python\\python.exe" -I -m engine.agent.windows_service '
+        '"C:\\Program Files\\plantops-imaging"' % BUNDLE.identity
+    )
+    assert not list(base.glob(".new-*"))
+    assert not list(base.glob("service/marker-*"))
+    assert one.remove()
+    assert not base.exists()
+    assert not one.remove()
+
+
+def test_a_file_that_a_scanner_changes_stops_the_installation(device: Device) -> None:
+    device.share.changes = ("python.exe",)
+    with pytest.raises(DeviceFileChanged):
+        installer(device).install(BUNDLE)
+    assert "start" not in device.calls
+
+
+def test_a_share_that_is_another_folder_than_told_is_found_out(device: Device) -> None:
+    device.reads_elsewhere = True
+    with pytest.raises(DevicePathUnproved):
+        installer(device).install(BUNDLE)
+    base = device.share.host_path(device.share.place.base_in_share)
+    assert not list(base.glob("service/marker-*"))
+
+
+def test_a_service_that_ends_without_a_word_is_an_error(device: Device) -> None:
+    device.dies_at_once = True
+    with pytest.raises(DeviceServiceFailed):
+        installer(device).install(BUNDLE)
+
+
+@pytest.mark.parametrize(
+    ("version", "machine", "platform"),
+    [
+        ((6, 1), 0x8664, "windows-7-amd64"),
+        ((6, 3), 0x14C, "windows-7-x86"),
+        ((10, 0), 0x8664, "windows-amd64"),
+        ((10, 0), 0xAA64, "windows-arm64"),
+    ],
+)
+def test_the_platform_is_read_without_running_anything(
+    device: Device, version: Tuple[int, int], machine: int, platform: str
+) -> None:
+    device.share.windows = ServerVersion(*version)
+    device.share.system = (
+        b"MZ" + bytes(58) + struct.pack("<I", 64) + struct.pack("<4sH", b"PE\0\0", machine) + bytes(99)
+    )
+    assert installer(device).look()["platform"] == platform
+
+
+@pytest.mark.parametrize("head", [None, b"", b"MZ", b"MZ" + bytes(58) + b"\xff\xff\xff\xff", bytes(100)])
+def test_a_system_file_that_tells_nothing_means_amd64(device: Device, head: Optional[bytes]) -> None:
+    device.share.system = head
+    assert installer(device).look()["platform"] == "windows-7-amd64"
