@@ -18,6 +18,9 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.prot
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.redaction import Redactor
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.device.identity import device_directory
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    AgentAnswerInvalid,
+    DeviceAnswerEndless,
+    DeviceLinkLost,
     EngineError,
     HookFailed,
     PlayTaskFailed,
@@ -40,6 +43,8 @@ _RUN_PROGRAM = (
     'exec "$python" "$program"; fi; done; exit 127'
 )
 _NO_PYTHON = 127
+# Failures of the play that leave the end of its run unknown; how the run ended takes the place of such a document.
+_END_NOT_SEEN = (DeviceLinkLost.code, DeviceAnswerEndless.code, AgentAnswerInvalid.code)
 # As plugin_utils/_device/run.py names the runs: verb, digest of the settings, time, random.
 _RUN = re.compile(r"(image|restore)-[0-9a-f]{16}-(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)-[0-9a-f]{6}", re.ASCII)
 
@@ -67,7 +72,12 @@ class ActionModule(DeviceAction):
         left = self._carry_out(order)
         path = None if is_pending else left[0][0]
         shown = None if is_pending else document
-        return {"changed": any(is_new for dummy_path, is_new in left), "document": shown, "path": path}
+        return {
+            "changed": any(is_new for dummy_path, is_new in left),
+            "document": shown,
+            "path": path,
+            "followed_run": None if is_pending else _followed(arguments["result"]),
+        }
 
     def _document(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
         result, device = arguments["result"], _folder(arguments["device_alias"], arguments["device_name"])
@@ -177,6 +187,12 @@ def _name_of_run(run: Optional[str]) -> str:
     return run_result.file_name("%s-%s-%s_%s-%s-%s" % (year, month, day, hour, minute, second), verb)
 
 
+def _followed(result: Mapping[str, Any]) -> Optional[str]:
+    """The run whose end the task saw. One that it only looked at stays; one whose device was lost is asked for again."""
+    is_seen = result.get("state") in ENDED and "status" not in result
+    return str(result["run"]) if is_seen and result.get("run") else None
+
+
 def _ended(device: str, statuses: List[Mapping[str, Any]]) -> List[Dict[str, Any]]:
     """The documents of runs whose play did not see their end, as the device's agent tells it."""
     documents = []
@@ -185,7 +201,7 @@ def _ended(device: str, statuses: List[Mapping[str, Any]]) -> List[Dict[str, Any
         if not name:
             continue  # started by another program than this collection
         document = _of_status(device, status, status.get("error"))
-        documents.append({"name": name, "document": document, "replaces": ""})
+        documents.append({"name": name, "document": document, "supersedes": list(_END_NOT_SEEN)})
     return documents
 
 

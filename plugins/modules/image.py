@@ -334,7 +334,7 @@ run:
   sample: image-3fa9c0d1e2b45f60-20261122-134510-a1b2c3
 state:
   description: State of the run, one of V(waiting), V(running), V(done), V(failed), V(cancelled), V(lost).
-  returned: with O(wait=false) or O(cancel=true), and with O(run) in check mode
+  returned: when an agent was involved
   type: str
   sample: running
 status:

@@ -46,6 +46,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "verbs/request_archive.py",
     ),
     "integration/playbooks/test_run_results.py": (
+        "action/forget_runs.py",
         "action/run_result.py",
         "callback/summary.py",
         ENGINE + "verbs/kept_result.py",

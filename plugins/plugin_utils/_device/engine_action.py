@@ -98,7 +98,7 @@ class EngineAction(DeviceAction):
         return self.with_agent(dict(self._follow(runs, handle.run, arguments, told), **known), installed)
 
     def _ended_runs(self, agent: Agent) -> List[Dict[str, Any]]:
-        """Return what the device knows of runs that ended without their play; a play that sees the end deletes it there."""
+        """Return what the device knows of runs that ended and whose documents were not stored."""
         found = []
         for run in [one["run"] for one in agent.call("runs")["runs"] if one["state"] in ENDED][-_MOST_ENDED_RUNS:]:
             verb = run.partition("-")[0]
@@ -165,11 +165,14 @@ class EngineAction(DeviceAction):
                 self.say("the play was interrupted; cancelling the run %s" % run)
                 runs.cancel(run)
                 raise
-        runs.forget(run)
+        self.done["state"] = status["state"]
+        # A run whose document is to be stored stays until then: a play that is killed in between leaves it to the next one.
+        if self._task.check_mode or not arguments.get("collect"):
+            runs.forget(run)
         warnings = list(status.get("warnings") or [])
         if status["state"] != "done":
             raise AgentRefused(status["error"], warnings)
-        return self._finished(status["result"], warnings)
+        return dict(self._finished(status["result"], warnings), state=status["state"])
 
     def _show_nothing(self, dummy_status: Dict[str, Any]) -> None:
         """A run that is being cancelled has no progress."""

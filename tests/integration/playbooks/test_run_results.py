@@ -14,7 +14,8 @@ from typing import Any, Dict, List
 
 import jsonschema
 import pytest
-from ansible_collections.plantops.imaging.plugins.action.run_result import ActionModule
+from ansible_collections.plantops.imaging.plugins.action.run_result import ActionModule, _ended
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.fleet.results_directory import leave
 from support import plain_disks
 from support.agent_runs import wait_until
 from support.paths import ROOT
@@ -204,6 +205,44 @@ def test_the_next_play_leaves_the_results_of_runs_whose_play_was_killed(site: Si
     assert len({one["image"] for one in found}) == 3
     assert site.play("image").status == 0
     assert len(documents(site, "image*")) == 4, "a run has one document, however many plays see it"
+
+
+def with_agent(site: Site) -> Path:
+    """The site uses an agent of its own; return the agent's folder."""
+    site.folder.chmod(0o700)
+    (site.folder / "base").mkdir(mode=0o700)
+    base = site.folder / "base" / "agent"
+    site.settings.update(imaging_agent_directory=str(base))
+    subprocess.run(["mkdir", "-p", "-m", "700", str(base)], check=True)
+    return base
+
+
+def test_a_run_stays_on_the_device_until_its_document_is_stored(site: Site) -> None:
+    """As after a play that is killed between the end of its run and the task that leaves the document."""
+    base = with_agent(site)
+    site.settings.update(imaging_results_directory=str(site.folder / "missing" / "results"))
+    played = site.play("image")
+    assert played.result("Leave the result")["error_code"] == "J180"
+    (kept,) = runs_of(base)
+    site.settings.update(imaging_results_directory=str(site.folder / "results"))
+    assert site.play("image").status == 0
+    first, second = documents(site)
+    assert (first["run"], first["state"], second["state"]) == (kept, "ok", "ok")
+    assert second["run"] not in runs_of(base), "the play that stored the document had the device delete the run"
+
+
+def test_the_end_of_a_run_replaces_the_document_of_a_play_that_lost_the_device(tmp_path: Path) -> None:
+    """Only that: the document of a hook that failed, and that of an end that was seen, stay."""
+    run = {"run": "image-0123456789abcdef-20261129-175000-1a2b3c", "state": "ok", "error_code": None}
+    for early, is_replaced in (("A400", True), ("A405", True), ("J183", False), ("S104", False), (None, False)):
+        folder, name = str(tmp_path / str(early)), "2026-11-29_17-50-00-image.json"
+        leave(folder, "pc-1", name, dict(run, error_code=early, state="failed"))
+        order = _ended("pc-1", [dict(run, state="done", started="x", updated="y", result={"image": "z"})])
+        assert order[0]["name"] == name
+        left = leave(folder, "pc-1", name, run, supersedes=order[0]["supersedes"])
+        assert left.changed is is_replaced
+        assert (json.loads(Path(left.path).read_text(encoding="ascii"))["state"] == "ok") is is_replaced
+        assert len(list((tmp_path / str(early) / "pc-1").iterdir())) == 1
 
 
 @pytest.mark.parametrize("state", ["failed", "lost", "cancelled", "done"])

@@ -15,7 +15,7 @@ import json
 import os
 import secrets
 import sys
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 _MAX_ORDER_CHARACTERS = 64 << 20  # twenty runs that ended before, each with a large comparison
 _MAX_FILE_BYTES = 16 << 20
@@ -49,11 +49,19 @@ def prepare(directory: str) -> None:
     _make(directory)
 
 
-def leave(directory: str, device: str, name: str, document: Dict[str, Any], replaces: str = "") -> Left:
+def leave(
+    directory: str,
+    device: str,
+    name: str,
+    document: Dict[str, Any],
+    replaces: str = "",
+    supersedes: Sequence[str] = (),
+) -> Left:
     """Write the document as ``<directory>/<device>/<name>``, whole or not at all, and never over another run's.
 
     A name that another run of the same second has gets a number. A run whose handle has a document there is not written
-    again. ``replaces`` is the path of an earlier document of this run, which this one takes the place of.
+    again, unless that has one of the error codes in ``supersedes``: it was written before the run had ended. ``replaces`` is
+    the path of an earlier document of this run, which this one takes the place of.
 
     :raises NotWritten:
     """
@@ -67,7 +75,7 @@ def leave(directory: str, device: str, name: str, document: Dict[str, Any], repl
         if replaces:
             os.replace(aside, replaces)
             return Left(replaces, True)
-        return _publish(folder, name, aside, document.get("run"))
+        return _publish(folder, name, aside, document.get("run"), supersedes)
     except OSError as error:
         raise NotWritten(error.filename or folder, error.strerror or str(error)) from None
     finally:
@@ -75,15 +83,20 @@ def leave(directory: str, device: str, name: str, document: Dict[str, Any], repl
             os.unlink(aside)
 
 
-def _publish(folder: str, name: str, aside: str, run: Any) -> Left:
+def _publish(folder: str, name: str, aside: str, run: Any, supersedes: Sequence[str]) -> Left:
     stem, suffix = os.path.splitext(name)
     for number in range(1, _MOST_OF_A_SECOND):
         path = os.path.join(folder, name if number == 1 else "%s-%d%s" % (stem, number, suffix))
         if _link(aside, path):
             _sync_folder(folder)
             return Left(path, True)
-        if run and (read(path) or {}).get("run") == run:
-            return Left(path, False)
+        found = read(path) or {}
+        if run and found.get("run") == run:
+            is_early = found.get("error_code") in supersedes
+            if is_early:
+                os.replace(aside, path)
+                _sync_folder(folder)
+            return Left(path, is_early)
     raise NotWritten(os.path.join(folder, name), "%d runs have this name" % _MOST_OF_A_SECOND)
 
 
