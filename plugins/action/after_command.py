@@ -8,13 +8,21 @@ from __future__ import annotations
 import datetime
 import json
 import secrets
+import time
 from typing import Any, ClassVar, Dict, List, Sequence, Tuple
 
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import AFTER_COMMAND
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AfterCommandFailed, AgentMissing
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    AfterCommandFailed,
+    AfterCommandSilent,
+    AgentMissing,
+)
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.action import DeviceAction
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import Agent
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.answers import said
 
+_SHORTEST_WAIT, _LONGEST_WAIT, _WAIT_SHARE = 20.0, 120.0, 20  # seconds, and the share of what it took so far
+_MOST_SECONDS = 2 * 86400  # whatever the device says
 _ORDER = ("after", "time_limit_seconds", "start_within_seconds")
 
 
@@ -45,10 +53,13 @@ class ActionModule(DeviceAction):
         agent = self.look_at_agent(self.open_link(arguments), arguments)
         if not agent.current:
             raise AgentMissing(device=self._host, run=name)
-        outcome = agent.call("after-run", name)["outcome"]
-        self.done = {"changed": outcome is not None, "id": name, "outcome": outcome}
-        if outcome is None:
+        found = self._wait_for(agent, name)
+        outcome = found["outcome"]
+        self.done = {"changed": found["due"], "id": name, "outcome": outcome}
+        if not found["due"]:
             self.say("the run is still in progress; the device runs the command %s at its end" % name)
+        elif outcome is None:
+            raise AfterCommandSilent(device=self._host, seconds=found["most_seconds"])
         elif outcome["timed_out"] or outcome["exit_status"] != 0:
             how = (
                 "it was stopped at its time limit"
@@ -58,3 +69,14 @@ class ActionModule(DeviceAction):
             words = said(str(outcome.get("output") or ""))
             raise AfterCommandFailed(device=self._host, reason=how + (": " + words.rstrip(".") if words else ""))
         return self.done
+
+    def _wait_for(self, agent: Agent, name: str) -> Dict[str, Any]:
+        """Ask until there is an outcome. A short question at a time, so that a command of hours is not a lost link."""
+        began = time.monotonic()
+        while True:
+            share = (time.monotonic() - began) / _WAIT_SHARE
+            found = agent.call("after-run", name, "--wait", str(int(min(_LONGEST_WAIT, max(_SHORTEST_WAIT, share)))))
+            if not found["due"] or found["outcome"] is not None:
+                return found
+            if time.monotonic() - began > min(found["most_seconds"], _MOST_SECONDS):
+                return found

@@ -94,6 +94,8 @@ class ActionModule(DeviceAction):
             ended=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             run=str(result.get("run") or ""),
         )
+        if arguments["verb"] == "rollover":
+            result = _with_jobs(result, arguments["others"])
         return run_result.compose(run, result, self._error(result, arguments["others"], arguments["hook"]))
 
     def _error(
@@ -185,6 +187,16 @@ def _name_of_run(run: Optional[str]) -> str:
         return ""
     verb, year, month, day, hour, minute, second = found.groups()
     return run_result.file_name("%s-%s-%s_%s-%s-%s" % (year, month, day, hour, minute, second), verb)
+
+
+def _with_jobs(result: Mapping[str, Any], others: List[Dict[str, Any]]) -> Dict[str, Any]:
+    """The result of a rollover with what was deleted in the storages that jobs have for themselves."""
+    jobs = {
+        str(one["item"]): one
+        for one in _flat(others)
+        if "item" in one and isinstance(one.get("deleted"), list) and not one.get("failed")
+    }
+    return dict(result, jobs=jobs) if jobs else dict(result)
 
 
 def _followed(result: Mapping[str, Any]) -> Optional[str]:

@@ -1814,6 +1814,15 @@ class AfterCommandFailed(AgentError):
     hint = "Start on the device what the hook before stopped, then correct imaging_hooks.device.after."
 
 
+class AfterCommandSilent(AgentError):
+    code = "A346"
+    message = "{device} did not report within {seconds} seconds how the command for after the run ended."
+    hint = (
+        "Check on the device whether the application runs, and whether its disk is full or read-only; the next contact "
+        "with the device runs the command again if it has no outcome."
+    )
+
+
 class AfterCommandUnknown(AgentError):
     code = "A353"
     message = "The agent on this device does not know the command {command} for after a run."

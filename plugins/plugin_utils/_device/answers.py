@@ -121,7 +121,7 @@ _ANSWERS: Dict[str, _Checks] = {
     "tidy": dict(_CHANGED, removed=_list_of(_NAME, 1000), warnings=_WARNINGS),
     "forget": _CHANGED,
     "after-register": {"id": _IS_RUN},
-    "after-run": {"outcome": _or_null(_is_dict)},
+    "after-run": {"outcome": _or_null(_is_dict), "due": _is_bool, "most_seconds": _is_whole},
 }
 _KINDS: _Checks = dict.fromkeys(("added", "removed", "changed"), _list_of(_is_dict))
 _COMPARISON: _Checks = {

@@ -118,7 +118,10 @@ def _failure(document: Mapping[str, Any]) -> str:
         str(document.get("state")), "failed"
     )
     code = document.get("error_code")
-    return "%s%s: %s" % (state, " " + str(code) if code else "", str(document.get("message"))[:_MAX_REASON_CHARACTERS])
+    reason = str(document.get("message"))[:_MAX_REASON_CHARACTERS]
+    made = document.get("image") if document.get("verb") == "image" else None
+    after = "; the image %s was created" % made if made else ""
+    return "%s%s: %s%s" % (state, " " + str(code) if code else "", reason, after)
 
 
 def _seconds(document: Mapping[str, Any]) -> Optional[int]:

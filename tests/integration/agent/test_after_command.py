@@ -195,10 +195,24 @@ def test_the_controller_asks_in_vain_while_the_run_is_in_progress(
 ) -> None:
     register(agent, application)
     begin(agent, long_job)
-    assert agent.call("after-run", NAME)["outcome"] is None
+    looked = agent.call("after-run", NAME)
+    assert (looked["outcome"], looked["due"]) == (None, False)
     assert application.starts() == 0
     cancel(agent)
     application.wait()
+
+
+def test_a_command_that_takes_longer_than_an_answer_runs_once(
+    agent: AgentOnDevice, application: Application, tmp_path: Path
+) -> None:
+    slow = ["/bin/sh", "-c", 'echo start >> "$1"; sleep 3; echo slow', "sh", str(application.file)]
+    agent.call("after-register", NAME, agent.put({"after": slow, "time_limit_seconds": 30}))
+    first = agent.call("after-run", NAME, "--wait", "1")
+    assert (first["outcome"], first["due"]) == (None, True)
+    assert first["most_seconds"] > 30
+    outcome = agent.call("after-run", NAME, "--wait", "20")["outcome"]
+    assert (outcome["exit_status"], outcome["output"]) == (0, "slow")
+    assert application.starts() == 1
 
 
 @pytest.mark.parametrize(

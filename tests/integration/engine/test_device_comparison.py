@@ -164,3 +164,22 @@ def _of_release_one(opened: Any) -> Dict[str, Any]:
         "disks": {one["name"]: one for one in described},
         "drives": {},
     }
+
+
+def test_a_damaged_document_is_named_and_the_image_before_it_is_compared(
+    system: System, storage: Path, disk: Path
+) -> None:
+    first, second = (image(storage, disk, keep=9)["image"] for dummy in range(2))
+    device = next(path for path in storage.iterdir() if path.is_dir())
+    for damaged in (second, first):
+        (device / damaged / "device.json").write_bytes(b"{}")
+        (device / damaged / "copies.tar").unlink()
+        looked = image(storage, disk, check=True)
+        named = [text for text in looked["warnings"] if damaged in text]
+        assert named, looked["warnings"]
+        assert looked["comparison"]["against"] == ("" if damaged == first else first)
+        assert not [text for text in image(storage, disk, check=True, compare="none")["warnings"] if damaged in text]
+    run_verb(storage, "pin", image=first)
+    baseline = image(storage, disk, check=True, compare="baseline")
+    assert [text for text in baseline["warnings"] if first in text]
+    assert baseline["comparison"]["against"] == ""

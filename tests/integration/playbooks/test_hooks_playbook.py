@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
@@ -54,8 +53,7 @@ class Plant(Site):
         return self.folder / "hooks.log"
 
     def hook(self, name: str, command: str) -> None:
-        here = {"ansible_python_interpreter": sys.executable}
-        task = [{"name": "Work of %s" % name, "ansible.builtin.shell": command, "vars": here}]
+        task = [{"name": "Work of %s" % name, "ansible.builtin.shell": command}]
         (self.folder / ("%s.yml" % name)).write_text(json.dumps(task), encoding="utf-8")
 
     def ran(self) -> List[str]:
@@ -137,6 +135,26 @@ def test_the_hooks_run_when_the_result_cannot_be_written(plant: Plant) -> None:
     assert played.result("Leave the result")["error_code"] == "J180"
     assert plant.is_running()
     assert plant.ran() == ["before", "after ok"]
+
+
+def test_the_hooks_after_and_failed_run_for_a_device_that_is_lost_after_before(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hooks work on the operator; the first question to the device finds it off."""
+    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    monkeypatch.setattr(plant, "inventory", lambda: {"all": {"hosts": {"pc-1": away}, "vars": plant.settings}})
+    del plant.settings["imaging_hooks"]["device"]
+    for name in ("before", "after", "failed"):
+        task = {"name": "Work of %s" % name, "delegate_to": "localhost"}
+        task["ansible.builtin.shell"] = "echo %s >> %s" % (name, plant.log)
+        (plant.folder / ("%s.yml" % name)).write_text(json.dumps([task]), encoding="utf-8")
+    played = plant.play("image")
+    assert played.status == 2, played.output
+    assert plant.ran() == ["before", "after", "failed"]
+    (document,) = plant.documents()
+    assert (document["state"], document["error_code"]) == ("failed", "J181")
+    plant.settings["imaging_hooks"] = {}
+    assert plant.play("image").status == 4, "without hooks it is Ansible's own unreachable"
 
 
 @pytest.mark.parametrize("moment", ["in the hook before", "in the run"])

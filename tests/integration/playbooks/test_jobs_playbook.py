@@ -76,6 +76,9 @@ def test_two_jobs_in_one_storage_and_one_in_its_own(site: Site) -> None:
     assert jobs_in(site.storage) == ["monthly", "", "", "daily", "daily"]
     (own,) = rolled.result("jobs with a separate storage")["results"]
     assert own["deleted"] == elsewhere[:1]
+    rollover = rolled.result("Leave the result")["document"]["rollover"]
+    assert rollover["deleted"] == [monthly[0], plain[0], elsewhere[0]]
+    assert rollover["jobs"]["elsewhere"]["deleted"] == elsewhere[:1]
     assert PASSWORD not in rolled.output
 
 

@@ -42,7 +42,9 @@ _MOST_CHARACTERS = 4096
 _KEPT = 20
 _LOOK_SECONDS = 0.5
 _STEP_SECONDS = 0.05
-_MORE_SECONDS = 30.0  # what a watcher needs beside its command
+LONGEST_WAIT_SECONDS = 300.0
+_LAST_WORD_SECONDS = 60.0
+_MORE_SECONDS = 30.0 + _LAST_WORD_SECONDS  # what a watcher needs beside its command
 
 
 def register(spool: Spool, name: str, order: Dict[str, Any]) -> Dict[str, Any]:
@@ -79,25 +81,29 @@ def bind(spool: Spool, name: str, run: str) -> None:
         command.write("run.json", {"run": run}, durable=True)
 
 
-def carry_out(spool: Spool, name: str) -> Dict[str, Any]:
-    """Have the command run now and return its outcome; null while its run is in progress, since it is due at its end.
+def carry_out(spool: Spool, name: str, wait_seconds: float) -> Dict[str, Any]:
+    """Have the command run now and return its outcome, null while there is none.
+
+    ``due`` is false while its run is in progress: the command is due at its end. A command that is due has
+    ``most_seconds`` for its outcome; who asks does so again until then, since no link holds for the hours that a command
+    may take.
 
     :raises AfterCommandUnknown:
     """
     command = registered(spool, name)
+    limit = float((command.read("order.json") or {}).get("time_limit_seconds", TIME_LIMIT_SECONDS))
+    found = {"outcome": None, "due": True, "most_seconds": int(limit + _MORE_SECONDS)}
     if not _run_lives(spool, command):
         write_bytes(command.file("now"), b"")
     elif not command.has("now"):
-        return {"outcome": None}
-    limit = float((command.read("order.json") or {}).get("time_limit_seconds", TIME_LIMIT_SECONDS))
-    deadline = time.monotonic() + limit + _MORE_SECONDS
-    while time.monotonic() < deadline:
+        return dict(found, due=False)
+    deadline = time.monotonic() + min(wait_seconds, LONGEST_WAIT_SECONDS)
+    while True:
         outcome = command.read("outcome.json")
-        if outcome is not None:
-            return {"outcome": outcome}
+        if outcome is not None or time.monotonic() >= deadline:
+            return dict(found, outcome=outcome)
         _watch(spool, command)
         time.sleep(_STEP_SECONDS)
-    return {"outcome": None}
 
 
 def recover(spool: Spool) -> None:
@@ -135,12 +141,23 @@ def watch(spool: Spool, command: RunFolder, lock: int) -> None:
         time.sleep(_LOOK_SECONDS)
 
     def told(outcome: Dict[str, Any]) -> None:
-        # A spool that takes nothing leaves no outcome: the next verb runs the command again, which does no harm.
-        with contextlib.suppress(EngineError, OSError):
-            command.write("outcome.json", dict(outcome, reason=reason), durable=True)
+        _write_outcome(command, dict(outcome, reason=reason))
         os.close(lock)
 
     run_command(list(order.get("after") or []), float(order.get("time_limit_seconds", TIME_LIMIT_SECONDS)), told)
+
+
+def _write_outcome(command: RunFolder, outcome: Dict[str, Any]) -> None:
+    """Write the outcome, with patience: without it the next verb runs the command again, which does no harm but once."""
+    deadline = time.monotonic() + _LAST_WORD_SECONDS
+    while True:
+        try:
+            command.write("outcome.json", outcome, durable=True)
+            return
+        except (EngineError, OSError):
+            if time.monotonic() > deadline or not os.path.lexists(command.path):
+                return
+        time.sleep(_LOOK_SECONDS)
 
 
 def _why_now(spool: Spool, command: RunFolder, order: Dict[str, Any]) -> str:

@@ -98,12 +98,13 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--wait-for-secrets", type=int, default=WAIT_FOR_SECRETS_SECONDS, metavar="SECONDS")
     one.add_argument("--after", metavar="ID")
     verb("after-register", "register a command to run after a run", _register_after, "id", "order")
-    verb(
+    one = verb(
         "after-run",
         "run a registered command now, unless its run is in progress",
-        lambda o, spool, dummy: after_command.carry_out(spool, o.id),
+        lambda o, spool, dummy: after_command.carry_out(spool, o.id, o.wait),
         "id",
     )
+    one.add_argument("--wait", type=float, default=after_command.TIME_LIMIT_SECONDS, metavar="SECONDS")
     verb(
         "deliver",
         "deliver sealed secrets to a run",

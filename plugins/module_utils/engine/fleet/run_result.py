@@ -136,10 +136,22 @@ def _rollover(verb: str, result: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
     told = result if verb == "rollover" else result.get("rollover")
     if not isinstance(told, Mapping) or "deleted" not in told:
         return None
+    found = _deletions(told)
+    jobs = told.get("jobs") if verb == "rollover" else None
+    if isinstance(jobs, Mapping) and jobs:
+        found["jobs"] = {str(name): _deletions(one) for name, one in list(jobs.items())[:MAX_NAMES]}
+        for one in found["jobs"].values():  # what is gone is in one list, wherever it was
+            found["deleted"] = _shortened(found["deleted"] + one["deleted"])
+            found["freed_bytes"] = (found.get("freed_bytes") or 0) + (one.get("freed_bytes") or 0)
+    return found
+
+
+def _deletions(told: Mapping[str, Any]) -> Dict[str, Any]:
     found = {name: told[name] for name in _ROLLOVER if name in told}
     for name in ("trashed_packs", "purged_packs"):  # thousands of names that no reader of this document needs
         if isinstance(found.get(name), list):
             found[name] = len(found[name])
+    found["deleted"] = found["deleted"] if isinstance(found.get("deleted"), list) else []
     return {name: _shortened(value) for name, value in found.items()}
 
 

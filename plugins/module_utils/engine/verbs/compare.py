@@ -28,7 +28,7 @@ def compare_documents(storage: Storage, request: CompareRequest, status: RunStat
         held = read_information(storage, request.device, request.passwords, request.image, request.job)
         return _told(held, held.image, _given(request.document), request, after_image=None)
     later = read_information(storage, request.device, request.passwords, request.image, request.job)
-    earlier = _earlier(storage, request, later)
+    earlier = _earlier(storage, request, later, status)
     if earlier is None:
         which = "is pinned and readable" if request.against == BASELINE else "was made before it"
         status.warn("The image %s was not compared: no other image of its job %s." % (later.image, which))
@@ -36,12 +36,14 @@ def compare_documents(storage: Storage, request: CompareRequest, status: RunStat
     return _told(earlier, earlier.image, document_of(later.information), request, after_image=later.image)
 
 
-def _earlier(storage: Storage, request: CompareRequest, later: HeldInformation) -> Optional[HeldInformation]:
+def _earlier(
+    storage: Storage, request: CompareRequest, later: HeldInformation, status: RunStatus
+) -> Optional[HeldInformation]:
     if request.against == BASELINE:
-        return baseline_of(storage, request.device, request.passwords, later.job)
+        return baseline_of(storage, request.device, request.passwords, later.job, status.warn)
     name: Optional[str] = request.against
     if name == PREVIOUS:
-        name = image_before(storage, request.device, later.image, later.job)
+        name = image_before(storage, request.device, later.image, later.job, status.warn)
     return read_information(storage, request.device, request.passwords, name) if name else None
 
 

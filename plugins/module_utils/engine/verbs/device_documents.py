@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from ..device.identity import stored_identity
 from ..errors import DeviceDocumentUnread, EngineError, ImageNotFound
@@ -18,6 +18,12 @@ from ..image.reader import ImageReader
 from ..storage.contract import Storage
 
 _MOST_PINNED = 100
+_MOST_TRIED = 20
+Say = Callable[[str], None]
+
+
+def silent(dummy_sentence: str) -> None:
+    """Take no notice: of a caller that shows no comparison."""
 
 
 class HeldInformation(NamedTuple):
@@ -28,19 +34,40 @@ class HeldInformation(NamedTuple):
     information: Dict[str, Any]
 
 
-def previous_of(storage: Storage, device: str, passwords: Passwords, job: str) -> Optional[HeldInformation]:
-    """Return the device information of the newest image of a job, None where there is not one that can be read."""
+def previous_of(
+    storage: Storage, device: str, passwords: Passwords, job: str, say: Say = silent
+) -> Optional[HeldInformation]:
+    """Return the device information of the newest image of a job that has a readable one, None where there is not one.
+
+    ``say`` gets a sentence for each image whose document can't be read, so that a comparison with an older one, or none,
+    is not taken for a device without changes.
+    """
     if stored_identity(storage, device) is None:
         return None
-    try:
-        return read_information(storage, device, passwords, "latest", job)
-    except ImageNotFound:
-        return None
-    except EngineError:
-        return None  # rule 6 and damage are reported by the run itself; a comparison is not worth failing for
+    name: Optional[str] = "latest"
+    for dummy_number in range(_MOST_TRIED):
+        try:
+            reader = ImageReader(storage, device, str(name), passwords.password, job)
+        except ImageNotFound:
+            return None
+        except EngineError as error:
+            # Rule 6 and damage are reported by the run itself; a comparison is not worth failing for.
+            say("The device was not compared with %s: %s" % (_called(name), error))
+            return None
+        try:
+            return _held(reader)
+        except EngineError as error:
+            say("The comparison leaves out the image %s: %s" % (reader.image, error))
+        name = image_before(storage, device, reader.image, job, say)
+        if name is None:
+            break
+    say("The device was not compared: no image of this job has a readable device document.")
+    return None
 
 
-def baseline_of(storage: Storage, device: str, passwords: Passwords, job: Optional[str]) -> Optional[HeldInformation]:
+def baseline_of(
+    storage: Storage, device: str, passwords: Passwords, job: Optional[str], say: Say = silent
+) -> Optional[HeldInformation]:
     """Return the device information of the newest pinned image of a job, None where no image of it is pinned."""
     if stored_identity(storage, device) is None:
         return None
@@ -48,15 +75,16 @@ def baseline_of(storage: Storage, device: str, passwords: Passwords, job: Option
     try:
         names = directory.image_names()
         pinned = [name for name, kept in zip(names, records.kept_of(directory, names)) if kept.is_pinned]
-    except EngineError:
+    except EngineError as error:
+        say("The pinned images can't be listed: %s" % error)
         return None
     for name in pinned[: -_MOST_PINNED - 1 : -1]:
         try:
             reader = ImageReader(storage, device, name, passwords.password)
             if job is None or reader.manifest.job == job:
                 return _held(reader)
-        except EngineError:
-            continue  # an older one may be readable; verify names the damage
+        except EngineError as error:  # an older one may be readable
+            say("The comparison leaves out the pinned image %s: %s" % (name, error))
     return None
 
 
@@ -70,7 +98,7 @@ def read_information(
     return _held(ImageReader(storage, device, image, passwords.password, job))
 
 
-def image_before(storage: Storage, device: str, image: str, job: str) -> Optional[str]:
+def image_before(storage: Storage, device: str, image: str, job: str, say: Say = silent) -> Optional[str]:
     """Return the name of the image of the same job that was made before ``image``, None for the first one."""
     directory = DeviceDirectory(storage, device)
     names: List[str] = [name for name in directory.image_names() if name < image]
@@ -78,9 +106,13 @@ def image_before(storage: Storage, device: str, image: str, job: str) -> Optiona
         try:
             if directory.manifest(name).job == job:
                 return name
-        except EngineError:
-            continue
+        except EngineError as error:
+            say("The comparison leaves out the image %s: %s" % (name, error))
     return None
+
+
+def _called(name: Optional[str]) -> str:
+    return "the previous image" if name == "latest" else "the image %s" % name
 
 
 def _held(reader: ImageReader) -> HeldInformation:

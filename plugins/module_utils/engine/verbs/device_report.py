@@ -17,7 +17,7 @@ from ..device.selection import moved
 from ..disk import exclusions
 from ..disk.exclusions import LeftOut
 from ..storage.contract import Storage
-from .device_documents import HeldInformation, baseline_of, previous_of
+from .device_documents import HeldInformation, baseline_of, previous_of, silent
 from .opened_disks import OpenedDisks, describe, not_chosen, stable_ids
 from .request import BASELINE, NONE, ImageRequest
 
@@ -38,8 +38,10 @@ def report_on(storage: Storage, request: ImageRequest, opened: OpenedDisks) -> D
     disks = opened.disks
     left_out = exclusions.totals(one for disk in disks for one in disk.plan.left_out)
     information = _information(opened)
-    previous = previous_of(storage, request.device, request.passwords, request.job)
     warnings = [warning for disk in disks for warning in disk.plan.warnings] + exclusions.remarks(left_out)
+    # With imaging_compare: none the document is read for the disks that moved, and nobody misses a comparison.
+    say = silent if request.compare == NONE else warnings.append
+    previous = previous_of(storage, request.device, request.passwords, request.job, say)
     warnings += opened.remarks + moved(previous.information.get(_DRIVES) if previous else None, information[_DRIVES])
     notes = exclusions.notes(left_out) + [note for disk in disks for note in disk.plan.notes] + _server_notes(storage)
     comparison = _comparison(storage, request, previous, information, warnings)
@@ -79,7 +81,7 @@ def _comparison(
         return None
     earlier = previous
     if request.compare == BASELINE:
-        earlier = baseline_of(storage, request.device, request.passwords, request.job)
+        earlier = baseline_of(storage, request.device, request.passwords, request.job, warnings.append)
         if earlier is None:
             warnings.append(
                 "imaging_compare is baseline, but no image of this job is pinned and readable, so the device was not "

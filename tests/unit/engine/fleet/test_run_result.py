@@ -52,6 +52,23 @@ def test_rates_are_whole_numbers_and_a_run_of_no_time_has_none() -> None:
     assert documents.parse(run_result.encode(document)) == document, "the documents of an image hold no floats"
 
 
+def test_a_rollover_tells_what_was_deleted_in_the_storages_of_jobs() -> None:
+    own = {"deleted": ["a"], "freed_bytes": 5, "images": ["b"], "trashed_packs": ["p"]}
+    jobs = {"weekly": {"deleted": ["c"], "freed_bytes": 7, "images": ["d"], "secret": "x"}, "never": {"images": []}}
+    document = compose(RUN._replace(verb="rollover"), dict(own, jobs=jobs))
+    jsonschema.validate(document, SCHEMA)
+    assert document["rollover"] == {
+        "deleted": ["a", "c"],
+        "freed_bytes": 12,
+        "images": ["b"],
+        "trashed_packs": 1,
+        "jobs": {
+            "weekly": {"deleted": ["c"], "freed_bytes": 7, "images": ["d"]},
+            "never": {"deleted": [], "images": []},
+        },
+    }
+
+
 def test_what_is_long_is_cut_and_what_steers_a_terminal_is_shown() -> None:
     warnings = ["w\x1b[2J\n" * 2000] * 500
     document = compose(RUN, {"warnings": warnings, "rollover": {"deleted": ["a"], "trashed_packs": ["p"] * 9}})

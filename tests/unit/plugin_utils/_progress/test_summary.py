@@ -48,6 +48,18 @@ def test_every_end_has_a_row_and_a_place_in_a_list() -> None:
     assert lists["not reached"].startswith("2 (press-04")
 
 
+def test_a_step_that_fails_after_the_commit_does_not_hide_the_image() -> None:
+    summary = Summary()
+    error = {"code": "J183", "message": "The hook after failed: no mail.", "hint": "h"}
+    summary.add("press-01", document(error=error, **RESULT))
+    summary.add("press-02", document("verify", error=error, image="2026-11-29_17-50-00"))
+    rows = {line.split()[0]: line for line in summary.lines()[1:3]}
+    assert "J183" in rows["press-01"]
+    assert RESULT["image"] in rows["press-01"]
+    assert RESULT["image"] not in rows["press-02"], "it was not made by this run"
+    assert "failed J183: 2 (press-01, press-02)" in summary.lines()
+
+
 def test_many_devices_are_counted_and_those_that_failed_are_named() -> None:
     summary = Summary()
     for number in range(2000):
