@@ -72,9 +72,7 @@ AFTER_COMMAND: Dict[str, Any] = dict(
     time_limit_seconds={"type": "int", "default": 60},
     start_within_seconds={"type": "int", "default": 900},
 )
-FORGET_RUNS: Dict[str, Any] = dict(
-    spec_of(SHARED["link"]), runs={"type": "list", "elements": "str", "required": True}
-)
+FORGET_RUNS: Dict[str, Any] = dict(spec_of(SHARED["link"]), runs={"type": "list", "elements": "str", "required": True})
 
 _OF_THE_PLAY = ("many", "after_command", "collect")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from functools import lru_cache
 from typing import Any, Iterable, Iterator, List, Mapping, Sequence
 
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.nearest import nearest
@@ -68,16 +69,21 @@ def _setting_like(name: str, settings: Sequence[str]) -> str:
 
 def _with_another_prefix(name: str, settings: Iterable[str]) -> str:
     """Return the setting that ``name`` is but for its prefix; "" for a name that has nothing to do with the role."""
+    prefix, dummy_bar, end = name.partition("_")
+    letters = _letters(name)
     for setting in settings:
-        if _letters(name) == _letters(setting):
+        if letters == _letters(setting):
             return setting
-        prefix, dummy_bar, end = name.partition("_")
-        likeness = difflib.SequenceMatcher(None, prefix.lower() + "_", _PREFIX).ratio()
-        if end.lower() == _end(setting) and likeness >= _PREFIX_LIKENESS:
+        if end.lower() == _end(setting) and _is_like_ours(prefix):
             return setting
     return ""
 
 
+def _is_like_ours(prefix: str) -> bool:
+    return difflib.SequenceMatcher(None, prefix.lower() + "_", _PREFIX).ratio() >= _PREFIX_LIKENESS
+
+
+@lru_cache(maxsize=1024)
 def _letters(name: str) -> str:
     return re.sub("[^a-z0-9]", "", name.lower())
 

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, Iterator, List, Set, Tuple
+from functools import lru_cache
+from typing import Dict, FrozenSet, Iterator, List, Set, Tuple
 
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
     DirectoryStorageUnderAwx,
@@ -88,22 +89,28 @@ def _of_definitions(inventory: Inventory, variables: Dict[str, Variables]) -> It
                 yield one.finding(host)
 
 
-def _site_variables(inventory: Inventory) -> Set[str]:
+def _site_variables(inventory: Inventory) -> FrozenSet[str]:
     nodes = [node for name, node in _definitions(inventory) if name == "imaging_site_variables"]
-    return {str(one.value) for node in nodes for one in node.items}
+    return frozenset(str(one.value) for node in nodes for one in node.items)
 
 
-def _of_definition(name: str, node: Node, site: Set[str]) -> Iterator[Issue]:
+def _of_definition(name: str, node: Node, site: FrozenSet[str]) -> Iterator[Issue]:
     if name in _BY_NAME:
         for one in values.issues(_BY_NAME[name], node, name):
             match = _JOB.match(one.key)
             job = node.items[int(match.group(1))].text("name") if match else ""
             yield Issue(one.error, one.key, one.file, one.line, job)
     else:
-        meant = meant_by(name, _KNOWN, site)
+        meant = _meant(name, site)
         if meant:
             yield issue(SettingUnknown(name=name, meant=meant), name, node)
     yield from secrets.issues({}, name, node)
+
+
+@lru_cache(maxsize=4096)
+def _meant(name: str, site: FrozenSet[str]) -> str:
+    """What a name may be a mistake for. Thousands of hosts set the same names, and the search compares each with all."""
+    return meant_by(name, _KNOWN, site)
 
 
 def _of_host(host: str, own: Variables, devices: Devices, is_operator: bool, awx: bool) -> Iterator[Issue]:

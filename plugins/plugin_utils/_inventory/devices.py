@@ -58,11 +58,11 @@ class Devices:
         """Yield each device that has its directory together with another one."""
         told = set()
         for found in self.places.values():
-            for number, (host, directory, node, key) in enumerate(found):
-                others = [one[0] for one in found[:number] + found[number + 1 :] if one[0] != host]
-                if others and host not in told:
+            for host, directory, node, key in found:
+                other = next((one[0] for one in found if one[0] != host), None)
+                if other is not None and host not in told:
                     told.add(host)
-                    yield host, issue(DeviceNamesCollide(directory=directory, other=others[0]), key, node)
+                    yield host, issue(DeviceNamesCollide(directory=directory, other=other), key, node)
 
 
 def _storages(variables: Variables) -> Iterator[str]:
