@@ -12,9 +12,10 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 import pytest
+from ansible_collections.plantops.imaging.plugins.action import after_command
 from support.agent_runs import AgentOnDevice, Refused, image_job, random_disk, wait_until
 
 NAME = "after-1"
@@ -202,9 +203,7 @@ def test_the_controller_asks_in_vain_while_the_run_is_in_progress(
     application.wait()
 
 
-def test_a_command_that_takes_longer_than_an_answer_runs_once(
-    agent: AgentOnDevice, application: Application, tmp_path: Path
-) -> None:
+def test_a_command_that_takes_longer_than_an_answer_runs_once(agent: AgentOnDevice, application: Application) -> None:
     slow = ["/bin/sh", "-c", 'echo start >> "$1"; sleep 3; echo slow', "sh", str(application.file)]
     agent.call("after-register", NAME, agent.put({"after": slow, "time_limit_seconds": 30}))
     first = agent.call("after-run", NAME, "--wait", "1")
@@ -240,3 +239,30 @@ def test_what_is_no_command_is_refused(agent: AgentOnDevice, after: Any) -> None
         with pytest.raises(Refused) as caught:
             agent.call(*verb)
         assert caught.value.code in ("A353", "A310")
+
+
+class _Slow:
+    """An agent whose command has its outcome after so many questions; None for never."""
+
+    def __init__(self, questions: Optional[int], most_seconds: int = 1000) -> None:
+        self.left, self.most_seconds = questions, most_seconds
+        self.waits: List[int] = []
+
+    def call(self, verb: str, name: str, *words: str) -> Dict[str, Any]:
+        assert (verb, name, words[0]) == ("after-run", NAME, "--wait")
+        self.waits.append(int(words[1]))
+        done = self.left is not None and len(self.waits) >= self.left
+        outcome = {"exit_status": 0, "timed_out": False} if done else None
+        return {"outcome": outcome, "due": True, "most_seconds": self.most_seconds}
+
+
+@pytest.mark.parametrize(("questions", "seconds"), [(40, 7200), (None, 90), (None, 10**15)])
+def test_the_controller_asks_for_hours_in_short_questions_and_not_for_ever(
+    questions: Optional[int], seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = _Slow(questions, seconds)
+    monkeypatch.setattr(after_command.time, "monotonic", lambda: float(sum(slow.waits)))
+    found = after_command.ActionModule.__new__(after_command.ActionModule)._wait_for(slow, NAME)  # type: ignore[arg-type]
+    assert (found["outcome"] is None) is (questions is None)
+    assert max(slow.waits) <= 120, "no question takes as long as a link waits for an answer"
+    assert sum(slow.waits) <= 3 * 86400

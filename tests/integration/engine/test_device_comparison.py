@@ -166,9 +166,8 @@ def _of_release_one(opened: Any) -> Dict[str, Any]:
     }
 
 
-def test_a_damaged_document_is_named_and_the_image_before_it_is_compared(
-    system: System, storage: Path, disk: Path
-) -> None:
+@pytest.mark.usefixtures("system")
+def test_a_damaged_document_is_named_and_the_image_before_it_is_compared(storage: Path, disk: Path) -> None:
     first, second = (image(storage, disk, keep=9)["image"] for dummy in range(2))
     device = next(path for path in storage.iterdir() if path.is_dir())
     for damaged in (second, first):
