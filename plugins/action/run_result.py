@@ -9,7 +9,7 @@ import json
 import os
 import re
 import time
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from ansible.errors import AnsibleError
 from ansible_collections.plantops.imaging.plugins import module_utils
@@ -239,7 +239,7 @@ def _folder(alias: str, name: str) -> str:
         return run_result.safe_name("%s_%s" % (alias, name) if alias else name)
 
 
-def _flat(results: List[Mapping[str, Any]]) -> List[Mapping[str, Any]]:
+def _flat(results: Sequence[Mapping[str, Any]]) -> List[Mapping[str, Any]]:
     """The results, and in the place of one of a loop those of its turns."""
     found: List[Mapping[str, Any]] = []
     for one in results:
