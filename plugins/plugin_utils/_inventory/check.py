@@ -109,7 +109,7 @@ def _of_definition(name: str, node: Node, site: FrozenSet[str]) -> Iterator[Issu
 
 @lru_cache(maxsize=4096)
 def _meant(name: str, site: FrozenSet[str]) -> str:
-    """What a name may be a mistake for. Thousands of hosts set the same names, and the search compares each with all."""
+    """Return the setting that is meant by a name. Thousands of hosts set the same names, and each search is long."""
     return meant_by(name, _KNOWN, site)
 
 

@@ -57,7 +57,7 @@ def previous_of(
         try:
             return _held(reader)
         except EngineError as error:
-            say("The comparison leaves out the image %s: %s" % (reader.image, error))
+            say("The comparison skips the image %s: %s" % (reader.image, error))
         name = image_before(storage, device, reader.image, job, say)
         if name is None:
             break
@@ -84,7 +84,7 @@ def baseline_of(
             if job is None or reader.manifest.job == job:
                 return _held(reader)
         except EngineError as error:  # an older one may be readable
-            say("The comparison leaves out the pinned image %s: %s" % (name, error))
+            say("The comparison skips the pinned image %s: %s" % (name, error))
     return None
 
 
@@ -107,7 +107,7 @@ def image_before(storage: Storage, device: str, image: str, job: str, say: Say =
             if directory.manifest(name).job == job:
                 return name
         except EngineError as error:
-            say("The comparison leaves out the image %s: %s" % (name, error))
+            say("The comparison skips the image %s: %s" % (name, error))
     return None
 
 

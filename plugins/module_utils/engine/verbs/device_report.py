@@ -39,7 +39,7 @@ def report_on(storage: Storage, request: ImageRequest, opened: OpenedDisks) -> D
     left_out = exclusions.totals(one for disk in disks for one in disk.plan.left_out)
     information = _information(opened)
     warnings = [warning for disk in disks for warning in disk.plan.warnings] + exclusions.remarks(left_out)
-    # With imaging_compare: none the document is read for the disks that moved, and nobody misses a comparison.
+    # With imaging_compare: none the document is read only for the disks that moved.
     say = silent if request.compare == NONE else warnings.append
     previous = previous_of(storage, request.device, request.passwords, request.job, say)
     warnings += opened.remarks + moved(previous.information.get(_DRIVES) if previous else None, information[_DRIVES])
