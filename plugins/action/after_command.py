@@ -22,7 +22,7 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent imp
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.answers import said
 
 _SHORTEST_WAIT, _LONGEST_WAIT, _WAIT_SHARE = 20.0, 120.0, 20  # seconds, and the share of what it took so far
-_MOST_SECONDS = 2 * 86400  # whatever the device says
+_MOST_SECONDS = 2 * 86400  # a limit for a number that the device gives
 _ORDER = ("after", "time_limit_seconds", "start_within_seconds")
 
 

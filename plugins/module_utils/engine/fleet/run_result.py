@@ -140,7 +140,7 @@ def _rollover(verb: str, result: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
     jobs = told.get("jobs") if verb == "rollover" else None
     if isinstance(jobs, Mapping) and jobs:
         found["jobs"] = {str(name): _deletions(one) for name, one in list(jobs.items())[:MAX_NAMES]}
-        for one in found["jobs"].values():  # what is gone is in one list, wherever it was
+        for one in found["jobs"].values():  # one list of every deleted image, in any storage
             found["deleted"] = _shortened(found["deleted"] + one["deleted"])
             found["freed_bytes"] = (found.get("freed_bytes") or 0) + (one.get("freed_bytes") or 0)
     return found
