@@ -44,6 +44,9 @@ class Devices:
         if not alias and name.lower() in _LOCALHOST:
             yield issue(LocalhostWithoutAlias(device=name), _ALIAS, variables.get(_NAME, own))
             return
+        if not name:
+            yield issue(DeviceNameRefused(directory=alias + "_", reason="the name of the device is empty"), _NAME, node)
+            return
         try:
             directory = device_directory(alias, name)
         except DeviceNameInvalid as error:

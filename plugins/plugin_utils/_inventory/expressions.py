@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from functools import lru_cache
-from typing import Callable, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
@@ -53,6 +53,7 @@ def end_of(node: Node, variables: Variables, steps: int = 0) -> End:
 class _Walk:
     def __init__(self, variables: Variables, steps: int) -> None:
         self.variables, self.steps = variables, steps
+        self.set_here: Dict[str, nodes.Node] = {}
 
     def all_of(self, parts: Sequence[nodes.Node]) -> End:
         """Parts that stand beside each other: one that is unknown hides the rest."""
@@ -66,6 +67,21 @@ class _Walk:
     def end(self, part: nodes.Node) -> End:
         rule: Optional[Callable[[nodes.Node], End]] = getattr(self, "_" + type(part).__name__.lower(), None)
         return rule(part) if rule else (Ends.UNKNOWN, None)
+
+    def _assign(self, part: nodes.Assign) -> End:
+        """A name that the template sets itself; what it shows is in another part."""
+        if isinstance(part.target, nodes.Name):
+            self.set_here[part.target.name] = part.node
+        return Ends.NOTHING, None
+
+    def _list(self, part: nodes.List) -> End:
+        return self.all_of(part.items)
+
+    def _tuple(self, part: nodes.Tuple) -> End:
+        return self.all_of(part.items)
+
+    def _dict(self, part: nodes.Dict) -> End:
+        return self.all_of([pair.value for pair in part.items])
 
     def _output(self, part: nodes.Output) -> End:
         return self.all_of(part.nodes)
@@ -115,6 +131,10 @@ class _Walk:
         return self._found(part)
 
     def _found(self, part: nodes.Node) -> End:
+        if isinstance(part, nodes.Name) and part.name in self.set_here:
+            return self.end(self.set_here.pop(part.name))
+        if isinstance(part, nodes.Getitem) and isinstance(part.node, (nodes.List, nodes.Tuple, nodes.Dict)):
+            return self.end(part.node)
         node = self._variable(part)
         return end_of(node, self.variables, self.steps + 1) if node else (Ends.UNKNOWN, None)
 

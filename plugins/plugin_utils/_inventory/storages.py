@@ -12,6 +12,9 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     SettingUrlRefused,
     StorageUrlInvalid,
 )
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.errors import SmbError
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.unc import parse_unc
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.storage.sftp.address import parse_url
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.storage.url import check_url
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.precedence import flat_of
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting import PREFIX
@@ -55,13 +58,29 @@ def issues(storage: Variables, variables: Variables, name: str, job: str = "") -
         yield issue(SettingUrlRefused(key=key, reason=error.fields["reason"]), key, node, job)
         return
     kind = kind_of(url)
-    if not kind:
-        reason = "it is neither an address of SFTP, a UNC path nor an absolute path"
+    reason = _why_refused(kind, url)
+    if reason:
         yield issue(SettingUrlRefused(key=key, reason=reason), key, node, job)
         return
     for wrong, other, reason in _conflicts(kind, storage):
         conflict = SettingsConflict(key="%s.%s" % (name, wrong), other="%s.%s" % (name, other), reason=reason)
         yield issue(conflict, "%s.%s" % (name, wrong), storage[wrong], job)
+
+
+def _why_refused(kind: str, url: str) -> str:
+    """Return why the engine refuses an address, "" if it does not; the storage is not asked."""
+    try:
+        if kind == "sftp":
+            parse_url(url)
+        elif kind == "share":
+            parse_unc(url)
+        elif not kind:
+            return "it is neither an address of SFTP, a UNC path nor an absolute path"
+    except StorageUrlInvalid as error:
+        return str(error.fields["reason"])
+    except SmbError as error:
+        return error.reason
+    return ""
 
 
 def _conflicts(kind: str, storage: Variables) -> Iterator[Tuple[str, str, str]]:

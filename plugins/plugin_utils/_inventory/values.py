@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from typing import Iterator, Optional
 
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.device.compare.ignore import parse_rules
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.disk.patterns import Pattern
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    CompareIgnoreInvalid,
     EngineError,
     FileUnchecked,
     PatternInvalid,
@@ -33,6 +35,7 @@ _WITH_UNIT = re.compile(r"[0-9.]+\s*[A-Za-z/]+")
 _DRIVE = re.compile(r"(/|\\\\|[A-Za-z]:|serial:|wwn:|gpt:|mbr:|disk[0-9]|~)")
 _DRIVES = ("all", "system")
 _FILES = ("private_key_file", "known_hosts_file")
+_ABSOLUTE = ("agent_directory", "history_repository", "results_directory")
 _NOUNS = {"str": "a text", "path": "a path", "list": "a list", "dict": "a dictionary", "bool": "true or false"}
 _NOUNS.update(int="a whole number", float="a number", raw="a text or a list")
 
@@ -61,7 +64,8 @@ def _wrong_type(setting: Setting, node: Node) -> str:
     if setting.type == "raw":
         fits = isinstance(value, (str, list))
     elif setting.type == "list":
-        fits = isinstance(value, list) or (isinstance(value, str) and not setting.options)
+        # Ansible cuts a text at its commas. A command that is to be a list of words would become one word.
+        fits = isinstance(value, list) or (isinstance(value, str) and not setting.options and not setting.required)
     elif setting.type == "dict":
         fits = isinstance(value, dict)
     elif isinstance(value, (dict, list)) or value is None:
@@ -107,14 +111,27 @@ def _dictionary(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
 
 
 def _list(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
+    if not node.items and setting.required:
+        yield issue(SettingMissing(key=key), key, node)
+    if setting.name == "compare_ignore" and node.items and not any(one.is_open for one in node.items):
+        yield from _rules(node, key)
+        return
     element = Setting("", setting.elements or "raw", ("",), options=setting.options)
     for place, one in enumerate(node.items):
         inner = "%s[%d]" % (key, place)
-        if setting.elements == "str" and one.value is None:
-            yield issue(SettingTypeWrong(key=inner, expected="a text", found="nothing"), inner, one)
+        if setting.elements in ("str", "dict") and one.value is None:
+            yield issue(SettingTypeWrong(key=inner, expected=_NOUNS[setting.elements], found="nothing"), inner, one)
         yield from issues(element, one, inner)
         if setting.name == "exclude" and isinstance(one.value, str) and not one.is_open:
             yield from _pattern(one, inner)
+
+
+def _rules(node: Node, key: str) -> Iterator[Issue]:
+    for place, one in enumerate(node.items):
+        try:
+            parse_rules([one.value])
+        except CompareIgnoreInvalid as error:
+            yield issue(error, "%s[%d]" % (key, place), one)
 
 
 def _pattern(node: Node, key: str) -> Iterator[Issue]:
@@ -142,6 +159,8 @@ def _scalar(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
     value = node.value
     if setting.name in _FILES and value:
         yield issue(FileUnchecked(key=key), key, node)
+    if setting.name in _ABSOLUTE and value and not str(value).startswith("/"):
+        yield issue(SettingTypeWrong(key=key, expected="an absolute path", found="another text"), key, node)
     if setting.choices and str(value) not in setting.choices:
         valid = ", ".join(setting.choices)
         meant = nearest(str(value), setting.choices)

@@ -188,7 +188,7 @@ class _Lock:
 
     def __enter__(self) -> _Lock:
         try:
-            self._number = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._number = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         except OSError as error:
             raise self._repository.failed("%s: %s" % (self._path, error.strerror)) from None
         ends = time.monotonic() + _LOCK_SECONDS

@@ -185,3 +185,28 @@ def test_a_repository_of_the_newer_hashes_gets_its_first_commit(tmp_path: Path) 
     commit = HistoryRepository(str(path)).commit("press-07", document("1"), IMAGE)
     assert git(path, "rev-parse", "HEAD").strip() == commit
     assert len(str(commit)) == 64
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(repository: Path, tmp_path: Path) -> None:
+    folder = repository / ".git" if (repository / ".git").is_dir() else repository
+    (folder / "plantops-imaging-history.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(HistoryFailed):
+        HistoryRepository(str(repository)).commit("press-07", document("1"), IMAGE)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_names_that_git_might_read_otherwise_are_files_of_the_tree(repository: Path, tmp_path: Path) -> None:
+    """Also where a link or a folder stands in the working tree: it is replaced, its target is left alone."""
+    names = ["a\nb", ".git", "..", "-x", ":(glob)*", '"q"', "PC", "pc", "ÄÖ"]
+    if (repository / ".git").is_dir():
+        (tmp_path / "victim").write_text("v", encoding="ascii")
+        (repository / "PC.json").symlink_to(tmp_path / "victim")
+    history = HistoryRepository(str(repository))
+    for name in names:
+        assert history.commit(name, document("1"), IMAGE)
+    listed = git(repository, "ls-tree", "-z", "--name-only", "HEAD").split("\0")[:-1]
+    assert sorted(listed) == sorted(name + ".json" for name in names)
+    git(repository, "fsck", "--strict")
+    if (repository / ".git").is_dir():
+        assert (tmp_path / "victim").read_text(encoding="ascii") == "v"
+        assert not (repository / "PC.json").is_symlink()

@@ -178,6 +178,24 @@ BROKEN = [
     of_host(errors.ForgottenJobDefined, "imaging_forget_jobs[0]", "imaging_forget_jobs: [daily]"),
     of_host(errors.JobNamesTwice, "imaging_jobs[1].name", "imaging_jobs: [{name: a}, {name: a}]"),
     of_host(errors.JobNameInvalid, "imaging_jobs[0].name", 'imaging_jobs: [{name: "a\\nb"}]'),
+    of_host(
+        errors.SettingTypeWrong, "imaging_hooks.device.after", "imaging_hooks: {device: {after: systemctl start x}}"
+    ),
+    of_host(errors.SettingMissing, "imaging_hooks.device.after", "imaging_hooks: {device: {after: []}}"),
+    of_host(errors.SettingTypeWrong, "imaging_jobs[0]", "imaging_jobs: [null]"),
+    of_host(errors.CompareIgnoreInvalid, "imaging_compare_ignore[1]", "imaging_compare_ignore: [users/*, sofware/*]"),
+    of_host(errors.CompareIgnoreInvalid, "imaging_compare_ignore[0]", "imaging_compare_ignore: [users]"),
+    of_host(errors.SettingTypeWrong, "imaging_results_directory", "imaging_results_directory: results"),
+    of_host(errors.SettingTypeWrong, "imaging_history_repository", "imaging_history_repository: https://git/plant"),
+    of_host(errors.SettingTypeWrong, "imaging_agent_directory", "imaging_agent_directory: opt/agent"),
+    of_host(errors.SettingUrlRefused, "imaging_storage.url", STORAGE % ("sftp://server:99999/images", "")),
+    of_host(errors.SettingUrlRefused, "imaging_storage.url", STORAGE % ("sftp:///images", "")),
+    of_host(errors.SettingUrlRefused, "imaging_storage.url", STORAGE % ("\\\\server", "")),
+    of_host(errors.SettingUrlRefused, "imaging_storage.url", STORAGE % ("\\\\server\\aux", "")),
+    of_host(errors.DeviceNameRefused, "imaging_device_name", "imaging_device_name: ''"),
+    of_host(errors.SecretInClear, "imaging_password", "imaging_password: \"{{ ['%s', 'x'] | join('-') }}\"" % SECRET),
+    of_host(errors.SecretInClear, "imaging_password", "imaging_password: \"{%% set x = '%s' %%}{{ x }}\"" % SECRET),
+    of_host(errors.SecretInClear, "imaging_password", "imaging_password: \"{{ {'a': '%s'}['a'] }}\"" % SECRET),
 ]
 
 
