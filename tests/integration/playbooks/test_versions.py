@@ -113,10 +113,10 @@ def test_the_main_job(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("in_place", [True, False], ids=["inline", "template"])
 @pytest.mark.parametrize("minor", range(versions.OLDEST_ANSIBLE[1] + 1, versions.NEWEST_ANSIBLE[1]))
-def test_the_main_job_in_between(tmp_path: Path, server: SftpServer, minor: int) -> None:
-    for in_place in (True, False):
-        main_job(tmp_path / ("site-%s" % in_place), versions.of_ansible((2, minor)), server, in_place)
+def test_the_main_job_in_between(tmp_path: Path, server: SftpServer, minor: int, in_place: bool) -> None:
+    main_job(tmp_path / "site", versions.of_ansible((2, minor)), server, in_place)
 
 
 PRECEDENCE = """
