@@ -24,6 +24,7 @@ from engine.storage.sftp.storage import SftpStorage
 from engine.storage.smb.storage import SmbStorage
 from support.limited_servers import GRACE_SECONDS, Site, openssh, samba
 from support.recipes import verdicts
+from support.recovery import stand_in
 
 MIB = 1 << 20
 
@@ -70,6 +71,19 @@ def test_the_device_makes_images_and_the_operator_rolls_over(site: Site, tmp_pat
     for account in (site.device, site.operator):
         assert site.job(account, "verify", image=made[2]["image"], level="full")["ok"]
         assert site.job(account, "verify", image=again["image"], level="full")["ok"]
+
+
+def test_the_device_reads_and_copies_what_the_operator_pinned(site: Site, tmp_path: Path) -> None:
+    """The operator's records may be closed to it: they are a warning then, no failure."""
+    made = make_images(site, tmp_path, 1)[0]
+    site.job(site.operator, "pin", image=made["image"])
+    (tmp_path / "copies").mkdir()
+    settings = {"directory": str(tmp_path / "copies"), "program": str(stand_in())}
+    copied = site.job(site.device, "copy", image=made["image"], **settings)
+    may_read = site.job(site.device, "list", image=made["image"])["images"][0]["pinned"] is not None
+    assert copied["pinned"] == ([made["image"]] if may_read else [])
+    assert len(copied["warnings"]) == (0 if may_read else 1)
+    assert site.job(site.operator, "copy", image=made["image"], **settings)["images"] == [made["image"]]
 
 
 # -- attacks -----------------------------------------------------------------------------------------------------------

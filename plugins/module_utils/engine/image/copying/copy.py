@@ -316,7 +316,14 @@ class ImageCopy:
         if self._is_there():
             return
         image, storage = self._source.image, self._source.directory.storage
-        for name, digest in self._source.directory.record_names(image):
+        try:
+            names = self._source.directory.record_names(image)
+        except StoragePermissionDenied:
+            self._source.warnings.append(
+                "This account may not read the records of the image %s, so the copy has none of its pins." % image
+            )
+            return
+        for name, digest in names:
             if name.partition("-")[0] in self._but_records:
                 continue
             with contextlib.suppress(StorageNotFound, StoragePermissionDenied):
