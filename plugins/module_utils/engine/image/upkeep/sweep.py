@@ -24,7 +24,7 @@ from ..format import constants as fmt
 from ..format.keys import MasterKey
 from ..format.manifest import Manifest
 from ..impostors import Impostors
-from ..newest import enumerated, horizon
+from ..newest import enumerated, few, horizon
 from ..pack_listing import InUse, existing
 from ..pack_references import needed_packs
 from ..writing.pack_check import listed_packs
@@ -172,7 +172,9 @@ def sweep(
     _trash_idle(directory, needed, present, newest, report, now_seconds)
     if not report.dry_run:
         ages = TrashAges(directory, newest, now_seconds, dry_run=False)
-        _tidy(directory, complete, partial, ages, now_seconds, report.warnings)
+        tidied: List[str] = []
+        _tidy(directory, complete, partial, ages, now_seconds, tidied)
+        report.warnings.extend(few(tidied))
         _undo_if_needed(directory, {*complete, *unreadable}, report)
         ages.forget()
     return report._replace(freed_bytes=freed)
@@ -198,7 +200,7 @@ def _needed(
         return needed, []
     needed, still = _read_needed(directory, images, exist)
     proved = {one.image for one in images if key is not None and one.key_id == key.key_id}
-    false, doubtful = [], []
+    false, doubtful, told = [], [], []
     for image, error in still.items():
         if image not in proved and impostors.has(image):
             false.append(image)
@@ -206,10 +208,11 @@ def _needed(
             raise error
         else:
             doubtful.append(image)
-            report.warnings.append(
+            told.append(
                 "%s The sweep was limited to packs that the password authenticates. If the image can't be "
                 "repaired, remove it with imaging_remove_damaged: [%s]." % (error, image)
             )
+    report.warnings.extend(few(told))  # a crowd of false images does not flood the play
     _tell_false(false, report)
     return needed, doubtful
 

@@ -76,6 +76,18 @@ def put(plant: Plant, path: str, data: bytes) -> None:
     plant.storage.files[path] = data
 
 
+def test_a_crowd_of_false_images_does_not_flood_the_warnings(plant: Plant) -> None:
+    model, key = plant.directory.images()[0], key_of(plant)
+    for number in range(40):
+        name = "2020-01-01_00-00-%02d" % number
+        false = model._replace(image=name, key_id="", slots=[], changes=None, sequence=1, job="job-%d" % number)
+        put(plant, "%s/%s/%s" % (DEVICE, name, fmt.MANIFEST_NAME), encode(false, None))
+    report = roll_over(plant.storage, DEVICE, 2, openable_key=key.key_id, key=key, now=lambda: NOW)
+    assert report.deleted == [plant.names[0]]
+    assert [text for text in report.warnings if "2020-01-01" in text], "they are not silent either"
+    assert len(report.warnings) < 10
+
+
 @pytest.mark.parametrize("kind", ["clear", "own key", "our key's id"])
 def test_false_images_push_no_good_one_out(plant: Plant, kind: str) -> None:
     false = put_false_images(plant, kind)
