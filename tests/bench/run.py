@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`make bench`: measures and prints tables. Arguments choose: peers, io-rate, latency, scale, storages, smb, wire, restores,
-crowd, shares; none means all."""
+crowd, shares, windows; none means all."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ import scale  # noqa: E402
 import shares  # noqa: E402
 import smb  # noqa: E402
 import storages  # noqa: E402
+import windows  # noqa: E402
 import wire  # noqa: E402
 
 
@@ -31,7 +32,20 @@ def main() -> None:
     parser.add_argument(
         "what",
         nargs="*",
-        choices=["peers", "io-rate", "latency", "scale", "storages", "smb", "wire", "restores", "crowd", "shares", []],
+        choices=[
+            "peers",
+            "io-rate",
+            "latency",
+            "scale",
+            "storages",
+            "smb",
+            "wire",
+            "restores",
+            "crowd",
+            "shares",
+            "windows",
+            [],
+        ],
     )
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp/plantops-bench"))
     parser.add_argument("--gib", type=float, default=4.0, help="bytes in use of the volume for peers")
@@ -56,6 +70,7 @@ def main() -> None:
         "restores": lambda: restores.main(options.folder, options.mib, options.rounds),
         "crowd": lambda: crowd.main(options.folder, images=options.images),
         "shares": lambda: shares.main(options.folder, options.gib / 2, options.rounds),
+        "windows": lambda: windows.main(options.folder, options.mib, options.rounds),
         "peers": lambda: peers.main(
             options.folder, options.gib, options.rounds, options.file_systems, options.caches, options.against
         ),

@@ -33,24 +33,28 @@ _RUNTIME = r"""if exist "%SystemRoot%\System32\ucrtbase.dll" goto runtime
 echo {runtime} 1>&2
 exit /b 1
 :runtime
-findstr /m /c:AddDllDirectory "%SystemRoot%\System32\kernel32.dll" >nul 2>nul
-if not errorlevel 1 goto updated
+"""
+# A program that Windows can't load has a status below zero, which "if errorlevel 1" takes for success.
+_START = r""""%HERE%python\python.exe" -I -B -c "import _socket" >nul 2>nul
+if "%errorlevel%"=="0" goto starts
+"""
+_UPDATE = r"""findstr /m /c:AddDllDirectory "%SystemRoot%\System32\kernel32.dll" >nul 2>nul
+if "%errorlevel%"=="0" goto blocked
 echo {update} 1>&2
 exit /b 1
-:updated
+:blocked
 """
-_TAIL = r""""%HERE%python\python.exe" -I -B -c "import zlib" >nul 2>nul
-if not errorlevel 1 goto starts
-echo {blocked} 1>&2
+_TAIL = r"""echo {blocked} 1>&2
 exit /b 1
 :starts
 "%HERE%python\python.exe" -I -B -m engine.agent.windows_by_hand "%VERB%"
-exit /b %errorlevel%
+if "%errorlevel%"=="0" exit /b 0
+exit /b 1
 """
 
 
 def install_cmd(platform: WindowsPlatform, version: str) -> bytes:
-    """Return the script. On Windows 7 it first looks for the two updates that CPython 3.8 can't start without."""
+    """Return the script. On Windows 7 it also looks for the two updates that CPython 3.8 can't do without."""
     words = {
         "version": version,
         "platform": platform.name,
@@ -58,7 +62,8 @@ def install_cmd(platform: WindowsPlatform, version: str) -> bytes:
         "update": _words(WindowsUpdateMissing()),
         "blocked": _words(WindowsBlocked(path="python\\python.exe", reason="it did not start")),
     }
-    text = (_HEAD + (_RUNTIME if platform.for_windows_7 else "") + _TAIL).format(**words)
+    pieces = (_HEAD, _RUNTIME, _START, _UPDATE, _TAIL) if platform.for_windows_7 else (_HEAD, _START, _TAIL)
+    text = "".join(pieces).format(**words)
     return text.replace("\n", "\r\n").encode("ascii")
 
 

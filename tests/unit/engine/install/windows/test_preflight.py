@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any, List
 
 import pytest
-from engine.errors import WindowsSpaceShort, WriteFilterActive
+from engine.errors import WindowsFileUnfit, WindowsSpaceShort, WriteFilterActive
 from engine.host import windows_preflight
 from engine.host.windows_preflight import PreflightFacts, WriteFilter
-from engine.install.windows.preflight import check_device, refusals
+from engine.install.windows.preflight import check_device, facts_from_files, refusals
+from support.windows.forwarder import forwarding_library
 
 NEEDED_BYTES = 40 << 20
 BASE = r"C:\Program Files\plantops-imaging"
@@ -76,3 +77,27 @@ def test_space_is_told_in_numbers() -> None:
     (error,) = refusals(OLD._replace(free_bytes=50 << 20), "windows-7-amd64", BASE, NEEDED_BYTES)
     assert isinstance(error, WindowsSpaceShort)
     assert error.fields == {"base": BASE, "free_mebibytes": 50, "needed_mebibytes": 104}
+
+
+@pytest.mark.parametrize(
+    ("exports", "platform", "found"),
+    [
+        (["CloseHandle"], "windows-7-amd64", ["A361"]),
+        (["CloseHandle", "AddDllDirectory"], "windows-7-amd64", []),
+        (["CreateFile2"], "windows-7-amd64", []),
+        (["CreateFile2", "AddDllDirectory"], "windows-amd64", ["A365"]),
+        (["CreateFile2", "AddDllDirectory", "GetSystemCpuSetInformation"], "windows-amd64", []),
+        (["CreateFile2", "AddDllDirectory", "GetSystemCpuSetInformation"], "windows-arm64", ["A365"]),
+    ],
+)
+def test_files_of_a_device_tell_its_version_and_updates(exports: List[str], platform: str, found: List[str]) -> None:
+    kernel32 = forwarding_library("kernel32.dll", dict.fromkeys(exports, "ntdll.x"))
+    facts = facts_from_files(kernel32, has_runtime=True, volume="C:", free_bytes=1 << 30)
+    assert codes(facts, platform) == found
+    missing = facts_from_files(kernel32, has_runtime=False, volume="C:", free_bytes=1 << 30)
+    assert "A360" in codes(missing, platform)
+
+
+def test_a_library_that_is_not_one_is_told() -> None:
+    with pytest.raises(WindowsFileUnfit):
+        facts_from_files(b"MZ", has_runtime=True, volume="C:", free_bytes=0)
