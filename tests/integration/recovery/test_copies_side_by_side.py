@@ -15,9 +15,10 @@ from engine.image.copying import copy as copying
 from engine.image.copying.directory_sums import sweep_top, write_directory_sums
 from engine.image.copying.packs import store_file
 from engine.storage.local.storage import DirectoryStorage
-from support.imaging import image, verify
+from support.archiving import at_once
+from support.imaging import image, job, verify
 from support.plain_disks import make_disk
-from support.recovery import checksums, copy
+from support.recovery import checksums, copy, stand_in
 
 PROGRAM, SUMS, PAGES = "plantops-recovery.pyz", "SHA256SUMS", ("RECOVERY.html", "RECOVERY.txt")
 
@@ -143,3 +144,38 @@ def test_packs_that_a_rollover_takes_right_before_the_commit_come_again(
     done = copy(made, stick)
     assert taken[0].exists()
     assert verify(stick, image=done["image"], check=True)["ok"]
+
+
+@pytest.mark.parametrize("name", [PROGRAM, "pc/RECOVERY.html", "pc/RECOVERY.txt"])
+@pytest.mark.parametrize("change", ["replaced", "removed"])
+def test_a_changed_page_or_program_of_a_copy_is_named_by_verify(
+    name: str, change: str, made: Path, tmp_path: Path
+) -> None:
+    """A person follows the page, and runs the program as root: sha256sum tells, and verify tells, too."""
+    stick = tmp_path / "stick"
+    done = copy(made, stick)
+    assert verify(stick, image=done["image"], check=True)["warnings"] == []
+    if change == "replaced":
+        (stick / name).write_bytes(b"type this instead")
+    else:
+        (stick / name).unlink()
+    assert any(name in line for line in checksums(stick))
+    found = verify(stick, image=done["image"], check=True)
+    assert [warning for warning in found["warnings"] if warning.startswith(name + " ")]
+    assert found["ok"]  # the image is intact
+
+
+def test_two_devices_are_copied_to_one_directory_at_once(made: Path, tmp_path: Path) -> None:
+    source, stick = tmp_path / "source", tmp_path / "stick"
+    make_disk(tmp_path / "disk.raw", 16, 3, 2)
+    image(source, tmp_path / "disk.raw", device="press 07")
+    more = {"directory": str(stick), "program": str(stand_in())}
+    requests = [job(made, "copy", **more), job(source, "copy", device="press 07", **more)]
+    ended = at_once(requests)
+    assert [one["event"] for one in ended] == ["result", "result"], ended
+    assert checksums(stick) == []
+    listed = (stick / SUMS).read_text(encoding="utf-8")
+    for device, one in zip(("pc", "press 07"), ended):
+        assert "  %s/RECOVERY.txt" % device in listed
+        assert checksums(stick / device / one["image"]) == []
+        assert verify(stick, device=device, image=one["image"], check=True)["ok"]

@@ -12,10 +12,13 @@ from ..image.archive.chain import Problem, chain_of
 from ..image.archive.find import what_is_wrong
 from ..image.archive.held import numbers_taken, read_versions
 from ..image.archive.version_record import StoredRecord
+from ..image.copying.directory_sums import changed_since_copied
 from ..image.device_directory import DeviceDirectory
 from ..image.newest import few
 from ..image.upkeep.verify import VerifyReport, verify_image
+from ..install.recovery_program import PROGRAM_NAME
 from ..storage.contract import Storage
+from .copy import PAGE_NAMES
 from .request import VerifyRequest
 from .run_status import RunStatus
 
@@ -33,6 +36,9 @@ def verify(storage: Storage, request: VerifyRequest, status: RunStatus) -> Dict[
         job=request.job,
     )
     found = _with_version(storage, request, found)
+    if request.level != "quick":
+        beside = changed_since_copied(storage, request.device, PAGE_NAMES, PROGRAM_NAME)
+        found = found._replace(warnings=found.warnings + beside)
     for text in found.warnings:
         status.warn(text)
     return dict(found.as_dict(), changed=False)

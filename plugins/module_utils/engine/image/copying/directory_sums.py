@@ -31,6 +31,7 @@ _MOST_DEVICES = 10_000
 _TRIES = 20
 _FAILURES = 5  # to prove the list
 _HEAD_BYTES = 64 << 10
+_MOST_LIST_BYTES = 64 << 20
 _DEAD_SECONDS = 600.0  # a stick may take minutes to write down the program
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -70,6 +71,38 @@ def refuse_foreign_sums(storage: Storage, page_names: Sequence[str], program_nam
         raise CopyTargetInvalid(
             target=storage.description, reason="its file %s is not the list of a copy" % fmt.SUMS_NAME
         )
+
+
+def changed_since_copied(storage: Storage, device: str, page_names: Sequence[str], program_name: str) -> List[str]:
+    """Name pages of a device, and the program, that are not what the list of a copy says: a person follows the pages, and
+    runs the program as root. The list itself is not authenticated."""
+    paths = [*("%s/%s" % (device, name) for name in page_names), program_name]
+    if not any(storage.exists(path) for path in paths[: len(page_names)]):
+        return []  # no copy, but a storage
+    expected = _listed(storage, paths)
+    found = []
+    for path in paths:
+        present = dict(_of_file(storage, path)).get(path)
+        if present != expected.get(path):
+            reason = "is missing" if present is None else "is not the file that %s lists" % fmt.SUMS_NAME
+            found.append("%s %s." % (path, reason))
+    return found
+
+
+def _listed(storage: Storage, paths: Sequence[str]) -> Dict[str, str]:
+    """The digests of some paths in the list; a line is read at a time, and one that is too long ends it."""
+    found: Dict[str, str] = {}
+    left = b""
+    with contextlib.suppress(StorageNotFound):
+        for piece in storage.read(fmt.SUMS_NAME, 0, _MOST_LIST_BYTES):
+            *lines, left = (left + piece).split(b"\n")
+            for line in lines:
+                digest, dummy, name = line.decode("utf-8", "replace").partition("  ")
+                if name in paths:
+                    found[name] = digest
+            if len(left) > _HEAD_BYTES:
+                break
+    return found
 
 
 def sweep_top(storage: Storage, names: Sequence[str], now: Callable[[], float] = time.time) -> None:
