@@ -91,6 +91,12 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         "plugin_utils/_units.py",
     ),
     "integration/agent/test_agent_install.py": ("action/agent*.py", ENGINE + "install/wheel_*.py"),
+    "integration/windows/test_service.py": (
+        *(ENGINE + "agent/windows_%s.py" % name for name in ("carrier", "install", "service", "serving")),
+        *(ENGINE + "host/windows_%s.py" % name for name in ("dispatcher", "security", "services", "watch")),
+        ENGINE + "install/windows_layout.py",
+    ),
+    "unit/engine/agent/test_service_desk.py": (ENGINE + "agent/service_files.py",),
     "integration/windows/test_detached_runs.py": (
         ENGINE + "agent/windows_process.py",
         ENGINE + "host/patience.py",

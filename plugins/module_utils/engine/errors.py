@@ -1829,6 +1829,42 @@ class AfterCommandUnknown(AgentError):
     hint = "Run the playbook again: it registers the command before the hook before begins."
 
 
+class CommandRefused(AgentError):
+    code = "A380"
+    message = "The service of this device did not begin the command {command}: {reason}."
+    hint = "Run the playbook again: nothing of this command was carried out."
+
+
+class CommandInterrupted(AgentError):
+    code = "A381"
+    message = "The device interrupted the command {command}: it lost power, or the command's process was ended."
+    hint = "Run the playbook again. Whether the command had an effect is unknown; the commands of the collection do no harm twice."
+
+
+class ServiceAnswerInvalid(AgentError):
+    code = "A382"
+    message = "The answer of the device's service to the command {command} can't be used: {reason}."
+    hint = "Run the playbook again. If it happens again, remove the agent from the device with state: absent and install it again."
+
+
+class ServiceCallFailed(AgentError):
+    code = "A383"
+    message = "Windows refused to {operation} the service {service}: {reason}."
+    hint = "Run it as an administrator, and check whether a policy or an anti-virus program protects services."
+
+
+class AgentFolderUnsafe(AgentError):
+    code = "A384"
+    message = "The directory {path} is not safe for the agent: {reason}."
+    hint = "Check who made it and what it contains, then delete it or let administrators own it, and install the agent again."
+
+
+class ServiceNotStarted(AgentError):
+    code = "A385"
+    message = "The service {service} did not do what it was asked: {reason}."
+    hint = "Read service.log in the directory service of the agent. An installation that worked before runs again."
+
+
 class JobHoldsSecrets(AgentError):
     code = "A318"
     message = "The job of the run {run} contains {names} in clear text."

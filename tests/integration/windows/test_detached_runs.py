@@ -13,9 +13,21 @@ import pytest
 from support.imaging import PASSWORD, verify
 from support.whole_disks import WholeDisk
 from support.windows.device import WindowsDevice
+from support.windows.kinds import WINDOWS_7, WINDOWS_10
 from support.windows.runs import BASE, Runs, direct
 
 SLOW = 2_000_000  # bytes in a second: a run of many seconds
+
+
+@pytest.fixture(
+    scope="module",
+    params=[WINDOWS_7, pytest.param(WINDOWS_10, marks=pytest.mark.long)],
+    ids=lambda kind: str(kind.name),
+)
+def device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindowsDevice]:
+    """A device of each age; make test has time for one."""
+    with WindowsDevice(tmp_path_factory.mktemp("device") / "prefix", request.param) as made:
+        yield made
 
 
 @pytest.fixture
@@ -28,6 +40,7 @@ def runs(device: WindowsDevice, disk: WholeDisk) -> Iterator[Runs]:
     shutil.rmtree(device.host_path(BASE))
 
 
+@pytest.mark.long
 def test_a_run_outlives_the_program_that_started_it(runs: Runs) -> None:
     started = runs.start("run-1")
     assert started["ok"], started

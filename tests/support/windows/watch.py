@@ -4,14 +4,19 @@
 """Watches every Python of the double, as its sitecustomize.
 
 Wine maps names that begin with "/" onto the host, so that a program which asks for /etc would be answered by it: here such a
-name fails. Its WMI is a stub that ends the process, which Python 3.12 and newer ask for the version of Windows.
+name fails. Its WMI is a stub that ends the process, which Python 3.12 and newer ask for the version of Windows. It derives owners
+and access lists from the modes of the host's files: its only user stands for the administrators, and each list counts as
+protected.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
-from typing import Any, Callable, Tuple
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, Callable, Optional, Tuple
 
 _FORBIDDEN = ("/", "\\??\\unix", "\\\\?\\unix")
 _EVENTS = frozenset(["open", "os.listdir", "os.scandir", "os.chdir", "os.mkdir", "os.remove", "os.rename", "os.rmdir"])
@@ -42,6 +47,31 @@ def _watched(call: Callable[..., Any]) -> Any:
     return checked
 
 
+class _AccessLists:
+    """Finds the module that asks for access lists, and corrects its answers."""
+
+    def find_spec(self, name: str, *dummy_rest: object) -> Optional[ModuleSpec]:
+        if not name.endswith("host.windows_security"):
+            return None
+        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        loader = spec.loader
+        assert loader is not None
+        load = loader.exec_module
+
+        def load_and_correct(module: ModuleType) -> None:
+            load(module)
+            ask = module.descriptor_of
+            module.descriptor_of = lambda path: (  # type: ignore[attr-defined]
+                ask(path).replace("S-1-5-21-0-0-0-1000", "BA").replace("D:(", "D:P(")
+            )
+
+        loader.exec_module = load_and_correct  # type: ignore[method-assign]
+        return spec
+
+
 sys.modules["_wmi"] = None  # type: ignore[assignment]
 sys.addaudithook(_watch)
 os.stat, os.lstat, os.readlink = _watched(os.stat), _watched(os.lstat), _watched(os.readlink)
+sys.meta_path.insert(0, _AccessLists())  # type: ignore[arg-type]

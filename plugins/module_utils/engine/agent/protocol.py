@@ -9,6 +9,7 @@ import re
 
 PROTOCOL = 1
 PROGRAM = "agent.py"  # in the folder of an installation
+SHUTDOWN_FILE = "shutdown"  # in the folder of a run: the system goes down
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 ALIVE = ("waiting", "running")
 ENDED = ("done", "failed", "cancelled", "lost")

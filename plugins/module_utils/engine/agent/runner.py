@@ -19,6 +19,7 @@ from ..host.memory import close_memory, share_one_arena
 from ..host.priority import lower_priority
 from ..host.process import boot_id, process_start
 from ..install.owned_files import open_owned, read_bytes
+from .protocol import SHUTDOWN_FILE
 from .redaction import RedactedLog, Redactor
 from .request_secrets import merge
 from .sealing import MAX_SEALED_BYTES, Recipient
@@ -60,7 +61,7 @@ class _Runner:
         self._status = status
         self._redact = redact
         self._cancelled = threading.Event()
-        self._signal: Optional[int] = None
+        self._ended_by = ""
         self._mirror: Optional[Mirror] = None
 
     def run(self, installation: str, wait_seconds: int) -> None:
@@ -68,11 +69,10 @@ class _Runner:
         try:
             result = self._live(installation, wait_seconds)
         except RunCancelled as error:
-            if self._signal is None:
+            if not self._ended_by:
                 self._status.end("cancelled", error=error)
             else:
-                name = signal.Signals(self._signal).name
-                self._status.end("failed", error=RunEndedBySystem(run=self._folder.run, signal_name=name))
+                self._status.end("failed", error=RunEndedBySystem(run=self._folder.run, signal_name=self._ended_by))
         except EngineError as error:
             self._status.end("failed", error=error)
         except BaseException as error:
@@ -91,7 +91,9 @@ class _Runner:
         close_memory()
         for name in ("SIGTERM", "SIGHUP"):
             if hasattr(signal, name):  # Windows has no SIGHUP
-                signal.signal(getattr(signal, name), lambda received, dummy_frame: self._end_by(received))
+                signal.signal(
+                    getattr(signal, name), lambda received, dummy_frame: self._end_by(signal.Signals(received).name)
+                )
         folder = self._folder
         process = {"pid": os.getpid(), "process_start": process_start(os.getpid()), "boot_id": boot_id()}
         folder.write("runner.json", dict(process, installation=installation, started=int(time.time())))
@@ -104,16 +106,18 @@ class _Runner:
         self._status.running()
         return self._work(document)
 
-    def _end_by(self, number: int) -> None:
-        """A signal is the system's way to end a run, not the play's, which leaves a file."""
+    def _end_by(self, name: str) -> None:
+        """A signal is the system's way to end a run, not the play's, which leaves a file. Windows has its service for that."""
         if not self._cancelled.is_set():
-            self._signal = number
+            self._ended_by = name
         self._cancelled.set()
 
     def _tick(self) -> None:
         while True:
             if self._folder.has("cancel"):
                 self._cancelled.set()
+            if self._folder.has(SHUTDOWN_FILE):
+                self._end_by("Windows")
             self._status.flush()
             time.sleep(_TICK_SECONDS)
 

@@ -40,13 +40,13 @@ class Recipient:
         """The public values that the sender needs."""
         return {"run": self._run, "nonce": _text(self._nonce), "public_key": _text(_public_bytes(self._private_key))}
 
-    def open(self, message: bytes) -> Dict[str, Any]:
+    def open(self, message: bytes, limit_bytes: int = MAX_SEALED_BYTES) -> Dict[str, Any]:
         """Return the secrets that ``message`` (the bytes of ``sealed.json``) holds.
 
         :raises SecretsRefused: for any fault; the error does not say which part was wrong, so that an attacker can't probe.
         """
         try:
-            if len(message) > MAX_SEALED_BYTES:
+            if len(message) > limit_bytes:
                 raise ValueError
             envelope = documents.parse(message)
             if set(envelope) != _FIELDS or envelope["run"] != self._run or envelope["nonce"] != _text(self._nonce):

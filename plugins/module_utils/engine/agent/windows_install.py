@@ -1,0 +1,219 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Installs, updates and removes the agent and its service on a Windows device: ``windows_install VERB``, one line of JSON out.
+
+Verbs: prepare, copy, switch, install (update is the same), remove, status. Run by an administrator, or by the service as SYSTEM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import traceback
+from typing import Any, Dict, List
+
+from ..errors import EngineError, InstallationBroken, InstallationRunLives, uncaught
+from ..host.patience import patiently
+from ..host.windows_detached import DETACHED, new_process
+from ..install.owned_files import read_document, telling
+from ..install.windows_base import check_base, make_base
+from ..install.windows_layout import IDENTITY, default_base, module, python_of, read_name
+from ..install.windows_switch import delete, is_in_use, query, switch
+from .service_files import ServiceFiles
+from .spool import Spool
+
+_STATES = {1: "stopped", 2: "starting", 3: "stopping", 4: "running"}
+_NEW = ".new-"
+
+
+def prepare(base: str) -> Dict[str, Any]:
+    """Make the base with its access list, and the directories in it. :raises AgentFolderUnsafe:"""
+    is_new = not os.path.lexists(base)
+    make_base(base)
+    Spool(base).prepare()
+    ServiceFiles(base).prepare()
+    return {"ok": True, "changed": is_new, "installed": read_name(base, "current"), "replaced": None}
+
+
+def copy(base: str, folder: str) -> Dict[str, Any]:
+    """Copy an unpacked bundle to its place. :raises InstallationBroken: when a file of it is not what the bundle says."""
+    prepare(base)
+    identity = identity_of(folder)
+    place = os.path.join(base, identity)
+    if os.path.isdir(place):
+        return {"ok": True, "changed": False, "installed": identity, "replaced": None}
+    with telling("Copying", folder):
+        for name in os.listdir(base):
+            if name.startswith(_NEW):  # of an installation that was killed
+                shutil.rmtree(os.path.join(base, name))
+        new = os.path.join(base, _NEW + secrets.token_hex(8))
+        try:
+            shutil.copytree(folder, new)
+            _check_copy(new, identity)
+            patiently(lambda: os.rename(new, place))
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+    return {"ok": True, "changed": True, "installed": identity, "replaced": None}
+
+
+def identity_of(folder: str) -> str:
+    """The id of the installation that an unpacked bundle makes. :raises InstallationBroken:"""
+    with telling("Reading", os.path.join(folder, "bundle.json")):
+        with open(os.path.join(folder, "bundle.json"), "rb") as file:
+            raw = file.read()
+    try:
+        identity = "%s-%s" % (json.loads(raw.decode("ascii"))["version"], hashlib.sha256(raw).hexdigest()[:16])
+    except (ValueError, KeyError, TypeError):
+        identity = ""
+    if not IDENTITY.fullmatch(identity):
+        raise InstallationBroken(installation=folder, reason="its bundle.json is not that of a bundle")
+    return identity
+
+
+def _check_copy(folder: str, identity: str) -> None:
+    """Compare the copy with the list of the bundle: the folder that it came from may belong to any user."""
+    document = json.loads(_content(os.path.join(folder, "bundle.json")).decode("ascii"))
+    if identity_of(folder) != identity:
+        raise InstallationBroken(installation=identity, reason="its bundle.json was changed while it was copied")
+    listed = {str(one["name"]): str(one["sha256"]) for one in document.get("files") or []}
+    for name, digest in listed.items():
+        if hashlib.sha256(_content(os.path.join(folder, *name.split("/")))).hexdigest() != digest:
+            raise InstallationBroken(installation=identity, reason="its file %s is not that of the bundle" % name)
+
+
+def _content(path: str) -> bytes:
+    with telling("Reading", path), open(path, "rb") as file:
+        return file.read()
+
+
+def install(base: str, folder: str) -> Dict[str, Any]:
+    """Copy the bundle and let the service run it. :raises EngineError: what was installed before runs on then."""
+    copied = copy(base, folder)
+    identity, current = str(copied["installed"]), read_name(base, "current")
+    if is_in_use(base, identity):
+        return dict(copied, changed=False)
+    old = python_of(base, current) if current and current != identity else ""
+    if old and os.path.exists(old):
+        answer = _ask([old, *module("windows_install", "switch", "--base", base, "--to", identity)])
+    else:
+        answer = switch(base, identity)
+    if answer.get("ok"):
+        prune(base)
+    return answer
+
+
+def _ask(words: List[str]) -> Dict[str, Any]:
+    """The answer of the installation in use, whose code goes back when the new one does not work."""
+    done = subprocess.run(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )  # pylint: disable=ansible-bad-function
+    lines = [line for line in done.stdout.decode("utf-8", "replace").splitlines() if line.startswith("{")]
+    if not lines:
+        reason = "the installation in use gave no answer (exit status %d)" % done.returncode
+        raise InstallationBroken(installation=words[-1], reason=reason)
+    return dict(json.loads(lines[-1]))
+
+
+def prune(base: str) -> None:
+    """Delete all installations but the current one and the one before, unless a run, which may need one, is in progress."""
+    kept = {read_name(base, "current"), read_name(base, "previous")}
+    if Spool(base).living() or read_name(base, "current") is None:
+        return
+    for name in os.listdir(base):
+        if IDENTITY.fullmatch(name) and name not in kept:
+            shutil.rmtree(os.path.join(base, name), ignore_errors=True)
+
+
+def remove(base: str) -> Dict[str, Any]:
+    """Delete the service and the base. :raises InstallationRunLives: while a run is in progress."""
+    if not os.path.lexists(base):
+        is_there = query() is not None
+        delete()
+        return {"ok": True, "changed": is_there, "installed": None, "replaced": None}
+    check_base(base)
+
+    if Spool(base).living():
+        raise InstallationRunLives(base=base)
+    delete()
+    if os.path.abspath(sys.executable).lower().startswith(os.path.join(base, "").lower()):
+        # This program can't delete itself: cmd.exe of Windows does, when it has ended.
+        shell = os.path.join(os.environ["SYSTEMROOT"], "System32", "cmd.exe")
+        waiting = 'for /l %%i in (1,1,30) do if exist "%s" (ping -n 2 127.0.0.1 >nul & rmdir /s /q "%s")' % (base, base)
+        new_process('"%s" /d /s /c "%s"' % (shell, waiting.replace("%%", "%")), flags=DETACHED)
+    else:
+        with telling("Deleting", base):
+            patiently(lambda: shutil.rmtree(base))
+    return {"ok": True, "changed": True, "installed": None, "replaced": None}
+
+
+def status(base: str) -> Dict[str, Any]:
+    """Say what is installed; changes nothing."""
+    unsafe = None
+    if os.path.lexists(base):
+        try:
+            check_base(base)
+        except EngineError as error:
+            unsafe = str(error)
+    found = query()
+    state = None if found is None else _STATES.get(found.state, "in state %d" % found.state)
+    current = read_name(base, "current")
+    facts = {"installed": current, "service": state, "image": found.image if found else None, "base": base}
+    return dict(facts, ok=True, changed=False, replaced=None, unsafe=unsafe, state=_shown(base))
+
+
+def _shown(base: str) -> Dict[str, Any]:
+    state = read_document(os.path.join(base, "service", "state.json")) or {}
+    return {name: state.get(name) for name in ("state", "installation", "pid")}
+
+
+def main(arguments: List[str]) -> int:
+    """Run the verb; exit status 0 when it succeeded."""
+    parser = argparse.ArgumentParser(prog="windows_install", allow_abbrev=False)
+    parser.add_argument("verb", choices=("prepare", "copy", "switch", "install", "update", "remove", "status"))
+    parser.add_argument("--base", default=default_base())
+    parser.add_argument("--from", dest="folder", default="")
+    parser.add_argument("--to", dest="identity", default="")
+    options = parser.parse_args(arguments)
+    try:
+        answer = _answer(options, os.path.abspath(options.base))
+    except EngineError as error:
+        answer = dict(error.as_dict(), ok=False)
+    except Exception as error:  # a defect of the engine: reported under its code, with the place on stderr
+        traceback.print_exc()
+        answer = dict(uncaught(error).as_dict(), ok=False)
+    if not answer["ok"]:
+        sys.stderr.write("%s %s (%s)\n" % (answer.get("message"), answer.get("hint"), answer.get("code")))
+    with contextlib.suppress(OSError):
+        sys.stdout.write(json.dumps(answer, sort_keys=True) + "\n")
+        sys.stdout.flush()
+    return 0 if answer["ok"] else 1
+
+
+def _answer(options: argparse.Namespace, base: str) -> Dict[str, Any]:
+    if options.verb == "prepare":
+        return prepare(base)
+    if options.verb == "copy":
+        return copy(base, options.folder)
+    if options.verb == "switch":
+        check_base(base)
+        if not IDENTITY.fullmatch(options.identity):
+            raise InstallationBroken(installation=options.identity[:80], reason="this is not the id of an installation")
+        return switch(base, options.identity)
+    if options.verb == "remove":
+        return remove(base)
+    if options.verb == "status":
+        return status(base)
+    return install(base, options.folder)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

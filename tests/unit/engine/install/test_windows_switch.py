@@ -1,0 +1,131 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The service changes to an installation that was tried, and back when that one does not work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import List, Optional
+
+import pytest
+from engine.errors import InstallationBroken, ServiceCallFailed, ServiceNotStarted
+from engine.host import windows_services
+from engine.host.windows_services import RUNNING, STOPPED, Service
+from engine.install import windows_switch
+from engine.install.windows_layout import image_of
+
+OLD, NEW = "0.9.0-0123456789abcdef", "0.9.1-fedcba9876543210"
+
+
+class Manager:
+    """Stands in for the service manager. An installation in ``broken`` ends at its start."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self.image: Optional[str] = None
+        self.state = STOPPED
+        self.broken: List[str] = []
+        self.refused = ""
+
+    def query(self, dummy_name: str) -> Optional[Service]:
+        return None if self.image is None else Service(self.state, 1, self.image)
+
+    def create(self, dummy_name: str, dummy_display: str, dummy_description: str, image: str) -> None:
+        self.image = image
+
+    def change(self, dummy_name: str, image: str) -> None:
+        assert self.state == STOPPED
+        self.image = image
+
+    def start(self, dummy_name: str) -> None:
+        if self.refused == "start":
+            raise PermissionError(5, "Access is denied.")
+        identity = next(one for one in (OLD, NEW) if self.image == image_of(str(self.base), one))
+        self.state = STOPPED if identity in self.broken else RUNNING
+        if self.state == RUNNING:
+            state = {"state": "running", "installation": identity, "pid": 1, "process_start": "7"}
+            (self.base / "service" / "state.json").write_text(json.dumps(state))
+
+    def stop(self, dummy_name: str) -> None:
+        self.state = STOPPED
+
+    def delete(self, dummy_name: str) -> None:
+        self.image = None
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manager:
+    (tmp_path / "service").mkdir()
+    made = Manager(tmp_path)
+    for name in ("query", "create", "change", "start", "stop", "delete"):
+        monkeypatch.setattr(windows_services, name, getattr(made, name))
+    monkeypatch.setattr(windows_switch, "try_out", lambda base, identity: None)
+    monkeypatch.setattr(windows_switch, "process_start", lambda pid: "7")
+    return made
+
+
+def current(manager: Manager) -> Optional[str]:
+    path = manager.base / "current"
+    return path.read_text() if path.exists() else None
+
+
+def test_a_first_installation_and_an_update(manager: Manager) -> None:
+    base = str(manager.base)
+    assert windows_switch.switch(base, OLD)["replaced"] is None
+    assert windows_switch.is_in_use(base, OLD)
+    assert windows_switch.switch(base, NEW)["replaced"] == OLD
+    assert (current(manager), (manager.base / "previous").read_text()) == (NEW, OLD)
+    assert windows_switch.is_in_use(base, NEW)
+    assert not windows_switch.is_in_use(base, OLD)
+
+
+def test_an_update_that_ends_at_its_start_goes_back(manager: Manager) -> None:
+    windows_switch.switch(str(manager.base), OLD)
+    manager.broken = [NEW]
+    with pytest.raises(ServiceNotStarted):
+        windows_switch.switch(str(manager.base), NEW)
+    assert windows_switch.is_in_use(str(manager.base), OLD)
+
+
+def test_a_first_installation_that_does_not_work_leaves_no_service(manager: Manager) -> None:
+    manager.broken = [OLD]
+    with pytest.raises(ServiceNotStarted):
+        windows_switch.switch(str(manager.base), OLD)
+    assert (manager.image, current(manager)) == (None, None)
+
+
+def test_a_refusal_of_windows_is_told_and_changes_nothing(manager: Manager) -> None:
+    manager.refused = "start"
+    with pytest.raises(ServiceCallFailed, match="Access is denied"):
+        windows_switch.switch(str(manager.base), OLD)
+    assert manager.image is None
+
+
+def test_an_installation_that_fails_its_trial_touches_no_service(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows_switch.switch(str(manager.base), OLD)
+    monkeypatch.undo()
+    monkeypatch.setattr(windows_services, "stop", lambda name: pytest.fail("the service was stopped"))
+    with pytest.raises(InstallationBroken):
+        windows_switch.switch(str(manager.base), NEW)  # its program is not there
+    assert current(manager) == OLD
+
+
+def test_a_trial_that_says_no_is_quoted(tmp_path: Path) -> None:
+    program = tmp_path / NEW / "python" / "python.exe"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho the library x is missing; exit 3\n")
+    program.chmod(0o755)
+    with pytest.raises(InstallationBroken, match="the library x is missing"):
+        windows_switch.try_out(str(tmp_path), NEW)
+    program.write_text("#!/bin/sh\necho '{\"ok\": true}'\n")
+    windows_switch.try_out(str(tmp_path), NEW)
+
+
+def test_every_path_of_the_command_line_is_quoted() -> None:
+    image = image_of("C:\\Program Files\\plantops-imaging", OLD)
+    assert image.startswith('"')
+    assert image.endswith(' "C:\\Program Files\\plantops-imaging"')
