@@ -77,6 +77,12 @@ options:
         description: Refuse a share that does not support encrypted connections.
         type: bool
         default: false
+      own_ntlm:
+        description:
+          - On a Windows device, log in to a share with the NTLM of the engine instead of that of Windows.
+          - Rules of the device that restrict NTLM, and Kerberos, do not apply then.
+        type: bool
+        default: false
       time_limit_seconds:
         description:
           - How long a single operation is retried before the run fails.
@@ -435,6 +441,12 @@ options:
         description: Refuse a share that does not support encrypted connections.
         type: bool
         default: false
+      own_ntlm:
+        description:
+          - On a Windows device, log in to a share with the NTLM of the engine instead of that of Windows.
+          - Rules of the device that restrict NTLM, and Kerberos, do not apply then.
+        type: bool
+        default: false
       time_limit_seconds:
         description:
           - How long a single operation is retried before the run fails.
@@ -571,6 +583,12 @@ options:
         type: str
       require_encryption:
         description: Refuse a share that does not support encrypted connections.
+        type: bool
+        default: false
+      own_ntlm:
+        description:
+          - On a Windows device, log in to a share with the NTLM of the engine instead of that of Windows.
+          - Rules of the device that restrict NTLM, and Kerberos, do not apply then.
         type: bool
         default: false
       time_limit_seconds:

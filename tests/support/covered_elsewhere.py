@@ -55,6 +55,8 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     "integration/agent/test_after_command.py": (
         ENGINE + "agent/after_command.py",
         ENGINE + "agent/after_process.py",
+        ENGINE + "host/commands.py",
+        ENGINE + "host/linux_commands.py",
     ),
     "integration/playbooks/test_pins.py": (ENGINE + "verbs/pin.py",),
     "integration/playbooks/test_unknown_settings.py": (
@@ -93,7 +95,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     "integration/agent/test_agent_install.py": ("action/agent*.py", ENGINE + "install/wheel_*.py"),
     "integration/windows/test_service.py": (
         *(ENGINE + "agent/windows_%s.py" % name for name in ("carrier", "install", "service", "serving")),
-        *(ENGINE + "host/windows_%s.py" % name for name in ("dispatcher", "security", "services", "watch")),
+        *(ENGINE + "host/windows_%s.py" % name for name in ("commands", "security", "services", "watch")),
         ENGINE + "install/windows_layout.py",
     ),
     "unit/engine/agent/test_service_desk.py": (ENGINE + "agent/service_files.py",),
@@ -250,10 +252,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     ),
     "unit/plugin_utils/_admin_share/test_errors.py": ("plugin_utils/_admin_share/raising.py",),
     "integration/storage/test_smb_dfs.py": (ENGINE + "smb/dfs.py",),
-    "integration/storage/test_smb_causes.py": (
-        ENGINE + "smb/login.py",
-        ENGINE + "smb/smb_one.py",
-    ),
+    "integration/storage/test_smb_causes.py": (ENGINE + "smb/smb_one.py",),
     "unit/callback/test_progress.py": ("plugin_utils/_progress/reporter.py", "plugin_utils/_progress/show.py"),
     "unit/filter/test_misspelt.py": (ENGINE + "nearest.py",),
     "unit/engine/verbs/test_request.py": (

@@ -174,6 +174,12 @@ def smbprotocol(module: str) -> Any:
     return require("smbprotocol." + module, "smbprotocol")
 
 
+def ntlm_credential(username: str, password: str) -> Any:
+    """A user for a login by the NTLM of pyspnego, which the login of Windows does not accept."""
+    digest = require("spnego._ntlm_raw.crypto", "pyspnego").ntowfv1(password)
+    return require("spnego", "pyspnego").NTLMHash(username, nt_hash=digest.hex())
+
+
 def load_all() -> None:
     """Load every package: the trial of an installation.
 

@@ -109,6 +109,15 @@ STORAGE_KEYS: Tuple[Setting, ...] = (
         default=False,
     ),
     Setting(
+        "own_ntlm",
+        "bool",
+        (
+            "On a Windows device, log in to a share with the NTLM of the engine instead of that of Windows.",
+            "Rules of the device that restrict NTLM, and Kerberos, do not apply then.",
+        ),
+        default=False,
+    ),
+    Setting(
         "time_limit_seconds",
         "int",
         (

@@ -25,7 +25,7 @@ from .nodes import Node, Variables
 
 _KEYS = ("private_key", "private_key_file")
 _OF_SFTP = (*_KEYS, "private_key_passphrase", "host_key", "known_hosts_file")
-_OF_SHARES = ("port", "require_encryption")
+_OF_SHARES = ("port", "require_encryption", "own_ntlm")
 
 
 def storage_of(variables: Variables, name: str) -> Variables:

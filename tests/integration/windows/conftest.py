@@ -32,3 +32,14 @@ def old_device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindowsDevi
     """The device with the oldest Python."""
     with WindowsDevice(tmp_path_factory.mktemp("device") / "prefix", WINDOWS_7) as made:
         yield made
+
+
+@pytest.fixture(
+    scope="module",
+    params=[WINDOWS_7, pytest.param(WINDOWS_10, marks=pytest.mark.long)],
+    ids=lambda kind: str(kind.name),
+)
+def one_device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindowsDevice]:
+    """A device of each age, for slow tests: make test has time for one."""
+    with WindowsDevice(tmp_path_factory.mktemp("device") / "prefix", request.param) as made:
+        yield made

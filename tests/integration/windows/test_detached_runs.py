@@ -13,21 +13,14 @@ import pytest
 from support.imaging import PASSWORD, verify
 from support.whole_disks import WholeDisk
 from support.windows.device import WindowsDevice
-from support.windows.kinds import WINDOWS_7, WINDOWS_10
 from support.windows.runs import BASE, Runs, direct
 
 SLOW = 2_000_000  # bytes in a second: a run of many seconds
 
 
-@pytest.fixture(
-    scope="module",
-    params=[WINDOWS_7, pytest.param(WINDOWS_10, marks=pytest.mark.long)],
-    ids=lambda kind: str(kind.name),
-)
-def device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindowsDevice]:
-    """A device of each age; make test has time for one."""
-    with WindowsDevice(tmp_path_factory.mktemp("device") / "prefix", request.param) as made:
-        yield made
+@pytest.fixture(scope="module")
+def device(one_device: WindowsDevice) -> WindowsDevice:
+    return one_device
 
 
 @pytest.fixture

@@ -16,22 +16,15 @@ from engine.errors import CommandRefused
 from support.imaging import PASSWORD, verify
 from support.whole_disks import WholeDisk
 from support.windows.device import WindowsDevice
-from support.windows.kinds import WINDOWS_7, WINDOWS_10
-from support.windows.service import InstalledService
+from support.windows.service import PLANTED, InstalledService
 
 SLOW = 1_000_000  # bytes in a second: a run of many seconds
 SECRET = "Maintenance-door-4711"
 
 
-@pytest.fixture(
-    scope="module",
-    params=[WINDOWS_7, pytest.param(WINDOWS_10, marks=pytest.mark.long)],
-    ids=lambda kind: str(kind.name),
-)
-def device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindowsDevice]:
-    """A device of each age; make test has time for one."""
-    with WindowsDevice(tmp_path_factory.mktemp("device") / "prefix", request.param) as made:
-        yield made
+@pytest.fixture(scope="module")
+def device(one_device: WindowsDevice) -> WindowsDevice:
+    return one_device
 
 
 @pytest.fixture
@@ -40,8 +33,10 @@ def service(device: WindowsDevice, disk: WholeDisk) -> Iterator[InstalledService
     device.host_path(r"C:\storage").mkdir(exist_ok=True)
     with device.switched_on():
         made = InstalledService(device)
+        (device.host_path(r"C:\agent") / "python" / PLANTED).write_bytes(b"MZ")
         answer = made.install()
         assert answer["ok"], answer
+        assert not list(made.base.rglob(PLANTED)), "what the bundle does not name was installed"
         yield made
         assert made.ask_installer("remove")["ok"]
         assert not made.base.exists()

@@ -5,18 +5,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from engine.agent.service_client import Answer, Command, open_answer, seal_command
 from engine.agent.service_files import ServiceFiles
+from engine.install.windows.document import File, make_document
 from support.windows.device import WindowsDevice
 from support.windows.runs import BASE, Runs
 
+PLANTED = "planted.dll"
 MODULE = "engine.agent.windows_install"
 
 
@@ -31,11 +34,11 @@ class InstalledService:
     def install(self, version: str = "0.9.0", damaged: bool = False) -> Dict[str, Any]:
         """Install a bundle of this version by hand. ``damaged``: its service ends at its start."""
         bundle = self.device.host_path(r"C:\agent")
-        (bundle / "bundle.json").write_text(json.dumps({"version": version, "files": []}))
         serving = bundle / "code" / "engine" / "agent" / "windows_serving.py"
         kept = serving.read_bytes()
         if damaged:
             serving.write_bytes(kept.replace(b"def serve(", b"def serve_not("))
+        (bundle / "bundle.json").write_bytes(make_document(version, "windows-amd64", "3.8.10", _files(bundle)).raw)
         try:
             return self.ask_installer("install", "--from", r"C:\agent")
         finally:
@@ -132,3 +135,14 @@ class InstalledService:
     def log(self) -> str:
         path = self.base / "service" / "service.log"
         return path.read_text(errors="replace") if path.exists() else ""
+
+
+def _files(bundle: Path) -> List[File]:
+    """Every file of the folder but caches, and a library that another user has put there."""
+    found = []
+    for path in sorted(bundle.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts and path.name not in ("bundle.json", PLANTED):
+            data = path.read_bytes()
+            name = path.relative_to(bundle).as_posix()
+            found.append(File(name, hashlib.sha256(data).hexdigest(), len(data), ""))
+    return found

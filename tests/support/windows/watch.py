@@ -53,7 +53,7 @@ class _AccessLists:
     def find_spec(self, name: str, *dummy_rest: object) -> Optional[ModuleSpec]:
         if not name.endswith("host.windows_security"):
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         assert spec is not None
         loader = spec.loader
@@ -74,4 +74,4 @@ class _AccessLists:
 sys.modules["_wmi"] = None  # type: ignore[assignment]
 sys.addaudithook(_watch)
 os.stat, os.lstat, os.readlink = _watched(os.stat), _watched(os.lstat), _watched(os.readlink)
-sys.meta_path.insert(0, _AccessLists())  # type: ignore[arg-type]
+sys.meta_path.insert(0, _AccessLists())

@@ -6,17 +6,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import threading
 import time
 from typing import IO, Any, Callable, Dict, List
 
+from ..host.commands import kill_command, start_command
 from ..tame import several_lines
 
 MAX_OUTPUT_BYTES = 16 << 10
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_KEPT_ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 _LAST_WORDS_SECONDS = 1.0
 
 
@@ -46,18 +44,8 @@ def run_command(words: List[str], limit_seconds: float, told: Callable[[Dict[str
     output is not read would be killed by its next line.
     """
     began = time.monotonic()
-    environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-    environment["PATH"] = _PATH
     try:
-        process = subprocess.Popen(  # pylint: disable=ansible-bad-function
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            env=environment,
-            start_new_session=True,
-        )
+        process = start_command(words)
     except (OSError, ValueError) as error:
         told(_outcome(None, False, began, str(error)))
         return
@@ -70,7 +58,7 @@ def run_command(words: List[str], limit_seconds: float, told: Callable[[Dict[str
         status = process.wait(limit_seconds)
     except subprocess.TimeoutExpired:
         is_late = True
-        os.killpg(process.pid, signal.SIGKILL)
+        kill_command(process)
         status = process.wait()
     tail.join(_LAST_WORDS_SECONDS)
     told(_outcome(None if is_late else status, is_late, began, tail.text()))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import json
 import os
 import secrets
@@ -24,6 +23,8 @@ from ..errors import EngineError, InstallationBroken, InstallationRunLives, unca
 from ..host.patience import patiently
 from ..host.windows_detached import DETACHED, new_process
 from ..install.owned_files import read_document, telling
+from ..install.windows.check import check_files, read_folder
+from ..install.windows.document import DOCUMENT, WindowsDocument
 from ..install.windows_base import check_base, make_base
 from ..install.windows_layout import IDENTITY, default_base, module, python_of, read_name
 from ..install.windows_switch import delete, is_in_use, query, switch
@@ -44,9 +45,13 @@ def prepare(base: str) -> Dict[str, Any]:
 
 
 def copy(base: str, folder: str) -> Dict[str, Any]:
-    """Copy an unpacked bundle to its place. :raises InstallationBroken: when a file of it is not what the bundle says."""
+    """Copy an unpacked bundle to its place.
+
+    :raises BundleInvalid: :raises WindowsFileChanged: when a file of it is not that of the bundle.
+    """
     prepare(base)
-    identity = identity_of(folder)
+    document = read_folder(folder)
+    identity = document.identity
     place = os.path.join(base, identity)
     if os.path.isdir(place):
         return {"ok": True, "changed": False, "installed": identity, "replaced": None}
@@ -56,8 +61,7 @@ def copy(base: str, folder: str) -> Dict[str, Any]:
                 shutil.rmtree(os.path.join(base, name))
         new = os.path.join(base, _NEW + secrets.token_hex(8))
         try:
-            shutil.copytree(folder, new)
-            _check_copy(new, identity)
+            _copy_files(document, folder, new)
             patiently(lambda: os.rename(new, place))
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
@@ -65,34 +69,16 @@ def copy(base: str, folder: str) -> Dict[str, Any]:
     return {"ok": True, "changed": True, "installed": identity, "replaced": None}
 
 
-def identity_of(folder: str) -> str:
-    """The id of the installation that an unpacked bundle makes. :raises InstallationBroken:"""
-    with telling("Reading", os.path.join(folder, "bundle.json")):
-        with open(os.path.join(folder, "bundle.json"), "rb") as file:
-            raw = file.read()
-    try:
-        identity = "%s-%s" % (json.loads(raw.decode("ascii"))["version"], hashlib.sha256(raw).hexdigest()[:16])
-    except (ValueError, KeyError, TypeError):
-        identity = ""
-    if not IDENTITY.fullmatch(identity):
-        raise InstallationBroken(installation=folder, reason="its bundle.json is not that of a bundle")
-    return identity
-
-
-def _check_copy(folder: str, identity: str) -> None:
-    """Compare the copy with the list of the bundle: the folder that it came from may belong to any user."""
-    document = json.loads(_content(os.path.join(folder, "bundle.json")).decode("ascii"))
-    if identity_of(folder) != identity:
-        raise InstallationBroken(installation=identity, reason="its bundle.json was changed while it was copied")
-    listed = {str(one["name"]): str(one["sha256"]) for one in document.get("files") or []}
-    for name, digest in listed.items():
-        if hashlib.sha256(_content(os.path.join(folder, *name.split("/")))).hexdigest() != digest:
-            raise InstallationBroken(installation=identity, reason="its file %s is not that of the bundle" % name)
-
-
-def _content(path: str) -> bytes:
-    with telling("Reading", path), open(path, "rb") as file:
-        return file.read()
+def _copy_files(document: WindowsDocument, folder: str, new: str) -> None:
+    """Copy what the bundle names and nothing else: any user may have put more libraries beside these. Check the copy."""
+    for name in [DOCUMENT, *(file.name for file in document.files)]:
+        path = os.path.join(new, *name.split("/"))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        shutil.copyfile(os.path.join(folder, *name.split("/")), path)
+    if check_files(new).identity != document.identity:
+        raise InstallationBroken(
+            installation=document.identity, reason="its bundle.json was changed while it was copied"
+        )
 
 
 def install(base: str, folder: str) -> Dict[str, Any]:

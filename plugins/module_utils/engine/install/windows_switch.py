@@ -26,6 +26,7 @@ from .windows_layout import DESCRIPTION, DISPLAY, SERVICE, image_of, module, pyt
 
 _TRIAL_SECONDS = 120
 _WAIT_SECONDS = 90.0
+_END_SECONDS = 15.0
 _STEP_SECONDS = 0.2
 _MOST_CHARACTERS = 400
 
@@ -47,7 +48,7 @@ def switch(base: str, identity: str) -> Dict[str, Any]:
     try:
         _start(base, identity)
     except (ServiceNotStarted, ServiceCallFailed):
-        _go_back(before)
+        _go_back(base, before, replaced)
         raise
     if replaced is not None and replaced != identity:
         _write_name(base, "previous", replaced)
@@ -75,12 +76,15 @@ def stop() -> None:
 
     :raises ServiceCallFailed: :raises ServiceNotStarted: when it does not stop in time.
     """
+    found = query()
+    pid = found.pid if found else 0
     with _told("stop"):
         windows_services.stop(SERVICE)
     deadline = time.monotonic() + _WAIT_SECONDS
     while True:
         found = query()
         if found is None or found.state == windows_services.STOPPED:
+            _await_end(pid)
             return
         if time.monotonic() > deadline:
             raise ServiceNotStarted(service=SERVICE, reason="it did not stop within %d seconds" % _WAIT_SECONDS)
@@ -124,14 +128,28 @@ def _start(base: str, identity: str) -> None:
     remove_file(os.path.join(base, "service", "state.json"))
     with _told("start"):
         windows_services.start(SERVICE)
-    deadline = time.monotonic() + _WAIT_SECONDS
+    _await_ready(base, identity)
+
+
+def _await_ready(base: str, identity: str) -> None:
+    """:raises ServiceNotStarted: :raises ServiceCallFailed:"""
+    deadline, pid = time.monotonic() + _WAIT_SECONDS, 0
     while not _lives(base, identity):
         found = query()
+        pid = (found.pid if found else 0) or pid
         if found is None or found.state == windows_services.STOPPED:
+            _await_end(pid)
             raise ServiceNotStarted(service=SERVICE, reason="the installation %s ended at its start" % identity)
         if time.monotonic() > deadline:
             reason = "the installation %s was not ready within %d seconds" % (identity, _WAIT_SECONDS)
             raise ServiceNotStarted(service=SERVICE, reason=reason)
+        time.sleep(_STEP_SECONDS)
+
+
+def _await_end(pid: int) -> None:
+    """Wait a moment for the process of a stopped service: it holds files and the service's name until its end."""
+    deadline = time.monotonic() + _END_SECONDS
+    while pid and process_start(pid) and time.monotonic() < deadline:
         time.sleep(_STEP_SECONDS)
 
 
@@ -143,11 +161,11 @@ def _lives(base: str, identity: str) -> bool:
     return process_start(int(state.get("pid") or 0)) == state.get("process_start")
 
 
-def _go_back(before: Optional[windows_services.Service]) -> None:
+def _go_back(base: str, before: Optional[windows_services.Service], replaced: Optional[str]) -> None:
     """Restore the earlier installation, also when Windows refuses a step of it."""
     with contextlib.suppress(ServiceCallFailed, ServiceNotStarted):
         stop()
-    with contextlib.suppress(ServiceCallFailed):
+    with contextlib.suppress(ServiceCallFailed, ServiceNotStarted):
         if before is None:
             with _told("delete"):
                 windows_services.delete(SERVICE)
@@ -155,6 +173,8 @@ def _go_back(before: Optional[windows_services.Service]) -> None:
         _set_image(before.image)
         with _told("start"):
             windows_services.start(SERVICE)
+        if replaced is not None:
+            _await_ready(base, replaced)
 
 
 def _set_image(image: str) -> None:

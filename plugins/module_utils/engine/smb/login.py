@@ -9,7 +9,7 @@ import re
 import socket
 from typing import Any, List, Mapping, NamedTuple, Tuple
 
-from .._libraries import smbprotocol
+from .._libraries import ntlm_credential, smbprotocol
 from . import dfs as smb_dfs
 from .connection import AnswerUnprotected, RequestTimedOut, open_connection
 from .errors import ACCESS_DENIED, Failure, SmbError, from_login, from_share
@@ -68,6 +68,7 @@ class SmbConnector:
         self._timeout_seconds = timeout_seconds
         self._password = str(settings.get("password") or "")
         self._must_encrypt = bool(settings.get("require_encryption"))
+        self._own_ntlm = bool(settings.get("own_ntlm"))
         username = str(settings.get("username") or "")
         if not username:
             raise SmbError(Failure.USERNAME_MISSING)
@@ -173,11 +174,10 @@ class SmbConnector:
 
     def _log_in(self, connection: Any) -> Any:
         exceptions = smbprotocol("exceptions")
-        username = self.peer.username
         session = smbprotocol("session").Session(
             connection,
-            username if self._password else _principal(username),
-            self._password or None,
+            self._credential(),
+            None if self._own_ntlm else self._password or None,
             require_encryption=bool(connection.supports_encryption),
             auth_protocol="negotiate" if self._password else "kerberos",
         )
@@ -195,6 +195,13 @@ class SmbConnector:
         if session.signing_key is None:
             raise SmbError(Failure.GUEST)
         return session
+
+    def _credential(self) -> Any:
+        """The user as the login takes it. The login of Windows proves the password there, the engine does with ``own_ntlm``."""
+        username = self.peer.username
+        if not self._password:
+            return _principal(username)
+        return ntlm_credential(username, self._password) if self._own_ntlm else username
 
     def _share(self, connection: Any, session: Any, unc: UncPath) -> Any:
         name = "\\\\%s\\%s" % (unc.server, unc.share)

@@ -22,7 +22,7 @@ from .secret_names import IMAGE_SECRETS, STORAGE_SECRETS
 
 STORAGE_KEYS = (
     *("url", "port", "username", "password", "private_key_file", "private_key", "private_key_passphrase"),
-    *("host_key", "known_hosts_file", "require_encryption", "time_limit_seconds", "timeout_seconds"),
+    *("host_key", "known_hosts_file", "require_encryption", "own_ntlm", "time_limit_seconds", "timeout_seconds"),
 )
 JOB_KEYS = ("name", "keep")
 _FILE = "file://"
@@ -45,6 +45,7 @@ class StorageSettings(NamedTuple):
     host_key: str = ""
     known_hosts_file: str = ""
     require_encryption: bool = False
+    own_ntlm: bool = False
     time_limit_seconds: Optional[float] = None
     timeout_seconds: Optional[float] = None
     records_host_key: bool = True  # False in check mode, which leaves no trace
@@ -71,12 +72,13 @@ def storage_of(document: Fields, is_check: bool, key: str = "storage") -> Storag
     texts = {
         name: fields.text(name, is_secret=name in STORAGE_SECRETS)
         for name in STORAGE_KEYS
-        if name not in ("port", "require_encryption", "time_limit_seconds", "timeout_seconds")
+        if name not in ("port", "require_encryption", "own_ntlm", "time_limit_seconds", "timeout_seconds")
     }
     return StorageSettings(
         **texts,
         port=fields.whole("port", 0, 0, 65535) or None,
         require_encryption=fields.yes("require_encryption"),
+        own_ntlm=fields.yes("own_ntlm"),
         time_limit_seconds=fields.number("time_limit_seconds", 0, _MOST_SECONDS),
         timeout_seconds=fields.number("timeout_seconds", 0, _MOST_SECONDS),
         records_host_key=not is_check,

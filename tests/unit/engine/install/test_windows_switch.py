@@ -30,7 +30,7 @@ class Manager:
         self.refused = ""
 
     def query(self, dummy_name: str) -> Optional[Service]:
-        return None if self.image is None else Service(self.state, 1, self.image)
+        return None if self.image is None else Service(self.state, int(self.state == RUNNING), self.image)
 
     def create(self, dummy_name: str, dummy_display: str, dummy_description: str, image: str) -> None:
         self.image = image
@@ -62,7 +62,7 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manager:
     for name in ("query", "create", "change", "start", "stop", "delete"):
         monkeypatch.setattr(windows_services, name, getattr(made, name))
     monkeypatch.setattr(windows_switch, "try_out", lambda base, identity: None)
-    monkeypatch.setattr(windows_switch, "process_start", lambda pid: "7")
+    monkeypatch.setattr(windows_switch, "process_start", lambda pid: "7" if made.state == RUNNING else "")
     return made
 
 

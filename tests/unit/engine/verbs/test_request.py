@@ -275,6 +275,7 @@ def test_what_is_not_said() -> None:
     assert request.storage.as_mapping() == {
         "url": "/srv/images",
         "require_encryption": False,
+        "own_ntlm": False,
         "records_host_key": True,
     }
 
