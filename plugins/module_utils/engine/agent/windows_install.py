@@ -133,8 +133,8 @@ def remove(base: str) -> Dict[str, Any]:
     if os.path.abspath(sys.executable).lower().startswith(os.path.join(base, "").lower()):
         # This program can't delete itself: cmd.exe of Windows does, when it has ended.
         shell = os.path.join(os.environ["SYSTEMROOT"], "System32", "cmd.exe")
-        waiting = 'for /l %%i in (1,1,30) do if exist "%s" (ping -n 2 127.0.0.1 >nul & rmdir /s /q "%s")' % (base, base)
-        new_process('"%s" /d /s /c "%s"' % (shell, waiting.replace("%%", "%")), flags=DETACHED)
+        waiting = 'for /l %%i in (1,1,30) do (ping -n 2 127.0.0.1 >nul & rmdir /s /q "%s")' % base
+        new_process('"%s" /d /s /c "%s"' % (shell, waiting), flags=DETACHED)
     else:
         with telling("Deleting", base):
             patiently(lambda: shutil.rmtree(base))

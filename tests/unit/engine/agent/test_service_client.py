@@ -92,7 +92,7 @@ def test_an_earlier_service_s_command_is_refused_and_so_is_a_copy_under_another_
 def test_answers_without_an_outcome_say_which_kind() -> None:
     recipient = Recipient("c-1")
     refused = plain_answer("c-1", CommandRefused(command="c-1", reason="it is malformed"))
-    with pytest.raises(CommandRefused, match="it is malformed"):
+    with pytest.raises(CommandRefused, match="malformed"):
         open_answer(recipient, "c-1", refused)
     with pytest.raises(CommandInterrupted):
         open_answer(recipient, "c-1", plain_answer("c-1", CommandInterrupted(command="c-1")))

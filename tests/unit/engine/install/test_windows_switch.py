@@ -98,7 +98,7 @@ def test_a_first_installation_that_does_not_work_leaves_no_service(manager: Mana
 
 def test_a_refusal_of_windows_is_told_and_changes_nothing(manager: Manager) -> None:
     manager.refused = "start"
-    with pytest.raises(ServiceCallFailed, match="Access is denied"):
+    with pytest.raises(ServiceCallFailed, match="denied"):
         windows_switch.switch(str(manager.base), OLD)
     assert manager.image is None
 
@@ -119,7 +119,7 @@ def test_a_trial_that_says_no_is_quoted(tmp_path: Path) -> None:
     program.parent.mkdir(parents=True)
     program.write_text("#!/bin/sh\necho the library x is missing; exit 3\n")
     program.chmod(0o755)
-    with pytest.raises(InstallationBroken, match="the library x is missing"):
+    with pytest.raises(InstallationBroken, match="missing"):
         windows_switch.try_out(str(tmp_path), NEW)
     program.write_text("#!/bin/sh\necho '{\"ok\": true}'\n")
     windows_switch.try_out(str(tmp_path), NEW)
