@@ -21,7 +21,7 @@ from typing import Any, Dict, List
 
 from ..errors import EngineError, InstallationBroken, InstallationRunLives, uncaught
 from ..host.patience import patiently
-from ..host.windows_detached import DETACHED, new_process
+from ..host.windows_detached import NO_WINDOW, new_process
 from ..install.owned_files import read_document, telling
 from ..install.windows.check import check_files, read_folder
 from ..install.windows.document import DOCUMENT, WindowsDocument
@@ -134,7 +134,7 @@ def remove(base: str) -> Dict[str, Any]:
         # This program can't delete itself: cmd.exe of Windows does, when it has ended.
         shell = os.path.join(os.environ["SYSTEMROOT"], "System32", "cmd.exe")
         waiting = 'for /l %%i in (1,1,30) do (ping -n 2 127.0.0.1 >nul & rmdir /s /q "%s")' % base
-        new_process('"%s" /d /s /c "%s"' % (shell, waiting), flags=DETACHED)
+        new_process('"%s" /d /s /c "%s"' % (shell, waiting), flags=NO_WINDOW)
     else:
         with telling("Deleting", base):
             patiently(lambda: shutil.rmtree(base))
