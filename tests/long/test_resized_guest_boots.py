@@ -20,14 +20,13 @@ from support.recovery import copy, program
 from support.whole_disks import copy_range
 
 pytestmark = [pytest.mark.long, pytest.mark.root]
-_TOOLS = "python3,e2fsprogs"  # Debian 13 no longer has e2fsprogs in its least system
 _ROOT = 2  # its place in the table, counted from 0
 
 
 class Case(NamedTuple):
     more_mib: int
     options: Sequence[str]
-    release: str  # of the guest, and where the program runs
+    release: str  # of the guest; the program runs in Debian 12, whose least system has resize2fs
     firmware: str
     actions: List[str]  # of the four partitions
 
@@ -37,7 +36,6 @@ CASES: Dict[str, Case] = {
     "larger": Case(640, ("--grow", "system"), "bookworm", "bios", ["kept", "kept", "grown", "moved"]),
     "larger-uefi": Case(640, ("--grow", "system"), "bookworm", "uefi", ["kept", "kept", "grown", "moved"]),
     "smaller": Case(-320, ("--shrink",), "bookworm", "bios", ["kept", "kept", "shrunk", "moved"]),
-    "larger-11": Case(640, ("--grow", "system"), "bullseye", "uefi", ["kept", "kept", "grown", "moved"]),
     "smaller-13": Case(-320, ("--shrink",), "trixie", "bios", ["kept", "kept", "shrunk", "moved"]),
     "smaller-uefi": Case(-320, ("--shrink",), "bookworm", "uefi", ["kept", "kept", "shrunk", "moved"]),
 }
@@ -69,8 +67,7 @@ def test_a_system_on_a_disk_of_another_size_boots(name: str, stick_of: Callable[
     target.mkdir()
     disk = empty(target / "disk.raw", base.path.stat().st_size + case.more_mib * MIB)
     words = ("restore", "/mnt/stick", "guest", "--to", "disk0=/mnt/target/disk.raw", "--yes", "--json", *case.options)
-    root = debian_root(case.release, _TOOLS) if case.release == "trixie" else debian_root(case.release)
-    done = inside(root, stick, target, *words, devices=True)
+    done = inside(debian_root("bookworm"), stick, target, *words, devices=True)
     assert done.status == 0, done.errors + done.output
     check_disk(done.document, case, disk, tmp_path)
     with booted(tmp_path / "after", disk, base.key, case.firmware) as guest:
