@@ -32,7 +32,7 @@ def accepted(listener: socket.socket) -> Iterator[socket.socket]:
 class Proxy:
     """Forwards connections to ``port``. ``round_trip_seconds`` is added to each round trip, half of it each way.
 
-    ``connect`` and ``listener`` let either end lie in another network than this process's.
+    ``connect`` and ``listener`` let either end lie in another network than this process's. ``see`` gets all data.
     """
 
     def __init__(
@@ -41,8 +41,10 @@ class Proxy:
         round_trip_seconds: float = 0.0,
         connect: Callable[[int], socket.socket] = lambda port: socket.create_connection(("127.0.0.1", port), 10),
         listener: Optional[socket.socket] = None,
+        see: Callable[[bytes], object] = lambda data: None,
     ) -> None:
         self._target = port
+        self._see = see
         self._connect = connect
         self._delay = round_trip_seconds / 2
         self._lock = threading.Lock()
@@ -118,6 +120,7 @@ class Proxy:
                 data = source.recv(_PIECE_BYTES)
             except OSError:
                 data = b""
+            self._see(data)
             waiting.put((time.monotonic() + self._delay, data))
             if not data:
                 return
