@@ -21,7 +21,9 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils._device.action im
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import Agent
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.answers import said
 
-_SHORTEST_WAIT, _LONGEST_WAIT, _WAIT_SHARE = 20.0, 120.0, 20  # seconds, and the share of what it took so far
+_SHORTEST_WAIT = 20.0
+_LONGEST_WAIT = 120.0
+_WAIT_SHARE = 20  # of the time that it took so far
 _MOST_SECONDS = 2 * 86400  # a limit for a number that the device gives
 _ORDER = ("after", "time_limit_seconds", "start_within_seconds")
 
