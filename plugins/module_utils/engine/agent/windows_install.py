@@ -74,7 +74,8 @@ def _copy_files(document: WindowsDocument, folder: str, new: str) -> None:
     for name in [DOCUMENT, *(file.name for file in document.files)]:
         path = os.path.join(new, *name.split("/"))
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        shutil.copyfile(os.path.join(folder, *name.split("/")), path)
+        with open(os.path.join(folder, *name.split("/")), "rb") as source, open(path, "wb") as copied:
+            shutil.copyfileobj(source, copied)  # bytes alone: no access list and no stream of the source comes along
     if check_files(new).identity != document.identity:
         raise InstallationBroken(
             installation=document.identity, reason="its bundle.json was changed while it was copied"
