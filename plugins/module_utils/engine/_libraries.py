@@ -155,9 +155,9 @@ def padding() -> Any:
     return require("cryptography.hazmat.primitives.asymmetric.padding", "cryptography")
 
 
-def invalid_signature() -> Any:
-    """``cryptography.exceptions.InvalidSignature``."""
-    return require("cryptography.exceptions", "cryptography").InvalidSignature
+def cryptography_exceptions() -> Any:
+    """``cryptography.exceptions``: InvalidSignature, UnsupportedAlgorithm."""
+    return require("cryptography.exceptions", "cryptography")
 
 
 def zstandard() -> Any:

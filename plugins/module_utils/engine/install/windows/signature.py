@@ -11,12 +11,12 @@ Source: "Windows Authenticode Portable Executable Signature Format"; RFC 2315 (P
 from __future__ import annotations
 
 import hashlib
-from typing import Dict, NamedTuple, Tuple
+from typing import Dict, NamedTuple, Tuple, Type
 
 from ... import _libraries
 from . import der
-from .der import DerInvalid, Value
-from .pe import PeFile, PeInvalid
+from .der import Value
+from .pe import PeFile
 
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
 _INDIRECT_DATA = "1.3.6.1.4.1.311.2.1.4"  # SPC_INDIRECT_DATA_OBJID
@@ -44,8 +44,16 @@ def read_signer(file: PeFile) -> Signer:
         if not signatures:
             raise SignatureWrong("it is not signed")
         return _check(signatures[0], file)
-    except (PeInvalid, DerInvalid, IndexError) as error:
+    except SignatureWrong:
+        raise
+    except _unreadable() as error:
         raise SignatureWrong("its signature can't be read: %s" % error) from None
+
+
+def _unreadable() -> Tuple[Type[Exception], ...]:
+    """Exceptions of the library for a damaged certificate, besides those of Python."""
+    own = (ValueError, IndexError, TypeError, AttributeError)
+    return (*own, _libraries.x509().InvalidVersion, _libraries.cryptography_exceptions().UnsupportedAlgorithm)
 
 
 def _check(document: bytes, file: PeFile) -> Signer:
@@ -102,7 +110,11 @@ def _verify(certificates: Value, issuer: Value, signature: bytes, signed: bytes,
         chosen = {"sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}[algorithm]()
         try:
             certificate.public_key().verify(signature, signed, padding.PKCS1v15(), chosen)
-        except (_libraries.invalid_signature(), TypeError, AttributeError):  # or a key that is not of RSA
+        except (
+            _libraries.cryptography_exceptions().InvalidSignature,
+            TypeError,
+            AttributeError,
+        ):  # or a key that is not of RSA
             raise SignatureWrong("its signature was not made with the certificate's key") from None
         found = [str(part.value) for part in certificate.subject if part.oid.dotted_string == _ORGANIZATION]
         return Signer(found[0] if found else "", hashlib.sha256(one.raw).hexdigest())
