@@ -39,6 +39,7 @@ def check_restored(disk: WholeDisk, folder: Path, tmp_path: Path) -> None:
         check_volume(placed.part.kind, disk.volume(placed, restored, tmp_path))
 
 
+@pytest.mark.long
 def test_over_sftp(device: WindowsDevice, disk: WholeDisk, tmp_path: Path) -> None:
     with SftpServer(tmp_path / "server") as server:
         storage = server.settings(private_key_file=None, private_key=server.key.read_text())
