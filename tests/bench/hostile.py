@@ -62,7 +62,7 @@ def measured(storage: Path, reach: Optional[Dict[str, Any]], name: str, folder: 
 
 
 def row(
-    kind: str, title: str, folder: Path, scale: float, crowd: int, with_times: bool, verbs: Iterable[str] = VERBS
+    kind: str, title: str, folder: Path, scale: float, crowd: int, with_times: bool, verbs: Iterable[str] = tuple(VERBS)
 ) -> str:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -278,12 +278,12 @@ class DeviceShare:
     @contextmanager
     def _opened(self, path: str, access: int, disposition: int = smb.OPEN, options: int = 0) -> Iterator[smb.Handle]:
         handle = self.link.open(path, access, disposition, options)
+        close = self.link.close_quietly  # an error on the way counts, not a second one
         try:
             yield handle
-        except BaseException:
-            self.link.close_quietly(handle)
-            raise
-        self.link.close(handle)
+            close = self.link.close
+        finally:
+            close(handle)
 
     def _ask(self, operation: str, path: str, work: Callable[[], _Result]) -> _Result:
         try:

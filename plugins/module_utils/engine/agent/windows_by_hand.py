@@ -69,4 +69,4 @@ def words(verb: str, answer: Dict[str, Any], base: str, document: Optional[Windo
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

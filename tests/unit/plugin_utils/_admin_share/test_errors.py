@@ -48,7 +48,7 @@ SERVICE = "plantops-imaging"
     ],
 )
 def test_each_failure_has_its_error(failure: Failure, error: type[catalogue.EngineError]) -> None:
-    assert type(connection_error(SmbError(failure), PEER)) is error
+    assert connection_error(SmbError(failure), PEER).__class__ is error
 
 
 def test_every_failure_is_worded() -> None:
@@ -72,8 +72,8 @@ def test_every_failure_is_worded() -> None:
     ],
 )
 def test_each_error_of_a_start_has_its_error(code: int, error: type[catalogue.EngineError]) -> None:
-    assert type(service_error(code, PEER, SERVICE, "starting")) is error
-    assert type(manager_error(CallRefused("starting the service %s" % SERVICE, code), PEER, SERVICE)) is error
+    assert service_error(code, PEER, SERVICE, "starting").__class__ is error
+    assert manager_error(CallRefused("starting the service %s" % SERVICE, code), PEER, SERVICE).__class__ is error
 
 
 def test_a_manager_that_denies_access_is_a_matter_of_rights() -> None:
@@ -95,7 +95,7 @@ def test_a_refused_login_is_not_tried_again_and_a_lost_link_is() -> None:
     lost = catalogue.DeviceLinkCut(device="pc", reason="r")
     other = catalogue.DeviceShareMissing(device="pc", share="C$")
     assert isinstance(ansible_error(login), AnsibleAuthenticationFailure)
-    assert type(ansible_error(lost)) is AnsibleConnectionFailure
-    assert type(ansible_error(other)) is AnsibleError
+    assert ansible_error(lost).__class__ is AnsibleConnectionFailure
+    assert ansible_error(other).__class__ is AnsibleError
     assert [is_about_connection(one) for one in (login, lost, other)] == [True, True, False]
     assert login.code in str(ansible_error(login))

@@ -95,9 +95,8 @@ def _given_archive(given: PythonSource, cache: Path, platform: WindowsPlatform) 
 def _download(url: str, target: Path) -> None:
     """:raises OSError: also for an answer other than success."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with urllib.request.urlopen(
-        url, timeout=_DOWNLOAD_SECONDS
-    ) as answer:  # the hash is compared before anything is used
+    # Its hash is compared before anything is used.
+    with urllib.request.build_opener().open(url, timeout=_DOWNLOAD_SECONDS) as answer:
         content = answer.read(_MAX_ARCHIVE_BYTES + 1)
     with tempfile.NamedTemporaryFile(dir=str(target.parent), prefix=".new-", delete=False) as file:
         file.write(content)
