@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 FUZZ_MINUTES ?= 5
-WORKERS ?= 2
+WORKERS ?= 3
 QUICK := $(addprefix tests/integration/, disk/test_two_claims.py engine/test_independent_reader.py \
 	engine/test_jobs_in_one_storage.py engine/test_selection.py playbooks/test_example_inventory.py \
 	storage/test_directory_faults.py storage/test_storage_check.py)

@@ -5,7 +5,7 @@
 # cache) for themselves come last, alone. build/times.txt says where the time went.
 set -eu
 cd "$(dirname "$0")/.."
-WORKERS="${WORKERS:-2}"
+WORKERS="${WORKERS:-3}"
 pytest=".venv/bin/python -m pytest"
 started="$(date +%s)"
 mkdir -p build
