@@ -946,7 +946,10 @@ class ImageNotUnusable(ImageError):
 class RecordRefused(ImageError):
     code = "I140"
     message = "The record can't be written to {path}: {reason}."
-    hint = "Use the operator's account (imaging_storage_operator). If you did, remove the file in its place and repeat."
+    hint = (
+        "Use the operator's account (imaging_storage_operator). If you did, remove what the reason names except the files "
+        "archived-*.json, and repeat."
+    )
 
 
 class TooManyImages(ImageError):

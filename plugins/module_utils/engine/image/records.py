@@ -210,19 +210,40 @@ def _make_way(directory: DevicePlace, image: str, error: StorageError) -> str:
     """Move what stands in the place of an image's records aside, with all that is in it; return its new path, "" where
     nothing stands in the way.
 
-    :raises RecordRefused: when this account may not.
+    :raises RecordRefused: when this account may not, or a record in it must stay.
     """
     place = directory.path(fmt.RECORDS, image)
     try:
         there = directory.storage.stat(place)
     except StorageNotFound:
         return ""
-    if there.kind is EntryKind.DIRECTORY and not isinstance(error, StoragePermissionDenied):
-        return ""
+    if there.kind is EntryKind.DIRECTORY:
+        if not isinstance(error, StoragePermissionDenied):
+            return ""
+        _refuse_archived(directory, image)
     try:
         return _move_aside(directory, place)
     except (StoragePermissionDenied, StorageFailed):
         raise RecordRefused(path=place, reason=str(error).rstrip(".")) from error
+
+
+def _refuse_archived(directory: DevicePlace, image: str) -> None:
+    """Refuse to move records aside that keep an archived image, or that may: there they would not keep it.
+
+    :raises RecordRefused: when one of them is seen, or a crowd of directories may hide one.
+    """
+    try:
+        listed = _listed(directory, image, fmt.MAX_RECORDS_LISTED, (ARCHIVED,))
+    except (StoragePermissionDenied, StorageFailed):
+        return  # not for this account to read
+    files = _files(listed)
+    if not files and len(listed) < fmt.MAX_RECORDS_LISTED:
+        return
+    kept_by = "the record %s in it keeps the image of an archive version" % "".join(files[:1])
+    if not files:
+        kept_by = "%d directories archived-*.json in it may hide the record of an archive version" % len(listed)
+    reason = "directories pinned-*.json in it or its permissions may hide a pin, and %s" % kept_by
+    raise RecordRefused(path=directory.path(fmt.RECORDS, image), reason=reason)
 
 
 def _move_aside(directory: DevicePlace, place: str) -> str:
@@ -257,7 +278,8 @@ def unpin(directory: DevicePlace, image: str) -> None:
     """Delete every pin of an image, and the records by which version 0.1.0 took pins back.
 
     :raises StoragePermissionDenied: when this account may not delete: only the operator's may.
-    :raises RecordRefused: when pins are left that can't be deleted.
+    :raises RecordRefused: when pins are left that can't be deleted, or may be hidden, and the record of an archive
+        version is among them.
     """
     place = directory.path(fmt.RECORDS, image)
     for dummy in range(_ROUNDS):
@@ -272,6 +294,7 @@ def unpin(directory: DevicePlace, image: str) -> None:
         if names:
             together(directory.storage, lambda name: _delete(directory, "%s/%s" % (place, name)), names)
         else:
+            _refuse_archived(directory, image)
             _move_aside(directory, place)  # directories under such names, so many that they may hide a pin
     raise RecordRefused(path=place, reason="other hosts recreate its pins as fast as they are deleted")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
-from engine.errors import StoragePermissionDenied
+from engine.errors import RecordRefused, StoragePermissionDenied
 from engine.image import records
 from engine.image.device_directory import DeviceDirectory
 from engine.image.format import constants as fmt
@@ -123,6 +123,50 @@ def test_an_operator_unpins_beside_directories_named_like_pins(
     assert records.kept(directory, IMAGE) == records.Kept()
     monkeypatch.undo()
     assert records.kept(directory, IMAGE) == records.Kept()
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_an_archived_image_stays_kept_when_its_crowded_records_are_unpinned(
+    directory: DeviceDirectory, hidden: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Moved aside with the directories that are named like pins, the record of a version would keep nothing."""
+    crowd(directory, tmp_path)
+    directory.add_record(IMAGE, "archived", {"version": 1})
+    before = sorted(path.name for path in place(directory, tmp_path).iterdir())
+    if hidden:
+        for number in range(12):
+            (place(directory, tmp_path) / ("archived-%064x.json" % number)).mkdir()
+        listed = DirectoryStorage.list_some
+
+        def false_ones_first(self: Any, path: str, wanted: Any, most: int) -> Any:
+            return sorted(listed(self, path, wanted, 1 << 16), key=lambda entry: str(entry.kind))[:most]
+
+        monkeypatch.setattr(DirectoryStorage, "list_some", false_ones_first)
+    monkeypatch.setattr(fmt, "MAX_RECORDS_LISTED", 8)
+    with pytest.raises(RecordRefused) as caught:
+        records.unpin(directory, IMAGE)
+    assert caught.value.fields["path"] == directory.path(fmt.RECORDS, IMAGE)
+    assert records.kept(directory, IMAGE).reason
+    assert set(before) <= {path.name for path in place(directory, tmp_path).iterdir()}
+    monkeypatch.undo()
+    for path in place(directory, tmp_path).glob("pinned-*"):  # as the message says
+        path.rmdir()
+    records.unpin(directory, IMAGE)
+    assert records.kept(directory, IMAGE) == records.Kept(is_archived=True)
+
+
+def test_records_that_this_account_may_not_write_are_not_moved_aside_with_those_of_a_version(
+    directory: DeviceDirectory,
+) -> None:
+    directory.add_record(IMAGE, "archived", {"version": 1})
+
+    def refuse(dummy_moment: str, operation: str, path: str) -> None:
+        if operation == "put" and "/pinned-" in path:
+            raise StoragePermissionDenied(storage="test", operation=operation, path=path)
+
+    with pytest.raises(RecordRefused):
+        records.pin(DeviceDirectory(HookedStorage(directory.storage, refuse), "pc"), IMAGE, None)
+    assert records.kept(directory, IMAGE) == records.Kept(is_archived=True)
 
 
 def test_more_pins_than_a_listing_shows_go_at_once(directory: DeviceDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
