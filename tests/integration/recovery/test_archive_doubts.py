@@ -80,6 +80,18 @@ class Place:
 # -- numbers ----------------------------------------------------------------------------------------------------------
 
 
+def test_numbers_that_a_thief_of_the_account_took_are_skipped(made: Path, tmp_path: Path) -> None:
+    place = Place(made, tmp_path, "encrypted")
+    for number in range(2, 203):
+        folder = place.archive / "pc" / "versions" / str(number)
+        folder.mkdir()
+        (folder / ("%s.%064x.json" % (NAMES[1], number))).write_bytes(b"{}")
+    assert place.check_in(image=NAMES[1])["version"] == 203
+    record = json.loads(next((place.archive / "pc" / "versions" / "203").iterdir()).read_bytes())
+    assert (record["image"], record["previous_version"]) == (NAMES[1], 1)
+    assert versions(place.archive, secrets=place.secrets) == {1: NAMES[0], 203: NAMES[1]}
+
+
 @pytest.mark.parametrize("number", [999_999, 5000, 300])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_false_note_in_the_storage_ends_no_numbering_and_is_named(

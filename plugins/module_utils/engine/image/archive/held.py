@@ -59,11 +59,20 @@ def numbers_taken(directory: DeviceDirectory) -> List[int]:
 
     :raises ArchiveVersionsMany: for more than any archive has.
     """
+    found = numbers_occupied(directory)
+    return sorted(number for number, kind in found.items() if kind is EntryKind.DIRECTORY)
+
+
+def numbers_occupied(directory: DeviceDirectory) -> Dict[int, EntryKind]:
+    """The numbers for which no check-in can make a directory any more, each with what is in its place.
+
+    :raises ArchiveVersionsMany: for more than any archive has.
+    """
     path = directory.path(fmt.VERSIONS)
     found = directory.listed(path, lambda name: _number(name) is not None, fmt.MAX_VERSIONS + 1)
     if len(found) > fmt.MAX_VERSIONS:
         raise ArchiveVersionsMany(path=path, most=fmt.MAX_VERSIONS)
-    return sorted(int(entry.name) for entry in found if entry.kind is EntryKind.DIRECTORY)
+    return {int(entry.name): entry.kind for entry in found}
 
 
 def _number(name: str) -> Optional[int]:
@@ -71,9 +80,10 @@ def _number(name: str) -> Optional[int]:
     return int(name) if is_number else None
 
 
-def read_number(directory: DeviceDirectory, number: int) -> bool:
-    """Whether a number has a record."""
-    return bool(_places_of(directory, [number]))
+def without_record(directory: DeviceDirectory, numbers: Sequence[int]) -> List[int]:
+    """Those of ``numbers`` whose directory has no file with the name of a record."""
+    with_one = {place.number for place in _places_of(directory, numbers)}
+    return [number for number in numbers if number not in with_one]
 
 
 def read_versions(

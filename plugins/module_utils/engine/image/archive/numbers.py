@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from itertools import islice
 from typing import Callable
 
+from ...entries import EntryKind
 from ...errors import ArchiveNumberTaken, StorageExists
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
-from .held import read_number
+from .held import numbers_occupied, without_record
 from .version_record import MAX_VERSION
 
-_MOST_TRIES = 200
+_MOST_TRIES = 200  # numbers that other check-ins take while this one tries
 _PATIENCE_SECONDS = 20.0  # from taking a number or an image to its record are two small files
 
 
@@ -28,24 +30,39 @@ def take_number(
 ) -> int:
     """Return the first number from ``first`` on that is free now, and taken by this check-in.
 
-    Without a lease another check-in may be about to store its record: it is waited for, so that the chain has one order.
+    Without a lease other check-ins may be about to store their records: they are waited for, so that the chain has one
+    order. All at once: an account that may create files can take as many numbers as an archive has.
 
-    :raises ArchiveNumberTaken: when there is none.
+    :raises ArchiveVersionsMany: for more numbers than any archive has. :raises ArchiveNumberTaken: when there is none.
     """
-    for number in range(first, min(first + _MOST_TRIES, MAX_VERSION + 1)):
+    occupied = numbers_occupied(directory)
+    free = next((number for number in range(first, MAX_VERSION + 1) if number not in occupied), MAX_VERSION + 1)
+    before = [number for number in range(first, free) if occupied[number] is EntryKind.DIRECTORY]
+    begun = without_record(directory, before)
+    if holds_lease:
+        free = min(begun, default=free)  # of a check-in that was killed
+    else:
+        near = begun[-_MOST_TRIES:]
+        _wait(lambda: not without_record(directory, near), sleep)
+    others = (number for number in range(free, MAX_VERSION + 1) if number == free or number not in occupied)
+    for number in islice(others, _MOST_TRIES):
         try:
             directory.storage.make_directory(directory.path(fmt.VERSIONS, str(number)), exclusive=True)
             return number
         except StorageExists:
-            if holds_lease and not read_number(directory, number):
+            if holds_lease and without_record(directory, [number]):
                 return number
         if not holds_lease:
-            _wait(partial(read_number, directory, number), sleep)
+            _wait(partial(_has_record, directory, number), sleep)
     raise ArchiveNumberTaken(
         archive=directory.storage.description,
         device=directory.device,
-        reason="the numbers from %d on are taken" % first,
+        reason="others took all numbers from %d on that were tried, in %s" % (free, directory.path(fmt.VERSIONS)),
     )
+
+
+def _has_record(directory: DeviceDirectory, number: int) -> bool:
+    return not without_record(directory, [number])
 
 
 def _wait(is_done: Callable[[], bool], sleep: Callable[[float], None]) -> bool:
