@@ -29,10 +29,13 @@ def notes_in(directory: DeviceDirectory, key: Optional[MasterKey]) -> List[Store
 
 
 def notes_about(notes: List[StoredRecord], chain: Chain, place: str) -> List[StoredRecord]:
-    """Those of ``notes`` that are about this archive: by its chain; where it has none left, by where it is."""
-    last = chain.last
-    if last is not None:
-        return [one for one in notes if one.version.chain == last.version.chain]
+    """Those of ``notes`` that are about this archive: by its chain; where it has none left, by where it is.
+
+    An account that may create files in the archive can add a last version with another chain, so all are looked at.
+    """
+    chains = {link.record.version.chain for link in chain.links}
+    if chains:
+        return [one for one in notes if one.version.chain in chains]
     return [one for one in notes if one.version.place == place]
 
 

@@ -188,6 +188,17 @@ def test_what_is_no_record_is_named() -> None:
     assert named(chain_of(stored([found[0], found[2]], None, bad), False)) == [2]
 
 
+@pytest.mark.parametrize("key", [None, KEY], ids=["clear", "encrypted"])
+def test_a_planted_last_version_of_another_chain_silences_no_witness(key: Optional[MasterKey]) -> None:
+    found = records(4, key)
+    planted = encode(version(5, found[1], None, chain="d" * 32), None)
+    left = chain([*found[:2], planted], key)  # the versions 3 and 4 were removed
+    assert left.last is not None
+    assert left.last.version.chain == "d" * 32
+    notes = notes_about(found, left, "/srv/archive")
+    assert {3, 4} <= {problem.number for problem in contradictions(notes, left)}
+
+
 def test_the_storage_names_what_a_whole_archive_has_lost() -> None:
     found = records(3, None)
     left = chain([], None)
