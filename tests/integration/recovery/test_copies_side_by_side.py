@@ -6,19 +6,27 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any, Iterable, Iterator, List
 
 import pytest
-from engine.errors import CopyNotProved, EngineError, StorageNotFound
+from engine.errors import (
+    CopyNotProved,
+    EngineError,
+    StorageNotFound,
+    StoragePermissionDenied,
+    StorageUnreachable,
+)
 from engine.image.copying import copy as copying
 from engine.image.copying.directory_sums import sweep_top, write_directory_sums
 from engine.image.copying.packs import store_file
 from engine.storage.local.storage import DirectoryStorage
 from support.archiving import at_once
-from support.imaging import image, job, verify
+from support.imaging import PASSWORD, ask, image, job, verify
 from support.plain_disks import make_disk
 from support.recovery import checksums, copy, stand_in
+from support.storages import HookedStorage
 
 PROGRAM, SUMS, PAGES = "plantops-recovery.pyz", "SHA256SUMS", ("RECOVERY.html", "RECOVERY.txt")
 
@@ -163,6 +171,44 @@ def test_a_changed_page_or_program_of_a_copy_is_named_by_verify(
     found = verify(stick, image=done["image"], check=True)
     assert [warning for warning in found["warnings"] if warning.startswith(name + " ")]
     assert found["ok"]  # the image is intact
+
+
+@pytest.mark.parametrize("is_copy", [True, False])
+@pytest.mark.parametrize("operation", ["stat", "read"])
+@pytest.mark.parametrize("name", [PROGRAM, SUMS, "pc/RECOVERY.html"])
+def test_what_can_not_be_read_beside_an_image_does_not_end_its_verify(
+    name: str, operation: str, is_copy: bool, made: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "stick"
+    if is_copy:
+        copy(made, place)
+    else:  # a storage, where some account made such a page
+        shutil.copytree(made, place)
+        (place / "pc" / "RECOVERY.html").write_bytes(b"stray")
+        (place / PROGRAM).write_bytes(b"stray")
+        (place / SUMS).write_bytes(b"")
+
+    def refuse(moment: str, asked: str, path: str) -> None:
+        if (moment, asked, path) == ("before", operation, name):
+            raise StoragePermissionDenied(storage="test", operation=asked, path=path)
+
+    hooked = HookedStorage(DirectoryStorage(str(place)), refuse)
+    found = ask(hooked, "verify", "pc", PASSWORD, check=True, level="full")
+    assert found["ok"]
+    asked = operation == "read" or name.startswith("pc/")
+    refused = [text for text in found["warnings"] if text.startswith("%s can't be compared" % name)]
+    assert len(refused) == int(asked)
+    if is_copy:
+        assert len(found["warnings"]) == len(refused)
+
+
+def test_a_storage_that_is_lost_beside_an_image_ends_its_verify(made: Path) -> None:
+    def lose(moment: str, dummy_asked: str, path: str) -> None:
+        if (moment, path) == ("before", "pc/RECOVERY.html"):
+            raise StorageUnreachable(storage="test", reason="cut")
+
+    with pytest.raises(StorageUnreachable):
+        ask(HookedStorage(DirectoryStorage(str(made)), lose), "verify", "pc", PASSWORD, check=True, level="full")
 
 
 def test_two_devices_are_copied_to_one_directory_at_once(made: Path, tmp_path: Path) -> None:

@@ -14,10 +14,18 @@ import contextlib
 import hashlib
 import re
 import time
-from typing import Callable, Dict, Iterator, List, Sequence, Tuple
+from functools import partial
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, TypeVar
 
 from ...entries import EntryKind
-from ...errors import CopyNotProved, CopyTargetInvalid, StorageNotFound, StoragePermissionDenied
+from ...errors import (
+    CopyNotProved,
+    CopyTargetInvalid,
+    StorageError,
+    StorageNotFound,
+    StoragePermissionDenied,
+    StorageUnreachable,
+)
 from ...names import is_valid_name
 from ...storage.contract import PARTIAL_SUFFIX, Storage
 from ...storage.shared_connect import together
@@ -34,6 +42,7 @@ _HEAD_BYTES = 64 << 10
 _MOST_LIST_BYTES = 64 << 20
 _DEAD_SECONDS = 600.0  # a stick may take minutes to write down the program
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_Found = TypeVar("_Found")
 
 
 def write_directory_sums(storage: Storage, page_names: Sequence[str], program_name: str) -> bool:
@@ -75,18 +84,42 @@ def refuse_foreign_sums(storage: Storage, page_names: Sequence[str], program_nam
 
 def changed_since_copied(storage: Storage, device: str, page_names: Sequence[str], program_name: str) -> List[str]:
     """Name pages of a device, and the program, that are not what the list of a copy says: a person follows the pages, and
-    runs the program as root. The list itself is not authenticated."""
-    paths = [*("%s/%s" % (device, name) for name in page_names), program_name]
-    if not any(storage.exists(path) for path in paths[: len(page_names)]):
+    runs the program as root. The list itself is not authenticated.
+
+    One that can't be read is named, too: any account of the storage can put an unreadable one there.
+    """
+    pages = ["%s/%s" % (device, name) for name in page_names]
+    unread: Dict[str, StorageError] = {}
+    if not any(_read(unread, page, partial(storage.exists, page), True) for page in pages):
         return []  # no copy, but a storage
-    expected = _listed(storage, paths)
-    found = []
-    for path in paths:
-        present = dict(_of_file(storage, path)).get(path)
-        if present != expected.get(path):
+    paths = [*pages, program_name]
+    nothing: Dict[str, str] = {}
+    expected = _read(unread, fmt.SUMS_NAME, partial(_listed, storage, paths), nothing)
+    found: List[str] = []
+    for path in paths if fmt.SUMS_NAME not in unread else ():
+        present = _read(unread, path, partial(_digest_of, storage, path), None)
+        if path not in unread and present != expected.get(path):
             reason = "is missing" if present is None else "is not the file that %s lists" % fmt.SUMS_NAME
             found.append("%s %s." % (path, reason))
-    return found
+    return found + ["%s can't be compared with the list of a copy: %s" % item for item in sorted(unread.items())]
+
+
+def _read(unread: Dict[str, StorageError], path: str, read: Callable[[], _Found], otherwise: _Found) -> _Found:
+    """Return the result of ``read``; ``otherwise``, with the error in ``unread``, where the storage refuses it.
+
+    :raises StorageUnreachable:
+    """
+    try:
+        return read()
+    except StorageUnreachable:
+        raise
+    except StorageError as error:
+        unread[path] = error
+        return otherwise
+
+
+def _digest_of(storage: Storage, path: str) -> Optional[str]:
+    return dict(_of_file(storage, path)).get(path)
 
 
 def _listed(storage: Storage, paths: Sequence[str]) -> Dict[str, str]:
