@@ -13,12 +13,17 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from engine.errors import EngineError
+from engine.errors import EngineError, StoragePermissionDenied
 from engine.image.archive import proved_packs as memory
+from engine.image.archive.account import may_give_back
 from engine.image.copying.packs import PackCopier
+from engine.image.device_directory import DeviceDirectory
+from engine.storage.local.storage import DirectoryStorage
+from engine.verbs import archive as verb
 from support.archiving import assert_whole, check_in, records, secrets, versions, warned
 from support.imaging import image, run_verb, verify
 from support.plain_disks import make_disk
+from support.storages import HookedStorage
 
 NAMES = ("2026-11-20_10-00-00", "2026-11-21_10-00-00", "2026-11-22_10-00-00")
 KINDS = ["encrypted", "clear"]
@@ -139,6 +144,68 @@ def test_with_a_password_a_false_record_in_the_archive_is_passed_by_and_never_vo
     assert records(place.archive)[made_version]["previous_version"] == 1
     listed = {one["version"]: one for one in place.check_in(state="verified")["versions"]}
     assert listed[made_version]["authenticated"]
+
+
+# -- the account of the archive ---------------------------------------------------------------------------------------
+
+
+def only_creates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on no account may replace or delete in an archive."""
+    opened = verb.open_storage
+
+    def refuse(moment: str, operation: str, path: str) -> None:
+        if moment == "before" and operation in ("delete", "rename", "remove_directory"):
+            raise StoragePermissionDenied(storage="test", operation=operation, path=path)
+
+    monkeypatch.setattr(verb, "open_storage", lambda *arguments: HookedStorage(opened(*arguments), refuse))
+
+
+def left_to_try(place: Place) -> List[str]:
+    return sorted(path.name for path in (place.archive / "pc").glob("check-*"))
+
+
+def test_check_ins_of_an_account_that_may_only_create_leave_one_file_for_each_image(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(made, tmp_path, "encrypted")
+    only_creates(monkeypatch)
+    for name in NAMES * 2:
+        place.check_in(image=name)
+    assert left_to_try(place) == ["check-%s.partial" % name for name in NAMES]
+    assert sorted(records(place.archive)) == [1, 2, 3]
+    monkeypatch.undo()
+    place.check_in(image=NAMES[0])  # an account that may delete tidies up
+    assert left_to_try(place) == ["check-%s.partial" % name for name in NAMES[1:]]
+
+
+def test_a_storage_that_was_copied_from_its_archive_is_not_taken_for_it(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(made, tmp_path, "encrypted")
+    only_creates(monkeypatch)
+    place.check_in(image=NAMES[0])
+    (left,) = left_to_try(place)
+    shutil.copy(place.archive / "pc" / left, place.storage / "pc" / left)
+    assert place.check_in(image=NAMES[0])["version"] == 1
+    monkeypatch.undo()
+    directory = DeviceDirectory(DirectoryStorage(str(place.storage)), "pc")
+    for dummy in range(2):  # where the file of an earlier check-in is, and where none is
+        with pytest.raises(EngineError) as caught:
+            may_give_back(directory, directory, NAMES[0])
+        assert caught.value.code == "A332"
+        (place.storage / "pc" / left).unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("what", ["directory", "empty file"])
+def test_what_is_in_the_place_of_the_file_stops_no_check_in(what: str, made: Path, tmp_path: Path) -> None:
+    place = Place(made, tmp_path, "encrypted")
+    path = place.archive / "pc" / ("check-%s.partial" % NAMES[1])
+    if what == "directory":
+        path.mkdir()
+    else:
+        path.touch()
+    assert place.check_in(image=NAMES[1])["version"] == 2
+    assert left_to_try(place) == ([path.name] if what == "directory" else [])
 
 
 # -- packs ------------------------------------------------------------------------------------------------------------

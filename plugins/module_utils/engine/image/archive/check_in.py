@@ -15,8 +15,8 @@ import secrets
 import time
 from typing import AbstractSet, Callable, List, Mapping, NamedTuple, Optional, Tuple
 
-from ...errors import ArchiveIsStorage, ArchiveNumbersSpent, StorageFailed, StorageNotFound, StoragePermissionDenied
-from ...storage.contract import PARTIAL_SUFFIX, Storage
+from ...errors import ArchiveNumbersSpent, StorageFailed, StoragePermissionDenied
+from ...storage.contract import Storage
 from ...storage.lease import Lease
 from ...storage.limit import Limit, no_limit
 from ...storage.notices import NO_NOTICES, Notices
@@ -28,6 +28,7 @@ from ..format import constants as fmt
 from ..format.keys import MasterKey
 from ..newest import few
 from ..records import ARCHIVED
+from .account import may_give_back
 from .chain import Chain, Link, Problem, chain_of
 from .held import read_versions
 from .numbers import take_image, take_number
@@ -123,7 +124,7 @@ class CheckIn:
         self.check()
         self._directory.create()
         lease = Lease(self._directory.storage, self._directory.device, notices=self._notices)
-        if self._may_give_back():
+        if may_give_back(self._directory, self.source.directory, self.source.image):
             lease.acquire(_LEASE_WAIT_SECONDS)
         else:
             lease.forgo()
@@ -131,31 +132,6 @@ class CheckIn:
             return self._run(lease)
         finally:
             lease.release()
-
-    def _may_give_back(self) -> bool:
-        """Whether this account may replace and delete files in the archive, as the holder of a lease has to.
-
-        :raises ArchiveIsStorage: when the file that was stored to try that is in the storage, too, by any name.
-        """
-        archive, source = self._directory.storage, self.source.directory
-        path = self._directory.path("check-%s%s" % (secrets.token_hex(8), PARTIAL_SUFFIX))
-        content = secrets.token_bytes(16)
-        archive.put(path, [content])
-        is_same = _holds(source.storage, path, content)
-        try:
-            archive.put(path, [content[:1]], replace=True)
-            archive.delete(path)
-            may_give_back = True
-        except StoragePermissionDenied:
-            may_give_back = False  # the suffix marks the file as debris
-        if is_same:
-            raise ArchiveIsStorage(
-                archive=archive.description,
-                storage=source.storage.description,
-                device=source.device,
-                reason="a file that was stored in one of them is in both",
-            )
-        return may_give_back
 
     def _run(self, lease: Lease) -> CheckedIn:
         self._directory.storage.make_directory(self._directory.path(fmt.VERSIONS))
@@ -249,13 +225,6 @@ class CheckIn:
                 % (note.version.number, error)
             )
             return False
-
-
-def _holds(storage: Storage, path: str, content: bytes) -> bool:
-    try:
-        return storage.get(path, 0, len(content)) == content
-    except StorageNotFound:
-        return False
 
 
 def state_of(archive: DeviceDirectory, storage: DeviceDirectory, key: Optional[MasterKey]) -> State:
