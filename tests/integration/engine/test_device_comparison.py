@@ -17,8 +17,9 @@ from engine.device.document import collect as collecting
 from engine.errors import CompareIgnoreInvalid, DeviceDocumentInvalid, EngineError
 from engine.image.reader import ImageReader
 from engine.storage.local.storage import DirectoryStorage
-from engine.verbs import device_report
-from support.imaging import PASSWORD, image, run_verb
+from engine.verbs import device_documents, device_report
+from engine.verbs.dispatch import run_job
+from support.imaging import PASSWORD, image, job, run_verb
 from support.paths import ROOT
 from support.system_trees import PACKAGES, System, build
 
@@ -164,6 +165,42 @@ def _of_release_one(opened: Any) -> Dict[str, Any]:
         "disks": {one["name"]: one for one in described},
         "drives": {},
     }
+
+
+@pytest.mark.usefixtures("system")
+def test_a_comparison_with_the_baseline_does_not_warn_of_the_previous_image(storage: Path, disk: Path) -> None:
+    first, second = (image(storage, disk, keep=9)["image"] for dummy in range(2))
+    device = next(path for path in storage.iterdir() if path.is_dir())
+    (device / second / "device.json").write_bytes(b"{}")
+    (device / second / "copies.tar").unlink()
+    run_verb(storage, "pin", image=first)
+    looked = image(storage, disk, check=True, compare="baseline")
+    assert looked["comparison"]["against"] == first
+    assert [text for text in looked["warnings"] if second in text or "not compared" in text] == []
+
+
+@pytest.mark.usefixtures("system")
+def test_a_crowd_of_unreadable_images_makes_few_warnings_and_a_bounded_search(
+    storage: Path, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = image(storage, disk, timestamp="2026-11-01_10-00-00", keep=99)["image"]
+    last = image(storage, disk, timestamp="2026-11-20_10-00-00", keep=99)["image"]
+    device = next(path for path in storage.iterdir() if path.is_dir())
+    for number in range(30):
+        folder = device / ("2026-11-10_10-00-%02d" % number)
+        folder.mkdir()
+        (folder / "image.json").write_bytes(b"junk")
+    events: List[Dict[str, Any]] = []
+    found = run_job(job(storage, "compare", image=last, against="previous"), events.append, lambda: False)
+    assert found["comparison"]["against"] == first
+    assert 0 < len([event for event in events if event["event"] == "warning"]) < 7
+    (device / last / "device.json").write_bytes(b"{}")
+    (device / last / "copies.tar").unlink()
+    looked = image(storage, disk, check=True)
+    assert looked["comparison"]["against"] == first
+    assert 0 < len([text for text in looked["warnings"] if "skips" in text]) < 7
+    monkeypatch.setattr(device_documents, "_MOST_MANIFESTS", 10)
+    assert image(storage, disk, check=True)["comparison"]["against"] == ""
 
 
 @pytest.mark.usefixtures("system")

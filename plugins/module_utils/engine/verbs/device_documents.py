@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+import contextlib
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 from ..device.identity import stored_identity
 from ..errors import DeviceDocumentUnread, EngineError, ImageNotFound
@@ -14,11 +15,13 @@ from ..image.access import Passwords
 from ..image.device_directory import DeviceDirectory
 from ..image.format import constants as fmt
 from ..image.format import documents
+from ..image.newest import few
 from ..image.reader import ImageReader
 from ..storage.contract import Storage
 
 _MOST_PINNED = 100
 _MOST_TRIED = 20
+_MOST_MANIFESTS = 1000  # that are read for the image before another one
 Say = Callable[[str], None]
 
 
@@ -39,11 +42,18 @@ def previous_of(
 ) -> Optional[HeldInformation]:
     """Return the device information of the newest image of a job that has a readable one, None where there is not one.
 
-    ``say`` gets a sentence for each image whose document can't be read, so that a comparison with an older one, or none,
+    ``say`` gets a sentence for images whose document can't be read, so that a comparison with an older one, or none,
     is not taken for a device without changes.
     """
     if stored_identity(storage, device) is None:
         return None
+    with _few_said(say) as skip:
+        return _previous_of(storage, device, passwords, job, say, skip)
+
+
+def _previous_of(
+    storage: Storage, device: str, passwords: Passwords, job: str, say: Say, skip: Say
+) -> Optional[HeldInformation]:
     name: Optional[str] = "latest"
     for dummy_number in range(_MOST_TRIED):
         try:
@@ -57,8 +67,8 @@ def previous_of(
         try:
             return _held(reader)
         except EngineError as error:
-            say("The comparison skips the image %s: %s" % (reader.image, error))
-        name = image_before(storage, device, reader.image, job, say)
+            skip("The comparison skips the image %s: %s" % (reader.image, error))
+        name = _image_before(storage, device, reader.image, job, skip)
         if name is None:
             break
     say("The device was not compared: no image of this job has a readable device document.")
@@ -78,14 +88,15 @@ def baseline_of(
     except EngineError as error:
         say("The pinned images can't be listed: %s" % error)
         return None
-    for name in pinned[: -_MOST_PINNED - 1 : -1]:
-        try:
-            reader = ImageReader(storage, device, name, passwords.password)
-            if job is None or reader.manifest.job == job:
-                return _held(reader)
-        except EngineError as error:  # an older one may be readable
-            say("The comparison skips the pinned image %s: %s" % (name, error))
-    return None
+    with _few_said(say) as skip:
+        for name in pinned[: -_MOST_PINNED - 1 : -1]:
+            try:
+                reader = ImageReader(storage, device, name, passwords.password)
+                if job is None or reader.manifest.job == job:
+                    return _held(reader)
+            except EngineError as error:  # an older one may be readable
+                skip("The comparison skips the pinned image %s: %s" % (name, error))
+        return None
 
 
 def read_information(
@@ -99,16 +110,37 @@ def read_information(
 
 
 def image_before(storage: Storage, device: str, image: str, job: str, say: Say = silent) -> Optional[str]:
-    """Return the name of the image of the same job that was made before ``image``, None for the first one."""
+    """Return the name of the image of the same job that was made before ``image``, None for the first one.
+
+    An account that may create files can make thousands of directories between the two: a bounded number is read.
+    """
+    with _few_said(say) as skip:
+        return _image_before(storage, device, image, job, skip)
+
+
+def _image_before(storage: Storage, device: str, image: str, job: str, skip: Say) -> Optional[str]:
     directory = DeviceDirectory(storage, device)
     names: List[str] = [name for name in directory.image_names() if name < image]
-    for name in reversed(names):
+    for name in names[: -_MOST_MANIFESTS - 1 : -1]:
         try:
             if directory.manifest(name).job == job:
                 return name
         except EngineError as error:
-            say("The comparison skips the image %s: %s" % (name, error))
+            skip("The comparison skips the image %s: %s" % (name, error))
+    if len(names) > _MOST_MANIFESTS:
+        skip("The comparison looked at %d images before %s, and at no older ones." % (_MOST_MANIFESTS, image))
     return None
+
+
+@contextlib.contextmanager
+def _few_said(say: Say) -> Iterator[Say]:
+    """Collect sentences of one kind, and say a few of them at the end."""
+    said: List[str] = []
+    try:
+        yield said.append
+    finally:
+        for sentence in few(said):
+            say(sentence)
 
 
 def _called(name: Optional[str]) -> str:

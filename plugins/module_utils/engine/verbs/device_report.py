@@ -19,7 +19,7 @@ from ..disk.exclusions import LeftOut
 from ..storage.contract import Storage
 from .device_documents import HeldInformation, baseline_of, previous_of, silent
 from .opened_disks import OpenedDisks, describe, not_chosen, stable_ids
-from .request import BASELINE, NONE, ImageRequest
+from .request import BASELINE, NONE, PREVIOUS, ImageRequest
 
 _DRIVES = "drives"
 
@@ -39,8 +39,8 @@ def report_on(storage: Storage, request: ImageRequest, opened: OpenedDisks) -> D
     left_out = exclusions.totals(one for disk in disks for one in disk.plan.left_out)
     information = _information(opened)
     warnings = [warning for disk in disks for warning in disk.plan.warnings] + exclusions.remarks(left_out)
-    # With imaging_compare: none the document is read only for the disks that moved.
-    say = silent if request.compare == NONE else warnings.append
+    # Without a comparison with it the previous document is read only for the disks that moved.
+    say = warnings.append if request.compare == PREVIOUS else silent
     previous = previous_of(storage, request.device, request.passwords, request.job, say)
     warnings += opened.remarks + moved(previous.information.get(_DRIVES) if previous else None, information[_DRIVES])
     notes = exclusions.notes(left_out) + [note for disk in disks for note in disk.plan.notes] + _server_notes(storage)
