@@ -13,6 +13,8 @@ description:
   - Deletes what the agent of a device keeps of runs that have ended. The role calls it when the results of the runs
     are in the directory of results; a play that is killed before leaves them to the next one.
   - A run that is still in progress, or that the device does not know, is left as it is.
+  - A device that can't be asked keeps its runs. The task shows a sentence and does not fail, and the next play that
+    makes an image or restores one deletes them.
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
@@ -49,13 +51,4 @@ forgotten:
   returned: success
   type: list
   elements: str
-error_code:
-  description: The code of the failure in the catalogue of errors.
-  returned: failure
-  type: str
-  sample: A101
-hint:
-  description: How to fix the failure.
-  returned: failure
-  type: str
 """

@@ -10,12 +10,17 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Dict, List
 
 import jsonschema
 import pytest
+from ansible.errors import AnsibleConnectionFailure
+from ansible_collections.plantops.imaging.plugins.action.forget_runs import ActionModule as Forgetting
 from ansible_collections.plantops.imaging.plugins.action.run_result import ActionModule, _ended
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import DeviceLinkLost
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.fleet.results_directory import leave
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import AgentRefused
 from support import plain_disks
 from support.agent_runs import wait_until
 from support.paths import ROOT
@@ -243,6 +248,51 @@ def test_the_end_of_a_run_replaces_the_document_of_a_play_that_lost_the_device(t
         assert left.changed is is_replaced
         assert (json.loads(Path(left.path).read_text(encoding="ascii"))["state"] == "ok") is is_replaced
         assert len(list((tmp_path / str(early) / "pc-1").iterdir())) == 1
+
+
+RUN = "image-0123456789abcdef-20261129-1750%02d-1a2b3c"
+
+
+class Forgetful(Forgetting):  # type: ignore[misc]
+    """A device that can't be asked, or whose agent refuses."""
+
+    def __init__(self, failure: Exception, fails_first: bool) -> None:
+        self._task = SimpleNamespace(check_mode=False)
+        self.failure, self.fails_first = failure, fails_first
+        self.told: List[str] = []
+
+    def say(self, sentence: str) -> None:
+        self.told.append(sentence)
+
+    def open_link(self, dummy_arguments: Dict[str, Any]) -> Any:
+        return None
+
+    def look_at_agent(self, dummy_link: Any, dummy_arguments: Dict[str, Any]) -> Any:
+        if self.fails_first:
+            raise self.failure
+        return SimpleNamespace(current="x", call=self.call)
+
+    def call(self, dummy_verb: str, run: str) -> Dict[str, Any]:
+        if run == RUN % 2:
+            raise self.failure
+        return {"changed": True}
+
+
+@pytest.mark.parametrize("fails_first", [True, False])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        DeviceLinkLost(device="pc-1", seconds=30, reason="cut"),
+        AnsibleConnectionFailure("cut"),
+        AgentRefused({"code": "A200", "message": "no", "hint": "h"}),
+    ],
+    ids=["lost", "off", "refused"],
+)
+def test_runs_that_can_not_be_deleted_do_not_fail_the_play(failure: Exception, fails_first: bool) -> None:
+    device = Forgetful(failure, fails_first)
+    found = device.work({"runs": [RUN % 1, RUN % 2]})
+    assert found == {"changed": not fails_first, "forgotten": [] if fails_first else [RUN % 1]}
+    assert len(device.told) == 1
 
 
 @pytest.mark.parametrize("state", ["failed", "lost", "cancelled", "done"])
