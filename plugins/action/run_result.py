@@ -76,7 +76,7 @@ class ActionModule(DeviceAction):
             "changed": any(is_new for dummy_path, is_new in left),
             "document": shown,
             "path": path,
-            "followed_run": None if is_pending else _followed(arguments["result"]),
+            "stored_runs": _stored(documents, None if is_pending else _followed(arguments["result"])),
         }
 
     def _document(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
@@ -203,6 +203,12 @@ def _followed(result: Mapping[str, Any]) -> Optional[str]:
     """The run whose end the task saw. One that it only looked at stays; one whose device was lost is asked for again."""
     is_seen = result.get("state") in ENDED and "status" not in result
     return str(result["run"]) if is_seen and result.get("run") else None
+
+
+def _stored(documents: List[Dict[str, Any]], followed: Optional[str]) -> List[str]:
+    """The runs that the device need not keep any longer: the one that was followed, and those of earlier plays."""
+    collected = [str(one["document"]["run"]) for one in documents if "supersedes" in one]
+    return collected + [followed] if followed else collected
 
 
 def _ended(device: str, statuses: List[Mapping[str, Any]]) -> List[Dict[str, Any]]:

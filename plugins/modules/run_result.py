@@ -107,13 +107,15 @@ path:
   returned: success
   type: str
   sample: /srv/imaging-results/press-07/2026-11-29_17-50-00-image.json
-followed_run:
+stored_runs:
   description:
-    - The agent's handle of the run that the task of the run followed to its end, null otherwise. Its document is in the
-      directory now, so M(plantops.imaging.forget_runs) may delete it from the device.
+    - The agent's handles of runs that ended and whose documents are in the directory now, so that
+      M(plantops.imaging.forget_runs) may delete them from the device. These are the run that the task followed to its
+      end, and runs whose play did not see their end. A run that the task only looked at is not among them.
   returned: when a document is in the directory
-  type: str
-  sample: image-0123456789abcdef-20261129-175000-1a2b3c
+  type: list
+  elements: str
+  sample: [image-0123456789abcdef-20261129-175000-1a2b3c]
 error_code:
   description: The code of the failure in the catalogue of errors.
   returned: failure

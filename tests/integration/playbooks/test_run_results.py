@@ -19,7 +19,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.plantops.imaging.plugins.action.forget_runs import ActionModule as Forgetting
 from ansible_collections.plantops.imaging.plugins.action.run_result import ActionModule, _ended
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import DeviceLinkLost
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.fleet.results_directory import leave
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.fleet.results_directory import carry_out, leave
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import AgentRefused
 from support import plain_disks
 from support.agent_runs import wait_until
@@ -233,7 +233,11 @@ def test_a_run_stays_on_the_device_until_its_document_is_stored(site: Site) -> N
     assert site.play("image").status == 0
     first, second = documents(site)
     assert (first["run"], first["state"], second["state"]) == (kept, "ok", "ok")
-    assert second["run"] not in runs_of(base), "the play that stored the document had the device delete the run"
+    assert runs_of(base) == [], "the play that stored the documents had the device delete the runs"
+    for path in (site.folder / "results" / "t_pc-1").iterdir():
+        path.unlink()
+    assert site.play("image").status == 0
+    assert len(documents(site)) == 1, "a document that the site deleted does not reappear"
 
 
 def test_the_end_of_a_run_replaces_the_document_of_a_play_that_lost_the_device(tmp_path: Path) -> None:
@@ -251,6 +255,33 @@ def test_the_end_of_a_run_replaces_the_document_of_a_play_that_lost_the_device(t
 
 
 RUN = "image-0123456789abcdef-20261129-1750%02d-1a2b3c"
+
+
+@pytest.mark.parametrize(("state", "followed"), [("done", [RUN % 3]), ("running", []), ("waiting", [])])
+def test_the_runs_whose_documents_are_stored_are_told(tmp_path: Path, state: str, followed: List[str]) -> None:
+    """Also where the play only starts its own run. A run of another program than this collection has no document."""
+    ended = [
+        {
+            "run": run,
+            "state": "done",
+            "started": "2026-11-29T17:50:00Z",
+            "updated": "2026-11-29T17:55:00Z",
+            "result": {},
+        }
+        for run in (RUN % 1, RUN % 2, "image-of-somebody")
+    ]
+    arguments: Dict[str, Any] = {"device_name": "pc-1", "device_alias": "", "verb": "image", "job": "", "others": []}
+    arguments.update(hook={}, replaces="", started="2026-11-29T18:00:00Z", moment="2026-11-29_18-00-00")
+    arguments.update(directory=str(tmp_path), result={"run": RUN % 3, "state": state, "ended_runs": ended})
+    action = ActionModule.__new__(ActionModule)
+    action._task = SimpleNamespace(check_mode=False)
+    action.done = {}
+    action._carry_out = lambda order: carry_out(order)["left"]  # type: ignore[method-assign]
+    assert action.work(arguments)["stored_runs"] == [RUN % 1, RUN % 2, *followed]
+    # A run that was only looked at stays, and so does one whose task failed before its end was seen.
+    lost = {"run": RUN % 3, "failed": True, "error_code": "A400", "msg": "x", "hint": "h"}
+    for result in ({"run": RUN % 3, "state": "done", "status": ended[0]}, lost):
+        assert action.work(dict(arguments, result=result))["stored_runs"] == []
 
 
 class Forgetful(Forgetting):  # type: ignore[misc]
