@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from ..device.disks import find_disks
@@ -21,6 +23,7 @@ from .boot_look import BootLook, look_at_boot
 from .plan import PlannedDisk
 
 _OWN_DRIVER = ("", "sata", "ide", "usb")  # transports that each Windows has a driver for
+_PLAIN_LOADER = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*\Z")
 _LABEL = "Restored by plantops.imaging"
 
 
@@ -126,8 +129,7 @@ def _warnings(disk: PlannedDisk, look: BootLook, entry: Entry, machine: Machine)
     if entry.state == entries.SKIPPED and entry.is_doubtful:
         found.append(
             "No boot entry for %s is created, because %s. If this machine is to start the disk, select it in the firmware "
-            "menu, or run efibootmgr -c -d %s -p %s -l '\\%s'."
-            % (target, entry.reason, target, look.efi_partition, _loader(look).replace("/", "\\"))
+            "menu%s." % (target, entry.reason, _or_run(_loader(look), target, look.efi_partition))
         )
     if entry.state == entries.FAILED:
         found.append(
@@ -140,13 +142,18 @@ def _warnings(disk: PlannedDisk, look: BootLook, entry: Entry, machine: Machine)
 def _remedy(loader: str, target: str, partition: int) -> str:
     if not loader:
         return "The partition has no known boot loader; repair it with the system's own installation medium."
-    path = "\\" + loader.replace("/", "\\")
-    return "If the disk does not start, copy %s to that path, or run efibootmgr -c -d %s -p %d -l '%s'." % (
-        loader,
-        target,
-        partition,
-        path,
-    )
+    run = _or_run(loader, target, partition)
+    if not run:
+        return "If the disk does not start, copy its boot loader to that path."
+    return "If the disk does not start, copy %s to that path%s." % (loader, run)
+
+
+def _or_run(loader: str, target: str, partition: Optional[int]) -> str:
+    """The command that creates the boot entry, for a root shell. Names on the imaged disk are hostile: none but plain ones."""
+    if partition is None or not _PLAIN_LOADER.match(loader):
+        return ""
+    words = ["efibootmgr", "-c", "-d", target, "-p", str(partition), "-l", "\\" + loader.replace("/", "\\")]
+    return ", or run " + " ".join(shlex.quote(one) for one in words)
 
 
 def _warnings_of_another_machine(disk: PlannedDisk, look: BootLook, original: str) -> List[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any, List, Sequence, Tuple
 
@@ -164,3 +165,20 @@ def test_an_entry_that_is_made_is_a_change(tmp_path: Path, monkeypatch: pytest.M
     assert [(one["changed"], one["already_restored"]) for one in said] == [(True, True), (True, True), (False, True)]
     assert len(made) == 1
     assert any("boot entry" in text for text in said[1]["plan"])
+
+
+@pytest.mark.parametrize("vendor", ["a'; touch x; '", "$(id)", "a b", "caf\u00e9", "-x;y", "a`id`"])
+def test_no_command_has_a_hostile_name_of_the_disk(vendor: str) -> None:
+    """Names on an imaged FAT may have whatever a shell acts on."""
+    loader = "EFI/%s/shimx64.efi" % vendor
+    said = module._remedy(loader, "/dev/sdx", 1)
+    assert said
+    assert vendor not in said
+    assert "efibootmgr" not in said
+    assert module._or_run(loader, "/dev/sdx", 1) == ""
+
+
+@pytest.mark.parametrize("target", ["/dev/sdx", "/dev/disk/by-id/a b;id"])
+def test_the_command_is_words_of_a_shell(target: str) -> None:
+    words = shlex.split(module._or_run("EFI/debian/shimx64.efi", target, 2).replace(", or run ", ""))
+    assert words == ["efibootmgr", "-c", "-d", target, "-p", "2", "-l", "\\EFI\\debian\\shimx64.efi"]
