@@ -33,12 +33,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "restore/document.py",
         ENGINE + "restore/resize/*.py",
     ),
-    "integration/engine/test_restore_identity.py": (
-        ENGINE + "restore/identity/draw.py",
-        ENGINE + "restore/identity/mentions.py",
-        ENGINE + "restore/identity/renewal.py",
-        ENGINE + "restore/identity/windows_hives.py",
-    ),
+    "integration/engine/test_restore_identity.py": (ENGINE + "restore/identity/draw.py",),
     "integration/recovery/test_archive.py": (
         ENGINE + "image/archive/*.py",
         ENGINE + "verbs/archive*.py",

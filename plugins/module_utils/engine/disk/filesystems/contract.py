@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum
-from typing import Callable, ClassVar, Iterator, NamedTuple, Optional, Set, Tuple
+from typing import Callable, ClassVar, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ..extents import ExtentSet
 from ..patterns import fold
@@ -91,6 +91,12 @@ class FileTree(ABC):
     def content(self, node: int) -> Optional[FileContent]:
         """The extents of a file's bytes, or ``None`` for a file that is never excluded (the file system's own, links,
         devices)."""
+
+    def ranges(self, node: int) -> Optional[List[Tuple[int, int]]]:  # noqa: ARG002
+        """Where a file's own bytes are: start and length on the volume, in the order of the file, at most to the end of its last
+        cluster. ``None`` for a file whose bytes are not plain ranges of the volume (inline, sparse, compressed, a link), or where
+        that is not known."""
+        return None
 
     def names(self, folder: int) -> Iterator[str]:
         """Yield every name in a folder, those of files without content included."""
@@ -183,6 +189,17 @@ class FileSystem(ABC):
 def whole(source: BlockSource, reason: str) -> UsedMap:
     """The answer for a volume that is not understood: everything, with the reason."""
     return UsedMap(ExtentSet([(0, source.size_bytes)]), False, reason)
+
+
+def cut(ranges: Iterable[Tuple[int, int]], length_bytes: int) -> List[Tuple[int, int]]:
+    """The ranges of the first bytes of a file that is stored in these ranges, one after another."""
+    found: List[Tuple[int, int]] = []
+    for start, length in ranges:
+        if length_bytes <= 0:
+            break
+        found.append((start, min(length, length_bytes)))
+        length_bytes -= length
+    return found
 
 
 Probe = Callable[[BlockSource], Optional[FileSystem]]

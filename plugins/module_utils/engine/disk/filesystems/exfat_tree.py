@@ -71,6 +71,9 @@ class ExfatTree(FileTree):
     def content(self, node: int) -> Optional[FileContent]:
         return FileContent(ExtentSet(self._ranges(node)), 1)
 
+    def ranges(self, node: int) -> List[Tuple[int, int]]:
+        return self._ranges(node)
+
     def protected(self) -> ExtentSet:
         """The volume's own structures, and clusters that more than one file or folder claims."""
         starts, ends = self._claims()

@@ -13,7 +13,7 @@ from typing import Iterator, List, Optional, Set, Tuple
 
 from ...errors import FileSystemInvalid
 from ..extents import ExtentSet
-from .contract import FileContent, FileTree, FolderEntry, reading_budget
+from .contract import FileContent, FileTree, FolderEntry, cut, reading_budget
 from .ext_geometry import ExtGeometry
 
 _BAD_BLOCKS_INODE, _ROOT_INODE = 1, 2
@@ -120,6 +120,18 @@ class ExtTree(FileTree):
         blocks = ExtentSet((first * self._block_bytes, count * self._block_bytes) for first, count in runs)
         kept = ExtentSet((block * self._block_bytes, self._block_bytes) for block in sorted(maps))
         return FileContent(blocks.difference(kept), links)
+
+    def ranges(self, node: int) -> Optional[List[Tuple[int, int]]]:
+        """Without holes: their zeros are skipped."""
+        if node < self._volume.first_inode:
+            return None
+        inode = self._inode(node)
+        flags = struct.unpack_from("<I", inode, 32)[0]
+        size = struct.unpack_from("<I", inode, 4)[0] | struct.unpack_from("<I", inode, 108)[0] << 32
+        if struct.unpack_from("<H", inode, 0)[0] & 0xF000 != _FILE or (size and flags & (_INLINE_DATA | _ENCRYPTED)):
+            return None
+        runs = self._runs(inode, flags)[0] if size else []
+        return cut(((first * self._block_bytes, count * self._block_bytes) for first, count in runs), size)
 
     def protected(self) -> ExtentSet:
         """The structures of the groups, and what the reserved inodes hold: the journal above all."""

@@ -79,12 +79,15 @@ class FatTree(FileTree):
             yield volume.source.read(start, length)
 
     def content(self, node: int) -> Optional[FileContent]:
+        return FileContent(ExtentSet(self.ranges(node)), 1)
+
+    def ranges(self, node: int) -> List[Tuple[int, int]]:
+        """Whole clusters: the size of a file is in its folder only."""
         if self._agrees is None:
             self._agrees = self._volume.tables_agree()
         if not self._agrees:
             raise self._invalid("its allocation tables differ: run chkdsk or fsck")
-        ranges = [self._volume.cluster_range(cluster, count) for cluster, count in self._chain(node)]
-        return FileContent(ExtentSet(ranges), 1)
+        return [self._volume.cluster_range(cluster, count) for cluster, count in self._chain(node)]
 
     def protected(self) -> ExtentSet:
         """Clusters that more than one file or folder claims: nothing else tells cross-linked files from sound ones."""

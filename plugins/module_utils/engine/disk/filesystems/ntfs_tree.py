@@ -10,13 +10,13 @@ include/ntfs-3g/layout.h (INDEX_ROOT, INDEX_BLOCK, INDEX_ENTRY, FILE_NAME_ATTR).
 from __future__ import annotations
 
 import struct
-from typing import Iterator, List, Optional
+from typing import Iterator, List, Optional, Tuple
 
 from ...errors import FileSystemInvalid
 from ..bitmaps import set_runs
 from ..extents import ExtentSet
 from ..patterns import fold_by
-from .contract import FileContent, FileTree, FolderEntry
+from .contract import FileContent, FileTree, FolderEntry, cut
 from .ntfs_attributes import (
     BITMAP,
     DATA,
@@ -108,6 +108,25 @@ class NtfsTree(FileTree):
         # The header counts short names too; where the two disagree the file keeps the larger number of names.
         links = max(spaces.count(False), record.links - spaces.count(True))
         return FileContent(self._table.extents(streams), links)
+
+    def ranges(self, node: int) -> Optional[List[Tuple[int, int]]]:
+        """The unnamed stream alone; what is not initialized reads as zeros and is cut off."""
+        record = self._file(node)
+        if record is None or record.flags & IS_FOLDER or node & REFERENCE_MASK < SYSTEM_RECORDS:
+            return None
+        data = self._table.joined(record.attributes, DATA, "a file")
+        length = min(data.size_bytes, data.initialized_bytes)
+        if length and (data.content is not None or not data.is_plain):
+            return None
+        cluster = self._table.geometry.cluster_bytes
+        found: List[Tuple[int, int]] = []
+        for run in data.runs:
+            if run.vcn * cluster >= length:
+                break
+            if run.lcn is None:
+                return None
+            found.append((run.lcn * cluster, run.clusters * cluster))
+        return cut(found, length)
 
     def protected(self) -> ExtentSet:
         """The file system's own files, its boot area and its copy at the end."""

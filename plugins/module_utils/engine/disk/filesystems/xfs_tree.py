@@ -13,7 +13,7 @@ from typing import Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ...errors import FileSystemInvalid
 from ..extents import ExtentSet
-from .contract import FileContent, FileTree, FolderEntry, reading_budget
+from .contract import FileContent, FileTree, FolderEntry, cut, reading_budget
 from .xfs_btree import sum_is_right
 from .xfs_geometry import XfsGeometry
 
@@ -83,6 +83,16 @@ class XfsTree(FileTree):
             return FileContent(ExtentSet(), inode.links)
         ranges = [self._volume.block_range(block, count) for dummy, block, count in self._runs(inode)]
         return FileContent(ExtentSet(ranges), inode.links)
+
+    def ranges(self, node: int) -> Optional[List[Tuple[int, int]]]:
+        """Without holes: their zeros are skipped. Blocks that files share are read as well."""
+        if node < 0:
+            return None
+        inode = self._inode(node)
+        if inode.mode & 0xF000 != _FILE or inode.flags & _REALTIME or (inode.size_bytes and inode.layout == _LOCAL):
+            return None
+        runs = sorted(self._runs(inode)) if inode.size_bytes else []
+        return cut((self._volume.block_range(block, count) for dummy, block, count in runs), inode.size_bytes)
 
     def confirms(self, folder: int, entry: FolderEntry) -> bool:  # noqa: ARG002
         """That the inode is not deleted, and what the folder says that it is."""

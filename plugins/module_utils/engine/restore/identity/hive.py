@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 from typing import List, Sequence, Tuple
 
+MOST_CHANGES = 1000  # a hive with more was not made by Windows
 _BASE_BYTES = 4096
 _HEAD = struct.Struct("<4sII")
 _SUM_AT, _BINS_AT = 508, 40
@@ -32,7 +33,7 @@ def why_locked(hive: bytes) -> str:
     if _sum_of(hive) != struct.unpack_from("<I", hive, _SUM_AT)[0]:
         return "the checksum of its base block is wrong"
     end = _end_of(hive)
-    if not _BASE_BYTES < end <= len(hive) or not _has_whole_bins(hive, end):
+    if not _BASE_BYTES < end <= len(hive) or end % _BASE_BYTES or not _has_whole_bins(hive, end):
         return "its bins are incomplete or out of order"
     return ""
 
@@ -67,14 +68,15 @@ def _has_whole_bins(hive: bytes, end: int) -> bool:
 
 
 def changes(hive: bytes, pairs: Sequence[Tuple[bytes, bytes]]) -> List[Change]:
-    """The changes that replace each first of ``pairs`` by its second, of the same length, in the bins of the hive."""
+    """The changes that replace each first of ``pairs`` by its second, of the same length, in the bins of the hive; one more than
+    ``MOST_CHANGES`` where there are more."""
     found: List[Change] = []
     end = _end_of(hive)
     for old, new in pairs:
         if len(old) != len(new):
             raise AssertionError("a value of a hive keeps its length")
         place = hive.find(old, _BASE_BYTES, end)
-        while place >= 0:
+        while place >= 0 and len(found) <= MOST_CHANGES:
             found.append((place, new))
             place = hive.find(old, place + len(old), end)
     return sorted(found)

@@ -8,25 +8,27 @@ from __future__ import annotations
 import struct
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
-from ...disk.extents import ExtentSet
 from ...errors import EngineError, RestoreBootConfigLocked
-from ..resize.volume import Volume, find
+from ..resize.boot_config import MOST_BYTES, PATHS
+from ..resize.volume import Volume, read_file
 from . import hive
 from .draw import Drawn
 
-_BOOT = (("Boot", "BCD"), ("EFI", "Microsoft", "Boot", "BCD"))
 _SYSTEM = ("Windows", "System32", "config", "SYSTEM")
-_MOST_BYTES = 256 << 20
+# The path of each hive, and how many bytes of it are read at most. A BCD has about 50 KiB, a SYSTEM about 20 MiB.
+HIVES = tuple((path, MOST_BYTES) for path in PATHS) + ((_SYSTEM, 64 << 20),)
 
 Patch = Tuple[int, bytes]
+Pairs = Sequence[Tuple[bytes, bytes]]
+Names = Tuple[Pairs, Pairs]  # before and after: in a boot configuration, and in the list of mounted devices
 
 
 class HiveFile(NamedTuple):
-    """A hive on a volume; ``extents`` are its bytes of the volume."""
+    """A hive on a volume; ``ranges`` are its bytes of the volume, start and length, in the order of the file."""
 
     volume: Volume
     path: str
-    extents: ExtentSet
+    ranges: Sequence[Tuple[int, int]]
     content: bytes
 
     @property
@@ -38,77 +40,72 @@ class HiveFile(NamedTuple):
         found: List[Patch] = []
         for place, data in changed:
             begin = 0
-            for one in self.extents:
-                end = begin + one.length_bytes
+            for first, length in self.ranges:
+                end = begin + length
                 start, stop = max(place, begin), min(place + len(data), end)
                 if start < stop:
-                    found.append((one.start_bytes + start - begin, data[start - place : stop - place]))
+                    found.append((first + start - begin, data[start - place : stop - place]))
                 begin = end
         return found
 
 
-def hives_of(disk: str, target: str, volumes: Sequence[Volume]) -> List[HiveFile]:
-    """Read the hives of all volumes.
+class Found(NamedTuple):
+    """A place where a hive may be."""
 
-    :raises RestoreBootConfigLocked: when one is there but can't be read.
+    volume: Volume
+    path: Tuple[str, ...]
+    most_bytes: int
+
+    @property
+    def name(self) -> str:
+        return "\\".join(self.path)
+
+
+def places(volumes: Sequence[Volume]) -> List[Found]:
+    """Where the hives of these volumes may be: they are read one at a time, because each may be large."""
+    return [Found(one, path, most) for one in volumes for path, most in HIVES]
+
+
+def read_hive(disk: str, target: str, place: Found) -> Optional[HiveFile]:
+    """Read a hive, None where there is none.
+
+    :raises RestoreBootConfigLocked: when it is there but can't be read.
     """
-    found = []
-    for one in volumes:
-        for path in (*_BOOT, _SYSTEM):
-            name = "\\".join(path)
-            try:
-                read = _read(one, path)
-            except EngineError as error:
-                if not (one.is_ntfs or one.partition.role == "efi"):
-                    continue
-                raise _locked(disk, target, one, name, str(error).rstrip(".")) from error
-            if read is None:
-                continue
-            if not read[1]:
-                raise _locked(disk, target, one, name, "its content can't be read in one piece")
-            found.append(HiveFile(one, name, *read))
-    return found
-
-
-def _read(one: Volume, path: Tuple[str, ...]) -> Optional[Tuple[ExtentSet, bytes]]:
-    tree = one.file_system.tree() if one.file_system is not None else None
-    node = find(tree, path) if tree is not None else None
-    if tree is None or node is None:
+    one = place.volume
+    try:
+        read = read_file(one, place.path, place.most_bytes)
+    except EngineError as error:
+        if not (one.is_ntfs or one.partition.role == "efi"):
+            return None
+        raise _locked(disk, target, one, place.name, str(error).rstrip(".")) from error
+    if read is None:
         return None
-    content = tree.content(node)
-    extents = content.extents if content is not None else ExtentSet()
-    if extents.total_bytes > _MOST_BYTES:
-        return ExtentSet(), b""
-    return extents, b"".join(one.source.read(*extent) for extent in extents)
+    if not read.ranges:
+        reason = "its content can't be read in one piece, or is larger than %d bytes" % place.most_bytes
+        raise _locked(disk, target, one, place.name, reason)
+    return HiveFile(one, place.name, *read)
 
 
-def edits(
-    disk: str,
-    target: str,
-    hives: Sequence[HiveFile],
-    drawn: Drawn,
-    names: Tuple[Sequence[Tuple[bytes, bytes]], Sequence[Tuple[bytes, bytes]]],
-) -> List[Tuple[HiveFile, List[Patch]]]:
-    """The changes in each hive that names the disk.
+def changes_in(disk: str, target: str, one: HiveFile, drawn: Drawn, names: Names) -> List[hive.Change]:
+    """The changes in a hive that names the disk.
 
-    :param names: of :func:`draw.device_names`. :raises RestoreBootConfigLocked: when a hive names it and can't be changed.
+    :param names: of :func:`draw.device_names`. :raises RestoreBootConfigLocked: when the hive can't be changed.
     """
-    found = []
     boot, mounted = names
+    # A hive that is locked may name the disk in its log files only.
+    reason = hive.why_locked(one.content)
+    changed = hive.changes(one.content, boot if one.is_boot_config else mounted) if not reason else []
+    if len(changed) > hive.MOST_CHANGES:
+        reason = "it has more than %d places that would have to be changed" % hive.MOST_CHANGES
+    if any(first + len(data) > second for (first, data), (second, dummy) in zip(changed, changed[1:])):
+        reason = "two ids overlap in it"
     is_new = drawn.disk[0] != drawn.disk[1]
     old_id = struct.pack("<I", int(drawn.disk[0], 16)) if drawn.scheme == "mbr" and is_new else b""
-    for one in hives:
-        reason = hive.why_locked(one.content)
-        # A hive that is locked may name the disk in its log files only.
-        if reason:
-            raise _locked(disk, target, one.volume, one.path, reason)
-        changed = hive.changes(one.content, boot if one.is_boot_config else mounted)
-        if one.is_boot_config and old_id and hive.count(one.content, old_id) > len(changed):
-            reason = "it has the signature of the disk in a form that is not known"
-            raise _locked(disk, target, one.volume, one.path, reason)
-        if changed:
-            found.append((one, one.on_volume(changed)))
-    return found
+    if one.is_boot_config and not reason and old_id and hive.count(one.content, old_id) > len(changed):
+        reason = "it has the signature of the disk in a form that is not known"
+    if reason:
+        raise _locked(disk, target, one.volume, one.path, reason)
+    return changed
 
 
 def _locked(disk: str, target: str, volume: Volume, path: str, reason: str) -> RestoreBootConfigLocked:

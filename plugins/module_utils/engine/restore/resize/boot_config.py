@@ -14,10 +14,10 @@ from typing import List, NamedTuple, Sequence
 
 from ...errors import EngineError
 from ..identity.hive import why_locked
-from .volume import Volume, find
+from .volume import Volume, read_file
 
-_PATHS = (("Boot", "BCD"), ("EFI", "Microsoft", "Boot", "BCD"))
-_MOST_BYTES = 16 << 20
+PATHS = (("Boot", "BCD"), ("EFI", "Microsoft", "Boot", "BCD"))
+MOST_BYTES = 16 << 20
 _NEAR_BYTES = 64  # the signature stands behind the place, in the same structure
 
 
@@ -41,8 +41,7 @@ class BootConfig(NamedTuple):
             signature = struct.pack("<I", int(disk_id, 16))
         except (ValueError, struct.error):
             return bool(self.stores)
-        place = struct.pack("<Q", start_bytes)
-        return any(_has(store, place, signature) for store in self.stores)
+        return any(named_at(store, start_bytes, signature) for store in self.stores)
 
 
 def read_config(volumes: Sequence[Volume]) -> BootConfig:
@@ -50,27 +49,26 @@ def read_config(volumes: Sequence[Volume]) -> BootConfig:
     stores: List[bytes] = []
     unreadable = False
     for one in volumes:
-        for path in _PATHS:
+        for path in PATHS:
             try:
-                tree = one.file_system.tree() if one.file_system is not None else None
-                node = find(tree, path) if tree is not None else None
-                content = tree.content(node) if tree is not None and node is not None else None
-                if node is None:
-                    continue
-                extents = list(content.extents) if content is not None else []
-                if not extents or sum(extent.length_bytes for extent in extents) > _MOST_BYTES:
-                    unreadable = True
-                    continue
-                stores.append(b"".join(one.source.read(*extent) for extent in extents))
+                found = read_file(one, path, MOST_BYTES)
             except EngineError:
                 unreadable = unreadable or one.is_ntfs
+                continue
+            if found is not None and found.ranges and sum(map(len, stores)) <= MOST_BYTES:
+                stores.append(found.content)
+            elif found is not None:
+                unreadable = True
     return BootConfig(stores, unreadable)
 
 
-def _has(store: bytes, place: bytes, signature: bytes) -> bool:
+def named_at(store: bytes, start_bytes: int, signature: bytes) -> List[int]:
+    """Where a store has a device with this place on the disk of this signature."""
+    found = []
+    place = struct.pack("<Q", start_bytes)
     position = store.find(place)
     while position >= 0:
         if signature in store[position + len(place) : position + len(place) + _NEAR_BYTES]:
-            return True
+            found.append(position)
         position = store.find(place, position + 1)
-    return False
+    return found

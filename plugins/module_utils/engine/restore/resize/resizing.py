@@ -15,8 +15,10 @@ from ...disk.source import BlockSource
 from ...errors import RestoreIdentityImpossible, RestoreResizeImpossible, RestoreSectorSizeDiffers
 from ...image.reader import DiskReader
 from ...image.source import ImageSource
+from ..identity.about import About
 from ..identity.draw import Drawn
-from ..identity.renewal import Following, Renewal, follow_moves, renew
+from ..identity.following import Following, follow_moves
+from ..identity.renewal import Renewal, renew
 from . import boot_sectors, gpt_table, mbr_table, sectors
 from .choose import check_growing, chosen
 from .fit import Room, to_grow, to_shrink
@@ -85,7 +87,12 @@ class _Disk(NamedTuple):
 
 
 def resize(
-    name: str, reader: DiskReader, layout: DiskLayout, target: TargetShape, wishes: Wishes, why_not: str
+    name: str,
+    reader: DiskReader,
+    layout: DiskLayout,
+    target: TargetShape,
+    wishes: Wishes,
+    why_not: str,
 ) -> Optional[Resizing]:
     """Return how the disk fits its target, None where nothing of it changes.
 
@@ -97,7 +104,8 @@ def resize(
     if not wishes.new_identity and (not size or (size, sector) == (reader.size_bytes, reader.sector_bytes)):
         return None
     size = size or reader.size_bytes
-    disk = _Disk(name, reader, ImageSource(reader), layout, target._replace(size_bytes=size, sector_bytes=sector))
+    shape = target._replace(size_bytes=size, sector_bytes=sector)
+    disk = _Disk(name, reader, ImageSource(reader), layout, shape)
     is_wanted = bool(wishes.grow) or wishes.new_identity or size < reader.size_bytes or sector != reader.sector_bytes
     reason = why_not or _why_impossible(disk)
     if reason and sector != reader.sector_bytes:
@@ -205,9 +213,9 @@ def _put_together(
         segments = sectors.without_embedding(segments, disk.layout)
     segments = _without_tables(segments, _tables(disk), disk.layout)
     after = {one.volume.number: one.start_bytes for one in changes}
-    about = (disk.name, disk.target.path, disk.layout, room.volumes, after, [one.number for one in shrunk])
-    renewal = renew(*about) if wishes.new_identity else None
-    hives = renewal or follow_moves(*about)
+    about = About(disk.name, disk.target.path, disk.layout, room.volumes, after, [one.number for one in shrunk])
+    renewal = renew(about) if wishes.new_identity else None
+    hives = renewal or follow_moves(about)
     patches = _patches(disk, shift, changes, renewal.drawn if renewal is not None else None) + _of_hives(hives, after)
     view = ResizedReader(disk.reader, disk.target.size_bytes, disk.target.sector_bytes, segments, patches, asides)
     layout = read_layout(ImageSource(view))

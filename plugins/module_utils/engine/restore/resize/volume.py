@@ -102,6 +102,26 @@ def find(tree: FileTree, path: Tuple[str, ...]) -> Optional[int]:
     return node
 
 
+class FileBytes(NamedTuple):
+    """The content of a file, and where it is: start and length on the volume, in the order of the file."""
+
+    ranges: List[Tuple[int, int]]
+    content: bytes
+
+
+def read_file(one: Volume, path: Tuple[str, ...], most_bytes: int) -> Optional[FileBytes]:
+    """Read a small file of a volume. ``None`` where there is none; without ranges where it is empty, larger, or its bytes are not
+    plain ranges of the volume."""
+    tree = one.file_system.tree() if one.file_system is not None else None
+    node = find(tree, path) if tree is not None else None
+    if tree is None or node is None:
+        return None
+    ranges = tree.ranges(node) or []
+    if sum(length for dummy, length in ranges) > most_bytes:
+        ranges = []
+    return FileBytes(ranges, b"".join(one.source.read(*part) for part in ranges))
+
+
 def volumes_of(source: BlockSource, partitions: List[Partition]) -> List[Volume]:
     """The content of each partition but extended ones, in the order of the disk."""
     found = []

@@ -56,6 +56,18 @@ def test_what_is_not_whole_and_in_order_is_locked(number: int) -> None:
     assert why_locked(broken()[number])
 
 
+@pytest.mark.parametrize("more", [1, 4, 4088, 4095])
+def test_bins_that_end_inside_a_page_are_locked(more: int) -> None:
+    """The next bin would begin where its head does not fit any more."""
+    whole = bytearray(hive(boot_config(DEVICES)))
+    struct.pack_into("<I", whole, 40, len(whole) - 4096 + more)
+    total = 0
+    for word in struct.unpack_from("<127I", whole):
+        total ^= word
+    struct.pack_into("<I", whole, 508, total)
+    assert why_locked(bytes(whole) + bytes(more))
+
+
 def test_log_files_that_wait_lock_the_hive() -> None:
     assert "log files" in why_locked(hive(boot_config(DEVICES), is_clean=False))
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import struct
 
-from engine.restore.resize.boot_config import BootConfig
+import pytest
+from engine.restore.resize import boot_config as module
+from engine.restore.resize.boot_config import BootConfig, read_config
+from support.small_volumes import volume
 
 MIB = 1 << 20
 DEVICE = b"regf" + bytes(500) + struct.pack("<Q8xI4xI", 100 * MIB, 1, 0xCAFEBABE) + bytes(500)
@@ -24,3 +27,12 @@ def test_in_doubt_every_place_is_named() -> None:
     assert BootConfig([], True).names(1, "00000001")
     assert BootConfig([DEVICE], False).names(1, "no signature")
     assert not BootConfig([], False).names(100 * MIB, "cafebabe")
+
+
+def test_stores_are_read_in_the_order_of_the_file_and_not_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = bytes(range(256)) * 64
+    volumes = [volume(number, "ntfs", {"Boot/BCD": store}) for number in range(1, 5)]
+    assert read_config(volumes) == BootConfig([store] * 4, False)
+    monkeypatch.setattr(module, "MOST_BYTES", 2 * len(store) - 1)
+    found = read_config(volumes)
+    assert (len(found.stores), found.is_unreadable) == (2, True)
