@@ -48,6 +48,12 @@ def _disk(disk: PlannedDisk) -> Dict[str, Any]:
     }
 
 
+def with_identities(document: Dict[str, Any], planned: List[PlannedDisk]) -> Dict[str, Any]:
+    """The plan with what became of the ids: a tool may have refused to change one."""
+    names = {one.name: one for one in planned}
+    return dict(document, disks=[dict(one, identity=_identity(names[one["disk"]])) for one in document["disks"]])
+
+
 def _identity(disk: PlannedDisk) -> Optional[Dict[str, Any]]:
     """The new ids of a clone, null where the disk keeps its own. Each run draws its own new ids."""
     renewal = disk.resizing.renewal if disk.resizing is not None else None

@@ -11,7 +11,7 @@ from typing import Any, Dict, List
 from ..image.format.encrypted_mark import is_marked
 from ..restore import proof as proofs
 from ..restore.boot_report import boot_report
-from ..restore.document import plan_document
+from ..restore.document import plan_document, with_identities
 from ..restore.place import refuse_inside_storage
 from ..restore.plan import PlannedDisk
 from ..restore.restore import Restored, carry_out, foretell, open_image, plan, sentences, transitions
@@ -73,6 +73,7 @@ def restore(storage: Storage, request: RestoreRequest, status: RunStatus) -> Dic
     return dict(
         told,
         changed=not is_done or boot.made_entry,
+        restore_plan=with_identities(told["restore_plan"], planned),
         boot=boot.document,
         disks=[disk._asdict() for disk in done.disks],
         damaged=done.damaged,

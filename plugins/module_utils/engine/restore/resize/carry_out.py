@@ -87,15 +87,23 @@ def _follow_move(descriptor: int, change: PartitionChange, sector_bytes: int) ->
 
 def finish_in_place(resizing: Resizing, descriptor: int) -> None:
     """Grow the file systems on the target and give them new UUIDs, while its first sector still says that the restore is in progress.
+    One that keeps its UUID is a warning.
 
     :raises RestoreResizeFailed: the target stays unbootable, and the same restore can be tried again.
     """
     for one in resizing.grown:
         resize(one.volume, _on_target(resizing, one, descriptor), one.length_bytes)
-    renewed = [one.number for one in resizing.renewal.renewed] if resizing.renewal is not None else []
-    for one in resizing.partitions:
-        if one.volume.number in renewed:
-            renew_id(one.volume, _on_target(resizing, one, descriptor))
+    file_systems = resizing.renewal.file_systems if resizing.renewal is not None else []
+    places = {one.volume.number: one for one in resizing.partitions}
+    for place, each in enumerate(file_systems):
+        number = each.volume.number
+        reason = renew_id(each.volume, _on_target(resizing, places[number], descriptor)) if each.is_new else ""
+        if reason:
+            file_systems[place] = each._replace(is_new=False, reason=reason)
+            resizing.warnings.append(
+                "The file system of partition %d of %s keeps its UUID, because %s. Do not attach the original of %s and this "
+                "clone to one running system." % (number, resizing.disk, reason, resizing.disk)
+            )
 
 
 def _on_target(resizing: Resizing, one: PartitionChange, descriptor: int) -> Medium:

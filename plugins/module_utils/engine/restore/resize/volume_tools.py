@@ -66,24 +66,52 @@ def _ntfs(volume: Volume, medium: Medium, device: str, size_bytes: int) -> None:
     _check(run_tool("ntfsresize", "-f", "-i", "-P", device, keep_open=keep), "ntfsresize", volume, medium)
 
 
-def renew_id(volume: Volume, medium: Medium) -> None:
-    """Give the file system a new UUID or serial number and check it.
+def renew_id(volume: Volume, medium: Medium) -> str:
+    """Give the file system a new UUID or serial number and check it; return "", or why it keeps the old one.
 
-    :raises RestoreResizeFailed: naming the tool and what it said.
+    A tool that refuses before it changes anything does not make the restore fail: the clone is complete, with an old UUID.
+
+    :raises RestoreResizeFailed: naming the tool and what it said, when the file system is not whole afterwards.
     """
-    keep = [medium.descriptor]
+    is_attached = False
     try:
         with attached(medium.descriptor, medium.start_bytes, medium.length_bytes, medium.sector_bytes) as device:
-            if volume.is_ext:
-                _check(run_tool("e2fsck", "-f", "-p", device, keep_open=keep), "e2fsck", volume, medium, _FIXED)
-                _check(run_tool("tune2fs", "-U", "random", device, keep_open=keep), "tune2fs", volume, medium)
-                _check(run_tool("e2fsck", "-f", "-n", device, keep_open=keep), "e2fsck", volume, medium)
-            else:
-                # Forced: the volume was clean in the image, but ntfsresize has scheduled a check of it since.
-                labelled = run_tool("ntfslabel", "-f", "--new-serial", device, keep_open=keep)
-                _check(labelled, "ntfslabel", volume, medium)
+            is_attached = True
+            return (_renew_ext if volume.is_ext else _renew_ntfs)(volume, medium, device)
     except OSError as error:
-        raise _failed("The loop device", volume, medium, error.strerror or str(error)) from error
+        reason = error.strerror or str(error)
+        if is_attached:
+            raise _failed("The loop device", volume, medium, reason) from error
+        return "there is no loop device: %s" % reason
+
+
+def _renew_ext(volume: Volume, medium: Medium, device: str) -> str:
+    keep = [medium.descriptor]
+    checked = run_tool("e2fsck", "-f", "-p", device, keep_open=keep)
+    if checked.status not in _FIXED:
+        return _refusal("e2fsck", checked)
+    renewed = run_tool("tune2fs", "-U", "random", device, keep_open=keep)
+    _check(run_tool("e2fsck", "-f", "-n", device, keep_open=keep), "e2fsck", volume, medium)
+    return _refusal("tune2fs", renewed) if renewed.status else ""
+
+
+def _renew_ntfs(volume: Volume, medium: Medium, device: str) -> str:
+    before = _boot_sector(device)
+    # Forced: the volume was clean in the image, but ntfsresize has scheduled a check of it since.
+    labelled = run_tool("ntfslabel", "-f", "--new-serial", device, keep_open=[medium.descriptor])
+    if labelled.status and _boot_sector(device) != before:
+        _check(labelled, "ntfslabel", volume, medium)
+    return _refusal("ntfslabel", labelled) if labelled.status else ""
+
+
+def _boot_sector(device: str) -> bytes:
+    """Through the loop device: what a tool wrote to it may not have reached the target yet."""
+    with open(device, "rb") as file:
+        return file.read(512)
+
+
+def _refusal(tool: str, ran: Ran) -> str:
+    return "%s refused: exit status %d: %s" % (tool, ran.status, ran.last_words.replace(". ", "; "))
 
 
 def _xfs(volume: Volume, medium: Medium, device: str) -> None:
