@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ...errors import RestoreBootConfigLocked, RestoreCannotMove
+from ..resize.boot_config import named_at
 from ..resize.volume import Volume
 from .about import About
-from .draw import device_names, same
+from .draw import Drawn, device_names, same
 from .windows_hives import HiveFile, Patch, changes_in, places, read_hive
 
 
@@ -25,7 +27,8 @@ class Following(NamedTuple):
 def follow_moves(about: About) -> Following:
     """Have the boot configuration and the drive letters name the new places. Drive letters that can't be changed are a warning.
 
-    :raises RestoreCannotMove: when a file that must be changed is on a partition that is shrunk.
+    :raises RestoreCannotMove: when a boot configuration names a partition that moves and can't be changed, or a file that
+        must be changed is on a partition that is shrunk.
     """
     moved = [one for one in about.volumes if about.after[one.number] != one.partition.start_bytes]
     if about.layout.scheme != "mbr" or not moved:
@@ -39,10 +42,14 @@ def follow_moves(about: About) -> Following:
             one = read_hive(about.disk, about.target, place)
             changed = changes_in(about.disk, about.target, one, drawn, names) if one is not None else []
         except RestoreBootConfigLocked as error:
+            if one is not None and one.is_boot_config:
+                _refuse_left(about, moved, one, drawn, [])
             found.warnings.append(_letters(about.disk, moved, place.name, str(error.fields["reason"])))
             continue
         if one is None:
             continue
+        if one.is_boot_config:
+            _refuse_left(about, moved, one, drawn, [start for start, dummy in changed])
         if changed and one.volume.number in about.shrunk:
             reason = "%s on partition %d names it by its place, and that partition is shrunk"
             reason = reason % (one.path, one.volume.number)
@@ -51,6 +58,22 @@ def follow_moves(about: About) -> Following:
             found.hives.append((one.volume.number, one.path))
             found.patches.setdefault(one.volume.number, []).extend(one.on_volume(changed))
     return found
+
+
+def _refuse_left(about: About, moved: Sequence[Volume], store: HiveFile, drawn: Drawn, changed: Sequence[int]) -> None:
+    """Every mention of an old place is changed; the recovery environment is found again with reagentc.
+
+    :raises RestoreCannotMove: when one is not.
+    """
+    signature = struct.pack("<I", int(drawn.disk[0], 16))
+    for one in moved:
+        left = set(named_at(store.content, one.partition.start_bytes, signature)).difference(changed)
+        if left and one.partition.role != "recovery":
+            reason = "%s on partition %d names it by its place and can't be changed" % (
+                store.path,
+                store.volume.number,
+            )
+            raise RestoreCannotMove(partition=one.number, disk=about.disk, target=about.target, reason=reason)
 
 
 def _letters(disk: str, moved: Sequence[Volume], path: str, reason: str) -> str:
