@@ -10,6 +10,7 @@ has the tool.
 
 from __future__ import annotations
 
+import uuid
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from ...errors import RestoreIdentityImpossible, RestoreIdentityNamed
@@ -21,6 +22,7 @@ from .draw import Drawn, device_names, draw
 from .mentions import Config, configs_of
 from .windows_hives import Patch, changes_in, places, read_hive
 
+_LEAST_DISTINCT_BYTES = 4  # a GUID that was drawn has fewer once in 10**22
 _TOOLS = {"ext": ("e2fsck", "tune2fs"), "ntfs": ("ntfslabel",)}
 
 
@@ -96,6 +98,10 @@ def _refuse_impossible(about: About) -> None:
     ids = [one.unique_id for one in layout.partitions]
     if layout.scheme == "gpt" and (len(set(ids)) != len(ids) or layout.disk_id in ids):
         reason = "its partition table has one GUID twice"
+    plain = [one for one in [layout.disk_id, *ids] if layout.scheme == "gpt" and _is_plain(one)]
+    if plain:
+        # Such bytes are everywhere in a hive, and only few of them are the id.
+        reason = "its partition table has the GUID %s, which was not drawn by chance" % plain[0]
     if layout.scheme == "mbr" and any(one.unique_id.startswith("00000000") for one in layout.partitions):
         reason = "its MBR has no signature, so nothing can name it"
     locked = next((one for one in about.volumes if "BitLocker" in one.kind), None)
@@ -105,6 +111,10 @@ def _refuse_impossible(about: About) -> None:
         )
     if reason:
         raise RestoreIdentityImpossible(disk=about.disk, target=about.target, reason=reason)
+
+
+def _is_plain(guid: str) -> bool:
+    return len(set(uuid.UUID(guid).bytes)) < _LEAST_DISTINCT_BYTES
 
 
 def _file_system(one: Volume, configs: Sequence[Config]) -> FileSystemId:
