@@ -22,6 +22,7 @@ from .draw import Drawn, device_names, draw
 from .mentions import Config, configs_of
 from .windows_hives import Patch, changes_in, places, read_hive
 
+_MOST_SAID = 10
 _LEAST_DISTINCT_BYTES = 4  # a GUID that was drawn has fewer once in 10**22
 _TOOLS = {"ext": ("e2fsck", "tune2fs"), "ntfs": ("ntfslabel",)}
 
@@ -71,7 +72,8 @@ def renew(about: About) -> Renewal:
         if one is not None and changed:
             hives.append((one.volume.number, one.path))
             patches.setdefault(one.volume.number, []).extend(one.on_volume(changed))
-    file_systems = [_file_system(one, configs) for one in about.volumes if one.file_system is not None]
+    is_known = not unknown
+    file_systems = [_file_system(one, configs, is_known) for one in about.volumes if one.file_system is not None]
     return Renewal(
         drawn=drawn,
         file_systems=file_systems,
@@ -117,7 +119,8 @@ def _is_plain(guid: str) -> bool:
     return len(set(uuid.UUID(guid).bytes)) < _LEAST_DISTINCT_BYTES
 
 
-def _file_system(one: Volume, configs: Sequence[Config]) -> FileSystemId:
+def _file_system(one: Volume, configs: Sequence[Config], is_known: bool) -> FileSystemId:
+    """:param is_known: whether every configuration file could be read."""
     mine = one.file_system.uuid if one.file_system is not None else ""
     reason = ""
     tools = _TOOLS["ext"] if one.is_ext else _TOOLS["ntfs"] if one.is_ntfs else ()
@@ -126,6 +129,8 @@ def _file_system(one: Volume, configs: Sequence[Config]) -> FileSystemId:
         reason = "/%s on partition %d names it" % (named.path, named.partition)
     elif one.system() or one.names_in("grub") or one.names_in("boot", "grub") or one.partition.bootable:
         reason = "a system starts from it"
+    elif not is_known:
+        reason = "a configuration file that can't be read may name it"
     elif not tools:
         reason = "no tool changes the id of %s safely" % one.kind
     elif one.why_unclean():
@@ -155,8 +160,10 @@ def _warnings(about: About, file_systems: Sequence[FileSystemId], unknown: Seque
             % disk
         )
     if unknown:
+        more = ", and %d more" % (len(unknown) - _MOST_SAID) if len(unknown) > _MOST_SAID else ""
         found.append(
-            "Configuration files in %s of %s can't be read. If one of them names a partition by its PARTUUID, change it "
-            "before the clone starts." % (", ".join(unknown), disk)
+            "Configuration files of %s can't be read, and one of them may name a partition by its UUID or PARTUUID: %s%s. So "
+            "all file systems keep their UUID. If one of these files names a PARTUUID, change it before the clone starts."
+            % (disk, ", ".join(unknown[:_MOST_SAID]), more)
         )
     return found

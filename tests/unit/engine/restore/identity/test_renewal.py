@@ -13,7 +13,7 @@ from engine.restore.identity import renewal as module
 from engine.restore.identity.renewal import Renewal, renew
 from engine.restore.resize.volume import Volume
 from support.hives import boot_config, gpt_device, hive
-from support.small_volumes import about, guid, volume
+from support.small_volumes import LINK, about, closed, guid, volume
 
 DATA = "aaaabbbb-cccc-4ddd-8eee-ffff00001111"
 ROOT = {"etc/fstab": b"UUID=0 / ext4\n", "usr/x": b"x"}
@@ -36,6 +36,26 @@ def renewed(found: Renewal) -> List[int]:
 
 def test_a_volume_of_data_that_nothing_names_gets_a_new_uuid() -> None:
     assert renewed(renew(about([volume(1, "ext4", ROOT), data()]))) == [2]
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        closed(1, "LVM2 physical volume"),
+        closed(1, "LUKS"),
+        closed(1, "btrfs"),
+        closed(1, "bcache"),
+        closed(1, "", b"unrecognised"),
+        volume(1, "ext4", {"etc/fstab": LINK, "usr/x": b"x"}),
+        volume(1, "ext4", {"etc/fstab": b"#" * (1 << 20) + DATA.encode(), "usr/x": b"x"}),
+    ],
+    ids=lambda one: one.kind or "unrecognised",
+)
+def test_every_file_system_keeps_its_uuid_beside_what_can_not_be_read(strange: Volume) -> None:
+    found = renew(about([strange, data()]))
+    assert renewed(found) == []
+    assert all(one.reason for one in found.file_systems)
+    assert [one for one in found.warnings if "PARTUUID" in one]
 
 
 @pytest.mark.parametrize("plain", ["0" * 32, "f" * 32, "0" * 31 + "1", "0001" * 8, "00010001" * 4])
