@@ -22,8 +22,10 @@ from ..image.format.manifest import DiskEntry
 from ..image.reader import DiskReader, ImageReader
 from ..image.source import ImageSource, TargetEnd, end_of
 from .clearing import to_clear
+from .identity.about import OtherDisk
 from .present import Claim, Present, partitions_of, present_on
 from .resize.resizing import Resizing, TargetShape, resize
+from .resize.volume import volumes_of
 from .resize.wishes import NO_WISHES, Wishes
 from .salvage import SalvagingReader, salvaging
 from .same import holds_already
@@ -135,7 +137,8 @@ def _plan_disk(reader: ImageReader, number: int, target: Target, yeses: Yeses) -
     # Only a file that was never written reads as zeros everywhere; a device that looks blank was merely sampled.
     blank = not target.exists or (not target.is_device and target.size_bytes == 0)
     image = disk
-    resizing = _resizing(entry, disk, scope, target, yeses, found.table_stays)
+    others = _others(reader, number, yeses)
+    resizing = _resizing(entry, disk, scope, target, yeses, found.table_stays, others)
     if resizing is not None:
         disk, scope = resizing.reader, _scope_on_target(scope, resizing)
     end = end_of(disk, scope.layout, target.size_bytes)
@@ -161,8 +164,27 @@ def _plan_disk(reader: ImageReader, number: int, target: Target, yeses: Yeses) -
     )
 
 
+def _others(reader: ImageReader, number: int, yeses: Yeses) -> List[OtherDisk]:
+    """The other disks of the image, restored or not: what is on them may name a disk that gets a new identity."""
+    found: List[OtherDisk] = []
+    for other, entry in enumerate(reader.manifest.disks):
+        if other == number or not yeses.wishes.new_identity or yeses.damaged:
+            continue
+        disk = reader.disk(other)
+        scope = scope_of(reader, disk, entry.name)
+        unread = ["partition %d of %s (not in the image)" % (one, entry.name) for one in scope.left_alone]
+        found.append(OtherDisk(entry.name, volumes_of(ImageSource(disk), scope.volumes), unread))
+    return found
+
+
 def _resizing(
-    entry: DiskEntry, disk: DiskReader, scope: Scope, target: Target, yeses: Yeses, table_stays: bool
+    entry: DiskEntry,
+    disk: DiskReader,
+    scope: Scope,
+    target: Target,
+    yeses: Yeses,
+    table_stays: bool,
+    others: Sequence[OtherDisk],
 ) -> Optional[Resizing]:
     """How the disk fits a target of another size; a file that is made or extended becomes as large as the imaged disk."""
     why_not = ""
@@ -177,7 +199,7 @@ def _resizing(
     ):
         return None
     shape = TargetShape(target.path, target.size_bytes, target.sector_bytes, target.is_device)
-    return resize(entry.name, disk, scope.layout, shape, yeses.wishes, why_not)
+    return resize(entry.name, disk, scope.layout, shape, yeses.wishes, why_not, others)
 
 
 def _scope_on_target(scope: Scope, resizing: Resizing) -> Scope:

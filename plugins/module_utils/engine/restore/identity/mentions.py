@@ -7,7 +7,7 @@ of systemd, and what boot loaders read."""
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple, Union
 
 from ...disk.filesystems.contract import FileTree, FolderEntry
 from ...errors import EngineError
@@ -74,11 +74,18 @@ _LOOKED_AT_BYTES = 4 << 20
 
 
 class Config(NamedTuple):
-    """A configuration file: the partition that holds it, its path, and its content in small letters."""
+    """A configuration file: the partition that holds it, its path, its content in small letters, and its disk if that is another
+    one."""
 
     partition: int
     path: str
     content: bytes
+    disk: str = ""
+
+    @property
+    def where(self) -> Union[int, str]:
+        """The partition, in words for one of another disk."""
+        return "%d of %s" % (self.partition, self.disk) if self.disk else self.partition
 
     def names(self, word: str) -> bool:
         """Whether the file has this id."""

@@ -17,8 +17,9 @@ from ...errors import RestoreIdentityImpossible, RestoreIdentityNamed
 from ...host.linux_loop import can_attach
 from ..resize.tools import path_of
 from ..resize.volume import Volume
-from .about import About
+from .about import About, OtherDisk
 from .draw import Drawn, device_names, draw
+from .elsewhere import letters_elsewhere
 from .mentions import Config, configs_of
 from .windows_hives import Patch, changes_in, places, read_hive
 
@@ -49,18 +50,23 @@ class Renewal(NamedTuple):
         return [one.volume for one in self.file_systems if one.is_new]
 
 
-def renew(about: About) -> Renewal:
+def renew(about: About, others: Sequence[OtherDisk] = ()) -> Renewal:
     """Draw new ids and find what names the old ones.
 
-    :raises RestoreIdentityNamed: when a configuration that is not changed names an id. :raises RestoreBootConfigLocked: when a hive
-        can't be changed.
+    :param others: the other disks of the image. :raises RestoreIdentityNamed: when a configuration that is not changed names an
+        id. :raises RestoreBootConfigLocked: when a hive can't be changed.
     """
     _refuse_impossible(about)
     configs, unknown = configs_of(about.volumes)
+    for other in others:
+        found = configs_of(other.volumes)
+        configs += [one._replace(disk=other.disk) for one in found.read]
+        unknown += ["%s of %s" % (one, other.disk) for one in found.unknown] + other.unread
     _refuse_named(about, configs)
     drawn = draw(about.layout)
     moved = [one for one in about.layout.partitions if one.number in about.after]
     names = device_names(drawn, moved, about.after)
+    letters = [text for other in others for text in letters_elsewhere(about, other, drawn, names)]
     hives: List[Tuple[int, str]] = []
     patches: Dict[int, List[Patch]] = {}
     for place in places(about.volumes):
@@ -79,7 +85,7 @@ def renew(about: About) -> Renewal:
         file_systems=file_systems,
         hives=hives,
         patches=patches,
-        warnings=_warnings(about, file_systems, unknown),
+        warnings=_warnings(about, file_systems, unknown) + letters,
     )
 
 
@@ -88,7 +94,7 @@ def _refuse_named(about: About, configs: Sequence[Config]) -> None:
         for one in about.layout.partitions:
             if config.names(one.unique_id):
                 raise RestoreIdentityNamed(
-                    partition=one.number, disk=about.disk, target=about.target, path=config.path, where=config.partition
+                    partition=one.number, disk=about.disk, target=about.target, path=config.path, where=config.where
                 )
 
 
@@ -126,7 +132,7 @@ def _file_system(one: Volume, configs: Sequence[Config], is_known: bool) -> File
     tools = _TOOLS["ext"] if one.is_ext else _TOOLS["ntfs"] if one.is_ntfs else ()
     named = next((config for config in configs if config.names(mine)), None)
     if named is not None:
-        reason = "/%s on partition %d names it" % (named.path, named.partition)
+        reason = "/%s on partition %s names it" % (named.path, named.where)
     elif one.system() or one.names_in("grub") or one.names_in("boot", "grub") or one.partition.bootable:
         reason = "a system starts from it"
     elif not is_known:

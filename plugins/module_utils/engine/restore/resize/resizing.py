@@ -15,7 +15,7 @@ from ...disk.source import BlockSource
 from ...errors import RestoreIdentityImpossible, RestoreResizeImpossible, RestoreSectorSizeDiffers
 from ...image.reader import DiskReader
 from ...image.source import ImageSource
-from ..identity.about import About
+from ..identity.about import About, OtherDisk
 from ..identity.draw import Drawn
 from ..identity.following import Following, follow_moves
 from ..identity.renewal import Renewal, renew
@@ -84,6 +84,7 @@ class _Disk(NamedTuple):
     source: BlockSource
     layout: DiskLayout
     target: TargetShape
+    others: Sequence[OtherDisk]
 
 
 def resize(
@@ -93,10 +94,12 @@ def resize(
     target: TargetShape,
     wishes: Wishes,
     why_not: str,
+    others: Sequence[OtherDisk] = (),
 ) -> Optional[Resizing]:
     """Return how the disk fits its target, None where nothing of it changes.
 
     :param why_not: why nothing of this disk may be moved or resized, "" when nothing speaks against it.
+    :param others: the other disks of the image, which may name a disk that gets a new identity.
     :raises RestoreError: for what can't be done, before anything is written.
     """
     sector = target.sector_bytes if target.is_device else reader.sector_bytes
@@ -105,7 +108,7 @@ def resize(
         return None
     size = size or reader.size_bytes
     shape = target._replace(size_bytes=size, sector_bytes=sector)
-    disk = _Disk(name, reader, ImageSource(reader), layout, shape)
+    disk = _Disk(name, reader, ImageSource(reader), layout, shape, others)
     is_wanted = bool(wishes.grow) or wishes.new_identity or size < reader.size_bytes or sector != reader.sector_bytes
     reason = why_not or _why_impossible(disk)
     if reason and sector != reader.sector_bytes:
@@ -214,7 +217,7 @@ def _put_together(
     segments = _without_tables(segments, _tables(disk), disk.layout)
     after = {one.volume.number: one.start_bytes for one in changes}
     about = About(disk.name, disk.target.path, disk.layout, room.volumes, after, [one.number for one in shrunk])
-    renewal = renew(about) if wishes.new_identity else None
+    renewal = renew(about, disk.others) if wishes.new_identity else None
     hives = renewal or follow_moves(about)
     patches = _patches(disk, shift, changes, renewal.drawn if renewal is not None else None) + _of_hives(hives, after)
     view = ResizedReader(disk.reader, disk.target.size_bytes, disk.target.sector_bytes, segments, patches, asides)

@@ -1,15 +1,17 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which file systems of a clone get a new UUID, and which disks and names are refused."""
+"""Which file systems of a clone get a new UUID, and which disks and names are refused; the other disks of the image count as well."""
 
 from __future__ import annotations
 
+import uuid
 from typing import Any, Dict, List
 
 import pytest
-from engine.errors import RestoreIdentityImpossible
+from engine.errors import EngineError, RestoreIdentityImpossible, RestoreIdentityNamed
 from engine.restore.identity import renewal as module
+from engine.restore.identity.about import OtherDisk
 from engine.restore.identity.renewal import Renewal, renew
 from engine.restore.resize.volume import Volume
 from support.hives import boot_config, gpt_device, hive
@@ -68,3 +70,45 @@ def test_a_guid_of_few_distinct_bytes_is_refused(plain: str, which: str) -> None
         one = one._replace(partition=one.partition._replace(unique_id=text))
     with pytest.raises(RestoreIdentityImpossible):
         renew(about([one], **settings))
+
+
+def other(*volumes: Volume, unread: Any = ()) -> List[OtherDisk]:
+    return [OtherDisk("disk1", volumes, list(unread))]
+
+
+def test_a_file_system_that_another_disk_names_keeps_its_uuid() -> None:
+    fstab = volume(1, "ext4", {"etc/fstab": b"UUID=" + DATA.encode() + b" /data ext4\n"})
+    found = renew(about([data()]), other(fstab))
+    assert renewed(found) == []
+    assert "disk1" in found.file_systems[0].reason
+
+
+@pytest.mark.parametrize("where", ["encrypted", "not in the image"])
+def test_a_part_of_another_disk_that_can_not_be_read_keeps_every_uuid(where: str) -> None:
+    others = other(closed(1, "LUKS")) if where == "encrypted" else other(unread=["partition 1 of disk1"])
+    found = renew(about([data()]), others)
+    assert renewed(found) == []
+    assert [one for one in found.warnings if "disk1" in one]
+    assert renewed(renew(about([data()]), other(volume(1, "ext4", ROOT)))) == [2]
+
+
+def test_a_partition_that_another_disk_names_is_refused() -> None:
+    fstab = volume(4, "ext4", {"etc/fstab": b"PARTUUID=" + guid(2).encode() + b" /data ext4\n"})
+    with pytest.raises(RestoreIdentityNamed) as caught:
+        renew(about([data()]), other(fstab))
+    assert (caught.value.fields["partition"], caught.value.fields["where"]) == (2, "4 of disk1")
+
+
+def test_a_boot_configuration_on_another_disk_that_names_the_disk_is_refused() -> None:
+    efi = volume(1, "vfat", {BCD: hive(boot_config([gpt_device(guid(0), guid(2))]))}, role="efi")
+    with pytest.raises(EngineError) as caught:
+        renew(about([data()]), other(efi))
+    assert caught.value.code == "R163"
+
+
+@pytest.mark.parametrize("content", [b"DMIO:ID:", b""])
+def test_drive_letters_on_another_disk_are_a_warning(content: bytes) -> None:
+    letters = hive({"MountedDevices": {"\\DosDevices\\D:": content + uuid.UUID(guid(2)).bytes_le}})
+    windows = volume(1, "ntfs", {"Windows/System32/config/SYSTEM": letters if content else LINK})
+    found = renew(about([data()]), other(windows))
+    assert [one for one in found.warnings if "SYSTEM" in one and "disk1" in one]
