@@ -7,19 +7,26 @@ refused by name before the first byte."""
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import struct
 import subprocess
+import sys
+import time
 import uuid
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Sequence
 
 import pytest
-from engine.errors import EngineError
+from engine.errors import EngineError, RestoreTargetBusy
+from engine.restore.resize import volume_tools
+from engine.restore.resize.tools import Ran
 from support.filled import MIB, mounted, run
 from support.hives import Key, boot_config, gpt_device, hive, mbr_device, read_values
-from support.imaging import image
+from support.imaging import image, job, run_verb
+from support.paths import ROOT
 from support.resizing import Scene, files_in, make_scene, table_of
+from support.restoring import MARK
 from support.whole_disks import Part, Placed, WholeDisk, copy_range
 
 pytestmark = pytest.mark.root
@@ -274,13 +281,116 @@ def test_an_unknown_identity_is_refused(gpt: Scene) -> None:
     refused(gpt, gpt.storage, "J100", identity="other")
 
 
+def kill_marked(scene: Scene, target: Path) -> None:
+    """Kill a restore with a new identity behind its first write, and before its last."""
+    request = job(scene.storage, "restore", map={"disk0": str(target)}, identity="new", overwrite=True)
+    with subprocess.Popen(
+        [sys.executable, "-m", "engine.agent.command"],
+        env=dict(os.environ, PYTHONPATH=str(ROOT / "plugins" / "module_utils")),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(request).encode())
+        process.stdin.close()
+        with open(target, "rb") as file:
+            while process.poll() is None and os.pread(file.fileno(), len(MARK), 0) != MARK:
+                time.sleep(0.0005)
+        process.kill()
+
+
 def test_the_second_try_after_a_kill_has_one_identity(gpt: Scene) -> None:
-    """What an interrupted clone left is replaced, in the table, its backup and the hives alike."""
+    """What a killed clone left is replaced, in the table, its backup and the hives alike."""
+    for dummy in range(10):
+        target = gpt.target(0)
+        kill_marked(gpt, target)
+        with open(target, "rb") as file:
+            if file.read(len(MARK)) == MARK:
+                break
+    else:
+        raise AssertionError("no kill came before the end of the restore")
+    done = restored_after_kill(gpt, target)
+    assert done["restore_plan"]["disks"][0]["state"] == "interrupted"
+    assert done["restore_plan"]["disks"][0]["identity"]["disk_id"]["after"] == disk_id(target)
+    assert "No problems found" in run("sgdisk", "-v", target)
+    ids = [one["uuid"] for one in table_of(target)]
+    boot = list(read_values(content_of(gpt, target, 0, BCD_ON_EFI)).values())
+    assert [boot.count(gpt_device(disk_id(target), one)) for one in ids[:2]] == [2, 2]
+    assert uuid.UUID(disk_id(gpt.disk.path)).bytes_le not in target.read_bytes()
+
+
+def restored_after_kill(scene: Scene, target: Path) -> Dict[str, Any]:
+    """The second try; a tool that outlived its parent holds the target until it ends."""
+    for dummy in range(40):
+        try:
+            return scene.restore(target, identity="new")
+        except RestoreTargetBusy:
+            time.sleep(0.5)
+    raise AssertionError("a tool does not end")
+
+
+def test_a_clone_of_a_clone_has_no_id_of_the_first(gpt: Scene) -> None:
     target = gpt.target(0)
     gpt.restore(target, identity="new")
     first = disk_id(target)
     done = gpt.restore(target, identity="new", overwrite=True)
     assert disk_id(target) != first
     assert done["restore_plan"]["disks"][0]["identity"]["disk_id"]["after"] == disk_id(target)
-    assert "No problems found" in run("sgdisk", "-v", target)
     assert uuid.UUID(first).bytes_le not in target.read_bytes()
+
+
+def test_a_uuid_that_a_tool_refuses_does_not_fail_the_restore(
+    gpt: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real tools run, but for one that refuses as e2fsck does where it can't repair without questions."""
+    real = volume_tools.run_tool
+
+    def run_tool(tool: str, *arguments: str, keep_open: Sequence[int] = ()) -> Ran:
+        return Ran(4, "run fsck manually") if "-p" in arguments else real(tool, *arguments, keep_open=keep_open)
+
+    monkeypatch.setattr(volume_tools, "run_tool", run_tool)
+    target = gpt.target(0)
+    done = gpt.restore(target, identity="new")
+    uuids = [[uuid_of(disk, one, tmp_path) for one in gpt.disk.parts] for disk in (gpt.disk.path, target)]
+    assert [before != after for before, after in zip(*uuids)] == [False, False, True, False, False]
+    told = done["restore_plan"]["disks"][0]["identity"]["file_systems"]
+    assert [one["is_new"] for one in told] == [False, False, True, False, False]
+    assert "fsck" in told[4]["reason"]
+    assert [text for text in done["warnings"] if "partition 5" in text and "fsck" in text]
+    assert "No problems found" in run("sgdisk", "-v", target)
+
+
+@pytest.mark.parametrize("word", ["UUID", "PARTUUID"])
+def test_a_disk_that_another_disk_of_the_image_names(word: str, tmp_path: Path, need: Callable[..., None]) -> None:
+    """The system is on disk0, whose fstab mounts the data on disk1; only disk1 is restored."""
+    need("sfdisk", "mke2fs", "debugfs", "blkid", "tune2fs", "e2fsck")
+    disks = [tmp_path / name for name in ("system.raw", "data.raw")]
+    for disk in disks:
+        disk.write_bytes(bytes(24 * MIB))
+        run("sfdisk", "-q", disk, input=b"label: gpt\nstart=1MiB, size=20MiB\n")
+        run("mke2fs", "-q", "-t", "ext4", "-E", "offset=%d" % MIB, disk, "%dk" % (20 << 10))
+    part = "%s?offset=%d" % (disks[0], MIB)
+    mine = {
+        "UUID": run("blkid", "-p", "-o", "value", "-s", "UUID", "-O", str(MIB), disks[1]).strip(),
+        "PARTUUID": table_of(disks[1])[0]["uuid"].lower(),
+    }[word]
+    fstab = tmp_path / "fstab"
+    fstab.write_text("%s=%s /data ext4 defaults 0 2\n" % (word, mine))
+    run("debugfs", "-w", "-R", "mkdir etc", part)
+    run("debugfs", "-w", "-R", "write %s etc/fstab" % fstab, part)
+    image(tmp_path / "storage", *disks)
+    target = tmp_path / "target"
+    target.write_bytes(bytes(24 * MIB))
+    settings: Dict[str, Any] = {"map": {"disk1": str(target)}, "identity": "new"}
+    if word == "PARTUUID":
+        with pytest.raises(EngineError) as caught:
+            run_verb(tmp_path / "storage", "restore", **settings)
+        assert (caught.value.code, caught.value.fields["path"]) == ("R161", "etc/fstab")
+        assert not target.read_bytes().strip(b"\0")
+        return
+    done = run_verb(tmp_path / "storage", "restore", **settings)
+    (told,) = done["restore_plan"]["disks"][0]["identity"]["file_systems"]
+    assert told["is_new"] is False
+    assert "disk0" in told["reason"]
+    assert run("blkid", "-p", "-o", "value", "-s", "UUID", "-O", str(MIB), target).strip() == mine
+    assert table_of(target)[0]["uuid"] != table_of(disks[1])[0]["uuid"]
