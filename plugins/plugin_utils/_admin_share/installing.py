@@ -12,12 +12,17 @@ import hashlib
 import secrets
 import struct
 import time
+from contextlib import suppress
 from typing import Any, Dict, List, Set
 
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.entries import EntryKind
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    DeviceFileChanged,
+    DeviceFileFailed,
     DevicePathUnproved,
     DeviceServiceFailed,
+    DeviceSmbError,
+    InstallationRunLives,
 )
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows.bundle import WindowsBundle
 
@@ -26,6 +31,9 @@ from .service import SERVICE, AgentService
 from .share import DeviceShare
 
 UNFINISHED = ".new-"
+_REPLACED = ".new-old-"  # swept like one that is unfinished
+_REMOVED = ".removed-"
+_PROGRAM = "python\\python.exe"
 _OWN_FOLDERS = ("spool", "service")
 _SERVICE_FOLDERS = ("service", "service\\inbox", "service\\taken", "service\\answers", "spool")
 _READY_SECONDS = 60.0
@@ -66,6 +74,7 @@ class ShareInstaller:
 
     def install(self, bundle: WindowsBundle) -> int:
         """Make this bundle the device's agent, where there is none that works; return the bytes sent."""
+        self._sweep_removed()
         self._share.make_base()
         sent_bytes = self.copy(bundle)
         for name in _SERVICE_FOLDERS:
@@ -80,33 +89,39 @@ class ShareInstaller:
         return sent_bytes
 
     def copy(self, bundle: WindowsBundle) -> int:
-        """Copy a bundle beside other installations, under its id; each file is read back. Return the bytes sent."""
+        """Copy a bundle beside other installations, under its id; each file is read back. Return the bytes sent.
+
+        One that is there and whole is kept. One that is not is replaced, with the service stopped meanwhile.
+
+        :raises DeviceFileFailed: when a process still runs from it; it stays as it was.
+        """
         self._sweep()
-        unfinished = "%s\\%s%s" % (self._base, UNFINISHED, secrets.token_hex(8))
         target = "%s\\%s" % (self._base, bundle.identity)
-        folders: Set[str] = set()
-        sent_bytes = 0
-        contents = dict(bundle.lists())
-        for name in [*bundle.files, *contents]:
-            content = contents[name] if name in contents else bundle.read(name)
-            path = "%s\\%s" % (unfinished, name.replace("/", "\\"))
-            self._make_folders(path, folders)
-            self._share.write(path, [content])
-            sent_bytes += len(content)
-        for name, file in bundle.files.items():
-            self._share.check("%s\\%s" % (unfinished, name.replace("/", "\\")), file.sha256)
-        for name, content in contents.items():
-            self._share.check("%s\\%s" % (unfinished, name), hashlib.sha256(content).hexdigest())
-        self._share.delete_tree(target)
-        self._share.rename(unfinished, target)
+        is_there = self._share.entries(target) is not None
+        if is_there and self._is_whole(target, bundle):
+            return 0
+        unfinished = "%s\\%s%s" % (self._base, UNFINISHED, secrets.token_hex(8))
+        sent_bytes = self._send(bundle, unfinished)
+        if is_there:
+            self._replace(unfinished, target)
+        else:
+            self._share.rename(unfinished, target)
         return sent_bytes
 
     def remove(self) -> bool:
-        """Stop and delete the service, then delete the folder; return whether there was anything."""
+        """Stop and delete the service, then delete the folder; return whether there was anything.
+
+        :raises InstallationRunLives: when Windows does not let go of the folder; the service runs again then.
+        """
+        self._sweep_removed()
         self.service.stop()
-        had_service = self.service.delete()
         exists = self._share.check_base()
-        return (self._share.delete_tree(self._base) if exists else False) or had_service
+        aside = "%s%s%s" % (self._base, _REMOVED, secrets.token_hex(8))
+        if exists and (self._is_any_running() or not self._share.move_aside(self._base, aside)):
+            self._start_again()
+            raise InstallationRunLives(base=self._share.place.base)
+        had_service = self.service.delete()
+        return (self._share.delete_tree(aside) if exists else False) or had_service
 
     def image_path(self, identity: str) -> str:
         """Return what the service manager starts."""
@@ -117,11 +132,81 @@ class ShareInstaller:
         content = self._share.read(self._base + "\\current", 256)
         return (content or b"").decode("ascii", "replace").strip()
 
+    def _send(self, bundle: WindowsBundle, folder: str) -> int:
+        """Send every file of a bundle and read it back. :raises DeviceFileChanged:"""
+        made: Set[str] = set()
+        sent_bytes = 0
+        contents = dict(bundle.lists())
+        for name in [*bundle.files, *contents]:
+            content = contents[name] if name in contents else bundle.read(name)
+            path = "%s\\%s" % (folder, name.replace("/", "\\"))
+            self._make_folders(path, made)
+            self._share.write(path, [content])
+            sent_bytes += len(content)
+        self._check(bundle, folder)
+        return sent_bytes
+
+    def _check(self, bundle: WindowsBundle, folder: str) -> None:
+        """Read an installation back. :raises DeviceFileChanged: :raises DeviceFileFailed:"""
+        for name, file in bundle.files.items():
+            self._share.check("%s\\%s" % (folder, name.replace("/", "\\")), file.sha256)
+        for name, content in bundle.lists():
+            self._share.check("%s\\%s" % (folder, name), hashlib.sha256(content).hexdigest())
+
+    def _is_whole(self, folder: str, bundle: WindowsBundle) -> bool:
+        """Whether an installation that is there holds what the bundle does."""
+        try:
+            self._check(bundle, folder)
+        except (DeviceFileChanged, DeviceFileFailed):
+            return False
+        return True
+
+    def _replace(self, unfinished: str, target: str) -> None:
+        """Put an installation in the place of one of the same id; nothing of that one is lost while it is in use."""
+        aside = "%s\\%s%s" % (self._base, _REPLACED, secrets.token_hex(8))
+        self.service.stop()
+        if self._share.is_running("%s\\%s" % (target, _PROGRAM)) or not self._share.move_aside(target, aside):
+            self._start_again()
+            raise DeviceFileFailed(
+                device=self._share.peer.device,
+                operation="Replacing the installation",
+                path=self._share.place.on_device(target),
+                reason="a program still runs from it, such as that of a run in progress",
+            )
+        try:
+            self._share.rename(unfinished, target)
+        except DeviceSmbError:
+            self._share.move_aside(aside, target)
+            self._start_again()
+            raise
+        with suppress(DeviceFileFailed):  # the next installation sweeps what a program holds
+            self._share.delete_tree(aside)
+
+    def _is_any_running(self) -> bool:
+        """Whether a process, such as that of a run, runs from an installation."""
+        found = self._share.entries(self._base) or []
+        names = [entry.name for entry in found if entry.kind is EntryKind.DIRECTORY]
+        return any(self._share.is_running("%s\\%s\\%s" % (self._base, name, _PROGRAM)) for name in names)
+
+    def _start_again(self) -> None:
+        """Start a service that was stopped for nothing, where there is one: the error on the way counts."""
+        with suppress(DeviceSmbError):
+            self.service.start()
+
     def _sweep(self) -> None:
         """Delete what installations that were interrupted left."""
         for entry in self._share.entries(self._base) or []:
             if entry.name.startswith(UNFINISHED):
-                self._share.delete_tree("%s\\%s" % (self._base, entry.name))
+                with suppress(DeviceFileFailed):  # a program holds it: a later installation deletes it
+                    self._share.delete_tree("%s\\%s" % (self._base, entry.name))
+
+    def _sweep_removed(self) -> None:
+        """Delete what removals that were interrupted left beside the folder."""
+        above, dummy_separator, name = self._base.rpartition("\\")
+        for entry in self._share.entries(above) or []:
+            if entry.name.startswith(name + _REMOVED):
+                with suppress(DeviceFileFailed):
+                    self._share.delete_tree("%s\\%s" % (above, entry.name) if above else entry.name)
 
     def _make_folders(self, path: str, made: Set[str]) -> None:
         missing: List[str] = []

@@ -9,6 +9,7 @@ This file is PRIVATE to the collection.
 from __future__ import annotations
 
 import hashlib
+import time
 from contextlib import contextmanager
 from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, TypeVar
 
@@ -20,7 +21,13 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
 )
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb import link as smb
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb import security
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.errors import Failure, SmbError
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.errors import (
+    HELD,
+    SHARING_VIOLATION,
+    Failure,
+    Refused,
+    SmbError,
+)
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.login import DeviceConnector
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.pipes import NamedPipe, link_to_pipes
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.rpc import CallRefused
@@ -38,6 +45,8 @@ from .place import SharePlace, place_of
 _PIECE_BYTES = 1 << 20
 _MAX_SMALL_BYTES = 32 << 20
 _ASK_SECONDS = 60.0
+_HELD_SECONDS = 5.0  # a virus scanner has a file open for a moment, a process that ends for somewhat longer
+_HELD_PAUSE_SECONDS = 0.2
 _Result = TypeVar("_Result")
 
 
@@ -197,12 +206,47 @@ class DeviceShare:
 
     def rename(self, path: str, new_path: str) -> None:
         """Rename a file or folder; a file of the new name is replaced."""
+        self._ask("Renaming", path, lambda: self._rename(path, new_path))
+
+    def move_aside(self, folder: str, new_path: str) -> bool:
+        """Rename a folder; return False when Windows does not let it, since a program has a file in it open."""
+
+        def work() -> bool:
+            try:
+                self._rename(folder, new_path)
+            except Refused as refused:
+                if refused.status not in HELD:
+                    raise
+                return False
+            return True
+
+        return self._ask("Renaming", folder, work)
+
+    def _rename(self, path: str, new_path: str) -> None:
+        """:raises SmbError:"""
 
         def work() -> None:
             with self._opened(path, smb.DELETE) as handle:
                 self.link.rename(handle, new_path, handle.kind is EntryKind.FILE)
 
-        self._ask("Renaming", path, work)
+        _patiently(work)
+
+    def is_running(self, program: str) -> bool:
+        """Whether a process of the device runs this program: Windows lets nobody open it for writing then."""
+
+        def work() -> None:
+            with self._opened(program, smb.WRITE, smb.OPEN, smb.ONLY_FILE):
+                return
+
+        try:
+            _patiently(work)
+        except SmbError as error:
+            if isinstance(error, Refused) and error.status == SHARING_VIOLATION:
+                return True
+            if error.failure is Failure.NOT_FOUND:
+                return False
+            raise file_error(error, self.peer, "Opening", self.place.on_device(program)) from None
+        return False
 
     def entries(self, path: str) -> Optional[List[Entry]]:
         """Return what a folder holds, ``None`` when there is none."""
@@ -221,7 +265,7 @@ class DeviceShare:
                 self.link.delete_on_close(handle)
             return True
 
-        return bool(self._unless_absent("Deleting", path, work))
+        return bool(self._unless_absent("Deleting", path, lambda: _patiently(work)))
 
     def delete_tree(self, path: str) -> bool:
         """Delete a folder and everything in it; links go, what they lead to stays. Return whether it was there."""
@@ -298,3 +342,15 @@ class DeviceShare:
             if error.failure is Failure.NOT_FOUND:
                 return None
             raise file_error(error, self.peer, operation, self.place.on_device(path)) from None
+
+
+def _patiently(work: Callable[[], _Result]) -> _Result:
+    """Do the work, again and again for some seconds while a program of the device has the file open. :raises SmbError:"""
+    end = time.monotonic() + _HELD_SECONDS
+    while True:
+        try:
+            return work()
+        except Refused as refused:
+            if refused.status not in HELD or time.monotonic() > end:
+                raise
+        time.sleep(_HELD_PAUSE_SECONDS)

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.entries import Entry, EntryKind  # type: ignore[import-untyped]
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import DeviceFileChanged  # type: ignore[import-untyped]
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (  # type: ignore[import-untyped]
+    DeviceFileChanged,
+    DeviceFileFailed,
+)
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.server_service import ServerVersion  # type: ignore[import-untyped]
 from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share.errors import Peer  # type: ignore[import-untyped]
 from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share.place import place_of  # type: ignore[import-untyped]
@@ -29,6 +32,8 @@ class FolderShare:
         self.system: Optional[bytes] = None
         self.written: List[bytes] = []
         self.changes: Tuple[str, ...] = ()
+        self.running: Tuple[str, ...] = ()  # programs that a process runs, as ends of paths
+        self.held: Tuple[str, ...] = ()  # folders in which a process has a file open, as ends of paths
         (folder / "Program Files").mkdir()
 
     def host_path(self, path: str) -> Path:
@@ -58,6 +63,8 @@ class FolderShare:
 
     def check(self, path: str, sha256: str) -> None:
         file = self.host_path(path)
+        if not file.is_file():
+            raise DeviceFileFailed(device="pc", operation="Reading", path=path, reason="it does not exist")
         if file.name in self.changes or hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
             raise DeviceFileChanged(device="pc", path=path)
 
@@ -66,6 +73,15 @@ class FolderShare:
 
     def rename(self, path: str, new_path: str) -> None:
         self.host_path(path).rename(self.host_path(new_path))
+
+    def move_aside(self, folder: str, new_path: str) -> bool:
+        if folder.endswith(self.held):
+            return False
+        self.rename(folder, new_path)
+        return True
+
+    def is_running(self, program: str) -> bool:
+        return self.host_path(program).exists() and program.endswith(self.running)
 
     def delete(self, path: str) -> None:
         self.host_path(path).unlink(missing_ok=True)

@@ -18,6 +18,9 @@ NOT_A_DIRECTORY = 0xC0000103
 PATH_NOT_FOUND = 0xC000003A
 SHARING_VIOLATION = 0xC0000043
 NAME_COLLISION = 0xC0000035
+# What Windows answers to a rename or a deletion of what a program has open: CANNOT_DELETE, DIRECTORY_NOT_EMPTY (a file in it
+# that is deleted, but open).
+HELD = frozenset([SHARING_VIOLATION, ACCESS_DENIED, 0xC0000121, 0xC0000101])
 # The server has dropped the session or the share: connect and log in again. USER_SESSION_DELETED,
 # NETWORK_SESSION_EXPIRED, NETWORK_NAME_DELETED, CONNECTION_DISCONNECTED, FILE_CLOSED (its server restarted),
 # INVALID_HANDLE.

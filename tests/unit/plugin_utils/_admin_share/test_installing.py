@@ -12,8 +12,10 @@ from typing import Any, Iterator, List, Optional, Tuple
 import pytest
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
     DeviceFileChanged,
+    DeviceFileFailed,
     DevicePathUnproved,
     DeviceServiceFailed,
+    InstallationRunLives,
 )
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.server_service import ServerVersion
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.service_control import ServiceStatus, State
@@ -114,6 +116,51 @@ def test_a_file_that_a_scanner_changes_stops_the_installation(device: Device) ->
     with pytest.raises(DeviceFileChanged):
         installer(device).install(BUNDLE)
     assert "start" not in device.calls
+
+
+def test_an_installation_that_is_whole_is_kept(device: Device) -> None:
+    installer(device).install(BUNDLE)
+    device.share.held = (BUNDLE.identity,)
+    assert installer(device).install(BUNDLE) == 0
+    assert installer(device).look()["current"] == BUNDLE.identity
+
+
+@pytest.mark.parametrize("sign", ["held", "running"])
+def test_a_damaged_installation_in_use_is_left_as_it_is(device: Device, sign: str) -> None:
+    """The code of a run that lives must not go: neither before nor after Windows has refused."""
+    one = installer(device)
+    one.install(BUNDLE)
+    target = device.share.host_path(device.share.place.base_in_share) / BUNDLE.identity
+    (target / "lib" / "a.py").write_bytes(b"damaged")
+    setattr(device.share, sign, (BUNDLE.identity, "python.exe"))
+    device.calls.clear()
+    with pytest.raises(DeviceFileFailed):
+        one.install(BUNDLE)
+    assert (target / "python" / "python.exe").read_bytes() == b"MZ"
+    assert device.calls == ["stop", "start"], "the service that was stopped in vain runs again"
+    setattr(device.share, sign, ())
+    device.calls.clear()
+    assert one.install(BUNDLE) > 0
+    assert (target / "lib" / "a.py").read_bytes() == BUNDLE.read("lib/a.py")
+    assert device.calls.index("stop") == 0
+    assert not list(target.parent.glob(".new-*"))
+
+
+@pytest.mark.parametrize("sign", ["held", "running"])
+def test_a_removal_while_a_run_lives_is_refused(device: Device, sign: str) -> None:
+    one = installer(device)
+    one.install(BUNDLE)
+    base = device.share.host_path(device.share.place.base_in_share)
+    (base.parent / (base.name + ".removed-0123")).mkdir()  # of a removal that was killed
+    setattr(device.share, sign, ("plantops-imaging", "python.exe"))
+    with pytest.raises(InstallationRunLives):
+        one.remove()
+    assert "delete" not in device.calls
+    assert device.calls[-1] == "start"
+    assert one.look()["current"] == BUNDLE.identity
+    setattr(device.share, sign, ())
+    assert one.remove()
+    assert list(base.parent.iterdir()) == []
 
 
 def test_a_share_that_is_another_folder_than_told_is_found_out(device: Device) -> None:

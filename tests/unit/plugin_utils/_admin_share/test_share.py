@@ -1,0 +1,102 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Windows answers for files that are open, and how long it is asked again."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, Dict, List, Tuple
+
+import pytest
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.entries import EntryKind
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import DeviceFileFailed
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb import link as smb
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.errors import Refused
+from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share import share as _share
+from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share.errors import Peer
+from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share.place import place_of
+from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share.share import DeviceShare
+
+SHARING_VIOLATION, ACCESS_DENIED, CANNOT_DELETE, NOT_EMPTY = 0xC0000043, 0xC0000022, 0xC0000121, 0xC0000101
+ABSENT, DISK_FULL = 0xC0000034, 0xC000007F
+
+
+class Link:
+    """Refuses calls as the script says: the call, how often, with which status."""
+
+    def __init__(self, **refusals: Tuple[int, int]) -> None:
+        self.refusals = {name: [status] * times for name, (times, status) in refusals.items()}
+        self.calls: List[str] = []
+
+    def _called(self, name: str) -> None:
+        self.calls.append(name)
+        left = self.refusals.get(name)
+        if left:
+            raise Refused(left.pop())
+
+    def open(self, dummy_path: str, access: int, *dummy_rest: int) -> Any:
+        self._called("write" if access == smb.WRITE else "open")
+        return smb.Handle(None, EntryKind.DIRECTORY, 0)
+
+    def close(self, dummy_handle: Any) -> None:
+        return
+
+    close_quietly = close
+
+    def rename(self, *dummy: Any) -> None:
+        self._called("rename")
+
+    def delete_on_close(self, dummy_handle: Any) -> None:
+        self._called("delete")
+
+
+def share_on(link: Link, monkeypatch: pytest.MonkeyPatch) -> DeviceShare:
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    monkeypatch.setattr(_share, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
+    made = DeviceShare.__new__(DeviceShare)
+    made.peer, made.place = Peer("pc", "10.0.0.1", "u", "C$"), place_of("C$", "C:\\")
+    vars(made)["link"] = link
+    return made
+
+
+@pytest.mark.parametrize("status", [SHARING_VIOLATION, ACCESS_DENIED, CANNOT_DELETE, NOT_EMPTY])
+@pytest.mark.parametrize("call", ["rename", "delete"])
+def test_what_is_open_for_a_moment_is_tried_again(call: str, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = Link(**{call: (3, status)})
+    share = share_on(link, monkeypatch)
+    if call == "rename":
+        share.rename("a", "b")
+    else:
+        assert share.delete("a")
+    assert link.calls.count(call) == 4
+    other = Link(**{call: (1000, DISK_FULL)})
+    with pytest.raises(DeviceFileFailed):
+        share_on(other, monkeypatch).rename("a", "b") if call == "rename" else share_on(other, monkeypatch).delete("a")
+    assert other.calls.count(call) == 1
+
+
+def test_a_folder_in_use_is_not_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert share_on(Link(), monkeypatch).move_aside("a", "b")
+    assert not share_on(Link(rename=(1000, ACCESS_DENIED)), monkeypatch).move_aside("a", "b")
+    with pytest.raises(DeviceFileFailed):
+        share_on(Link(rename=(1, DISK_FULL)), monkeypatch).move_aside("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("refusals", "is_running"),
+    [
+        ({}, False),
+        ({"write": (1, SHARING_VIOLATION)}, False),
+        ({"write": (1000, SHARING_VIOLATION)}, True),
+        ({"write": (1, ABSENT)}, False),
+    ],
+)
+def test_a_program_that_can_not_be_written_to_is_running(
+    refusals: Dict[str, Tuple[int, int]], is_running: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert share_on(Link(**refusals), monkeypatch).is_running("python.exe") is is_running
