@@ -16,6 +16,7 @@ from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Typ
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.entries import Entry, EntryKind
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
     DeviceFileChanged,
+    DeviceFileFailed,
     DeviceFolderUnsafe,
     DevicePathUnproved,
 )
@@ -291,9 +292,15 @@ class DeviceShare:
     def make_base(self) -> None:
         """Make the agent's folder with its access list, or check the existing one.
 
-        :raises DeviceFolderUnsafe: when another user could have put files there.
+        :raises DeviceFolderUnsafe: when another user could have put files there. :raises DeviceFileFailed:
         """
         path = self.place.base_in_share
+        missing = self._check_above()
+        if missing:
+            reason = "the folder %s does not exist; create it as an administrator" % self.place.on_device(missing)
+            raise DeviceFileFailed(
+                device=self.peer.device, operation="Making the folder", path=self.place.base, reason=reason
+            )
         try:
             handle = self.link.create_folder(path, security.administrators_only())
         except SmbError as error:
@@ -304,19 +311,36 @@ class DeviceShare:
         self.check_base()
 
     def check_base(self) -> bool:
-        """Return whether the agent's folder exists. :raises DeviceFolderUnsafe:"""
-        path = self.place.base_in_share
+        """Return whether the agent's folder exists; it and those above it in the share are safe then.
+
+        :raises DeviceFolderUnsafe:
+        """
+        self._check_above()
+        return self._check_folder(self.place.base_in_share, security.why_untrusted)
+
+    def _check_above(self) -> str:
+        """Check the folders above the agent's: who may rename one of them could put other programs in its place.
+
+        Return the one that does not exist, "" when all do. :raises DeviceFolderUnsafe:
+        """
+        above = self.place.base_in_share.split("\\")[:-1]
+        for path in ("\\".join(above[:count]) for count in range(len(above) + 1)):
+            if not self._check_folder(path, security.why_replaceable):
+                return path
+        return ""
+
+    def _check_folder(self, path: str, why_not: Callable[[security.Security], str]) -> bool:
+        """Return whether a folder of the share exists. :raises DeviceFolderUnsafe: for the reason that ``why_not`` finds."""
 
         def work() -> str:
-            access = smb.READ_SECURITY
-            with self._opened(path, access) as handle:
+            with self._opened(path, smb.READ_SECURITY) as handle:
                 if handle.kind is not EntryKind.DIRECTORY:
                     return "it is a link or a file"
-                return security.why_untrusted(security.parse(self.link.security(handle)))
+                return why_not(security.parse(self.link.security(handle)))
 
         reason = self._unless_absent("Looking at", path, work)
         if reason:
-            raise DeviceFolderUnsafe(device=self.peer.device, path=self.place.base, reason=reason)
+            raise DeviceFolderUnsafe(device=self.peer.device, path=self.place.on_device(path), reason=reason)
         return reason is not None
 
     @contextmanager

@@ -25,7 +25,7 @@ from ..host.windows_detached import NO_WINDOW, new_process
 from ..install.owned_files import read_document, telling
 from ..install.windows.check import check_files, read_folder
 from ..install.windows.document import DOCUMENT, WindowsDocument
-from ..install.windows_base import check_base, make_base
+from ..install.windows_base import check_above, check_base, make_base
 from ..install.windows_layout import IDENTITY, default_base, module, python_of, read_name
 from ..install.windows_switch import delete, is_in_use, query, switch
 from .service_files import ServiceFiles
@@ -191,6 +191,7 @@ def _answer(options: argparse.Namespace, base: str) -> Dict[str, Any]:
     if options.verb == "copy":
         return copy(base, options.folder)
     if options.verb == "switch":
+        check_above(base)
         check_base(base)
         if not IDENTITY.fullmatch(options.identity):
             raise InstallationBroken(installation=options.identity[:80], reason="this is not the id of an installation")

@@ -24,7 +24,7 @@ def main(arguments: List[str]) -> int:
     if "--self-test" in arguments:
         from .windows_serving import self_test
 
-        return self_test()
+        return self_test(base)
     dispatch(SERVICE, lambda session: _serve(session, base))
     return 0
 

@@ -23,6 +23,7 @@ from ..host.windows_detached import new_process
 from ..host.windows_dispatcher import Session
 from ..host.windows_watch import DirectoryWatch
 from ..install.owned_files import open_owned, write_bytes
+from ..install.windows_base import check_above
 from ..install.windows_layout import installation_here, read_name
 from . import after_command
 from .protocol import SHUTDOWN_FILE
@@ -45,6 +46,7 @@ def serve(session: Session, base: str, loaded: Callable[[], None]) -> bool:
     _open_log(files)
     close_memory()
     try:
+        check_above(base)
         desk = CommandDesk(files, lambda data: _start_carrier(base, data))
         state = _first_state(base, desk.hello())
         desk.recover()
@@ -65,8 +67,13 @@ def serve(session: Session, base: str, loaded: Callable[[], None]) -> bool:
     return True
 
 
-def self_test() -> int:
-    """Prove that the libraries load and that this installation can seal and open; it writes no file."""
+def self_test(base: str) -> int:
+    """Prove that the libraries load, that this installation can seal and open, and that it is safe; it writes no file."""
+    try:
+        check_above(base)
+    except EngineError as error:
+        sys.stdout.write(str(error) + "\n")
+        return 1
     load_all()
     recipient = Recipient("self-test")
     sealed = seal(recipient.hello(), {"command": {"id": "self-test"}})

@@ -45,7 +45,7 @@ def make_base(base: str) -> None:
 
     :raises AgentFolderUnsafe: :raises AgentFileFailed:
     """
-    _check_above(base)
+    check_above(base)
     with telling("Creating the directory", base):
         try:
             windows_security.make_directory(base, DESCRIPTOR)
@@ -64,7 +64,8 @@ def check_base(base: str) -> None:
         raise AgentFolderUnsafe(path=base, reason=reason)
 
 
-def _check_above(base: str) -> None:
+def check_above(base: str) -> None:
+    """:raises AgentFolderUnsafe: when others could rename a directory above the base, and put another in its place."""
     folder = os.path.dirname(base)
     while folder != os.path.dirname(folder):
         if os.path.lexists(folder):

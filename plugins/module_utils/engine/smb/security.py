@@ -18,14 +18,27 @@ _HEAD = struct.Struct("<BxHIIII")
 _SELF_RELATIVE, _PROTECTED, _HAS_LIST = 0x8000, 0x1000, 0x0004
 _ALLOW, _INHERITED_BY_ALL, _FULL = 0, 0x03, 0x001F01FF  # object and container inherit; all rights of a file
 _MAX_RULES = 1000
+_ONLY_INHERITED = 0x08  # INHERIT_ONLY_ACE
+# FILE_DELETE_CHILD, DELETE, WRITE_DAC, WRITE_OWNER, GENERIC_ALL: another folder could take the place of one in it.
+_REPLACES = 0x40 | 0x10000 | 0x40000 | 0x80000 | 0x10000000
 
 
 class Security(NamedTuple):
-    """An owner and the accounts that a list of access rights allows anything; ``is_protected``: nothing is inherited."""
+    """An owner and the accounts that a list of access rights allows anything; ``is_protected``: nothing is inherited.
+
+    ``replacing``: those that may rename or delete the folder, or what is in it.
+    """
 
     owner: str
     allowed: Tuple[str, ...]
     is_protected: bool
+    replacing: Tuple[str, ...] = ()
+
+
+class _Rule(NamedTuple):
+    account: str
+    rights: int
+    is_only_inherited: bool
 
 
 def administrators_only() -> bytes:
@@ -47,10 +60,12 @@ def parse(data: bytes) -> Security:
     try:
         dummy, control, owner_at, dummy, dummy, rights_at = _HEAD.unpack_from(data)
         owner = _sid(data, owner_at) if owner_at else ""
-        allowed = _allowed(data, rights_at) if control & _HAS_LIST and rights_at else ["S-1-1-0"]  # none: everyone may
+        # No list: everyone may do everything.
+        rules = _rules(data, rights_at) if control & _HAS_LIST and rights_at else [_Rule("S-1-1-0", _FULL, False)]
     except (struct.error, IndexError):
         raise SmbError(Failure.ANSWER_INVALID, "a security descriptor that is cut off") from None
-    return Security(owner, tuple(allowed), bool(control & _PROTECTED))
+    replacing = [rule.account for rule in rules if rule.rights & _REPLACES and not rule.is_only_inherited]
+    return Security(owner, tuple(rule.account for rule in rules), bool(control & _PROTECTED), tuple(replacing))
 
 
 def why_untrusted(security: Security) -> str:
@@ -63,24 +78,33 @@ def why_untrusted(security: Security) -> str:
     return "" if security.is_protected else "it inherits its access list"
 
 
-def _allowed(data: bytes, at: int) -> List[str]:
-    """Return the accounts of all rules that don't deny [MS-DTYP 2.4.4, 2.4.5]."""
+def why_replaceable(security: Security) -> str:
+    """Say why a folder must not be above one that holds programs of the system, "" when it may."""
+    if security.owner not in _TRUSTED:
+        return "its owner is %s, not SYSTEM or Administrators" % (security.owner or "unknown")
+    others = sorted(set(security.replacing) - _TRUSTED)
+    return "its access list lets %s replace what is in it" % ", ".join(others[:3]) if others else ""
+
+
+def _rules(data: bytes, at: int) -> List[_Rule]:
+    """Return all rules that don't deny [MS-DTYP 2.4.4, 2.4.5]."""
     count = struct.unpack_from("<H", data, at + 4)[0]
     if count > _MAX_RULES:
         raise SmbError(Failure.ANSWER_INVALID, "an access list of %d rules" % count)
     at += 8
-    allowed = []
+    rules = []
     for dummy in range(count):
-        kind, dummy_flags, size = struct.unpack_from("<BBH", data, at)
+        kind, flags, size = struct.unpack_from("<BBH", data, at)
         if size < 16:
             raise SmbError(Failure.ANSWER_INVALID, "a rule of %d bytes in an access list" % size)
         # The rules of other kinds than the two plain ones have no account at a fixed place: they count as strangers.
+        rights, is_only_inherited = struct.unpack_from("<I", data, at + 4)[0], bool(flags & _ONLY_INHERITED)
         if kind == _ALLOW:
-            allowed.append(_sid(data, at + 8))
+            rules.append(_Rule(_sid(data, at + 8), rights, is_only_inherited))
         elif kind != 1:
-            allowed.append("a rule of kind %d" % kind)
+            rules.append(_Rule("a rule of kind %d" % kind, rights, is_only_inherited))
         at += size
-    return allowed
+    return rules
 
 
 def _sid(data: bytes, at: int) -> str:

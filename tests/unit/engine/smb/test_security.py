@@ -9,7 +9,7 @@ import struct
 
 import pytest
 from engine.smb.errors import SmbError
-from engine.smb.security import ADMINISTRATORS, SYSTEM, Security, administrators_only, parse, why_untrusted
+from engine.smb.security import ADMINISTRATORS, SYSTEM, Security, administrators_only, parse, why_replaceable, why_untrusted
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +26,9 @@ EXPECTED = (
 
 def test_the_descriptor_is_the_bytes_of_the_specification() -> None:
     assert administrators_only().hex() == EXPECTED
-    assert parse(administrators_only()) == Security(ADMINISTRATORS, (SYSTEM, ADMINISTRATORS), True)
+    assert parse(administrators_only()) == Security(
+        ADMINISTRATORS, (SYSTEM, ADMINISTRATORS), True, (SYSTEM, ADMINISTRATORS)
+    )
     assert not why_untrusted(parse(administrators_only()))
 
 
@@ -42,6 +44,31 @@ def test_the_descriptor_is_the_bytes_of_the_specification() -> None:
 )
 def test_a_folder_that_others_may_write_to_is_not_trusted(security: Security) -> None:
     assert why_untrusted(security)
+
+
+def with_rule(rights: int, flags: int = 0, kind: int = 0) -> bytes:
+    """The descriptor of the agent's folder with a rule for Authenticated Users."""
+    data = administrators_only()
+    sid = bytes.fromhex("01010000000000050b000000")
+    rule = struct.pack("<BBHI", kind, flags, 20, rights) + sid
+    return data[:0x32] + struct.pack("<HH", 0x34 + len(rule), 3) + data[0x36:] + rule
+
+
+@pytest.mark.parametrize("rights", [0x40, 0x10000, 0x40000, 0x80000, 0x10000000, 0x1301BF, 0x1F01FF])
+def test_a_folder_above_that_others_may_rename_is_refused(rights: int) -> None:
+    """0x1301BF is what a Windows of today gives Authenticated Users on D:\\."""
+    assert "S-1-5-11" in why_replaceable(parse(with_rule(rights)))
+    assert not why_replaceable(parse(with_rule(rights, flags=0x0B))), "it is for what is made in it"
+    assert not why_replaceable(parse(with_rule(rights, kind=1))), "it denies"
+    assert why_replaceable(parse(with_rule(rights, kind=9)))
+
+
+def test_a_folder_above_as_windows_makes_it_is_accepted() -> None:
+    assert not why_replaceable(parse(with_rule(0x4)))
+    assert not why_replaceable(parse(with_rule(0x1200A9)))
+    assert why_replaceable(Security("S-1-5-21-1-2-3-1001", (SYSTEM,), True))
+    no_list = struct.pack("<BxHIIII", 1, 0x8000, 20, 0, 0, 0) + bytes.fromhex("010100000000000512000000")
+    assert "S-1-1-0" in why_replaceable(parse(no_list))
 
 
 def test_a_rule_of_an_unknown_kind_counts_as_a_stranger() -> None:
@@ -61,3 +88,4 @@ def test_any_bytes_are_read_or_refused(length: int, changes: list[tuple[int, int
     except SmbError:
         return
     assert isinstance(why_untrusted(security), str)
+    assert isinstance(why_replaceable(security), str)

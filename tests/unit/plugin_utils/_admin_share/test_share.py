@@ -10,9 +10,10 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.entries import EntryKind
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import DeviceFileFailed
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import DeviceFileFailed, DeviceFolderUnsafe
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb import link as smb
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.errors import Refused
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.security import administrators_only
 from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share import share as _share
 from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share.errors import Peer
 from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share.place import place_of
@@ -20,6 +21,9 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share.shar
 
 SHARING_VIOLATION, ACCESS_DENIED, CANNOT_DELETE, NOT_EMPTY = 0xC0000043, 0xC0000022, 0xC0000121, 0xC0000101
 ABSENT, DISK_FULL = 0xC0000034, 0xC000007F
+BASE = "Program Files\\plantops-imaging"
+OURS = administrators_only()
+OWNER_IS_A_USER = OURS.replace(b"\x20\x02\0\0", b"\x21\x02\0\0", 1)  # S-1-5-32-545
 
 
 class Link:
@@ -28,6 +32,7 @@ class Link:
     def __init__(self, **refusals: Tuple[int, int]) -> None:
         self.refusals = {name: [status] * times for name, (times, status) in refusals.items()}
         self.calls: List[str] = []
+        self.folders = {"": OURS, "Program Files": OURS, BASE: OURS}  # with their descriptors
 
     def _called(self, name: str) -> None:
         self.calls.append(name)
@@ -35,9 +40,21 @@ class Link:
         if left:
             raise Refused(left.pop())
 
-    def open(self, dummy_path: str, access: int, *dummy_rest: int) -> Any:
+    def open(self, path: str, access: int, *dummy_rest: int) -> Any:
         self._called("write" if access == smb.WRITE else "open")
-        return smb.Handle(None, EntryKind.DIRECTORY, 0)
+        if access == smb.READ_SECURITY and path not in self.folders:
+            raise Refused(ABSENT)
+        return smb.Handle(path, EntryKind.DIRECTORY, 0)
+
+    def security(self, handle: Any) -> bytes:
+        return self.folders[handle.open]
+
+    def create_folder(self, path: str, descriptor: bytes) -> Any:
+        self._called("create")
+        if path in self.folders:
+            raise Refused(0xC0000035)  # NAME_COLLISION
+        self.folders[path] = descriptor
+        return smb.Handle(path, EntryKind.DIRECTORY, 0)
 
     def close(self, dummy_handle: Any) -> None:
         return
@@ -100,3 +117,30 @@ def test_a_program_that_can_not_be_written_to_is_running(
     refusals: Dict[str, Tuple[int, int]], is_running: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert share_on(Link(**refusals), monkeypatch).is_running("python.exe") is is_running
+
+
+@pytest.mark.parametrize("folder", ["", "Program Files", BASE])
+def test_a_folder_above_that_another_user_could_rename_is_refused(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = Link()
+    share = share_on(link, monkeypatch)
+    assert share.check_base()
+    share.make_base()
+    link.folders[folder] = OWNER_IS_A_USER
+    for ask in (share.check_base, share.make_base):
+        with pytest.raises(DeviceFolderUnsafe) as refused:
+            ask()
+        assert refused.value.fields["path"] == "C:\\" + folder
+
+
+def test_a_drive_without_a_folder_for_programs_gets_no_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = Link()
+    share = share_on(link, monkeypatch)
+    link.folders = {"": OURS}
+    assert not share.check_base()
+    with pytest.raises(DeviceFileFailed) as refused:
+        share.make_base()
+    assert "C:\\Program Files" in str(refused.value.fields["reason"])
+    assert "create" not in link.calls
+    link.folders["Program Files"] = OURS
+    share.make_base()
+    assert share.check_base()
