@@ -196,13 +196,13 @@ class Connection(ConnectionBase):  # type: ignore[misc]
         refused = RefusedLogins(constants.DEFAULT_LOCAL_TMP)
         if refused.has(*where):
             raise DeviceLoginFailed(
-                device=login.device, username=login.username, reason="the device refused it earlier in this play"
+                device=login.device, username=login.username, reason="it was refused earlier in this play"
             )
         display.vvv("SMB %s: log in as %s, share %s" % (login.address, login.username, login.share), host=login.device)
         try:
             return DeviceShare(login)
-        except LOGIN_ERRORS:
-            refused.add(*where)
+        except LOGIN_ERRORS as error:
+            refused.add(*where, error)
             raise
 
     def _login(self) -> Login:

@@ -19,6 +19,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from support.paths import SUPPORT
 from support.samba_server import PASSWORD, USER, SambaServer
+from support.windows.access_lists import correct_answers, give_to_administrators
 from support.windows.device import WindowsDevice, environment_of
 from support.windows.kinds import WINDOWS_7, Kind
 from support.windows.pipe_server import PipeServer
@@ -53,6 +54,7 @@ class WineManager:
             cwd=device.drive,
         )
         self._lock = threading.Lock()
+        self._drive = device.drive
         self.start_code = self.create_code = 0
         self.calls: List[Tuple[str, str]] = []
 
@@ -61,6 +63,8 @@ class WineManager:
         code = {"start": self.start_code, "create": self.create_code}.get(do, 0)
         if code:
             return code, [], {}
+        if do == "start":
+            correct_answers(self._drive)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with self._lock:
@@ -92,6 +96,7 @@ class AdminShareDevice(WindowsDevice):
         for name, path in (("ADMIN$", self.drive / "windows"), (_OTHER_SHARE, self.drive / "KRC" / "share")):
             self.samba.more_shares += "[%s]\n  path = %s\n  read only = no\n  force user = root\n" % (name, path)
         self.samba.write_config()
+        self._has_access_lists = False
         self._pipes: List[PipeServer] = []
         self._manager: Optional[WineManager] = None
 
@@ -130,6 +135,11 @@ class AdminShareDevice(WindowsDevice):
             PipeServer(pipes, "srvsvc", self._server_service),
         ]
         self.samba.start()
+        if not self._has_access_lists:
+            login = (self.port, self.username, self.password)
+            give_to_administrators(*login, "C$", ["", "Program Files"])
+            give_to_administrators(*login, _OTHER_SHARE, [""])
+            self._has_access_lists = True
 
     def _service_control(self) -> Served:
         return ServiceControlPipe(self.manager, _ACCESS_DENIED if self.is_filtered else 0).served()

@@ -146,6 +146,11 @@ _OF_A_LOGIN = {
         ),
     ),
 }
+# Refusals that are about the server and not about the account: another server may accept the same password.
+REASONS_OF_A_SERVER = frozenset(
+    [_OF_A_LOGIN[status][1] for status in (0xC0000133, 0xC000018A, 0xC000018B, 0xC000018C, 0xC000018D)]
+    + [Failure.GUEST.value]
+)
 # Conditions that end on their own.
 _BUSY = {
     0xC000005E: "no domain controller responds to it",

@@ -7,14 +7,51 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    DeviceAccountBlocked,
+    DeviceAccountLocked,
+    DeviceLoginFailed,
+    EngineError,
+)
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.errors import Failure, from_login
+from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share.errors import Peer, connection_error
 from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share.refused_logins import RefusedLogins
 
+PEER = Peer("pc-1", "pc-1", "u", "C$")
+WRONG = connection_error(from_login(0xC000006D, "C$"), PEER)
+LOCKED = DeviceAccountLocked(device="pc-1", username="u")
+NO_TRUST = connection_error(from_login(0xC000018C, "C$"), PEER)
+GUEST = DeviceLoginFailed(device="pc-1", username="u", reason=Failure.GUEST.value)
+BLOCKED = DeviceAccountBlocked(device="pc-1", username="u", reason="r")
 
-def test_one_account_of_one_device_is_remembered(tmp_path: Path) -> None:
-    RefusedLogins(str(tmp_path)).add("pc-1", 445, "PC-1\\Service")
+
+@pytest.mark.parametrize("username", ["PC-1\\Service", ".\\Service", "Service"])
+def test_one_account_of_one_device_is_remembered(tmp_path: Path, username: str) -> None:
+    RefusedLogins(str(tmp_path)).add("pc-1", 445, username, WRONG)
     other = RefusedLogins(str(tmp_path))  # of another worker
-    assert other.has("PC-1", 445, "pc-1\\service")
-    assert not other.has("pc-2", 445, "PC-1\\Service")
-    assert not other.has("pc-1", 446, "PC-1\\Service")
+    assert other.has("PC-1", 445, username.lower())
+    assert not other.has("pc-1", 446, username)
     assert not other.has("pc-1", 445, "PC-1\\Other")
+    if "PC-1" not in username:
+        assert not other.has("pc-2", 445, username)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b""]
+
+
+@pytest.mark.parametrize("username", ["PLANT\\service", "service@plant.example"])
+@pytest.mark.parametrize("error", [WRONG, LOCKED])
+def test_a_wrong_password_of_a_domain_is_tried_on_one_device_alone(
+    tmp_path: Path, username: str, error: EngineError
+) -> None:
+    """Each device would hand it to the same domain controller, which locks the account after a few."""
+    RefusedLogins(str(tmp_path)).add("pc-1", 445, username, error)
+    for address, port in (("pc-1", 445), ("pc-2", 445), ("10.0.0.7", 4450)):
+        assert RefusedLogins(str(tmp_path)).has(address, port, username.upper())
+    assert not RefusedLogins(str(tmp_path)).has("pc-2", 445, "PLANT\\other")
+
+
+@pytest.mark.parametrize("error", [NO_TRUST, GUEST, BLOCKED])
+def test_what_one_device_has_against_an_account_counts_there_alone(tmp_path: Path, error: EngineError) -> None:
+    RefusedLogins(str(tmp_path)).add("pc-1", 445, "PLANT\\service", error)
+    assert RefusedLogins(str(tmp_path)).has("pc-1", 445, "PLANT\\service")
+    assert not RefusedLogins(str(tmp_path)).has("pc-2", 445, "PLANT\\service")
