@@ -50,8 +50,10 @@ options:
       - name: remote_user
   remote_password:
     description:
-      - The password of O(remote_user). A refused login is not repeated in a play, so that no account is locked.
-      - Without a password Kerberos is used, with a ticket that the controller has.
+      - The password of O(remote_user). A refused login is not repeated in a play, so that no account is locked; that
+        of an account of a domain on no device of the play.
+      - The password is used for NTLM, unless O(kerberos) is set. Without a password Kerberos is used, with a ticket that
+        the controller has.
     type: str
     aliases: [password]
     vars:
@@ -80,6 +82,15 @@ options:
     default: false
     vars:
       - name: ansible_admin_share_require_encryption
+  kerberos:
+    description:
+      - Use O(remote_password) for Kerberos, and never for NTLM. The device must then be addressed by its full name.
+      - A password is used for one of both only. A wrong one would otherwise count as two or more failed logins, and lock the
+        account sooner.
+    type: bool
+    default: false
+    vars:
+      - name: ansible_admin_share_kerberos
 requirements:
   - The Python packages smbprotocol and cryptography on the controller; for Kerberos smbprotocol[kerberos], too.
 notes:
@@ -216,6 +227,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]
             share=str(self.get_option("admin_share")),
             folder=str(self.get_option("admin_share_path") or ""),
             must_encrypt=bool(self.get_option("require_encryption")),
+            kerberos=bool(self.get_option("kerberos")),
         )
 
     @staticmethod

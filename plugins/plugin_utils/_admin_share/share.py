@@ -62,6 +62,7 @@ class Login(NamedTuple):
     share: str
     folder: str
     must_encrypt: bool
+    kerberos: bool = False
 
 
 class DeviceShare:
@@ -76,6 +77,7 @@ class DeviceShare:
             "username": login.username,
             "password": login.password,
             "require_encryption": login.must_encrypt,
+            "kerberos": login.kerberos,
         }
         try:
             connector = DeviceConnector(UncPath(login.address, login.share, ()), settings, _ASK_SECONDS)

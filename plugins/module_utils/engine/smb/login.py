@@ -43,15 +43,16 @@ def _principal(username: str) -> str:
     return "%s@%s" % (user, domain.upper()) if "." in domain.strip(".") else user
 
 
-def _why_no_ticket(error: Exception) -> str:
+def _why_no_ticket(error: Exception, has_password: bool) -> str:
     """Say in the words of the Kerberos library what is missing."""
+    about = "" if has_password else "password is not set, and "
     if isinstance(error, ImportError):
-        return "password is not set, and Kerberos needs the Python packages gssapi and krb5"
+        return about + "Kerberos needs the Python packages gssapi and krb5"
     major, minor = (re.search(kind + r" \(-?\d+\): (.*?)(?:, |$)", str(error)) for kind in ("Major", "Minor"))
     # A minor "Success" says nothing; a major "Unspecified" says that the minor does.
     told = minor if minor is not None and minor.group(1) != "Success" else major
     words = told.group(1)[:_MAX_WORDS].rstrip(". ") if told is not None else "it does not work"
-    return "password is not set, and Kerberos reports: %s" % words
+    return about + "Kerberos reports: %s" % words
 
 
 def _folded(unc: UncPath) -> List[str]:
@@ -179,12 +180,15 @@ class SmbConnector:
             self._credential(),
             None if self._own_ntlm else self._password or None,
             require_encryption=bool(connection.supports_encryption),
-            auth_protocol="negotiate" if self._password else "kerberos",
+            auth_protocol=self._protocol(),
         )
         try:
             session.connect()
         except (exceptions.SMBAuthenticationError, ImportError) as error:  # of the gssapi package, where it is missing
-            reason = "no login method was negotiated" if self._password else _why_no_ticket(error)
+            is_kerberos = self._protocol() == "kerberos"
+            reason = (
+                _why_no_ticket(error, bool(self._password)) if is_kerberos else "no login method was negotiated"
+            )
             raise SmbError(Failure.LOGIN_FAILED, reason) from error
         except exceptions.SMBResponseException as error:
             raise self._login_refused(error.status, connection) from None
@@ -195,6 +199,9 @@ class SmbConnector:
         if session.signing_key is None:
             raise SmbError(Failure.GUEST)
         return session
+
+    def _protocol(self) -> str:
+        return "negotiate" if self._password else "kerberos"
 
     def _credential(self) -> Any:
         """The user as the login takes it. The login of Windows proves the password there, the engine does with ``own_ntlm``."""
@@ -241,6 +248,22 @@ class DeviceConnector(SmbConnector):
     """Makes links to a share of a device: no name space leads elsewhere, and a refusal is one of rights."""
 
     _guesses_encryption = False
+
+    def __init__(self, unc: UncPath, settings: Mapping[str, Any], timeout_seconds: float) -> None:
+        """``kerberos``: a password is for Kerberos, not for NTLM.
+
+        A password is given to one of them. To both it would count as several attempts where it is wrong: Kerberos asks the
+        domain controller at once, and NTLM, which follows, lets the device ask it again.
+        """
+        super().__init__(unc, settings, timeout_seconds)
+        self._is_kerberos = bool(settings.get("kerberos")) or not self._password
+        self._own_ntlm = not self._is_kerberos  # its credential is one that Kerberos does not take
+
+    def _protocol(self) -> str:
+        return "kerberos" if self._is_kerberos else "negotiate"
+
+    def _credential(self) -> Any:
+        return _principal(self.peer.username) if self._is_kerberos else super()._credential()
 
     def _place_of(self, connection: Any, session: Any, unc: UncPath) -> Tuple[Any, List[UncPath]]:
         tree = self._share(connection, session, unc)
