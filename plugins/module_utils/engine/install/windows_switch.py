@@ -15,6 +15,7 @@ import time
 from typing import Any, Dict, Optional
 
 from ..errors import (
+    EngineError,
     InstallationBroken,
     ServiceCallFailed,
     ServiceNotStarted,
@@ -38,21 +39,21 @@ def switch(base: str, identity: str) -> Dict[str, Any]:
     :raises ServiceCallFailed:
     """
     try_out(base, identity)
-    before, replaced = query(), read_name(base, "current")
-    if before is None:
-        with _told("create"):
-            windows_services.create(SERVICE, DISPLAY, DESCRIPTION, image_of(base, identity))
-    else:
-        stop()
-        _set_image(image_of(base, identity))
+    before, replaced, earlier = query(), read_name(base, "current"), read_name(base, "previous")
     try:
+        if before is None:
+            with _told("create"):
+                windows_services.create(SERVICE, DISPLAY, DESCRIPTION, image_of(base, identity))
+        else:
+            stop()
+            _set_image(image_of(base, identity))
         _start(base, identity)
-    except (ServiceNotStarted, ServiceCallFailed):
-        _go_back(base, before, replaced)
+        if replaced is not None and replaced != identity:
+            _write_name(base, "previous", replaced)
+        _write_name(base, "current", identity)
+    except BaseException:  # an order to end as well: the service must not be left stopped, or half changed
+        _go_back(base, before, replaced, earlier)
         raise
-    if replaced is not None and replaced != identity:
-        _write_name(base, "previous", replaced)
-    _write_name(base, "current", identity)
     return {"ok": True, "changed": True, "installed": identity, "replaced": replaced}
 
 
@@ -161,16 +162,25 @@ def _lives(base: str, identity: str) -> bool:
     return process_start(int(state.get("pid") or 0)) == state.get("process_start")
 
 
-def _go_back(base: str, before: Optional[windows_services.Service], replaced: Optional[str]) -> None:
+def _go_back(
+    base: str, before: Optional[windows_services.Service], replaced: Optional[str], earlier: Optional[str]
+) -> None:
     """Restore the earlier installation, also when Windows refuses a step of it."""
-    with contextlib.suppress(ServiceCallFailed, ServiceNotStarted):
+    with contextlib.suppress(EngineError):
         stop()
-    with contextlib.suppress(ServiceCallFailed, ServiceNotStarted):
+    for name, identity in (("previous", earlier), ("current", replaced)):
+        with contextlib.suppress(EngineError):
+            if identity is None:
+                remove_file(os.path.join(base, name))
+            elif read_name(base, name) != identity:
+                _write_name(base, name, identity)
+    with contextlib.suppress(EngineError):
         if before is None:
             with _told("delete"):
                 windows_services.delete(SERVICE)
             return
         _set_image(before.image)
+    with contextlib.suppress(EngineError):
         with _told("start"):
             windows_services.start(SERVICE)
         if replaced is not None:

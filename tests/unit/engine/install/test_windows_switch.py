@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import List, Optional
 
 import pytest
-from engine.errors import InstallationBroken, ServiceCallFailed, ServiceNotStarted
+from engine.errors import AgentFileFailed, InstallationBroken, ServiceCallFailed, ServiceNotStarted
 from engine.host import windows_services
 from engine.host.windows_services import RUNNING, STOPPED, Service
 from engine.install import windows_switch
 from engine.install.windows_layout import image_of
 
-OLD, NEW = "0.9.0-0123456789abcdef", "0.9.1-fedcba9876543210"
+OLDEST, OLD, NEW = "0.8.0-0000000000000000", "0.9.0-0123456789abcdef", "0.9.1-fedcba9876543210"
 
 
 class Manager:
@@ -36,13 +36,16 @@ class Manager:
         self.image = image
 
     def change(self, dummy_name: str, image: str) -> None:
+        if self.refused == "change":
+            self.refused = ""
+            raise PermissionError(5, "Access is denied.")
         assert self.state == STOPPED
         self.image = image
 
     def start(self, dummy_name: str) -> None:
         if self.refused == "start":
             raise PermissionError(5, "Access is denied.")
-        identity = next(one for one in (OLD, NEW) if self.image == image_of(str(self.base), one))
+        identity = next(one for one in (OLDEST, OLD, NEW) if self.image == image_of(str(self.base), one))
         self.state = STOPPED if identity in self.broken else RUNNING
         if self.state == RUNNING:
             state = {"state": "running", "installation": identity, "pid": 1, "process_start": "7"}
@@ -101,6 +104,37 @@ def test_a_refusal_of_windows_is_told_and_changes_nothing(manager: Manager) -> N
     with pytest.raises(ServiceCallFailed, match="denied"):
         windows_switch.switch(str(manager.base), OLD)
     assert manager.image is None
+
+
+def test_a_change_that_windows_refuses_leaves_no_stopped_service(manager: Manager) -> None:
+    windows_switch.switch(str(manager.base), OLD)
+    manager.refused = "change"
+    with pytest.raises(ServiceCallFailed):
+        windows_switch.switch(str(manager.base), NEW)
+    assert windows_switch.is_in_use(str(manager.base), OLD)
+
+
+@pytest.mark.parametrize("name", ["previous", "current"])
+@pytest.mark.parametrize("error", [AgentFileFailed(operation="Writing", path="p", reason="r"), KeyboardInterrupt()])
+def test_what_fails_after_the_start_goes_back_too(
+    manager: Manager, name: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = str(manager.base)
+    windows_switch.switch(base, OLDEST)
+    windows_switch.switch(base, OLD)
+    write = windows_switch.write_bytes
+    failures = [error]
+
+    def fail_once(path: str, data: bytes, durable: bool) -> None:
+        if path.endswith(name) and failures:
+            raise failures.pop()
+        write(path, data, durable=durable)
+
+    monkeypatch.setattr(windows_switch, "write_bytes", fail_once)
+    with pytest.raises(type(error)):
+        windows_switch.switch(base, NEW)
+    assert windows_switch.is_in_use(base, OLD)
+    assert (manager.base / "previous").read_text() == OLDEST
 
 
 def test_an_installation_that_fails_its_trial_touches_no_service(
