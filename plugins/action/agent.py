@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, List
 
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import AGENT
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid, DeviceSmbError
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.action import DeviceAction
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import Agent, AgentRefused, Installation
 from ansible_collections.plantops.imaging.plugins.plugin_utils._diffs import of_agent
@@ -54,8 +54,8 @@ class ActionModule(DeviceAction):
             return []
         try:
             return list(agent.call("tidy")["warnings"])
-        except AgentAnswerInvalid:
-            return []  # an older agent, or one that is damaged
+        except (AgentAnswerInvalid, DeviceSmbError):
+            return []  # an older agent, or one that is damaged, or whose service does not work
         except AgentRefused as refusal:
             return [str(refusal)]
 

@@ -29,6 +29,7 @@ from .share import DeviceShare
 
 DEFAULT_SECONDS = 900
 _FORMAT = 1
+_MAX_WORDS = 200
 _MAX_STATE_BYTES = 1 << 16
 _MAX_ANSWER_BYTES = 64 << 20
 _TIMES = 4  # an attempt is refused when the service restarted in between
@@ -55,6 +56,7 @@ class Commands:
         self._share = share
         self._service = AgentService(share)
         self._folder = share.place.base_in_share + "\\service"
+        self._refusal = ""
 
     def state(self) -> Optional[Dict[str, Any]]:
         """Return what the service wrote of itself at its start, ``None`` where it never ran. :raises DeviceSmbInvalid:"""
@@ -71,7 +73,7 @@ class Commands:
             if answer is not None:
                 return answer
             time.sleep(times * _REFUSED_PAUSE_SECONDS)  # the key may be that of a service that is starting
-        raise self._failed("it refuses commands although they are sealed for it")
+        raise self._failed("it refuses commands: %s" % self._refusal)
 
     def _once(self, hello: Dict[str, str], line: str, data: bytes, seconds: int) -> Optional[CommandAnswer]:
         """Return the answer, ``None`` when the service has begun nothing of it."""
@@ -135,9 +137,10 @@ class Commands:
     def _opened(self, recipient: Recipient, content: bytes) -> Optional[CommandAnswer]:
         document = self._document(content, "an answer")
         if document.get("state") == "refused":
+            self._refusal = _said(document)
             return None
         if document.get("state"):
-            raise self._failed("a command was interrupted: %s" % one_line(str(document.get("message")))[:200])
+            raise self._failed("a command was interrupted: %s" % _said(document))
         try:
             answer = recipient.open(json.dumps(document["sealed"]).encode("ascii"))["answer"]
             if answer["timed_out"]:
@@ -161,6 +164,11 @@ class Commands:
 
     def _invalid(self, reason: str) -> DeviceSmbInvalid:
         return DeviceSmbInvalid(device=self._share.peer.device, reason=reason)
+
+
+def _said(document: Dict[str, Any]) -> str:
+    """What the service says of a command that it did not carry out."""
+    return one_line(str(document.get("message") or "it gives no reason"))[:_MAX_WORDS].rstrip(". ")
 
 
 def _text(data: bytes) -> str:

@@ -17,7 +17,11 @@ from typing import Any, Callable, ClassVar, Dict, List, Optional, Sequence, Tupl
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import failure
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid, EngineError
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    AgentAnswerInvalid,
+    DeviceSmbError,
+    EngineError,
+)
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install import probe
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import several_lines
 
@@ -130,7 +134,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         """Return the result of ``ask``; reinstall an agent that no longer works, and ask again."""
         try:
             return ask()
-        except AgentAnswerInvalid:
+        except (AgentAnswerInvalid, DeviceSmbError):  # on Windows the service may be what is broken
             if agent.is_useful():
                 raise
         self.say("the agent is not responding correctly; reinstalling it")

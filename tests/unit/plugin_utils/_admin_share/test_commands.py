@@ -55,7 +55,7 @@ def test_a_command_of_which_nothing_was_begun_is_sent_again(share: FolderShare, 
     assert len(share.written) == 3
     assert service.lines == ["x"]
     service.refuses = 4
-    with pytest.raises(DeviceServiceFailed):
+    with pytest.raises(DeviceServiceFailed, match="Sealed for another start"):
         Commands(share).run("x", b"", 5)  # type: ignore[arg-type]
 
 

@@ -10,11 +10,17 @@ import pwd
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
-from typing import List, Optional
+from typing import Any, List, Optional
 
 import pytest
 from ansible.errors import AnsibleActionFail
+from ansible_collections.plantops.imaging.plugins.action.agent import ActionModule as AgentAction
 from ansible_collections.plantops.imaging.plugins.action.device_info import ActionModule
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    AgentAnswerInvalid,
+    DeviceServiceFailed,
+    EngineError,
+)
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device import action as _device_action
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device import process as _engine_process
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.action import DeviceAction
@@ -102,3 +108,60 @@ def test_a_process_that_takes_no_signal_ends_when_nobody_reads(monkeypatch: pyte
     process = subprocess.Popen(["yes"], stdout=subprocess.PIPE)
     _engine_process._stop(process)
     assert process.returncode is not None
+
+
+BROKEN = [
+    AgentAnswerInvalid(device="pc", command="version", status=1, words="no module"),
+    DeviceServiceFailed(device="pc", service="s", reason="it ended at its start", base="b"),
+]
+
+
+class BrokenAgent:
+    """An agent that works after it was installed again."""
+
+    current = "0.1.0-0123456789abcdef"
+
+    def __init__(self, error: EngineError) -> None:
+        self.error: Optional[EngineError] = error
+        self.done: List[str] = []
+
+    def call(self, *dummy: str) -> Any:
+        if self.error is not None:
+            raise self.error
+        return {"warnings": []}
+
+    def is_useful(self) -> bool:
+        return self.error is None
+
+    def is_installed(self) -> bool:
+        return True
+
+    def install(self, anew: bool) -> None:
+        assert anew
+        self.done.append("install")
+        self.error = None
+
+    def remove(self) -> bool:
+        self.done.append("remove")
+        return True
+
+
+@pytest.mark.parametrize("error", BROKEN)
+def test_a_broken_agent_is_mended(error: EngineError, monkeypatch: pytest.MonkeyPatch) -> None:
+    action: Any = action_of(None, monkeypatch, 0)
+    monkeypatch.setattr(type(action), "say", lambda *dummy: None)
+    agent = BrokenAgent(error)
+    assert action.mended(agent, lambda: agent.call("info")) == {"warnings": []}
+    assert agent.done == ["install"]
+    with pytest.raises(type(error)):
+        action.mended(agent, lambda: (_ for _ in ()).throw(error))  # the agent is in order: the answer is not
+    assert agent.done == ["install"]
+
+
+@pytest.mark.parametrize("error", BROKEN)
+def test_a_broken_agent_is_removed(error: EngineError) -> None:
+    action: Any = AgentAction.__new__(AgentAction)
+    action._task = SimpleNamespace(check_mode=False)
+    agent = BrokenAgent(error)
+    assert action._remove(agent)["changed"]
+    assert agent.done == ["remove"]
