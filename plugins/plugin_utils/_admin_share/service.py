@@ -17,6 +17,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.errors
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.rpc import CallRefused
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.service_control import (
     ALREADY_RUNNING,
+    CANNOT_ACCEPT,
     EXISTS,
     MARKED_FOR_DELETE,
     NOT_RUNNING,
@@ -85,18 +86,33 @@ class AgentService:
             raise self._failed("it ended at its start")
 
     def stop(self) -> None:
-        """Stop it and wait until it has ended; none, or one that does not run, is as good."""
+        """Stop it and wait until it has ended; none, or one that does not run, is as good.
+
+        One that starts or stops takes no order: it is asked again.
+        """
+        end = time.monotonic() + _STOP_SECONDS
+        has_taken = self._ask_to_stop()
+        while True:
+            status = self.status()
+            if status is None or status.state is State.STOPPED:
+                return
+            if time.monotonic() > end:
+                raise self._failed("it does not stop")
+            time.sleep(_POLL_SECONDS)
+            has_taken = has_taken or self._ask_to_stop()
+
+    def _ask_to_stop(self) -> bool:
+        """Return whether it has taken the order, or needs none."""
         with self._service() as service:
             if service is None:
-                return
+                return True
             try:
                 service.stop()
             except CallRefused as refused:
-                if refused.code != NOT_RUNNING:
+                if refused.code not in (NOT_RUNNING, CANNOT_ACCEPT):
                     raise
-        status = self._wait_for(State.STOPPED, _STOP_SECONDS)
-        if status is not None and status.state is not State.STOPPED:
-            raise self._failed("it does not stop")
+                return refused.code == NOT_RUNNING
+        return True
 
     def delete(self) -> bool:
         """Delete it; return whether it was there. :raises DeviceServiceFailed: when a program has it open."""

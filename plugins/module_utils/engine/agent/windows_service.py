@@ -8,14 +8,17 @@ The dispatcher is called with the standard library alone, since Windows waits 30
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+import time
 from typing import List
 
 from ..host.windows_dispatcher import Session, dispatch
 from ..install.windows_layout import SERVICE
 
 _BUSY_SECONDS = 5.0
+_START_SECONDS = 120.0  # the libraries from a slow disk under a virus scanner; a start that hangs must not be told for ever
 
 
 def main(arguments: List[str]) -> int:
@@ -33,7 +36,10 @@ def _serve(session: Session, base: str) -> bool:
     loaded = threading.Event()
 
     def tell() -> None:
+        end = time.monotonic() + _START_SECONDS
         while not loaded.wait(_BUSY_SECONDS):
+            if time.monotonic() > end:
+                os._exit(1)  # Windows takes it for a crash and starts the service again
             session.still_busy()
 
     threading.Thread(target=tell, daemon=True).start()

@@ -38,7 +38,7 @@ class Session:
         self.is_shutdown = False
         self._handle: Any = None
         self._status = _Status(_OWN_PROCESS, _START_PENDING, 0, 0, 0, 0, _HINT_MILLISECONDS)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # from the look at the state to the report of it: another thread reports too
 
     def attach(self, handle: Any) -> None:
         """Take the handle that Windows gives with the handler, and say that the service starts."""
@@ -46,15 +46,16 @@ class Session:
         self.still_busy()
 
     def running(self) -> None:
-        """Say that the service takes orders from now on."""
-        self._tell(_RUNNING)
+        """Say that the service takes orders from now on, unless it was ordered to end."""
+        with self._lock:
+            if self._status.state == _START_PENDING:
+                self._tell(_RUNNING)
 
     def still_busy(self) -> None:
         """Say that a start or a stop continues: without it Windows gives up after the time of the last report."""
         with self._lock:
-            state = self._status.state
-        if state in (_START_PENDING, _STOP_PENDING):
-            self._tell(state)
+            if self._status.state in (_START_PENDING, _STOP_PENDING):
+                self._tell(self._status.state)
 
     def ended(self, failed: bool) -> None:
         """Say that the service has ended: its process may be ended at any time after that."""
@@ -80,7 +81,7 @@ class Session:
             status.state, status.exit, status.specific_exit = state, exit_status, int(exit_status != _NO_ERROR)
             status.accepted = _ACCEPTED if state == _RUNNING else 0
             status.wait_milliseconds = _HINT_MILLISECONDS if is_pending else 0
-        self._repeat()
+            self._repeat()
 
     def _repeat(self) -> None:
         with self._lock:

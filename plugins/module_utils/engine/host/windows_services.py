@@ -15,14 +15,15 @@ import ctypes
 import struct
 from typing import Any, Iterator, NamedTuple, Optional
 
-from .windows_calls import failure, last_error, system_library
+from .windows_calls import failure, kernel32, last_error, system_library
 
 STOPPED, START_PENDING, STOP_PENDING, RUNNING = 1, 2, 3, 4
 NO_SUCH_SERVICE, MARKED_FOR_DELETION = 1060, 1072
-ALREADY_RUNNING, NOT_ACTIVE = 1056, 1062
+ALREADY_RUNNING, CANNOT_ACCEPT, NOT_ACTIVE = 1056, 1061, 1062
 _ALL_OF_MANAGER, _ALL_OF_SERVICE = 0xF003F, 0xF01FF
 _OWN_PROCESS, _AUTOMATIC, _ERROR_NORMAL, _NO_CHANGE = 0x10, 2, 1, 0xFFFFFFFF
 _STOP_CONTROL = 1
+_TERMINATE = 0x1  # PROCESS_TERMINATE
 _DESCRIPTION, _FAILURE_ACTIONS, _FAILURE_ACTIONS_FLAG = 1, 2, 4
 _RESTART = 1  # SC_ACTION_RESTART
 _RESTART_MILLISECONDS, _FORGET_SECONDS, _RESTARTS = 60_000, 86_400, 3
@@ -91,13 +92,32 @@ def start(name: str) -> None:
             raise failure(last_error())
 
 
-def stop(name: str) -> None:
-    """Ask the service to stop; one that does not run is left alone. :raises OSError:"""
+def stop(name: str) -> bool:
+    """Ask the service to stop; one that does not run is left alone. :raises OSError:
+
+    Return False for one that takes no orders, since it starts or stops: ask again.
+    """
     status = ctypes.create_string_buffer(28)
     with _opened(name) as service:
         stopped = system_library("advapi32").ControlService(service, _STOP_CONTROL, status)
+        if not stopped and last_error() == CANNOT_ACCEPT:
+            return False
         if not stopped and last_error() != NOT_ACTIVE:
             raise failure(last_error())
+    return True
+
+
+def end_process(pid: int) -> None:
+    """End the process of a service that takes no orders. :raises OSError:"""
+    call = kernel32().OpenProcess
+    call.restype = ctypes.c_void_p
+    handle = call(_TERMINATE, False, pid)
+    if not handle:
+        raise failure(last_error())
+    try:
+        _expect(kernel32().TerminateProcess(ctypes.c_void_p(handle), 1))
+    finally:
+        kernel32().CloseHandle(ctypes.c_void_p(handle))
 
 
 def delete(name: str) -> None:

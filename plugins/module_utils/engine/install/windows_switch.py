@@ -73,23 +73,48 @@ def query() -> Optional[windows_services.Service]:
 
 
 def stop() -> None:
-    """Stop the service and wait until its process has ended; runs continue.
+    """Stop the service and wait until its process has ended; runs continue. One that does not stop in time is ended.
 
-    :raises ServiceCallFailed: :raises ServiceNotStarted: when it does not stop in time.
+    :raises ServiceCallFailed: :raises ServiceNotStarted: when it lives on.
     """
     found = query()
     pid = found.pid if found else 0
     with _told("stop"):
-        windows_services.stop(SERVICE)
-    deadline = time.monotonic() + _WAIT_SECONDS
+        has_taken = windows_services.stop(SERVICE)
+    end = _Patience()
     while True:
         found = query()
         if found is None or found.state == windows_services.STOPPED:
             _await_end(pid)
             return
-        if time.monotonic() > deadline:
-            raise ServiceNotStarted(service=SERVICE, reason="it did not stop within %d seconds" % _WAIT_SECONDS)
+        pid = found.pid or pid
+        if end.is_reached(found.pid):
+            reason = "it did not stop within %d seconds" % _WAIT_SECONDS
+            raise ServiceNotStarted(service=SERVICE, reason=reason)
         time.sleep(_STEP_SECONDS)
+        if not has_taken:
+            with _told("stop"):
+                has_taken = windows_services.stop(SERVICE)
+
+
+class _Patience:
+    """Waits for a service that stops; then its process is ended, and waited for a little longer."""
+
+    def __init__(self) -> None:
+        self._deadline = time.monotonic() + _WAIT_SECONDS
+        self._has_ended = False
+
+    def is_reached(self, pid: int) -> bool:
+        """Whether there is nothing left to wait for. ``pid`` is what Windows says now that the service's process is."""
+        if time.monotonic() <= self._deadline:
+            return False
+        if self._has_ended or not pid:
+            return True
+        with _told("end the process of"):
+            windows_services.end_process(pid)
+        self._has_ended = True
+        self._deadline = time.monotonic() + _END_SECONDS
+        return False
 
 
 def delete() -> None:

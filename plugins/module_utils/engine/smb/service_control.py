@@ -33,6 +33,7 @@ _HANDLE_BYTES = 20  # a context handle [C706 14.2.16.6]
 # Errors of Windows that callers tell apart [MS-ERREF 2.2].
 ACCESS_DENIED = 5
 ALREADY_RUNNING = 1056
+CANNOT_ACCEPT = 1061
 NOT_RUNNING = 1062
 UNKNOWN_SERVICE = 1060
 MARKED_FOR_DELETE = 1072
@@ -151,7 +152,7 @@ class Service:
         self._check(self._call(_START, NdrWriter().raw(self._handle).numbers(0, 0), "starting").number(), "starting")
 
     def stop(self) -> None:
-        """Ask it to stop [MS-SCMR 3.1.4.2]. :raises CallRefused: NOT_RUNNING, ..."""
+        """Ask it to stop [MS-SCMR 3.1.4.2]. :raises CallRefused: NOT_RUNNING; CANNOT_ACCEPT while it starts or stops."""
         answer = self._call(_CONTROL, NdrWriter().raw(self._handle).numbers(_STOP), "stopping")
         answer.numbers(7)  # SERVICE_STATUS
         self._check(answer.number(), "stopping")

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from types import ModuleType
 from typing import Any, List, NamedTuple
 
 import pytest
+from engine.agent import windows_service
 from engine.host import windows_dispatcher
 from engine.host.windows_dispatcher import Session
 from support.paths import ENGINE
@@ -65,6 +68,47 @@ def test_a_start_that_takes_long_reports_that_it_goes_forward(session: Session, 
     assert manager.told[-1] == Told(RUNNING, 0x105, 0, 0, 0)
     session.still_busy()
     assert manager.told[-1].state == RUNNING
+
+
+def test_a_report_of_another_thread_never_brings_an_earlier_state_back(session: Session, manager: Manager) -> None:
+    """A thread that says that the start continues was between its look and its report when the service was ready."""
+
+    def tell(state: int, exit_status: int = 0) -> None:
+        if state == START_PENDING:
+            ready = threading.Thread(target=session.running)
+            ready.start()
+            ready.join(0.2)
+            threads.append(ready)
+        report(state, exit_status)
+
+    threads: List[threading.Thread] = []
+    report = session._tell
+    vars(session)["_tell"] = tell
+    session.still_busy()
+    for thread in threads:
+        thread.join()
+    assert manager.told[-1].state == RUNNING
+    session.order(1)
+    session.running()
+    assert manager.told[-1].state == STOP_PENDING
+
+
+def test_a_start_that_hangs_ends(monkeypatch: pytest.MonkeyPatch, session: Session) -> None:
+    over = threading.Event()
+    statuses: List[int] = []
+
+    def end(status: int) -> None:
+        statuses.append(status)
+        over.set()
+
+    serving = ModuleType("engine.agent.windows_serving")
+    vars(serving)["serve"] = lambda *dummy: over.wait(10)
+    monkeypatch.setitem(sys.modules, "engine.agent.windows_serving", serving)
+    monkeypatch.setattr(windows_service, "_BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(windows_service, "_START_SECONDS", 0.05)
+    monkeypatch.setattr(windows_service.os, "_exit", end)
+    assert windows_service._serve(session, "base")
+    assert set(statuses) == {1}
 
 
 @pytest.mark.parametrize(("control", "is_shutdown"), [(1, False), (5, True), (0xF, True)])

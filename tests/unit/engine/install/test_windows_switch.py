@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import List, Optional
 
 import pytest
@@ -28,6 +29,8 @@ class Manager:
         self.state = STOPPED
         self.broken: List[str] = []
         self.refused = ""
+        self.hangs = 0  # so many orders are not taken
+        self.ended: List[int] = []
 
     def query(self, dummy_name: str) -> Optional[Service]:
         return None if self.image is None else Service(self.state, int(self.state == RUNNING), self.image)
@@ -51,7 +54,16 @@ class Manager:
             state = {"state": "running", "installation": identity, "pid": 1, "process_start": "7"}
             (self.base / "service" / "state.json").write_text(json.dumps(state))
 
-    def stop(self, dummy_name: str) -> None:
+    def stop(self, dummy_name: str) -> bool:
+        if self.hangs:
+            self.hangs -= 1
+            return False
+        self.state = STOPPED
+        return True
+
+    def end_process(self, pid: int) -> None:
+        assert pid == 1
+        self.ended.append(pid)
         self.state = STOPPED
 
     def delete(self, dummy_name: str) -> None:
@@ -62,7 +74,7 @@ class Manager:
 def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manager:
     (tmp_path / "service").mkdir()
     made = Manager(tmp_path)
-    for name in ("query", "create", "change", "start", "stop", "delete"):
+    for name in ("query", "create", "change", "start", "stop", "delete", "end_process"):
         monkeypatch.setattr(windows_services, name, getattr(made, name))
     monkeypatch.setattr(windows_switch, "try_out", lambda base, identity: None)
     monkeypatch.setattr(windows_switch, "process_start", lambda pid: "7" if made.state == RUNNING else "")
@@ -135,6 +147,22 @@ def test_what_fails_after_the_start_goes_back_too(
         windows_switch.switch(base, NEW)
     assert windows_switch.is_in_use(base, OLD)
     assert (manager.base / "previous").read_text() == OLDEST
+
+
+@pytest.mark.parametrize(("orders", "ended"), [(3, []), (10**9, [1])])
+def test_a_service_that_takes_no_order_is_asked_again_and_ended_at_last(
+    manager: Manager, orders: int, ended: List[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    monkeypatch.setattr(windows_switch, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
+    windows_switch.switch(str(manager.base), OLD)
+    manager.hangs = orders
+    windows_switch.stop()
+    assert (manager.state, manager.ended) == (STOPPED, ended)
 
 
 def test_an_installation_that_fails_its_trial_touches_no_service(
