@@ -133,13 +133,25 @@ def remove(base: str) -> Dict[str, Any]:
     delete()
     if os.path.abspath(sys.executable).lower().startswith(os.path.join(base, "").lower()):
         # This program can't delete itself: cmd.exe of Windows does, when it has ended.
-        shell = os.path.join(os.environ["SYSTEMROOT"], "System32", "cmd.exe")
-        waiting = 'for /l %%i in (1,1,30) do (ping -n 2 127.0.0.1 >nul & rmdir /s /q "%s")' % base
-        new_process('"%s" /d /s /c "%s"' % (shell, waiting), flags=NO_WINDOW)
+        new_process(deletion_line(base, _system_folder()), flags=NO_WINDOW, folder=_system_folder())
     else:
         with telling("Deleting", base):
             patiently(lambda: shutil.rmtree(base))
     return {"ok": True, "changed": True, "installed": None, "replaced": None}
+
+
+def deletion_line(base: str, system: str) -> str:
+    """The command line that deletes the base as soon as no program runs from it, and ends then.
+
+    Programs are named in full: cmd.exe looks into the current directory first, and into directories of the search path.
+    """
+    wait = '"%s" -n 2 127.0.0.1 >nul' % os.path.join(system, "ping.exe")
+    step = '(%s & rmdir /s /q "%s" & if not exist "%s" exit)' % (wait, base, base)
+    return '"%s" /d /s /c "for /l %%i in (1,1,30) do %s"' % (os.path.join(system, "cmd.exe"), step)
+
+
+def _system_folder() -> str:
+    return os.path.join(os.environ["SYSTEMROOT"], "System32")
 
 
 def status(base: str) -> Dict[str, Any]:

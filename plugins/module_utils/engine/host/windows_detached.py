@@ -44,7 +44,10 @@ def spawn_detached(work: Work, keep: int) -> None:
 
 
 def new_process(
-    words: Union[List[str], str], stdin: Union[int, IO[bytes], None] = subprocess.DEVNULL, flags: int = DETACHED
+    words: Union[List[str], str],
+    stdin: Union[int, IO[bytes], None] = subprocess.DEVNULL,
+    flags: int = DETACHED,
+    folder: Optional[str] = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program that inherits nothing but ``stdin``, outside of this process's job where that is allowed.
 
@@ -60,6 +63,7 @@ def new_process(
                 stderr=subprocess.DEVNULL,
                 close_fds=True,
                 creationflags=flags | more,
+                cwd=folder,
             )
         except OSError as error:
             refused = error
