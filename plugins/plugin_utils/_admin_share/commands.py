@@ -16,6 +16,10 @@ import time
 from typing import Any, Dict, NamedTuple, Optional
 
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.sealing import Recipient, seal
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.service_client import (
+    MAX_FILE_BYTES,
+    MAX_STREAM_BYTES,
+)
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
     DeviceServiceFailed,
     DeviceSmbInvalid,
@@ -142,9 +146,11 @@ class Commands:
         if document.get("state"):
             raise self._failed("a command was interrupted: %s" % _said(document))
         try:
-            answer = recipient.open(json.dumps(document["sealed"]).encode("ascii"))["answer"]
+            answer = recipient.open(json.dumps(document["sealed"]).encode("ascii"), MAX_FILE_BYTES)["answer"]
             if answer["timed_out"]:
                 raise self._failed("it ended a command that took too long")
+            if answer.get("cut"):
+                raise self._failed("a command wrote more than the %d bytes that it keeps" % MAX_STREAM_BYTES)
             return CommandAnswer(int(answer["exit_status"]), _bytes(answer["stdout"]), _bytes(answer["stderr"]))
         except (KeyError, TypeError, ValueError, SecretsRefused) as error:
             raise self._invalid("an answer of its service can't be opened: %s" % type(error).__name__) from None

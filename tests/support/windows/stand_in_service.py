@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from engine.agent.sealing import Recipient, seal
+from engine.agent.service_client import MAX_FILE_BYTES
 
 Work = Callable[[str, bytes], Tuple[int, bytes, bytes]]
 
@@ -20,14 +21,14 @@ Work = Callable[[str, bytes], Tuple[int, bytes, bytes]]
 class StandInService:
     """``folder`` is ``service`` in the agent's folder, as this machine names it. ``work``: line and input to an answer.
 
-    Faults: ``refuses`` so many requests, ``interrupts`` the next, ``is_silent``.
+    Faults: ``refuses`` so many requests, ``interrupts`` the next, ``is_silent``, ``cuts`` outputs.
     """
 
     def __init__(self, folder: Path, work: Work, installation: str = "0.1.0-0123456789abcdef") -> None:
         self.folder = folder
         self.lines: List[str] = []
         self.refuses = 0
-        self.interrupts = self.is_silent = False
+        self.interrupts = self.is_silent = self.cuts = False
         self._work = work
         self._installation = installation
         self._key: Optional[Recipient] = None
@@ -79,11 +80,11 @@ class StandInService:
             answer.update(state="interrupted", code="A381", message="Its process ended.", hint="Look.")
         else:
             assert self._key is not None
-            command = self._key.open(json.dumps(request["sealed"]).encode("ascii"))["command"]
+            command = self._key.open(json.dumps(request["sealed"]).encode("ascii"), MAX_FILE_BYTES)["command"]
             assert command["id"] == one
             self.lines.append(command["line"])
             status, stdout, stderr = self._work(command["line"], base64.b64decode(command["stdin"]))
-            told = {"exit_status": status, "timed_out": False}
+            told = {"exit_status": status, "timed_out": False, "cut": self.cuts}
             texts = {"stdout": base64.b64encode(stdout).decode(), "stderr": base64.b64encode(stderr).decode()}
             answer["sealed"] = seal(request["reply"], {"answer": dict(told, **texts)})
         path = self.folder / "answers" / (one + ".json")

@@ -39,12 +39,13 @@ class Command(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The outcome of a command. Of each stream the first MiB is kept."""
+    """The outcome of a command. Of each stream the first MiB is kept; ``cut`` says that there was more."""
 
     exit_status: int
     stdout: bytes
     stderr: bytes
     timed_out: bool
+    cut: bool = False
 
 
 def seal_command(hello: Dict[str, str], command: Command) -> Tuple[bytes, Recipient]:
@@ -122,7 +123,8 @@ def open_answer(recipient: Recipient, command_id: str, data: bytes) -> Answer:
             raise CommandInterrupted(command=command_id)
         plain = recipient.open(json.dumps(document["sealed"]).encode("ascii"), MAX_FILE_BYTES)["answer"]
         streams = [base64.b64decode(plain[name], validate=True) for name in ("stdout", "stderr")]
-        return Answer(int(plain["exit_status"]), streams[0], streams[1], bool(plain["timed_out"]))
+        told = bool(plain["timed_out"]), bool(plain.get("cut"))
+        return Answer(int(plain["exit_status"]), streams[0], streams[1], *told)
     except SecretsRefused:
         reason = "it was not sealed for this command"
     except (ValueError, KeyError, TypeError):

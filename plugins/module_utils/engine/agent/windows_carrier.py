@@ -21,6 +21,7 @@ from .service_client import MAX_STREAM_BYTES, Answer, Command, seal_answer
 from .service_files import ServiceFiles
 
 _LAST_WORDS_SECONDS = 1.0
+_TREE_SECONDS = 30.0
 _STARTED_NOTHING = 9009  # what cmd.exe answers for a program that is not there
 
 
@@ -31,12 +32,14 @@ class _Head(threading.Thread):
         super().__init__(name="output", daemon=True)
         self._stream = stream
         self.kept = b""
+        self.is_cut = False
 
     def run(self) -> None:
         while True:
             data = os.read(self._stream.fileno(), 65536)
             if not data:
                 return
+            self.is_cut = self.is_cut or len(self.kept) + len(data) > MAX_STREAM_BYTES
             self.kept = (self.kept + data)[:MAX_STREAM_BYTES]
 
 
@@ -81,11 +84,28 @@ def carry_out(command: Command) -> Answer:
         status = process.wait(command.limit_seconds)
     except subprocess.TimeoutExpired:
         is_late = True
-        process.kill()
+        _end_tree(process)
         status = process.wait()
     for head in heads:
         head.join(_LAST_WORDS_SECONDS)
-    return Answer(status, heads[0].kept, heads[1].kept, is_late)
+    return Answer(status, heads[0].kept, heads[1].kept, is_late, any(head.is_cut for head in heads))
+
+
+def _end_tree(process: subprocess.Popen[bytes]) -> None:
+    """End the command and every process that it has started: the shell of a command line is seldom what hangs."""
+    program = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")
+    try:
+        subprocess.run(  # pylint: disable=ansible-bad-function
+            [program, "/t", "/f", "/pid", "%d" % process.pid],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_TREE_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        sys.stderr.write("taskkill.exe did not end the command's processes: %s\n" % error)
+    process.kill()  # also when taskkill.exe has done nothing; one that has ended is left alone
 
 
 def _give(stream: IO[bytes], data: bytes) -> None:

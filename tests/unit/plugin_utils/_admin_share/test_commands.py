@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Iterator, Tuple
 
 import pytest
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.service_client import MAX_STREAM_BYTES
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
     DeviceServiceFailed,
     DeviceSmbInvalid,
@@ -47,6 +48,15 @@ def test_a_command_and_its_answer_are_sealed(share: FolderShare, service: StandI
     assert not any(SECRET.encode() in data or b"aW4" in data for data in share.written)
     left = [path for name in ("inbox", "taken", "answers") for path in (service.folder / name).iterdir()]
     assert left == []
+
+
+def test_an_output_as_long_as_the_service_keeps_comes_whole(share: FolderShare, service: StandInService) -> None:
+    """In an answer it is twice base64, and longer than what a sealed file of a run may be."""
+    data = b"x" * (MAX_STREAM_BYTES // 2)
+    assert Commands(share).run("x", data, 5).stdout == data + data  # type: ignore[arg-type]
+    service.cuts = True
+    with pytest.raises(DeviceServiceFailed):
+        Commands(share).run("x", b"", 5)  # type: ignore[arg-type]
 
 
 def test_a_command_of_which_nothing_was_begun_is_sent_again(share: FolderShare, service: StandInService) -> None:
