@@ -34,7 +34,7 @@ _GREETING_FAILED = ("kex_exchange_identification", "ssh_exchange_identification"
 _SSH_KEEP_ALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
 # An installation on a slow device compiles for minutes; nothing else takes long. A file may come over a very thin line.
 _ANSWER_SECONDS = 900.0
-_SLOWEST_BYTES_PER_SECOND = 2000
+SLOWEST_BYTES_PER_SECOND = 2000
 _Result = TypeVar("_Result")
 
 
@@ -163,7 +163,7 @@ class Link:
 
     def _put(self, local_path: str, name: str) -> str:
         path: str = self._shell.join_path(self.folder(), name)
-        more_seconds = os.path.getsize(local_path) / _SLOWEST_BYTES_PER_SECOND
+        more_seconds = os.path.getsize(local_path) / SLOWEST_BYTES_PER_SECOND
         self._bounded(lambda: self._action._transfer_file(local_path, path), more_seconds)
         if self._becomes_another_user():
             self._bounded(lambda: self._action._fixup_perms2([path], execute=False))

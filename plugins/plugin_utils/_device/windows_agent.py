@@ -21,7 +21,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.wi
 
 from .._admin_share.installing import ShareInstaller
 from .agent import Agent, AgentRefused, Installation
-from .windows_link import WindowsLink
+from .windows_link import WindowsLink, seconds_for
 
 _PYTHON = "%s\\%s\\python\\python.exe"
 
@@ -78,10 +78,10 @@ class WindowsAgent(Agent):
         if bundle is None or not planned.changed:
             return planned
         if self._id and self._id != bundle.identity and self.is_useful():
-            sent_bytes = self._link.on_share(lambda share: ShareInstaller(share).copy(bundle))
+            sent_bytes = self._link.on_share(lambda share: ShareInstaller(share).copy(bundle), _seconds_for(bundle))
             self._switch(bundle.identity)
         else:
-            sent_bytes = self._link.on_share(lambda share: ShareInstaller(share).install(bundle))
+            sent_bytes = self._link.on_share(lambda share: ShareInstaller(share).install(bundle), _seconds_for(bundle))
         self.look()
         self.expect(self._id == bundle.identity, "install", "it installed %s" % self._id)
         return planned._replace(sent_bytes=sent_bytes)
@@ -114,3 +114,7 @@ class WindowsAgent(Agent):
         if self._windows_bundle is None:
             self._windows_bundle = self._find_windows_bundle(self.found["platform"])
         return self._windows_bundle
+
+
+def _seconds_for(bundle: WindowsBundle) -> float:
+    return seconds_for(sum(file.size_bytes for file in bundle.files.values()), len(bundle.files))

@@ -9,6 +9,7 @@ This file is PRIVATE to the collection.
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
 import time
@@ -19,12 +20,20 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
 from .._admin_share.commands import DEFAULT_SECONDS, Commands
 from .._admin_share.raising import ansible_error, is_about_connection
 from .._admin_share.share import DeviceShare
-from .link import Answer, Link
+from .link import SLOWEST_BYTES_PER_SECOND, Answer, Link
 
 ADMIN_SHARE = "admin_share"
 _TASKS = "\\service\\put"
 _STALE_SECONDS = 24 * 3600
+_GRACE_SECONDS = 60
+_WAYS = 2  # each file is read back
+_SECONDS_FOR_A_FILE = 2.0  # opened, closed and opened again over a line by satellite
 _Result = TypeVar("_Result")
+
+
+def seconds_for(size_bytes: int, files: int = 1) -> float:
+    """Return how long files take to a device and back at the least speed that is waited for."""
+    return _WAYS * size_bytes / SLOWEST_BYTES_PER_SECOND + files * _SECONDS_FOR_A_FILE
 
 
 class WindowsLink(Link):
@@ -33,18 +42,19 @@ class WindowsLink(Link):
     def _prepare(self) -> None:
         """Everything that is needed is part of this kind of connection."""
 
-    def on_share(self, ask: Callable[[DeviceShare], _Result]) -> _Result:
-        """Ask with the open share; ask again when the link was lost.
+    def on_share(self, ask: Callable[[DeviceShare], _Result], more_seconds: float = 0) -> _Result:
+        """Ask with the open share; ask again when the link was lost. ``more_seconds``: for what takes long.
 
         :raises EngineError: what the device refuses. :raises AnsibleConnectionFailure: a device that is away.
         """
-        return self._persist(lambda: self._bounded(lambda: self._told(ask)))
+        return self._persist(lambda: self._bounded(lambda: self._told(ask), more_seconds))
 
     def run(self, words: List[str], data: Optional[bytes] = None, more_seconds: float = 0) -> Answer:
         """Run a program, as SYSTEM, with ``data`` on its standard input."""
         line = subprocess.list2cmdline(words)
         seconds = DEFAULT_SECONDS + int(more_seconds)
-        answer = self.on_share(lambda share: Commands(share).run(line, data or b"", seconds))
+        # The service's own limit comes first: it knows why.
+        answer = self.on_share(lambda share: Commands(share).run(line, data or b"", seconds), seconds + _GRACE_SECONDS)
         return Answer(answer.status, answer.stdout.decode("utf-8", "replace"), answer.stderr.decode("utf-8", "replace"))
 
     def put(self, local_path: str, name: str) -> str:
@@ -55,7 +65,7 @@ class WindowsLink(Link):
             share.put(local_path, path)
             return share.place.on_device(path)
 
-        return self.on_share(put)
+        return self.on_share(put, seconds_for(os.path.getsize(local_path)))
 
     def folder(self) -> str:
         """Return this task's folder on the device."""

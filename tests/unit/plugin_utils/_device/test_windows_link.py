@@ -18,6 +18,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     DeviceShareMissing,
     EngineError,
 )
+from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share.commands import CommandAnswer, Commands
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device import link as _link
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.windows_link import WindowsLink
 from support.windows.folder_share import FolderShare
@@ -77,6 +78,23 @@ def test_the_folder_of_a_task_goes_with_it_and_old_ones_too(share: FolderShare, 
     assert share.host_path(name[3:]).read_bytes() == b"{}"
     link.drop_folder()
     assert [path.name for path in tasks.iterdir()] == ["%d-bb" % (now - 60)]
+
+
+def test_what_takes_long_has_its_time(share: FolderShare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: List[float] = []
+
+    def bounded(dummy: Any, ask: Any, more_seconds: float = 0) -> Any:
+        given.append(more_seconds)
+        return ask()
+
+    monkeypatch.setattr(WindowsLink, "_bounded", bounded)
+    monkeypatch.setattr(Commands, "run", lambda *dummy: CommandAnswer(0, b"", b""))
+    link = link_to(share)
+    link.run(["x"], None, 5000)
+    assert given[-1] > 5000 + 900, "the service ends the command first, and says so"
+    (tmp_path / "big").write_bytes(bytes(5_000_000))
+    link.put(str(tmp_path / "big"), "big")
+    assert given[-1] > 2 * 5_000_000 / 2000, "it is sent and read back"
 
 
 def test_a_lost_link_is_tried_again_and_given_up_in_time(share: FolderShare) -> None:
