@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict
 
 from .._libraries import load_all
 from ..errors import EngineError
+from ..host import windows_services
 from ..host.memory import close_memory
 from ..host.process import boot_id, process_start
 from ..host.windows_detached import new_process
@@ -24,7 +25,7 @@ from ..host.windows_dispatcher import Session
 from ..host.windows_watch import DirectoryWatch
 from ..install.owned_files import open_owned, write_bytes
 from ..install.windows_base import check_above
-from ..install.windows_layout import installation_here, read_name
+from ..install.windows_layout import DESCRIPTION, SERVICE, installation_here, read_name
 from . import after_command
 from .protocol import SHUTDOWN_FILE
 from .sealing import Recipient, seal
@@ -51,6 +52,7 @@ def serve(session: Session, base: str, loaded: Callable[[], None]) -> bool:
         state = _first_state(base, desk.hello())
         desk.recover()
         _recover_runs(spool)
+        describe_itself()
         files.write_state(dict(state, state="running"))
         _say("started, installation %s" % (state["installation"] or "without a bundle"))
         loaded()
@@ -80,6 +82,14 @@ def self_test(base: str) -> int:
     is_good = recipient.open(json.dumps(sealed).encode("ascii")) == {"command": {"id": "self-test"}}
     sys.stdout.write(json.dumps({"ok": is_good, "installation": installation_here()}) + "\n")
     return 0 if is_good else 1
+
+
+def describe_itself() -> None:
+    """Let Windows start this service again after a crash: who makes it over the network can't say so."""
+    try:
+        windows_services.describe(SERVICE, DESCRIPTION)
+    except OSError as error:
+        _say("Windows does not let the service describe itself: %s" % error)
 
 
 def _take_until_stopped(session: Session, files: ServiceFiles, desk: CommandDesk) -> None:

@@ -85,6 +85,15 @@ def change(name: str, image: str) -> None:
         _expect(call(service, *numbers, ctypes.c_wchar_p(image), None, None, None, None, None, None))
 
 
+def describe(name: str, description: str) -> None:
+    """Give a service what one that was made over the network lacks: its description, and its restart after a crash.
+
+    :raises OSError:
+    """
+    with _opened(name) as service:
+        _describe(service, description)
+
+
 def start(name: str) -> None:
     """Start the service; one that runs is left alone. :raises OSError:"""
     with _opened(name) as service:
