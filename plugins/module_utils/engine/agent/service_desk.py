@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from typing import Any, Callable, Dict, Set
 
 from ..errors import AgentFileFailed, AgentPathUnsafe, CommandRefused, EngineError
@@ -14,6 +15,7 @@ from .sealing import Recipient
 from .service_client import SERVICE_RECIPIENT, open_command, plain_answer
 from .service_files import ServiceFiles
 
+_SWEEP_SECONDS = 3600.0
 IsOver = Callable[[], bool]
 
 
@@ -26,6 +28,7 @@ class CommandDesk:
         self._recipient = Recipient(SERVICE_RECIPIENT)
         self._seen: Set[str] = set()
         self._carriers: Dict[str, IsOver] = {}
+        self._swept = time.monotonic()
 
     def hello(self) -> Dict[str, str]:
         """The public key that commands are sealed for; a new one in each life."""
@@ -35,7 +38,7 @@ class CommandDesk:
         """Settle what an earlier life has left: commands whose process still lives are left to it."""
         for command_id in self._files.taken():
             self._files.settle(command_id)
-        self._files.sweep()
+        self._sweep()
 
     def take(self) -> None:
         """Take every command that waits, and answer for carriers that ended without a word."""
@@ -49,6 +52,13 @@ class CommandDesk:
         for command_id in self._files.taken():
             if command_id not in self._carriers:
                 self._files.settle(command_id)
+
+        if time.monotonic() > self._swept + _SWEEP_SECONDS:  # a service lives for months
+            self._sweep()
+
+    def _sweep(self) -> None:
+        self._swept = time.monotonic()
+        self._files.sweep()
 
     def _take(self, command_id: str) -> None:
         if command_id in self._seen:

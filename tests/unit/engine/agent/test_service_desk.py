@@ -9,9 +9,11 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Dict, List, Tuple
 
 import pytest
+from engine.agent import service_desk
 from engine.agent.sealing import Recipient
 from engine.agent.service_client import Answer, Command, open_answer, seal_answer, seal_command
 from engine.agent.service_desk import CommandDesk
@@ -179,3 +181,22 @@ def test_old_answers_and_halves_are_swept(files: ServiceFiles) -> None:
         os.utime(path, (old, old))
     files.sweep()
     assert [path.exists() for path in paths] == [False, False, True]
+
+
+def test_answers_that_nobody_fetched_go_once_an_hour(
+    files: ServiceFiles, carriers: Carriers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service lives for months: its start is not often enough."""
+    now = [1000.0]
+    monkeypatch.setattr(service_desk, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    desk = CommandDesk(files, carriers.start)
+    desk.recover()
+    old = Path(files.path, "answers", "c-9.json")
+    old.write_bytes(b"{}")
+    os.utime(old, (1, 1))
+    now[0] += 3000
+    desk.take()
+    assert old.exists()
+    now[0] += 1000
+    desk.take()
+    assert not old.exists()
