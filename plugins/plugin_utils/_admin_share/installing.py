@@ -27,6 +27,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows.bundle import WindowsBundle
 
 from .commands import Commands
+from .preflight import check_device
 from .service import SERVICE, AgentService
 from .share import DeviceShare
 
@@ -73,7 +74,10 @@ class ShareInstaller:
         }
 
     def install(self, bundle: WindowsBundle) -> int:
-        """Make this bundle the device's agent, where there is none that works; return the bytes sent."""
+        """Make this bundle the device's agent, where there is none that works; return the bytes sent.
+
+        :raises InstallationError: when the device can't have it.
+        """
         self._sweep_removed()
         self._share.make_base()
         sent_bytes = self.copy(bundle)
@@ -100,6 +104,7 @@ class ShareInstaller:
         is_there = self._share.entries(target) is not None
         if is_there and self._is_whole(target, bundle):
             return 0
+        check_device(self._share, self._platform(), sum(file.size_bytes for file in bundle.files.values()))
         unfinished = "%s\\%s%s" % (self._base, UNFINISHED, secrets.token_hex(8))
         sent_bytes = self._send(bundle, unfinished)
         if is_there:

@@ -251,6 +251,15 @@ class DeviceShare:
             raise file_error(error, self.peer, "Opening", self.place.on_device(program)) from None
         return False
 
+    def free_bytes(self) -> int:
+        """Return the free space of the share as this user may use it."""
+
+        def work() -> int:
+            with self._opened("", smb.READ_ATTRIBUTES, smb.OPEN, smb.ONLY_DIRECTORY) as handle:
+                return self.link.space(handle).free_bytes
+
+        return self._ask("Looking at the free space of", "", work)
+
     def entries(self, path: str) -> Optional[List[Entry]]:
         """Return what a folder holds, ``None`` when there is none."""
 

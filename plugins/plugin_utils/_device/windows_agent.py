@@ -8,6 +8,7 @@ This file is PRIVATE to the collection.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Callable, Dict, List, Optional
 
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.protocol import ALIVE, PROTOCOL
@@ -82,6 +83,8 @@ class WindowsAgent(Agent):
             self._switch(bundle.identity)
         else:
             sent_bytes = self._link.on_share(lambda share: ShareInstaller(share).install(bundle), _seconds_for(bundle))
+            self.look()
+            self._settle()
         self.look()
         self.expect(self._id == bundle.identity, "install", "it installed %s" % self._id)
         return planned._replace(sent_bytes=sent_bytes)
@@ -109,6 +112,19 @@ class WindowsAgent(Agent):
         """Let the present installation put the service onto another one; it falls back where that does not work."""
         words: List[str] = ["-m", "engine.agent.windows_install", "switch", "--base", str(self.found["base"])]
         self._understood("install", self._link.run([*self._isolated(), *words, "--to", identity]))
+
+    def _settle(self) -> None:
+        """Let the new agent look at what the share does not show, such as a write filter; remove one that can't stay.
+
+        :raises AgentRefused:
+        """
+        words = ["-m", "engine.agent.windows_install", "settle", "--base", str(self.found["base"])]
+        try:
+            self._understood("install", self._link.run([*self._isolated(), *words]))
+        except AgentRefused:
+            with suppress(DeviceSmbError, InstallationRunLives):  # the refusal counts
+                self._link.on_share(lambda share: ShareInstaller(share).remove())
+            raise
 
     def _wanted_bundle(self) -> Optional[WindowsBundle]:
         if self._windows_bundle is None:

@@ -30,6 +30,8 @@ class FolderShare:
         self.folder = folder
         self.windows = ServerVersion(6, 1)
         self.system: Optional[bytes] = None
+        self.system_files: Dict[str, bytes] = {}
+        self.unused_bytes = 1 << 40
         self.written: List[bytes] = []
         self.changes: Tuple[str, ...] = ()
         self.running: Tuple[str, ...] = ()  # programs that a process runs, as ends of paths
@@ -42,8 +44,12 @@ class FolderShare:
     def version(self) -> ServerVersion:
         return self.windows
 
-    def system_file(self, dummy_path: str, most_bytes: int) -> Optional[bytes]:
-        return self.system and self.system[:most_bytes]
+    def system_file(self, path: str, most_bytes: int) -> Optional[bytes]:
+        content = self.system_files.get(path, self.system)
+        return content and content[:most_bytes]
+
+    def free_bytes(self) -> int:
+        return self.unused_bytes
 
     def read(self, path: str, most_bytes: int) -> Optional[bytes]:
         file = self.host_path(path)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Installs, updates and removes the agent and its service on a Windows device: ``windows_install VERB``, one line of JSON out.
 
-Verbs: prepare, copy, switch, install (update is the same), remove, status. Run by an administrator, or by the service as SYSTEM.
+Verbs: prepare, copy, switch, install (update is the same), settle, remove, status. Run by an administrator, or by the service as SYSTEM.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ..host.windows_detached import NO_WINDOW, new_process
 from ..install.owned_files import read_document, telling
 from ..install.windows.check import check_files, read_folder
 from ..install.windows.document import DOCUMENT, WindowsDocument
+from ..install.windows.preflight import check_device
 from ..install.windows_base import check_above, check_base, make_base
 from ..install.windows_layout import IDENTITY, default_base, module, python_of, read_name
 from ..install.windows_switch import delete, is_in_use, query, switch
@@ -93,8 +94,27 @@ def install(base: str, folder: str) -> Dict[str, Any]:
         answer = _ask([old, *module("windows_install", "switch", "--base", base, "--to", identity)])
     else:
         answer = switch(base, identity)
+    return _pruned(base, answer)
+
+
+def settle(base: str) -> Dict[str, Any]:
+    """Look at what the share of a device does not show after the first start there, and delete old installations.
+
+    :raises InstallationError: for a device that can't keep the agent, such as one whose write filter is active.
+    """
+    check_above(base)
+    identity = read_name(base, "current")
+    if identity is None:
+        raise InstallationBroken(installation="current", reason="the file does not name an installation")
+    check_device(read_folder(os.path.join(base, identity)).platform, base, 0)
+    return _pruned(base, {"ok": True, "changed": False, "installed": identity, "replaced": None})
+
+
+def _pruned(base: str, answer: Dict[str, Any]) -> Dict[str, Any]:
+    """Prune after a change that worked; what can't be deleted now goes after the next one."""
     if answer.get("ok"):
-        prune(base)
+        with contextlib.suppress(EngineError, OSError):
+            prune(base)
     return answer
 
 
@@ -177,7 +197,7 @@ def _shown(base: str) -> Dict[str, Any]:
 def main(arguments: List[str]) -> int:
     """Run the verb; exit status 0 when it succeeded."""
     parser = argparse.ArgumentParser(prog="windows_install", allow_abbrev=False)
-    parser.add_argument("verb", choices=("prepare", "copy", "switch", "install", "update", "remove", "status"))
+    parser.add_argument("verb", choices=("prepare", "copy", "switch", "install", "update", "remove", "status", "settle"))
     parser.add_argument("--base", default=default_base())
     parser.add_argument("--from", dest="folder", default="")
     parser.add_argument("--to", dest="identity", default="")
@@ -207,7 +227,9 @@ def _answer(options: argparse.Namespace, base: str) -> Dict[str, Any]:
         check_base(base)
         if not IDENTITY.fullmatch(options.identity):
             raise InstallationBroken(installation=options.identity[:80], reason="this is not the id of an installation")
-        return switch(base, options.identity)
+        return _pruned(base, switch(base, options.identity))
+    if options.verb == "settle":
+        return settle(base)
     if options.verb == "remove":
         return remove(base)
     if options.verb == "status":

@@ -1,13 +1,21 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is left to others after the installer's end: the deletion of the program that it is."""
+"""What follows an installation and a removal: old installations go, and the program deletes itself through another."""
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
+from typing import Any, Dict, List
 
-from engine.agent.windows_install import deletion_line
+import pytest
+from engine.agent import windows_install
+from engine.agent.spool import Spool
+from engine.agent.windows_install import deletion_line, main
+from engine.errors import ServiceNotStarted, WriteFilterActive
+from engine.install.windows.document import File, make_document
 
 BASE = "C:\\Program Files\\plantops-imaging"
 SYSTEM = "C:\\Windows\\System32"
@@ -19,3 +27,66 @@ def test_the_deletion_ends_when_the_folder_is_gone_and_names_its_programs_in_ful
     delete, leave = line.index('rmdir \\s \\q "%s"' % BASE), line.index('if not exist "%s" exit' % BASE)
     assert line.index("do (") < delete < leave
     assert "for \\l %i in" in line
+
+
+def installed(base: Path, monkeypatch: pytest.MonkeyPatch) -> List[str]:
+    """Four installations, of which the last two are the current one and the one before."""
+    base.chmod(0o700)
+    Spool(str(base)).prepare()
+    names = []
+    for number in range(4):
+        document = make_document("0.%d" % number, "windows-amd64", "3.13.2", [File("a", "0" * 64, 5, "")])
+        (base / document.identity).mkdir()
+        (base / document.identity / "bundle.json").write_bytes(document.raw)
+        names.append(document.identity)
+    (base / "previous").write_text(names[2])
+    (base / "current").write_text(names[3])
+    for name in ("check_above", "check_base"):
+        monkeypatch.setattr(windows_install, name, lambda dummy: None)
+    return names
+
+
+def ask(capsys: pytest.CaptureFixture[str], *words: str) -> Dict[str, Any]:
+    main(list(words))
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def left(base: Path) -> List[str]:
+    return sorted(path.name for path in base.iterdir() if path.name.startswith("0."))
+
+
+def test_a_switch_deletes_old_installations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = installed(tmp_path, monkeypatch)
+    words = ("switch", "--base", str(tmp_path), "--to", names[3])
+
+    def fail(dummy_base: str, dummy_identity: str) -> Dict[str, Any]:
+        raise ServiceNotStarted(service="s", reason="r")
+
+    monkeypatch.setattr(windows_install, "switch", fail)
+    assert not ask(capsys, *words)["ok"]
+    assert left(tmp_path) == names
+    monkeypatch.setattr(windows_install, "switch", lambda base, identity: {"ok": True, "installed": identity})
+    assert ask(capsys, *words)["ok"]
+    assert left(tmp_path) == names[2:]
+
+
+def test_a_first_start_settles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = installed(tmp_path, monkeypatch)
+    asked: List[Any] = []
+
+    def refuse(*words: Any) -> None:
+        asked.append(words)
+        raise WriteFilterActive(filter="UWF", volume="C:", disable="d", enable="e")
+
+    monkeypatch.setattr(windows_install, "check_device", refuse)
+    answer = ask(capsys, "settle", "--base", str(tmp_path))
+    assert (answer["ok"], answer["code"]) == (False, WriteFilterActive.code)
+    assert asked == [("windows-amd64", str(tmp_path), 0)]
+    monkeypatch.setattr(windows_install, "check_device", lambda *dummy: None)
+    answer = ask(capsys, "settle", "--base", str(tmp_path))
+    assert (answer["ok"], answer["changed"], answer["installed"]) == (True, False, names[3])
+    assert left(tmp_path) == names[2:]

@@ -12,8 +12,10 @@ import pytest
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
     AgentDirectoryInvalid,
     InstallationRunLives,
+    WriteFilterActive,
 )
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device import windows_agent as _windows_agent
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import AgentRefused
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.link import Answer
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.windows_agent import WindowsAgent
 from support.windows.folder_share import SmallBundle
@@ -32,6 +34,8 @@ class Device:
         self.states: List[str] = []
         self.done: List[str] = []
         self.more_seconds = 0.0
+        self.settled = 0
+        self.refusal: Optional[WriteFilterActive] = None
 
     # the installer
 
@@ -41,6 +45,7 @@ class Device:
 
     def install(self, bundle: Any) -> int:
         self.done.append("install")
+        self.works = True
         self.current, self.service = bundle.identity, "image"
         return 7
 
@@ -72,6 +77,11 @@ class Device:
             answer.update(version="0.1.0", id=None, protocol=1, python="3.8.10", platform=None)
         elif verb == "runs":
             answer["runs"] = [{"run": "image-1-%d" % at, "state": state} for at, state in enumerate(self.states)]
+        elif verb == "settle":
+            self.settled += 1
+            answer.update(changed=False, installed=self.current, replaced=None)
+            if self.refusal:
+                answer = dict(self.refusal.as_dict(), ok=False)
         else:
             assert verb == "switch"
             self.done.append(verb)
@@ -114,8 +124,22 @@ def test_a_working_agent_makes_the_switch_to_the_new_one() -> None:
 def test_an_agent_that_does_not_work_is_replaced() -> None:
     device = Device(OLD.identity)
     device.works = False
-    agent_of(device).install()
+    agent = agent_of(device)
+    agent.install()
     assert device.done == ["install"]
+
+
+def test_an_agent_behind_a_write_filter_is_removed_again() -> None:
+    """The share does not show the filter: the agent finds it when it runs, and would be gone after a restart."""
+    device = Device()
+    device.refusal = WriteFilterActive(filter="UWF", volume="C:", disable="d", enable="e")
+    with pytest.raises(AgentRefused) as refused:
+        agent_of(device).install()
+    assert refused.value.error["code"] == WriteFilterActive.code
+    assert device.done == ["install", "remove"]
+    device.refusal = None
+    agent_of(device).install()
+    assert (device.done[2:], device.settled) == (["install"], 2)
 
 
 def test_an_agent_whose_service_is_gone_is_installed_again() -> None:
