@@ -395,7 +395,8 @@ class DeviceFolderUnsafe(DeviceSmbError):
     code = "N137"
     message = "The folder {path} on {device} can't be trusted with the agent: {reason}."
     hint = (
-        "Find out who made the folder, then delete it; the agent makes its own, which only administrators may write to."
+        "If it is the agent's own folder, find out who made it, then delete it: the agent makes its own. Of a folder above "
+        "it, take the right to delete or to rename what is in it from other users (icacls), or use another share."
     )
 
 

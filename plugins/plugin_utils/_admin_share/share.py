@@ -243,11 +243,12 @@ class DeviceShare:
 
         try:
             _patiently(work)
+        except Refused as refused:
+            if refused.status in HELD:
+                return refused.status == SHARING_VIOLATION  # else Windows, or a scanner, protects it from every writer
+            if refused.failure is not Failure.NOT_FOUND:
+                raise file_error(refused, self.peer, "Opening", self.place.on_device(program)) from None
         except SmbError as error:
-            if isinstance(error, Refused) and error.status == SHARING_VIOLATION:
-                return True
-            if error.failure is Failure.NOT_FOUND:
-                return False
             raise file_error(error, self.peer, "Opening", self.place.on_device(program)) from None
         return False
 

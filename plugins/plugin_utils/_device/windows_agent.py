@@ -78,15 +78,16 @@ class WindowsAgent(Agent):
         planned, bundle = self.plan(anew), self._wanted_bundle()
         if bundle is None or not planned.changed:
             return planned
-        if self._id and self._id != bundle.identity and self.is_useful():
+        is_update = bool(self._id) and self._id != bundle.identity and self.is_useful()
+        if is_update:
             sent_bytes = self._link.on_share(lambda share: ShareInstaller(share).copy(bundle), _seconds_for(bundle))
             self._switch(bundle.identity)
         else:
             sent_bytes = self._link.on_share(lambda share: ShareInstaller(share).install(bundle), _seconds_for(bundle))
-            self.look()
-            self._settle()
         self.look()
         self.expect(self._id == bundle.identity, "install", "it installed %s" % self._id)
+        if not is_update:
+            self._settle()
         return planned._replace(sent_bytes=sent_bytes)
 
     def would_remove(self) -> bool:

@@ -51,7 +51,9 @@ def connected(device: AdminShareDevice, **more: Any) -> Iterator[Connection]:
     """The plugin with the options that Ansible would give it."""
     connection = Connection(PlayContext(), os.devnull)
     options = {"remote_addr": "127.0.0.1", "port": device.port, "admin_share": "C$", "admin_share_path": ""}
-    options.update(remote_user=device.username, remote_password=device.password, require_encryption=False, kerberos=False)
+    options.update(
+        remote_user=device.username, remote_password=device.password, require_encryption=False, kerberos=False
+    )
     for name, value in {**options, **more}.items():
         connection._options[name] = value
     try:

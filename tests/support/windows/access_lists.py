@@ -20,14 +20,14 @@ from smbprotocol.open import SMB2SetInfoRequest
 
 _OWNER_AND_LIST = 0x1 | 0x4 | 0x80000000  # and the list is protected [MS-SMB2 2.2.39]
 _CHANGES = 0x40000 | 0x80000  # WRITE_DAC, WRITE_OWNER
-_CORRECTION = '''
+_CORRECTION = """
 
 _asked = descriptor_of
 
 
 def descriptor_of(path):  # the double's
     return _asked(path).replace("S-1-5-21-0-0-0-1000", "BA").replace(";;;WD)", ";;;BA)").replace("D:(", "D:P(")
-'''
+"""
 
 
 def give_to_administrators(port: int, username: str, password: str, share: str, folders: Iterable[str]) -> None:

@@ -197,7 +197,9 @@ def _shown(base: str) -> Dict[str, Any]:
 def main(arguments: List[str]) -> int:
     """Run the verb; exit status 0 when it succeeded."""
     parser = argparse.ArgumentParser(prog="windows_install", allow_abbrev=False)
-    parser.add_argument("verb", choices=("prepare", "copy", "switch", "install", "update", "remove", "status", "settle"))
+    parser.add_argument(
+        "verb", choices=("prepare", "copy", "switch", "install", "update", "remove", "status", "settle")
+    )
     parser.add_argument("--base", default=default_base())
     parser.add_argument("--from", dest="folder", default="")
     parser.add_argument("--to", dest="identity", default="")

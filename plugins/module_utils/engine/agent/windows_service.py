@@ -18,7 +18,9 @@ from ..host.windows_dispatcher import Session, dispatch
 from ..install.windows_layout import SERVICE
 
 _BUSY_SECONDS = 5.0
-_START_SECONDS = 120.0  # the libraries from a slow disk under a virus scanner; a start that hangs must not be told for ever
+_START_SECONDS = (
+    120.0  # the libraries from a slow disk under a virus scanner; a start that hangs must not be told for ever
+)
 
 
 def main(arguments: List[str]) -> int:

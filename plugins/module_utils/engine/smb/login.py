@@ -186,9 +186,7 @@ class SmbConnector:
             session.connect()
         except (exceptions.SMBAuthenticationError, ImportError) as error:  # of the gssapi package, where it is missing
             is_kerberos = self._protocol() == "kerberos"
-            reason = (
-                _why_no_ticket(error, bool(self._password)) if is_kerberos else "no login method was negotiated"
-            )
+            reason = _why_no_ticket(error, bool(self._password)) if is_kerberos else "no login method was negotiated"
             raise SmbError(Failure.LOGIN_FAILED, reason) from error
         except exceptions.SMBResponseException as error:
             raise self._login_refused(error.status, connection) from None

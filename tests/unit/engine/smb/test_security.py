@@ -9,7 +9,15 @@ import struct
 
 import pytest
 from engine.smb.errors import SmbError
-from engine.smb.security import ADMINISTRATORS, SYSTEM, Security, administrators_only, parse, why_replaceable, why_untrusted
+from engine.smb.security import (
+    ADMINISTRATORS,
+    SYSTEM,
+    Security,
+    administrators_only,
+    parse,
+    why_replaceable,
+    why_untrusted,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -111,6 +111,7 @@ def test_a_folder_in_use_is_not_moved(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"write": (1, SHARING_VIOLATION)}, False),
         ({"write": (1000, SHARING_VIOLATION)}, True),
         ({"write": (1, ABSENT)}, False),
+        ({"write": (1000, ACCESS_DENIED)}, False),
     ],
 )
 def test_a_program_that_can_not_be_written_to_is_running(
