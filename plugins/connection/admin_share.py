@@ -205,16 +205,19 @@ class Connection(ConnectionBase):  # type: ignore[misc]
         login = self._login()
         where = (login.address, login.port, login.username)
         refused = RefusedLogins(constants.DEFAULT_LOCAL_TMP)
-        if refused.has(*where):
-            raise DeviceLoginFailed(
-                device=login.device, username=login.username, reason="it was refused earlier in this play"
+        with refused.turn(login.address, login.username):
+            if refused.has(*where):
+                raise DeviceLoginFailed(
+                    device=login.device, username=login.username, reason="it was refused earlier in this play"
+                )
+            display.vvv(
+                "SMB %s: log in as %s, share %s" % (login.address, login.username, login.share), host=login.device
             )
-        display.vvv("SMB %s: log in as %s, share %s" % (login.address, login.username, login.share), host=login.device)
-        try:
-            return DeviceShare(login)
-        except LOGIN_ERRORS as error:
-            refused.add(*where, error)
-            raise
+            try:
+                return DeviceShare(login)
+            except LOGIN_ERRORS as error:
+                refused.add(*where, error)
+                raise
 
     def _login(self) -> Login:
         address = str(self.get_option("remote_addr"))

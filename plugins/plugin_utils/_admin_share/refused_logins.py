@@ -10,8 +10,12 @@ This file is PRIVATE to the collection.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import time
+from contextlib import contextmanager
+from typing import Iterator
 
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
     DeviceAccountLocked,
@@ -19,6 +23,12 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     EngineError,
 )
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.errors import REASONS_OF_A_SERVER
+
+_TURN_SECONDS = 30.0  # a device that is off must not keep the others waiting for longer
+_TURN_PAUSE_SECONDS = 0.1
+_EVERYWHERE = ("", 0)
+_ACCEPTED = ("", 1)
+_TURN = ("", 2)
 
 
 class RefusedLogins:
@@ -41,6 +51,24 @@ class RefusedLogins:
         places = [(address, port), _EVERYWHERE] if _is_of_domain(username, address) else [(address, port)]
         return any(os.path.exists(self._path(*place, username)) for place in places)
 
+    @contextmanager
+    def turn(self, address: str, username: str) -> Iterator[None]:
+        """Let the workers of a play log in one after the other with an account of a domain, until a login has succeeded.
+
+        Otherwise as many of them as there are forks would try a wrong password at the same time.
+        """
+        accepted = self._path(*_ACCEPTED, username)
+        if not _is_of_domain(username, address) or os.path.exists(accepted):
+            yield
+            return
+        with open(self._path(*_TURN, username), "w", encoding="ascii") as turn:
+            end = time.monotonic() + _TURN_SECONDS
+            while not _locked(turn.fileno()) and not os.path.exists(accepted) and time.monotonic() < end:
+                time.sleep(_TURN_PAUSE_SECONDS)
+            yield
+        with open(accepted, "w", encoding="ascii"):
+            return
+
     def _path(self, address: str, port: int, username: str) -> str:
         """A password must not tell even its digest to a disk: the account alone counts."""
         name = "\n".join((address.casefold(), str(port), username.casefold()))
@@ -48,7 +76,12 @@ class RefusedLogins:
         return os.path.join(self._folder, "plantops-imaging-refused-%s" % digest[:32])
 
 
-_EVERYWHERE = ("", 0)
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_of_domain(username: str, address: str) -> bool:

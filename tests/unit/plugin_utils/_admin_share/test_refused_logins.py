@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import List
 
 import pytest
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
@@ -55,3 +58,29 @@ def test_what_one_device_has_against_an_account_counts_there_alone(tmp_path: Pat
     RefusedLogins(str(tmp_path)).add("pc-1", 445, "PLANT\\service", error)
     assert RefusedLogins(str(tmp_path)).has("pc-1", 445, "PLANT\\service")
     assert not RefusedLogins(str(tmp_path)).has("pc-2", 445, "PLANT\\service")
+
+
+def test_workers_try_an_account_of_a_domain_one_after_the_other_until_it_is_accepted(tmp_path: Path) -> None:
+    """As many workers as there are forks start at the same time: each wrong password counts."""
+    tried: List[str] = []
+
+    def log_in(address: str) -> None:
+        logins = RefusedLogins(str(tmp_path))
+        with logins.turn(address, "PLANT\\service"):
+            if not logins.has(address, 445, "PLANT\\service"):
+                tried.append(address)
+                time.sleep(0.2)
+                logins.add(address, 445, "PLANT\\service", WRONG)
+                raise WRONG
+
+    with ThreadPoolExecutor(4) as workers:
+        started = [workers.submit(log_in, "pc-%d" % number) for number in range(4)]
+        ends = [one.exception() for one in started]
+    assert len(tried) == 1
+    assert ends.count(None) == 3
+    with RefusedLogins(str(tmp_path)).turn("pc-1", "PLANT\\other"):
+        pass
+    began = time.monotonic()
+    with RefusedLogins(str(tmp_path)).turn("pc-1", "PLANT\\other"):
+        with RefusedLogins(str(tmp_path)).turn("pc-2", "PLANT\\other"):
+            assert time.monotonic() < began + 20, "an account that was accepted waits for nobody"
