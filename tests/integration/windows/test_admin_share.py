@@ -78,7 +78,10 @@ def test_files_go_and_come_back(device: AdminShareDevice, tmp_path: Path, share_
     there.unlink()
 
 
-def test_a_wrong_password_is_tried_once_in_a_play(device: AdminShareDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_password_is_tried_once_in_a_play(
+    device: AdminShareDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin_share.constants, "DEFAULT_LOCAL_TMP", str(tmp_path))  # of one play
     logins = []
 
     def log_in(login: Login) -> DeviceShare:

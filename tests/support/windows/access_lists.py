@@ -18,7 +18,7 @@ from engine.smb.security import administrators_only
 from engine.smb.unc import UncPath
 from smbprotocol.open import SMB2SetInfoRequest
 
-_OWNER_AND_LIST = 0x1 | 0x4 | 0x80000000  # and the list is protected [MS-SMB2 2.2.39]
+_OWNER_AND_LIST = 0x1 | 0x4  # [MS-SMB2 2.2.39]
 _CHANGES = 0x40000 | 0x80000  # WRITE_DAC, WRITE_OWNER
 _CORRECTION = """
 
