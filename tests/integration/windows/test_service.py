@@ -123,3 +123,21 @@ def test_an_update_that_does_not_work_leaves_the_one_before(service: InstalledSe
     assert service.files.read_state()["installation"] == updated["installed"]
     assert service.install("0.9.2")["changed"] is False
     assert service.command("cmd.exe /c ver").exit_status == 0
+
+
+@pytest.mark.long
+def test_the_deletion_that_outlives_the_installer_ends_with_the_folder(device: WindowsDevice) -> None:
+    folder = device.host_path(r"C:\Program Files\gone")
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "file").write_bytes(b"x")
+    program = (
+        "import os, subprocess\n"
+        "from engine.agent.windows_install import _system_folder, deletion_line\n"
+        "line = deletion_line('C:\\\\Program Files\\\\gone', _system_folder())\n"
+        "subprocess.run(line, cwd=_system_folder(), timeout=25, check=False)\n"
+    )
+    device.drive.joinpath("delete.py").write_text(program)
+    with device.switched_on():
+        ran = device.python(r"C:\delete.py")
+    assert ran.status == 0, ran.errors  # it has ended, far from its 30 rounds
+    assert not folder.exists()

@@ -16,7 +16,7 @@ from engine.smb import link as smb
 from engine.smb.login import DeviceConnector
 from engine.smb.security import administrators_only
 from engine.smb.unc import UncPath
-from smbprotocol.open import SMB2SetInfoRequest
+from smbprotocol.open import SMB2SetInfoRequest  # type: ignore[import-untyped]
 
 _OWNER_AND_LIST = 0x1 | 0x4  # [MS-SMB2 2.2.39]
 _CHANGES = 0x40000 | 0x80000  # WRITE_DAC, WRITE_OWNER
