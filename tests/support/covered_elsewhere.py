@@ -93,7 +93,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     ),
     "integration/agent/test_agent_install.py": ("action/agent*.py", ENGINE + "install/wheel_*.py"),
     "integration/windows/test_service.py": (
-        *(ENGINE + "agent/windows_%s.py" % name for name in ("carrier", "install", "service", "serving")),
+        ENGINE + "agent/windows_service.py",
         *(ENGINE + "host/windows_%s.py" % name for name in ("commands", "security", "services", "watch")),
         ENGINE + "install/windows_layout.py",
     ),
@@ -244,11 +244,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     ),
     "integration/storage/test_sftp_second_method.py": (ENGINE + "storage/sftp/user_keys.py",),
     "integration/storage/test_known_hosts.py": (ENGINE + "storage/sftp/known_hosts.py",),
-    "integration/windows/test_admin_share.py": (
-        "connection/admin_share.py",
-        "plugin_utils/_admin_share/share.py",
-        "plugin_utils/_admin_share/service.py",
-    ),
+    "integration/windows/test_admin_share.py": ("connection/admin_share.py",),
     "unit/plugin_utils/_admin_share/test_errors.py": ("plugin_utils/_admin_share/raising.py",),
     "integration/storage/test_smb_dfs.py": (ENGINE + "smb/dfs.py",),
     "integration/storage/test_smb_causes.py": (ENGINE + "smb/smb_one.py",),

@@ -173,7 +173,7 @@ class Commands:
 
 
 def _said(document: Dict[str, Any]) -> str:
-    """What the service says of a command that it did not carry out."""
+    """Return the reason for which the service did not carry a command out."""
     return one_line(str(document.get("message") or "it gives no reason"))[:_MAX_WORDS].rstrip(". ")
 
 

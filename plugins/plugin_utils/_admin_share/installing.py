@@ -95,7 +95,7 @@ class ShareInstaller:
     def copy(self, bundle: WindowsBundle) -> int:
         """Copy a bundle beside other installations, under its id; each file is read back. Return the bytes sent.
 
-        One that is there and whole is kept. One that is not is replaced, with the service stopped meanwhile.
+        One that is there and whole is kept. One that is not is replaced while the service is stopped.
 
         :raises DeviceFileFailed: when a process still runs from it; it stays as it was.
         """
@@ -194,7 +194,7 @@ class ShareInstaller:
         return any(self._share.is_running("%s\\%s\\%s" % (self._base, name, _PROGRAM)) for name in names)
 
     def _start_again(self) -> None:
-        """Start a service that was stopped for nothing, where there is one: the error on the way counts."""
+        """Start the service, where there is one, after a failure, which counts more than a second one here."""
         with suppress(DeviceSmbError):
             self.service.start()
 

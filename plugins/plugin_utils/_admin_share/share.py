@@ -235,7 +235,7 @@ class DeviceShare:
         _patiently(work)
 
     def is_running(self, program: str) -> bool:
-        """Whether a process of the device runs this program: Windows lets nobody open it for writing then."""
+        """Whether a process of the device runs this program: Windows refuses to open it for writing then."""
 
         def work() -> None:
             with self._opened(program, smb.WRITE, smb.OPEN, smb.ONLY_FILE):

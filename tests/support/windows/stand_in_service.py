@@ -28,6 +28,7 @@ class StandInService:
         self.folder = folder
         self.lines: List[str] = []
         self.refuses = 0
+        self.refusal = "Sealed for another start."
         self.interrupts = self.is_silent = self.cuts = False
         self._work = work
         self._installation = installation
@@ -74,7 +75,7 @@ class StandInService:
         answer: Dict[str, Any] = {"format": 1, "id": one}
         if self.refuses:
             self.refuses -= 1
-            answer.update(state="refused", code="A380", message="Sealed for another start.", hint="Seal it again.")
+            answer.update(state="refused", code="A380", message=self.refusal, hint="Seal it again.")
         elif self.interrupts:
             self.interrupts = False
             answer.update(state="interrupted", code="A381", message="Its process ended.", hint="Look.")

@@ -19,7 +19,7 @@ from ..install.windows_layout import SERVICE
 
 _BUSY_SECONDS = 5.0
 _START_SECONDS = (
-    120.0  # the libraries from a slow disk under a virus scanner; a start that hangs must not be told for ever
+    120.0  # the libraries from a slow disk under a virus scanner; a start that hangs must not be reported for ever
 )
 
 
@@ -41,7 +41,7 @@ def _serve(session: Session, base: str) -> bool:
         end = time.monotonic() + _START_SECONDS
         while not loaded.wait(_BUSY_SECONDS):
             if time.monotonic() > end:
-                os._exit(1)  # Windows takes it for a crash and starts the service again
+                os._exit(1)  # Windows treats it as a crash and starts the service again
             session.still_busy()
 
     threading.Thread(target=tell, daemon=True).start()

@@ -18,7 +18,7 @@ NOT_A_DIRECTORY = 0xC0000103
 PATH_NOT_FOUND = 0xC000003A
 SHARING_VIOLATION = 0xC0000043
 NAME_COLLISION = 0xC0000035
-# What Windows answers to a rename or a deletion of what a program has open: CANNOT_DELETE, DIRECTORY_NOT_EMPTY (a file in it
+# Windows refuses to rename or delete an open file with these: CANNOT_DELETE, DIRECTORY_NOT_EMPTY (a file in it
 # that is deleted, but open).
 HELD = frozenset([SHARING_VIOLATION, ACCESS_DENIED, 0xC0000121, 0xC0000101])
 # The server has dropped the session or the share: connect and log in again. USER_SESSION_DELETED,
