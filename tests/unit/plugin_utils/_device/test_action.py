@@ -154,7 +154,7 @@ def test_a_broken_agent_is_mended(error: EngineError, monkeypatch: pytest.Monkey
     assert action.mended(agent, lambda: agent.call("info")) == {"warnings": []}
     assert agent.done == ["install"]
     with pytest.raises(type(error)):
-        action.mended(agent, lambda: (_ for _ in ()).throw(error))  # the agent is in order: the answer is not
+        action.mended(agent, lambda: (dummy for dummy in ()).throw(error))  # the agent is in order: the answer is not
     assert agent.done == ["install"]
 
 
