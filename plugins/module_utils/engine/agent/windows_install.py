@@ -120,9 +120,9 @@ def _pruned(base: str, answer: Dict[str, Any]) -> Dict[str, Any]:
 
 def _ask(words: List[str]) -> Dict[str, Any]:
     """The answer of the installation in use, whose code goes back when the new one does not work."""
-    done = subprocess.run(
+    done = subprocess.run(  # pylint: disable=ansible-bad-function
         words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )  # pylint: disable=ansible-bad-function
+    )
     lines = [line for line in done.stdout.decode("utf-8", "replace").splitlines() if line.startswith("{")]
     if not lines:
         reason = "the installation in use gave no answer (exit status %d)" % done.returncode
