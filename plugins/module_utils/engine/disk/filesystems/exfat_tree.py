@@ -69,10 +69,19 @@ class ExfatTree(FileTree):
         return fold_by(self._upper, name)
 
     def content(self, node: int) -> Optional[FileContent]:
-        return FileContent(ExtentSet(self._ranges(node)), 1)
+        return FileContent(ExtentSet(self.ranges(node)), 1)
 
     def ranges(self, node: int) -> List[Tuple[int, int]]:
-        return self._ranges(node)
+        first, clusters, contiguous = node & 0xFFFFFFFF, node >> 32 & 0xFFFFFFFF, node >> 64
+        if first == 0 or (contiguous and not clusters):
+            return []
+        if contiguous:
+            return [self._volume.cluster_range(first, clusters)]
+        ranges = []
+        for run in self._volume.chain(first):
+            self._charge(4 * run[1] + 512)
+            ranges.append(self._volume.cluster_range(*run))
+        return ranges
 
     def protected(self) -> ExtentSet:
         """The volume's own structures, and clusters that more than one file or folder claims."""
@@ -91,7 +100,7 @@ class ExfatTree(FileTree):
         starts, ends = array("Q"), array("Q")
         folders = {self.root()}
         for node in chain([self.root()], self.reachable(folders)):
-            for start, length in self._ranges(node):
+            for start, length in self.ranges(node):
                 starts.append(start)
                 ends.append(start + length)
             if len(folders) > _MAX_FOLDERS or len(starts) > _MAX_PIECES:
@@ -128,7 +137,7 @@ class ExfatTree(FileTree):
 
     def _folder_entries(self, node: int) -> Iterator[bytes]:
         done = 0
-        for start, length in self._ranges(node):
+        for start, length in self.ranges(node):
             for offset in range(0, length, _PAGE_BYTES):
                 data = self._read(start + offset, min(_PAGE_BYTES, length - offset))
                 done += len(data)
@@ -138,18 +147,6 @@ class ExfatTree(FileTree):
                     if data[place] == _END:
                         return
                     yield data[place : place + 32]
-
-    def _ranges(self, node: int) -> List[Tuple[int, int]]:
-        first, clusters, contiguous = node & 0xFFFFFFFF, node >> 32 & 0xFFFFFFFF, node >> 64
-        if first == 0 or (contiguous and not clusters):
-            return []
-        if contiguous:
-            return [self._volume.cluster_range(first, clusters)]
-        ranges = []
-        for run in self._volume.chain(first):
-            self._charge(4 * run[1] + 512)
-            ranges.append(self._volume.cluster_range(*run))
-        return ranges
 
     def _read(self, start: int, length: int) -> bytes:
         self._charge(length)
