@@ -12,7 +12,7 @@ import sys
 from typing import Any, Callable, Dict, List
 
 from ..host.smbios import system_information
-from ..host.stack import first_line, listing, to_number
+from ..host.stack import file_text, first_line, listing, to_number
 from ..host.windows_calls import firmware_table
 from .identity import read_identity
 
@@ -126,7 +126,7 @@ def _plain(folder: str, name: str) -> str:
 
 
 def _text(root: str, place: str) -> str:
-    return _bytes(os.path.join(root, place), _MAX_BYTES).decode("utf-8", "replace")
+    return file_text(os.path.join(root, place), _MAX_BYTES)
 
 
 def _bytes(path: str, size: int) -> bytes:

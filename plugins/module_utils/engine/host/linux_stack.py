@@ -150,6 +150,15 @@ def first_line(path: str) -> str:
     return "".join(character for character in line if character.isprintable()).strip()
 
 
+def file_text(path: str, most_bytes: int) -> str:
+    """How a file begins, up to ``most_bytes``, "" where it can't be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(most_bytes).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def listing(folder: str) -> List[str]:
     """The names in a folder, sorted, not more than some thousand; empty where there is none."""
     found: List[str] = []

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 
 if sys.platform == "win32":
-    from .windows_stack import SYSFS_SECTOR_BYTES, BlockTree, Range, first_line, listing, to_number
+    from .windows_stack import SYSFS_SECTOR_BYTES, BlockTree, Range, file_text, first_line, listing, to_number
 else:
-    from .linux_stack import SYSFS_SECTOR_BYTES, BlockTree, Range, first_line, listing, to_number
+    from .linux_stack import SYSFS_SECTOR_BYTES, BlockTree, Range, file_text, first_line, listing, to_number
 
-__all__ = ["SYSFS_SECTOR_BYTES", "BlockTree", "Range", "first_line", "listing", "to_number"]
+__all__ = ["SYSFS_SECTOR_BYTES", "BlockTree", "Range", "file_text", "first_line", "listing", "to_number"]

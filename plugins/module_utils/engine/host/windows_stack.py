@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from . import linux_stack
-from .linux_stack import SYSFS_SECTOR_BYTES, Range, first_line, listing, to_number
+from .linux_stack import SYSFS_SECTOR_BYTES, Range, file_text, first_line, listing, to_number
 
-__all__ = ["SYSFS_SECTOR_BYTES", "BlockTree", "Range", "first_line", "listing", "to_number"]
+__all__ = ["SYSFS_SECTOR_BYTES", "BlockTree", "Range", "file_text", "first_line", "listing", "to_number"]
 _NOWHERE = "\\\\.\\GLOBALROOT\\none"
 
 

@@ -15,6 +15,7 @@ import os
 from typing import NamedTuple
 
 from ..host.mountinfo import Mount, read_mounts
+from ..host.stack import file_text, first_line
 
 _CONTAINER_FILES = ("run/systemd/container", "run/.containerenv", ".dockerenv", "run/host/container-manager")
 _MEMORY = frozenset(["rootfs", "tmpfs", "ramfs"])
@@ -45,12 +46,13 @@ def running_system(root: str = "/") -> System:
     if _is_container(root):
         return System(False, "this program runs in a container", True)
     mounts = read_mounts(root, "1")
-    kind = next((one.kind for one in reversed(mounts) if one.point == "/"), "")
-    if not kind:
+    base = next((one for one in reversed(mounts) if one.point == "/"), None)
+    if base is None or not base.kind:
         return System(False, "the root file system of this machine is unknown", True)
+    kind = base.kind
     if kind in _READ_ONLY:
-        return _by_medium(root, next(one for one in reversed(mounts) if one.point == "/"))
-    command_line = _text(root, "proc/cmdline")
+        return _by_medium(root, base)
+    command_line = file_text(os.path.join(root, "proc/cmdline"), _MOST_BYTES)
     if any(word in command_line for word in _LIVE_WORDS) and kind in _UNION | _MEMORY:
         media = [one for one in mounts if one.point in _LIVE_POINTS]
         if media:
@@ -66,7 +68,8 @@ def running_system(root: str = "/") -> System:
 def _is_container(root: str) -> bool:
     if any(os.path.exists(os.path.join(root, name)) for name in _CONTAINER_FILES):
         return True
-    return any(one.startswith("container=") for one in _text(root, "proc/1/environ").split("\0"))
+    environment = file_text(os.path.join(root, "proc/1/environ"), _MOST_BYTES)
+    return any(one.startswith("container=") for one in environment.split("\0"))
 
 
 def _by_medium(root: str, medium: Mount) -> System:
@@ -82,14 +85,6 @@ def _is_removable(root: str, name: str) -> bool:
     """Whether the disk says that its medium can be removed, or is connected by USB."""
     place = os.path.realpath(os.path.join(root, "sys/class/block", name))
     folders = [place, os.path.dirname(place)] if os.path.exists(os.path.join(place, "partition")) else [place]
-    if any(_text("/", os.path.join(one, "removable")).strip() == "1" for one in folders):
+    if any(first_line(os.path.join(one, "removable")) == "1" for one in folders):
         return True
     return any(part.startswith("usb") for part in place.split(os.sep))
-
-
-def _text(root: str, name: str) -> str:
-    try:
-        with open(os.path.join(root, name), "rb") as file:
-            return file.read(_MOST_BYTES).decode("utf-8", "replace")
-    except OSError:
-        return ""
