@@ -21,6 +21,7 @@ from ...entries import EntryKind
 from ...errors import (
     CopyNotProved,
     CopyTargetInvalid,
+    ImageDamaged,
     StorageError,
     StorageNotFound,
     StoragePermissionDenied,
@@ -32,6 +33,7 @@ from ...storage.shared_connect import together
 from .. import records
 from ..device_directory import IMAGE_NAME, DeviceDirectory
 from ..format import constants as fmt
+from ..format import sums
 from ..pack_listing import rooms
 from .packs import store_file
 
@@ -123,18 +125,13 @@ def _digest_of(storage: Storage, path: str) -> Optional[str]:
 
 
 def _listed(storage: Storage, paths: Sequence[str]) -> Dict[str, str]:
-    """The digests of some paths in the list; a line is read at a time, and one that is too long ends it."""
+    """The digests of some paths in the list; one that is cut off, or a line that is too long, ends it."""
     found: Dict[str, str] = {}
-    left = b""
-    with contextlib.suppress(StorageNotFound):
-        for piece in storage.read(fmt.SUMS_NAME, 0, _MOST_LIST_BYTES):
-            *lines, left = (left + piece).split(b"\n")
-            for line in lines:
-                digest, dummy, name = line.decode("utf-8", "replace").partition("  ")
-                if name in paths:
-                    found[name] = digest
-            if len(left) > _HEAD_BYTES:
-                break
+    with contextlib.suppress(StorageNotFound, ImageDamaged):
+        for line in sums.lines(storage.read(fmt.SUMS_NAME, 0, _MOST_LIST_BYTES), fmt.SUMS_NAME):
+            digest, dummy, name = line.decode("utf-8", "replace").partition("  ")
+            if name in paths:
+                found[name] = digest
     return found
 
 
