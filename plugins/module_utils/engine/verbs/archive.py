@@ -127,7 +127,7 @@ def _plan(work: CheckIn, state: State) -> Dict[str, Any]:
     """Check mode: refuse what the check-in would refuse, and say what it would do."""
     found = work.check()
     there = work.present(state)
-    number = there.record.version.number if there is not None else _next(state)
+    number = there.record.version.number if there is not None else state.next_number
     before = _lines(state.chain)
     version = _version(there.record.version) if there is not None else {"version": number}
     source = work.source
@@ -152,13 +152,9 @@ def _foretell(
     told = {"device": request.device, "image": None, "archive": archived.storage.description}
     if not is_due(name, last, request.every_seconds):
         return dict(told, **_skipped(last, state.chain), warnings=[])
-    number, before = _next(state), _lines(state.chain)
+    number, before = state.next_number, _lines(state.chain)
     diff = {"before": before, "after": before + "v%d (the image of this run)\n" % number}
     return dict(told, version=number, changed=True, not_due=False, diff=diff, warnings=[])
-
-
-def _next(state: State) -> int:
-    return state.next_number
 
 
 def _tell(state: State, status: RunStatus) -> None:
