@@ -55,6 +55,7 @@ def _previous_of(
     storage: Storage, device: str, passwords: Passwords, job: str, say: Say, skip: Say
 ) -> Optional[HeldInformation]:
     name: Optional[str] = "latest"
+    older: Optional[Iterator[str]] = None
     for dummy_number in range(_MOST_TRIED):
         try:
             reader = ImageReader(storage, device, str(name), passwords.password, job)
@@ -68,7 +69,9 @@ def _previous_of(
             return _held(reader)
         except EngineError as error:
             skip("The comparison skips the image %s: %s" % (reader.image, error))
-        name = _image_before(storage, device, reader.image, job, skip)
+        if older is None:
+            older = _images_before(storage, device, reader.image, job, skip)
+        name = next(older, None)
         if name is None:
             break
     say("The device was not compared: no image of this job has a readable device document.")
@@ -115,21 +118,21 @@ def image_before(storage: Storage, device: str, image: str, job: str, say: Say =
     An account that may create files can make thousands of directories between the two: a bounded number is read.
     """
     with _few_said(say) as skip:
-        return _image_before(storage, device, image, job, skip)
+        return next(_images_before(storage, device, image, job, skip), None)
 
 
-def _image_before(storage: Storage, device: str, image: str, job: str, skip: Say) -> Optional[str]:
+def _images_before(storage: Storage, device: str, image: str, job: str, skip: Say) -> Iterator[str]:
+    """Yield the names of the images of a job before ``image``, the newest first."""
     directory = DeviceDirectory(storage, device)
     names: List[str] = [name for name in directory.image_names() if name < image]
     for name in names[: -_MOST_MANIFESTS - 1 : -1]:
         try:
             if directory.manifest(name).job == job:
-                return name
+                yield name
         except EngineError as error:
             skip("The comparison skips the image %s: %s" % (name, error))
     if len(names) > _MOST_MANIFESTS:
         skip("The comparison looked at %d images before %s, and at no older ones." % (_MOST_MANIFESTS, image))
-    return None
 
 
 @contextlib.contextmanager
