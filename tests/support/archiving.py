@@ -11,16 +11,29 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 from engine.verbs.dispatch import run_job
 
-from .imaging import PASSWORD, job, run_verb
+from .imaging import PASSWORD, image, job, run_verb
 from .paths import MODULE_UTILS
 
 
 def secrets(is_encrypted: bool) -> Dict[str, str]:
     return {"password": PASSWORD} if is_encrypted else {}
+
+
+NAMES = ("2026-11-20_10-00-00", "2026-11-21_10-00-00", "2026-11-22_10-00-00")
+
+
+def make_images(storage: Path, disk: Path, changed_kib: int, **settings: Any) -> Iterator[str]:
+    """Make the images of ``NAMES``, each after a change of the disk; yield the name of each when it is there."""
+    for number, name in enumerate(NAMES):
+        with open(disk, "r+b") as file:
+            file.seek((4 + number) << 20)
+            file.write(os.urandom(changed_kib << 10))
+        image(storage, disk, timestamp=name, **settings)
+        yield name
 
 
 def check_in(

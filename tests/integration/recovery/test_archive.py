@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -18,13 +17,13 @@ from typing import Any, Callable, Dict, List
 import pytest
 from engine.errors import EngineError
 from engine.verbs.dispatch import run_job
+from support.archiving import NAMES, make_images
 from support.imaging import PASSWORD, image, job, restore, run_verb, verify
 from support.plain_disks import make_disk
 from support.recovery import checksums, copy
 from support.samba_server import samba
 from support.sftp_server import SftpServer
 
-NAMES = ("2026-11-20_10-00-00", "2026-11-21_10-00-00", "2026-11-22_10-00-00")
 KINDS = ["encrypted", "clear"]
 
 
@@ -36,14 +35,10 @@ def storages(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, Path]:
     for kind in KINDS:
         disk = folder / (kind + ".raw")
         make_disk(disk, 16, 3, 1)
-        for number, name in enumerate(NAMES):
-            with open(disk, "r+b") as file:
-                file.seek((4 + number) << 20)
-                file.write(os.urandom(128 << 10))
-            image(folder / kind, disk, timestamp=name, secrets=secrets(kind))
+        (folder / (kind + "-archive")).mkdir()
+        for number, name in enumerate(make_images(folder / kind, disk, 128, secrets=secrets(kind)), 1):
             shutil.copy(disk, folder / ("%s-%s.raw" % (kind, name)))
-            (folder / (kind + "-archive")).mkdir(exist_ok=True)
-            check_in(folder / kind, folder / (kind + "-archive"), comment="version %d" % (number + 1), author="me")
+            check_in(folder / kind, folder / (kind + "-archive"), comment="version %d" % number, author="me")
         found[kind] = folder / kind
     return found
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any, Dict, Iterator
@@ -15,14 +14,13 @@ from engine.errors import EngineError
 from engine.image.archive import numbers
 from engine.storage.contract import Storage
 from engine.verbs import archive as verb
-from support.archiving import assert_whole, at_once, check_in, records
-from support.imaging import image, job
+from support.archiving import NAMES, assert_whole, at_once, check_in, make_images, records
+from support.imaging import job
 from support.killing import Moments, kill_in_child
 from support.limited_servers import GRACE_SECONDS, IMAGES, Site, openssh, samba
 from support.plain_disks import make_disk
 from support.storages import HookedStorage
 
-NAMES = ("2026-11-20_10-00-00", "2026-11-21_10-00-00", "2026-11-22_10-00-00")
 DEVICE = "press-07"
 
 
@@ -36,11 +34,7 @@ def site(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 def storage_with_images(folder: Path) -> Path:
     disk = folder / "disk.raw"
     make_disk(disk, 8, 2, 1)
-    for number, name in enumerate(NAMES):
-        with open(disk, "r+b") as file:
-            file.seek((4 + number) << 20)
-            file.write(os.urandom(256 << 10))
-        image(folder / "storage", disk, device=DEVICE, timestamp=name)
+    list(make_images(folder / "storage", disk, 256, device=DEVICE))
     return folder / "storage"
 
 

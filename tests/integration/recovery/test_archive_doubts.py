@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any, Dict, List
@@ -20,12 +19,11 @@ from engine.image.copying.packs import PackCopier
 from engine.image.device_directory import DeviceDirectory
 from engine.storage.local.storage import DirectoryStorage
 from engine.verbs import archive as verb
-from support.archiving import assert_whole, check_in, records, secrets, versions, warned
+from support.archiving import NAMES, assert_whole, check_in, make_images, records, secrets, versions, warned
 from support.imaging import image, run_verb, verify
 from support.plain_disks import make_disk
 from support.storages import HookedStorage
 
-NAMES = ("2026-11-20_10-00-00", "2026-11-21_10-00-00", "2026-11-22_10-00-00")
 KINDS = ["encrypted", "clear"]
 
 
@@ -36,11 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for kind in KINDS:
         disk = folder / (kind + ".raw")
         make_disk(disk, 16, 3, 1)
-        for number, name in enumerate(NAMES):
-            with open(disk, "r+b") as file:
-                file.seek((4 + number) << 20)
-                file.write(os.urandom(512 << 10))
-            image(folder / kind, disk, timestamp=name, secrets=secrets(kind == "encrypted"))
+        list(make_images(folder / kind, disk, 512, secrets=secrets(kind == "encrypted")))
         (folder / (kind + "-archive")).mkdir()
         check_in(folder / kind, folder / (kind + "-archive"), image=NAMES[0], secrets=secrets(kind == "encrypted"))
     return folder

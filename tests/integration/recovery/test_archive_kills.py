@@ -17,14 +17,12 @@ import pytest
 from engine.errors import EngineError
 from engine.storage.contract import Storage
 from engine.verbs import archive as verb
-from support.archiving import assert_whole, at_once, check_in, records, versions
-from support.imaging import PASSWORD, image, job, run_verb
+from support.archiving import NAMES, assert_whole, at_once, check_in, make_images, records, versions
+from support.imaging import PASSWORD, job, run_verb
 from support.killing import Moments, kill_in_child
 from support.plain_disks import make_disk
 from support.sftp_server import SftpServer
 from support.storages import HookedStorage
-
-NAMES = ("2026-11-20_10-00-00", "2026-11-21_10-00-00", "2026-11-22_10-00-00")
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     disk = folder / "disk.raw"
     make_disk(disk, 16, 3, 1)
-    for number, name in enumerate(NAMES):
-        with open(disk, "r+b") as file:
-            file.seek((4 + number) << 20)
-            file.write(os.urandom(512 << 10))
-        image(folder / "storage", disk, timestamp=name)
+    list(make_images(folder / "storage", disk, 512))
     (folder / "archive").mkdir()
     check_in(folder / "storage", folder / "archive", image=NAMES[0])
     return folder
