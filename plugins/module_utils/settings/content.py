@@ -108,6 +108,7 @@ CONTENT: Tuple[Setting, ...] = (
         in_jobs=True,
         unit="MB/s",
         minimum=0,
+        maximum=100_000,
     ),
     Setting(
         "limit_read_rate",
@@ -123,6 +124,7 @@ CONTENT: Tuple[Setting, ...] = (
         in_jobs=True,
         unit="MB/s",
         minimum=0,
+        maximum=100_000,
     ),
     Setting(
         "compare",

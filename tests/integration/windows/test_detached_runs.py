@@ -15,7 +15,7 @@ from support.whole_disks import WholeDisk
 from support.windows.device import WindowsDevice
 from support.windows.runs import BASE, Runs, direct
 
-SLOW = 2_000_000  # bytes in a second: a run of many seconds
+SLOW = 2  # megabytes in a second: a run of many seconds
 
 
 @pytest.fixture(scope="module")

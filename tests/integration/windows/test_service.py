@@ -18,7 +18,7 @@ from support.whole_disks import WholeDisk
 from support.windows.device import WindowsDevice
 from support.windows.service import PLANTED, InstalledService
 
-SLOW = 1_000_000  # bytes in a second: a run of many seconds
+SLOW = 1  # megabyte in a second: a run of many seconds
 SECRET = "Maintenance-door-4711"
 
 

@@ -12,6 +12,7 @@ from ..errors import RequestInvalid
 from ..nearest import nearest
 
 MOST_ENTRIES = 10_000
+_FASTEST_MEGABYTES_PER_SECOND = 100_000  # more is a rate in bytes, which would be no limit at all
 _MOST_NAMED = 5
 _MOST_CHARACTERS = 80
 _Document = Dict[str, Any]
@@ -101,7 +102,7 @@ class Fields:
 
     def rate(self, key: str) -> float:
         """A rate in megabytes (10^6 bytes) a second as bytes a second; 0 means unlimited."""
-        return (self.number(key, 0, 1e9) or 0.0) * 1e6
+        return (self.number(key, 0, _FASTEST_MEGABYTES_PER_SECOND) or 0.0) * 1e6
 
     def entries(self, key: str, what: str = "a list") -> List[Any]:
         value = self.given(key)

@@ -21,7 +21,7 @@ def test_a_rate_may_be_a_fraction(value: Any, rate: float) -> None:
     assert Fields({"limit_io_rate": value}).rate("limit_io_rate") == rate
 
 
-@pytest.mark.parametrize("value", [-1, "-0.1", "nan", "inf", "fast", [], 1e12], ids=str)
+@pytest.mark.parametrize("value", [-1, "-0.1", "nan", "inf", "fast", [], 1e12, 4_000_000], ids=str)
 def test_what_is_no_rate_is_refused_by_name(value: Any) -> None:
     with failing(RequestInvalid, reason="imaging_limit_io_rate"):
         Fields({"limit_io_rate": value}).rate("limit_io_rate")
