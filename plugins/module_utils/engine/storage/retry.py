@@ -271,6 +271,7 @@ class _Patience:
     def __init__(self, storage: RetryingStorage) -> None:
         storage.begin()
         self._storage = storage
+        self._began = storage.now()
         self.renew()
 
     def renew(self) -> None:
@@ -286,7 +287,8 @@ class _Patience:
                 self._storage.answered()
             self._storage.give_up(error)
         if not self.failures:
-            self._since = self._storage.now()
+            # A server that takes the connection and stays silent spends the time that the caller set, too.
+            self._since = self._storage.now() if self._storage.has_answered else self._began
         self.failures += 1
         # Until a first answer has come, an unknown host name is more likely mistyped than missing for a moment.
         is_unknown = isinstance(error, StorageServerNotFound) and not self._storage.has_answered

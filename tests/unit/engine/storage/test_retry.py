@@ -260,3 +260,22 @@ def test_a_storage_that_never_answered_is_given_up_after_two_minutes() -> None:
     with pytest.raises(StorageUnreachable):
         troubled.storage.list("")
     assert 60 < troubled.now <= 120
+
+
+@pytest.mark.parametrize(("has_answered", "tries"), [(False, 1), (True, 2)])
+def test_a_silent_first_contact_spends_the_limit(has_answered: bool, tries: int) -> None:
+    """The wait for the answer of a server that was never heard counts; a lost answer of one that works is asked for again."""
+    troubled = Troubled(3.0)
+    if has_answered:
+        troubled.storage.list("")
+    calls: List[str] = []
+
+    def silent(*_arguments: object) -> None:
+        calls.append("list")
+        troubled.now += 30.0
+        raise AWAY
+
+    troubled.storage.inner = HookedStorage(troubled.memory, silent)
+    with pytest.raises(StorageUnreachable):
+        troubled.storage.list("")
+    assert len(calls) == tries
