@@ -10,7 +10,7 @@ import threading
 from typing import Callable, Dict, Iterable, Iterator, List, Optional, TypeVar
 
 from engine.entries import Entry, EntryKind, Space
-from engine.errors import StorageExists, StorageFailed, StorageNotFound
+from engine.errors import StorageExists, StorageFailed, StorageFileInTheWay, StorageNotFound
 from engine.names import check_path
 from engine.storage.contract import PARTIAL_SUFFIX, READ_SIZE_BYTES, Deadline, Storage
 
@@ -141,7 +141,7 @@ class MemoryStorage(Storage):
                     raise StorageExists(path=path, storage=self.description)
             while path:
                 if path in self.files:
-                    raise StorageExists(path=path, storage=self.description)
+                    raise StorageFileInTheWay(path=path, storage=self.description)
                 self.directories.add(path)
                 path = _parent(path)
 

@@ -481,6 +481,12 @@ class StorageExists(StorageError):
     hint = "Wait for any other run that writes to the same device directory, then run again."
 
 
+class StorageFileInTheWay(StorageExists):
+    code = "S190"
+    message = "{path} in the storage {storage} is a file where a directory belongs."
+    hint = "Find out which account made it, move it away with the operator's account, then run again."
+
+
 class StoragePathInvalid(StorageError):
     code = "S107"
     message = "{path!r} is not a valid path in a storage: {reason}."

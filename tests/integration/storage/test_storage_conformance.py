@@ -17,6 +17,7 @@ from engine.errors import (
     StorageError,
     StorageExists,
     StorageFailed,
+    StorageFileInTheWay,
     StorageNotFound,
     StoragePathInvalid,
 )
@@ -182,8 +183,9 @@ def test_directories(storage: Storage) -> None:
         with pytest.raises(StorageExists):
             storage.make_directory(taken, exclusive=True)
     storage.put("a/file", [b"x"])
-    with pytest.raises(StorageExists):
-        storage.make_directory("a/file")
+    for blocked in ("a/file", "a/file/below"):
+        with pytest.raises(StorageFileInTheWay):
+            storage.make_directory(blocked)
     with pytest.raises(StorageFailed):
         storage.remove_directory("a/b")
     storage.rename("a/b", "moved")

@@ -119,6 +119,7 @@ class Storage(ABC):
         ``exclusive`` creates just this one, for one caller only: of several that try, on any host, one succeeds.
 
         :raises StorageExists: when ``exclusive`` and something has this name.
+        :raises StorageFileInTheWay: when not ``exclusive`` and a file has this name, or one above it.
         :raises StorageNotFound: when ``exclusive`` and the directory above is missing.
         """
 

@@ -270,7 +270,7 @@ def test_a_silent_first_contact_spends_the_limit(has_answered: bool, tries: int)
         troubled.storage.list("")
     calls: List[str] = []
 
-    def silent(*_arguments: object) -> None:
+    def silent(*dummy: object) -> None:
         calls.append("list")
         troubled.now += 30.0
         raise AWAY

@@ -17,6 +17,7 @@ from ...entries import Entry, EntryKind, Space
 from ...errors import (
     StorageExists,
     StorageFailed,
+    StorageFileInTheWay,
     StorageFull,
     StorageMountGone,
     StorageNotFound,
@@ -234,8 +235,10 @@ class DirectoryStorage(Storage):
             try:
                 os.mkdir(place.path, _DIRECTORY_MODE, dir_fd=place.folder)
             except FileExistsError:
-                if exclusive or not stat.S_ISDIR(place.status().st_mode):
+                if exclusive:
                     raise
+                if not stat.S_ISDIR(place.status().st_mode):
+                    raise StorageFileInTheWay(storage=self.description, path=path) from None
             place.sync_folder()
 
     def remove_directory(self, path: str) -> None:
@@ -281,6 +284,10 @@ class DirectoryStorage(Storage):
             raise StoragePermissionDenied(
                 storage=self.description, operation="following the link %s" % error.name, path=path
             ) from error
+        except NotADirectoryError as error:
+            if make:  # what is missing on the way is made: only a file can be in it
+                raise StorageFileInTheWay(storage=self.description, path=path) from error
+            self._fail(error, operation, path)
         except OSError as error:
             self._fail(error, operation, path)
 

@@ -18,6 +18,7 @@ from ...errors import (
     StorageError,
     StorageExists,
     StorageFailed,
+    StorageFileInTheWay,
     StorageNotFound,
     StoragePermissionDenied,
     StorageUnreachable,
@@ -307,7 +308,7 @@ class SftpStorage(Storage):
             elif found.is_link:
                 self._refuse_link(names[depth], path)
             elif not found.is_directory:
-                raise StorageExists(path=here, storage=self.description)
+                raise StorageFileInTheWay(path=here, storage=self.description)
 
     def _make_exclusive(self, calls: SftpCalls, path: str) -> None:
         there = self._walk(calls, path)

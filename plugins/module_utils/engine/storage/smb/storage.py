@@ -17,6 +17,7 @@ from ...errors import (
     StorageError,
     StorageExists,
     StorageFailed,
+    StorageFileInTheWay,
     StorageNotFound,
     StorageUnreachable,
     StorageUrlInvalid,
@@ -353,7 +354,7 @@ class SmbStorage(Storage):
             except Refused as refused:
                 if refused.status != NOT_A_DIRECTORY:
                     raise
-                raise StorageExists(path=path, storage=self.description) from None
+                raise StorageFileInTheWay(path=path, storage=self.description) from None
 
     def remove_directory(self, path: str) -> None:
         options = link_of.ONLY_DIRECTORY
