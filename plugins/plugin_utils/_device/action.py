@@ -12,7 +12,7 @@ import functools
 import os
 import pwd
 from abc import abstractmethod
-from typing import Any, Callable, ClassVar, Dict, List, Optional, Sequence, Tuple, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Dict, List, Optional, Sequence, Tuple, Type, TypeVar, cast
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
@@ -30,11 +30,13 @@ from .._sentences import show_sentence
 from .._units import size
 from .agent import Agent, AgentRefused, Installation, checked_directory
 from .bundles import find_bundle, find_windows_bundle
-from .link import Link
+from .link import Link, transport_of
 from .time_limit import DeviceFloods, at_most
-from .windows_agent import WindowsAgent
-from .windows_link import ADMIN_SHARE, WindowsLink
 
+if TYPE_CHECKING:
+    from .windows_link import WindowsLink
+
+_ADMIN_SHARE = "admin_share"
 _CLEANUP_SECONDS = 120
 _Answer = TypeVar("_Answer")
 
@@ -81,7 +83,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         """Remove the task's folder on the device; a connection that is away keeps its task's own result."""
         try:
             with at_most(_CLEANUP_SECONDS):
-                if isinstance(self._link, WindowsLink):
+                if self._link is not None and self._is_behind_share():
                     self._link.drop_folder()
                     return
                 super().cleanup(force)
@@ -100,7 +102,12 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         show_sentence("%s: %s" % (self._host, sentence))
 
     def open_link(self, arguments: Dict[str, Any]) -> Link:
-        kind = WindowsLink if self.transport() == ADMIN_SHARE else Link
+        kind: Type[Link] = Link
+        if self._is_behind_share():
+            # Loaded for such a device alone: a task runs in a separate process, and this takes the SMB client along.
+            from .windows_link import WindowsLink
+
+            kind = WindowsLink
         self._link = kind(self, self._host, self.say, float(arguments["reconnect_seconds"]), self.connection_lost)
         return self._link
 
@@ -109,14 +116,15 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
 
     def look_at_agent(self, link: Link, arguments: Dict[str, Any]) -> Agent:
         """Return the device's agent after a look at what is installed."""
+        directory = arguments.get("agent_directory") or ""
         chosen: Dict[str, Any] = {"directory": arguments.get("bundle_directory"), "check": bool(self._task.check_mode)}
-        if isinstance(link, WindowsLink):
+        if self._is_behind_share():
+            from .windows_agent import WindowsAgent
+
             find_for_windows = functools.partial(find_windows_bundle, **chosen)
-            agent: Agent = WindowsAgent(link, self._host, find_for_windows, arguments.get("agent_directory") or "")
-            agent.look()
-            return agent
-        find = functools.partial(find_bundle, **chosen)
-        agent = Agent(link, self._host, self._interpreter(), find, arguments.get("agent_directory") or "")
+            agent: Agent = WindowsAgent(cast("WindowsLink", link), self._host, find_for_windows, directory)
+        else:
+            agent = Agent(link, self._host, self._interpreter(), functools.partial(find_bundle, **chosen), directory)
         agent.look()
         return agent
 
@@ -164,11 +172,11 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         return result
 
     def is_local(self) -> bool:
-        return self.transport() == "local"
+        return transport_of(self._connection) == "local"
 
-    def transport(self) -> str:
-        """Return the kind of the connection, without its collection."""
-        return str(getattr(self._connection, "transport", "")).rsplit(".", 1)[-1]
+    def _is_behind_share(self) -> bool:
+        """Whether the device is one of Windows, reached over its administrative share."""
+        return transport_of(self._connection) == _ADMIN_SHARE
 
     def has_local_agent(self, directory: str = "") -> bool:
         """Whether this machine has an agent for the user that the task becomes; asked without starting anything."""

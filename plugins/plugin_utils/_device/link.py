@@ -46,6 +46,11 @@ class Answer(NamedTuple):
     stderr: str
 
 
+def transport_of(connection: Any) -> str:
+    """Return the kind of a connection, without its collection."""
+    return str(getattr(connection, "transport", "")).rsplit(".", 1)[-1]
+
+
 class Link:
     """The connection of one task. Each command must be safe to repeat: after a lost connection it is tried again.
 
@@ -83,7 +88,7 @@ class Link:
 
     @property
     def transport(self) -> str:
-        return str(getattr(self._connection, "transport", "")).rsplit(".", 1)[-1]
+        return transport_of(self._connection)
 
     def run(self, words: List[str], data: Optional[bytes] = None, more_seconds: float = 0) -> Answer:
         """Run a command as the user that the task becomes, with ``data`` on its standard input.

@@ -22,7 +22,6 @@ from .._admin_share.raising import ansible_error, is_about_connection
 from .._admin_share.share import DeviceShare
 from .link import SLOWEST_BYTES_PER_SECOND, Answer, Link
 
-ADMIN_SHARE = "admin_share"
 _TASKS = "\\service\\put"
 _STALE_SECONDS = 24 * 3600
 _GRACE_SECONDS = 60

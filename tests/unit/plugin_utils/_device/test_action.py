@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, List, Optional
@@ -165,3 +166,12 @@ def test_a_broken_agent_is_removed(error: EngineError) -> None:
     agent = BrokenAgent(error)
     assert action._remove(agent)["changed"]
     assert agent.done == ["remove"]
+
+
+def test_no_task_on_another_device_loads_the_smb_client() -> None:
+    """Each task of each device runs in a separate process, which would load it again."""
+    room = DeviceAction.__module__.rpartition(".")[0]
+    program = "import sys, %s.engine_action; print(*sys.modules)" % room
+    loaded = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True).stdout.decode().split()
+    assert room + ".link" in loaded
+    assert [name for name in loaded if ".engine.smb" in name or "._admin_share" in name] == []
