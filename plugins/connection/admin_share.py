@@ -106,9 +106,10 @@ from ansible import constants
 from ansible.errors import AnsibleError, AnsibleFileNotFound
 from ansible.plugins.connection import ConnectionBase
 from ansible.utils.display import Display
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.service_client import LIMIT_SECONDS
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import DeviceLoginFailed, EngineError
 
-from ..plugin_utils._admin_share.commands import DEFAULT_SECONDS, CommandAnswer, Commands
+from ..plugin_utils._admin_share.commands import CommandAnswer, Commands
 from ..plugin_utils._admin_share.raising import LOGIN_ERRORS, ansible_error
 from ..plugin_utils._admin_share.refused_logins import RefusedLogins
 from ..plugin_utils._admin_share.share import DeviceShare, Login
@@ -141,7 +142,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]
             self._connected = True
         return self._share
 
-    def run_program(self, line: str, data: bytes = b"", seconds: int = DEFAULT_SECONDS) -> CommandAnswer:
+    def run_program(self, line: str, data: bytes = b"", seconds: int = LIMIT_SECONDS) -> CommandAnswer:
         """Have the device carry out a command line, without a shell. :raises DeviceSmbError:"""
         return Commands(self.share()).run(line, data, seconds)
 

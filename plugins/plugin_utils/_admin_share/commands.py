@@ -8,22 +8,26 @@ This file is PRIVATE to the collection.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import secrets
 import time
 from typing import Any, Dict, NamedTuple, Optional
 
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.sealing import Recipient, seal
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.sealing import Recipient
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.service_client import (
-    MAX_FILE_BYTES,
+    LIMIT_SECONDS,
     MAX_STREAM_BYTES,
+    Command,
+    open_answer,
+    seal_command,
 )
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    CommandInterrupted,
+    CommandRefused,
     DeviceServiceFailed,
     DeviceSmbInvalid,
     SecretsRefused,
+    ServiceAnswerInvalid,
 )
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.service_control import State
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import one_line
@@ -31,8 +35,6 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame impor
 from .service import SERVICE, AgentService
 from .share import DeviceShare
 
-DEFAULT_SECONDS = 900
-_FORMAT = 1
 _MAX_WORDS = 200
 _MAX_STATE_BYTES = 1 << 16
 _MAX_ANSWER_BYTES = 64 << 20
@@ -65,9 +67,17 @@ class Commands:
     def state(self) -> Optional[Dict[str, Any]]:
         """Return what the service wrote of itself at its start, ``None`` where it never ran. :raises DeviceSmbInvalid:"""
         content = self._share.read(self._folder + "\\state.json", _MAX_STATE_BYTES)
-        return None if content is None else self._document(content, "state.json")
+        if content is None:
+            return None
+        try:
+            document = json.loads(content)
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            raise self._invalid("state.json of its service is not a document")
+        return document
 
-    def run(self, line: str, data: bytes = b"", seconds: int = DEFAULT_SECONDS) -> CommandAnswer:
+    def run(self, line: str, data: bytes = b"", seconds: int = LIMIT_SECONDS) -> CommandAnswer:
         """Have a command line of Windows carried out as SYSTEM, ``data`` on its standard input.
 
         :raises DeviceSmbError:
@@ -82,22 +92,19 @@ class Commands:
     def _once(self, hello: Dict[str, str], line: str, data: bytes, seconds: int) -> Optional[CommandAnswer]:
         """Return the answer, ``None`` when the service has begun nothing of it."""
         one = "c-" + secrets.token_hex(12)
-        recipient = Recipient(one)
-        command = {"id": one, "line": line, "stdin": _text(data), "folder": "", "limit_seconds": seconds}
         try:
-            sealed = seal(hello, {"command": command})
+            request, recipient = seal_command(hello, Command(one, line, data, limit_seconds=seconds))
         except (SecretsRefused, KeyError) as error:
             raise self._invalid("state.json holds no usable key: %s" % error) from None
-        request = {"format": _FORMAT, "id": one, "reply": recipient.hello(), "sealed": sealed}
         path = "%s\\inbox\\%s.json" % (self._folder, one)
-        self._share.write_new(path, json.dumps(request, sort_keys=True).encode("ascii"))
+        self._share.write_new(path, request)
         try:
             answer = self._wait(one, seconds)
         except BaseException:
             self._share.delete(path)  # one that was not taken yet must not be carried out later
             raise
         self._share.delete("%s\\answers\\%s.json" % (self._folder, one))
-        return self._opened(recipient, answer)
+        return self._opened(recipient, one, answer)
 
     def _wait(self, one: str, seconds: int) -> bytes:
         path = "%s\\answers\\%s.json" % (self._folder, one)
@@ -138,31 +145,21 @@ class Commands:
                 raise self._failed("it does not report that it takes commands")
             time.sleep(_FIRST_PAUSE_SECONDS)
 
-    def _opened(self, recipient: Recipient, content: bytes) -> Optional[CommandAnswer]:
-        document = self._document(content, "an answer")
-        if document.get("state") == "refused":
-            self._refusal = _said(document)
+    def _opened(self, recipient: Recipient, one: str, content: bytes) -> Optional[CommandAnswer]:
+        try:
+            answer = open_answer(recipient, one, content)
+        except CommandRefused as refusal:
+            self._refusal = one_line(str(refusal.fields["reason"]))[:_MAX_WORDS].rstrip(". ")
             return None
-        if document.get("state"):
-            raise self._failed("a command was interrupted: %s" % _said(document))
-        try:
-            answer = recipient.open(json.dumps(document["sealed"]).encode("ascii"), MAX_FILE_BYTES)["answer"]
-            if answer["timed_out"]:
-                raise self._failed("it ended a command that took too long")
-            if answer.get("cut"):
-                raise self._failed("a command wrote more than the %d bytes that it keeps" % MAX_STREAM_BYTES)
-            return CommandAnswer(int(answer["exit_status"]), _bytes(answer["stdout"]), _bytes(answer["stderr"]))
-        except (KeyError, TypeError, ValueError, SecretsRefused) as error:
-            raise self._invalid("an answer of its service can't be opened: %s" % type(error).__name__) from None
-
-    def _document(self, content: bytes, name: str) -> Dict[str, Any]:
-        try:
-            document = json.loads(content)
-        except (ValueError, RecursionError):
-            document = None
-        if not isinstance(document, dict):
-            raise self._invalid("%s of its service is not a document" % name)
-        return document
+        except CommandInterrupted as error:
+            raise self._failed("a command was interrupted: %s" % str(error).rstrip(". ")) from None
+        except ServiceAnswerInvalid as error:
+            raise self._invalid("an answer of its service can't be opened: %s" % error.fields["reason"]) from None
+        if answer.timed_out:
+            raise self._failed("it ended a command that took too long")
+        if answer.cut:
+            raise self._failed("a command wrote more than the %d bytes that it keeps" % MAX_STREAM_BYTES)
+        return CommandAnswer(answer.exit_status, answer.stdout, answer.stderr)
 
     def _failed(self, reason: str) -> DeviceServiceFailed:
         peer = self._share.peer
@@ -170,20 +167,3 @@ class Commands:
 
     def _invalid(self, reason: str) -> DeviceSmbInvalid:
         return DeviceSmbInvalid(device=self._share.peer.device, reason=reason)
-
-
-def _said(document: Dict[str, Any]) -> str:
-    """Return the reason for which the service did not carry a command out."""
-    return one_line(str(document.get("message") or "it gives no reason"))[:_MAX_WORDS].rstrip(". ")
-
-
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
-def _bytes(text: Any) -> bytes:
-    """:raises ValueError:"""
-    try:
-        return base64.b64decode(str(text).encode("ascii"), validate=True)
-    except (binascii.Error, UnicodeError):
-        raise ValueError("it is not base64") from None

@@ -15,9 +15,10 @@ import subprocess
 import time
 from typing import Callable, List, Optional, TypeVar
 
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.service_client import LIMIT_SECONDS
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import EngineError
 
-from .._admin_share.commands import DEFAULT_SECONDS, Commands
+from .._admin_share.commands import Commands
 from .._admin_share.raising import ansible_error, is_about_connection
 from .._admin_share.share import DeviceShare
 from .link import SLOWEST_BYTES_PER_SECOND, Answer, Link
@@ -51,7 +52,7 @@ class WindowsLink(Link):
     def run(self, words: List[str], data: Optional[bytes] = None, more_seconds: float = 0) -> Answer:
         """Run a program, as SYSTEM, with ``data`` on its standard input."""
         line = subprocess.list2cmdline(words)
-        seconds = DEFAULT_SECONDS + int(more_seconds)
+        seconds = LIMIT_SECONDS + int(more_seconds)
         # The service's own limit comes first: it knows why.
         answer = self.on_share(lambda share: Commands(share).run(line, data or b"", seconds), seconds + _GRACE_SECONDS)
         return Answer(answer.status, answer.stdout.decode("utf-8", "replace"), answer.stderr.decode("utf-8", "replace"))
