@@ -29,10 +29,11 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     SecretsRefused,
     ServiceAnswerInvalid,
 )
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows_layout import SERVICE
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.service_control import State
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import one_line
 
-from .service import SERVICE, AgentService
+from .service import AgentService
 from .share import DeviceShare
 
 _MAX_WORDS = 200

@@ -9,6 +9,7 @@ This file is PRIVATE to the collection.
 from __future__ import annotations
 
 import hashlib
+import ntpath
 import secrets
 import struct
 import time
@@ -25,16 +26,20 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     InstallationRunLives,
 )
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows.bundle import WindowsBundle
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows_layout import (
+    SERVICE,
+    image_of,
+    python_of,
+)
 
 from .commands import Commands
 from .preflight import check_device
-from .service import SERVICE, AgentService
+from .service import AgentService
 from .share import DeviceShare
 
 UNFINISHED = ".new-"
 _REPLACED = ".new-old-"  # swept like one that is unfinished
 _REMOVED = ".removed-"
-_PROGRAM = "python\\python.exe"
 _OWN_FOLDERS = ("spool", "service")
 _SERVICE_FOLDERS = ("service", "service\\inbox", "service\\taken", "service\\answers", "spool")
 _READY_SECONDS = 60.0
@@ -86,7 +91,7 @@ class ShareInstaller:
         self._share.write_new(self._base + "\\current", (bundle.identity + "\n").encode("ascii"))
         self.service.stop()
         self._share.delete(self._base + "\\service\\state.json")
-        self.service.ensure(self.image_path(bundle.identity))
+        self.service.ensure(image_of(self._share.place.base, bundle.identity, ntpath.join))
         self.service.start()
         self._wait_until_ready(bundle.identity)
         self._prove_path()
@@ -108,7 +113,7 @@ class ShareInstaller:
         unfinished = "%s\\%s%s" % (self._base, UNFINISHED, secrets.token_hex(8))
         sent_bytes = self._send(bundle, unfinished)
         if is_there:
-            self._replace(unfinished, target)
+            self._replace(unfinished, bundle.identity)
         else:
             self._share.rename(unfinished, target)
         return sent_bytes
@@ -127,11 +132,6 @@ class ShareInstaller:
             raise InstallationRunLives(base=self._share.place.base)
         had_service = self.service.delete()
         return (self._share.delete_tree(aside) if exists else False) or had_service
-
-    def image_path(self, identity: str) -> str:
-        """Return what the service manager starts."""
-        base = self._share.place.base
-        return '"%s\\%s\\python\\python.exe" -I -m engine.agent.windows_service "%s"' % (base, identity, base)
 
     def _current(self) -> str:
         content = self._share.read(self._base + "\\current", 256)
@@ -166,11 +166,12 @@ class ShareInstaller:
             return False
         return True
 
-    def _replace(self, unfinished: str, target: str) -> None:
+    def _replace(self, unfinished: str, identity: str) -> None:
         """Put an installation in the place of one of the same id; nothing of that one is lost while it is in use."""
+        target = "%s\\%s" % (self._base, identity)
         aside = "%s\\%s%s" % (self._base, _REPLACED, secrets.token_hex(8))
         self.service.stop()
-        if self._share.is_running("%s\\%s" % (target, _PROGRAM)) or not self._share.move_aside(target, aside):
+        if self._share.is_running(self._program(identity)) or not self._share.move_aside(target, aside):
             self._start_again()
             raise DeviceFileFailed(
                 device=self._share.peer.device,
@@ -187,11 +188,15 @@ class ShareInstaller:
         with suppress(DeviceFileFailed):  # the next installation sweeps what a program holds
             self._share.delete_tree(aside)
 
+    def _program(self, identity: str) -> str:
+        """Return the path in the share of an installation's program."""
+        return python_of(self._base, identity, ntpath.join)
+
     def _is_any_running(self) -> bool:
         """Whether a process, such as that of a run, runs from an installation."""
         found = self._share.entries(self._base) or []
         names = [entry.name for entry in found if entry.kind is EntryKind.DIRECTORY]
-        return any(self._share.is_running("%s\\%s\\%s" % (self._base, name, _PROGRAM)) for name in names)
+        return any(self._share.is_running(self._program(name)) for name in names)
 
     def _start_again(self) -> None:
         """Start the service, where there is one, after a failure, which counts more than a second one here."""

@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows_layout import SERVICE
+
 _ABSOLUTE = re.compile(r"[A-Za-z]:\\")
 _FORBIDDEN = re.compile(r'[<>:"/|?*\x00-\x1f]')
-_FOLDER = "plantops-imaging"
+_FOLDER = SERVICE  # as the engine names it on a device
 _PROGRAMS = "Program Files"
 
 

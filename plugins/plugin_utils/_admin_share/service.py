@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Iterator, Optional
 
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import DeviceServiceFailed
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows_layout import DISPLAY, SERVICE
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.errors import SmbError
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.rpc import CallRefused
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.service_control import (
@@ -31,8 +32,6 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.servic
 from .errors import manager_error, service_error
 from .share import DeviceShare
 
-SERVICE = "plantops-imaging"
-DISPLAY_NAME = "Plantops Imaging"
 _START_SECONDS = 60.0  # Windows itself gives a service 30 s to report
 _STOP_SECONDS = 60.0
 _DELETE_SECONDS = 30.0
@@ -135,7 +134,7 @@ class AgentService:
         end = time.monotonic() + _DELETE_SECONDS
         while True:
             try:
-                manager.create(SERVICE, DISPLAY_NAME, image_path)
+                manager.create(SERVICE, DISPLAY, image_path)
             except CallRefused as refused:
                 # One that was deleted a moment ago may be held by a program that looks at it.
                 if refused.code not in (MARKED_FOR_DELETE, EXISTS) or time.monotonic() > end:

@@ -8,8 +8,9 @@ This file is PRIVATE to the collection.
 
 from __future__ import annotations
 
+import ntpath
 from contextlib import suppress
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Optional
 
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.protocol import ALIVE, PROTOCOL
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
@@ -19,12 +20,11 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     InstallationRunLives,
 )
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows.bundle import WindowsBundle
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows_layout import module, python_of
 
 from .._admin_share.installing import ShareInstaller
 from .agent import Agent, AgentRefused, Installation
 from .windows_link import WindowsLink, seconds_for
-
-_PYTHON = "%s\\%s\\python\\python.exe"
 
 
 class WindowsAgent(Agent):
@@ -50,7 +50,7 @@ class WindowsAgent(Agent):
         """Look at what is installed; changes nothing there."""
         self.found = self._link.on_share(lambda share: ShareInstaller(share).look())
         self._id = str(self.found["current"])
-        self.python = _PYTHON % (self.found["base"], self._id) if self._id else ""
+        self.python = python_of(self.found["base"], self._id, ntpath.join) if self._id else ""
         return self.found
 
     def is_installed(self) -> bool:
@@ -106,26 +106,27 @@ class WindowsAgent(Agent):
         return removed
 
     def call(self, verb: str, *arguments: str) -> Dict[str, Any]:
-        words = ["-m", "engine.agent.main", "--base", str(self.found["base"]), verb, *arguments]
-        return self._understood(verb, self._link.run([*self._isolated(), *words]))
+        return self._asked(verb, "main", "--base", str(self.found["base"]), verb, *arguments)
 
     def _switch(self, identity: str) -> None:
         """Let the present installation put the service onto another one; it falls back where that does not work."""
-        words: List[str] = ["-m", "engine.agent.windows_install", "switch", "--base", str(self.found["base"])]
-        self._understood("install", self._link.run([*self._isolated(), *words, "--to", identity]))
+        self._asked("install", "windows_install", "switch", "--base", str(self.found["base"]), "--to", identity)
 
     def _settle(self) -> None:
         """Let the new agent look at what the share does not show, such as a write filter; remove one that can't stay.
 
         :raises AgentRefused:
         """
-        words = ["-m", "engine.agent.windows_install", "settle", "--base", str(self.found["base"])]
         try:
-            self._understood("install", self._link.run([*self._isolated(), *words]))
+            self._asked("install", "windows_install", "settle", "--base", str(self.found["base"]))
         except AgentRefused:
             with suppress(DeviceSmbError, InstallationRunLives):  # the refusal counts
                 self._link.on_share(lambda share: ShareInstaller(share).remove())
             raise
+
+    def _asked(self, command: str, part: str, *arguments: str) -> Dict[str, Any]:
+        """Have the present installation run a part of the agent, and return the answer to ``command``."""
+        return self._understood(command, self._link.run([self.python, *module(part, *arguments)]))
 
     def _wanted_bundle(self) -> Optional[WindowsBundle]:
         if self._windows_bundle is None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import List, Optional
+from typing import Callable, List, Optional
 
 SERVICE = "plantops-imaging"
 DISPLAY = "Plantops Imaging"
@@ -25,9 +25,9 @@ def default_base() -> str:
     return os.path.join(os.environ.get("PROGRAMFILES", "C:\\Program Files"), SERVICE)
 
 
-def python_of(base: str, identity: str) -> str:
-    """The program of an installation."""
-    return os.path.join(base, identity, "python", "python.exe")
+def python_of(base: str, identity: str, join: Callable[..., str] = os.path.join) -> str:
+    """The program of an installation. ``join``: that of Windows where this is another system, such as a controller."""
+    return join(base, identity, "python", "python.exe")
 
 
 def module(name: str, *arguments: str) -> List[str]:
@@ -35,9 +35,9 @@ def module(name: str, *arguments: str) -> List[str]:
     return ["-I", "-m", "%s.agent.%s" % (PACKAGE, name), *arguments]
 
 
-def image_of(base: str, identity: str) -> str:
+def image_of(base: str, identity: str, join: Callable[..., str] = os.path.join) -> str:
     """The command line of the service: every path in it is quoted."""
-    return '"%s" -I -m %s.agent.windows_service "%s"' % (python_of(base, identity), PACKAGE, base)
+    return '"%s" -I -m %s.agent.windows_service "%s"' % (python_of(base, identity, join), PACKAGE, base)
 
 
 def installation_here() -> str:
