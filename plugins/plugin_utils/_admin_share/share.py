@@ -146,12 +146,9 @@ class DeviceShare:
                 digest.update(piece)
                 yield piece
 
-        def work() -> None:
-            access = smb.WRITE | smb.DELETE
-            with self._opened(path, access, smb.REPLACE_OR_CREATE, smb.ONLY_FILE) as handle:
-                push(self.link, handle, hashed(), None)
-
-        self._ask("Writing", path, work)
+        access = smb.WRITE | smb.DELETE
+        with self._told("Writing", path), self._opened(path, access, smb.REPLACE_OR_CREATE, smb.ONLY_FILE) as handle:
+            push(self.link, handle, hashed(), None)
         return digest.hexdigest()
 
     def write_new(self, path: str, data: bytes) -> None:
@@ -176,11 +173,8 @@ class DeviceShare:
 
     def pieces(self, path: str) -> Iterator[bytes]:
         """Yield the content of a file. :raises DeviceSmbError:"""
-        try:
-            with self._opened(path, smb.READ, smb.OPEN, smb.ONLY_FILE) as handle:
-                yield from pull(self.link, handle, 0, None)
-        except SmbError as error:
-            raise file_error(error, self.peer, "Reading", self.place.on_device(path)) from None
+        with self._told("Reading", path), self._opened(path, smb.READ, smb.OPEN, smb.ONLY_FILE) as handle:
+            yield from pull(self.link, handle, 0, None)
 
     def read(self, path: str, most_bytes: int = _MAX_SMALL_BYTES) -> Optional[bytes]:
         """Return the content of a small file, ``None`` when there is none."""
@@ -209,21 +203,19 @@ class DeviceShare:
 
     def rename(self, path: str, new_path: str) -> None:
         """Rename a file or folder; a file of the new name is replaced."""
-        self._ask("Renaming", path, lambda: self._rename(path, new_path))
+        with self._told("Renaming", path):
+            self._rename(path, new_path)
 
     def move_aside(self, folder: str, new_path: str) -> bool:
         """Rename a folder; return False when Windows does not let it, since a program has a file in it open."""
-
-        def work() -> bool:
+        with self._told("Renaming", folder):
             try:
                 self._rename(folder, new_path)
             except Refused as refused:
                 if refused.status not in HELD:
                     raise
                 return False
-            return True
-
-        return self._ask("Renaming", folder, work)
+        return True
 
     def _rename(self, path: str, new_path: str) -> None:
         """:raises SmbError:"""
@@ -241,25 +233,23 @@ class DeviceShare:
             with self._opened(program, smb.WRITE, smb.OPEN, smb.ONLY_FILE):
                 return
 
-        try:
-            _patiently(work)
-        except Refused as refused:
-            if refused.status in HELD:
-                return refused.status == SHARING_VIOLATION  # else Windows, or a scanner, protects it from every writer
-            if refused.failure is not Failure.NOT_FOUND:
-                raise file_error(refused, self.peer, "Opening", self.place.on_device(program)) from None
-        except SmbError as error:
-            raise file_error(error, self.peer, "Opening", self.place.on_device(program)) from None
+        with self._told("Opening", program):
+            try:
+                _patiently(work)
+            except Refused as refused:
+                if refused.status in HELD:
+                    # With another one Windows, or a scanner, protects it from every writer.
+                    return refused.status == SHARING_VIOLATION
+                if refused.failure is not Failure.NOT_FOUND:
+                    raise
         return False
 
     def free_bytes(self) -> int:
         """Return the free space of the share as this user may use it."""
-
-        def work() -> int:
-            with self._opened("", smb.READ_ATTRIBUTES, smb.OPEN, smb.ONLY_DIRECTORY) as handle:
-                return self.link.space(handle).free_bytes
-
-        return self._ask("Looking at the free space of", "", work)
+        with self._told("Looking at the free space of", ""), self._opened(
+            "", smb.READ_ATTRIBUTES, smb.OPEN, smb.ONLY_DIRECTORY
+        ) as handle:
+            return self.link.space(handle).free_bytes
 
     def entries(self, path: str) -> Optional[List[Entry]]:
         """Return what a folder holds, ``None`` when there is none."""
@@ -293,13 +283,11 @@ class DeviceShare:
 
     def make_folder(self, path: str) -> None:
         """Make a folder, which inherits its access list; an existing one is left alone."""
-
-        def work() -> None:
-            with self._opened(path, smb.READ, smb.OPEN_OR_CREATE, smb.ONLY_DIRECTORY) as handle:
-                if handle.kind is not EntryKind.DIRECTORY:
-                    raise SmbError(Failure.LINK_ON_PATH)
-
-        self._ask("Making the folder", path, work)
+        with self._told("Making the folder", path), self._opened(
+            path, smb.READ, smb.OPEN_OR_CREATE, smb.ONLY_DIRECTORY
+        ) as handle:
+            if handle.kind is not EntryKind.DIRECTORY:
+                raise SmbError(Failure.LINK_ON_PATH)
 
     def make_base(self) -> None:
         """Make the agent's folder with its access list, or check the existing one.
@@ -313,13 +301,14 @@ class DeviceShare:
             raise DeviceFileFailed(
                 device=self.peer.device, operation="Making the folder", path=self.place.base, reason=reason
             )
-        try:
-            handle = self.link.create_folder(path, security.administrators_only())
-        except SmbError as error:
-            if error.failure is not Failure.EXISTS:
-                raise file_error(error, self.peer, "Making the folder", self.place.base) from None
-        else:
-            self.link.close_quietly(handle)
+        with self._told("Making the folder", path):
+            try:
+                handle = self.link.create_folder(path, security.administrators_only())
+            except SmbError as error:
+                if error.failure is not Failure.EXISTS:
+                    raise
+            else:
+                self.link.close_quietly(handle)
         self.check_base()
 
     def check_base(self) -> bool:
@@ -365,19 +354,22 @@ class DeviceShare:
         finally:
             close(handle)
 
-    def _ask(self, operation: str, path: str, work: Callable[[], _Result]) -> _Result:
+    @contextmanager
+    def _told(self, operation: str, path: str) -> Iterator[None]:
+        """Turn a failure of the client into the error for ``operation`` of a file. :raises DeviceSmbError:"""
         try:
-            return work()
+            yield
         except SmbError as error:
             raise file_error(error, self.peer, operation, self.place.on_device(path)) from None
 
     def _unless_absent(self, operation: str, path: str, work: Callable[[], _Result]) -> Optional[_Result]:
-        try:
-            return work()
-        except SmbError as error:
-            if error.failure is Failure.NOT_FOUND:
-                return None
-            raise file_error(error, self.peer, operation, self.place.on_device(path)) from None
+        with self._told(operation, path):
+            try:
+                return work()
+            except SmbError as error:
+                if error.failure is not Failure.NOT_FOUND:
+                    raise
+        return None
 
 
 def _patiently(work: Callable[[], _Result]) -> _Result:
