@@ -272,7 +272,7 @@ class ShareInstaller:
         machine = self._machine()
         if machine == "arm64":
             return "windows-arm64"
-        return "windows-%s" % machine if self._share.version().major >= 10 else "windows-7-%s" % machine
+        return "windows-%s" % machine if self._share.windows.major >= 10 else "windows-7-%s" % machine
 
     def _machine(self) -> str:
         head = self._share.system_file("System32\\ntdll.dll", _HEAD_BYTES)

@@ -35,7 +35,7 @@ def check_device(share: DeviceShare, platform: str, needed_bytes: int) -> None:
         volume=share.place.folder[:2].upper(),
         free_bytes=share.free_bytes(),
     )
-    version = share.version()  # the functions of a library tell less exactly
-    facts = facts._replace(version=(version.major, version.minor, 0))
+    # The functions of a library tell less exactly.
+    facts = facts._replace(version=(share.windows.major, share.windows.minor, 0))
     for wrong in refusals(facts, platform, share.place.base, needed_bytes):
         raise wrong

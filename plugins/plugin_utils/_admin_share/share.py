@@ -8,6 +8,7 @@ This file is PRIVATE to the collection.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
 from contextlib import contextmanager
@@ -85,7 +86,6 @@ class DeviceShare:
         except SmbError as error:
             raise connection_error(error, self.peer) from None
         try:
-            self._pipes: Optional[smb.SmbLink] = None
             self.place = self._place(login.folder)
             self.peer = self.peer._replace(base=self.place.base)
         except BaseException:
@@ -102,13 +102,22 @@ class DeviceShare:
     @contextmanager
     def pipe(self, name: str) -> Iterator[NamedPipe]:
         """Open a named pipe of the device. :raises SmbError:"""
-        if self._pipes is None:
-            self._pipes = link_to_pipes(self.link)
         with NamedPipe(self._pipes, name) as pipe:
             yield pipe
 
-    def version(self) -> ServerVersion:
-        """Return the version of Windows there. :raises DeviceSmbError:"""
+    @functools.cached_property
+    def _pipes(self) -> smb.SmbLink:
+        """:raises SmbError:"""
+        return link_to_pipes(self.link)
+
+    @functools.cached_property
+    def _system(self) -> smb.SmbLink:
+        """The folder of Windows, as a share. :raises SmbError:"""
+        return self.link.beside("ADMIN$")
+
+    @functools.cached_property
+    def windows(self) -> ServerVersion:
+        """The version of Windows there. :raises DeviceSmbError:"""
         try:
             with self.pipe("srvsvc") as pipe:
                 return ServerService(pipe).version()
@@ -190,12 +199,11 @@ class DeviceShare:
     def system_file(self, path: str, most_bytes: int) -> Optional[bytes]:
         """Return how a file of Windows' own folder begins, ``None`` where the device does not show that folder."""
         try:
-            system = self.link.beside("ADMIN$")
-            handle = system.open(path, smb.READ, smb.OPEN, smb.ONLY_FILE)
+            handle = self._system.open(path, smb.READ, smb.OPEN, smb.ONLY_FILE)
             try:
-                return b"".join(pull(system, handle, 0, most_bytes))
+                return b"".join(pull(self._system, handle, 0, most_bytes))
             finally:
-                system.close_quietly(handle)
+                self._system.close_quietly(handle)
         except SmbError as error:
             if error.failure in (Failure.NOT_FOUND, Failure.DENIED, Failure.SHARE_NOT_FOUND):
                 return None

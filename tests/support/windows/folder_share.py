@@ -41,9 +41,6 @@ class FolderShare:
     def host_path(self, path: str) -> Path:
         return self.folder.joinpath(*path.split("\\"))
 
-    def version(self) -> ServerVersion:
-        return self.windows
-
     def system_file(self, path: str, most_bytes: int) -> Optional[bytes]:
         content = self.system_files.get(path, self.system)
         return content and content[:most_bytes]

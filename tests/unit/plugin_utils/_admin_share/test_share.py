@@ -145,3 +145,19 @@ def test_a_drive_without_a_folder_for_programs_gets_no_base(monkeypatch: pytest.
     link.folders["Program Files"] = OURS
     share.make_base()
     assert share.check_base()
+
+
+def test_the_folder_of_windows_is_connected_to_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation looks into it five times."""
+    link = Link()
+    beside: List[str] = []
+
+    def opened(name: str) -> Link:
+        beside.append(name)
+        return link
+
+    link.beside = opened  # type: ignore[attr-defined]
+    monkeypatch.setattr(_share, "pull", lambda *dummy: iter([b"MZ"]))
+    share = share_on(link, monkeypatch)
+    assert [share.system_file(name, 2) for name in ("System32\\a.dll", "System32\\b.dll")] == [b"MZ", b"MZ"]
+    assert beside == ["ADMIN$"]
