@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Any, Callable, Dict, NamedTuple, Optional
 
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.sealing import Recipient
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.service_client import (
@@ -24,12 +24,10 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.serv
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
     CommandInterrupted,
     CommandRefused,
-    DeviceServiceFailed,
     DeviceSmbInvalid,
     SecretsRefused,
     ServiceAnswerInvalid,
 )
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows_layout import SERVICE
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.service_control import State
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import one_line
 
@@ -78,6 +76,20 @@ class Commands:
             raise self._invalid("state.json of its service is not a document")
         return document
 
+    def wait_for_state(self, fits: Callable[[Dict[str, Any]], bool], seconds: float) -> Optional[Dict[str, Any]]:
+        """Return what the service says of itself as soon as it takes commands and that ``fits``, ``None`` if it does not.
+
+        :raises DeviceSmbInvalid:
+        """
+        end = time.monotonic() + seconds
+        while True:
+            state = self.state() or {}
+            if state.get("state") == "running" and fits(state):
+                return state
+            if time.monotonic() > end:
+                return None
+            time.sleep(_FIRST_PAUSE_SECONDS)
+
     def run(self, line: str, data: bytes = b"", seconds: int = LIMIT_SECONDS) -> CommandAnswer:
         """Have a command line of Windows carried out as SYSTEM, ``data`` on its standard input.
 
@@ -88,7 +100,7 @@ class Commands:
             if answer is not None:
                 return answer
             time.sleep(times * _REFUSED_PAUSE_SECONDS)  # the key may be that of a service that is starting
-        raise self._failed("it refuses commands: %s" % self._refusal)
+        raise self._service.failed("it refuses commands: %s" % self._refusal)
 
     def _once(self, hello: Dict[str, str], line: str, data: bytes, seconds: int) -> Optional[CommandAnswer]:
         """Return the answer, ``None`` when the service has begun nothing of it."""
@@ -118,14 +130,14 @@ class Commands:
                 return content
             now = time.monotonic()
             if now - began > seconds + _GRACE_SECONDS:
-                raise self._failed("it has not answered a command within %d seconds" % (now - began))
+                raise self._service.failed("it has not answered a command within %d seconds" % (now - began))
             if now - looked > _LOOK_SECONDS:
                 looked = now
                 status = self._service.status()
                 runs = status is not None and status.state in (State.RUNNING, State.START_PENDING)
                 stopped_at = None if runs else stopped_at or now
                 if stopped_at is not None and now - stopped_at > _GRACE_SECONDS / 2:
-                    raise self._failed("it stopped while it carried out a command")
+                    raise self._service.failed("it stopped while it carried out a command")
             time.sleep(pause_seconds)
             pause_seconds = min(1.3 * pause_seconds, _LONGEST_PAUSE_SECONDS)
 
@@ -133,18 +145,13 @@ class Commands:
         """Return the key of the service that runs; start it where it was stopped."""
         status = self._service.status()
         if status is None:
-            raise self._failed("it is not installed; install the agent with the playbook agent or image")
+            raise self._service.failed("it is not installed; install the agent with the playbook agent or image")
         if status.state is State.STOPPED:
             self._service.start()
-        end = time.monotonic() + _START_SECONDS
-        while True:
-            state = self.state() or {}
-            hello = state.get("hello")
-            if state.get("state") == "running" and isinstance(hello, dict):
-                return {str(name): str(value) for name, value in hello.items()}
-            if time.monotonic() > end:
-                raise self._failed("it does not report that it takes commands")
-            time.sleep(_FIRST_PAUSE_SECONDS)
+        state = self.wait_for_state(lambda state: isinstance(state.get("hello"), dict), _START_SECONDS)
+        if state is None:
+            raise self._service.failed("it does not report that it takes commands")
+        return {str(name): str(value) for name, value in state["hello"].items()}
 
     def _opened(self, recipient: Recipient, one: str, content: bytes) -> Optional[CommandAnswer]:
         try:
@@ -153,18 +160,14 @@ class Commands:
             self._refusal = one_line(str(refusal.fields["reason"]))[:_MAX_WORDS].rstrip(". ")
             return None
         except CommandInterrupted as error:
-            raise self._failed("a command was interrupted: %s" % str(error).rstrip(". ")) from None
+            raise self._service.failed("a command was interrupted: %s" % str(error).rstrip(". ")) from None
         except ServiceAnswerInvalid as error:
             raise self._invalid("an answer of its service can't be opened: %s" % error.fields["reason"]) from None
         if answer.timed_out:
-            raise self._failed("it ended a command that took too long")
+            raise self._service.failed("it ended a command that took too long")
         if answer.cut:
-            raise self._failed("a command wrote more than the %d bytes that it keeps" % MAX_STREAM_BYTES)
+            raise self._service.failed("a command wrote more than the %d bytes that it keeps" % MAX_STREAM_BYTES)
         return CommandAnswer(answer.exit_status, answer.stdout, answer.stderr)
-
-    def _failed(self, reason: str) -> DeviceServiceFailed:
-        peer = self._share.peer
-        return DeviceServiceFailed(device=peer.device, service=SERVICE, reason=reason, base=peer.base)
 
     def _invalid(self, reason: str) -> DeviceSmbInvalid:
         return DeviceSmbInvalid(device=self._share.peer.device, reason=reason)

@@ -12,7 +12,6 @@ import hashlib
 import ntpath
 import secrets
 import struct
-import time
 from contextlib import suppress
 from typing import Any, Dict, List, Set
 
@@ -21,13 +20,11 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     DeviceFileChanged,
     DeviceFileFailed,
     DevicePathUnproved,
-    DeviceServiceFailed,
     DeviceSmbError,
     InstallationRunLives,
 )
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows.bundle import WindowsBundle
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows_layout import (
-    SERVICE,
     image_of,
     python_of,
 )
@@ -43,7 +40,6 @@ _REMOVED = ".removed-"
 _OWN_FOLDERS = ("spool", "service")
 _SERVICE_FOLDERS = ("service", "service\\inbox", "service\\taken", "service\\answers", "spool")
 _READY_SECONDS = 60.0
-_POLL_SECONDS = 0.2
 # The machine in the head of a program [PE format, "COFF File Header"].
 _MACHINES = {0x8664: "amd64", 0xAA64: "arm64", 0x14C: "x86"}
 _HEAD_BYTES = 4096
@@ -230,23 +226,12 @@ class ShareInstaller:
 
     def _wait_until_ready(self, identity: str) -> None:
         """Wait until the service says in its folder that it takes commands: it is the folder of this share, then."""
-        commands = Commands(self._share)
-        end = time.monotonic() + _READY_SECONDS
-        while True:
-            state = commands.state() or {}
-            if state.get("state") == "running" and state.get("installation") == identity:
-                return
-            if time.monotonic() > end:
-                status = self.service.status()
-                if status is not None and status.process_id:
-                    raise self._unproved("the service runs, but writes nothing there")
-                raise DeviceServiceFailed(
-                    device=self._share.peer.device,
-                    service=SERVICE,
-                    reason="it ended without a word after its start",
-                    base=self._share.place.base,
-                )
-            time.sleep(_POLL_SECONDS)
+        if Commands(self._share).wait_for_state(lambda state: state.get("installation") == identity, _READY_SECONDS):
+            return
+        status = self.service.status()
+        if status is not None and status.process_id:
+            raise self._unproved("the service runs, but writes nothing there")
+        raise self.service.failed("it ended without a word after its start")
 
     def _prove_path(self) -> None:
         """Have the device read a file by the name that it gives the share's folder."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import Iterator, Optional
+from typing import Callable, Iterator, Optional
 
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import DeviceServiceFailed
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows_layout import DISPLAY, SERVICE
@@ -71,18 +71,18 @@ class AgentService:
         """Start it and wait until it runs. :raises DeviceSmbError: with what Windows says, or how it ended."""
         with self._service() as service:
             if service is None:
-                raise self._failed("it does not exist")
+                raise self.failed("it does not exist")
             try:
                 service.start()
             except CallRefused as refused:
                 if refused.code != ALREADY_RUNNING:
                     raise
-        status = self._wait_for(State.RUNNING, _START_SECONDS)
+        status = self._wait_for(_is_settled, _START_SECONDS)
         if status is None or status.state is not State.RUNNING:
             code = status.exit_code if status is not None else UNKNOWN_SERVICE
             if code:
                 raise service_error(code, self._share.peer, SERVICE, "starting")
-            raise self._failed("it ended at its start")
+            raise self.failed("it ended at its start")
 
     def stop(self) -> None:
         """Stop it and wait until it has ended; none, or one that does not run, is as good.
@@ -96,7 +96,7 @@ class AgentService:
             if status is None or status.state is State.STOPPED:
                 return
             if time.monotonic() > end:
-                raise self._failed("it does not stop")
+                raise self.failed("it does not stop")
             time.sleep(_POLL_SECONDS)
             has_taken = has_taken or self._ask_to_stop()
 
@@ -123,11 +123,8 @@ class AgentService:
             except CallRefused as refused:
                 if refused.code != MARKED_FOR_DELETE:
                     raise
-        end = time.monotonic() + _DELETE_SECONDS
-        while self.status() is not None:
-            if time.monotonic() > end:
-                raise service_error(MARKED_FOR_DELETE, self._share.peer, SERVICE, "deleting")
-            time.sleep(_POLL_SECONDS)
+        if self._wait_for(lambda status: status is None, _DELETE_SECONDS) is not None:
+            raise service_error(MARKED_FOR_DELETE, self._share.peer, SERVICE, "deleting")
         return True
 
     def _create(self, manager: ServiceManager, image_path: str) -> None:
@@ -135,20 +132,21 @@ class AgentService:
         while True:
             try:
                 manager.create(SERVICE, DISPLAY, image_path)
+                return
             except CallRefused as refused:
                 # One that was deleted a moment ago may be held by a program that looks at it.
                 if refused.code not in (MARKED_FOR_DELETE, EXISTS) or time.monotonic() > end:
                     raise
-                time.sleep(_POLL_SECONDS)
-                continue
-            return
+            time.sleep(_POLL_SECONDS)
 
-    def _wait_for(self, state: State, seconds: float) -> Optional[ServiceStatus]:
+    def _wait_for(
+        self, is_reached: Callable[[Optional[ServiceStatus]], bool], seconds: float
+    ) -> Optional[ServiceStatus]:
+        """Return the status that is waited for, or the last one of so many seconds."""
         end = time.monotonic() + seconds
         while True:
             status = self.status()
-            ended = status is None or status.state is State.STOPPED
-            if ended or (status is not None and status.state is state) or time.monotonic() > end:
+            if is_reached(status) or time.monotonic() > end:
                 return status
             time.sleep(_POLL_SECONDS)
 
@@ -171,6 +169,12 @@ class AgentService:
                     raise
             yield service
 
-    def _failed(self, reason: str) -> DeviceServiceFailed:
+    def failed(self, reason: str) -> DeviceServiceFailed:
+        """Return the error for what this service does not do."""
         peer = self._share.peer
         return DeviceServiceFailed(device=peer.device, service=SERVICE, reason=reason, base=peer.base)
+
+
+def _is_settled(status: Optional[ServiceStatus]) -> bool:
+    """Whether a service that was started runs, or has ended."""
+    return status is None or status.state in (State.RUNNING, State.STOPPED)
