@@ -71,7 +71,6 @@ class Peer(NamedTuple):
 class _Told(NamedTuple):
     peer: Peer
     reason: str
-    object: str
 
 
 def _closed(of: _Told) -> DeviceSmbError:
@@ -159,5 +158,5 @@ def service_error(code: int, peer: Peer, service: str, operation: str) -> Device
 def _general(error: SmbError, peer: Peer, operation: str, path: str) -> DeviceSmbError:
     make = _ERRORS.get(error.failure)
     if make is not None:
-        return make(_Told(peer, error.reason, path))
+        return make(_Told(peer, error.reason))
     return DeviceFileFailed(device=peer.device, operation=operation, path=path, reason=error.reason)

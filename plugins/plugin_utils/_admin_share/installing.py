@@ -24,6 +24,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     InstallationRunLives,
 )
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows.bundle import WindowsBundle
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows.lock import MACHINES
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows_layout import (
     image_of,
     python_of,
@@ -41,7 +42,7 @@ _OWN_FOLDERS = ("spool", "service")
 _SERVICE_FOLDERS = ("service", "service\\inbox", "service\\taken", "service\\answers", "spool")
 _READY_SECONDS = 60.0
 # The machine in the head of a program [PE format, "COFF File Header"].
-_MACHINES = {0x8664: "amd64", 0xAA64: "arm64", 0x14C: "x86"}
+_NAMES = {number: name for name, number in MACHINES.items()}
 _HEAD_BYTES = 4096
 
 
@@ -265,6 +266,6 @@ class ShareInstaller:
             return "amd64"
         try:
             at = struct.unpack_from("<I", head, 60)[0]
-            return _MACHINES.get(struct.unpack_from("<4xH", head, at)[0], "amd64")
+            return _NAMES.get(struct.unpack_from("<4xH", head, at)[0], "amd64")
         except struct.error:
             return "amd64"

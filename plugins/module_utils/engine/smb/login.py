@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import Any, List, Mapping, NamedTuple, Tuple
+from typing import Any, Callable, List, Mapping, NamedTuple, Tuple
 
 from .._libraries import ntlm_credential, smbprotocol
 from . import dfs as smb_dfs
@@ -70,6 +70,7 @@ class SmbConnector:
         self._password = str(settings.get("password") or "")
         self._must_encrypt = bool(settings.get("require_encryption"))
         self._own_ntlm = bool(settings.get("own_ntlm"))
+        self._is_kerberos = not self._password
         username = str(settings.get("username") or "")
         if not username:
             raise SmbError(Failure.USERNAME_MISSING)
@@ -180,16 +181,17 @@ class SmbConnector:
             self._credential(),
             None if self._own_ntlm else self._password or None,
             require_encryption=bool(connection.supports_encryption),
-            auth_protocol=self._protocol(),
+            auth_protocol="kerberos" if self._is_kerberos else "negotiate",
         )
         try:
             session.connect()
         except (exceptions.SMBAuthenticationError, ImportError) as error:  # of the gssapi package, where it is missing
-            is_kerberos = self._protocol() == "kerberos"
-            reason = _why_no_ticket(error, bool(self._password)) if is_kerberos else "no login method was negotiated"
+            reason = "no login method was negotiated"
+            if self._is_kerberos:
+                reason = _why_no_ticket(error, bool(self._password))
             raise SmbError(Failure.LOGIN_FAILED, reason) from error
         except exceptions.SMBResponseException as error:
-            raise self._login_refused(error.status, connection) from None
+            raise self._refused("login", error.status, connection, from_login) from None
         except Exception as error:
             if session.session_id is None:  # how the library says that it was made a guest
                 raise SmbError(Failure.GUEST) from None
@@ -198,13 +200,10 @@ class SmbConnector:
             raise SmbError(Failure.GUEST)
         return session
 
-    def _protocol(self) -> str:
-        return "negotiate" if self._password else "kerberos"
-
     def _credential(self) -> Any:
         """The user as the login takes it. The login of Windows proves the password there, the engine does with ``own_ntlm``."""
         username = self.peer.username
-        if not self._password:
+        if self._is_kerberos:
             return _principal(username)
         return ntlm_credential(username, self._password) if self._own_ntlm else username
 
@@ -214,25 +213,17 @@ class SmbConnector:
         try:
             tree.connect()
         except self._refusal() as error:
-            raise self._share_refused(error.status, connection) from None
+            raise self._refused("share", error.status, connection, from_share) from None
         except Exception as error:
             raise self._failed(error, "opening the share") from error
         return tree
 
-    def _login_refused(self, status: int, connection: Any) -> SmbError:
+    def _refused(self, step: str, status: int, connection: Any, told: Callable[[int, str], SmbError]) -> SmbError:
+        """Return the failure for a login or a share that was refused; ``told`` knows what else the status says."""
         if status == ACCESS_DENIED and connection.dialect < _SMB_3 and self._guesses_encryption:
-            return self._may_demand_encryption("login")
-        return from_login(status, self.peer.share)
-
-    def _share_refused(self, status: int, connection: Any) -> SmbError:
-        if status == ACCESS_DENIED and connection.dialect < _SMB_3 and self._guesses_encryption:
-            return self._may_demand_encryption("share")
-        return from_share(status, self.peer.share)
-
-    @staticmethod
-    def _may_demand_encryption(refused: str) -> SmbError:
-        reason = "the server refuses the %s; it may require encryption, which SMB 2 does not support" % refused
-        return SmbError(Failure.UNPROTECTED, reason)
+            reason = "the server refuses the %s; it may require encryption, which SMB 2 does not support" % step
+            return SmbError(Failure.UNPROTECTED, reason)
+        return told(status, self.peer.share)
 
     @staticmethod
     def _failed(error: Exception, operation: str) -> SmbError:
@@ -254,14 +245,8 @@ class DeviceConnector(SmbConnector):
         domain controller at once, and NTLM, which follows, lets the device ask it again.
         """
         super().__init__(unc, settings, timeout_seconds)
-        self._is_kerberos = bool(settings.get("kerberos")) or not self._password
+        self._is_kerberos = self._is_kerberos or bool(settings.get("kerberos"))
         self._own_ntlm = not self._is_kerberos  # its credential is one that Kerberos does not take
-
-    def _protocol(self) -> str:
-        return "kerberos" if self._is_kerberos else "negotiate"
-
-    def _credential(self) -> Any:
-        return _principal(self.peer.username) if self._is_kerberos else super()._credential()
 
     def _place_of(self, connection: Any, session: Any, unc: UncPath) -> Tuple[Any, List[UncPath]]:
         tree = self._share(connection, session, unc)

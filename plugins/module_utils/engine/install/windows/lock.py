@@ -15,7 +15,7 @@ from .pe import AMD64, ARM64, X86
 
 LOCK = Path(__file__).with_name("windows.lock.json")
 PREFIX = "windows-"
-_MACHINES = {"amd64": AMD64, "x86": X86, "arm64": ARM64}
+MACHINES = {"amd64": AMD64, "x86": X86, "arm64": ARM64}
 
 
 class WindowsPlatform(NamedTuple):
@@ -53,5 +53,5 @@ def windows_platform(name: str) -> WindowsPlatform:
     packages = LockedPlatform(name, "", found["python"], tuple(found["tags"]), wheels)
     given = found["embedded"]
     embedded = read_wheel(given["file_name"], given) if given else None
-    machine = _MACHINES[name.rpartition("-")[2]]
+    machine = MACHINES[name.rpartition("-")[2]]
     return WindowsPlatform(name, machine, name.startswith("windows-7-"), embedded, packages)
