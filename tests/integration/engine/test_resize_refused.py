@@ -9,13 +9,15 @@ from __future__ import annotations
 import shutil
 import struct
 from pathlib import Path
+from typing import Callable, Sequence
 
 import pytest
 from engine.errors import EngineError
-from support.filled import MIB, mounted, run
-from support.imaging import image
+from support.filled import MIB, empty, mounted, run
+from support.hives import boot_config, hive, mbr_device
+from support.imaging import image, run_verb
 from support.resizing import Scene, check_target, make_scene
-from support.whole_disks import Part, WholeDisk
+from support.whole_disks import Part, WholeDisk, build_disk
 
 pytestmark = pytest.mark.root
 PARTS = (
@@ -112,3 +114,31 @@ def test_a_disk_of_which_only_some_partitions_were_imaged_is_not_resized(scene: 
         scene._replace(storage=tmp_path / "storage").restore(target, grow="last")
     assert caught.value.code == "R148"
     assert not target.read_bytes().strip(b"\0")
+
+
+@pytest.mark.parametrize("restored", [("disk1",), ("disk0", "disk1")])
+def test_partition_that_another_disk_names_by_its_place_does_not_move(
+    restored: Sequence[str], tmp_path: Path, need: Callable[..., None]
+) -> None:
+    """The boot configuration is on disk0; the partition behind the one that grows is on disk1."""
+    need("sfdisk", "ntfsresize", "ntfs-3g")
+    parts = (Part("first", "ntfs", 20, ("-c", "4096")), Part("second", "ntfs", 20, ("-c", "4096")))
+    for name in ("system", "data"):
+        (tmp_path / name).mkdir()
+    system, data = (build_disk(tmp_path / name, "dos", parts, files=3) for name in ("system", "data"))
+    with open(data.path, "rb") as file:
+        signature = file.read(444)[440:][::-1].hex()
+    place = system.parts[0]
+    with mounted(system.path, tmp_path / "mnt", "ntfs", offset=place.start_bytes, size=place.size_bytes) as mount:
+        (mount / "Boot").mkdir()
+        (mount / "Boot" / "BCD").write_bytes(hive(boot_config([mbr_device(signature, data.parts[1].start_bytes)])))
+    image(tmp_path / "storage", system.path, data.path)
+    targets = {name: empty(tmp_path / ("target-" + name), data.path.stat().st_size + 24 * MIB) for name in restored}
+    with pytest.raises(EngineError) as caught:
+        run_verb(tmp_path / "storage", "restore", map={name: str(path) for name, path in targets.items()}, grow="1")
+    fields = caught.value.fields
+    assert (caught.value.code, fields["partition"], fields["disk"]) == ("R142", 2, "disk1")
+    assert "Boot\\BCD on partition 1 of disk0" in str(fields["reason"])
+    assert not any(path.read_bytes().strip(b"\0") for path in targets.values())
+    # Where the last partition grows, nothing moves.
+    run_verb(tmp_path / "storage", "restore", map={"disk1": str(targets["disk1"])}, grow="last")

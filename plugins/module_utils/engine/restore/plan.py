@@ -137,7 +137,7 @@ def _plan_disk(reader: ImageReader, number: int, target: Target, yeses: Yeses) -
     # Only a file that was never written reads as zeros everywhere; a device that looks blank was merely sampled.
     blank = not target.exists or (not target.is_device and target.size_bytes == 0)
     image = disk
-    others = _others(reader, number, yeses)
+    others = _others(reader, number, scope, yeses)
     resizing = _resizing(entry, disk, scope, target, yeses, found.table_stays, others)
     if resizing is not None:
         disk, scope = resizing.reader, _scope_on_target(scope, resizing)
@@ -164,11 +164,15 @@ def _plan_disk(reader: ImageReader, number: int, target: Target, yeses: Yeses) -
     )
 
 
-def _others(reader: ImageReader, number: int, yeses: Yeses) -> List[OtherDisk]:
-    """The other disks of the image, restored or not: what is on them may name a disk that gets a new identity."""
+def _others(reader: ImageReader, number: int, scope: Scope, yeses: Yeses) -> List[OtherDisk]:
+    """The other disks of the image, restored or not: what is on them may name a disk that gets a new identity, or by its place a
+    partition of an MBR that moves."""
     found: List[OtherDisk] = []
+    may_move = scope.layout.scheme == "mbr" and (yeses.wishes.shrink or bool(yeses.wishes.grow))
+    if yeses.damaged or not (yeses.wishes.new_identity or may_move):
+        return found
     for other, entry in enumerate(reader.manifest.disks):
-        if other == number or not yeses.wishes.new_identity or yeses.damaged:
+        if other == number:
             continue
         disk = reader.disk(other)
         scope = scope_of(reader, disk, entry.name)

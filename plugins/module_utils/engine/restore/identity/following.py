@@ -11,8 +11,9 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 from ...errors import RestoreBootConfigLocked, RestoreCannotMove
 from ..resize.boot_config import named_at
 from ..resize.volume import Volume
-from .about import About
+from .about import About, OtherDisk
 from .draw import Drawn, device_names, same
+from .elsewhere import moves_elsewhere
 from .windows_hives import HiveFile, Patch, changes_in, places, read_hive
 
 
@@ -24,9 +25,10 @@ class Following(NamedTuple):
     warnings: List[str]
 
 
-def follow_moves(about: About) -> Following:
+def follow_moves(about: About, others: Sequence[OtherDisk] = ()) -> Following:
     """Have the boot configuration and the drive letters name the new places. Drive letters that can't be changed are a warning.
 
+    :param others: the other disks of the image, whose hives are not changed.
     :raises RestoreCannotMove: when a boot configuration names a partition that moves and can't be changed, or a file that
         must be changed is on a partition that is shrunk.
     """
@@ -57,6 +59,8 @@ def follow_moves(about: About) -> Following:
         if changed:
             found.hives.append((one.volume.number, one.path))
             found.patches.setdefault(one.volume.number, []).extend(one.on_volume(changed))
+    for other in others:
+        found.warnings.extend(moves_elsewhere(about, other, moved, drawn, names))
     return found
 
 

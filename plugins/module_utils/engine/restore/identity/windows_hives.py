@@ -33,7 +33,7 @@ class HiveFile(NamedTuple):
 
     @property
     def is_boot_config(self) -> bool:
-        return self.path.upper().endswith("BCD")
+        return _is_boot_config(self.path)
 
     def on_volume(self, changed: Sequence[hive.Change]) -> List[Patch]:
         """The changes by their place on the volume; one that spans two pieces of the file is cut."""
@@ -59,6 +59,14 @@ class Found(NamedTuple):
     @property
     def name(self) -> str:
         return "\\".join(self.path)
+
+    @property
+    def is_boot_config(self) -> bool:
+        return _is_boot_config(self.name)
+
+
+def _is_boot_config(path: str) -> bool:
+    return path.upper().endswith("BCD")
 
 
 def places(volumes: Sequence[Volume]) -> List[Found]:

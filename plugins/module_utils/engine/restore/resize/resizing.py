@@ -99,7 +99,7 @@ def resize(
     """Return how the disk fits its target, None where nothing of it changes.
 
     :param why_not: why nothing of this disk may be moved or resized, "" when nothing speaks against it.
-    :param others: the other disks of the image, which may name a disk that gets a new identity.
+    :param others: the other disks of the image, which may name a disk that gets a new identity, or a partition that moves.
     :raises RestoreError: for what can't be done, before anything is written.
     """
     sector = target.sector_bytes if target.is_device else reader.sector_bytes
@@ -218,7 +218,7 @@ def _put_together(
     after = {one.volume.number: one.start_bytes for one in changes}
     about = About(disk.name, disk.target.path, disk.layout, room.volumes, after, [one.number for one in shrunk])
     renewal = renew(about, disk.others) if wishes.new_identity else None
-    hives = renewal or follow_moves(about)
+    hives = renewal or follow_moves(about, disk.others)
     patches = _patches(disk, shift, changes, renewal.drawn if renewal is not None else None) + _of_hives(hives, after)
     view = ResizedReader(disk.reader, disk.target.size_bytes, disk.target.sector_bytes, segments, patches, asides)
     layout = read_layout(ImageSource(view))
