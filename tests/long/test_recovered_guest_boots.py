@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Callable, Iterator, NamedTuple, Sequence
 
 import pytest
 from engine.install.bundle import build_bundle
@@ -16,7 +16,7 @@ from support.bare_root import inside
 from support.debian import debian_root
 from support.filled import MIB, empty, run
 from support.guest import HOST_FROM_GUEST, Guest, overlay
-from support.guest_build import DISK_BYTES, guest_disk
+from support.guest_build import DISK_BYTES, GuestDisk, guest_disk
 from support.imaging import PASSWORD
 from support.recovery import checksums, copy, program
 from support.sftp_server import SftpServer
@@ -28,19 +28,32 @@ _ENGINE = "cd %s/versions/$(cat %s/current) && PYTHONPATH=$PWD/site exec python3
     _BASE,
 )
 _MINUTES = 60
+_PLATFORMS = {"bookworm": "linux-x86_64-glibc-cp311", "bullseye": "linux-x86_64-glibc-cp39"}
 
 
-def image_itself(guest: Guest, server: SftpServer, folder: Path) -> str:
-    """Let the running guest make an encrypted image of its system disk; return the image's name."""
-    bundle = Path(build_bundle("linux-x86_64-glibc-cp311", str(folder)).path)
+class Stick(NamedTuple):
+    """A copy of the image of a guest; the storage that the image was sent to is gone."""
+
+    folder: Path
+    base: GuestDisk
+
+
+def image_itself(guest: Guest, server: SftpServer, folder: Path, platform: str) -> str:
+    """Let the running guest make an encrypted image of its system disk; return the image's name.
+
+    One upload and few commands: each login costs an emulated machine seconds. No limit on reading: on its disk all reads are slow.
+    """
+    sent = folder / "sent"
+    sent.mkdir()
+    bundle = Path(build_bundle(platform, str(sent)).path)
+    shutil.copy(str(server.key), str(sent / "storage_key"))
     guest.ready()
-    guest.put(bundle, "/run")
-    guest.put(server.key, "/run")
-    guest.run("python3 /run/%s install" % bundle.name)
-    guest.run("echo what the plant needs > /root/marker && sync")
-    settings = server.settings(private_key_file="/run/" + server.key.name)
+    guest.put(sent, "/run/sent")
+    commands = ("python3 /run/sent/%s install" % bundle.name, "echo what the plant needs > /root/marker", "sync")
+    guest.run(" && ".join(commands), timeout_seconds=30 * _MINUTES)
+    settings = server.settings(private_key_file="/run/sent/storage_key")
     settings["url"] = settings["url"].replace("127.0.0.1", HOST_FROM_GUEST)
-    job = {"verb": "image", "device": "guest", "drives": ["system"], "storage": settings}
+    job = {"verb": "image", "device": "guest", "drives": ["system"], "limit_read_rate": 0, "storage": settings}
     job["secrets"] = {"password": PASSWORD}
     output = guest.run(_ENGINE, data=json.dumps(job).encode("utf-8"), timeout_seconds=30 * _MINUTES)
     last = json.loads(output.strip().splitlines()[-1])
@@ -49,39 +62,49 @@ def image_itself(guest: Guest, server: SftpServer, folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def stick(tmp_path_factory: pytest.TempPathFactory, need: Callable[..., None]) -> Path:
-    """A copy of the image of the running guest; its storage is gone."""
+def stick(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, need: Callable[..., None]
+) -> Iterator[Stick]:
+    """The copy for a guest of the Debian release that the test names."""
     need("qemu-system-x86_64", "qemu-img", "debootstrap", "mke2fs", "ssh", "unshare", "sgdisk")
-    folder, base = tmp_path_factory.mktemp("guest"), guest_disk()
+    folder, base = tmp_path_factory.mktemp("guest"), guest_disk(request.param)
     with SftpServer(folder / "server") as server:
         with Guest(folder / "before", [overlay(base.path, folder / "disk.qcow2")], base.key) as guest:
-            image = image_itself(guest, server, folder)
+            image = image_itself(guest, server, folder, _PLATFORMS[request.param])
         copy(server.root, folder / "stick", device="guest", program=str(program()))
     shutil.rmtree(server.root)
     assert checksums(folder / "stick") == []
     assert checksums(folder / "stick" / "guest" / image) == []
-    return folder / "stick"
+    yield Stick(folder / "stick", base)
+    shutil.rmtree(folder)
 
 
-# The release in which the program runs with nothing installed, what the target has more than the disk, and the options. Of a disk
-# with LVM only the free space behind the last partition can go.
+# The release of the guest, the one in which the program runs with nothing installed, what the target has more than the disk, and the
+# options. Of a disk with LVM only the free space behind the last partition can go.
 @pytest.mark.parametrize(
-    ("release", "more_mib", "options"), [("bookworm", 0, ()), ("bullseye", 512, ()), ("trixie", -40, ("--shrink",))]
+    ("stick", "release", "more_mib", "options"),
+    [
+        ("bookworm", "bookworm", 0, ()),
+        ("bookworm", "bullseye", 512, ()),
+        ("bookworm", "trixie", -40, ("--shrink",)),
+        ("bullseye", "trixie", 0, ()),
+    ],
+    indirect=["stick"],
 )
 def test_the_recovered_guest_boots(
-    release: str, more_mib: int, options: Sequence[str], stick: Path, tmp_path: Path
+    stick: Stick, release: str, more_mib: int, options: Sequence[str], tmp_path: Path
 ) -> None:
     target = tmp_path / "target"
     target.mkdir()
     disk = empty(target / "disk.raw", DISK_BYTES + more_mib * MIB)
     words = ("restore", "/mnt/stick", "guest", "--to", "disk0=/mnt/target/disk.raw", "--yes", "--json", *options)
-    done = inside(debian_root(release), stick, target, *words)
+    done = inside(debian_root(release), stick.folder, target, *words)
     assert done.status == 0, done.errors + done.output
     (boot,) = done.document["boot"]["disks"]
     assert (boot["starts"], boot["boot_code"], boot["efi_fallback"]) == ("both", True, False)
     assert disk.stat().st_size == DISK_BYTES + more_mib * MIB
     assert "No problems found" in run("sgdisk", "-v", disk)
-    with Guest(tmp_path / "after", [disk], guest_disk().key) as guest:  # waits for the login
+    with Guest(tmp_path / "after", [disk], stick.base.key) as guest:  # waits for the login
         guest.ready()
         assert guest.run("cat /root/marker") == "what the plant needs\n"
         assert guest.run("findmnt -no SOURCE /").strip() == "/dev/mapper/plant-root"

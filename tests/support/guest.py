@@ -79,7 +79,7 @@ class Guest:
             command += ["-o", option]
         return [*command, "root@127.0.0.1"]
 
-    def run(self, command: str, *, data: bytes = b"", check: bool = True, timeout_seconds: float = 300) -> str:
+    def run(self, command: str, *, data: bytes = b"", check: bool = True, timeout_seconds: float = 900) -> str:
         """Run a shell command as root and return its output; ``data`` is its input."""
         done = subprocess.run(
             [*self.ssh_command(), command],
@@ -122,7 +122,7 @@ class Guest:
         ) as archive:
             where = shlex.quote(target)
             command = "mkdir -p %s && tar -C %s --no-same-owner -xf -" % (where, where)
-            subprocess.run([*self.ssh_command(), command], check=True, stdin=archive.stdout, timeout=300)
+            subprocess.run([*self.ssh_command(), command], check=True, stdin=archive.stdout, timeout=900)
 
     def power_off(self) -> None:
         """Cut the power."""

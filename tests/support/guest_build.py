@@ -60,7 +60,7 @@ lvcreate -q -n spare -L 32M plant /dev/vdb4
 mkfs.ext4 -q -L root /dev/plant/root
 mkfs.ext4 -q -L data /dev/plant/data
 mkfs.ext4 -q -L spare /dev/plant/spare
-mkswap -q /dev/plant/swap
+mkswap /dev/plant/swap
 mkdir /mnt/root
 mount /dev/plant/root /mnt/root
 mkdir /mnt/source
@@ -128,21 +128,21 @@ def mirror() -> str:
     return found[0]
 
 
-def guest_disk() -> GuestDisk:
-    """Return the disk, made now if the cache has none of this recipe."""
+def guest_disk(release: str = RELEASE) -> GuestDisk:
+    """Return the disk of this Debian release, made now if the cache has none of this recipe."""
     base = cache_folder()
-    recipe = "\0".join([RELEASE, _PACKAGES, _INSTALL, repr(_FILES), repr(_MASKED), str(DISK_BYTES)])
+    recipe = "\0".join([release, _PACKAGES, _INSTALL, repr(_FILES), repr(_MASKED), str(DISK_BYTES)])
     folder = base / ("guest-" + hashlib.sha256(recipe.encode()).hexdigest()[:16])
-    with open(base / "lock", "wb") as lock:
+    with open(base / ("lock-guest-" + release), "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two test processes make it once
         if not folder.exists():
             with tempfile.TemporaryDirectory(dir=str(base), prefix=".making-") as making:
-                _make(Path(making))
+                _make(Path(making), release)
                 os.rename(os.path.join(making, "done"), str(folder))
     return GuestDisk(folder)
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, release: str) -> None:
     done = folder / "done"
     done.mkdir(mode=0o700)
     tree = folder / "tree"
@@ -152,7 +152,7 @@ def _make(folder: Path) -> None:
                 "debootstrap",
                 "--variant=minbase",
                 "--include=" + ",".join(_PACKAGES.split()),
-                RELEASE,
+                release,
                 str(tree),
                 mirror(),
             ],
