@@ -30,7 +30,7 @@ from .bundle_document import ENGINE_PART, MAX_DOCUMENT_BYTES, Document, Part, nu
 from .home import Home
 from .unpacking import OpenPart, Unpacker, store_part
 
-_TRIAL_SECONDS = 60
+_TRIAL_SECONDS = 300  # a busy old processor needs a minute for the libraries; nothing waits for long if they load
 _MAX_COMPLAINT_CHARACTERS = 400
 _OLDEST_PYTHON = (3, 8)
 _AGENT = '''\
