@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 import pytest
 from engine.errors import RestoreTargetBusy
@@ -156,8 +156,10 @@ def test_a_second_try_completes_what_a_kill_left(kind: str, scene: Scene) -> Non
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", sorted(WISHES))
-def test_twenty_kills(kind: str, scene: Scene) -> None:
+def test_twenty_kills(kind: str, scene: Scene, record_testsuite_property: Callable[[str, object], None]) -> None:
     seen = play(scene, kind, 20, seed=11)
+    record_testsuite_property("states after the kills of %s" % kind, seen)
+    assert sum(seen.values()) == 20
     assert seen["marked"] >= 5
 
 
