@@ -34,10 +34,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "restore/resize/*.py",
     ),
     "integration/engine/test_restore_identity.py": (ENGINE + "restore/identity/draw.py",),
-    "unit/engine/restore/identity/test_renewal.py": (
-        ENGINE + "restore/identity/about.py",
-        ENGINE + "restore/identity/elsewhere.py",
-    ),
+    "unit/engine/restore/identity/test_renewal.py": (ENGINE + "restore/identity/about.py",),
     "integration/recovery/test_archive.py": (
         ENGINE + "image/archive/*.py",
         ENGINE + "verbs/archive*.py",
