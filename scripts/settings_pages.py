@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterable, List, Tuple
+from typing import Any, ClassVar, Dict, Iterable, List, Tuple, Type
 
 import yaml
 from settings.modules import MODULES, SHARED
@@ -35,7 +35,19 @@ class _Dumper(yaml.SafeDumper):
         super().increase_indent(flow, indentless and flow)
 
     def ignore_aliases(self, data: Any) -> bool:
-        return data is not None
+        return True
+
+
+class _AliasDumper(_Dumper):
+    """Writes each of ``known`` once, by its name, and an alias where it stands again: each playbook loads the file anew."""
+
+    known: ClassVar[Dict[str, Yaml]] = {}
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return not any(data is one for one in self.known.values())
+
+    def generate_anchor(self, node: yaml.Node) -> str:
+        return next(name for name, data in self.known.items() if self.represented_objects.get(id(data)) is node)
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
@@ -50,8 +62,8 @@ _Dumper.add_representer(
 )
 
 
-def _dump(document: Any) -> str:
-    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=_WIDTH, allow_unicode=True)
+def _dump(document: Any, dumper: Type[_Dumper] = _Dumper) -> str:
+    text: str = yaml.dump(document, Dumper=dumper, sort_keys=False, width=_WIDTH, allow_unicode=True)
     return text
 
 
@@ -78,15 +90,16 @@ def _of_the_role(text: str) -> str:
 def argument_specs() -> str:
     """No option says no_log, secret or not: ansible-core 2.16 refuses a value that is sealed in place (!vault) then."""
     entries = {}
+    _AliasDumper.known = known = {setting.variable: _entry(setting) for setting in SETTINGS}
     for verb, (title, description) in VERBS.items():
-        options = {setting.variable: _entry(setting) for setting in settings_of(verb)}
+        options = {setting.variable: known[setting.variable] for setting in settings_of(verb)}
         entries[verb] = {"short_description": title, "description": [description], "options": options}
     return (
         "---\n# %s\n"
         "# No option says no_log: ansible-core 2.16 refuses a value that is sealed in place (!vault) then. No message of this check\n"
         "# shows a value of a secret: a text has neither a wrong type nor choices.\n"
         % MADE
-        + _dump({"argument_specs": entries})
+        + _dump({"argument_specs": entries}, _AliasDumper)
     )
 
 

@@ -1,7 +1,10 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From ``imaging_storage`` to a storage."""
+"""From ``imaging_storage`` to a storage.
+
+The files of a kind of server are loaded when a storage is of this kind: a start has no use for those of the others.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,6 @@ from .contract import Storage
 from .local.storage import DirectoryStorage
 from .notices import NO_NOTICES, Notices
 from .retry import RetryingStorage
-from .sftp.storage import SftpStorage
-from .smb.storage import SmbStorage
 from .url import check_url
 
 _TIME_LIMIT_SECONDS = 3600
@@ -42,8 +43,12 @@ def open_storage(
         url = url[len("file://") :]
     scheme = url.split("://", 1)[0].lower() if "://" in url else ""
     if scheme == "sftp":
+        from .sftp.storage import SftpStorage
+
         return RetryingStorage(SftpStorage(settings, warn), _limit_seconds(settings), cancelled, notices=notices)
     if url.startswith("\\\\"):
+        from .smb.storage import SmbStorage
+
         return RetryingStorage(SmbStorage(settings), _limit_seconds(settings), cancelled, notices=notices)
     if url.startswith("//") or scheme in ("smb", "cifs"):
         share = "\\\\" + url.split("//", 1)[1].strip("/").replace("/", "\\")
