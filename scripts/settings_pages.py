@@ -35,7 +35,7 @@ class _Dumper(yaml.SafeDumper):
         super().increase_indent(flow, indentless and flow)
 
     def ignore_aliases(self, data: Any) -> bool:
-        return True
+        return data is not None
 
 
 class _AliasDumper(_Dumper):

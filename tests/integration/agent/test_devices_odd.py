@@ -67,7 +67,11 @@ def bash_and_an_odd_inventory(device: Device) -> Dict[str, Any]:
 
 @pytest.mark.parametrize(
     "odd",
-    [fish_and_a_lecturing_sudo, csh_and_folders_without_execution, bash_and_an_odd_inventory],
+    [
+        pytest.param(fish_and_a_lecturing_sudo, marks=pytest.mark.long),
+        pytest.param(csh_and_folders_without_execution, marks=pytest.mark.long),
+        bash_and_an_odd_inventory,
+    ],
     ids=lambda odd: odd.__name__,
 )
 def test_an_odd_device_is_imaged_all_the_same(

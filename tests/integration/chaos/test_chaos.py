@@ -190,6 +190,7 @@ def run_cases(server: ChaosServer, runs: Runs, count: int) -> None:
     assert failures == []
 
 
+@pytest.mark.parametrize("server", ["sftp", pytest.param("smb", marks=pytest.mark.long)], indirect=True)
 def test_chaos(server: ChaosServer, runs: Runs) -> None:
     run_cases(server, runs, 6)
 

@@ -58,7 +58,7 @@ def storage_of(kind: str, folder: Path) -> Iterator[Dict[str, Any]]:
         yield {"settings": server.settings("plant", server.port), "folder": server.make_folder("plant")}
 
 
-@pytest.mark.parametrize("kind", ["directory", "sftp", "smb"])
+@pytest.mark.parametrize("kind", ["directory", "sftp", pytest.param("smb", marks=pytest.mark.long)])
 def test_three_images_stay_of_ten_runs(kind: str, tmp_path: Path, runs: Runs) -> None:
     days = [0]
     chance = random.Random(SEED)

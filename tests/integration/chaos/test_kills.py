@@ -82,7 +82,7 @@ def kill_a_run(
     return None
 
 
-@pytest.mark.parametrize("which", ["first", "second"])
+@pytest.mark.parametrize("which", [pytest.param("first", marks=pytest.mark.long), "second"])
 def test_kill_at_every_moment_of_a_run(which: str, memory_path: Path) -> None:
     base = memory_path / "base"
     base.mkdir()

@@ -102,7 +102,7 @@ def check_round(verb: str, answer: Dict[str, Any], contents: Dict[str, str], ima
         assert "content" not in answer or answer["content"] == contents[answer["image"]], answer
 
 
-@pytest.mark.parametrize("kind", ["sftp", "smb"])
+@pytest.mark.parametrize("kind", ["sftp", pytest.param("smb", marks=pytest.mark.long)])
 @pytest.mark.parametrize("verbs", PAIRS, ids="-".join)
 def test_two_at_the_same_time(
     verbs: Tuple[str, ...], kind: str, memory_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -97,7 +97,7 @@ def test_model() -> None:
     tell(ImagingMachine, 60, 20, derandomize=True)
 
 
-@pytest.mark.parametrize("kind", ["sftp", "smb"])
+@pytest.mark.parametrize("kind", ["sftp", pytest.param("smb", marks=pytest.mark.long)])
 def test_model_over_a_server(kind: str, tmp_path: Path) -> None:
     with chaos_server(kind, tmp_path) as server:
         tell(machine_over(server), int(os.environ.get("MODEL_STORIES", "5")), 12, derandomize=True)

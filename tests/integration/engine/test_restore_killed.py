@@ -140,7 +140,7 @@ def play(scene: Scene, kills: int, chance: random.Random) -> Dict[str, int]:
     return seen
 
 
-@pytest.mark.parametrize(("scheme", "kills"), [("gpt", 14), ("dos", 16)])
+@pytest.mark.parametrize(("scheme", "kills"), [pytest.param("gpt", 14, marks=pytest.mark.long), ("dos", 16)])
 def test_killed_at_random_moments(scheme: str, kills: int, tmp_path: Path, need: Callable[..., None]) -> None:
     need("sfdisk", "sgdisk", "mke2fs", "mkfs.fat", "blkid")
     seen = play(Scene(tmp_path, scheme, by_command), kills, random.Random(scheme))

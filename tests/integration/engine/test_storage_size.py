@@ -75,7 +75,14 @@ def test_storage_stays_below_1_3_times_what_the_kept_images_need(
     )
 
 
-@pytest.mark.parametrize("name", ["directory", "sftp", "sftp_proftpd_plain", "smb_encrypted"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "directory",
+        "sftp",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("sftp_proftpd_plain", "smb_encrypted")),
+    ],
+)
 def test_keep_3_over_ten_runs_leaves_three_images_that_restore(
     name: str, shared_servers: SharedServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

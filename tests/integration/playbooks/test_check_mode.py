@@ -178,6 +178,7 @@ def plant(tmp_path: Path, need: Callable[..., None]) -> Iterator[Plant]:
         plant.close()
 
 
+@pytest.mark.long
 @pytest.mark.root
 def test_over_ssh(plant: Plant) -> None:
     device = plant.devices[0]

@@ -49,6 +49,7 @@ def test_the_main_job_on_this_machine(tmp_path: Path, need: Callable[..., None])
     assert list((tmp_path / "ansible-home").rglob("disk.raw")) == [], "destroy leaves nothing"
 
 
+@pytest.mark.long
 @pytest.mark.root
 def test_the_main_job_through_the_agent(tmp_path: Path, need: Callable[..., None]) -> None:
     need("unshare", "nsenter", "sshd", "sudo", "ssh", "openssl", "hostname", "sfdisk", "mkfs.fat", "mcopy", "mke2fs")

@@ -171,7 +171,9 @@ def lines_of(played: Played) -> Dict[str, List[int]]:
     return steps
 
 
-@pytest.mark.parametrize("callback", ["plantops.imaging.progress,record_results", "record_results"])
+@pytest.mark.parametrize(
+    "callback", [pytest.param("plantops.imaging.progress,record_results", marks=pytest.mark.long), "record_results"]
+)
 def test_lines_in_ten_percent_steps_under_a_pipe(plant: Plant, callback: str) -> None:
     played = plant.play("image", "--forks", "3", env={"ANSIBLE_CALLBACKS_ENABLED": callback, "TERM": "xterm"})
     assert played.status == 0, played.output

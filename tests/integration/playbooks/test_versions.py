@@ -104,8 +104,15 @@ def main_job(folder: Path, environment: Environment, server: SftpServer, in_plac
     assert all('"key_id": ""' not in path.read_text(encoding="ascii") for path in manifests), "an image in clear"
 
 
-@pytest.mark.parametrize("in_place", [True, False], ids=["inline", "template"])
-@pytest.mark.parametrize("environment", [versions.oldest_environment, versions.newest_environment])
+@pytest.mark.parametrize(
+    ("environment", "in_place"),
+    [
+        pytest.param(versions.oldest_environment, True, id="oldest_environment-inline"),
+        pytest.param(versions.oldest_environment, False, id="oldest_environment-template", marks=pytest.mark.long),
+        pytest.param(versions.newest_environment, True, id="newest_environment-inline", marks=pytest.mark.long),
+        pytest.param(versions.newest_environment, False, id="newest_environment-template"),
+    ],
+)
 def test_the_main_job(
     tmp_path: Path, server: SftpServer, environment: Callable[[], Environment], in_place: bool
 ) -> None:

@@ -13,7 +13,8 @@ from support.whole_disks import WholeDisk
 from support.windows.device import WindowsDevice
 
 
-def test_an_image_made_there_is_restored_here(device: WindowsDevice, disk: WholeDisk, tmp_path: Path) -> None:
+def test_an_image_made_there_is_restored_here(one_device: WindowsDevice, disk: WholeDisk, tmp_path: Path) -> None:
+    device = one_device
     device.host_path(r"C:\disk.raw").write_bytes(disk.path.read_bytes())
     device.host_path(r"C:\storage").mkdir(exist_ok=True)
     made = device.image()
