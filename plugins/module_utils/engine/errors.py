@@ -1448,6 +1448,30 @@ class SettingDriveUnknown(EngineError):
     hint = "Correct the entry."
 
 
+class SettingRefused(EngineError):
+    code = "J184"
+    message = "{key} has a value that no task accepts: {reason}."
+    hint = "Correct the value as docs/variables.md describes the setting."
+
+
+class OperatorUnknown(EngineError):
+    code = "J185"
+    message = "imaging_operator names {operator}, which is not a host of the inventory; the nearest is {meant}."
+    hint = "Correct the name, or add the host to the inventory."
+
+
+class RestoreTargetsSame(EngineError):
+    code = "J186"
+    message = "imaging_restore_map restores {disk} and {other} onto one target, {target}."
+    hint = "Name a different target for one of the two disks."
+
+
+class RestoreTargetsUnchecked(EngineError):
+    code = "J187"
+    message = "The targets of {disk} and {other} may be two names of one disk, which only the device knows."
+    hint = "Name both targets below /dev/disk/by-id, by the same kind of id."
+
+
 class CompareIgnoreInvalid(EngineError):
     code = "J170"
     message = "imaging_compare_ignore lists {entry}: {reason}."

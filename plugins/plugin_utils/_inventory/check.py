@@ -13,20 +13,23 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     DirectoryStorageUnderAwx,
     InventoryFileInvalid,
     InventorySourceUnread,
+    OperatorUnknown,
     SettingMissing,
     SettingsConflict,
     SettingUnknown,
 )
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.nearest import nearest
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting import PREFIX
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.table import RESULTS, SETTINGS
 from ansible_collections.plantops.imaging.plugins.plugin_utils._misspelt import meant_by
 
-from . import jobs, secrets, storages, values
+from . import engine_values, jobs, restores, secrets, storages, values
 from .devices import Devices
 from .expressions import text_of
 from .finding import Finding, Issue, issue
 from .nodes import Node, Scope, Variables
 from .precedence import Hosts
+from .references import everywhere
 from .sources import Inventory
 
 _BY_NAME = {setting.variable: setting for setting in SETTINGS}
@@ -47,12 +50,16 @@ def findings(inventory: Inventory, awx: bool = False) -> List[Finding]:
     found = [one.finding("") for one in _unread(inventory)]
     hosts = Hosts(inventory)
     variables = {name: hosts.variables(name) for name in inventory.hosts}
+    shared = everywhere(variables, hosts.members())
+    for own in variables.values():
+        own.update(shared)
     found += _of_definitions(inventory, variables)
     devices = Devices()
     operators = {text_of(one.get("imaging_operator"), one) for one in variables.values()}
     for host, own in variables.items():
         if any(name.startswith(PREFIX) for name in own):
             found += [one.finding(host) for one in _of_host(host, own, devices, host in operators, awx)]
+            found += [one.finding(host) for one in _operator(own, inventory)]
     found += [one.finding(host) for host, one in devices.collisions()]
     return sorted(set(found), key=lambda one: (one.file, one.line, one.key, one.code, one.host))
 
@@ -96,7 +103,9 @@ def _site_variables(inventory: Inventory) -> FrozenSet[str]:
 
 def _of_definition(name: str, node: Node, site: FrozenSet[str]) -> Iterator[Issue]:
     if name in _BY_NAME:
-        for one in values.issues(_BY_NAME[name], node, name):
+        told = list(values.issues(_BY_NAME[name], node, name))
+        refused = engine_values.issues(_BY_NAME[name], node, name)
+        for one in told or refused:
             match = _JOB.match(one.key)
             job = node.items[int(match.group(1))].text("name") if match else ""
             yield Issue(one.error, one.key, one.file, one.line, job)
@@ -118,6 +127,7 @@ def _of_host(host: str, own: Variables, devices: Devices, is_operator: bool, awx
         yield from secrets.issues(own, name, node)
     yield from devices.add(host, own)
     yield from jobs.issues(own)
+    yield from restores.issues(own)
     yield from _storages(own, is_operator, awx)
     for one, other in _EXCLUSIVE:
         if _says(own, one) and _says(own, other):
@@ -125,6 +135,16 @@ def _of_host(host: str, own: Variables, devices: Devices, is_operator: bool, awx
     for one, other in _NEEDED:
         if _says(own, one) and not _says(own, other):
             yield _conflict(own, one, other, "the other one is not set")
+
+
+def _operator(own: Variables, inventory: Inventory) -> Iterator[Issue]:
+    """Yield that no inventory has the operator host. One that a program or a plugin makes may have it."""
+    node = own.get("imaging_operator")
+    name = text_of(node, own)
+    is_known = not name or name in inventory.hosts or name in _LOCAL
+    if node is not None and name and not is_known and not any(one.hides_hosts for one in inventory.unread):
+        meant = nearest(name, sorted(inventory.hosts)) if inventory.hosts else "localhost"
+        yield issue(OperatorUnknown(operator=name, meant=meant), "imaging_operator", node)
 
 
 def _storages(own: Variables, is_operator: bool, awx: bool) -> Iterator[Issue]:

@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from functools import lru_cache
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
-from jinja2 import Environment, TemplateSyntaxError, nodes
+from jinja2 import nodes
 
 from .nodes import SEALED, Node, Variables
+from .references import MOST_STEPS, known, parsed
 
-_MOST_STEPS = 20
 _DEFAULTS = ("default", "d")
+_FIRST_OF_TWO = ("ternary", "ansible.builtin.ternary")
 
 
 class Ends(IntEnum):
@@ -28,23 +28,15 @@ class Ends(IntEnum):
 End = Tuple[Ends, Optional[Node]]  # with the clear value's own place, if it is a variable
 
 
-@lru_cache(maxsize=4096)
-def _parsed(text: str) -> Optional[nodes.Template]:
-    try:
-        return Environment(autoescape=False).parse(text)  # parsed, never rendered
-    except (TemplateSyntaxError, RecursionError):
-        return None
-
-
 def end_of(node: Node, variables: Variables, steps: int = 0) -> End:
     """Return what the value of a secret ends in, along all variables that it refers to."""
-    if node.value is SEALED or steps > _MOST_STEPS:
+    if node.value is SEALED or steps > MOST_STEPS:
         return Ends.UNKNOWN, None
     if not isinstance(node.value, str):
         return (Ends.NOTHING, None) if node.value is None else (Ends.CLEAR, node)
     if not node.is_template:
         return (Ends.CLEAR, node) if node.value.strip() else (Ends.NOTHING, None)
-    tree = _parsed(node.value)
+    tree = parsed(node.value)
     if tree is None:
         return Ends.UNKNOWN, None
     return _Walk(variables, steps).all_of(tree.body)
@@ -71,8 +63,15 @@ class _Walk:
     def _assign(self, part: nodes.Assign) -> End:
         """A name that the template sets itself; what it shows is in another part."""
         if isinstance(part.target, nodes.Name):
-            self.set_here[part.target.name] = part.node
+            self._set(part.target.name, part.node)
         return Ends.NOTHING, None
+
+    def _set(self, name: str, value: nodes.Node) -> None:
+        found = known(value, self.variables, self.steps + 1)
+        self.set_here[name] = value
+        if len(found) == 1:
+            self.variables = {**self.variables, name: found[0].node}
+            del self.set_here[name]
 
     def _list(self, part: nodes.List) -> End:
         return self.all_of(part.items)
@@ -110,16 +109,46 @@ class _Walk:
     def _add(self, part: nodes.Add) -> End:
         return self.all_of([part.left, part.right])
 
+    def _mod(self, part: nodes.Mod) -> End:
+        return self.all_of([part.left, part.right])
+
+    def _mul(self, part: nodes.Mul) -> End:
+        return self.any_of([part.left, part.right])
+
+    def _for(self, part: nodes.For) -> End:
+        """A loop shows the entries of its list."""
+        if isinstance(part.target, nodes.Name):
+            self.set_here[part.target.name] = part.iter
+        return self.all_of(part.body)
+
+    def _with(self, part: nodes.With) -> End:
+        for target, value in zip(part.targets, part.values):
+            if isinstance(target, nodes.Name):
+                self._set(target.name, value)
+        return self.all_of(part.body)
+
     def _filter(self, part: nodes.Filter) -> End:
-        if part.node is None:
-            return Ends.UNKNOWN, None
+        found = self._found(part)
+        if part.node is None or found[0] is Ends.CLEAR:
+            return found
         if part.name in _DEFAULTS and part.args:
             return self.any_of([part.node, part.args[0]])
-        return self.end(part.node)
+        if part.name in _FIRST_OF_TWO and part.args:
+            return self.any_of(part.args)
+        # An argument that is sealed hides the rest: '%s-x' | format(vault_password).
+        ends = [end for end in map(self.end, part.args) if end[0] is Ends.UNKNOWN and part.name == "format"]
+        return ends[0] if ends else self.end(part.node)
 
     def _call(self, part: nodes.Call) -> End:
+        found = self._found(part)
+        given = [word.value for word in part.kwargs if word.key == "default"]
         called = part.node
-        return self.end(called.node) if isinstance(called, nodes.Getattr) else (Ends.UNKNOWN, None)
+        if isinstance(called, nodes.Getattr) and called.attr == "get":
+            given += part.args[1:2]
+        ends = [found, *map(self.end, given)]
+        if not given and found[0] is Ends.UNKNOWN and isinstance(called, nodes.Getattr):
+            ends = [self.all_of([called.node, *part.args])]
+        return next((end for end in ends if end[0] is Ends.CLEAR), max(ends, key=lambda end: end[0]))
 
     def _name(self, part: nodes.Name) -> End:
         return self._found(part)
@@ -133,35 +162,21 @@ class _Walk:
     def _found(self, part: nodes.Node) -> End:
         if isinstance(part, nodes.Name) and part.name in self.set_here:
             return self.end(self.set_here.pop(part.name))
-        if isinstance(part, nodes.Getitem) and isinstance(part.node, (nodes.List, nodes.Tuple, nodes.Dict)):
-            return self.end(part.node)
-        node = self._variable(part)
-        return end_of(node, self.variables, self.steps + 1) if node else (Ends.UNKNOWN, None)
-
-    def _variable(self, part: nodes.Node) -> Optional[Node]:
-        """Return the value of the inventory that a name or a path of keys stands for."""
-        if isinstance(part, nodes.Name):
-            return self.variables.get(part.name)
-        if isinstance(part, nodes.Getattr):
-            above, key = self._variable(part.node), part.attr
-        elif isinstance(part, nodes.Getitem) and isinstance(part.arg, nodes.Const):
-            above, key = self._variable(part.node), part.arg.value
-        else:
-            return None
-        if above is None:
-            return None
-        if isinstance(key, int) and 0 <= key < len(above.items):
-            return above.items[key]
-        return above.keys.get(str(key))
+        found = known(part, self.variables, self.steps + 1)
+        ends = [end_of(one.node, one.variables, self.steps + 1) for one in found]
+        if not ends:
+            return Ends.UNKNOWN, None
+        end, place = next((one for one in ends if one[0] is Ends.CLEAR), max(ends, key=lambda one: one[0]))
+        return end, place if place is not None and place.file else None
 
 
 def text_of(node: Optional[Node], variables: Variables, steps: int = 0) -> Optional[str]:
     """Return a text in which every template is a variable that the inventory sets, ``None`` for any other."""
-    if node is None or isinstance(node.value, (dict, list)) or node.value is SEALED or steps > _MOST_STEPS:
+    if node is None or isinstance(node.value, (dict, list)) or node.value is SEALED or steps > MOST_STEPS:
         return None
     if not node.is_template:
         return "" if node.value is None else str(node.value)
-    tree = _parsed(node.value)
+    tree = parsed(node.value)
     if tree is None or not all(isinstance(part, nodes.Output) for part in tree.body):
         return None
     texts: List[str] = []

@@ -14,12 +14,13 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     FileUnchecked,
     InventorySourceUnread,
     JobUnscheduled,
+    RestoreTargetsUnchecked,
 )
 
 from .nodes import Node
 
 ERROR, WARNING = "error", "warning"
-_WARNINGS = (JobUnscheduled, FileUnchecked)
+_WARNINGS = (JobUnscheduled, FileUnchecked, RestoreTargetsUnchecked)
 _MOST_HOSTS = 3
 
 

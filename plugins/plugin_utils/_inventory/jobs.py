@@ -64,10 +64,12 @@ def _schedules(jobs: List[Tuple[int, Node]]) -> Iterator[Issue]:
 
 
 def _references(variables: Variables, names: List[str]) -> Iterator[Issue]:
-    chosen = text_of(variables.get("imaging_job"), variables)
+    chosen = text_of(variables["imaging_job"], variables) if "imaging_job" in variables else ""
     if chosen and chosen not in names:
         yield issue(JobUndefined(job=chosen), "imaging_job", variables["imaging_job"], chosen)
     forgotten = variables.get("imaging_forget_jobs")
     for place, one in enumerate(forgotten.items if forgotten else ()):
-        if isinstance(one.value, str) and one.value in names:
-            yield issue(ForgottenJobDefined(job=one.value), "imaging_forget_jobs[%d]" % place, one, one.value)
+        is_default = one.value == "" and not names and not chosen and chosen is not None
+        if isinstance(one.value, str) and (one.value in names or is_default):
+            error = ForgottenJobDefined(job=job_name.shown(one.value))
+            yield issue(error, "imaging_forget_jobs[%d]" % place, one, one.value)

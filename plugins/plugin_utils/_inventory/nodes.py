@@ -71,6 +71,7 @@ class Unread:
     reason: str
     broken: bool = False
     line: int = 1
+    hides_hosts: bool = False  # whether it may define hosts
 
 
 @dataclass

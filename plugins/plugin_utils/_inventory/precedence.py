@@ -35,6 +35,14 @@ class Hosts:
                 depth[name] = -1 if name == "all" else max(level, depth.get(name, 0))
         return sorted(depth, key=lambda name: (depth[name], self._priority(name), name))
 
+    def members(self) -> Dict[str, List[str]]:
+        """Return the hosts of each group, those of its children included."""
+        found: Dict[str, List[str]] = {}
+        for host in self.inventory.hosts:
+            for group in self.groups_of(host):
+                found.setdefault(group, []).append(host)
+        return found
+
     def _priority(self, name: str) -> int:
         for layer in self.inventory.groups[name].layers if name in self.inventory.groups else ():
             node = layer.get("ansible_group_priority")

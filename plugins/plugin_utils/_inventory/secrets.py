@@ -16,6 +16,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.settings.table im
 from .expressions import Ends, end_of
 from .finding import Issue, issue
 from .nodes import Node, Variables
+from .references import targets
 
 _BY_NAME = {setting.variable: setting for setting in SETTINGS}
 # Passwords of Ansible's own connections.
@@ -25,29 +26,37 @@ _OF_ANSIBLE = frozenset("ansible_" + name for name in (*_LOGINS, "winrm_password
 
 def issues(variables: Variables, name: str, node: Node) -> Iterator[Issue]:
     """Yield each secret in the variable ``name`` that ends in clear text."""
-    for key, secret in _secrets(name, node):
-        end, place = end_of(secret, variables)
+    for key, secret, own in _secrets(name, node, variables):
+        end, place = end_of(secret, own)
         if end is Ends.CLEAR:
-            way = "" if place is secret or place is None else ", in the variable that it refers to"
-            yield issue(SecretInClear(key=key, way=way), key, place or secret)
+            found = next(one for one in (place, secret, node) if one is not None and one.file)
+            way = "" if found is secret or found is node else ", in the variable that it refers to"
+            yield issue(SecretInClear(key=key, way=way), key, found)
 
 
-def _secrets(name: str, node: Node) -> Iterator[Tuple[str, Node]]:
+Secret = Tuple[str, Node, Variables]
+
+
+def _secrets(name: str, node: Node, variables: Variables) -> Iterator[Secret]:
     if name in _OF_ANSIBLE:
-        yield name, node
+        yield name, node, variables
     elif name in _BY_NAME:
-        yield from _inside(_BY_NAME[name], name, node)
+        yield from _inside(_BY_NAME[name], name, node, variables)
 
 
-def _inside(setting: Setting, key: str, node: Node) -> Iterator[Tuple[str, Node]]:
+def _inside(setting: Setting, key: str, node: Node, variables: Variables) -> Iterator[Secret]:
     if setting.secret:
-        yield key, node
-    for place, one in enumerate(node.items):
-        yield from _of_keys(setting, "%s[%d]" % (key, place), one)
-    yield from _of_keys(setting, key, node)
+        yield key, node, variables
+    elif setting.options:
+        # A dictionary may be a template as a whole.
+        for found in targets(node, variables):
+            for place, one in enumerate(found.node.items):
+                for entry in targets(one, found.variables):
+                    yield from _of_keys(setting, "%s[%d]" % (key, place), entry.node, entry.variables)
+            yield from _of_keys(setting, key, found.node, found.variables)
 
 
-def _of_keys(setting: Setting, key: str, node: Node) -> Iterator[Tuple[str, Node]]:
+def _of_keys(setting: Setting, key: str, node: Node, variables: Variables) -> Iterator[Secret]:
     for option in setting.options:
         if option.name in node.keys:
-            yield from _inside(option, "%s.%s" % (key, option.name), node.keys[option.name])
+            yield from _inside(option, "%s.%s" % (key, option.name), node.keys[option.name], variables)

@@ -61,9 +61,9 @@ def _read_source(found: Inventory, path: Path) -> None:
             if not hidden and not one.name.endswith(_IGNORED):
                 _read_source(found, one)
         return
-    with _noted(found, path):
+    with _noted(found, path, hosts=True):
         if path.suffix not in _YAML and os.access(str(path), os.X_OK):
-            found.unread.append(Unread(str(path), "it is a program that makes an inventory"))
+            found.unread.append(Unread(str(path), "it is a program that makes an inventory", hides_hosts=True))
         elif path.suffix in _YAML or _is_yaml(path):
             _read_hosts(found, path)
         else:
@@ -73,17 +73,19 @@ def _read_source(found: Inventory, path: Path) -> None:
 class _noted:  # noqa: N801  # used as a statement
     """Notes an unreadable file, and continues."""
 
-    def __init__(self, found: Inventory, path: Path) -> None:
-        self.found, self.path = found, str(path)
+    def __init__(self, found: Inventory, path: Path, hosts: bool = False) -> None:
+        self.found, self.path, self.hosts = found, str(path), hosts
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: object, trace: object) -> bool:
         if isinstance(error, VaultedFile):
-            self.found.unread.append(Unread(self.path, "it is encrypted"))
+            self.found.unread.append(Unread(self.path, "it is encrypted", hides_hosts=self.hosts))
         elif isinstance(error, (BrokenFile, BrokenLine)):
-            self.found.unread.append(Unread(self.path, str(error), broken=True, line=error.line))
+            self.found.unread.append(
+                Unread(self.path, str(error), broken=True, line=error.line, hides_hosts=self.hosts)
+            )
         else:
             return False
         return True
@@ -100,7 +102,7 @@ def _is_yaml(path: Path) -> bool:
 def _read_hosts(found: Inventory, path: Path) -> None:
     root = read_yaml(path)
     if "plugin" in root.keys:
-        found.unread.append(Unread(str(path), "a plugin makes its hosts"))
+        found.unread.append(Unread(str(path), "a plugin makes its hosts", hides_hosts=True))
         return
     if not isinstance(root.value, dict):
         raise BrokenFile("it does not define groups", root.line)

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Iterator, Tuple
+from urllib.parse import unquote, urlsplit
 
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
     SettingsConflict,
@@ -26,6 +28,10 @@ from .nodes import Node, Variables
 _KEYS = ("private_key", "private_key_file")
 _OF_SFTP = (*_KEYS, "private_key_passphrase", "host_key", "known_hosts_file")
 _OF_SHARES = ("port", "require_encryption", "own_ntlm")
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
+_PLAIN = re.compile(r"%(?:2[dDeE]|3[0-9]|4[1-9A-Fa-f]|5[0-9AafF]|6[1-9A-Fa-f]|7[0-9AaeE])")  # letters, digits, - . _ ~
+_SEPARATOR = re.compile(r"%(?:2[fF]|5[cC])")
 
 
 def storage_of(variables: Variables, name: str) -> Variables:
@@ -42,6 +48,8 @@ def kind_of(url: str) -> str:
         return "sftp"
     if url.startswith("\\\\"):
         return "share"
+    if _WINDOWS.match(url):
+        return "directory"
     return "directory" if url.startswith(("/", "file:///")) and not url.startswith("//") else ""
 
 
@@ -80,6 +88,31 @@ def _why_refused(kind: str, url: str) -> str:
         return str(error.fields["reason"])
     except SmbError as error:
         return error.reason
+    return _why_path(kind, url)
+
+
+def _why_path(kind: str, url: str) -> str:
+    """Return why a path is refused that has another spelling, or that a server would change: two devices could share a
+    directory without their names telling it."""
+    path = url[len("file://") :] if url.startswith("file://") else url
+    if kind == "sftp":
+        path = urlsplit(url).path
+        plain = _PLAIN.search(path)
+        if plain:
+            return "write %s instead of %s" % (unquote(plain.group()), plain.group())
+        if _SEPARATOR.search(path):
+            return "it contains an encoded separator"
+        path = unquote(path)
+    elif _ENCODED.search(path):
+        return "%s is not decoded in it; write the character itself" % _ENCODED.findall(path)[0]
+    if any(ord(character) < 32 or ord(character) == 127 for character in path):
+        return "it contains a control character"
+    names = re.split(r"[\\/]" if kind == "share" or _WINDOWS.match(path) else "/", path)
+    for name in names:
+        if name in (".", ".."):
+            return "it contains the part %s" % name
+        if name and name[-1] in ". ":
+            return "its part %s ends in a dot or a space" % name[:80]
     return ""
 
 

@@ -35,7 +35,8 @@ _WITH_UNIT = re.compile(r"[0-9.]+\s*[A-Za-z/]+")
 _DRIVE = re.compile(r"(/|\\\\|[A-Za-z]:|serial:|wwn:|gpt:|mbr:|disk[0-9]|~)")
 _DRIVES = ("all", "system")
 _FILES = ("private_key_file", "known_hosts_file")
-_ABSOLUTE = ("agent_directory", "history_repository", "results_directory")
+_ABSOLUTE = ("agent_directory", "copy_directory", "history_repository", "results_directory")
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
 _NOUNS = {"str": "a text", "path": "a path", "list": "a list", "dict": "a dictionary", "bool": "true or false"}
 _NOUNS.update(int="a whole number", float="a number", raw="a text or a list")
 
@@ -159,7 +160,8 @@ def _scalar(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
     value = node.value
     if setting.name in _FILES and value:
         yield issue(FileUnchecked(key=key), key, node)
-    if setting.name in _ABSOLUTE and value and not str(value).startswith("/"):
+    is_absolute = str(value).startswith("/") or (setting.name == "agent_directory" and _WINDOWS.match(str(value)))
+    if setting.name in _ABSOLUTE and value and not is_absolute:
         yield issue(SettingTypeWrong(key=key, expected="an absolute path", found="another text"), key, node)
     if setting.choices and str(value) not in setting.choices:
         valid = ", ".join(setting.choices)

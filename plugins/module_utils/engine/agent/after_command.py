@@ -54,7 +54,7 @@ def register(spool: Spool, name: str, order: Dict[str, Any]) -> Dict[str, Any]:
     """
     if not RUN_ID.fullmatch(name):
         raise RunIdInvalid(run=name[:80])
-    checked = dict(_checked(order), registered=time.monotonic(), boot_id=boot_id())
+    checked = dict(checked_order(order), registered=time.monotonic(), boot_id=boot_id())
     spool.prepare()
     make_directory(_folder_of(spool))
     path = os.path.join(_folder_of(spool), name)
@@ -206,7 +206,7 @@ def _run_lives(spool: Spool, command: RunFolder) -> bool:
         return False
 
 
-def _checked(order: Dict[str, Any]) -> Dict[str, Any]:
+def checked_order(order: Dict[str, Any]) -> Dict[str, Any]:
     words = order.get("after")
     if not isinstance(words, list) or not words or len(words) > _MOST_WORDS:
         raise AfterCommandInvalid(reason="it is not a list of a program and its arguments")

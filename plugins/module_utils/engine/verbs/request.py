@@ -35,6 +35,7 @@ from .request_parts import (
     STORAGE_KEYS,
     StorageSettings,
     chosen_job,
+    image_of,
     job_of,
     passwords_of,
     policy_of,
@@ -263,7 +264,7 @@ def _restore(fields: Fields, head: _Head) -> RestoreRequest:
     return RestoreRequest(
         **head._asdict(),
         job=chosen_job(fields),
-        image=fields.text("image", "latest"),
+        image=image_of(fields, head.device, head.storage),
         targets=_targets(fields),
         overwrite=fields.yes("overwrite", "restore_overwrite"),
         damaged=fields.yes("damaged", "restore_damaged"),
@@ -277,7 +278,7 @@ def _verify(fields: Fields, head: _Head) -> VerifyRequest:
     return VerifyRequest(
         **head._asdict(),
         job=chosen_job(fields),
-        image=fields.text("image", "latest"),
+        image=image_of(fields, head.device, head.storage),
         level=fields.choice("level", LEVELS, "full"),
     )
 
@@ -292,7 +293,7 @@ def _copy(fields: Fields, head: _Head) -> CopyRequest:
     return CopyRequest(
         **head._asdict(),
         job=chosen_job(fields),
-        image=fields.text("image", "latest"),
+        image=image_of(fields, head.device, head.storage),
         directory=directory,
         copy_storage=storage_of(fields, head.check, "copy_storage") if to_storage else None,
         program=fields.text("program"),
@@ -305,7 +306,9 @@ def _devices(dummy_fields: Fields, head: _Head) -> DevicesRequest:
 
 
 def _list(fields: Fields, head: _Head) -> ListRequest:
-    return ListRequest(**head._asdict(), job=chosen_job(fields), image=fields.text("image", "all"))
+    return ListRequest(
+        **head._asdict(), job=chosen_job(fields), image=image_of(fields, head.device, head.storage, "all")
+    )
 
 
 def _check(dummy_fields: Fields, head: _Head) -> CheckRequest:
@@ -321,7 +324,7 @@ def _pin(fields: Fields, head: _Head) -> PinRequest:
     return PinRequest(
         **head._asdict(),
         job=chosen_job(fields),
-        image=fields.text("image"),
+        image=image_of(fields, head.device, head.storage, ""),
         pinned=fields.choice("state", ("pinned", "unpinned"), "pinned") == "pinned",
     )
 
@@ -330,7 +333,7 @@ def _compare(fields: Fields, head: _Head) -> CompareRequest:
     return CompareRequest(
         **head._asdict(),
         job=chosen_job(fields),
-        image=fields.text("image", "latest"),
+        image=image_of(fields, head.device, head.storage),
         against=fields.text("against", PREVIOUS),
         document=fields.mapping("document") if fields.given("document") is not None else None,
         compare_ignore=parse_rules(fields.given("compare_ignore")),
@@ -344,7 +347,7 @@ def _history(fields: Fields, head: _Head) -> HistoryRequest:
     return HistoryRequest(
         **head._asdict(),
         job=chosen_job(fields),
-        image=fields.text("image", "latest"),
+        image=image_of(fields, head.device, head.storage),
         repository=repository,
     )
 

@@ -12,7 +12,7 @@ from ..image.access import Passwords
 from ..image.archive.version_record import MAX_AUTHOR_CHARACTERS, MAX_COMMENT_CHARACTERS
 from .archive_fields import ARCHIVE_STATES, rhythm_of, text_of_version, versions_of
 from .fields import Fields
-from .request_parts import StorageSettings, chosen_job, storage_of
+from .request_parts import StorageSettings, chosen_job, image_of, storage_of
 
 ARCHIVE_KEYS = (
     *("image", "archive", "state", "versions", "comment", "author", "every", "keep_source", "coming", "limit_io_rate"),
@@ -52,7 +52,7 @@ def archive_request(fields: Fields, head: Dict[str, Any], is_check: bool) -> Arc
     return ArchiveRequest(
         **head,
         job=chosen_job(fields),
-        image=fields.text("image", "latest"),
+        image=image_of(fields, head["device"], head["storage"]),
         archive=archive,
         state=state,
         versions=versions_of(fields, state == "compared"),

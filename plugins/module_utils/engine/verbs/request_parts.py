@@ -5,19 +5,24 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from ..errors import ForgottenJobDefined, JobNamesTwice, RequestInvalid
+from ..errors import ForgottenJobDefined, ImageNotFound, JobNamesTwice, RequestInvalid
 from ..host.windows_names import NameKind, kind_of_name
 from ..image.access import Passwords
+from ..image.archive.find import number_of
+from ..image.device_directory import IMAGE_NAME
 from ..image.format import job_name
+from ..image.newest import NAME_PATTERN
 from ..image.upkeep.keeping import Policy
 from ..image.upkeep.missing import forgotten_ids
 from ..restore.identity.draw import IDENTITIES, NEW
 from ..restore.resize.wishes import Wishes
-from .fields import Fields, refuse_unknown
+from ..storage.url import check_url
+from .fields import Fields, refuse_unknown, shown
 from .secret_names import IMAGE_SECRETS, STORAGE_SECRETS
 
 STORAGE_KEYS = (
@@ -25,6 +30,7 @@ STORAGE_KEYS = (
     *("host_key", "known_hosts_file", "require_encryption", "own_ntlm", "time_limit_seconds", "timeout_seconds"),
 )
 JOB_KEYS = ("name", "keep")
+LATEST = "latest"
 _FILE = "file://"
 _KEEP = 7
 _MOST_SECONDS = 1e9
@@ -113,6 +119,26 @@ def job_of(document: Fields) -> str:
 def chosen_job(document: Fields) -> Optional[str]:
     """The job whose newest image ``latest`` is; or None for the newest of the device, of any job."""
     return job_of(document) or None
+
+
+def image_of(document: Fields, device: str, storage: StorageSettings, default: str = LATEST) -> str:
+    """The image that is meant: ``latest``, a name, a version of the archive, or ``default``.
+
+    :raises ImageNotFound: for a text that can be the name of no image; nothing is asked for it.
+    """
+    image = document.text("image", default)
+    if image in (LATEST, default) or is_image_name(image) or number_of(image) is not None:
+        return image
+    check_url(storage.url)
+    raise ImageNotFound(device=device, image=shown(image), storage=storage.url)
+
+
+def is_image_name(name: str) -> bool:
+    """Whether an image can have this name: a moment that there is."""
+    try:
+        return IMAGE_NAME.fullmatch(name) is not None and bool(datetime.datetime.strptime(name, NAME_PATTERN))
+    except ValueError:
+        return False
 
 
 def policy_of(document: Fields, *, of_all_jobs: bool = False) -> Policy:

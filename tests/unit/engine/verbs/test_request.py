@@ -13,6 +13,7 @@ from engine.errors import (
     DeviceNameInvalid,
     EngineError,
     ForgottenJobDefined,
+    ImageNotFound,
     JobNameInvalid,
     JobNamesTwice,
     PatternInvalid,
@@ -345,3 +346,13 @@ def test_nothing_but_the_catalogue_comes_out(given_document: Dict[str, Any]) -> 
     else:
         assert type(request) in (getattr(requests, name) for name in dir(requests) if name.endswith("Request"))
         assert set(given_document) <= ALL_KEYS
+
+
+@pytest.mark.parametrize("verb", ["restore", "verify", "copy", "list", "pin", "compare", "history", "archive"])
+@pytest.mark.parametrize("image", ["yesterday", "2026-13-01_00-00-00", "v0", "../x", "Latest", "2026-11-22_13-45-10\n"])
+def test_what_can_be_the_name_of_no_image_is_refused(verb: str, image: str) -> None:
+    document = {"verb": verb, "device": "pc", "storage": {"url": "/images"}, **REQUIRED.get(verb, {}), "image": image}
+    with pytest.raises(ImageNotFound):
+        parse(document)
+    for taken in ("latest", "2026-11-22_13-45-10", "v12"):
+        assert getattr(parse(dict(document, image=taken)), "image") == taken  # noqa: B009

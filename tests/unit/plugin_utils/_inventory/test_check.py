@@ -6,69 +6,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Tuple, Type
+from typing import Any, Dict
 
 import pytest
 import yaml
 from ansible_collections.plantops.imaging.plugins.module_utils.engine import errors
-from ansible_collections.plantops.imaging.plugins.plugin_utils._inventory import check, finding, sources
+from ansible_collections.plantops.imaging.plugins.plugin_utils._inventory import finding
+from support.inventories import (
+    ALL,
+    GOOD,
+    HOST,
+    HOSTS,
+    LINE,
+    SEALED,
+    SECRET,
+    STORAGE,
+    Broken,
+    assert_told,
+    checked,
+    of_host,
+    written,
+)
 from support.paths import ROOT
 
-ALL, LINE, HOST, HOSTS = "group_vars/all/settings.yml", "group_vars/line1.yml", "host_vars/press-11.yml", "hosts.yml"
-SEALED = "!vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  6333\n"
-SECRET = "correct-horse-battery-staple"
-GOOD = {
-    ALL: """---
-imaging_storage:
-  url: sftp://192.0.2.2/images
-  username: imaging
-  password: "{{ vault_storage }}"
-imaging_password: "{{ vault_password }}"
-imaging_keep: 7
-imaging_jobs:
-  - name: daily
-    schedule: {at: "22:00", every: day}
-  - name: monthly
-    keep: 12
-    schedule: {at: "23:00", every: month}
-"""
-    + "vault_storage: "
-    + SEALED
-    + "vault_password: "
-    + SEALED,
-    LINE: "---\nimaging_device_alias: line1\n",
-    HOST: "---\nimaging_drives: [/dev/sda]\n",
-    HOSTS: "---\nline1:\n  hosts:\n    press-11: {}\n    press-12: {}\n",
-}
-
-
-def written(folder: Path, **changes: str) -> Path:
-    for name, text in {**GOOD, **changes}.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    return folder
-
-
-def checked(folder: Path, awx: bool = False) -> List[finding.Finding]:
-    return check.findings(sources.read([str(folder)]), awx=awx)
-
-
-class Broken(NamedTuple):
-    """A line that is added to a file, or put in the place of another text."""
-
-    error: Type[errors.EngineError]
-    key: str
-    file: str
-    new: str
-    old: str = ""
-    host: str = "press-11"
-
-
-def of_host(error: Type[errors.EngineError], key: str, new: str) -> Broken:
-    return Broken(error, key, HOST, new)
-
-
-STORAGE = "imaging_storage: {url: '%s', username: imaging%s}"
 BROKEN = [
     of_host(errors.SettingUnknown, "imaging_pasword", "imaging_pasword: '{{ vault_password }}'"),
     of_host(errors.SettingUnknown, "imagin_keep", "imagin_keep: 7"),
@@ -199,27 +159,9 @@ BROKEN = [
 ]
 
 
-def changed(broken: Broken) -> Tuple[Dict[str, str], int]:
-    """Return the files that differ from the good ones, and the line of the change."""
-    good = GOOD[broken.file]
-    if broken.old:
-        assert broken.old in good
-        line = good[: good.index(broken.old)].count("\n") + 1
-        return {broken.file: good.replace(broken.old, broken.new, 1)}, line
-    if broken.new.startswith("imaging_drives"):
-        good = "---\n"
-    return {broken.file: good + broken.new + "\n"}, good.count("\n") + 1
-
-
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: "%s %s" % (broken.error.code, broken.new[:40]))
 def test_a_broken_inventory_is_told_with_code_host_key_and_file(broken: Broken, tmp_path: Path) -> None:
-    files, line = changed(broken)
-    found = checked(written(tmp_path, **files))
-    (one, *dummy_others) = [one for one in found if (one.code, one.host) == (broken.error.code, broken.host)]
-    assert (one.level, one.key, one.file) == (finding.ERROR, broken.key, str(tmp_path / broken.file))
-    assert line <= one.line <= line + broken.new.count("\n")
-    assert SECRET not in str(found)
-    assert SECRET not in finding.as_junit(found, ["press-11"])
+    assert_told(broken, tmp_path)
 
 
 def test_fifty_of_them() -> None:
@@ -257,7 +199,8 @@ def test_a_directory_under_awx_needs_an_operator(awx: bool, operator: str, count
     text = GOOD[ALL].replace("sftp://192.0.2.2/images", "/images")
     if operator:
         text += "imaging_operator: %s\n" % operator
-    found = checked(written(tmp_path, **{ALL: text}), awx=awx)
+    hosts = GOOD[HOSTS] + ("servers:\n  hosts:\n    %s: {}\n" % operator if operator else "")
+    found = checked(written(tmp_path, **{ALL: text, HOSTS: hosts}), awx=awx)
     assert [one.code for one in found] == [errors.DirectoryStorageUnderAwx.code] * count
 
 
