@@ -8,24 +8,18 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import struct
 import zipfile
-import zlib
 from pathlib import Path
 from typing import BinaryIO, Dict, Iterable, List, Optional, Tuple, Type
 
 from ..errors import BundleInvalid
 from .bundle_document import MAX_DOCUMENT_BYTES, MAX_PART_BYTES, Document, Part, read_document
+from .stored_zip import UNREADABLE
 
 ENGINE = Path(__file__).parent.parent
 _TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip can say
 _DOCUMENT = "bundle.json"
 _MAX_INSTALLER_BYTES = 4 << 20
-# Exceptions of zipfile for archives that are damaged on purpose.
-_UNREADABLE = (
-    *(OSError, KeyError, ValueError, RuntimeError, EOFError, OverflowError),
-    *(zipfile.BadZipFile, zlib.error, struct.error),
-)
 _INSTALLER = (
     "__init__.py",
     "errors.py",
@@ -101,7 +95,7 @@ class Bundle:
             self._archive = zipfile.ZipFile(path)
             with self._archive.open(_DOCUMENT) as file:
                 self.document = read_document(file.read(MAX_DOCUMENT_BYTES + 1), path)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise BundleInvalid(path=path, reason=str(error)) from None
 
     def __enter__(self) -> Bundle:
@@ -131,7 +125,7 @@ class Bundle:
         try:
             with self._archive.open("parts/" + part.sha256) as file:
                 content = file.read(MAX_PART_BYTES)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise BundleInvalid(path=self.path, reason="%s: %s" % (part.name, error)) from None
         if len(content) != part.size_bytes or hashlib.sha256(content).hexdigest() != part.sha256:
             raise BundleInvalid(path=self.path, reason="%s is damaged" % part.name)
@@ -151,7 +145,7 @@ class Bundle:
             raise BundleInvalid(path=self.path, reason="its installer is too large")
         try:
             return _zipped((entry.filename, self._archive.read(entry)) for entry in entries)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise BundleInvalid(path=self.path, reason="its installer: %s" % error) from None
 
     def write_missing(self, known: Iterable[str], folder: str) -> List[str]:

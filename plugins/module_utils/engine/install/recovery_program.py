@@ -15,7 +15,6 @@ import json
 import os
 import re
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -23,7 +22,7 @@ from ..errors import BundleFailed, BundleWheelDamaged
 from .bundle import collection_version
 from .bundle_format import ENGINE
 from .publishing import publish
-from .stored_zip import StoredEntry, take_over, write_entries
+from .stored_zip import UNREADABLE, StoredEntry, take_over, write_entries
 from .wheel_lock import LockedPlatform, locked_platform
 from .wheel_store import default_cache, fetch_wheels, hash_file
 
@@ -197,7 +196,7 @@ def _wheel_files(path: Path, blobs: Dict[str, StoredEntry]) -> Dict[str, str]:
                 if _is_needed(info.filename):
                     entry, sha256 = take_over(archive, info)
                     files[info.filename] = _add(blobs, entry, sha256)
-    except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, EOFError) as error:
+    except UNREADABLE as error:
         raise BundleWheelDamaged(path="%s (%s)" % (path, error), sha256=hash_file(path)) from None
     return files
 
@@ -226,5 +225,5 @@ def entries_of(path: str) -> Tuple[str, List[str]]:
         with zipfile.ZipFile(path) as archive:
             index = json.loads(archive.read("index.json").decode("ascii"))
         return str(index["version"]), sorted(index["platforms"])
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except (*UNREADABLE, TypeError) as error:
         raise BundleFailed(path=path, reason="it is not a recovery program: %s" % error) from None

@@ -26,6 +26,11 @@ _MODE = 0o100644 << 16
 _MOST_ENTRIES = 0xFFFF
 _MOST_BYTES = 0xFFFFFFFF
 MAX_ENTRY_BYTES = 256 << 20
+# Exceptions of zipfile for archives that are damaged, also on purpose.
+UNREADABLE = (
+    *(OSError, KeyError, ValueError, RuntimeError, EOFError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
 
 
 class StoredEntry(NamedTuple):

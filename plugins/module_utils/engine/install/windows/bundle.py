@@ -6,19 +6,14 @@
 from __future__ import annotations
 
 import hashlib
-import struct
 import zipfile
-import zlib
 from typing import Dict, Optional, Tuple, Type
 
 from ...errors import BundleInvalid
+from ..stored_zip import UNREADABLE
 from .document import DOCUMENT, MAX_DOCUMENT_BYTES, SUMS, File, WindowsDocument, read_document
 
 _MAX_SUMS_BYTES = 8 << 20
-_UNREADABLE = (
-    *(OSError, KeyError, ValueError, RuntimeError, EOFError, OverflowError, NotImplementedError),
-    *(zipfile.BadZipFile, zlib.error, struct.error),
-)
 
 
 class WindowsBundle:
@@ -31,7 +26,7 @@ class WindowsBundle:
             self._archive = zipfile.ZipFile(path)
             with self._archive.open(DOCUMENT) as file:
                 self.document: WindowsDocument = read_document(file.read(MAX_DOCUMENT_BYTES + 1), path)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise BundleInvalid(path=path, reason=str(error)) from None
 
     def __enter__(self) -> WindowsBundle:
@@ -61,7 +56,7 @@ class WindowsBundle:
         try:
             with self._archive.open(SUMS) as file:
                 return (DOCUMENT, self.document.raw), (SUMS, file.read(_MAX_SUMS_BYTES))
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise BundleInvalid(path=self.path, reason="%s: %s" % (SUMS, error)) from None
 
     def read(self, name: str) -> bytes:
@@ -70,7 +65,7 @@ class WindowsBundle:
         try:
             with self._archive.open(name) as stream:
                 content = stream.read(file.size_bytes + 1)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise BundleInvalid(path=self.path, reason="%s: %s" % (name, error)) from None
         if len(content) != file.size_bytes or hashlib.sha256(content).hexdigest() != file.sha256:
             raise BundleInvalid(path=self.path, reason="%s is damaged" % name)

@@ -13,7 +13,7 @@ from typing import Dict, List, Mapping, NamedTuple, Set, Tuple
 
 from ...errors import BundleWheelDamaged, WindowsFileUnfit
 from ..bundle_format import ENGINE
-from ..stored_zip import StoredEntry, take_over
+from ..stored_zip import UNREADABLE, StoredEntry, take_over
 from ..wheel_store import hash_file
 from . import policies
 from .by_hand_script import install_cmd
@@ -135,7 +135,7 @@ def _add_wheel(found: _Collected, file_name: str, path: Path) -> None:
                 last = name.rpartition("/")[2]
                 if (".dist-info/" in name and _LICENCE.fullmatch(last)) or name.endswith(".dist-info/METADATA"):
                     licences.append((last, stored, content))
-    except zipfile.BadZipFile:
+    except UNREADABLE:
         raise BundleWheelDamaged(path=path, sha256=hash_file(path)) from None
     for last, stored, content in licences:
         name = "licences/%s/%s" % (package, last)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from ...errors import WindowsFileUnfit, WindowsPythonDamaged, WindowsPythonMissing, WindowsSignerWrong
-from ..stored_zip import StoredEntry, take_over
+from ..stored_zip import UNREADABLE, StoredEntry, take_over
 from ..wheel_lock import Wheel
 from ..wheel_store import hash_file
 from .document import checked_name
@@ -165,7 +165,7 @@ def _read_archive(content: bytes, label: str) -> Taken:
                 name = checked_name(entry.filename.rpartition("/")[2])
                 stored, dummy_sha256 = take_over(archive, entry)
                 taken[name] = (stored, archive.read(entry))
-    except (zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError, EOFError) as error:
+    except UNREADABLE as error:
         raise WindowsPythonDamaged(source=label, reason=str(error)) from None
     return taken
 

@@ -185,6 +185,19 @@ def test_packages_that_are_not_what_they_should_be(archive: Path, tmp_path: Path
     refused(WindowsPythonDamaged, archive, parts.CURRENT)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def test_a_damaged_archive_with_the_hash_that_was_given_is_told(method: int, tmp_path: Path) -> None:
+    """The hash proves only that it is the file which the operator named."""
+    path = tmp_path / "damaged.zip"
+    with zipfile.ZipFile(path, "w", method) as made:
+        made.writestr("python.exe", b"MZ" * 1000)
+    content = bytearray(path.read_bytes())
+    start = 30 + len("python.exe")  # of the first entry's compressed bytes, after its header
+    content[start : start + 8] = b"\xff" * 8
+    path.write_bytes(content)
+    refused(WindowsPythonDamaged, path)
+
+
 def test_a_platform_that_no_index_carries_python_for_asks_for_it(tmp_path: Path) -> None:
     platform = windows_platform("windows-arm64")
     with pytest.raises(WindowsPythonMissing) as caught:
