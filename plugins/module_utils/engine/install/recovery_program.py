@@ -184,7 +184,7 @@ def _content(version: str, locked: List[LockedPlatform], cache: Path, carried: O
 def _engine_files(blobs: Dict[str, StoredEntry]) -> Dict[str, str]:
     names = sorted(path.relative_to(ENGINE).as_posix() for path in ENGINE.rglob("*.py"))
     contents = [("engine/" + name, (ENGINE / name).read_bytes()) for name in names]
-    return {name: _add(blobs, StoredEntry.plain(data), hashlib.sha256(data).hexdigest()) for name, data in contents}
+    return {name: _add(blobs, StoredEntry.plain(data), data) for name, data in contents}
 
 
 def _wheel_files(path: Path, blobs: Dict[str, StoredEntry]) -> Dict[str, str]:
@@ -194,8 +194,8 @@ def _wheel_files(path: Path, blobs: Dict[str, StoredEntry]) -> Dict[str, str]:
         with zipfile.ZipFile(path) as archive:
             for info in sorted(archive.infolist(), key=lambda one: one.filename):
                 if _is_needed(info.filename):
-                    entry, sha256 = take_over(archive, info)
-                    files[info.filename] = _add(blobs, entry, sha256)
+                    entry, content = take_over(archive, info)
+                    files[info.filename] = _add(blobs, entry, content)
     except UNREADABLE as error:
         raise BundleWheelDamaged(path="%s (%s)" % (path, error), sha256=hash_file(path)) from None
     return files
@@ -209,9 +209,9 @@ def _is_needed(name: str) -> bool:
     return not _LEFT_OUT.fullmatch(name)
 
 
-def _add(blobs: Dict[str, StoredEntry], entry: StoredEntry, sha256: str) -> str:
+def _add(blobs: Dict[str, StoredEntry], entry: StoredEntry, content: bytes) -> str:
     """Keep a content once. Of two ways to compress it the first one in the order of wheels stays, as it always does."""
-    name = "b/" + sha256[:32]
+    name = "b/" + hashlib.sha256(content).hexdigest()[:32]
     blobs.setdefault(name, entry)
     return name
 

@@ -9,7 +9,6 @@ the bytes that its maker compressed, which the lock's hash proves, and what is o
 
 from __future__ import annotations
 
-import hashlib
 import struct
 import zipfile
 import zlib
@@ -46,17 +45,17 @@ class StoredEntry(NamedTuple):
         return cls(0, zlib.crc32(content), len(content), content)
 
 
-def take_over(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Tuple[StoredEntry, str]:
-    """Return an entry of an open archive as it is compressed there, and the SHA-256 of its content.
+def take_over(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Tuple[StoredEntry, bytes]:
+    """Return an entry of an open archive as it is compressed there, and its content.
 
     :raises zipfile.BadZipFile: when its content is not what the archive says, or it is compressed in another way.
     """
     if info.file_size > MAX_ENTRY_BYTES or info.compress_size > MAX_ENTRY_BYTES:
         raise zipfile.BadZipFile("%s is larger than a file of a package is" % info.filename)
-    content = archive.read(info)  # proves the checksum
     file = archive.fp
     if file is None or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise zipfile.BadZipFile("%s is compressed in a way that is not known" % info.filename)
+    content = archive.read(info)  # proves the checksum
     file.seek(info.header_offset)
     header = _LOCAL.unpack(file.read(_LOCAL.size))
     file.seek(info.header_offset + _LOCAL.size + header[9] + header[10])
@@ -65,7 +64,7 @@ def take_over(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Tuple[StoredEn
     unpacked = packed if not method else zlib.decompress(packed, -zlib.MAX_WBITS)
     if unpacked != content:
         raise zipfile.BadZipFile("%s lies elsewhere than the archive says" % info.filename)
-    return StoredEntry(method, info.CRC, info.file_size, packed), hashlib.sha256(content).hexdigest()
+    return StoredEntry(method, info.CRC, info.file_size, packed), content
 
 
 def write_entries(file: BinaryIO, entries: List[Tuple[str, StoredEntry]]) -> None:

@@ -129,8 +129,7 @@ def _add_wheel(found: _Collected, file_name: str, path: Path) -> None:
                 name = entry.filename
                 if name.endswith("/"):
                     continue
-                stored, dummy_sha256 = take_over(archive, entry)
-                content = archive.read(entry)
+                stored, content = take_over(archive, entry)
                 found.add("lib/" + name, content, stored)
                 last = name.rpartition("/")[2]
                 if (".dist-info/" in name and _LICENCE.fullmatch(last)) or name.endswith(".dist-info/METADATA"):

@@ -163,8 +163,7 @@ def _read_archive(content: bytes, label: str) -> Taken:
                 raise zipfile.BadZipFile("it is not an embeddable distribution of CPython")
             for entry in entries:
                 name = checked_name(entry.filename.rpartition("/")[2])
-                stored, dummy_sha256 = take_over(archive, entry)
-                taken[name] = (stored, archive.read(entry))
+                taken[name] = take_over(archive, entry)
     except UNREADABLE as error:
         raise WindowsPythonDamaged(source=label, reason=str(error)) from None
     return taken
