@@ -22,9 +22,10 @@ from typing import Any, Dict, List
 from ..errors import EngineError, InstallationBroken, InstallationRunLives, uncaught
 from ..host.patience import patiently
 from ..host.windows_detached import NO_WINDOW, new_process
+from ..install.bundle_document import DOCUMENT
 from ..install.owned_files import read_document, telling
 from ..install.windows.check import check_files, read_folder
-from ..install.windows.document import DOCUMENT, WindowsDocument
+from ..install.windows.document import WindowsDocument
 from ..install.windows.preflight import check_device
 from ..install.windows_base import check_above, check_base, make_base
 from ..install.windows_layout import IDENTITY, default_base, module, python_of, read_name

@@ -14,6 +14,7 @@ from typing import Any, List, NamedTuple, Tuple
 from ..errors import BundleInvalid
 
 FORMAT = 1
+DOCUMENT = "bundle.json"
 ENGINE_PART = "engine.zip"
 MAX_DOCUMENT_BYTES = 1 << 20
 MAX_PART_BYTES = 256 << 20
@@ -66,7 +67,7 @@ def make_document(version: str, platform: str, libc: str, python: str, parts: Li
         "requires": {"libc": libc, "python": python},
         "parts": [{"name": part.name, "sha256": part.sha256, "size_bytes": part.size_bytes} for part in parts],
     }
-    return read_document((json.dumps(content, indent=1, sort_keys=True) + "\n").encode("ascii"), "bundle.json")
+    return read_document((json.dumps(content, indent=1, sort_keys=True) + "\n").encode("ascii"), DOCUMENT)
 
 
 def read_document(raw: bytes, path: str) -> Document:

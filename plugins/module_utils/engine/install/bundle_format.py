@@ -10,15 +10,14 @@ import io
 import os
 import zipfile
 from pathlib import Path
-from typing import BinaryIO, Dict, Iterable, List, Optional, Tuple, Type
+from typing import Any, BinaryIO, Callable, Dict, Generic, Iterable, List, Optional, Protocol, Tuple, Type, TypeVar
 
 from ..errors import BundleInvalid
-from .bundle_document import MAX_DOCUMENT_BYTES, MAX_PART_BYTES, Document, Part, read_document
+from .bundle_document import DOCUMENT, MAX_DOCUMENT_BYTES, Document, Part, read_document
 from .stored_zip import UNREADABLE
 
 ENGINE = Path(__file__).parent.parent
 _TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip can say
-_DOCUMENT = "bundle.json"
 _MAX_INSTALLER_BYTES = 4 << 20
 _INSTALLER = (
     "__init__.py",
@@ -50,6 +49,7 @@ from engine.install.installer import main
 sys.exit(main(sys.argv[1:], os.path.dirname(os.path.abspath(__file__))))
 '''
 Entries = Iterable[Tuple[str, bytes]]
+_Archive = TypeVar("_Archive", bound="BundleArchive[Any]")
 
 
 def write_zip(file: BinaryIO, entries: Entries) -> None:
@@ -81,24 +81,36 @@ def _zipped(entries: Entries) -> bytes:
 
 def write_bundle(file: BinaryIO, document: Document, parts: Dict[str, bytes]) -> None:
     """Write a bundle; ``parts`` are the contents by SHA-256."""
-    entries = [*installer_entries(), (_DOCUMENT, document.raw)]
+    entries = [*installer_entries(), (DOCUMENT, document.raw)]
     write_zip(file, entries + [("parts/" + part.sha256, parts[part.sha256]) for part in document.parts])
 
 
-class Bundle:
-    """A bundle that was built before. Close it, or use it in a ``with`` statement."""
+class _Identified(Protocol):
+    @property
+    def identity(self) -> str:
+        """The id of an installation."""
 
-    def __init__(self, path: str) -> None:
-        """:raises BundleInvalid: when it can't be read, or is not a bundle."""
+
+_Described = TypeVar("_Described", bound=_Identified)
+
+
+class BundleArchive(Generic[_Described]):
+    """A bundle of any system that was built before. Close it, or use it in a ``with`` statement."""
+
+    def __init__(self, path: str, document_bytes: int, read: Callable[[bytes, str], _Described]) -> None:
+        """``read`` reads its document, of at most ``document_bytes``.
+
+        :raises BundleInvalid: when it can't be read, or is not a bundle.
+        """
         self.path = path
         try:
             self._archive = zipfile.ZipFile(path)
-            with self._archive.open(_DOCUMENT) as file:
-                self.document = read_document(file.read(MAX_DOCUMENT_BYTES + 1), path)
+            with self._archive.open(DOCUMENT) as file:
+                self.document = read(file.read(document_bytes + 1), path)
         except UNREADABLE as error:
             raise BundleInvalid(path=path, reason=str(error)) from None
 
-    def __enter__(self) -> Bundle:
+    def __enter__(self: _Archive) -> _Archive:
         return self
 
     def __exit__(self, dummy_type: Optional[Type[BaseException]], *dummy_rest: object) -> None:
@@ -112,6 +124,25 @@ class Bundle:
         """The id of the installation that it makes."""
         return self.document.identity
 
+    def _read(self, name: str, label: str, size_bytes: int, sha256: str) -> bytes:
+        """Return a file's content, hashed. :raises BundleInvalid: with the label, when the document names another."""
+        try:
+            with self._archive.open(name) as file:
+                content = file.read(size_bytes + 1)
+        except UNREADABLE as error:
+            raise BundleInvalid(path=self.path, reason="%s: %s" % (label, error)) from None
+        if len(content) != size_bytes or hashlib.sha256(content).hexdigest() != sha256:
+            raise BundleInvalid(path=self.path, reason="%s is damaged" % label)
+        return content
+
+
+class Bundle(BundleArchive[Document]):
+    """A bundle for Linux."""
+
+    def __init__(self, path: str) -> None:
+        """:raises BundleInvalid: when it can't be read, or is not a bundle."""
+        super().__init__(path, MAX_DOCUMENT_BYTES, read_document)
+
     def missing(self, known: Iterable[str]) -> List[Part]:
         """Return the parts that a device which knows these SHA-256 sums lacks."""
         there = set(known)
@@ -122,14 +153,7 @@ class Bundle:
 
         :raises BundleInvalid: when it is not what ``bundle.json`` names.
         """
-        try:
-            with self._archive.open("parts/" + part.sha256) as file:
-                content = file.read(MAX_PART_BYTES)
-        except UNREADABLE as error:
-            raise BundleInvalid(path=self.path, reason="%s: %s" % (part.name, error)) from None
-        if len(content) != part.size_bytes or hashlib.sha256(content).hexdigest() != part.sha256:
-            raise BundleInvalid(path=self.path, reason="%s is damaged" % part.name)
-        return content
+        return self._read("parts/" + part.sha256, part.name, part.size_bytes, part.sha256)
 
     def installer(self) -> bytes:
         """Return ``installer.pyz``: the bundle's own installer, for a device to which only some parts are sent.
@@ -150,7 +174,7 @@ class Bundle:
 
     def write_missing(self, known: Iterable[str], folder: str) -> List[str]:
         """Write what a device needs into ``folder``: ``bundle.json``, ``installer.pyz``, lacking parts; return their paths."""
-        files = [(_DOCUMENT, self.document.raw), ("installer.pyz", self.installer())]
+        files = [(DOCUMENT, self.document.raw), ("installer.pyz", self.installer())]
         files += [(part.sha256, self.read_part(part)) for part in self.missing(known)]
         paths = []
         for name, content in files:

@@ -5,43 +5,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import zipfile
-from typing import Dict, Optional, Tuple, Type
+from typing import Dict, Tuple
 
 from ...errors import BundleInvalid
+from ..bundle_document import DOCUMENT
+from ..bundle_format import BundleArchive
 from ..stored_zip import UNREADABLE
-from .document import DOCUMENT, MAX_DOCUMENT_BYTES, SUMS, File, WindowsDocument, read_document
+from .document import MAX_DOCUMENT_BYTES, SUMS, File, WindowsDocument, read_document
 
 _MAX_SUMS_BYTES = 8 << 20
 
 
-class WindowsBundle:
-    """Close it, or use it in a ``with`` statement."""
+class WindowsBundle(BundleArchive[WindowsDocument]):
+    """A bundle for Windows, whose files are the installation."""
 
     def __init__(self, path: str) -> None:
         """:raises BundleInvalid: when it can't be read, or is not a bundle for Windows."""
-        self.path = path
-        try:
-            self._archive = zipfile.ZipFile(path)
-            with self._archive.open(DOCUMENT) as file:
-                self.document: WindowsDocument = read_document(file.read(MAX_DOCUMENT_BYTES + 1), path)
-        except UNREADABLE as error:
-            raise BundleInvalid(path=path, reason=str(error)) from None
-
-    def __enter__(self) -> WindowsBundle:
-        return self
-
-    def __exit__(self, dummy_type: Optional[Type[BaseException]], *dummy_rest: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._archive.close()
-
-    @property
-    def identity(self) -> str:
-        """The id of the installation that it is."""
-        return self.document.identity
+        super().__init__(path, MAX_DOCUMENT_BYTES, read_document)
 
     @property
     def files(self) -> Dict[str, File]:
@@ -62,11 +42,4 @@ class WindowsBundle:
     def read(self, name: str) -> bytes:
         """Return a file's content, hashed. :raises BundleInvalid: when it is not what the document names."""
         file = self.files[name]
-        try:
-            with self._archive.open(name) as stream:
-                content = stream.read(file.size_bytes + 1)
-        except UNREADABLE as error:
-            raise BundleInvalid(path=self.path, reason="%s: %s" % (name, error)) from None
-        if len(content) != file.size_bytes or hashlib.sha256(content).hexdigest() != file.sha256:
-            raise BundleInvalid(path=self.path, reason="%s is damaged" % name)
-        return content
+        return self._read(name, name, file.size_bytes, file.sha256)

@@ -12,7 +12,8 @@ import hashlib
 import os
 
 from ...errors import BundleInvalid, WindowsFileChanged
-from .document import DOCUMENT, MAX_DOCUMENT_BYTES, MAX_FILE_BYTES, File, WindowsDocument, read_document
+from ..bundle_document import DOCUMENT
+from .document import MAX_DOCUMENT_BYTES, MAX_FILE_BYTES, File, WindowsDocument, read_document
 from .pe import PeFile, PeInvalid
 
 _MOST_SIGNATURE_BYTES = 1 << 20

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Dict, List, Mapping, NamedTuple, Set, Tuple
 
 from ...errors import BundleWheelDamaged, WindowsFileUnfit
+from ..bundle_document import DOCUMENT
 from ..bundle_format import ENGINE
 from ..stored_zip import UNREADABLE, StoredEntry, take_over
 from ..wheel_store import hash_file
 from . import policies
 from .by_hand_script import install_cmd
-from .document import DOCUMENT, SUMS, File, WindowsDocument, checked_name, make_document
+from .document import SUMS, File, WindowsDocument, checked_name, make_document
 from .lock import WindowsPlatform
 from .pe import PeFile, PeInvalid
 from .python_source import EXECUTABLES, Taken

@@ -11,9 +11,9 @@ import re
 from typing import Any, List, NamedTuple, Tuple
 
 from ...errors import BundleInvalid
+from ..bundle_document import DOCUMENT
 
 FORMAT = 1
-DOCUMENT = "bundle.json"
 SUMS = "SHA256SUMS"
 MAX_DOCUMENT_BYTES = 8 << 20
 MAX_FILE_BYTES = 256 << 20

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from engine.errors import BundleInvalid, WindowsFileChanged
+from engine.install.bundle_document import DOCUMENT
 from engine.install.windows.check import check_files, is_same
-from engine.install.windows.document import DOCUMENT, File, make_document
+from engine.install.windows.document import File, make_document
 from engine.install.windows.pe import authenticode
 from support.windows import parts
 
