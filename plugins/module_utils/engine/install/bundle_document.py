@@ -6,10 +6,11 @@
 It goes with the installer, so its syntax is that of Python 3.6.
 """
 
+import contextlib
 import hashlib
 import json
 import re
-from typing import Any, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from ..errors import BundleInvalid
 
@@ -18,12 +19,12 @@ DOCUMENT = "bundle.json"
 ENGINE_PART = "engine.zip"
 MAX_DOCUMENT_BYTES = 1 << 20
 MAX_PART_BYTES = 256 << 20
+VERSION = re.compile(r"[0-9][0-9A-Za-z.+_-]{0,63}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_PARTS = 200
-_VERSION = re.compile(r"[0-9][0-9A-Za-z.+_-]{0,63}")
 _PLATFORM = re.compile(r"[a-z0-9]+-[a-z0-9_]+-[a-z]+-cp3[0-9]{1,2}")
 _NUMBERS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){1,2}")
 _PART_NAME = re.compile(r"engine\.zip|[0-9A-Za-z][0-9A-Za-z._+-]{1,240}\.whl")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Part(NamedTuple):
@@ -47,7 +48,12 @@ class Document(NamedTuple):
     @property
     def identity(self) -> str:
         """The id of the installation that it makes."""
-        return "%s-%s" % (self.version, hashlib.sha256(self.raw).hexdigest()[:16])
+        return identity_of(self.version, self.raw)
+
+
+def identity_of(version: str, raw: bytes) -> str:
+    """Return the id of an installation whose document has these bytes."""
+    return "%s-%s" % (version, hashlib.sha256(raw).hexdigest()[:16])
 
 
 def numbers(version: str) -> List[int]:
@@ -67,7 +73,7 @@ def make_document(version: str, platform: str, libc: str, python: str, parts: Li
         "requires": {"libc": libc, "python": python},
         "parts": [{"name": part.name, "sha256": part.sha256, "size_bytes": part.size_bytes} for part in parts],
     }
-    return read_document((json.dumps(content, indent=1, sort_keys=True) + "\n").encode("ascii"), DOCUMENT)
+    return read_document(written(content), DOCUMENT)
 
 
 def read_document(raw: bytes, path: str) -> Document:
@@ -75,12 +81,8 @@ def read_document(raw: bytes, path: str) -> Document:
 
     :raises BundleInvalid: when it is not a bundle of this collection.
     """
-    try:
-        if len(raw) > MAX_DOCUMENT_BYTES:
-            raise ValueError("it is too large")
-        content = json.loads(raw.decode("utf-8"))
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise ValueError("its format is not %d" % FORMAT)
+    with refusing(path):
+        content = parsed(raw, MAX_DOCUMENT_BYTES)
         requires = content["requires"]
         parts = tuple(_part(entry) for entry in content["parts"])
         if not 1 <= len(parts) <= _MAX_PARTS or parts[0].name != ENGINE_PART:
@@ -90,27 +92,58 @@ def read_document(raw: bytes, path: str) -> Document:
         ):
             raise ValueError("it contains a part twice")
         return Document(
-            _matched(_VERSION, content["version"]),
-            _matched(_PLATFORM, content["platform"]),
-            _matched(_NUMBERS, requires["libc"]),
-            _matched(_NUMBERS, requires["python"]),
+            matched(VERSION, content["version"]),
+            matched(_PLATFORM, content["platform"]),
+            matched(_NUMBERS, requires["libc"]),
+            matched(_NUMBERS, requires["python"]),
             parts,
             raw,
         )
+
+
+def _part(entry: Any) -> Part:
+    size_bytes = sized("part", entry["size_bytes"], MAX_PART_BYTES)
+    return Part(matched(_PART_NAME, entry["name"]), matched(SHA256, entry["sha256"]), size_bytes)
+
+
+# Shared by the documents of all systems.
+
+
+def written(content: Dict[str, Any]) -> bytes:
+    """Return the bytes of a document: the same for the same content."""
+    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode("ascii")
+
+
+def parsed(raw: bytes, most_bytes: int) -> Dict[str, Any]:
+    """:raises ValueError: when it is too large, no document, or of another format."""
+    if len(raw) > most_bytes:
+        raise ValueError("it is too large")
+    content = json.loads(raw.decode("utf-8"))
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError("its format is not %d" % FORMAT)
+    return content
+
+
+@contextlib.contextmanager
+def refusing(path: str) -> Iterator[None]:
+    """Name the document that what is wrong in it belongs to. :raises BundleInvalid:"""
+    try:
+        yield
     except KeyError as error:
         raise BundleInvalid(path=path, reason="%s is missing" % error) from None
     except (ValueError, TypeError, RecursionError) as error:
         raise BundleInvalid(path=path, reason=str(error)) from None
 
 
-def _part(entry: Any) -> Part:
-    size_bytes = entry["size_bytes"]
-    if isinstance(size_bytes, bool) or not isinstance(size_bytes, int) or not 0 <= size_bytes <= MAX_PART_BYTES:
-        raise ValueError("a part of %r bytes" % (size_bytes,))
-    return Part(_matched(_PART_NAME, entry["name"]), _matched(_SHA256, entry["sha256"]), size_bytes)
+def sized(kind: str, size_bytes: Any, most_bytes: int) -> int:
+    """:raises ValueError: when it is not a number of bytes up to ``most_bytes``."""
+    if isinstance(size_bytes, bool) or not isinstance(size_bytes, int) or not 0 <= size_bytes <= most_bytes:
+        raise ValueError("a %s of %r bytes" % (kind, size_bytes))
+    return size_bytes
 
 
-def _matched(pattern: Any, text: Any) -> str:
+def matched(pattern: Any, text: Any) -> str:
+    """:raises ValueError: when it is not text that the pattern matches as a whole."""
     if not isinstance(text, str) or not pattern.fullmatch(text):
         raise ValueError("%r is malformed" % (text,))
     return text

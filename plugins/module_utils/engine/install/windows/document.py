@@ -5,24 +5,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from typing import Any, List, NamedTuple, Tuple
 
-from ...errors import BundleInvalid
-from ..bundle_document import DOCUMENT
+from ..bundle_document import DOCUMENT, FORMAT, SHA256, VERSION, identity_of, matched, parsed, refusing, sized, written
 
-FORMAT = 1
 SUMS = "SHA256SUMS"
 MAX_DOCUMENT_BYTES = 8 << 20
 MAX_FILE_BYTES = 256 << 20
 _MAX_FILES = 20000
 _MAX_NAME_CHARACTERS = 200  # below C:\Program Files\plantops-imaging\<id>\ the whole stays under the 260 of Windows
-_VERSION = re.compile(r"[0-9][0-9A-Za-z.+_-]{0,63}")
 _PLATFORM = re.compile(r"windows-(7-)?[a-z0-9]{1,10}")
 _PYTHON = re.compile(r"3\.[0-9]{1,3}\.[0-9]{1,3}")
-_HASH = re.compile(r"[0-9a-f]{64}")
 _PIECE = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.+@-]*")
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
@@ -48,7 +42,7 @@ class WindowsDocument(NamedTuple):
     @property
     def identity(self) -> str:
         """The id of the installation that it is."""
-        return "%s-%s" % (self.version, hashlib.sha256(self.raw).hexdigest()[:16])
+        return identity_of(self.version, self.raw)
 
 
 def make_document(version: str, platform: str, python: str, files: List[File]) -> WindowsDocument:
@@ -60,7 +54,7 @@ def make_document(version: str, platform: str, python: str, files: List[File]) -
         "python": python,
         "files": [file._asdict() for file in files],
     }
-    return read_document((json.dumps(content, indent=1, sort_keys=True) + "\n").encode("ascii"), DOCUMENT)
+    return read_document(written(content), DOCUMENT)
 
 
 def read_document(raw: bytes, path: str) -> WindowsDocument:
@@ -68,36 +62,26 @@ def read_document(raw: bytes, path: str) -> WindowsDocument:
 
     :raises BundleInvalid: when it is not of a bundle for Windows.
     """
-    try:
-        if len(raw) > MAX_DOCUMENT_BYTES:
-            raise ValueError("it is too large")
-        content = json.loads(raw.decode("utf-8"))
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise ValueError("its format is not %d" % FORMAT)
+    with refusing(path):
+        content = parsed(raw, MAX_DOCUMENT_BYTES)
         files = tuple(_file(entry) for entry in content["files"])
         if not 1 <= len(files) <= _MAX_FILES:
             raise ValueError("it names %d files" % len(files))
         if len({file.name.lower() for file in files}) != len(files):
             raise ValueError("it names a file twice")
         return WindowsDocument(
-            _matched(_VERSION, content["version"]),
-            _matched(_PLATFORM, content["platform"]),
-            _matched(_PYTHON, content["python"]),
+            matched(VERSION, content["version"]),
+            matched(_PLATFORM, content["platform"]),
+            matched(_PYTHON, content["python"]),
             files,
             raw,
         )
-    except KeyError as error:
-        raise BundleInvalid(path=path, reason="%s is missing" % error) from None
-    except (ValueError, TypeError, RecursionError) as error:
-        raise BundleInvalid(path=path, reason=str(error)) from None
 
 
 def _file(entry: Any) -> File:
-    size_bytes, authenticode = entry["size_bytes"], entry["authenticode"]
-    if isinstance(size_bytes, bool) or not isinstance(size_bytes, int) or not 0 <= size_bytes <= MAX_FILE_BYTES:
-        raise ValueError("a file of %r bytes" % (size_bytes,))
-    checked = "" if authenticode == "" else _matched(_HASH, authenticode)
-    return File(checked_name(entry["name"]), _matched(_HASH, entry["sha256"]), size_bytes, checked)
+    size_bytes, authenticode = sized("file", entry["size_bytes"], MAX_FILE_BYTES), entry["authenticode"]
+    checked = "" if authenticode == "" else matched(SHA256, authenticode)
+    return File(checked_name(entry["name"]), matched(SHA256, entry["sha256"]), size_bytes, checked)
 
 
 def checked_name(name: Any) -> str:
@@ -108,9 +92,3 @@ def checked_name(name: Any) -> str:
         if not _PIECE.fullmatch(piece) or _DEVICE.fullmatch(piece) or piece.endswith("."):
             raise ValueError("the name %r" % name)
     return name
-
-
-def _matched(pattern: Any, text: Any) -> str:
-    if not isinstance(text, str) or not pattern.fullmatch(text):
-        raise ValueError("%r is malformed" % (text,))
-    return text
