@@ -38,24 +38,30 @@ class LockedPlatform(NamedTuple):
         return "cp" + "".join(self.python.split(".")[:2])
 
 
-def _read() -> Dict[str, Any]:
-    content: Dict[str, Any] = json.loads(LOCK.read_text(encoding="utf-8"))
+def read_lock(path: Path = LOCK) -> Dict[str, Any]:
+    """Return the content of a lock; that for Windows has the same form."""
+    content: Dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
 
 
 def platforms() -> List[str]:
     """Return the platforms that there are bundles for."""
-    return sorted(_read()["platforms"])
+    return sorted(read_lock()["platforms"])
 
 
 def locked_platform(name: str) -> LockedPlatform:
     """:raises BundlePlatformUnknown: when there are no wheels for it."""
-    content = _read()
-    found = content["platforms"].get(name)
-    if found is None:
+    content = read_lock()
+    if name not in content["platforms"]:
         raise BundlePlatformUnknown(platform=name, known=", ".join(sorted(content["platforms"])))
+    return read_platform(name, content)
+
+
+def read_platform(name: str, content: Dict[str, Any]) -> LockedPlatform:
+    """Return what a lock holds of one of its platforms; ``libc`` is empty for Windows."""
+    found = content["platforms"][name]
     wheels = tuple(read_wheel(file_name, content["wheels"][file_name]) for file_name in found["wheels"])
-    return LockedPlatform(name, found["libc"], found["python"], tuple(found["tags"]), wheels)
+    return LockedPlatform(name, found.get("libc", ""), found["python"], tuple(found["tags"]), wheels)
 
 
 def read_wheel(file_name: str, entry: Dict[str, str]) -> Wheel:

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import List, NamedTuple, Optional
 
 from ...errors import BundlePlatformUnknown
-from ..wheel_lock import LockedPlatform, Wheel, platforms, read_wheel
+from ..wheel_lock import LockedPlatform, Wheel, platforms, read_lock, read_platform, read_wheel
 from .pe import AMD64, ARM64, X86
 
 LOCK = Path(__file__).with_name("windows.lock.json")
@@ -33,25 +32,17 @@ class WindowsPlatform(NamedTuple):
         return "python" + self.packages.abi[2:]
 
 
-def _read() -> Dict[str, Any]:
-    content: Dict[str, Any] = json.loads(LOCK.read_text(encoding="utf-8"))
-    return content
-
-
 def windows_platforms() -> List[str]:
     """Return the platforms of Windows that there are bundles for."""
-    return sorted(_read()["platforms"])
+    return sorted(read_lock(LOCK)["platforms"])
 
 
 def windows_platform(name: str) -> WindowsPlatform:
     """:raises BundlePlatformUnknown: when there are no wheels for it."""
-    content = _read()
-    found = content["platforms"].get(name)
-    if found is None:
+    content = read_lock(LOCK)
+    if name not in content["platforms"]:
         raise BundlePlatformUnknown(platform=name, known=", ".join(platforms() + sorted(content["platforms"])))
-    wheels = tuple(read_wheel(file_name, content["wheels"][file_name]) for file_name in found["wheels"])
-    packages = LockedPlatform(name, "", found["python"], tuple(found["tags"]), wheels)
-    given = found["embedded"]
+    given = content["platforms"][name]["embedded"]
     embedded = read_wheel(given["file_name"], given) if given else None
     machine = MACHINES[name.rpartition("-")[2]]
-    return WindowsPlatform(name, machine, name.startswith("windows-7-"), embedded, packages)
+    return WindowsPlatform(name, machine, name.startswith("windows-7-"), embedded, read_platform(name, content))
