@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Sequence
 
 from ..errors import BundleWheelDamaged, BundleWheelMissing
 from ..image.format.packs import hash_pieces
@@ -38,14 +38,21 @@ def fetch_wheels(platform: LockedPlatform, cache: Path, carried: Optional[Path] 
 
     :raises BundleWheelMissing: when one can't be had. :raises BundleWheelDamaged: when one in ``carried`` is another file.
     """
+    options = ["--only-binary=:all:", "--implementation", "cp", "--python-version", platform.python]
+    options += [word for name in (platform.abi, "abi3", "none") for word in ("--abi", name)]
+    options += [word for tag in platform.tags for word in ("--platform", tag)]
+    return fetch(platform.wheels, cache, carried, options)
+
+
+def fetch(wheels: Sequence[Wheel], cache: Path, carried: Optional[Path], options: List[str]) -> Dict[str, Path]:
+    """Return where files of the index lie, as :func:`fetch_wheels` does; ``options`` tell pip their form and system."""
     folder = cache if carried is None else carried
-    found = {wheel.file_name: folder / wheel.file_name for wheel in platform.wheels}
-    lacking = [wheel for wheel in platform.wheels if not _is_here(wheel, folder, is_ours=carried is None)]
+    lacking = [wheel for wheel in wheels if not _is_here(wheel, folder, is_ours=carried is None)]
     if lacking and carried is not None:
         raise BundleWheelMissing(wheel=lacking[0].file_name, reason="%s does not contain it" % carried)
     if lacking:
-        _download(lacking, platform, cache)
-    return found
+        _download(lacking, cache, options)
+    return {wheel.file_name: folder / wheel.file_name for wheel in wheels}
 
 
 def _is_here(wheel: Wheel, folder: Path, is_ours: bool) -> bool:
@@ -58,12 +65,12 @@ def _is_here(wheel: Wheel, folder: Path, is_ours: bool) -> bool:
     return sha256 == wheel.sha256
 
 
-def _download(wheels: List[Wheel], platform: LockedPlatform, cache: Path) -> None:
+def _download(wheels: List[Wheel], cache: Path, options: List[str]) -> None:
     """Let pip download them from the index that this machine is configured for; it compares the hashes too."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=cache) as folder:
-            _run_pip(wheels, platform, Path(folder))
+            _run_pip(wheels, Path(folder), options)
             for wheel in wheels:
                 if not _is_here(wheel, Path(folder), is_ours=True):
                     raise BundleWheelMissing(wheel=wheel.file_name, reason="pip downloaded another file")
@@ -72,15 +79,12 @@ def _download(wheels: List[Wheel], platform: LockedPlatform, cache: Path) -> Non
         raise BundleWheelMissing(wheel=wheels[0].file_name, reason="%s: %s" % (cache, error.strerror)) from None
 
 
-def _run_pip(wheels: List[Wheel], platform: LockedPlatform, folder: Path) -> None:
+def _run_pip(wheels: List[Wheel], folder: Path, options: List[str]) -> None:
     requirements = folder / "requirements.txt"
     lines = ["%s==%s --hash=sha256:%s\n" % (wheel.name, wheel.version, wheel.sha256) for wheel in wheels]
     requirements.write_text("".join(lines), encoding="ascii")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
-    command += ["--no-deps", "--only-binary=:all:", "--require-hashes", "--implementation", "cp"]
-    command += ["--python-version", platform.python, "--dest", str(folder), "--requirement", str(requirements)]
-    command += [word for name in (platform.abi, "abi3", "none") for word in ("--abi", name)]
-    command += [word for tag in platform.tags for word in ("--platform", tag)]
+    command += ["--no-deps", "--require-hashes", "--dest", str(folder), "--requirement", str(requirements), *options]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # pylint: disable=ansible-bad-function
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()

@@ -12,8 +12,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import subprocess
-import sys
 import tarfile
 import tempfile
 import urllib.error
@@ -22,10 +20,17 @@ import zipfile
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from ...errors import WindowsFileUnfit, WindowsPythonDamaged, WindowsPythonMissing, WindowsSignerWrong
+from ...errors import (
+    BundleWheelDamaged,
+    BundleWheelMissing,
+    WindowsFileUnfit,
+    WindowsPythonDamaged,
+    WindowsPythonMissing,
+    WindowsSignerWrong,
+)
 from ..stored_zip import UNREADABLE, StoredEntry, take_over
 from ..wheel_lock import Wheel
-from ..wheel_store import hash_file
+from ..wheel_store import fetch, hash_file
 from .document import checked_name
 from .lock import WindowsPlatform
 from .pe import PeFile, PeInvalid
@@ -36,7 +41,6 @@ _URL = re.compile(r"https?://", re.IGNORECASE)
 _MAX_ARCHIVE_BYTES = 256 << 20
 _MAX_ENTRIES = 500
 _DOWNLOAD_SECONDS = 60
-_MAX_REASON_CHARACTERS = 500
 EXECUTABLES = (".exe", ".dll", ".pyd")
 _MAKER = "Python Software Foundation"
 # The runtime of Microsoft's compiler, which the distribution carries as Microsoft signed it.
@@ -105,37 +109,14 @@ def _download(url: str, target: Path) -> None:
 
 def _sdist(sdist: Wheel, platform: WindowsPlatform, cache: Path, carried: Optional[Path]) -> Path:
     """The sdist in the folder that was carried here, or in the cache: downloaded once, and compared by pip."""
-    path = (cache if carried is None else carried) / sdist.file_name
-    if path.is_file() and hash_file(path) == sdist.sha256:
-        return path
-    if carried is not None:
-        if path.is_file():
-            raise WindowsPythonDamaged(source=str(path), reason="its SHA-256 is %s" % hash_file(path))
-        reason = "%s does not contain %s" % (carried, sdist.file_name)
-        raise _missing(platform, reason)
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=str(cache)) as folder:
-        requirements = Path(folder) / "requirements.txt"
-        line = "%s==%s --hash=sha256:%s\n" % (sdist.name, sdist.version, sdist.sha256)
-        requirements.write_text(line, encoding="ascii")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
-        command += [
-            "--no-deps",
-            "--no-binary=:all:",
-            "--require-hashes",
-            "--dest",
-            folder,
-            "--requirement",
-            str(requirements),
-        ]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # pylint: disable=ansible-bad-function
-        fetched = Path(folder) / sdist.file_name
-        if done.returncode or not fetched.is_file() or hash_file(fetched) != sdist.sha256:
-            errors = [one for one in done.stderr.splitlines() if one.startswith("ERROR")] or done.stderr.splitlines()
-            reason = " ".join(errors)[:_MAX_REASON_CHARACTERS].rstrip(".") or "pip downloaded another file"
-            raise _missing(platform, reason)
-        os.replace(fetched, path)
-    return path
+    try:
+        return fetch([sdist], cache, carried, ["--no-binary=:all:"])[sdist.file_name]
+    except BundleWheelMissing as error:
+        raise _missing(platform, "%s: %s" % (sdist.file_name, error.fields["reason"])) from None
+    except BundleWheelDamaged as error:
+        raise WindowsPythonDamaged(
+            source=str(error.fields["path"]), reason="its SHA-256 is %s" % error.fields["sha256"]
+        ) from None
 
 
 def _archive_of_sdist(path: Path, platform: WindowsPlatform) -> bytes:
