@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Dict, List, Optional, Union
 from ansible.plugins.action import ActionBase
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import failure
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import EngineError
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.bundle import Built
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.publishing import Built
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.recovery_program import BuiltProgram
 
 from ._diffs import Diff, diff_of

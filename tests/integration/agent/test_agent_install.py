@@ -19,8 +19,9 @@ from typing import Any, Dict, List, Optional
 import pytest
 from engine.install import bundle as bundles
 from engine.install import probe
-from engine.install.bundle import Built, build_bundle
+from engine.install.bundle import build_bundle
 from engine.install.bundle_format import Bundle
+from engine.install.publishing import Built
 from engine.install.wheel_store import hash_file
 from support.bundles import WHEEL_CACHE, tree, zipped
 from support.devices import pythons

@@ -12,7 +12,7 @@ import pytest
 from ansible.plugins.action import ActionBase
 from ansible_collections.plantops.imaging.plugins.action import agent_bundle, recovery_program
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import BundleFailed
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.bundle import Built
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.publishing import Built
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.recovery_program import (
     DEFAULT_PLATFORMS,
     BuiltProgram,

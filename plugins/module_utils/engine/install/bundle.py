@@ -11,32 +11,17 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Dict, NamedTuple, Optional
+from typing import Dict, Optional
 
 from ..errors import BundleInvalid
 from .bundle_document import ENGINE_PART, Part, make_document
 from .bundle_format import ENGINE, Bundle, engine_zip, write_bundle
-from .publishing import publish
+from .publishing import Built, publish_changed, sha256_of
 from .wheel_lock import locked_platform
-from .wheel_store import default_cache, fetch_wheels, hash_file
+from .wheel_store import default_cache, fetch_wheels
 from .windows.build import build_for_windows
 from .windows.lock import PREFIX as WINDOWS
 from .windows.python_source import PythonSource
-
-
-class Built(NamedTuple):
-    """A bundle's file. ``sha256``, ``size_bytes`` and ``identity`` are None where check mode has built nothing.
-
-    ``replaced`` is the SHA-256 of another file that was there before, None for none.
-    """
-
-    platform: str
-    path: str
-    sha256: Optional[str]
-    size_bytes: Optional[int]
-    identity: Optional[str]
-    changed: bool
-    replaced: Optional[str]
 
 
 def collection_version() -> str:
@@ -71,7 +56,7 @@ def build_bundle(
     chosen = version or collection_version()
     folders = {"cache_folder": cache_folder, "wheel_folder": wheel_folder}
     if platform.startswith(WINDOWS):
-        return Built(platform, *build_for_windows(platform, destination, chosen, python=python, check=check, **folders))
+        return build_for_windows(platform, destination, chosen, python=python, check=check, **folders)
     locked = locked_platform(platform)
     path = os.path.join(destination, "plantops-imaging-agent-%s-%s.pyz" % (chosen, platform))
     contents = _parts_of(path)
@@ -79,7 +64,7 @@ def build_bundle(
     contents[hashlib.sha256(engine).hexdigest()] = engine
     if any(wheel.sha256 not in contents for wheel in locked.wheels):
         if check:
-            return Built(platform, path, None, None, None, True, _sha256_of(path))
+            return Built(platform, path, None, None, None, True, sha256_of(path))
         cache = Path(cache_folder) if cache_folder else default_cache()
         wheels = fetch_wheels(locked, cache, Path(wheel_folder) if wheel_folder else None)
         contents.update((wheel.sha256, wheels[wheel.file_name].read_bytes()) for wheel in locked.wheels)
@@ -90,11 +75,8 @@ def build_bundle(
     file = io.BytesIO()
     write_bundle(file, document, contents)
     content = file.getvalue()
-    sha256, before = hashlib.sha256(content).hexdigest(), _sha256_of(path)
-    changed = sha256 != before
-    if changed and not check:
-        publish(path, content)
-    return Built(platform, path, sha256, len(content), document.identity, changed, before if changed else None)
+    sha256, changed, replaced = publish_changed(path, content, check)
+    return Built(platform, path, sha256, len(content), document.identity, changed, replaced)
 
 
 def _parts_of(path: str) -> Dict[str, bytes]:
@@ -106,7 +88,3 @@ def _parts_of(path: str) -> Dict[str, bytes]:
             return {part.sha256: bundle.read_part(part) for part in bundle.document.parts}
     except BundleInvalid:
         return {}
-
-
-def _sha256_of(path: str) -> Optional[str]:
-    return hash_file(Path(path)) if os.path.exists(path) else None

@@ -21,7 +21,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from ..errors import BundleFailed, BundleWheelDamaged
 from .bundle import collection_version
 from .bundle_format import ENGINE
-from .publishing import publish
+from .publishing import publish, publish_changed, sha256_of
 from .stored_zip import UNREADABLE, StoredEntry, take_over, write_entries
 from .wheel_lock import LockedPlatform, locked_platform
 from .wheel_store import default_cache, fetch_wheels, hash_file
@@ -104,20 +104,16 @@ def build_program(
     """
     locked = [locked_platform(name) for name in sorted(set(platforms))]
     path = os.path.join(destination, PROGRAM_NAME)
-    version, before = collection_version(), hash_file(Path(path)) if os.path.exists(path) else None
+    version, names = collection_version(), [one.name for one in locked]
     cache = Path(cache_folder) if cache_folder else default_cache()
     carried = Path(wheel_folder) if wheel_folder else None
     if check and not all(
         (carried or cache).joinpath(wheel.file_name).is_file() for one in locked for wheel in one.wheels
     ):
-        return BuiltProgram(path, version, [one.name for one in locked], None, None, True, before)
+        return BuiltProgram(path, version, names, None, None, True, sha256_of(path))
     content = _content(version, locked, cache, carried)
-    sha256 = hashlib.sha256(content).hexdigest()
-    changed = sha256 != before
-    if changed and not check:
-        publish(path, content)
-    names = [one.name for one in locked]
-    return BuiltProgram(path, version, names, sha256, len(content), changed, before if changed else None)
+    sha256, changed, replaced = publish_changed(path, content, check)
+    return BuiltProgram(path, version, names, sha256, len(content), changed, replaced)
 
 
 def cached_program() -> str:

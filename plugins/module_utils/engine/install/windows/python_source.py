@@ -28,6 +28,7 @@ from ...errors import (
     WindowsPythonMissing,
     WindowsSignerWrong,
 )
+from ..bundle_document import SHA256
 from ..stored_zip import UNREADABLE, StoredEntry, take_over
 from ..wheel_lock import Wheel
 from ..wheel_store import fetch, hash_file
@@ -36,7 +37,6 @@ from .lock import WindowsPlatform
 from .pe import PeFile, PeInvalid
 from .signature import SignatureWrong, read_signer
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _URL = re.compile(r"https?://", re.IGNORECASE)
 _MAX_ARCHIVE_BYTES = 256 << 20
 _MAX_ENTRIES = 500
@@ -53,6 +53,21 @@ class PythonSource(NamedTuple):
 
     place: str
     sha256: str
+
+    @property
+    def wanted(self) -> str:
+        """The SHA-256 as the engine writes it."""
+        return self.sha256.lower()
+
+    @property
+    def is_url(self) -> bool:
+        return _URL.match(self.place) is not None
+
+    def path(self, cache: Path) -> Path:
+        """Return where the archive lies, or will when its URL was downloaded."""
+        if self.is_url:
+            return cache / ("python-%s.zip" % self.wanted)
+        return Path(os.path.expanduser(self.place))
 
 
 def python_files(
@@ -75,19 +90,19 @@ def python_files(
 
 
 def _given_archive(given: PythonSource, cache: Path, platform: WindowsPlatform) -> bytes:
-    wanted = given.sha256.lower()
-    if not _SHA256.fullmatch(wanted):
+    if not SHA256.fullmatch(given.wanted):
         raise WindowsPythonDamaged(source=given.place, reason="%r is not a SHA-256" % given.sha256)
-    kept = cache / ("python-%s.zip" % wanted)
-    path = kept if _URL.match(given.place) else Path(os.path.expanduser(given.place))
+    path = given.path(cache)
     try:
-        if path == kept and not (kept.is_file() and hash_file(kept) == wanted):
-            _download(given.place, kept)
-        size_bytes, sha256 = path.stat().st_size, hash_file(path)
-        if sha256 != wanted:
-            if path == kept:
-                kept.unlink()
+        sha256 = "" if given.is_url and not path.is_file() else hash_file(path)
+        if given.is_url and sha256 != given.wanted:
+            _download(given.place, path)
+            sha256 = hash_file(path)
+        if sha256 != given.wanted:
+            if given.is_url:
+                path.unlink()
             raise WindowsPythonDamaged(source=given.place, reason="its SHA-256 is %s" % sha256)
+        size_bytes = path.stat().st_size
         if size_bytes > _MAX_ARCHIVE_BYTES:
             raise WindowsPythonDamaged(source=given.place, reason="it has %d bytes" % size_bytes)
         return path.read_bytes()

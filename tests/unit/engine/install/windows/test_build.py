@@ -25,7 +25,8 @@ from engine.errors import (
     WindowsPythonMissing,
     WindowsSignerWrong,
 )
-from engine.install.bundle import Built, build_bundle
+from engine.install.bundle import build_bundle
+from engine.install.publishing import Built
 from engine.install.windows import python_source
 from engine.install.windows.bundle import WindowsBundle
 from engine.install.windows.check import check_files
