@@ -91,10 +91,11 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     "integration/agent/test_agent_install.py": ("action/agent*.py", ENGINE + "install/wheel_*.py"),
     "integration/windows/test_service.py": (
         ENGINE + "agent/windows_service.py",
-        *(ENGINE + "host/windows_%s.py" % name for name in ("commands", "security", "services", "watch")),
+        *(ENGINE + "host/windows_%s.py" % name for name in ("security", "services", "watch")),
         ENGINE + "install/windows_layout.py",
     ),
     "unit/engine/agent/test_service_desk.py": (ENGINE + "agent/service_files.py",),
+    "integration/windows/test_after_commands.py": (ENGINE + "host/windows_commands.py",),
     "integration/windows/test_detached_runs.py": (
         ENGINE + "agent/windows_process.py",
         ENGINE + "host/patience.py",

@@ -26,6 +26,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows.bundle import WindowsBundle
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows.lock import MACHINES
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows_layout import (
+    IDENTITY,
     image_of,
     python_of,
 )
@@ -85,14 +86,55 @@ class ShareInstaller:
         sent_bytes = self.copy(bundle)
         for name in _SERVICE_FOLDERS:
             self._share.make_folder("%s\\%s" % (self._base, name))
+        earlier = self.service.image_path()
+        try:
+            self._serve(bundle.identity)
+            self._prove_path()
+        except BaseException:
+            if earlier:
+                self._serve_again(earlier)
+            raise
+        # Only now: the name stands for an installation that has served.
         self._share.write_new(self._base + "\\current", (bundle.identity + "\n").encode("ascii"))
+        return sent_bytes
+
+    def go_back(self) -> bool:
+        """Let the service run the current installation again, where an update that was interrupted left it with another.
+
+        Return whether that was so and it serves now. Nothing of the other installation takes part.
+        """
+        current = self._current()
+        if not IDENTITY.fullmatch(current) or self.service.image_path() in ("", self._image_of(current)):
+            return False
+        if not self._is_there(self._program(current)):
+            return False
+        try:
+            self._serve(current)
+        except DeviceSmbError:
+            return False
+        return True
+
+    def _image_of(self, identity: str) -> str:
+        return image_of(self._share.place.base, identity, ntpath.join)
+
+    def _serve(self, identity: str) -> None:
+        """Let the service run an installation, and wait until it takes commands. :raises DeviceSmbError:"""
         self.service.stop()
         self._share.delete(self._base + "\\service\\state.json")
-        self.service.ensure(image_of(self._share.place.base, bundle.identity, ntpath.join))
+        self.service.ensure(self._image_of(identity))
         self.service.start()
-        self._wait_until_ready(bundle.identity)
-        self._prove_path()
-        return sent_bytes
+        self._wait_until_ready(identity)
+
+    def _serve_again(self, image_path: str) -> None:
+        """Give the service its earlier program after a failure, which counts more than a second one here."""
+        with suppress(DeviceSmbError):
+            self.service.stop()
+            self.service.ensure(image_path)
+            self.service.start()
+
+    def _is_there(self, path: str) -> bool:
+        folder, dummy_separator, name = path.rpartition("\\")
+        return any(entry.name.lower() == name for entry in self._share.entries(folder) or [])
 
     def copy(self, bundle: WindowsBundle) -> int:
         """Copy a bundle beside other installations, under its id; each file is read back. Return the bytes sent.

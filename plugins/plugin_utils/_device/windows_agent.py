@@ -64,6 +64,10 @@ class WindowsAgent(Agent):
         except (AgentRefused, AgentAnswerInvalid, DeviceSmbError):
             return False
 
+    def _is_useful_again(self) -> bool:
+        """Whether the installation that is to be replaced works, once an interrupted update of it is undone."""
+        return self._link.on_share(lambda share: ShareInstaller(share).go_back()) and self.is_useful()
+
     def plan(self, anew: bool = False) -> Installation:
         bundle = self._wanted_bundle()
         if bundle is None:
@@ -78,7 +82,7 @@ class WindowsAgent(Agent):
         planned, bundle = self.plan(anew), self._wanted_bundle()
         if bundle is None or not planned.changed:
             return planned
-        is_update = bool(self._id) and self._id != bundle.identity and self.is_useful()
+        is_update = bool(self._id) and self._id != bundle.identity and (self.is_useful() or self._is_useful_again())
         if is_update:
             sent_bytes = self._link.on_share(lambda share: ShareInstaller(share).copy(bundle), _seconds_for(bundle))
             self._switch(bundle.identity)

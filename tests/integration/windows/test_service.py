@@ -38,7 +38,8 @@ def service(device: WindowsDevice, disk: WholeDisk) -> Iterator[InstalledService
         assert answer["ok"], answer
         assert not list(made.base.rglob(PLANTED)), "what the bundle does not name was installed"
         yield made
-        assert made.ask_installer("remove")["ok"]
+        answer = made.ask_installer("remove")
+        assert answer["ok"], (answer, made.log())
         assert not made.base.exists()
 
 

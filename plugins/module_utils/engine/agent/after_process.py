@@ -11,7 +11,7 @@ import threading
 import time
 from typing import IO, Any, Callable, Dict, List
 
-from ..host.commands import kill_command, start_command
+from ..host.commands import ProcessTree, start_command
 from ..tame import several_lines
 
 MAX_OUTPUT_BYTES = 16 << 10
@@ -45,10 +45,16 @@ def run_command(words: List[str], limit_seconds: float, told: Callable[[Dict[str
     """
     began = time.monotonic()
     try:
-        process = start_command(words)
+        started = start_command(words)
     except (OSError, ValueError) as error:
         told(_outcome(None, False, began, str(error)))
         return
+    with started as tree:
+        _follow(tree, limit_seconds, began, told)
+
+
+def _follow(tree: ProcessTree, limit_seconds: float, began: float, told: Callable[[Dict[str, Any]], None]) -> None:
+    process = tree.process
     if process.stdout is None:
         raise AssertionError("the process has no output")
     tail = _Tail(process.stdout)
@@ -58,7 +64,7 @@ def run_command(words: List[str], limit_seconds: float, told: Callable[[Dict[str
         status = process.wait(limit_seconds)
     except subprocess.TimeoutExpired:
         is_late = True
-        kill_command(process)
+        tree.end()
         status = process.wait()
     tail.join(_LAST_WORDS_SECONDS)
     told(_outcome(None if is_late else status, is_late, began, tail.text()))

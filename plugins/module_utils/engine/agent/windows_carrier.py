@@ -16,12 +16,11 @@ import sys
 import threading
 from typing import IO, Any, Dict, List
 
-from ..host.windows_detached import NO_WINDOW
+from ..host.commands import ProcessTree, start_tree
 from .service_client import MAX_STREAM_BYTES, Answer, Command, seal_answer
 from .service_files import ServiceFiles
 
 _LAST_WORDS_SECONDS = 1.0
-_TREE_SECONDS = 30.0
 _STARTED_NOTHING = 9009  # what cmd.exe answers for a program that is not there
 
 
@@ -63,16 +62,15 @@ def carry_out(command: Command) -> Answer:
     A program that it leaves running may hold its output; what comes after the command's own end is not waited for.
     """
     try:
-        process = subprocess.Popen(  # pylint: disable=ansible-bad-function
-            command.line,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=command.folder or None,
-            creationflags=NO_WINDOW if sys.platform == "win32" else 0,
-        )
+        started = start_tree(command.line, stdin=subprocess.PIPE, stderr=subprocess.PIPE, folder=command.folder or None)
     except (OSError, ValueError) as error:
         return Answer(_STARTED_NOTHING, b"", str(error).encode("utf-8"), False)
+    with started as tree:
+        return _follow(tree, command)
+
+
+def _follow(tree: ProcessTree, command: Command) -> Answer:
+    process = tree.process
     if process.stdin is None or process.stdout is None or process.stderr is None:
         raise AssertionError("the process has no streams")
     heads = [_Head(process.stdout), _Head(process.stderr)]
@@ -84,28 +82,11 @@ def carry_out(command: Command) -> Answer:
         status = process.wait(command.limit_seconds)
     except subprocess.TimeoutExpired:
         is_late = True
-        _end_tree(process)
+        tree.end()  # the shell of a command line is seldom what hangs
         status = process.wait()
     for head in heads:
         head.join(_LAST_WORDS_SECONDS)
     return Answer(status, heads[0].kept, heads[1].kept, is_late, any(head.is_cut for head in heads))
-
-
-def _end_tree(process: subprocess.Popen[bytes]) -> None:
-    """End the command and every process that it has started: the shell of a command line is seldom what hangs."""
-    program = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")
-    try:
-        subprocess.run(  # pylint: disable=ansible-bad-function
-            [program, "/t", "/f", "/pid", "%d" % process.pid],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=_TREE_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        sys.stderr.write("taskkill.exe did not end the command's processes: %s\n" % error)
-    process.kill()  # also when taskkill.exe has done nothing; one that has ended is left alone
 
 
 def _give(stream: IO[bytes], data: bytes) -> None:

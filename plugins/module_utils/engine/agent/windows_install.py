@@ -16,10 +16,18 @@ import secrets
 import shutil
 import subprocess
 import sys
+import time
 import traceback
-from typing import Any, Dict, List
+from typing import Any, Dict, Iterator, List
 
-from ..errors import EngineError, InstallationBroken, InstallationRunLives, uncaught
+from ..errors import (
+    BundleInvalid,
+    EngineError,
+    InstallationBroken,
+    InstallationRunLives,
+    WindowsFileChanged,
+    uncaught,
+)
 from ..host.patience import patiently
 from ..host.windows_detached import NO_WINDOW, new_process
 from ..install.bundle_document import DOCUMENT
@@ -28,13 +36,14 @@ from ..install.windows.check import check_files, read_folder
 from ..install.windows.document import WindowsDocument
 from ..install.windows.preflight import check_device
 from ..install.windows_base import check_above, check_base, make_base
-from ..install.windows_layout import IDENTITY, default_base, module, python_of, read_name
-from ..install.windows_switch import delete, is_in_use, query, switch
+from ..install.windows_layout import IDENTITY, default_base, image_of, module, python_of, read_name
+from ..install.windows_switch import delete, end_orphan, is_in_use, query, start, stop, switch
 from .service_files import ServiceFiles
 from .spool import Spool
 
 _STATES = {1: "stopped", 2: "starting", 3: "stopping", 4: "running"}
 _NEW = ".new-"
+_DELETE_SECONDS = 60.0
 
 
 def prepare(base: str) -> Dict[str, Any]:
@@ -55,7 +64,7 @@ def copy(base: str, folder: str) -> Dict[str, Any]:
     document = read_folder(folder)
     identity = document.identity
     place = os.path.join(base, identity)
-    if os.path.isdir(place):
+    if os.path.isdir(place) and _is_whole(place, identity):
         return {"ok": True, "changed": False, "installed": identity, "replaced": None}
     with telling("Copying", folder):
         for name in os.listdir(base):
@@ -64,11 +73,49 @@ def copy(base: str, folder: str) -> Dict[str, Any]:
         new = os.path.join(base, _NEW + secrets.token_hex(8))
         try:
             _copy_files(document, folder, new)
-            patiently(lambda: os.rename(new, place))
+            with _room_for(base, identity):
+                patiently(lambda: os.rename(new, place))
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
     return {"ok": True, "changed": True, "installed": identity, "replaced": None}
+
+
+def _is_whole(place: str, identity: str) -> bool:
+    """Whether every file of an installation is there: a loss of power may have left zeros, a scanner less."""
+    try:
+        return check_files(place).identity == identity
+    except (BundleInvalid, WindowsFileChanged):
+        return False
+
+
+@contextlib.contextmanager
+def _room_for(base: str, identity: str) -> Iterator[None]:
+    """Put an installation that is to be replaced aside; one that a program runs from, such as a run, stays as it is.
+
+    A service that runs from it is stopped for that time.
+
+    :raises OSError: while a program runs from it.
+    """
+    place, aside = os.path.join(base, identity), os.path.join(base, _NEW + "old-" + secrets.token_hex(8))
+    if not os.path.lexists(place):
+        yield
+        return
+    found = query()
+    serves = found is not None and found.image == image_of(base, identity)
+    if serves:
+        stop()
+    try:
+        patiently(lambda: os.rename(place, aside))
+        try:
+            yield
+        except BaseException:
+            os.rename(aside, place)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)  # the next copy sweeps what a program holds
+    finally:
+        if serves:
+            start()
 
 
 def _copy_files(document: WindowsDocument, folder: str, new: str) -> None:
@@ -156,9 +203,26 @@ def remove(base: str) -> Dict[str, Any]:
         # This program can't delete itself: cmd.exe of Windows does, when it has ended.
         new_process(deletion_line(base, _system_folder()), flags=NO_WINDOW, folder=_system_folder())
     else:
-        with telling("Deleting", base):
-            patiently(lambda: shutil.rmtree(base))
+        _delete_base(base)
     return {"ok": True, "changed": True, "installed": None, "replaced": None}
+
+
+def _delete_base(base: str) -> None:
+    """Delete the base, also from under a service that Windows started in the moment of its deletion.
+
+    :raises AgentFileFailed:
+    """
+    deadline = time.monotonic() + _DELETE_SECONDS
+    with telling("Deleting", base):
+        while True:
+            with contextlib.suppress(EngineError):  # it has ended meanwhile
+                end_orphan(base)
+            try:
+                patiently(lambda: shutil.rmtree(base))
+                return
+            except OSError:
+                if time.monotonic() > deadline or not os.path.lexists(base):
+                    raise
 
 
 def deletion_line(base: str, system: str) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 
 if sys.platform == "win32":
-    from .windows_commands import kill_command, start_command
+    from .windows_commands import ProcessTree, start_command, start_tree
 else:
-    from .linux_commands import kill_command, start_command
+    from .linux_commands import ProcessTree, start_command, start_tree
 
-__all__ = ["kill_command", "start_command"]
+__all__ = ["ProcessTree", "start_command", "start_tree"]

@@ -22,6 +22,7 @@ NO_SUCH_SERVICE, MARKED_FOR_DELETION = 1060, 1072
 ALREADY_RUNNING, CANNOT_ACCEPT, NOT_ACTIVE = 1056, 1061, 1062
 _ALL_OF_MANAGER, _ALL_OF_SERVICE = 0xF003F, 0xF01FF
 _OWN_PROCESS, _AUTOMATIC, _ERROR_NORMAL, _NO_CHANGE = 0x10, 2, 1, 0xFFFFFFFF
+_DISABLED = 4  # SERVICE_DISABLED
 _STOP_CONTROL = 1
 _TERMINATE = 0x1  # PROCESS_TERMINATE
 _DESCRIPTION, _FAILURE_ACTIONS, _FAILURE_ACTIONS_FLAG = 1, 2, 4
@@ -83,6 +84,14 @@ def change(name: str, image: str) -> None:
         numbers = (_NO_CHANGE, _NO_CHANGE, _NO_CHANGE)
         call = system_library("advapi32").ChangeServiceConfigW
         _expect(call(service, *numbers, ctypes.c_wchar_p(image), None, None, None, None, None, None))
+
+
+def set_automatic(name: str, is_automatic: bool) -> None:
+    """Let Windows start the service by itself, or start it in no case. :raises OSError:"""
+    with _opened(name) as service:
+        numbers = (_NO_CHANGE, _AUTOMATIC if is_automatic else _DISABLED, _NO_CHANGE)
+        call = system_library("advapi32").ChangeServiceConfigW
+        _expect(call(service, *numbers, None, None, None, None, None, None, None))
 
 
 def describe(name: str, description: str) -> None:

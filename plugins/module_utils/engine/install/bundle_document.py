@@ -135,7 +135,7 @@ def refusing(path: str) -> Iterator[None]:
         raise BundleInvalid(path=path, reason=str(error)) from None
 
 
-def sized(kind: str, size_bytes: Any, most_bytes: int) -> int:
+def sized(kind: str, size_bytes: object, most_bytes: int) -> int:
     """:raises ValueError: when it is not a number of bytes up to ``most_bytes``."""
     if isinstance(size_bytes, bool) or not isinstance(size_bytes, int) or not 0 <= size_bytes <= most_bytes:
         raise ValueError("a %s of %r bytes" % (kind, size_bytes))

@@ -12,17 +12,20 @@ import contextlib
 import os
 import subprocess
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Dict, NamedTuple, Optional
 
 from ..errors import (
+    BundleInvalid,
     EngineError,
     InstallationBroken,
     ServiceCallFailed,
     ServiceNotStarted,
+    WindowsFileChanged,
 )
 from ..host import windows_services
 from ..host.process import process_start
-from .owned_files import read_document, remove_file, write_bytes
+from .owned_files import read_document, remove_file, telling, write_bytes
+from .windows.check import check_files
 from .windows_layout import DESCRIPTION, DISPLAY, SERVICE, image_of, module, python_of, read_name
 
 _TRIAL_SECONDS = 120
@@ -32,29 +35,54 @@ _STEP_SECONDS = 0.2
 _MOST_CHARACTERS = 400
 
 
+class _Before(NamedTuple):
+    """What is there before a change, and what goes back into place: the service's command line, and the two names."""
+
+    image: Optional[str]
+    current: Optional[str]
+    previous: Optional[str]
+
+
 def switch(base: str, identity: str) -> Dict[str, Any]:
     """Try the installation as a second process, then let the service run it.
 
     :raises InstallationBroken: nothing was changed then. :raises ServiceNotStarted: the one before runs again then.
     :raises ServiceCallFailed:
     """
+    store_files(base, identity)
     try_out(base, identity)
-    before, replaced, earlier = query(), read_name(base, "current"), read_name(base, "previous")
+    found, before = query(), _before(base, identity)
     try:
-        if before is None:
+        if found is None:
             with _told("create"):
                 windows_services.create(SERVICE, DISPLAY, DESCRIPTION, image_of(base, identity))
         else:
             stop()
             _set_image(image_of(base, identity))
         _start(base, identity)
-        if replaced is not None and replaced != identity:
-            _write_name(base, "previous", replaced)
+        if before.current is not None and before.current != identity:
+            _write_name(base, "previous", before.current)
         _write_name(base, "current", identity)
     except BaseException:  # an order to end as well: the service must not be left stopped, or half changed
-        _go_back(base, before, replaced, earlier)
+        _go_back(base, before)
         raise
-    return {"ok": True, "changed": True, "installed": identity, "replaced": replaced}
+    return {"ok": True, "changed": True, "installed": identity, "replaced": before.current}
+
+
+def _before(base: str, identity: str) -> _Before:
+    """Look at what is there.
+
+    An update that was killed may have left the service with an installation that does not start: then the one that is
+    named ``current`` is the one to go back to, and ``previous`` where that is the one to be tried.
+    """
+    found, current, previous = query(), read_name(base, "current"), read_name(base, "previous")
+    if found is None:
+        return _Before(None, current, previous)
+    if not _lives(base, str(_state(base).get("installation"))):
+        for name in (current, previous):
+            if name and name != identity and os.path.exists(python_of(base, name)):
+                return _Before(image_of(base, name), name, previous)
+    return _Before(found.image, current, previous)
 
 
 def is_in_use(base: str, identity: str) -> bool:
@@ -97,6 +125,12 @@ def stop() -> None:
                 has_taken = windows_services.stop(SERVICE)
 
 
+def start() -> None:
+    """Start the service; one that runs is left alone. :raises ServiceCallFailed:"""
+    with _told("start"):
+        windows_services.start(SERVICE)
+
+
 class _Patience:
     """Waits for a service that stops; then its process is ended, and waited for a little longer."""
 
@@ -118,12 +152,58 @@ class _Patience:
 
 
 def delete() -> None:
-    """Stop and delete the service, if there is one. :raises ServiceCallFailed:"""
+    """Stop and delete the service, if there is one.
+
+    A Windows that starts itself starts its services for minutes: from here on it does not start this one any more.
+
+    :raises ServiceCallFailed: :raises ServiceNotStarted: when it lives on; it is as it was then.
+    """
     if query() is None:
         return
-    stop()
-    with _told("delete"):
-        windows_services.delete(SERVICE)
+    _set_automatic(False)
+    try:
+        stop()
+        with _told("delete"):
+            windows_services.delete(SERVICE)
+    except BaseException:
+        with contextlib.suppress(EngineError):
+            _set_automatic(True)
+        raise
+
+
+def end_orphan(base: str) -> None:
+    """End the process of a service that was started in the moment of its deletion: no order reaches it any more."""
+    state = _state(base)
+    pid, started = int(state.get("pid") or 0), state.get("process_start")
+    if state.get("state") == "running" and started and process_start(pid) == started:
+        with _told("end the process of"):
+            windows_services.end_process(pid)
+
+
+def _set_automatic(is_automatic: bool) -> None:
+    with _told("change"):
+        windows_services.set_automatic(SERVICE, is_automatic)
+
+
+def store_files(base: str, identity: str) -> None:
+    """Compare every file of the installation, and have it on the disk before anything relies on it.
+
+    Windows writes files some seconds after their directory: a loss of power in between leaves names with zeros.
+
+    :raises InstallationBroken: :raises AgentFileFailed: when the disk refuses it.
+    """
+    folder = os.path.join(base, identity)
+    try:
+        document = check_files(folder)
+    except (BundleInvalid, WindowsFileChanged) as error:
+        raise InstallationBroken(installation=identity, reason=str(error).rstrip(".")) from None
+    for file in document.files:
+        path = os.path.join(folder, *file.name.split("/"))
+        with telling("Flushing", path), contextlib.suppress(
+            PermissionError
+        ):  # a program that runs: it was read from there
+            with open(path, "rb+") as opened:
+                os.fsync(opened.fileno())
 
 
 def try_out(base: str, identity: str) -> None:
@@ -152,8 +232,7 @@ def try_out(base: str, identity: str) -> None:
 
 def _start(base: str, identity: str) -> None:
     remove_file(os.path.join(base, "service", "state.json"))
-    with _told("start"):
-        windows_services.start(SERVICE)
+    start()
     _await_ready(base, identity)
 
 
@@ -181,35 +260,36 @@ def _await_end(pid: int) -> None:
 
 def _lives(base: str, identity: str) -> bool:
     """Whether the service says that this installation runs, in a process that does."""
-    state = read_document(os.path.join(base, "service", "state.json")) or {}
+    state = _state(base)
     if (state.get("state"), state.get("installation")) != ("running", identity):
         return False
     return process_start(int(state.get("pid") or 0)) == state.get("process_start")
 
 
-def _go_back(
-    base: str, before: Optional[windows_services.Service], replaced: Optional[str], earlier: Optional[str]
-) -> None:
+def _state(base: str) -> Dict[str, Any]:
+    return read_document(os.path.join(base, "service", "state.json")) or {}
+
+
+def _go_back(base: str, before: _Before) -> None:
     """Restore the earlier installation, also when Windows refuses a step of it."""
     with contextlib.suppress(EngineError):
         stop()
-    for name, identity in (("previous", earlier), ("current", replaced)):
+    for name, identity in (("previous", before.previous), ("current", before.current)):
         with contextlib.suppress(EngineError):
             if identity is None:
                 remove_file(os.path.join(base, name))
             elif read_name(base, name) != identity:
                 _write_name(base, name, identity)
     with contextlib.suppress(EngineError):
-        if before is None:
+        if before.image is None:
             with _told("delete"):
                 windows_services.delete(SERVICE)
             return
         _set_image(before.image)
     with contextlib.suppress(EngineError):
-        with _told("start"):
-            windows_services.start(SERVICE)
-        if replaced is not None:
-            _await_ready(base, replaced)
+        start()
+        if before.current is not None:
+            _await_ready(base, before.current)
 
 
 def _set_image(image: str) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -14,8 +15,9 @@ import pytest
 from engine.agent import windows_install
 from engine.agent.spool import Spool
 from engine.agent.windows_install import deletion_line, main
-from engine.errors import ServiceNotStarted, WriteFilterActive
+from engine.errors import AgentFileFailed, ServiceNotStarted, WriteFilterActive
 from engine.install.windows.document import File, make_document
+from engine.install.windows_layout import image_of
 
 BASE = "C:\\Program Files\\plantops-imaging"
 SYSTEM = "C:\\Windows\\System32"
@@ -90,3 +92,69 @@ def test_a_first_start_settles(
     answer = ask(capsys, "settle", "--base", str(tmp_path))
     assert (answer["ok"], answer["changed"], answer["installed"]) == (True, False, names[3])
     assert left(tmp_path) == names[2:]
+
+
+class Service:
+    """A service whose process holds the installation that it runs from."""
+
+    def __init__(self, image: str) -> None:
+        self.image = image
+        self.orders: List[str] = []
+
+
+def bundle(folder: Path) -> str:
+    files = []
+    for name, content in (("code/a.py", b"pass\n" * 50), ("python/python.exe", b"MZ" + bytes(100))):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+        files.append(File(name, hashlib.sha256(content).hexdigest(), len(content), ""))
+    document = make_document("0.9.1", "windows-amd64", "3.13.2", files)
+    (folder / "bundle.json").write_bytes(document.raw)
+    return document.identity
+
+
+@pytest.mark.parametrize("serves", [True, False])
+def test_a_damaged_copy_of_the_same_version_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serves: bool
+) -> None:
+    base, identity = tmp_path / "base", bundle(tmp_path / "stick")
+    base.mkdir()
+    service = Service(image_of(str(base), identity if serves else "0.1-" + "0" * 16))
+    monkeypatch.setattr(windows_install, "query", lambda: service)
+    monkeypatch.setattr(windows_install, "stop", lambda: service.orders.append("stop"))
+    monkeypatch.setattr(windows_install, "start", lambda: service.orders.append("start"))
+    monkeypatch.setattr(windows_install, "prepare", lambda dummy: {})
+    assert windows_install.copy(str(base), str(tmp_path / "stick"))["changed"]
+    assert not windows_install.copy(str(base), str(tmp_path / "stick"))["changed"]
+    place = base / identity
+    for damage in (lambda: (place / "code" / "a.py").write_bytes(bytes(250)), (place / "bundle.json").unlink):
+        service.orders.clear()
+        damage()
+        assert windows_install.copy(str(base), str(tmp_path / "stick"))["changed"]
+        assert windows_install.check_files(str(place)).identity == identity
+        assert service.orders == (["stop", "start"] if serves else [])
+    assert [path.name for path in base.iterdir()] == [identity]
+
+
+def test_a_damaged_copy_in_use_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, identity = tmp_path / "base", bundle(tmp_path / "stick")
+    base.mkdir()
+    service = Service(image_of(str(base), identity))
+    monkeypatch.setattr(windows_install, "query", lambda: service)
+    monkeypatch.setattr(windows_install, "stop", lambda: service.orders.append("stop"))
+    monkeypatch.setattr(windows_install, "start", lambda: service.orders.append("start"))
+    monkeypatch.setattr(windows_install, "prepare", lambda dummy: {})
+    windows_install.copy(str(base), str(tmp_path / "stick"))
+    (base / identity / "code" / "a.py").write_bytes(b"")
+
+    def refuse(old: str, new: str) -> None:
+        if old == str(base / identity):
+            raise PermissionError(13, "The process cannot access the file")
+        rename(old, new)
+
+    rename = windows_install.os.rename
+    monkeypatch.setattr(windows_install.os, "rename", refuse)
+    with pytest.raises(AgentFileFailed):
+        windows_install.copy(str(base), str(tmp_path / "stick"))
+    assert service.orders == ["stop", "start"]
+    assert [path.name for path in base.iterdir()] == [identity]

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import List, Optional
+from typing import Any, Callable, List, Optional
 
 import pytest
 from engine.errors import AgentFileFailed, InstallationBroken, ServiceCallFailed, ServiceNotStarted
 from engine.host import windows_services
 from engine.host.windows_services import RUNNING, STOPPED, Service
 from engine.install import windows_switch
+from engine.install.windows.document import File, make_document
 from engine.install.windows_layout import image_of
 
 OLDEST, OLD, NEW = "0.8.0-0000000000000000", "0.9.0-0123456789abcdef", "0.9.1-fedcba9876543210"
@@ -31,6 +33,7 @@ class Manager:
         self.refused = ""
         self.hangs = 0  # so many orders are not taken
         self.ended: List[int] = []
+        self.is_automatic = True
 
     def query(self, dummy_name: str) -> Optional[Service]:
         return None if self.image is None else Service(self.state, int(self.state == RUNNING), self.image)
@@ -66,6 +69,9 @@ class Manager:
         self.ended.append(pid)
         self.state = STOPPED
 
+    def set_automatic(self, dummy_name: str, is_automatic: bool) -> None:
+        self.is_automatic = is_automatic
+
     def delete(self, dummy_name: str) -> None:
         self.image = None
 
@@ -74,9 +80,13 @@ class Manager:
 def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manager:
     (tmp_path / "service").mkdir()
     made = Manager(tmp_path)
-    for name in ("query", "create", "change", "start", "stop", "delete", "end_process"):
+    for name in ("query", "create", "change", "start", "stop", "delete", "end_process", "set_automatic"):
         monkeypatch.setattr(windows_services, name, getattr(made, name))
     monkeypatch.setattr(windows_switch, "try_out", lambda base, identity: None)
+    monkeypatch.setattr(windows_switch, "store_files", lambda base, identity: None)
+    for identity in (OLDEST, OLD, NEW):
+        (tmp_path / identity / "python").mkdir(parents=True)
+        (tmp_path / identity / "python" / "python.exe").write_bytes(b"MZ")
     monkeypatch.setattr(windows_switch, "process_start", lambda pid: "7" if made.state == RUNNING else "")
     return made
 
@@ -147,6 +157,115 @@ def test_what_fails_after_the_start_goes_back_too(
         windows_switch.switch(base, NEW)
     assert windows_switch.is_in_use(base, OLD)
     assert (manager.base / "previous").read_text() == OLDEST
+
+
+class Killed(BaseException):
+    """The process of the switch has ended, and carries out nothing more."""
+
+
+def is_killed_at(manager: Manager, steps: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Switch to the new installation; the process is killed before its step of this number, if it has so many."""
+    left = [steps]
+
+    def counted(call: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*arguments: Any, **named: Any) -> Any:
+            if not left[0]:
+                raise Killed
+            left[0] -= 1
+            return call(*arguments, **named)
+
+        return step
+
+    with monkeypatch.context() as patch:
+        for name in ("query", "change", "start", "stop"):
+            patch.setattr(windows_services, name, counted(getattr(windows_services, name)))
+        for name in ("write_bytes", "remove_file", "_go_back"):
+            patch.setattr(windows_switch, name, counted(getattr(windows_switch, name)))
+        try:
+            windows_switch.switch(str(manager.base), NEW)
+        except Killed:
+            return True
+        except ServiceNotStarted:
+            assert manager.broken
+    return False
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+@pytest.mark.parametrize("loses_power", [False, True])
+def test_a_kill_at_each_step_leaves_an_agent_that_works(
+    manager: Manager, is_broken: bool, loses_power: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new installation passes its trial; ``is_broken``: its service does not start all the same."""
+    base, works, steps, is_killed = str(manager.base), OLD if is_broken else NEW, 0, True
+    windows_switch.switch(base, OLDEST)
+    while is_killed:
+        manager.broken = []
+        windows_switch.switch(base, OLD)
+        manager.broken = [NEW] if is_broken else []
+        is_killed = is_killed_at(manager, steps, monkeypatch)
+        if (
+            loses_power or manager.state == STOPPED
+        ):  # Windows starts its services; a controller starts one that is stopped
+            manager.state = STOPPED
+            manager.start("")
+        assert is_broken or manager.state == RUNNING, "no agent runs after a kill before step %d" % steps
+        try:
+            windows_switch.switch(base, NEW)
+        except ServiceNotStarted:
+            assert is_broken
+        assert windows_switch.is_in_use(base, works), "after a kill before step %d" % steps
+        steps += 1
+    assert steps > 8, "the steps of a switch were not counted"
+
+
+def test_a_deletion_that_fails_leaves_a_service_that_starts_with_windows(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows_switch.switch(str(manager.base), OLD)
+
+    def refuse(dummy_name: str) -> bool:
+        raise PermissionError(5, "Access is denied.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(windows_services, "stop", refuse)
+        with pytest.raises(ServiceCallFailed):
+            windows_switch.delete()
+    assert (manager.is_automatic, manager.image is None) == (True, False)
+    windows_switch.delete()
+    assert (manager.is_automatic, manager.image) == (False, None), "Windows could start it before it was gone"
+
+
+def test_a_process_that_was_started_during_the_deletion_is_ended(manager: Manager) -> None:
+    base = str(manager.base)
+    windows_switch.switch(base, OLD)
+    windows_switch.end_orphan(base)
+    assert manager.ended == [1]
+    windows_switch.end_orphan(base)  # it has ended: another process may have its number
+    assert manager.ended == [1]
+
+
+def test_files_that_a_loss_of_power_left_empty_are_found_before_the_switch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = b"import os" * 100
+    document = make_document(
+        "0.9.1", "windows-amd64", "3.13.2", [File("code/a.py", hashlib.sha256(data).hexdigest(), len(data), "")]
+    )
+    folder = tmp_path / document.identity
+    (folder / "code").mkdir(parents=True)
+    (folder / "bundle.json").write_bytes(document.raw)
+    (folder / "code" / "a.py").write_bytes(data)
+    stored: List[int] = []
+    monkeypatch.setattr(windows_switch.os, "fsync", stored.append)
+    windows_switch.store_files(str(tmp_path), document.identity)
+    assert len(stored) == 1
+    for damage in (bytes(len(data)), data[:-1], b""):
+        (folder / "code" / "a.py").write_bytes(damage)
+        with pytest.raises(InstallationBroken):
+            windows_switch.store_files(str(tmp_path), document.identity)
+    (folder / "code" / "a.py").unlink()
+    with pytest.raises(InstallationBroken):
+        windows_switch.store_files(str(tmp_path), document.identity)
 
 
 @pytest.mark.parametrize(("orders", "ended"), [(3, []), (10**9, [1])])

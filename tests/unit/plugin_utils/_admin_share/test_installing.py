@@ -26,6 +26,7 @@ from support.windows.folder_share import FolderShare, SmallBundle
 from support.windows.stand_in_service import StandInService
 
 BUNDLE: Any = SmallBundle()
+OTHER: Any = SmallBundle("0.9.2")
 
 
 class Device:
@@ -109,6 +110,39 @@ def test_an_installation_is_whole_and_proved(device: Device) -> None:
     assert one.remove()
     assert not base.exists()
     assert not one.remove()
+
+
+def test_a_new_version_that_does_not_start_leaves_the_earlier_one(device: Device) -> None:
+    """The way without a trial: for a device whose agent the controller does not understand any more."""
+    one = installer(device)
+    one.install(BUNDLE)
+    image = device.image
+    device.dies_at_once = True
+    with pytest.raises(DeviceServiceFailed):
+        one.install(OTHER)
+    assert (device.image, one.look()["current"]) == (image, BUNDLE.identity)
+    assert device.calls[-3:] == ["stop", "ensure", "start"]
+    device.dies_at_once = False
+    one.install(OTHER)
+    assert one.look()["current"] == OTHER.identity
+
+
+def test_an_update_that_was_interrupted_goes_back_without_its_code(device: Device) -> None:
+    one = installer(device)
+    assert not one.go_back(), "nothing is there"
+    one.install(BUNDLE)
+    assert not one.go_back(), "nothing was interrupted"
+    image = device.image
+    device.stop()
+    device.image = one._image_of(OTHER.identity)  # which does not start; the one that switched was killed
+    assert one.go_back()
+    assert device.image == image
+    assert device.service is not None
+    device.image = one._image_of(OTHER.identity)
+    base = device.share.host_path(device.share.place.base_in_share)
+    (base / BUNDLE.identity / "python" / "python.exe").unlink()
+    assert not one.go_back(), "the current one is not there any more"
+    assert device.image == one._image_of(OTHER.identity)
 
 
 def test_a_file_that_a_scanner_changes_stops_the_installation(device: Device) -> None:
