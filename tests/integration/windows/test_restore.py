@@ -21,6 +21,13 @@ REFUSED = {
     r"\\.\C:": "R160",
     "C:": "R160",
     "D:\\": "R160",
+    r"\\.\PhysicalDrive2": "R160",
+    r"\\?\GLOBALROOT\Device\HarddiskVolume3": "R160",
+    "E:": "R160",
+    r"C:\restored.raw:hidden": "R120",
+    r"C:\nul": "R120",
+    r"C:\windows\com1.raw": "R120",
+    r"\\?\C:\restored.raw": "R120",
     "disk.raw": "R120",
     "/dev/sda": "R120",
     r"\\server\share\disk.raw": "R120",
@@ -51,8 +58,11 @@ def test_into_a_file_and_onto_no_disk(old_device: WindowsDevice, disk: WholeDisk
     assert old_device.image()["event"] == "result"
     before = sorted(str(path) for path in old_device.drive.rglob("*.raw"))
 
-    refused = [answer.get("code", "none") for answer in ask_all(old_device, [restore_to(name) for name in REFUSED])]
+    answers = ask_all(old_device, [restore_to(name) for name in REFUSED])
+    refused = [answer.get("code", "none") for answer in answers]
     assert dict(zip(REFUSED, refused)) == REFUSED
+    hints = [answer["hint"] for answer in answers if answer["code"] == "R160"]
+    assert all("rescue medium" in hint and "plantops-recovery.pyz" in hint for hint in hints)
     assert sorted(str(path) for path in old_device.drive.rglob("*.raw")) == before, "a refused restore made a file"
 
     first, second = ask_all(old_device, [restore_to(r"C:\restored.raw"), restore_to(r"C:\restored.raw")])

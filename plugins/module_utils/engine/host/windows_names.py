@@ -19,7 +19,10 @@ _VOLUME = re.compile(
     r"GLOBALROOT[\\/]Device[\\/]HarddiskVolume(?:ShadowCopy)?\d{1,6})[\\/]?",
     re.IGNORECASE,
 )
-_FILE = re.compile(r"[A-Za-z]:[\\/].+")
+# A second colon would name a stream inside of a file, which no listing shows.
+_FILE = re.compile(r'[A-Za-z]:[\\/][^<>:"|?*\x00-\x1f]+')
+# "Naming Files, Paths, and Namespaces": devices in every folder, whatever follows a dot.
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\xb9\xb2\xb3]) *(?:\..*)?", re.IGNORECASE)
 _SHARE = re.compile(r"[\\/]{2}[^.?\\/][^\\/]*[\\/][^\\/]+(?:[\\/].*)?")
 
 
@@ -46,8 +49,13 @@ def kind_of_name(name: str) -> NameKind:
         (NameKind.SHARE, _SHARE),
     ):
         if pattern.fullmatch(name):
-            return kind
+            return NameKind.OTHER if kind is NameKind.FILE and _has_device(name) else kind
     return NameKind.OTHER
+
+
+def _has_device(name: str) -> bool:
+    """Whether a part of a file's name is that of a device: a restore into it would go nowhere, or out of a serial port."""
+    return any(_DEVICE.fullmatch(part) for part in re.split(r"[\\/]", name[3:]))
 
 
 def is_raw(name: str) -> bool:

@@ -18,11 +18,27 @@ KINDS = {
         r"\\.\HarddiskVolume2",
     ],
     NameKind.LETTER: ["C:", "c:\\", "D:/"],
-    NameKind.FILE: [r"C:\disk.raw", "d:/images/disk.raw", r"C:\folder with spaces\ä.img"],
+    NameKind.FILE: [
+        r"C:\disk.raw",
+        "d:/images/disk.raw",
+        r"C:\folder with spaces\ä.img",
+        r"C:\console\nulls.raw",
+        "C:\\..\\x",
+    ],
     NameKind.SHARE: [r"\\server\share", r"\\server\share\disk.raw", "//server/share/x"],
     NameKind.OTHER: [
         *("", "disk.raw", "/dev/sda", "/x", "C", "C:disk.raw", "CC:\\x", "\\\\", r"\\server", r"\x", "all"),
         *(r"\\.\PhysicalDrive", r"\\.\PhysicalDrive0x", r"\\.\PhysicalDrive0\x", r"\\.\pipe\x", "C:\\x\0y", "C:\\x\ny"),
+        *(
+            r"C:\disk.raw:stream",
+            r"C:\*",
+            r"C:\a?b",
+            r"C:\nul",
+            r"C:\CON\x",
+            r"C:\x\com1.raw",
+            r"C:\lpt9 .x",
+            "C:\\com\xb9",
+        ),
     ],
 }
 
