@@ -101,7 +101,7 @@ class ShareInstaller:
     def go_back(self) -> bool:
         """Let the service run the current installation again, where an update that was interrupted left it with another.
 
-        Return whether that was so and it serves now. Nothing of the other installation takes part.
+        Return whether that was so and it serves now. The code of the other installation takes no part.
         """
         current = self._current()
         if not IDENTITY.fullmatch(current) or self.service.image_path() in ("", self._image_of(current)):

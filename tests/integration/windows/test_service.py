@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from pathlib import Path
 from typing import Iterator, List
@@ -97,9 +98,10 @@ def test_a_loss_of_power_in_a_command_is_told(service: InstalledService) -> None
     waiting = service.send('cmd.exe /d /c "ping -n 60 127.0.0.1 >nul"')
     while not list(service.base.glob("service/taken/*.begun")):
         time.sleep(0.05)
+    before = service.hello()
     service.device.switch_off()
     with service.device.switched_on():
-        service.start()
+        service.start(before)
         with pytest.raises(Exception, match="lost power") as told:
             service.answer(waiting)
         assert getattr(told.value, "code", "") == "A381"
@@ -124,6 +126,43 @@ def test_an_update_that_does_not_work_leaves_the_one_before(service: InstalledSe
     assert service.files.read_state()["installation"] == updated["installed"]
     assert service.install("0.9.2")["changed"] is False
     assert service.command("cmd.exe /c ver").exit_status == 0
+
+
+@pytest.mark.long
+def test_a_run_goes_on_through_an_update(service: InstalledService) -> None:
+    """The old code ends it, the new code collects it, and the old installation stays until then."""
+    before = (service.base / "current").read_text()
+    runs = service.runs()
+    runs.begin("run-1", limit_read_rate=SLOW)
+    updated = service.install("0.9.3")
+    assert (updated["ok"], updated["replaced"]) == (True, before)
+    status = json.loads((service.base / "spool" / "run-1" / "status.json").read_text())
+    assert status["state"] == "running", "the run ended with the update"
+    assert (service.base / before / "python" / "python.exe").exists()
+    assert runs.end("run-1")["state"] == "done"
+    assert verify(service.device.host_path(r"C:\storage"), device="pc")["ok"]
+    assert service.command("cmd.exe /c ver").exit_status == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_loss_of_power_in_an_update_leaves_an_agent_that_works(service: InstalledService, seed: int) -> None:
+    """Wherever the moment falls: in the copy, the trial, between the two services, or after the end."""
+    chance = random.Random(seed)
+    whole = service.timed_install("0.9.4")
+    version = "0.9.5"
+    service.begin_install(version)
+    time.sleep(chance.uniform(0.1, 1.1) * whole)
+    before = service.hello()
+    service.device.switch_off()
+    with service.device.switched_on():
+        service.start(before)
+        assert service.command("cmd.exe /c ver").exit_status == 0
+        updated = service.install(version)
+        assert updated["ok"], (updated, service.log())
+        assert service.files.read_state()["installation"] == updated["installed"]
+        assert service.command("cmd.exe /c ver").exit_status == 0
+        assert not list(service.base.glob(".new-*")), "an unfinished copy stays for ever"
 
 
 @pytest.mark.long

@@ -16,7 +16,7 @@ from typing import Any, Dict, List
 from engine.agent.service_client import Answer, Command, open_answer, seal_command
 from engine.agent.service_files import ServiceFiles
 from engine.install.windows.document import File, make_document
-from support.windows.device import WindowsDevice
+from support.windows.device import WindowsDevice, environment_of
 from support.windows.runs import BASE, Runs
 
 PLANTED = "planted.dll"
@@ -38,11 +38,35 @@ class InstalledService:
         kept = serving.read_bytes()
         if damaged:
             serving.write_bytes(kept.replace(b"def serve(", b"def serve_not("))
-        (bundle / "bundle.json").write_bytes(make_document(version, "windows-amd64", "3.8.10", _files(bundle)).raw)
+        self._name(version)
         try:
             return self.ask_installer("install", "--from", r"C:\agent")
         finally:
             serving.write_bytes(kept)
+
+    def timed_install(self, version: str) -> float:
+        """Install a bundle of this version and return how many seconds it took."""
+        began = time.monotonic()
+        answer = self.install(version)
+        assert answer["ok"], (answer, self.log())
+        return time.monotonic() - began
+
+    def begin_install(self, version: str) -> None:
+        """Begin to install a bundle of this version; the device is to lose its power in the middle."""
+        self._name(version)
+        words = ["-m", MODULE, "install", "--base", BASE, "--from", r"C:\agent"]
+        subprocess.Popen(
+            ["wine", r"C:\agent\python\python.exe", r"C:\agent\start.py", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment_of(self.device.prefix),
+            cwd=self.device.drive,
+        )
+
+    def _name(self, version: str) -> None:
+        bundle = self.device.host_path(r"C:\agent")
+        (bundle / "bundle.json").write_bytes(make_document(version, "windows-amd64", "3.8.10", _files(bundle)).raw)
 
     def ask_installer(self, *words: str) -> Dict[str, Any]:
         """Run a verb of the installer, from the bundle, and return its answer."""
@@ -56,10 +80,14 @@ class InstalledService:
         """The number that Windows gives the service's process."""
         return int(self.files.read_state()["pid"])
 
+    def hello(self) -> Any:
+        """The key of the life of the service that wrote last, None where none did."""
+        return self.files.read_state().get("hello")
+
     def send(self, line: str, stdin: bytes = b"", hello: Any = None, **more: Any) -> Any:
         """Put a command into the inbox and return what opens its answer."""
         command = Command("c-%s" % secrets.token_hex(8), line, stdin, **more)
-        data, recipient = seal_command(hello or self.files.read_state()["hello"], command)
+        data, recipient = seal_command(hello or self.hello(), command)
         new = Path(self.files.inbox) / (command.id + ".new")
         new.write_bytes(data)
         new.rename(new.with_suffix(".json"))
@@ -110,12 +138,15 @@ class InstalledService:
         """Stop the service as an administrator does."""
         self._manage("stop()")
 
-    def start(self) -> None:
-        """Start the service, and wait until it says that it runs."""
-        before = self.files.read_state().get("hello")
+    def start(self, before: Any = False) -> None:
+        """Start the service, and wait until it says that it runs, with another key than ``before``.
+
+        A device that was switched on starts it by itself: then the key has to be read before.
+        """
+        before = self.hello() if before is False else before
         self._manage("windows_services.start('plantops-imaging')")
-        deadline = time.monotonic() + 60
-        while self.files.read_state().get("hello") == before:
+        deadline = time.monotonic() + 120
+        while self.hello() in (None, before):
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.05)
 

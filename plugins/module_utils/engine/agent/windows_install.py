@@ -215,7 +215,7 @@ def _delete_base(base: str) -> None:
     deadline = time.monotonic() + _DELETE_SECONDS
     with telling("Deleting", base):
         while True:
-            with contextlib.suppress(EngineError):  # it has ended meanwhile
+            with contextlib.suppress(EngineError):  # it has ended in between
                 end_orphan(base)
             try:
                 patiently(lambda: shutil.rmtree(base))

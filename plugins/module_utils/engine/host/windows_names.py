@@ -21,7 +21,7 @@ _VOLUME = re.compile(
 )
 # A second colon would name a stream inside of a file, which no listing shows.
 _FILE = re.compile(r'[A-Za-z]:[\\/][^<>:"|?*\x00-\x1f]+')
-# "Naming Files, Paths, and Namespaces": devices in every folder, whatever follows a dot.
+# "Naming Files, Paths, and Namespaces": devices in every folder, with any ending.
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\xb9\xb2\xb3]) *(?:\..*)?", re.IGNORECASE)
 _SHARE = re.compile(r"[\\/]{2}[^.?\\/][^\\/]*[\\/][^\\/]+(?:[\\/].*)?")
 

@@ -97,7 +97,7 @@ def end_by_parents(pid: int) -> None:
 
 
 def _job_of(pid: int) -> Optional[int]:
-    """Put the process into a new job; None where Windows refuses it, as Windows 7 does for one that is in a job already."""
+    """Put the process into a new job. Windows 7 refuses one that is in a job already: the answer is None."""
     library = kernel32()
     library.CreateJobObjectW.restype = library.OpenProcess.restype = ctypes.c_void_p
     job = library.CreateJobObjectW(None, None)

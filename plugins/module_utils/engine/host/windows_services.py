@@ -87,7 +87,7 @@ def change(name: str, image: str) -> None:
 
 
 def set_automatic(name: str, is_automatic: bool) -> None:
-    """Let Windows start the service by itself, or start it in no case. :raises OSError:"""
+    """Let Windows start the service when it starts, or start it in no case. :raises OSError:"""
     with _opened(name) as service:
         numbers = (_NO_CHANGE, _AUTOMATIC if is_automatic else _DISABLED, _NO_CHANGE)
         call = system_library("advapi32").ChangeServiceConfigW

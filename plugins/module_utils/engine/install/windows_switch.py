@@ -36,7 +36,7 @@ _MOST_CHARACTERS = 400
 
 
 class _Before(NamedTuple):
-    """What is there before a change, and what goes back into place: the service's command line, and the two names."""
+    """The service's command line and the two names before a change. They are restored after a failure."""
 
     image: Optional[str]
     current: Optional[str]
@@ -70,7 +70,7 @@ def switch(base: str, identity: str) -> Dict[str, Any]:
 
 
 def _before(base: str, identity: str) -> _Before:
-    """Look at what is there.
+    """Return what a failure restores.
 
     An update that was killed may have left the service with an installation that does not start: then the one that is
     named ``current`` is the one to go back to, and ``previous`` where that is the one to be tried.
