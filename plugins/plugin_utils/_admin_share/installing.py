@@ -31,6 +31,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.wi
     python_of,
 )
 
+from .at_once import each
 from .commands import Commands
 from .preflight import check_device
 from .service import AgentService
@@ -179,23 +180,23 @@ class ShareInstaller:
     def _send(self, bundle: WindowsBundle, folder: str) -> int:
         """Send every file of a bundle and read it back. :raises DeviceFileChanged:"""
         made: Set[str] = set()
-        sent_bytes = 0
-        contents = dict(bundle.lists())
-        for name in [*bundle.files, *contents]:
-            content = contents[name] if name in contents else bundle.read(name)
-            path = "%s\\%s" % (folder, name.replace("/", "\\"))
-            self._make_folders(path, made)
-            self._share.write(path, [content])
-            sent_bytes += len(content)
+        lists = dict(bundle.lists())
+        names = [*bundle.files, *lists]
+        for name in names:
+            self._make_folders(_path_in(folder, name), made)
+
+        def send(name: str) -> None:
+            self._share.write(_path_in(folder, name), [lists[name] if name in lists else bundle.read(name)])
+
+        each(send, names)
         self._check(bundle, folder)
-        return sent_bytes
+        return sum(file.size_bytes for file in bundle.files.values()) + sum(len(data) for data in lists.values())
 
     def _check(self, bundle: WindowsBundle, folder: str) -> None:
         """Read an installation back. :raises DeviceFileChanged: :raises DeviceFileFailed:"""
-        for name, file in bundle.files.items():
-            self._share.check("%s\\%s" % (folder, name.replace("/", "\\")), file.sha256)
-        for name, content in bundle.lists():
-            self._share.check("%s\\%s" % (folder, name), hashlib.sha256(content).hexdigest())
+        sums = [(name, file.sha256) for name, file in bundle.files.items()]
+        sums += [(name, hashlib.sha256(content).hexdigest()) for name, content in bundle.lists()]
+        each(lambda one: self._share.check(_path_in(folder, one[0]), one[1]), sums)
 
     def _is_whole(self, folder: str, bundle: WindowsBundle) -> bool:
         """Whether an installation that is there holds what the bundle does."""
@@ -311,3 +312,8 @@ class ShareInstaller:
             return _NAMES.get(struct.unpack_from("<4xH", head, at)[0], "amd64")
         except struct.error:
             return "amd64"
+
+
+def _path_in(folder: str, name: str) -> str:
+    """Return the path in the share of a bundle's file."""
+    return "%s\\%s" % (folder, name.replace("/", "\\"))

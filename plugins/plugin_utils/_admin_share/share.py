@@ -41,6 +41,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.server
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.unc import UncPath
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.storage.smb.transfer import pull, push
 
+from .at_once import each
 from .errors import Peer, connection_error, file_error
 from .place import SharePlace, place_of
 
@@ -281,13 +282,14 @@ class DeviceShare:
     def delete_tree(self, path: str) -> bool:
         """Delete a folder and everything in it; links go, what they lead to stays. Return whether it was there."""
         found = self.entries(path)
-        for entry in found or []:
-            inside = "%s\\%s" % (path, entry.name)
-            if entry.kind is EntryKind.DIRECTORY:
-                self.delete_tree(inside)
-            else:
-                self.delete(inside)
-        return self.delete(path) or found is not None
+        if found is None:
+            return self.delete(path)
+        folders = [entry.name for entry in found if entry.kind is EntryKind.DIRECTORY]
+        for name in folders:
+            self.delete_tree("%s\\%s" % (path, name))
+        each(self.delete, ["%s\\%s" % (path, entry.name) for entry in found if entry.kind is not EntryKind.DIRECTORY])
+        self.delete(path)
+        return True
 
     def make_folder(self, path: str) -> None:
         """Make a folder, which inherits its access list; an existing one is left alone."""
