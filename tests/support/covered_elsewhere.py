@@ -138,7 +138,6 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     "integration/agent/test_agent_run_secrets.py": (ENGINE + "agent/sealing.py",),
     "integration/agent/test_devices_ssh.py": (
         "plugin_utils/_device/engine_action.py",
-        "plugin_utils/_device/run.py",
         "plugin_utils/_device/time_limit.py",
     ),
     "integration/disk/test_discovery.py": (

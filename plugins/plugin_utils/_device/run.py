@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict, NamedTuple
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.protocol import ALIVE, RUN_ID
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.request_secrets import split
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.sealing import seal
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import RunLives
 
 from .agent import Agent, AgentRefused
 from .link import Link
@@ -71,18 +72,28 @@ class Runs:
         announce(new)
         try:
             answer = self._agent.call("start", new, self._link.put_data(document, "job.json"), *self._after)
-        except AgentRefused:
-            known = self._agent.call("runs")["runs"]
-            living = [one["run"] for one in known if one["state"] in ALIVE and self._is_ours(one["run"])]
-            if not living:
+        except AgentRefused as refusal:
+            found = self._living_one(refusal)
+            if not found:
                 raise
-            run = living[0]
+            run = found
             announce(run)
             answer = self._agent.call("start", run, self._link.put_data(document, "job.json"), *self._after)
         self._agent.expect(answer["run"] == run, "start", "its response contains the run %s" % answer["run"])
         if answer["status"]["state"] == "waiting":
             self._deliver(answer)
         return Handle(run, run != new, answer["status"])
+
+    def _living_one(self, refusal: AgentRefused) -> str:
+        """Return the run of this request for which the device has refused a new one, "" where there is none.
+
+        It may have ended since: its result is the one that the task asks for, too.
+        """
+        known = [one for one in self._agent.call("runs")["runs"] if self._is_ours(one["run"])]
+        living = [one["run"] for one in known if one["state"] in ALIVE]
+        if not living and refusal.error.get("code") == RunLives.code:
+            living = [one["run"] for one in known if one["run"] in str(refusal.error.get("message"))]
+        return str(living[0]) if living else ""
 
     def status(self, run: str) -> Dict[str, Any]:
         return self._status(run)
