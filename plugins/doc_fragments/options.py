@@ -231,6 +231,13 @@ options:
       down when the latency of the disk rises.
     type: str
     default: auto
+  limit_read_rate_floor:
+    description:
+      - 'If O(limit_read_rate) is V(auto): the rate in MB/s (10^6 bytes) that a run does not go below while other programs
+        use the disk or the processors. A run that is given less processor time stays below it.'
+      - Raise it if a run on a busy device takes longer than it may. Values above 8 also raise the rate on a busy disk.
+    type: float
+    default: 2
   compare:
     description:
       - The image whose device document the run compares with the device.

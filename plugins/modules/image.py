@@ -327,6 +327,22 @@ seconds:
   returned: when an image was made
   type: float
   sample: 74.2
+waited_seconds:
+  description: How long the run waited for other programs on the device, in seconds. At most RV(seconds).
+  returned: when an image was made
+  type: float
+  sample: 21.4
+waited_disk_seconds:
+  description: Of RV(waited_seconds), the pauses in which O(limit_read_rate=auto) left the disk to other programs.
+  returned: when an image was made
+  type: float
+  sample: 18.9
+waited_processor_seconds:
+  description: Of RV(waited_seconds), the time in which other programs had the processors. V(null) on systems that do not
+    count it, such as Windows.
+  returned: when an image was made
+  type: float
+  sample: 2.5
 run:
   description: The handle of the run on the device.
   returned: when the agent did the work, in check mode only with O(run)

@@ -104,8 +104,9 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     "integration/windows/test_image_of_a_file.py": (
         ENGINE + "host/windows_activity.py",
         ENGINE + "host/windows_mountinfo.py",
+        ENGINE + "host/windows_processor_wait.py",
         ENGINE + "host/windows_stack.py",
-        *(ENGINE + "host/%s.py" % name for name in ("activity", "mountinfo", "mounts", "stack")),
+        *(ENGINE + "host/%s.py" % name for name in ("activity", "mountinfo", "mounts", "processor_wait", "stack")),
     ),
     "integration/windows/test_host.py": (
         ENGINE + "device/document/windows.py",

@@ -127,6 +127,26 @@ CONTENT: Tuple[Setting, ...] = (
         maximum=100_000,
     ),
     Setting(
+        "limit_read_rate_floor",
+        "float",
+        (
+            (
+                "If O(limit_read_rate) is V(auto): the rate in MB/s (10^6 bytes) that a run does not go below while "
+                "other programs use the disk or the processors. A run that is given less processor time stays below it."
+            ),
+            (
+                "Raise it if a run on a busy device takes longer than it may. Values above 8 also raise the rate on a "
+                "busy disk."
+            ),
+        ),
+        ("image",),
+        default=2,
+        in_jobs=True,
+        unit="MB/s",
+        minimum=0,
+        maximum=1000,
+    ),
+    Setting(
         "compare",
         "str",
         (

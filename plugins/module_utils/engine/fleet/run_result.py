@@ -120,6 +120,9 @@ def _rates(result: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
         ("stored_bytes_per_second", _first(result, "bytes_stored", "bytes_copied")),
     ):
         found[name] = int(size / seconds) if size is not None and seconds > 0 else None
+    for name in ("waited_seconds", "waited_disk_seconds", "waited_processor_seconds"):
+        if name in result:
+            found[name] = round(result[name]) if _is_number(result[name]) else None
     return found
 
 

@@ -26,12 +26,14 @@ from ..storage.contract import Storage
 from .device_report import DeviceReport, report_on
 from .kept_result import keep_result, moment
 from .opened_disks import OpenedDisk, OpenedDisks
+from .overdue import Pace
 from .request import ImageRequest
 from .run_status import RunStatus
 
 
 def image(storage: Storage, request: ImageRequest, status: RunStatus) -> Dict[str, Any]:
     started, began = time.monotonic(), moment()
+    status.watch(Pace(request.limit_read_bytes, request.read_floor_bytes, request.limit_io_bytes))
     looked = None if request.check else _preflight(storage, request, status)
     with contextlib.closing(OpenedDisks(request, lambda source: _paced(source, request, status))) as opened:
         found = report_on(storage, request, opened)
@@ -41,9 +43,10 @@ def image(storage: Storage, request: ImageRequest, status: RunStatus) -> Dict[st
         claim_directory(storage, request.device, read_identity(), request.adopt)
         made = write_image(storage, _order(request, status, opened, found._replace(warnings=warnings), looked.check))
     rollover, rollover_warnings = _roll_over(storage, request, made, looked.check, _clock(request, started))
-    warnings = list(dict.fromkeys(made.warnings + rollover_warnings + opened.warnings))
+    warnings = list(dict.fromkeys(made.warnings + rollover_warnings + opened.warnings + status.late))
     seconds = round(time.monotonic() - started, 1)
     result = dict(found.told, **_done(made, rollover), snapshot=opened.how, warnings=warnings, seconds=seconds)
+    result.update(status.waiting.so_far().fields(seconds))
     warnings += keep_result(storage, request, made, began, result)
     return result
 
@@ -62,8 +65,15 @@ def _preflight(storage: Storage, request: ImageRequest, status: RunStatus) -> Pr
 def _paced(source: BlockSource, request: ImageRequest, status: RunStatus) -> PacedSource:
     """The source, read not faster than the request and the disk's other users allow."""
     if request.limit_read_bytes is None:
-        return PacedSource(source, courtesy=Courtesy(DiskActivity.of(source.path), cancelled=status.cancelled))
-    return PacedSource(source, bucket=TokenBucket(request.limit_read_bytes, cancelled=status.cancelled))
+        courtesy = Courtesy(
+            DiskActivity.of(source.path),
+            floor_bytes_per_second=request.read_floor_bytes,
+            left_disk=status.waiting.left_disk,
+            cancelled=status.cancelled,
+        )
+        return PacedSource(source, courtesy=courtesy, waiting=status.waiting)
+    bucket = TokenBucket(request.limit_read_bytes, cancelled=status.cancelled)
+    return PacedSource(source, bucket=bucket, waiting=status.waiting)
 
 
 def _input(disk: OpenedDisk, source: BlockSource) -> DiskInput:

@@ -39,6 +39,8 @@ from .request_parts import (
     job_of,
     passwords_of,
     policy_of,
+    read_floor_of,
+    read_rate_of,
     storage_of,
     wishes_of,
 )
@@ -50,7 +52,6 @@ _MOST_PATTERNS = 1000
 _MOST_SECONDS = 1e12
 _LEASE_SECONDS = 90.0
 _LONGEST_LEASE_SECONDS = 86400.0
-AUTO = "auto"
 NONE, PREVIOUS, BASELINE = COMPARISONS = ("none", "previous", "baseline")
 
 
@@ -71,6 +72,7 @@ class ImageRequest(NamedTuple):
     snapshot: str
     limit_io_bytes: float  # a second; 0 for no limit
     limit_read_bytes: Optional[float]  # a second; 0 for no limit, None for as much as the disk's other users leave
+    read_floor_bytes: float  # a second; what a run does not go below for others
     adopt: bool
     policy: Policy
     compare: str  # previous, baseline or none
@@ -250,7 +252,8 @@ def _image(fields: Fields, head: _Head) -> ImageRequest:
         trust=parse_trust(fields.given("trust")),
         snapshot=fields.choice("snapshot", SNAPSHOTS, "required"),
         limit_io_bytes=fields.rate("limit_io_rate"),
-        limit_read_bytes=_read_rate(fields),
+        limit_read_bytes=read_rate_of(fields),
+        read_floor_bytes=read_floor_of(fields),
         adopt=fields.yes("adopt"),
         policy=policy_of(fields),
         compare=fields.choice("compare", COMPARISONS, PREVIOUS),
@@ -382,12 +385,6 @@ def _patterns(fields: Fields) -> List[Pattern]:
     return [Pattern.parse(text) for text in given]
 
 
-def _read_rate(fields: Fields) -> Optional[float]:
-    if not fields.has("limit_read_rate") or fields.given("limit_read_rate") == AUTO:
-        return None
-    return fields.rate("limit_read_rate")
-
-
 def _targets(fields: Fields) -> Dict[str, str]:
     given = fields.mapping("map")
     disks = sorted(name for name in map(str, given) if _DISK.fullmatch(name)) or ["disk0"]
@@ -421,6 +418,7 @@ _IMAGE_KEYS = (
         "snapshot",
         "limit_io_rate",
         "limit_read_rate",
+        "limit_read_rate_floor",
         "adopt",
         "compare",
         "compare_ignore",

@@ -19,11 +19,15 @@ from ..image.format import job_name
 from ..image.newest import NAME_PATTERN
 from ..image.upkeep.keeping import Policy
 from ..image.upkeep.missing import forgotten_ids
+from ..image.writing.courtesy import FLOOR_BYTES_PER_SECOND
 from ..restore.identity.draw import IDENTITIES, NEW
 from ..restore.resize.wishes import Wishes
 from ..storage.url import check_url
 from .fields import Fields, refuse_unknown, shown
 from .secret_names import IMAGE_SECRETS, STORAGE_SECRETS
+
+_AUTO = "auto"
+_FASTEST_FLOOR_MEGABYTES = 1000  # more is a rate in bytes
 
 STORAGE_KEYS = (
     *("url", "port", "username", "password", "private_key_file", "private_key", "private_key_passphrase"),
@@ -202,3 +206,16 @@ def wishes_of(fields: Fields) -> Wishes:
     if identity not in (None, "", *IDENTITIES):
         raise RequestInvalid(reason="imaging_restore_identity must be keep or new")
     return Wishes(grow, fields.yes("shrink", "restore_shrink"), scratch, identity == NEW)
+
+
+def read_rate_of(fields: Fields) -> Optional[float]:
+    """Return the limit of reading, bytes a second, or None for ``auto``."""
+    if not fields.has("limit_read_rate") or fields.given("limit_read_rate") == _AUTO:
+        return None
+    return fields.rate("limit_read_rate")
+
+
+def read_floor_of(fields: Fields) -> float:
+    """Return the floor of ``auto``, bytes a second."""
+    given = fields.number("limit_read_rate_floor", 0, _FASTEST_FLOOR_MEGABYTES)
+    return FLOOR_BYTES_PER_SECOND if given is None else given * 1e6

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List, Optional
 
+from ..image.writing.waiting import Waiting
 from ..storage.notices import Notices
+from .overdue import Pace, Progress, overdue
 
 _MAX_NOTICES = 10
+READING = "reading"
 Report = Callable[[Dict[str, Any]], None]
 
 
@@ -24,10 +27,18 @@ class RunStatus:
         self._phase_began = self._heard = time.monotonic()
         self._last = 0.0
         self._notices_left = _MAX_NOTICES
+        self._began = self._phase_began
+        self._pace: Optional[Pace] = None
+        self.waiting = Waiting()
+        self.late: List[str] = []  # the warning that the run will not end in time, for its result
         self.notices = Notices(self._waiting, self._going_on)
 
     def warn(self, sentence: str) -> None:
         self.report({"event": "warning", "message": sentence})
+
+    def watch(self, pace: Pace) -> None:
+        """Warn if the run, with these limits, will not end in time."""
+        self._pace = pace
 
     def _waiting(self, what: str, sentence: str) -> None:
         """Report a wait and its reason. An unstable line is reported a few times only."""
@@ -61,3 +72,11 @@ class RunStatus:
                 "remaining_seconds": int((total - done) / rate) if rate and total >= done else None,
             }
         )
+        if self._pace is not None and phase == READING and not self.late:
+            self._look_at_the_end(self._pace, Progress(elapsed, done, total, stored))
+
+    def _look_at_the_end(self, pace: Pace, at: Progress) -> None:
+        sentence = overdue(pace, at, self.waiting.so_far(), self._phase_began - self._began)
+        if sentence is not None:
+            self.late.append(sentence)
+            self.warn(sentence)

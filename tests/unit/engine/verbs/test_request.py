@@ -54,6 +54,7 @@ TAKEN: Dict[str, Any] = {
     "snapshot": "preferred",
     "limit_io_rate": "2.5",
     "limit_read_rate": 10,
+    "limit_read_rate_floor": 4,
     "adopt": True,
     "compare": "baseline",
     "compare_ignore": ["software/linux-image-*"],
@@ -115,6 +116,7 @@ WRONG: Dict[str, List[Any]] = {
     "snapshot": ["no", True, []],
     "limit_io_rate": [-1, "fast", True, [], float("nan"), 4_000_000],
     "limit_read_rate": [-1, "fast", True, [], 4_000_000],
+    "limit_read_rate_floor": [-1, "fast", True, [], float("nan"), 1001, 2_000_000],
     "adopt": ["no", 1],
     "compare": ["last", False, []],
     "compare_ignore": ["software/*", ["software"], ["sofware/x"], [7], {"a": 1}],
@@ -300,6 +302,15 @@ def test_the_rate_of_reading(given: Any, rate: Any) -> None:
     request = parse(document("image", limit_read_rate=given))
     assert isinstance(request, ImageRequest)
     assert request.limit_read_bytes == rate
+
+
+@pytest.mark.parametrize(
+    ("given", "rate"), [({}, 2e6), ({"limit_read_rate_floor": 0}, 0.0), ({"limit_read_rate_floor": "2.5"}, 2.5e6)]
+)
+def test_the_floor_of_reading(given: Any, rate: float) -> None:
+    request = parse(document("image", **given))
+    assert isinstance(request, ImageRequest)
+    assert request.read_floor_bytes == rate
 
 
 def test_secrets_are_not_in_what_is_printed() -> None:

@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Tuple
 import pytest
 from engine.verbs import run_status
 from engine.verbs.dispatch import run_job
+from engine.verbs.overdue import Pace
 from engine.verbs.run_status import RunStatus
 from support.imaging import job
 
@@ -88,3 +89,26 @@ def test_the_rate_of_a_phase_is_its_own(clock: Clock) -> None:
     status.progress("writing", 50, 1000)
     assert events[-1]["rate_bytes_per_second"] == 10, "5 s since the last word of the phase before"
     assert events[-1]["remaining_seconds"] == 95
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_run_that_takes_longer_than_a_day_warns_once_and_its_result_says_so() -> None:
+    events: List[Dict[str, Any]] = []
+    status = RunStatus(events.append, lambda: False)
+    status.watch(Pace(None, 2e6, 0.0))
+    for number in range(200):
+        status.progress("reading", number * 100_000, 1 << 40)
+    warnings = [event["message"] for event in events if event["event"] == "warning"]
+    assert warnings == status.late
+    assert len(warnings) == 1
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_run_that_ends_in_time_does_not_warn() -> None:
+    events: List[Dict[str, Any]] = []
+    status = RunStatus(events.append, lambda: False)
+    status.watch(Pace(None, 2e6, 0.0))
+    for number in range(200):
+        status.progress("reading", number * 100 * MIB, 1 << 36)
+    assert status.late == []
+    assert not [event for event in events if event["event"] == "warning"]

@@ -26,29 +26,38 @@ _WINDOW_SECONDS = 2.0
 _BUSY_BYTES = 48_000  # in a window: a dozen small writes; a system that idles occasionally writes a few pages of log
 _CALM_SECONDS = 3.0
 _FREE_BYTES_PER_SECOND = 200e6
+_PACE_BYTES_PER_SECOND = 8e6
 _BURST_SECONDS = 0.05
+_LONGEST_DEBT_SECONDS = 2.0
 _SLOW = 3.0
+FLOOR_BYTES_PER_SECOND = 2e6
 
 
 class Courtesy:
     """Paces the reads of one disk. Not safe to use from several threads at once.
 
-    As soon as others use the disk the rate falls to the floor; when they stopped for some seconds it doubles with every
-    look until there is no limit again. So who uses the disk in bursts is harmed at the start of a burst at most, and a
-    run on a disk that is always in use still ends.
+    As soon as others use the disk the rate falls to the pace; when they stopped for some seconds it doubles with every
+    look until there is no limit again. So who uses the disk in bursts is harmed at the start of a burst at most.
+
+    The floor is a promise over time. A pause ends late where others have the processors, and each piece costs a wait for
+    one: at the pace of small pieces such a run crawls. As long as less than the floor was read, there is no pause, and a
+    piece is as large as what is missing.
     """
 
     def __init__(
         self,
         activity: Optional[DiskActivity],
         *,
-        floor_bytes_per_second: float = 8e6,
+        floor_bytes_per_second: float = FLOOR_BYTES_PER_SECOND,
+        left_disk: Callable[[float], None] = lambda dummy_seconds: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._activity = activity
-        self._floor = floor_bytes_per_second
+        self._pace = max(_PACE_BYTES_PER_SECOND, floor_bytes_per_second)
+        self._promise = _Promise(floor_bytes_per_second)
+        self._left_disk = left_disk
         self._clock = clock
         self._sleep = sleep
         self._cancelled = cancelled
@@ -69,19 +78,30 @@ class Courtesy:
         :raises RunCancelled: when the run is cancelled during the wait.
         """
         self._look()
-        piece = min(length_bytes, _FREE_PIECE_BYTES if self.is_free else self._piece)
-        if not self.is_free:
-            now = self._clock()
-            start = max(self._allowed_from, now - _BURST_SECONDS)
-            self._allowed_from = start + piece / self._rate
-            pause(start - now, self._sleep, self._cancelled)
+        if self.is_free:
+            piece = min(length_bytes, _FREE_PIECE_BYTES)
+        else:
+            pieces = min(self._promise.missing, _FREE_PIECE_BYTES) // self._piece
+            piece = min(length_bytes, max(1, pieces) * self._piece)
+            self._pause(piece, is_behind=pieces > 0)
         if self._cancelled():
             raise RunCancelled()
         return piece
 
+    def _pause(self, piece: int, *, is_behind: bool) -> None:
+        now = self._clock()
+        start = now if is_behind else max(self._allowed_from, now - _BURST_SECONDS)
+        self._allowed_from = start + piece / self._rate
+        if start > now:
+            self._left_disk(start - now)
+            pause(start - now, self._sleep, self._cancelled)
+            self._promise.passed(self._clock() - now)
+
     def after_read(self, length_bytes: int, seconds: float) -> None:
         """Learn from how long the read took."""
         self._own.add(length_bytes, seconds)
+        self._promise.passed(seconds)
+        self._promise.read(length_bytes)
 
     def _look(self) -> None:
         now = self._clock()
@@ -89,7 +109,7 @@ class Courtesy:
             return
         self._looked = now
         if self._others_are_there():
-            self._rate = self._floor
+            self._rate = self._pace
             self._busy_until = now + _CALM_SECONDS
         elif now >= self._busy_until and not self.is_free:
             self._rate *= 2
@@ -101,6 +121,28 @@ class Courtesy:
         while self._seen[0][0] <= self._looked - _WINDOW_SECONDS:
             self._seen.popleft()
         return sum(others_bytes for dummy, others_bytes in self._seen) > _BUSY_BYTES
+
+
+class _Promise:
+    """The bytes that the floor promises for the time of pauses and reads, and that were not read yet.
+
+    Bytes read beyond it are not a credit, and time without a read is not a debt.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._missing = 0.0
+
+    @property
+    def missing(self) -> int:
+        return int(self._missing)
+
+    def passed(self, seconds: float) -> None:
+        """Bounded: after a read that took minutes, the disk is not read without a pause for minutes."""
+        self._missing = min(self._missing + seconds * self._rate, self._rate * _LONGEST_DEBT_SECONDS)
+
+    def read(self, size_bytes: int) -> None:
+        self._missing = max(0.0, self._missing - size_bytes)
 
 
 class _OwnLatency:

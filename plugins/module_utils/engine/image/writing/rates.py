@@ -13,6 +13,7 @@ from ...disk.source import BlockSource
 from ...errors import RunCancelled
 from ...storage.pause import pause
 from .courtesy import Courtesy
+from .waiting import Waiting
 
 _BURST_SECONDS = 0.1
 
@@ -58,11 +59,17 @@ class PacedSource(BlockSource):
     """A source whose reads are paced: by a bucket, by courtesy, one at a time (a disk has one head)."""
 
     def __init__(
-        self, source: BlockSource, *, bucket: Optional[TokenBucket] = None, courtesy: Optional[Courtesy] = None
+        self,
+        source: BlockSource,
+        *,
+        bucket: Optional[TokenBucket] = None,
+        courtesy: Optional[Courtesy] = None,
+        waiting: Optional[Waiting] = None,
     ) -> None:
         self._source = source
         self._bucket = bucket
         self._courtesy = courtesy
+        self._waiting = waiting
         self._lock = threading.Lock()
         self._small = False
         self.path = source.path
@@ -77,6 +84,8 @@ class PacedSource(BlockSource):
     def read_into(self, offset_bytes: int, buffer: memoryview) -> None:
         if self._bucket is not None:
             self._bucket.take(len(buffer))
+        if self._waiting is not None:
+            self._waiting.look()
         with self._lock:
             if self._courtesy is None:
                 self._source.read_into(offset_bytes, buffer)

@@ -27,13 +27,18 @@ class Plant:
         self.now = 0.0
         self.rate_of = rate_of
         self.looked = 0.0
+        self.late = 0.0  # how much later than asked a pause and a read end: others have the processors
+        self.left = 0.0
 
     def clock(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:
         assert seconds <= 0.2, "cancel must be looked at"
-        self.now += seconds
+        self.now += seconds + self.late
+
+    def left_disk(self, seconds: float) -> None:
+        self.left += seconds
 
     def others(self) -> Activity:
         seconds = self.now - self.looked
@@ -49,8 +54,9 @@ class Plant:
         sizes = []
         while self.now - started < seconds:
             size = courtesy.admit(1 << 20)
-            self.now += size / DISK_BYTES_PER_SECOND
-            courtesy.after_read(size, size / DISK_BYTES_PER_SECOND)
+            took = size / DISK_BYTES_PER_SECOND + self.late
+            self.now += took
+            courtesy.after_read(size, took)
             total += size
             sizes.append(size)
         return total / (self.now - started), sizes
@@ -72,6 +78,65 @@ def test_a_disk_in_use_is_read_at_the_floor_in_small_pieces() -> None:
     rate, sizes = plant.read(courtesy, 20)
     assert 7.5 * MB < rate < 8.5 * MB
     assert max(sizes) == 128 << 10
+
+
+@pytest.mark.parametrize(("floor", "least"), [(1e6, 0.9e6), (2e6, 1.9e6), (4e6, 3.8e6)])
+def test_the_floor_holds_where_pauses_and_reads_end_late(floor: float, least: float) -> None:
+    """Others use the disk and the processors: at the pace of small pieces each waits for its turn."""
+    plant = Plant(lambda now: 600_000)
+    plant.late = 0.2
+    courtesy = plant.courtesy(floor_bytes_per_second=floor)
+    plant.read(courtesy, 5)
+    rate, sizes = plant.read(courtesy, 60)
+    assert rate > least
+    assert max(sizes) <= 1 << 20
+    assert all(size % (128 << 10) == 0 for size in sizes), "a raw disk is read in whole sectors"
+
+
+def test_without_a_floor_late_pauses_make_it_crawl() -> None:
+    plant = Plant(lambda now: 600_000)
+    plant.late = 0.2
+    courtesy = plant.courtesy(floor_bytes_per_second=0)
+    plant.read(courtesy, 5)
+    assert plant.read(courtesy, 60)[0] < 0.8 * MB
+
+
+def test_a_floor_above_the_pace_is_the_pace() -> None:
+    plant = Plant(lambda now: 600_000)
+    courtesy = plant.courtesy(floor_bytes_per_second=20e6)
+    plant.read(courtesy, 5)
+    assert 19 * MB < plant.read(courtesy, 20)[0] < 21 * MB
+
+
+def test_the_floor_gives_no_burst_after_an_idle_hour_or_a_fast_one() -> None:
+    plant = Plant(lambda now: 600_000 if now > 100 else 0)
+    courtesy = plant.courtesy()
+    plant.read(courtesy, 100)
+    plant.read(courtesy, 1)  # others are noticed
+    assert plant.read(courtesy, 2)[0] < 8.5 * MB, "what was read fast is no debt of the floor"
+    plant.now += 3600
+    started = plant.now
+    assert plant.read(courtesy, 4)[0] < 8.5 * MB
+    assert plant.now - started < 5
+
+
+def test_it_tells_how_long_the_disk_was_left_to_others() -> None:
+    plant = Plant(lambda now: 600_000)
+    courtesy = plant.courtesy(left_disk=plant.left_disk)
+    plant.read(courtesy, 20)
+    assert 17 < plant.left < 20
+    quiet = Plant(lambda now: 0)
+    courtesy = quiet.courtesy(left_disk=quiet.left_disk)
+    quiet.read(courtesy, 20)
+    assert quiet.left == 0
+
+
+def test_pauses_that_end_late_are_no_time_that_the_disk_was_left() -> None:
+    plant = Plant(lambda now: 600_000)
+    plant.late = 0.2
+    courtesy = plant.courtesy(left_disk=plant.left_disk)
+    plant.read(courtesy, 60)
+    assert plant.left < 15, "most of it was a wait for the processor"
 
 
 def test_a_rotating_disk_gets_fewer_seeks() -> None:
