@@ -18,7 +18,7 @@ from typing import Any, Callable, Dict, NamedTuple
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.protocol import ALIVE, RUN_ID
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.request_secrets import split
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.sealing import seal
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import RunLives
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid, RunLives
 
 from .agent import Agent, AgentRefused
 from .link import Link
@@ -29,6 +29,8 @@ _SHORTEST_WAIT_SECONDS = 2
 _SHORTEST_PAUSE_SECONDS = 1.0  # from question to question, also of a device that does not wait
 _LONGEST_WAIT_SECONDS = 120
 _WAIT_SHARE = 20
+_STALLED_WAIT_SECONDS = 10  # while the run itself waits for a storage: the play says within that time that it continues
+_STALLED = "waiting for "
 # No status ever has this number: the question is answered when the time is over or the run has ended.
 _AFTER_EVERYTHING = 10**12
 
@@ -58,6 +60,7 @@ class Runs:
         self._public, self._hidden = split(request)
         self._name = name_of(self._public)
         self._after = ("--after", after) if after else ()
+        self._tells_warnings = True
 
     def start(self, announce: Callable[[str], None]) -> Handle:
         """Start a run, or find the one of this request that lives, and see that it gets its secrets.
@@ -102,12 +105,10 @@ class Runs:
         """Return the last status of the run, and show those before."""
         self._link.drop_folder()
         began = time.monotonic()
+        status: Dict[str, Any] = {}
         while True:
-            share = (time.monotonic() - began) / _WAIT_SHARE
-            wait = int(min(_LONGEST_WAIT_SECONDS, max(_SHORTEST_WAIT_SECONDS, share)))
-            words = ("--after", str(_AFTER_EVERYTHING), "--wait", str(wait))
             asked = time.monotonic()
-            status = self._status(run, *words)
+            status = self._news(run, _seconds_to_wait(asked - began, status), len(status.get("warnings") or []))
             show(status)
             if status["state"] not in ALIVE:
                 return status
@@ -119,6 +120,16 @@ class Runs:
     def forget(self, run: str) -> None:
         """Delete what the device keeps of a run that has ended."""
         self._agent.call("forget", run)
+
+    def _news(self, run: str, wait: int, known_warnings: int) -> Dict[str, Any]:
+        """The status after a while, or as soon as there is another warning; an earlier agent does not know the second."""
+        words = ("--after", str(_AFTER_EVERYTHING), "--wait", str(wait))
+        if self._tells_warnings:
+            try:
+                return self._status(run, *words, "--known-warnings", str(known_warnings))
+            except AgentAnswerInvalid:
+                self._tells_warnings = False
+        return self._status(run, *words)
 
     def _status(self, run: str, *words: str) -> Dict[str, Any]:
         status: Dict[str, Any] = self._agent.call("status", run, *words)["status"]
@@ -133,3 +144,10 @@ class Runs:
         sealed = seal(hello, self._hidden)
         path = self._link.put_data(json.dumps(sealed).encode(), "sealed.json")
         self._agent.call("deliver", hello["run"], path)
+
+
+def _seconds_to_wait(followed_seconds: float, status: Dict[str, Any]) -> int:
+    """How long the device may keep the next answer back."""
+    share = int(min(_LONGEST_WAIT_SECONDS, max(_SHORTEST_WAIT_SECONDS, followed_seconds / _WAIT_SHARE)))
+    is_stalled = str(status.get("phase")).startswith(_STALLED)
+    return min(share, _STALLED_WAIT_SECONDS) if is_stalled else share

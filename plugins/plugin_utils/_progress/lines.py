@@ -26,16 +26,21 @@ class ProgressLines:
         self._verb = verb
         self._show = show
         self._shown: Tuple[str, int] = ("", 0)
+        self._warned = 0
 
     def show(self, status: Dict[str, Any]) -> None:
         """Show a line when the phase reached another ten percent."""
         done, total = int(status.get("bytes_done") or 0), int(status.get("bytes_in_use") or 0)
         phase = "".join(one for one in str(status.get("phase", ""))[:_MAX_PHASE_CHARACTERS] if one.isprintable())
         if phase.startswith(_WAITING):
+            self._warned = len(status.get("warnings") or [])
             if phase != self._shown[0]:
                 self._shown = (phase, 0)
                 self._show("%s: %s, %s%s" % (self._device, self._verb, phase, _last_word(status)))
             return
+        if len(status.get("warnings") or []) > self._warned:
+            self._warned = len(status["warnings"])
+            self._show("%s: %s, warning%s" % (self._device, self._verb, _last_word(status)))
         if total <= 0:
             return
         step = min(100, done * 100 // total) // _STEP_PERCENT

@@ -115,11 +115,12 @@ def _parser() -> argparse.ArgumentParser:
     one = verb(
         "status",
         "show the status of a run",
-        lambda o, spool, dummy: run_verbs.status(spool, o.run, o.after, o.wait),
+        lambda o, spool, dummy: run_verbs.status(spool, o.run, o.after, o.wait, o.known_warnings),
         "run",
     )
     one.add_argument("--after", type=int, default=-1, metavar="NUMBER")
     one.add_argument("--wait", type=float, default=0.0, metavar="SECONDS")
+    one.add_argument("--known-warnings", type=int, metavar="NUMBER")
     verb("cancel", "cancel a run", lambda o, spool, dummy: run_verbs.cancel(spool, o.run), "run")
     verb("runs", "list the known runs", lambda dummy_options, spool, dummy: run_verbs.runs(spool))
     verb("tidy", "remove stale snapshots of killed runs", lambda dummy_options, dummy_spool, dummy: run_verbs.tidy())

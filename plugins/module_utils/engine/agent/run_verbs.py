@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 from ..errors import EngineError, RunNotEnded, RunUnknown
 from ..install.owned_files import write_bytes
@@ -19,8 +19,12 @@ _LOOK_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 300.0
 
 
-def status(spool: Spool, run: str, after: int, wait_seconds: float) -> Dict[str, Any]:
+def status(
+    spool: Spool, run: str, after: int, wait_seconds: float, known_warnings: Optional[int] = None
+) -> Dict[str, Any]:
     """Return the status; wait for one with a number greater than ``after``, or until the run has ended.
+
+    A warning beyond ``known_warnings`` does not wait: it may say that the storage is away, or that the night is too short.
 
     :raises RunUnknown:
     """
@@ -28,7 +32,8 @@ def status(spool: Spool, run: str, after: int, wait_seconds: float) -> Dict[str,
     deadline = time.monotonic() + min(wait_seconds, LONGEST_WAIT_SECONDS)
     while True:
         found = current_status(spool, folder)
-        if found["number"] > after or found["state"] in ENDED or time.monotonic() >= deadline:
+        is_news = known_warnings is not None and len(found.get("warnings") or []) > known_warnings
+        if is_news or found["number"] > after or found["state"] in ENDED or time.monotonic() >= deadline:
             if found["state"] == "lost":
                 tidy()
             return {"status": found}

@@ -345,3 +345,48 @@ def test_a_refusal_is_told_in_three_fields_that_can_be_shown() -> None:
         refusal = error
     assert refusal is not None
     assert refusal.error == {"code": "A300", "message": "no\\x07", "hint": "h"}
+
+
+def test_a_device_is_asked_to_tell_a_new_warning_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour into a run the device may keep an answer back for two minutes, but not one about a storage that is away."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(_run.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(_run.time, "sleep", lambda seconds: None)
+    phases = ["reading", "waiting for the storage", "waiting for the storage", "reading"]
+    device = Device()
+
+    def status(words: List[str]) -> Dict[str, Any]:
+        clock.now += 3600
+        asked.append(words)
+        away = ["It is away."] if len(asked) > 1 else []
+        state = "running" if phases else "done"
+        phase = phases.pop(0) if phases else "committing"
+        return status_of(words, state=state, result=RESULT, warnings=away, phase=phase)
+
+    asked: List[List[str]] = []
+    device.answers["status"] = status
+    runs = _run.Runs(device, agent_of(device), {"verb": "image"})  # type: ignore[arg-type]
+    runs.follow("image-1", lambda dummy_status: None)
+    told = [(words[words.index("--wait") + 1], words[words.index("--known-warnings") + 1]) for words in asked]
+    assert told[0] == ("2", "0")
+    assert told[1:] == [("120", "0"), ("10", "1"), ("10", "1"), ("120", "1")]
+
+
+def test_an_earlier_agent_is_followed_without_it() -> None:
+    device = Device()
+
+    def status(words: List[str]) -> Any:
+        return {"ok": False} if "--known-warnings" in words else status_of(words, state="done", result=RESULT)
+
+    device.answers["status"] = status
+    runs = _run.Runs(device, agent_of(device), {"verb": "image"})  # type: ignore[arg-type]
+    assert runs.follow("image-1", lambda dummy_status: None)["state"] == "done"
+
+
+def test_a_warning_of_a_run_is_a_line_once() -> None:
+    shown: List[str] = []
+    lines = ProgressLines("press-1", "image", shown.append)
+    for warnings in ([], ["It will take 6 days."], ["It will take 6 days."]):
+        lines.show({"phase": "reading", "warnings": warnings, "bytes_in_use": 100, "bytes_done": 1})
+    assert len(shown) == 1
+    assert "6 days" in shown[0]
