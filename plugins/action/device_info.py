@@ -10,6 +10,7 @@ from typing import Any, Dict
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import DEVICE_INFO
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.action import DeviceAction
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import AgentRefused
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.disk_list import disk_list, lines_of
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.process import ask_engine
 
 
@@ -23,8 +24,15 @@ class ActionModule(DeviceAction):
             answer = ask_engine(self.local_prefix(), "info")
             if not answer["ok"]:
                 raise AgentRefused(answer)
-            return {"changed": False, "information": answer["information"], "document": answer.get("document")}
+            return dict(self._told(answer), changed=False)
         return self._ask_agent(arguments)
+
+    def _told(self, answer: Dict[str, Any]) -> Dict[str, Any]:
+        """Show the disks, a line each, and return the answer with them."""
+        disks = disk_list(answer["information"])
+        for line in lines_of(disks):
+            self.say(line)
+        return {"information": answer["information"], "document": answer.get("document"), "disks": disks}
 
     def _ask_agent(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
         agent = self.look_at_agent(self.open_link(arguments), arguments)
@@ -35,8 +43,7 @@ class ActionModule(DeviceAction):
             installed = agent.plan()
             if not agent.is_useful():
                 warning = self.would_install(installed, "its information is available only with that agent")
-                told = {"changed": True, "information": None, "document": None, "warnings": [warning]}
+                told = {"changed": True, "information": None, "document": None, "disks": [], "warnings": [warning]}
                 return self.with_agent(told, installed)
             answer = agent.call("info")
-        told = {"information": answer["information"], "document": answer.get("document")}
-        return self.with_agent(dict(told, changed=installed.changed), installed)
+        return self.with_agent(dict(self._told(answer), changed=installed.changed), installed)

@@ -12,7 +12,8 @@ version_added: 0.1.0
 description:
   - Returns hardware, firmware, operating system, disks, partitions and volumes of a device as one document with a version,
     and the device document with its software, services, network, accounts and more.
-  - Use it to choose the values of O(plantops.imaging.image#module:drives).
+  - Use it to choose the values of O(plantops.imaging.image#module:drives). A line for each disk and volume shows its
+    size, model, permanent name and mount points, whether V(all) contains it, and what freezes it.
   - The agent is installed or updated first, so this module also tests the remote installation. A local device
     (C(ansible_connection=local)) without an agent is queried without installing it.
 extends_documentation_fragment:
@@ -43,7 +44,7 @@ EXAMPLES = r"""
 
 - name: Show its disks
   ansible.builtin.debug:
-    var: device.information.disks
+    var: device.disks
 """
 
 RETURN = r"""
@@ -87,6 +88,23 @@ information:
     unreadable:
       description: The unreadable parts, with the reason.
       type: raw
+disks:
+  description: The disks to choose from, as the task also shows them in lines. Empty in check mode if the device has no
+    agent.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - path: /dev/sda
+      size: 2.3 GiB
+      size_bytes: 2469606195
+      model: QEMU HARDDISK
+      id: serial:QM00001
+      is_system: true
+      mount_points: [/boot/efi, /]
+      why_not_in_all: ""
+      frozen_by: nothing, LVM
+      volumes: []
 document:
   description: The device document, as an image of the device contains it and M(plantops.imaging.device_compare) takes it.
     V(null) in check mode if the device has no agent of this release.

@@ -285,6 +285,8 @@ def test_a_local_device_tells_what_it_is_without_an_agent(site: Site) -> None:
     told = played.result("Ask the device")
     assert told["changed"] is False
     assert told["information"]["version"] >= 1
+    assert [disk["path"] for disk in told["disks"]] == [disk["path"] for disk in told["information"]["disks"]]
+    assert all("pc-1: %s  %s" % (disk["path"], disk["size"]) in played.output for disk in told["disks"])
 
 
 def test_cancelling_needs_a_handle(site: Site) -> None:

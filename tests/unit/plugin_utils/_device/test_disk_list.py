@@ -1,0 +1,111 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The disks of a device as a person chooses them: one line a disk, its logical volumes below it."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.disk_list import disk_list, lines_of
+from engine.device.discovery import discover
+from hypothesis import given
+from hypothesis import strategies as st
+
+GIB = 1 << 30
+
+
+def volume(path: str, disk: str = "", **more: Any) -> Dict[str, Any]:
+    found = {"path": path, "disk": disk, "size_bytes": GIB, "kind": "ext4", "label": "", "mount_points": []}
+    return dict(found, mounted_read_only=None, used_bytes=None, **more)
+
+
+def mounted(path: str, disk: str, *points: str, **more: Any) -> Dict[str, Any]:
+    found = dict(volume(path, disk), mount_points=list(points), mounted_read_only=False, used_bytes=200 << 20)
+    return dict(found, **more)
+
+
+DISK = {"name": "sda", "path": "/dev/sda", "vendor": "QEMU", "model": "HARDDISK", "stable_id": "serial:1"}
+INFORMATION: Dict[str, Any] = {
+    "disks": [
+        dict(DISK, size_bytes=int(2.3 * GIB), why_not_in_all=""),
+        dict(DISK, name="sdb", path="/dev/sdb", size_bytes=4 * GIB, why_not_in_all="it is removable", stable_id=""),
+    ],
+    "volumes": [
+        mounted("/dev/sda1", "sda", "/boot/efi", kind="fat32"),
+        volume("/dev/sda2", "sda", kind="lvm"),
+        mounted("/dev/vg/root", "", "/"),
+        mounted("/dev/vg/data", "", "/data", label="recipes"),
+        volume("/dev/sdb1", "sdb"),
+    ],
+    "layers": [
+        {"path": "/dev/vg/root", "kind": "lvm", "disks": ["/dev/sda"], "size_bytes": GIB},
+        {"path": "/dev/vg/data", "kind": "lvm", "disks": ["/dev/sda"], "size_bytes": GIB},
+        {"path": "/dev/loop0", "kind": "loop", "disks": ["/dev/sda"], "size_bytes": GIB},
+    ],
+}
+
+
+def test_one_line_a_disk_says_what_to_choose_by() -> None:
+    lines = lines_of(disk_list(INFORMATION))
+    system, usb = (line for line in lines if not line.startswith(" "))
+    for words in ("/dev/sda  2.3 GiB  QEMU HARDDISK  serial:1  system (/boot/efi, /, /data)", "in all: yes"):
+        assert words in system
+    assert system.endswith("frozen by: nothing, LVM"), "the EFI partition is not on LVM"
+    assert "no serial number" in usb
+    assert "not mounted" in usb
+    assert "in all: no (it is removable)" in usb
+    assert usb.endswith("frozen by: nothing to freeze")
+
+
+def test_logical_volumes_are_under_their_disk() -> None:
+    lines = lines_of(disk_list(INFORMATION))
+    below = lines[: next(number for number, line in enumerate(lines) if line.startswith("/dev/sdb"))]
+    assert [line.split()[0] for line in below] == ["/dev/sda", "/dev/sda1", "/dev/sda2", "logical", "logical"]
+    assert "/dev/vg/data  1.0 GiB  ext4 'recipes'  /data  200 MiB used  frozen by: LVM" in below[-1]
+    assert not any("loop" in line for line in lines)
+
+
+def test_sizes_are_for_people_and_for_programs() -> None:
+    system, dummy = disk_list(INFORMATION)
+    assert (system["size"], system["size_bytes"]) == ("2.3 GiB", int(2.3 * GIB))
+    assert (system["volumes"][0]["used"], system["volumes"][0]["used_bytes"]) == ("200 MiB", 200 << 20)
+    assert system["is_system"] is True
+
+
+def test_a_volume_mounted_read_only_need_not_be_frozen() -> None:
+    found = dict(INFORMATION, volumes=[mounted("/dev/sda1", "sda", "/", mounted_read_only=True)], layers=[])
+    assert disk_list(found)[0]["frozen_by"] == "nothing to freeze"
+
+
+def test_this_machine() -> None:
+    information = discover()
+    disks = disk_list(information)
+    assert [disk["path"] for disk in disks] == [disk["path"] for disk in information["disks"]]
+    assert len(lines_of(disks)) >= len(disks)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.just("/dev/sda")
+    | st.just("sda"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["disks", "volumes", "layers", "path", "disk", "name", "kind", "mount_points", "size_bytes"]
+            ),
+            inner,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["disks", "volumes", "layers"]), JSON))
+def test_whatever_a_device_tells_becomes_lines(information: Dict[str, Any]) -> None:
+    assert all(line.isprintable() for line in lines_of(disk_list(information)))
