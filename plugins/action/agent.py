@@ -13,6 +13,10 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils._device.action im
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import Agent, AgentRefused, Installation
 from ansible_collections.plantops.imaging.plugins.plugin_utils._diffs import of_agent
 
+_OF_ANOTHER = (
+    "%s: the user %s has an agent, too, in %s. Run the play again as that user to remove it: -e ansible_become_user=%s"
+)
+
 
 class ActionModule(DeviceAction):
     """Brings the device's agent into the wanted state."""
@@ -61,8 +65,11 @@ class ActionModule(DeviceAction):
 
     def _remove(self, agent: Agent) -> Dict[str, Any]:
         done: Dict[str, Any] = {"installed": None, "replaced": agent.current or None, "sent_bytes": 0}
+        done["others"] = agent.of_others()
+        warnings = [_OF_ANOTHER % (self._host, one["user"], one["directory"], one["user"]) for one in done["others"]]
         if self._task.check_mode:
-            return dict(done, changed=agent.would_remove())
-        warnings = self._tidy(agent)
-        done["changed"] = agent.is_installed() and agent.remove()
+            done["changed"] = agent.would_remove()
+        else:
+            warnings += self._tidy(agent)
+            done["changed"] = agent.is_installed() and agent.remove()
         return dict(done, warnings=warnings) if warnings else done

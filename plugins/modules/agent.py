@@ -66,6 +66,12 @@ sent_bytes:
   returned: success
   type: int
   sample: 11534336
+others:
+  description: The agents that other users of the device have; each is removed by a play that runs as that user.
+  returned: with O(state=absent)
+  type: list
+  elements: dict
+  sample: [{"user": "tech", "directory": "/home/tech/.local/share/plantops-imaging"}]
 base:
   description: The agent's directory on the device.
   returned: success

@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import os
 import posixpath
+import re
 import tempfile
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
@@ -28,11 +29,23 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.bu
     installer_entries,
     write_zip,
 )
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.probe import ROOT_BASE, base_in_home
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import one_line
 
 from .answers import answer_of, error_of, parse, said
 from .link import Answer, Link
 
 _MAX_DIRECTORY_CHARACTERS = 200
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.$@\\-]{0,63}", re.ASCII)
+_MOST_LINES = 2000
+_MOST_AGENTS = 50
+_MOST_PATH_CHARACTERS = 1000
+# Local users only: to list those of a directory service, and to look into their homes on a server, may take long.
+_FIND_OTHERS = (
+    'while IFS=: read -r user x x x x home x; do place="$home$1"; '
+    'if [ "$place" != "$3" ] && [ ! -L "$place" ] && [ -d "$place" ]; then printf "%s:%s\\n" "$user" "$place"; fi; '
+    'done </etc/passwd; if [ "$2" != "$3" ] && [ -d "$2" ]; then printf "root:%s\\n" "$2"; fi'
+)
 _FEWEST_PARTS = 2
 # The distribution's own first: the device's administrator updates it. RHEL 8 and 9 keep it away from the path.
 PYTHONS = ("python3", "/usr/libexec/platform-python", *("python3.%d" % minor for minor in range(14, 7, -1)))
@@ -163,6 +176,21 @@ class Agent:
             return False
         path, dummy_space, reason = unsafe.partition(" ")
         raise InstallationUnsafe(base=base, path=path, reason=reason)
+
+    def of_others(self) -> List[Dict[str, str]]:
+        """Return the agents that other users of the device have, as far as this one may see: user and directory."""
+        answer = self._link.run(["/bin/sh", "-c", _FIND_OTHERS, "sh", base_in_home("/"), ROOT_BASE, self.found["base"]])
+        found = []
+        for line in answer.stdout.splitlines()[:_MOST_LINES]:
+            user, colon, directory = line.strip().partition(":")
+            if (
+                _USER.fullmatch(user)
+                and colon
+                and directory.startswith("/")
+                and len(directory) <= _MOST_PATH_CHARACTERS
+            ):
+                found.append({"user": user, "directory": one_line(directory)})
+        return found[:_MOST_AGENTS]
 
     def remove(self) -> bool:
         """Remove everything that installations left; return whether there was anything."""

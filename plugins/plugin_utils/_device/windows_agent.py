@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ntpath
 from contextlib import suppress
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.protocol import ALIVE, PROTOCOL
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
@@ -45,6 +45,10 @@ class WindowsAgent(Agent):
         super().__init__(link, device, None, lambda dummy_platform: None)
         self._find_windows_bundle = find_bundle
         self._windows_bundle: Optional[WindowsBundle] = None
+
+    def of_others(self) -> List[Dict[str, str]]:
+        """Return none: behind a share there is one agent, that of the service."""
+        return []
 
     def look(self) -> Dict[str, Any]:
         """Look at what is installed; changes nothing there."""
