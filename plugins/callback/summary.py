@@ -15,7 +15,8 @@ author:
 description:
   - At the end of a play that ran an entry point of the role C(imaging), it prints a row for each
     device - the image or the failure with its code and reason, sizes, duration, changes on the device, deleted images -
-    and lists the devices that were imaged, that failed, and that were not reached.
+    with what to do about a failure, and the disks that changed. Lists follow of the devices that were imaged, that
+    failed, that were not reached, whose disks changed, and that have no new image.
   - It works beside any stdout callback. Beside one that makes a single document of a play, such as JSON, it prints to
     the error output.
   - A play with more than 40 devices shows rows only for the devices that failed.
@@ -40,6 +41,7 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils._sentences import
 display = Display()
 _RESULT = "plantops.imaging.run_result"
 _IMAGE = "plantops.imaging.image"
+_MOST_CHARACTERS = 300
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]
@@ -65,7 +67,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._take(result)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        self._summary.add_unreachable(_part(result, "host").get_name())
+        self._summary.add_unreachable(_part(result, "host").get_name(), _reason(_part(result, "result")))
 
     def v2_playbook_on_stats(self, dummy_stats: Any) -> None:
         on_stderr = not prints_lines(str(constants.DEFAULT_STDOUT_CALLBACK))
@@ -80,6 +82,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._summary.add_changes(host, len(found["device_changes"]))
         elif action == _RESULT and isinstance(found.get("document"), dict):
             self._summary.add(host, found["document"])
+
+
+def _reason(result: Any) -> str:
+    """The last line that the connection said, which is that of ``ssh`` itself, without Ansible's words before it."""
+    lines = [line.strip() for line in str(result.get("msg") or "").splitlines() if line.strip()]
+    return (lines[-1] if lines else "").rpartition("via ssh: ")[2][:_MOST_CHARACTERS]
 
 
 def _action(task: Any) -> str:

@@ -17,7 +17,8 @@ from .._units import duration, size
 
 MOST_ROWS = 40  # more devices are counted; those that failed are still named, as many as this
 MOST_NAMES = 12
-_MAX_REASON_CHARACTERS = 160
+MOST_DISKS = 4
+_MAX_REASON_CHARACTERS = 300
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -28,6 +29,9 @@ class Row(NamedTuple):
     verb: str
     state: str
     words: str
+    to_do: str = ""
+    disks: str = ""  # the changes of its disks
+    made_image: bool = False
 
 
 class Summary:
@@ -46,22 +50,60 @@ class Summary:
         verb, state = str(document.get("verb")), str(document.get("state"))
         changes = self._changes.pop(device, None) if verb == "image" else None
         words = _success(document, changes) if state == "ok" else _failure(document)
-        self._rows[(device, verb)] = Row(device, verb, state, words)
+        to_do = "" if state == "ok" else str(document.get("hint") or "")
+        made_image = verb == "image" and bool(document.get("image"))
+        self._rows[(device, verb)] = Row(device, verb, state, words, to_do, _changed_disks(document), made_image)
 
-    def add_unreachable(self, device: str) -> None:
+    def add_unreachable(self, device: str, reason: str = "") -> None:
         """Take in that a device could not be reached; what it did before stays."""
-        self._rows.setdefault((device, ""), Row(device, "", "unreachable", "not reached"))
+        words = "not reached: %s" % reason if reason else "not reached"
+        self._rows.setdefault((device, ""), Row(device, "", "unreachable", words, hint_of_unreachable(reason)))
 
     def lines(self) -> List[str]:
         """Return the lines, none where no run ended."""
-        rows = list(self._rows.values())
+        rows = sorted(self._rows.values(), key=lambda row: row.device)
         if not rows:
             return []
         width = min(30, max(len(one_line(row.device)) for row in rows))
         shown = rows if len(rows) <= MOST_ROWS else [row for row in rows if row.state != "ok"][:MOST_ROWS]
         lines = ["IMAGING SUMMARY"]
-        lines += ["%-*s  %s" % (width, one_line(row.device), one_line(row.words)) for row in shown]
+        for row in shown:
+            lines.append("%-*s  %s" % (width, one_line(row.device), one_line(row.words)))
+            if row.to_do:
+                lines.append("%-*s  to do: %s" % (width, "", one_line(row.to_do)))
+            if row.disks:
+                lines.append("%-*s  disks: %s" % (width, "", one_line(row.disks)))
         return lines + _lists(rows)
+
+
+def hint_of_unreachable(reason: str) -> str:
+    """Return what to do about a device that Ansible could not reach, from the words of its connection."""
+    words = reason.lower()
+    if "host key" in words or "identification has changed" in words:
+        return (
+            "Compare the host key with the one that the device shows. If the device was reinstalled, remove the old key "
+            "with ssh-keygen -R."
+        )
+    if "permission denied" in words or "authentication fail" in words or "password" in words:
+        return "Correct the user name, the password or the key of the device in the inventory, and log in once by hand."
+    if "could not resolve" in words or "name or service" in words:
+        return "Correct ansible_host of the device in the inventory."
+    return "Switch the device on, and check its address and the firewall; then run the play again with --limit."
+
+
+def _changed_disks(document: Mapping[str, Any]) -> str:
+    """The disks that were added, removed or changed since the image before, by their names."""
+    sections = (document.get("comparison") or {}).get("sections")
+    kinds = sections.get("disks") if isinstance(sections, Mapping) else None
+    if not isinstance(kinds, Mapping):
+        return ""
+    parts = []
+    for kind in ("added", "removed", "changed"):
+        keys = [str(one.get("key")) for one in kinds.get(kind) or [] if isinstance(one, Mapping)]
+        if keys:
+            more = " and %d more" % (len(keys) - MOST_DISKS) if len(keys) > MOST_DISKS else ""
+            parts.append("%s %s%s" % (kind, ", ".join(keys[:MOST_DISKS]), more))
+    return "; ".join(parts)
 
 
 def _lists(rows: Sequence[Row]) -> List[str]:
@@ -75,6 +117,10 @@ def _lists(rows: Sequence[Row]) -> List[str]:
             by_reason.setdefault(row.words.split(":")[0], []).append(row.device)
     lines += [_list(reason, devices) for reason, devices in by_reason.items()] or ["failed: none"]
     lines.append(_list("not reached", [row.device for row in rows if row.state == "unreachable"]))
+    if any(row.verb == "image" for row in rows):
+        lines.append(_list("changed disks", [row.device for row in rows if row.disks]))
+        imaged = {row.device for row in rows if row.made_image}
+        lines.append(_list("no new image", list(dict.fromkeys(row.device for row in rows if row.device not in imaged))))
     return lines
 
 
@@ -104,7 +150,8 @@ def _success(document: Mapping[str, Any], changes: Optional[int]) -> str:
     if deleted:
         words.append("1 old image deleted" if len(deleted) == 1 else "%d old images deleted" % len(deleted))
     if document.get("warnings"):
-        words.append("%d warnings" % len(document["warnings"]))
+        count = len(document["warnings"])
+        words.append("1 warning" if count == 1 else "%d warnings" % count)
     return ", ".join(words)
 
 

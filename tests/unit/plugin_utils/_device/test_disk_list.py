@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.disk_list import disk_list, lines_of
+from ansible_collections.plantops.imaging.plugins.plugin_utils._units import size
 from engine.device.discovery import discover
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,7 +50,10 @@ INFORMATION: Dict[str, Any] = {
 def test_one_line_a_disk_says_what_to_choose_by() -> None:
     lines = lines_of(disk_list(INFORMATION))
     system, usb = (line for line in lines if not line.startswith(" "))
-    for words in ("/dev/sda  2.3 GiB  QEMU HARDDISK  serial:1  system (/boot/efi, /, /data)", "in all: yes"):
+    for words in (
+        "/dev/sda  %s  QEMU HARDDISK  serial:1  system (/boot/efi, /, /data)" % size(int(2.3 * GIB)),
+        "in all: yes",
+    ):
         assert words in system
     assert system.endswith("frozen by: nothing, LVM"), "the EFI partition is not on LVM"
     assert "no serial number" in usb
@@ -62,14 +66,16 @@ def test_logical_volumes_are_under_their_disk() -> None:
     lines = lines_of(disk_list(INFORMATION))
     below = lines[: next(number for number, line in enumerate(lines) if line.startswith("/dev/sdb"))]
     assert [line.split()[0] for line in below] == ["/dev/sda", "/dev/sda1", "/dev/sda2", "logical", "logical"]
-    assert "/dev/vg/data  1.0 GiB  ext4 'recipes'  /data  200 MiB used  frozen by: LVM" in below[-1]
+    assert (
+        "/dev/vg/data  %s  ext4 'recipes'  /data  %s used  frozen by: LVM" % (size(GIB), size(200 << 20)) in below[-1]
+    )
     assert not any("loop" in line for line in lines)
 
 
 def test_sizes_are_for_people_and_for_programs() -> None:
     system, dummy = disk_list(INFORMATION)
-    assert (system["size"], system["size_bytes"]) == ("2.3 GiB", int(2.3 * GIB))
-    assert (system["volumes"][0]["used"], system["volumes"][0]["used_bytes"]) == ("200 MiB", 200 << 20)
+    assert (system["size"], system["size_bytes"]) == (size(int(2.3 * GIB)), int(2.3 * GIB))
+    assert (system["volumes"][0]["used"], system["volumes"][0]["used_bytes"]) == (size(200 << 20), 200 << 20)
     assert system["is_system"] is True
 
 

@@ -35,17 +35,20 @@ def test_every_end_has_a_row_and_a_place_in_a_list() -> None:
     summary.add_unreachable("press-04")
     summary.add_unreachable("press-01")
     lines = summary.lines()
-    rows = {line.split()[0]: line for line in lines[1:5]}
+    rows = {line.split()[0]: line for line in reversed(lines) if line.startswith("press-")}
     for words in ("2026-11-29_17-50-00", "12 GiB", "340 MiB", "12 min", "3 changes", "2 old images deleted"):
         assert words in rows["press-01"]
     assert "S104" in rows["press-02"]
     assert "J101" in rows["press-03"]
     assert not any("\x1b" in line for line in lines)
-    lists = dict(line.split(": ", 1) for line in lines[6:])
+    lists = dict(line.split(": ", 1) for line in lines if not line.startswith((" ", "press-", "IMAGING")))
     assert lists["imaged"] == "1 (press-01)"
     assert lists["failed S104"] == "1 (press-02)"
     assert lists["cancelled J101"] == "1 (press-03)"
-    assert lists["not reached"].startswith("2 (press-04")
+    assert lists["not reached"] == "2 (press-01, press-04)"
+    assert lists["no new image"] == "3 (press-02, press-03, press-04)"
+    assert lists["changed disks"] == "none"
+    assert "to do: h" in lines[lines.index(rows["press-02"]) + 1], "what to do follows the reason"
 
 
 def test_a_step_that_fails_after_the_commit_does_not_hide_the_image() -> None:
@@ -53,11 +56,12 @@ def test_a_step_that_fails_after_the_commit_does_not_hide_the_image() -> None:
     error = {"code": "J183", "message": "The hook after failed: no mail.", "hint": "h"}
     summary.add("press-01", document(error=error, **RESULT))
     summary.add("press-02", document("verify", error=error, image="2026-11-29_17-50-00"))
-    rows = {line.split()[0]: line for line in summary.lines()[1:3]}
+    rows = {line.split()[0]: line for line in summary.lines() if line.startswith("press-")}
     assert "J183" in rows["press-01"]
     assert RESULT["image"] in rows["press-01"]
     assert RESULT["image"] not in rows["press-02"], "it was not made by this run"
     assert "failed J183: 2 (press-01, press-02)" in summary.lines()
+    assert "no new image: 1 (press-02)" in summary.lines()
 
 
 def test_many_devices_are_counted_and_those_that_failed_are_named() -> None:
@@ -66,7 +70,7 @@ def test_many_devices_are_counted_and_those_that_failed_are_named() -> None:
         error = {"code": "S104", "message": "It is away.", "hint": "h"} if number % 100 == 0 else None
         summary.add("press-%d" % number, document(error=error, **RESULT))
     lines = summary.lines()
-    assert len(lines) < MOST_ROWS
+    assert len(lines) < 2 * MOST_ROWS
     assert sum(line.startswith("press-") for line in lines) == 20
     assert any(line.startswith("imaged: 1980 (") for line in lines)
     assert any(line.startswith("failed S104: 20 (") for line in lines)
@@ -95,3 +99,40 @@ def test_changes_are_counted_only_where_the_device_was_compared() -> None:
         "none": False,
         "compared": True,
     }
+
+
+def test_changed_disks_are_named_and_listed() -> None:
+    added = [{"key": "serial:%d" % number} for number in range(6)]
+    sections = {"disks": {"added": added, "removed": [{"key": "serial:WD-17"}], "changed": []}}
+    comparison = {"against": "i", "sections": sections, "count": 7, "not_compared": []}
+    summary = Summary()
+    summary.add("press-01", document(comparison=comparison, **RESULT))
+    summary.add("press-02", document(comparison={"against": "i", "sections": None, "count": 1}, **RESULT))
+    lines = summary.lines()
+    assert "changed disks: 1 (press-01)" in lines
+    (disks,) = (line for line in lines if "disks: added" in line)
+    assert "serial:0" in disks
+    assert "and 2 more; removed serial:WD-17" in disks
+
+
+def test_every_reason_why_a_device_was_not_reached_says_what_to_do() -> None:
+    summary = Summary()
+    reasons = {
+        "off": "ssh: connect to host 192.0.2.7 port 22: No route to host",
+        "key": "tech@192.0.2.8: Permission denied (publickey,password).",
+        "reinstalled": "Host key verification failed.",
+        "name": "ssh: Could not resolve hostname press-7: Name or service not known",
+        "mute": "",
+    }
+    for device, reason in reasons.items():
+        summary.add_unreachable(device, reason)
+    lines = summary.lines()
+    to_do = {}
+    for device, reason in reasons.items():
+        (number,) = (number for number, line in enumerate(lines) if line.startswith(device + " "))
+        assert reason in lines[number]
+        to_do[device] = lines[number + 1].split("to do: ")[1]
+    assert to_do["off"] == to_do["mute"]
+    assert len(set(to_do.values())) == 4
+    assert "ssh-keygen -R" in to_do["reinstalled"]
+    assert "ansible_host" in to_do["name"]
