@@ -20,18 +20,26 @@ from support.sftp_server import SftpServer
 
 pytestmark = pytest.mark.root
 GUIDE = ROOT / "docs" / "guide_first_image.md"
-_BLOCK = re.compile(r"(<!-- not run by the test[^\n]*-->\n)?```(\w*)\n(.*?)```\n", re.DOTALL)
+_BLOCK = re.compile(
+    r"(?:<!-- (not run by the test|on the device|on the storage)[^\n]*-->\n)?```(\w*)\n(.*?)```\n", re.DOTALL
+)
 
 
 class Block(NamedTuple):
+    where: str  # "" for the controller
     kind: str
-    is_run: bool
     text: str
 
 
 def blocks() -> List[Block]:
     text = GUIDE.read_text(encoding="utf-8")
-    return [Block(kind, not skipped, body) for skipped, kind, body in _BLOCK.findall(text)]
+    return [Block(*found) for found in _BLOCK.findall(text)]
+
+
+def commands(where: str) -> List[str]:
+    """The commands of one machine; what is none of them, such as an example of output, begins with no prompt."""
+    found = (one for one in blocks() if one.kind == "console" and one.where == where)
+    return [line[2:] for block in found for line in block.text.splitlines()]
 
 
 def in_place_of(server: SftpServer) -> Dict[str, str]:
@@ -74,16 +82,18 @@ def test_every_step_works(tmp_path: Path, need: Callable[..., None]) -> None:
         make_disk(device.data / "disk.raw")
         plant = Plant(tmp_path / "controller", [device])
         environment = plant.environment()
+        environment["HOME"] = str(tmp_path)
         environment["PATH"] = "%s:%s" % (Path(sys.executable).parent, environment["PATH"])
         replaced = in_place_of(server)
         for block in blocks():
-            if block.kind in ("yaml", "ini"):
+            if block.kind in ("yaml", "ini") and not block.text.startswith("# /etc/"):
                 write_file(folder, block.text, replaced)
         reach(folder, device)
+        for command in commands("on the device"):
+            subprocess.run(device.inside("bash", "-c", command), check=True, stdin=subprocess.DEVNULL)
+        assert "imaging" in device.run("sudo", "-l", "-U", "imaging")
         ran = []
-        for command in (
-            line[2:] for one in blocks() if one.kind == "console" and one.is_run for line in one.text.splitlines()
-        ):
+        for command in commands(""):
             for before, after in replaced.items():
                 command = command.replace(before, after)
             done = subprocess.run(
@@ -104,10 +114,20 @@ def test_every_step_works(tmp_path: Path, need: Callable[..., None]) -> None:
         plant.close()
         assert (
             len(ran)
-            == len([line for line in GUIDE.read_text(encoding="utf-8").splitlines() if line.startswith("$ ")]) - 7
+            == len([line for line in GUIDE.read_text(encoding="utf-8").splitlines() if line.startswith("$ ")]) - 15
         )
         assert (folder / "site/group_vars/all/vault.yml").read_text(encoding="utf-8").startswith("$ANSIBLE_VAULT")
         assert len(list(server.root.glob("press-07/*/image.json"))) == 2
         assert len(list(Path(str(server.root) + "-monthly").glob("press-07/*/image.json"))) == 1
         assert (device.data / "restored.raw").read_bytes() == (device.data / "disk.raw").read_bytes()
         assert not device.base.exists()
+
+
+def test_the_storage_of_the_guide_belongs_to_its_user(tmp_path: Path, need: Callable[..., None]) -> None:
+    need("unshare", "nsenter", "sshd", "sudo", "useradd", "install")
+    with Device(tmp_path, "storage") as storage:
+        for command in commands("on the storage"):
+            subprocess.run(storage.inside("bash", "-c", command), check=True, stdin=subprocess.DEVNULL)
+        for folder in ("/srv/images", "/srv/images-monthly"):
+            assert storage.run("stat", "-c", "%U %a", folder) == "imaging 700\n"
+            storage.run("sudo", "-u", "imaging", "mkdir", folder + "/press-07")

@@ -25,11 +25,15 @@ class Waited(NamedTuple):
         return self.disk + (self.processor or 0.0)
 
     def fields(self, most_seconds: float) -> Dict[str, Optional[float]]:
-        """The fields of a result. The two kinds of waits may overlap: together they are never longer than the run."""
+        """The fields of a result. The two kinds of waits may overlap: together they are never longer than the run.
+
+        The kernel counts a wait when it ends, so that of a thread may be counted after that of another.
+        """
+        processor = None if self.processor is None else round(min(self.processor, most_seconds), 1)
         return {
             "waited_seconds": round(min(self.total, most_seconds), 1),
-            "waited_disk_seconds": round(self.disk, 1),
-            "waited_processor_seconds": None if self.processor is None else round(self.processor, 1),
+            "waited_disk_seconds": round(min(self.disk, most_seconds), 1),
+            "waited_processor_seconds": processor,
         }
 
 

@@ -36,6 +36,7 @@ def test_each_kind_is_counted_apart() -> None:
 
 def test_together_they_are_not_longer_than_the_run() -> None:
     assert Waited(8.0, 7.0).fields(10.0)["waited_seconds"] == 10.0
+    assert set(Waited(18.0, 17.0).fields(10.0).values()) == {10.0}
 
 
 def test_an_unknown_wait_is_null_and_not_zero() -> None:
