@@ -153,7 +153,7 @@ def _steps(facts: Facts, language: int) -> List[Block]:
     to = " ".join("--to %s=%s" % (disk.name, name) for disk, name in zip(facts.disks, names))
     firmware = say(language, "firmware_" + facts.firmware)
     steps = [
-        ("step_start", ["sudo -i", "cd %s" % say(language, "path")]),
+        ("step_start", ["sudo -i", "lsblk -o NAME,SIZE,LABEL,MOUNTPOINT", "cd %s" % say(language, "path")]),
         ("step_verify", [_program(facts, "verify")]),
         ("step_find", ["lsblk -d -o NAME,SIZE,MODEL,SERIAL"]),
         ("step_plan", [_program(facts, "plan", to)]),
@@ -170,6 +170,7 @@ def _trouble(facts: Facts, language: int) -> List[Block]:
     listing = "python3 plantops-recovery.pyz images . %s" % shlex.quote(facts.device)
     folder = shlex.quote("%s/%s" % (facts.device, facts.image))
     items = [say(language, "trouble_again"), say(language, "trouble_damaged", command=listing)]
+    items.append(say(language, "trouble_size"))
     if facts.is_encrypted:
         items.append(say(language, "trouble_keyboard"))
     return [

@@ -26,11 +26,11 @@ _WORDS: Dict[str, Tuple[str, str]] = {
     "need_linux": (
         (
             "Linux on a 64-bit PC (x86-64) with Python 3.8 or newer, as in Debian 11, 12, 13 and Ubuntu 20.04 or "
-            "newer. Do not start it from the disk that is restored: use a live or rescue stick, or put the disk into "
-            "another Linux machine."
+            "newer. Do not start it from the disk that is restored: use a rescue stick or a live stick (any PC writes one: "
+            "www.debian.org/CD/live), or put the disk into another Linux machine."
         ),
-        "Linux, von etwas anderem gestartet als der Platte, die zurückgespielt wird (Live- oder Rettungsstick; oder die Platte in "
-        "einem anderen Linux-Rechner), auf einem 64-Bit-PC (x86-64), mit Python 3.8 oder neuer. Debian 11, 12, 13 und Ubuntu ab 20.04 haben es.",
+        "Linux, von etwas anderem gestartet als der Platte, die zurückgespielt wird (Rettungsstick oder Live-Stick, den jeder PC schreibt: "
+        "www.debian.org/CD/live; oder die Platte in einem anderen Linux-Rechner), auf einem 64-Bit-PC (x86-64), mit Python 3.8 oder neuer. Debian 11, 12, 13 und Ubuntu ab 20.04 haben es.",
     ),
     "need_disk": (
         (
@@ -93,8 +93,12 @@ _WORDS: Dict[str, Tuple[str, str]] = {
     "role_active": ("active", "aktiv"),
     "type": ("Commands to type", "Was Sie tippen"),
     "step_start": (
-        "Start Linux, open a terminal, become root, and change to the folder that contains plantops-recovery.pyz:",
-        "Linux starten, ein Terminal öffnen, root werden und in den Ordner wechseln, in dem plantops-recovery.pyz liegt:",
+        (
+            "Start Linux, open a terminal, become root, and change to the folder that contains plantops-recovery.pyz. lsblk "
+            "shows where the medium is mounted; if it is not mounted, type mount /dev/ITS-NAME /mnt and cd /mnt:"
+        ),
+        "Linux starten, ein Terminal öffnen, root werden und in den Ordner wechseln, in dem plantops-recovery.pyz liegt. lsblk zeigt, wo der "
+        "Datenträger eingehängt ist; ist er es nicht, mount /dev/SEIN-NAME /mnt und cd /mnt tippen:",
     ),
     "path": ("PATH-OF-THE-MEDIUM", "PFAD-DES-DATENTRÄGERS"),
     "step_verify": (
@@ -103,10 +107,11 @@ _WORDS: Dict[str, Tuple[str, str]] = {
     ),
     "step_find": (
         (
-            "Find the target disk by its size and serial number, and write its name instead of {targets} in the "
-            "commands below:"
+            "Find the target disk by its size and serial number (not the medium, and not the stick that Linux runs from), "
+            "and write its name instead of {targets} in the commands below:"
         ),
-        "Die Platte, auf die zurückgespielt wird, an Größe und Seriennummer erkennen; im Folgenden ihren Namen für {targets} schreiben:",
+        "Die Platte, auf die zurückgespielt wird, an Größe und Seriennummer erkennen (nicht dieser Datenträger, nicht der Stick, von dem "
+        "Linux läuft); im Folgenden ihren Namen für {targets} schreiben:",
     ),
     "step_plan": (
         "Show the plan, without writing:",
@@ -142,6 +147,14 @@ _WORDS: Dict[str, Tuple[str, str]] = {
             "lists the lost files."
         ),
         "Beschädigt: ein anderes Abbild nehmen ({command}), oder mit --damaged zurückspielen, was heil ist; es nennt die verlorenen Dateien.",
+    ),
+    "trouble_size": (
+        (
+            "Disk of another size: a larger one needs nothing more, and --grow last lets the last partition use the additional "
+            "space; for a smaller one add --shrink. Add either to the plan first; it says what fits."
+        ),
+        "Platte anderer Größe: eine größere braucht nichts weiter, mit --grow last nutzt die letzte Partition den Platz dahinter; für eine "
+        "kleinere --shrink anhängen. Erst an plan anhängen: Der Plan sagt, ob es passt.",
     ),
     "trouble_sums": (
         "To check the stored bytes without Python:",

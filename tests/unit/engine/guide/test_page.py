@@ -91,6 +91,15 @@ def test_the_text_alone_says_what_to_have_and_what_to_type() -> None:
             assert one[:2] == ["python3", "plantops-recovery.pyz"]
             assert one[3:7] == [".", "press 07", "--image", "2026-11-22_13-45-10"]
         assert typed[2][7:] == ["--to", "disk0=/dev/sdX"]
+        # How the medium is found and mounted, where Linux comes from, and what to add for a disk of another size.
+        for words in (
+            "lsblk -o NAME,SIZE,LABEL,MOUNTPOINT",
+            "mount /dev/",
+            "www.debian.org/CD/live",
+            "--grow last",
+            "--shrink",
+        ):
+            assert words in words_of(part)
     assert "The image password" in english
     assert "Das Kennwort" in german
     assert "No password" in text_page(facts_of(manifest(key=""), None, [])).decode("utf-8")
