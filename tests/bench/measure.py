@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence
 
@@ -42,6 +43,8 @@ def measured(work: Callable[[], Any]) -> Measured:
             )
             os.write(writing, json.dumps([peak, answer]).encode())
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
     os.close(writing)
@@ -98,6 +101,18 @@ def engine(job: Dict[str, Any], prefix: Sequence[str] = (), checkout: Path = ROO
         if last.get("event") != "result":
             raise AssertionError(last)
         return {key: last.get(key) for key in ("bytes_stored", "bytes_in_use", "seconds", "image")}
+
+    return work
+
+
+def program(words: Sequence[str], checkout: Path = ROOT) -> Callable[[], Any]:
+    """A run of the recovery program, as a person starts it."""
+
+    def work() -> None:
+        command = [sys.executable, "-m", "engine.recovery.main", *words]
+        done = subprocess.run(command, env=_environment(checkout), stdout=subprocess.PIPE, check=False)
+        if done.returncode:
+            raise AssertionError(done.stdout.decode("utf-8", "replace"))
 
     return work
 

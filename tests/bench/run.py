@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`make bench`: measures and prints tables. Arguments choose: peers, io-rate, latency, scale, storages, smb, wire, restores,
+"""`make bench`: measures and prints tables. Arguments choose: peers, io-rate, latency, scale, storages, smb, wire, restores, local-restores,
 crowd, shares, windows; none means all."""
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent / "plugins" 
 import crowd  # noqa: E402
 import latency  # noqa: E402
 import limits  # noqa: E402  # the path is known only now
+import local_restores  # noqa: E402
 import peers  # noqa: E402
 import restores  # noqa: E402
 import scale  # noqa: E402
@@ -41,6 +42,7 @@ def main() -> None:
             "smb",
             "wire",
             "restores",
+            "local-restores",
             "crowd",
             "shares",
             "windows",
@@ -57,7 +59,7 @@ def main() -> None:
         "--mib", type=int, default=256, help="what storages and smb move; wire takes four times as much"
     )
     parser.add_argument("--tib", type=float, default=2.0, help="size of the simulated disk")
-    parser.add_argument("--against", type=Path, help="a checkout of another commit: peers races the two alone")
+    parser.add_argument("--against", type=Path, help="a checkout of another commit, which races too")
     options = parser.parse_args()
     os.environ["PATH"] = os.environ["PATH"] + ":/usr/sbin:/sbin"
     parts = {
@@ -68,6 +70,9 @@ def main() -> None:
         "smb": lambda: smb.main(options.folder, options.mib, options.rounds),
         "wire": lambda: wire.main(options.folder, 4 * options.mib, options.rounds),
         "restores": lambda: restores.main(options.folder, options.mib, options.rounds),
+        "local-restores": lambda: local_restores.main(
+            options.folder, options.gib / 2, options.rounds, options.caches, options.against
+        ),
         "crowd": lambda: crowd.main(options.folder, images=options.images),
         "shares": lambda: shares.main(options.folder, options.gib / 2, options.rounds),
         "windows": lambda: windows.main(options.folder, options.mib, options.rounds),

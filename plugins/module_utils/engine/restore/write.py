@@ -20,6 +20,7 @@ _LAST_BYTES = 1 << 20  # at both ends of the disk lie its partition tables
 _HELD_BYTES = 32 << 20
 _WRITE_BYTES = 512 << 10  # 2 MiB cost the kernel twice as much: what is gathered leaves the processor cache
 _CLEAR_BYTES = 1 << 20
+_SETTLE_BYTES = 32 << 20  # as much is handed to the disk at once, so that it works while the next bytes are decoded
 
 
 class RestoredDisk(NamedTuple):
@@ -44,6 +45,7 @@ class _WriteBuffer:
         self._target = target
         self._start = self._end = 0
         self._pieces: List[bytes] = []
+        self._settled = 0
 
     def add(self, offset_bytes: int, data: bytes) -> None:
         if offset_bytes != self._end or self._end - self._start >= _WRITE_BYTES:
@@ -56,6 +58,9 @@ class _WriteBuffer:
         if self._pieces:
             self._target.write_pieces(self._start, self._pieces)
             self._pieces = []
+            if self._end - self._settled >= _SETTLE_BYTES:
+                self._target.begin_sync(self._settled, self._end)
+                self._settled = self._end
 
 
 class _Ends(NamedTuple):
