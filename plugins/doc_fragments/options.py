@@ -621,9 +621,26 @@ options:
     IMAGE_INFO = r"""
 options:
   image:
-    description: 'The images to list: V(all), V(latest), the name of an image or a version such as V(v3).'
+    description:
+      - 'The images to show: V(all), V(latest), the name of an image or a version such as V(v3).'
+      - A single image is returned with the result of its run.
     type: str
     default: all
+  documents:
+    description:
+      - 'Documents to read from the image: V(device) is the description of the device, V(log) the log of the run.'
+      - They are read from a single image. Those of an encrypted image require O(password).
+    type: list
+    elements: str
+  devices:
+    description: V(one) shows the images of the device itself, V(all) those of every device in the storage, including
+      devices that are not in the inventory.
+    type: str
+    choices: [one, all]
+    default: one
+  device_name:
+    description: Name of the device directory in the storage. Required unless O(devices) is V(all).
+    type: str
   job:
     description: List only images of this job; empty lists the images of all jobs.
     type: str

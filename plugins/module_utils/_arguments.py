@@ -74,7 +74,7 @@ AFTER_COMMAND: Dict[str, Any] = dict(
 )
 FORGET_RUNS: Dict[str, Any] = dict(spec_of(SHARED["link"]), runs={"type": "list", "elements": "str", "required": True})
 
-_OF_THE_PLAY = ("many", "after_command", "collect")
+_OF_THE_PLAY = ("many", "after_command", "collect", "devices")
 
 
 def request_of(verb: str, arguments: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_info
-short_description: List the images of a device
+short_description: List the images of a device, or of every device of a storage
 version_added: 0.1.0
 description:
   - Lists the complete images of a device, oldest first, from their manifests. No password is needed.
+  - With O(password) manifests and records that are not authenticated by it are skipped, and O(documents) reads the
+    documents of an encrypted image.
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
-  - plantops.imaging.options.storage
   - plantops.imaging.options.image_info
 attributes:
   check_mode:
@@ -39,15 +40,52 @@ EXAMPLES = r"""
     device_name: press-07
   register: press_07_images
 
-- name: Show when they were made
+- name: Show them as a table
   ansible.builtin.debug:
-    msg: "{{ press_07_images.images | map(attribute='image') | list }}"
+    msg: "{{ press_07_images.table }}"
+
+- name: Read the log of the newest image
+  plantops.imaging.image_info:
+    storage:
+      url: /srv/images
+    device_name: press-07
+    image: latest
+    documents: [log]
+    password: "{{ vault_imaging_password }}"
+
+- name: List the images of every device of the storage
+  plantops.imaging.image_info:
+    storage:
+      url: /srv/images
+    devices: all
 """
 
 RETURN = r"""
+table:
+  description: The images as a table, one line each.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - DEVICE    IMAGE                AGE      DISKS       SIZE      IN USE   KEY        JOB  VERIFIED            PINNED
+    - press-07  2026-11-22_13-45-10  8 hours  QEMU DISK   256.1 GB  41.2 GB  encrypted  -    full ok 2026-11-22  no
+devices:
+  description: Each device with its images.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    device:
+      description: Name of the device directory.
+      type: str
+      sample: press-07
+    images:
+      description: Its images, as in RV(images).
+      type: list
+      elements: dict
 images:
   description: The complete images, oldest first.
-  returned: success
+  returned: success, with O(devices=one)
   type: list
   elements: dict
   contains:
@@ -67,6 +105,10 @@ images:
       description: When the image was made, by the controller's clock.
       type: str
       sample: 2026-11-22_13-45-10
+    age_seconds:
+      description: Age of the image, by the controller's clock. Null if it is unknown.
+      type: int
+      sample: 86400
     snapshot:
       description: How the volumes were frozen.
       type: str
@@ -116,17 +158,29 @@ images:
           stable_id: serial:S3Z8NB0K
           size_bytes: 256060514304
     verified:
-      description: The results of verifications.
+      description: The results of verifications, oldest first. C(verified_at) is null for those of release 0.1.0.
       type: list
       elements: dict
       sample:
         - level: full
           ok: true
+          verified_at: "2026-11-22T14:31:02Z"
+          author: operator@imaging-01
     result:
       description: The document of the run that made the image, as docs/run-results.md describes it. Null if the image
         has none, or without the password.
       returned: if one image is asked for
       type: dict
+    device_document:
+      description: The description of the device, as docs/device-information.md describes it. Null if it is larger than
+        2 MiB.
+      returned: if O(documents) contains V(device)
+      type: dict
+    log:
+      description: The lines of the log of the run.
+      returned: if O(documents) contains V(log)
+      type: list
+      elements: str
 storage_host_key:
   description: Fingerprint of the host key that the SFTP server presented.
   returned: success, if the task connected to an SFTP server

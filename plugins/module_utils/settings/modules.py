@@ -125,13 +125,12 @@ MODULES: Dict[str, Options] = {
     ),
     "image_archive": _of("archive", *(setting.as_option() for setting in ARCHIVE), _JOB_OF_LATEST, COMING),
     "image_copy": _of("copy", _JOB_OF_LATEST),
-    "image_info": (
-        *SHARED["storage"],
+    "image_info": _of(
+        "show",
         Setting(
-            "image",
+            "device_name",
             "str",
-            ("The images to list: V(all), V(latest), the name of an image or a version such as V(v3).",),
-            default="all",
+            ("Name of the device directory in the storage. Required unless O(devices) is V(all).",),
         ),
         _job("List only images of this job; empty lists the images of all jobs."),
     ),

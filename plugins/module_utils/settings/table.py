@@ -19,6 +19,7 @@ from .place import KEYS, STORAGE
 from .restore import RESTORE
 from .schedule import SCHEDULE
 from .setting import Setting
+from .showing import SHOW
 from .storage import STORAGE_KEYS
 from .verbs import ON_A_STORAGE
 from .work import AGENT, LINK, RESULTS_OF_RUNS, RUN, SITE
@@ -68,6 +69,7 @@ SETTINGS: Tuple[Setting, ...] = (
     *ROLLOVER,
     *RESTORE,
     *COPY,
+    *SHOW,
     TRANSFER,
     *ARCHIVE,
     *RUN,
@@ -89,6 +91,7 @@ RESULTS: Tuple[str, ...] = (
     "imaging_rollover_jobs_result",
     "imaging_rollover_result",
     "imaging_run_result",
+    "imaging_show_result",
     "imaging_storage_check_result",
     "imaging_verify_result",
 )

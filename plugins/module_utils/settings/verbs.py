@@ -43,6 +43,10 @@ VERBS: Dict[str, Tuple[str, str]] = {
         "Restore an image onto the device",
         "Plans the restore and verifies the image, then writes the image to disks of the device.",
     ),
+    "show": (
+        "Show the images of the device",
+        "Lists on the operator host the images with age, disks, sizes, verifications and pins, and prints one table.",
+    ),
     "rollover": (
         "Delete the oldest images of the device",
         "Deletes images in excess of C(imaging_keep) on the operator host.",
@@ -53,7 +57,7 @@ VERBS: Dict[str, Tuple[str, str]] = {
     ),
 }
 ALL = tuple(VERBS)
-ON_THE_OPERATOR = ("verify", "copy", "archive", "rollover", "storage_check")
-ON_A_STORAGE = ("image", "verify", "copy", "archive", "restore", "rollover", "storage_check")
+ON_THE_OPERATOR = ("verify", "copy", "archive", "show", "rollover", "storage_check")
+ON_A_STORAGE = ("image", "verify", "copy", "archive", "restore", "show", "rollover", "storage_check")
 ON_THE_DEVICE = ("agent", "device_info", "image", "restore")
 FOLLOWED = ("image", "restore")

@@ -245,7 +245,8 @@ RESULTS: Dict[str, _Checks] = {
         warnings=_WARNINGS,
         **_SERVER_KEY,
     ),
-    "list": dict(_CHANGED, images=_DICTS, warnings=_WARNINGS, **_SERVER_KEY),
+    "list": dict(_CHANGED, images=_DICTS, devices=_DICTS, table=_list_of(_SENTENCE), warnings=_WARNINGS, **_SERVER_KEY),
+    "devices": dict(_CHANGED, devices=_DICTS, table=_list_of(_SENTENCE), warnings=_WARNINGS, **_SERVER_KEY),
     "pin": dict(_CHANGED, image=_NAME, pinned=_is_bool, diff=_is_dict, warnings=_WARNINGS, **_SERVER_KEY),
     "rollover": dict(
         _CHANGED,

@@ -38,7 +38,7 @@ _MOST_ENDED_RUNS = 20
 class EngineAction(DeviceAction):
     """Base of the action plugins that run a verb of the engine on the device."""
 
-    verb: ClassVar[str]
+    verb: str
     required_if: ClassVar[Sequence[Tuple[str, Any, List[str]]]] = (("cancel", True, ["run"]),)
 
     def work(self, arguments: Dict[str, Any]) -> Dict[str, Any]:

@@ -38,6 +38,7 @@ MODULE_OF = {
     "copy": "image_copy",
     "archive": "image_archive",
     "restore": "image_restore",
+    "show": "image_info",
     "rollover": "image_rollover",
     "storage_check": "storage_check",
 }

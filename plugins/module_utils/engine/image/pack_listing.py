@@ -37,10 +37,11 @@ class TrashEntry(NamedTuple):
 
 
 class InUse(NamedTuple):
-    """The sizes of the packs in use, and paths of what killed writers left."""
+    """The sizes of the packs in use, paths of what killed writers left, and the size of the device's README."""
 
     packs: MutableMapping[str, int]
     partial: List[str]
+    readme_bytes: Optional[int] = None
 
 
 def rooms(place: DevicePlace, name: str, form: Pattern[str] = _ROOM, most: int = 1 << 16) -> List[str]:
@@ -56,6 +57,7 @@ def packs_in_use(place: DevicePlace, others: List[str], pack_rooms: List[str]) -
     """
     sizes, lock = SizesOfPacks(), threading.Lock()
     partial: List[str] = []
+    readme: List[int] = []
 
     def take(folder: str, is_room: bool) -> None:
         left = [_MOST_PARTIAL]
@@ -63,16 +65,19 @@ def packs_in_use(place: DevicePlace, others: List[str], pack_rooms: List[str]) -
         def wanted(name: str) -> bool:
             if is_room and PACK_NAME.fullmatch(name):
                 return name[:2] == folder[-2:]
+            if folder == place.device and name == fmt.README_NAME:
+                return True
             left[0] -= name.endswith(PARTIAL_SUFFIX)
             return name.endswith(PARTIAL_SUFFIX) and left[0] >= 0 and is_valid_name(name)
 
         found = place.listed(folder, wanted, _MOST_IN_ROOM + _MOST_PARTIAL + 1)
         with lock:
-            _sort_out(place, folder, found, sizes, partial)
+            readme.extend(one.size_bytes for one in found if one.name == fmt.README_NAME)
+            _sort_out(place, folder, [one for one in found if one.name != fmt.README_NAME], sizes, partial)
 
     together(place.storage, lambda folder: take(folder, True), pack_rooms)
     together(place.storage, lambda folder: take(folder, False), others)
-    return InUse(sizes.done(), partial)
+    return InUse(sizes.done(), partial, readme[0] if readme else None)
 
 
 def _sort_out(place: DevicePlace, folder: str, found: List[Entry], sizes: SizesOfPacks, partial: List[str]) -> None:

@@ -37,8 +37,11 @@ from .format.keys import MasterKey
 RECORD_NAME = re.compile(r"([a-z]{1,32})-([0-9a-f]{64})\.json")
 ASIDE_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.[0-9a-f]{8}\.aside", re.ASCII)
 PINNED, UNPINNED, ARCHIVED, VERIFIED = "pinned", "unpinned", "archived", "verified"
+AUTHENTICATION, VERIFIED_AT, AUTHOR = "authentication", "verified_at", "author"
 _KEEPS = (PINNED, ARCHIVED)
 _MAX_WORD = 16
+_MAX_AUTHOR = 200
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _ROUNDS = 100  # of listings while pins are deleted
 
 
@@ -51,6 +54,8 @@ class Record(NamedTuple):
     ok: Optional[bool]
     has_false_index: bool
     is_authentic: Optional[bool]
+    verified_at: str = ""  # UTC; "" in records of release 0.1.0
+    author: str = ""
 
     @property
     def is_believed(self) -> bool:
@@ -158,19 +163,30 @@ def _parse(name: str, data: bytes, image: str, key: Optional[MasterKey]) -> Opti
         ok if isinstance(ok, bool) else None,
         document.get("index") == "false",
         None if key is None else is_authentic(document, key),
+        _moment(document.get(VERIFIED_AT)),
+        printable(document.get(AUTHOR)),
     )
+
+
+def _moment(value: Any) -> str:
+    return value if isinstance(value, str) and _MOMENT.fullmatch(value) else ""
+
+
+def printable(value: Any) -> str:
+    """The name of an author as it may be stored and shown."""
+    return "".join(one for one in value if one.isprintable())[:_MAX_AUTHOR] if isinstance(value, str) else ""
 
 
 def is_authentic(document: Dict[str, Any], key: MasterKey) -> bool:
     """Whether a holder of the key wrote this record."""
-    said = document.get("authentication")
+    said = document.get(AUTHENTICATION)
     return isinstance(said, str) and hmac.compare_digest(
         said.encode("utf-8", "surrogatepass"), _mac(document, key).encode("ascii")
     )
 
 
 def _mac(document: Dict[str, Any], key: MasterKey) -> str:
-    body = {name: value for name, value in document.items() if name != "authentication"}
+    body = {name: value for name, value in document.items() if name != AUTHENTICATION}
     return hmac.new(key.record_key, documents.canonical(body), hashlib.sha256).hexdigest()
 
 
@@ -317,6 +333,11 @@ def has_authentic_pin(directory: DevicePlace, image: str, key: MasterKey) -> boo
         if record is not None and record.is_authentic:
             return True
     return False
+
+
+def names_of(directory: DevicePlace, image: str, kind: str) -> List[str]:
+    """The files of an image's records of one kind, as many as are ever read."""
+    return _names(directory, image, fmt.MAX_RECORDS, (kind,))
 
 
 def names(directory: DevicePlace, image: str) -> List[str]:

@@ -21,6 +21,7 @@ from ..errors import (
     StorageFull,
 )
 from ..tame import one_line
+from ..verbs.image_table import columns
 
 # The engine's messages name settings of the inventory; here the options of the same meaning are named.
 _OPTIONS = (
@@ -91,13 +92,6 @@ def duration(seconds: int) -> str:
     return "%d:%02d min" % (seconds // 60, seconds % 60)
 
 
-def table(heads: List[str], rows: List[List[str]]) -> List[str]:
-    """Columns under heads, as wide as they must be; every cell tamed."""
-    cells = [heads, *([one_line(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in cells]
-
-
 def images(devices: Dict[str, List[Dict[str, Any]]]) -> List[str]:
     """One line for each image, newest last."""
     has_versions = any(one["version"] for found in devices.values() for one in found)
@@ -121,7 +115,7 @@ def images(devices: Dict[str, List[Dict[str, Any]]]) -> List[str]:
         ]
     if not rows:
         return ["The storage contains no images."]
-    return table(heads, rows)
+    return columns(heads, rows)
 
 
 def _version(one: Dict[str, Any]) -> str:
@@ -178,5 +172,5 @@ def shown(device: str, one: Dict[str, Any]) -> List[str]:
         ]
         for disk in one["disks"]
     ]
-    lines += table(["DISK", "SIZE", "BYTES", "IN USE", "SECTOR", "ID", "MODEL"], rows)
+    lines += columns(["DISK", "SIZE", "BYTES", "IN USE", "SECTOR", "ID", "MODEL"], rows)
     return [one_line(line) for line in lines]

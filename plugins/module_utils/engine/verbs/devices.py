@@ -15,15 +15,16 @@ from ..image.format import constants as fmt
 from ..image.newest import few
 from ..names import is_valid_name
 from ..storage.contract import Storage
+from .image_table import image_table
 from .list_images import summary, versions_beside
-from .request import DevicesRequest
+from .request_listing import DevicesRequest
 from .run_status import RunStatus
 
 _MOST_DEVICES = 10_000
 _MARKS = frozenset([fmt.PACKS, fmt.DEVICE_ID_NAME])
 
 
-def list_devices(storage: Storage, dummy_request: DevicesRequest, status: RunStatus) -> Dict[str, Any]:
+def list_devices(storage: Storage, request: DevicesRequest, status: RunStatus) -> Dict[str, Any]:
     """The images of each device as ``list`` tells them, not proved by a password. Other entries of the storage are skipped."""
     devices: List[Dict[str, Any]] = []
     for name in device_names(storage):
@@ -38,9 +39,9 @@ def list_devices(storage: Storage, dummy_request: DevicesRequest, status: RunSta
         for text in few(versions.sentences):
             status.warn("%s: %s" % (name, text))
         kept = zip(there, records.kept_of(directory, names), read)
-        images = [summary(*one, versions.versions.get(one[0].image)) for one in kept]
+        images = [summary(*one, versions.versions.get(one[0].image), request.timestamp) for one in kept]
         devices.append({"device": name, "images": images})
-    return {"changed": False, "devices": devices}
+    return {"changed": False, "devices": devices, "table": image_table(devices)}
 
 
 def device_names(storage: Storage) -> List[str]:

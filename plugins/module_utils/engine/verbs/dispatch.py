@@ -13,9 +13,7 @@ from ..storage.open import open_storage
 from ..tame import tame
 from .request import (
     CopyRequest,
-    DevicesRequest,
     ImageRequest,
-    ListRequest,
     PinRequest,
     Request,
     RestoreRequest,
@@ -26,6 +24,7 @@ from .request import (
 )
 from .request_archive import ArchiveRequest
 from .request_device import CompareRequest, HistoryRequest
+from .request_listing import DevicesRequest, ListRequest
 from .run_status import Report, RunStatus
 
 

@@ -13,6 +13,8 @@ from ..device.identity import claim_directory, prove_directory, read_identity
 from ..disk.source import BlockSource
 from ..errors import EngineError
 from ..host.activity import DiskActivity
+from ..image.device_directory import DeviceDirectory
+from ..image.readme import keep_readme
 from ..image.upkeep.rollover import roll_over
 from ..image.upkeep.rollover_report import RolloverReport
 from ..image.writing.coming import coming_image
@@ -43,6 +45,9 @@ def image(storage: Storage, request: ImageRequest, status: RunStatus) -> Dict[st
         claim_directory(storage, request.device, read_identity(), request.adopt)
         made = write_image(storage, _order(request, status, opened, found._replace(warnings=warnings), looked.check))
     rollover, rollover_warnings = _roll_over(storage, request, made, looked.check, _clock(request, started))
+    listing, directory = made.seen.listing, DeviceDirectory(storage, request.device)
+    if listing is not None:
+        rollover_warnings += keep_readme(directory, listing.readme_bytes, looked.check.may_replace)
     warnings = list(dict.fromkeys(made.warnings + rollover_warnings + opened.warnings + status.late))
     seconds = round(time.monotonic() - started, 1)
     result = dict(found.told, **_done(made, rollover), snapshot=opened.how, warnings=warnings, seconds=seconds)

@@ -17,8 +17,10 @@ from ..image.format.keys import MasterKey
 from ..image.format.manifest import Manifest
 from ..image.newest import doubts, few, horizon, told_errors
 from ..storage.contract import Storage
+from .image_table import age_seconds, image_table
 from .kept_result import kept_result
-from .request import ListRequest
+from .read_documents import read_documents
+from .request_listing import ListRequest
 from .run_status import RunStatus
 
 
@@ -42,14 +44,16 @@ def list_images(storage: Storage, request: ListRequest, status: RunStatus) -> Di
     read = records.read_of(directory, names, key)
     versions = versions_beside(directory, read, key)
     facts = zip(found, records.kept_of(directory, names), read)
-    images = [summary(*one, versions.versions.get(one[0].image)) for one in facts]
+    images = [summary(*one, versions.versions.get(one[0].image), request.timestamp) for one in facts]
     if wanted != "all":
         for one, manifest in zip(images, found):
             one["result"] = kept_result(directory, manifest, key, warnings)
+            one.update(read_documents(storage, request, manifest, warnings))
     warnings += few(versions.sentences)
     for text in warnings:
         status.warn(text)
-    return {"changed": False, "images": images}
+    devices = [{"device": request.device, "images": images}]
+    return {"changed": False, "images": images, "devices": devices, "table": image_table(devices)}
 
 
 def versions_beside(
@@ -61,7 +65,11 @@ def versions_beside(
 
 
 def summary(
-    manifest: Manifest, kept: records.Kept, found: List[records.Record], version: Optional[Version] = None
+    manifest: Manifest,
+    kept: records.Kept,
+    found: List[records.Record],
+    version: Optional[Version] = None,
+    now: str = "",
 ) -> Dict[str, Any]:
     """The facts of ``image_info`` about an image: its manifest, its records and its version. With a key, an unauthenticated success
     is skipped; a failure is reported."""
@@ -71,6 +79,7 @@ def summary(
         "job": manifest.job,
         "sequence": manifest.sequence,
         "created": manifest.created,
+        "age_seconds": age_seconds(manifest.created, now),
         "snapshot": manifest.snapshot,
         "encrypted": bool(manifest.key_id),
         "size_bytes": manifest.size_bytes,
@@ -82,5 +91,8 @@ def summary(
         "author": version.author if version is not None else "",
         "checked_in": version.checked_in if version is not None else None,
         "disks": [disk.as_dict() for disk in manifest.disks],
-        "verified": [{"level": one.level, "ok": one.ok} for one in verified],
+        "verified": [
+            {"level": one.level, "ok": one.ok, "verified_at": one.verified_at or None, "author": one.author}
+            for one in sorted(verified, key=lambda one: one.verified_at)
+        ],
     }

@@ -31,6 +31,7 @@ from ..snapshot.choices import SETTINGS as SNAPSHOTS
 from .fields import Fields, refuse_unknown, shown
 from .request_archive import ARCHIVE_KEYS, ArchiveRequest, archive_request
 from .request_device import CompareRequest, HistoryRequest
+from .request_listing import LIST_KEYS, DevicesRequest, ListRequest, list_request
 from .request_parts import (
     STORAGE_KEYS,
     StorageSettings,
@@ -113,18 +114,6 @@ class VerifyRequest(NamedTuple):
     unused: Tuple[str, ...] = ()
 
 
-class ListRequest(NamedTuple):
-    """Tell which images there are; ``image`` may be ``all``."""
-
-    device: str
-    storage: StorageSettings
-    check: bool
-    passwords: Passwords
-    job: Optional[str]
-    image: str
-    unused: Tuple[str, ...] = ()
-
-
 class CheckRequest(NamedTuple):
     """Try what a run needs of the storage."""
 
@@ -173,16 +162,6 @@ class CopyRequest(NamedTuple):
     copy_storage: Optional[StorageSettings]
     program: str  # a file; "" for the one that is kept on this machine
     limit_io_bytes: float  # a second; 0 for no limit
-    unused: Tuple[str, ...] = ()
-
-
-class DevicesRequest(NamedTuple):
-    """Tell which images each device of the storage has. ``device`` is empty."""
-
-    device: str
-    storage: StorageSettings
-    check: bool
-    passwords: Passwords
     unused: Tuple[str, ...] = ()
 
 
@@ -304,14 +283,12 @@ def _copy(fields: Fields, head: _Head) -> CopyRequest:
     )
 
 
-def _devices(dummy_fields: Fields, head: _Head) -> DevicesRequest:
-    return DevicesRequest(**head._asdict())
+def _devices(fields: Fields, head: _Head) -> DevicesRequest:
+    return DevicesRequest(**head._asdict(), timestamp=_timestamp(fields))
 
 
 def _list(fields: Fields, head: _Head) -> ListRequest:
-    return ListRequest(
-        **head._asdict(), job=chosen_job(fields), image=image_of(fields, head.device, head.storage, "all")
-    )
+    return list_request(fields, head._asdict(), _timestamp(fields))
 
 
 def _check(dummy_fields: Fields, head: _Head) -> CheckRequest:
@@ -436,7 +413,7 @@ VERBS: Dict[str, _Verb] = {
     "verify": _Verb(("image", "level"), _verify),
     "copy": _Verb(("image", "directory", "copy_storage", "program", "limit_io_rate"), _copy),
     "archive": _Verb(ARCHIVE_KEYS, lambda fields, head: archive_request(fields, head._asdict(), head.check)),
-    "list": _Verb(("image",), _list),
+    "list": _Verb(LIST_KEYS, _list),
     "devices": _Verb((), _devices, has_device=False),
     "check": _Verb((), _check),
     "rollover": _Verb(_ROLLOVER_KEYS, _rollover),

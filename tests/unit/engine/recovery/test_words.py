@@ -23,7 +23,8 @@ from engine.errors import (
 )
 from engine.recovery import asking
 from engine.recovery.arguments import is_server, parser, place, storage_settings, targets
-from engine.recovery.words import duration, option_words, size, table, told
+from engine.recovery.words import duration, option_words, size, told
+from engine.verbs.image_table import columns
 
 # What only the modules can do; the program does not run into them.
 _NOT_HERE = re.compile(
@@ -119,4 +120,4 @@ def test_units_and_tables() -> None:
         "5.0 TiB",
     ]
     assert [duration(one) for one in (5, 65, 3700)] == ["0:05 min", "1:05 min", "1:01 h"]
-    assert table(["A", "B"], [["x\x1b[2J", "y"]]) == ["A         B", "x\\x1b[2J  y"]
+    assert columns(["A", "B"], [["x\x1b[2J", "y"]]) == ["A         B", "x\\x1b[2J  y"]

@@ -14,11 +14,14 @@ from engine.image.upkeep.rollover import pin
 from engine.verbs import devices
 from engine.verbs.devices import device_names, list_devices
 from engine.verbs.list_images import list_images
-from engine.verbs.request import DevicesRequest, ListRequest, parse
+from engine.verbs.request import parse
+from engine.verbs.request_listing import DevicesRequest, ListRequest
 from engine.verbs.run_status import RunStatus
 from support.plant import Plant
 from support.small_runs import DEVICE, SmallDisk, make_small, run_image
 from support.storages import MemoryStorage
+
+NOW = "2026-11-30_20-00-00"
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +30,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reported(storage: MemoryStorage) -> Tuple[Dict[str, Any], List[str]]:
-    request = parse({"verb": "devices", "storage": {"url": "/x"}})
+    request = parse({"verb": "devices", "storage": {"url": "/x"}, "timestamp": NOW})
     assert isinstance(request, DevicesRequest)
     events: List[Dict[str, Any]] = []
     result = list_devices(storage, request, RunStatus(events.append, lambda: False))
@@ -35,7 +38,7 @@ def reported(storage: MemoryStorage) -> Tuple[Dict[str, Any], List[str]]:
 
 
 def listed(storage: MemoryStorage, device: str) -> List[Dict[str, Any]]:
-    request = parse({"verb": "list", "device": device, "storage": {"url": "/x"}})
+    request = parse({"verb": "list", "device": device, "storage": {"url": "/x"}, "timestamp": NOW})
     assert isinstance(request, ListRequest)
     images: List[Dict[str, Any]] = list_images(storage, request, RunStatus(print, lambda: False))["images"]
     return images
@@ -47,8 +50,10 @@ def test_every_device_is_reported_with_its_images_as_list_reports_them() -> None
     other = run_image(plant.storage, SmallDisk(8), device="another").image
     result, warnings = reported(plant.storage)
     assert warnings == []
+    assert len(result["table"]) == 1 + 1 + 2, "a line of heads and one for each image"
     assert result == {
         "changed": False,
+        "table": result["table"],
         "devices": [
             {"device": "another", "images": listed(plant.storage, "another")},
             {"device": DEVICE, "images": listed(plant.storage, DEVICE)},
@@ -99,7 +104,8 @@ def test_reading_changes_no_file() -> None:
 
 
 def test_a_storage_without_a_device() -> None:
-    assert reported(MemoryStorage()) == ({"changed": False, "devices": []}, [])
+    result, warnings = reported(MemoryStorage())
+    assert (result["devices"], warnings) == ([], [])
 
 
 def test_other_directories_and_files_are_skipped() -> None:

@@ -35,6 +35,7 @@ REQUIRED: Dict[str, Dict[str, Any]] = {
     "copy": {"directory": "/mnt"},
     "history": {"repository": "/srv/history"},
     "archive": {"archive": {"url": "/srv/archive"}},
+    "list": {"image": "latest"},
 }
 # A value that is taken for every key that a request may have.
 TAKEN: Dict[str, Any] = {
@@ -79,6 +80,7 @@ TAKEN: Dict[str, Any] = {
     "state": "unpinned",
     "against": "baseline",
     "document": {"sections": {}},
+    "documents": ["log", "device"],
     "repository": "/srv/history.git",
     "directory": "/media/stick",
     "copy_storage": {"url": "sftp://other/x"},
@@ -150,6 +152,7 @@ WRONG: Dict[str, List[Any]] = {
     "state": ["pin", True, []],
     "against": [[], True],
     "document": ["x", [], 5],
+    "documents": ["log", ["result"], [5], {"log": True}],
     "repository": ["", None, [], True],
     "directory": ["", None, [], True],
     "copy_storage": ["/x", ["x"], {"url": []}, {"url": "/x"}],
@@ -184,6 +187,8 @@ EACH = [(verb, key) for verb in VERBS for key in keys_of(verb)]
 
 def is_read(verb: str, key: str) -> bool:
     """Controllers put some keys into the requests of all verbs, whether the verb has a use for them or not."""
+    if key == "timestamp" and verb in ("list", "devices"):
+        return True  # they tell ages
     return verb == "image" or (key not in ("timestamp", "controller_seconds", "run") and (verb, key) not in NOT_READ)
 
 

@@ -27,6 +27,7 @@ SAMPLES: Dict[str, Any] = {
 }
 # Where a sample of the type is not a value of the setting.
 VALUES: Dict[str, Any] = {
+    "documents": ["log"],
     "image": "2026-11-22_13-45-10",
     "limit_read_rate": "auto",
     "device_alias": "hall",

@@ -73,6 +73,7 @@ DEVICE_ID_NAME = "device-id.json"
 DEVICE_INFORMATION_NAME = "device.json"
 LOG_NAME = "job.log"
 RESULT_NAME = "result.json"  # comes after the manifest, which does not name it
+README_NAME = "README.txt"  # for a person; no program reads it
 COPIES_NAME = "copies.tar"  # second copies of small files; lists nothing, and nothing lists it
 PACKS = "packs"
 KEYS = "keys"

@@ -138,7 +138,8 @@ def sweep(
     :param listing: one of a moment ago, where the run that calls this has just made it.
     """
     complete = {manifest.image for manifest in remaining}
-    present, partial = directory.packs_and_partial_files() if listing is None else listing
+    listing = directory.packs_and_partial_files() if listing is None else listing
+    present, partial = listing.packs, listing.partial
     exist = existing(directory, present)
     kept = packs_of_unusable(directory, unreadable, exist)
     gone = [image for image in kept.unknown if not holds_manifest(directory, image)]

@@ -14,7 +14,6 @@ from typing import Any, Callable, Collection, Dict, Iterator, List, NamedTuple, 
 from ...errors import ImageDamaged, ImageError, StorageExists, StorageNotFound, StoragePermissionDenied
 from ...storage.contract import Storage
 from ...storage.shared_connect import together
-from .. import records
 from ..access import key_for_reading, newest_image
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
@@ -27,6 +26,7 @@ from ..second_look import LOOKS, damage_of
 from ..verify_levels import Level
 from .packs_of_image import proved_packs_of
 from .restore_from_trash import restore_from_trash, whole_copies
+from .verified import record_verification
 from .verify_beside import manifest_is_copied, problems_beside, problems_of_sums
 
 _HASHERS = 2
@@ -102,7 +102,7 @@ def verify_image(
             facts: Dict[str, Any] = {"level": level, "ok": report.ok, "problems": report.problems[:20]}
             if check.has_false_index:
                 facts["index"] = "false"
-            directory.add_record(manifest.image, records.VERIFIED, facts, key)
+            record_verification(directory, manifest.image, facts, key)
     return report
 
 

@@ -1,0 +1,82 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records of verifications: the result, its date and its author.
+
+With a date each verification is a new fact and a new file. So that a daily verification of one image does not push its
+other records out of the number that is read, an older record of the same facts goes when there are several.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import socket
+import time
+from typing import Any, Dict, List, Optional
+
+from ...errors import EngineError, StorageFailed, StorageNotFound, StoragePermissionDenied
+from .. import records
+from ..device_directory import DeviceDirectory
+from ..format import constants as fmt
+from ..format import documents
+from ..format.keys import MasterKey
+
+_MOST_ALIKE = 4  # records of verifications before older ones go
+_MOST_KEPT = 128  # of an account that may not delete; half of what is read of one image
+_NEW = frozenset([records.VERIFIED_AT, records.AUTHOR, records.AUTHENTICATION])
+
+
+def author_here() -> str:
+    """The user and the host that verify, as ``user@host``."""
+    try:
+        user = getpass.getuser()
+    except (ImportError, KeyError, OSError):  # no such user in the password database, as in some containers
+        user = ""
+    host = socket.gethostname()
+    return "%s@%s" % (user, host) if user else host
+
+
+def record_verification(
+    directory: DeviceDirectory, image: str, facts: Dict[str, Any], key: Optional[MasterKey]
+) -> None:
+    """Add the record of a verification that ends now.
+
+    :raises StorageError: as :func:`records.add`.
+    """
+    names: List[str] = []
+    with contextlib.suppress(StoragePermissionDenied, StorageFailed):  # what stands in the way is the caller's to judge
+        names = records.names_of(directory, image, records.VERIFIED)
+    dated = dict(
+        facts,
+        **{
+            records.VERIFIED_AT: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            records.AUTHOR: records.printable(author_here()),
+        },
+    )
+    if len(names) < _MOST_KEPT or not facts["ok"]:
+        directory.add_record(image, records.VERIFIED, dated, key)
+    if len(names) >= _MOST_ALIKE:
+        with contextlib.suppress(StoragePermissionDenied, StorageFailed):
+            _remove_superseded(directory, image, names, dated, key)
+
+
+def _remove_superseded(
+    directory: DeviceDirectory, image: str, names: List[str], facts: Dict[str, Any], key: Optional[MasterKey]
+) -> None:
+    """Delete those of ``names`` that say the same as the record just added; nothing else proves less than before."""
+    own = _comparable(dict(facts, kind=records.VERIFIED, image=image))
+    for name in names:
+        path = directory.path(fmt.RECORDS, image, name)
+        try:
+            found = documents.parse(directory.storage.get(path, 0, fmt.MAX_RECORD_BYTES + 1), fmt.MAX_RECORD_VALUES)
+        except (ValueError, EngineError):
+            continue
+        # A record without authentication does not stand in for one with it.
+        if _comparable(found) == own and (key is not None or records.AUTHENTICATION not in found):
+            with contextlib.suppress(StorageNotFound):
+                directory.storage.delete(path)
+
+
+def _comparable(document: Dict[str, Any]) -> Dict[str, Any]:
+    return {name: value for name, value in document.items() if name not in _NEW}
