@@ -12,6 +12,7 @@ from typing import Dict, Tuple
 ENGINE = "module_utils/engine/"
 # By the test: which files it tries. A star stands for any name in one folder.
 COVERED: Dict[str, Tuple[str, ...]] = {
+    "unit/engine/device/test_other_directories.py": (ENGINE + "device/machine_identity.py",),
     "unit/engine/verbs/test_read_documents.py": (ENGINE + "verbs/request_listing.py",),
     "unit/engine/verbs/test_image_table.py": ("filter/image_table.py",),
     "unit/engine/install/windows/test_build.py": (

@@ -986,7 +986,27 @@ class TooManyNames(ImageError):
 class DeviceMismatch(ImageError):
     code = "I110"
     message = "The directory {device} belongs to another machine ({reason})."
-    hint = "Give this device another name or alias, or set imaging_adopt if it replaces that machine."
+    hint = (
+        "Check the address of {device} (ansible_host). Give this device another name (imaging_device_name) if both "
+        "machines exist, or set imaging_adopt if it replaces that machine."
+    )
+
+
+class DeviceSwapped(DeviceMismatch):
+    """The same failure, where the storage knows the machine by another directory."""
+
+    message = "The directory {device} belongs to another machine ({reason}). This machine is known as {others}."
+    hint = (
+        "Check the address of {device} (ansible_host): it leads to the machine that is known as {others}. Only if "
+        "this machine replaces that of {device} for good, set imaging_adopt."
+    )
+
+
+class DirectoryMoved(DeviceMismatch):
+    """The same failure, where the directory itself says what it was called."""
+
+    message = "The directory {device} was moved or copied in the storage: its documents name the device {named}."
+    hint = "Rename the directory back to {named}, or set imaging_device_name: {named}."
 
 
 class DeviceNameInvalid(ImageError):

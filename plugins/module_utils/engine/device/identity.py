@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, Optional
 
 from ..entries import EntryKind
 from ..errors import (
     DeviceMismatch,
     DeviceNameCollision,
     DeviceNameInvalid,
+    DeviceSwapped,
+    DirectoryMoved,
     StorageExists,
     StorageNotFound,
     StoragePathInvalid,
@@ -24,29 +26,13 @@ from ..image.format import checked, documents
 from ..image.format import constants as fmt
 from ..names import check_name
 from ..storage.contract import Storage, check_is_file_or_absent
+from .machine_identity import FORMAT, MAX_BYTES, MachineIdentity, NamesAnother, parse_identity
+from .other_directories import directories_of
 
-_FORMAT = "plantops.imaging device"
-_MAX_BYTES = 64 << 10
 _JUNK = re.compile(r"^(0+|f+|0*3000200.*|1234.*|)$")
 
 _MOST_TWINS = 1024
-
-
-class MachineIdentity(NamedTuple):
-    """Identifies a machine; "" if unknown."""
-
-    smbios_uuid: str
-    machine_id: str
-
-    @property
-    def is_known(self) -> bool:
-        return bool(self.smbios_uuid or self.machine_id)
-
-    def same_machine(self, other: MachineIdentity) -> bool:
-        """One known part that agrees is enough: a new system disk changes the machine id, not the SMBIOS UUID."""
-        if self.smbios_uuid and other.smbios_uuid:
-            return self.smbios_uuid == other.smbios_uuid
-        return bool(self.machine_id) and self.machine_id == other.machine_id
+_MOST_NAMED = 3
 
 
 def read_identity(root: str = "/") -> MachineIdentity:
@@ -91,7 +77,10 @@ def prove_directory(storage: Storage, device: str, identity: MachineIdentity, ad
         return MachineIdentity("", "")  # a damaged document; the yes covers that, too
     known = stored is not None and (stored.is_known or identity.is_known)
     if stored is not None and known and not adopt and not stored.same_machine(identity):
-        raise DeviceMismatch(device=device, reason=_difference(stored, identity))
+        reason, others = _difference(stored, identity), directories_of(storage, identity, device)
+        if others:
+            raise DeviceSwapped(device=device, reason=reason, others=", ".join(others[:_MOST_NAMED]))
+        raise DeviceMismatch(device=device, reason=reason)
     return stored
 
 
@@ -114,7 +103,7 @@ def claim_directory(storage: Storage, device: str, identity: MachineIdentity, ad
     if stored == identity and _has_check(storage, path):
         return
     storage.make_directory(device)
-    document: Dict[str, Any] = {"format": _FORMAT, "version": fmt.FORMAT_VERSION, "device": device}
+    document: Dict[str, Any] = {"format": FORMAT, "version": fmt.FORMAT_VERSION, "device": device}
     document.update(identity._asdict())
     try:
         storage.put(path, [checked.encode(document)], replace=stored is not None)
@@ -133,27 +122,22 @@ def stored_identity(storage: Storage, device: str) -> Optional[MachineIdentity]:
     path = "%s/%s" % (device, fmt.DEVICE_ID_NAME)
     try:
         try:
-            return _parsed(storage.get(path, 0, _MAX_BYTES), device)
+            return parse_identity(storage.get(path, 0, MAX_BYTES), device)
         except ValueError:
             storage.look_anew(path)  # a single false read does not prove damage
-            return _parsed(storage.get(path, 0, _MAX_BYTES), device)
+            return parse_identity(storage.get(path, 0, MAX_BYTES), device)
     except StorageNotFound:
         check_is_file_or_absent(storage, path)
         return None
+    except NamesAnother as error:
+        raise DirectoryMoved(device=device, named=error.named) from None
     except ValueError as error:
         raise DeviceMismatch(device=device, reason="its device-id.json is not valid: %s" % error) from None
 
 
-def _parsed(data: bytes, device: str) -> MachineIdentity:
-    document = checked.decode(data)
-    if document.get("format") != _FORMAT or document.get("device") != device:
-        raise ValueError("it is another document")
-    return MachineIdentity(documents.text(document, "smbios_uuid"), documents.text(document, "machine_id"))
-
-
 def _has_check(storage: Storage, path: str) -> bool:
     """Whether an earlier version wrote the document, which had none."""
-    return checked.is_checked(documents.parse(storage.get(path, 0, _MAX_BYTES)))
+    return checked.is_checked(documents.parse(storage.get(path, 0, MAX_BYTES)))
 
 
 def _difference(stored: MachineIdentity, present: MachineIdentity) -> str:

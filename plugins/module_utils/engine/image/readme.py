@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ``README.txt`` of a device's directory: what a person finds there who has neither the inventory nor this collection.
 
-No program reads it. A run learns its size from the listing after the commit, so that a README that lies there costs no
+No program reads it. A run learns its size from the listing after the commit, so that a README that is stored costs no
 call; one of another size (an earlier release, another name of the device) is replaced, where the account may.
 """
 
@@ -83,7 +83,7 @@ def keep_readme(directory: DeviceDirectory, there_bytes: Optional[int], may_repl
     text = readme_text(directory.device)
     if there_bytes == len(text) or (there_bytes is not None and not may_replace):
         return []
-    # A directory of this name is somebody else's; an account may be limited to the names that it knows.
+    # A directory of this name is foreign; an account may be limited to the names that it knows.
     with contextlib.suppress(StorageExists, StoragePermissionDenied):
         try:
             directory.storage.put(directory.path(fmt.README_NAME), [text], replace=there_bytes is not None)

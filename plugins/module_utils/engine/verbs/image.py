@@ -10,6 +10,7 @@ import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..device.identity import claim_directory, prove_directory, read_identity
+from ..device.other_directories import second_directory_warnings
 from ..disk.source import BlockSource
 from ..errors import EngineError
 from ..host.activity import DiskActivity
@@ -58,13 +59,22 @@ def image(storage: Storage, request: ImageRequest, status: RunStatus) -> Dict[st
 
 def _preflight(storage: Storage, request: ImageRequest, status: RunStatus) -> Preflight:
     """Predictable failures happen here: before a volume is frozen, a disk is read, or a directory is claimed."""
-    prove_directory(storage, request.device, read_identity(), request.adopt)
+    beside = _prove_directory(storage, request)
     looked = preflight(storage, request.device, request.passwords, request.controller_seconds)
+    looked = looked._replace(warnings=beside + looked.warnings)
     if looked.check.may_replace:
         # The directory belongs to this device or to none, and may hold a status.
         key = storage.server_key.fingerprint if storage.server_key else ""
         status.report({"event": "replaceable", "host_key": key})
     return looked
+
+
+def _prove_directory(storage: Storage, request: ImageRequest) -> List[str]:
+    """Prove that the directory is this machine's or new; return a warning if a new one is the machine's second."""
+    identity = read_identity()
+    owner = prove_directory(storage, request.device, identity, request.adopt)
+    is_new = owner is None and not request.adopt
+    return second_directory_warnings(storage, identity, request.device) if is_new else []
 
 
 def _paced(source: BlockSource, request: ImageRequest, status: RunStatus) -> PacedSource:
@@ -88,7 +98,7 @@ def _input(disk: OpenedDisk, source: BlockSource) -> DiskInput:
 def _plan_image(storage: Storage, request: ImageRequest, opened: OpenedDisks, found: DeviceReport) -> Dict[str, Any]:
     """Check mode: refuse what the run would refuse, and report what it would store and delete, without writing."""
     coming = coming_image(request.device, request.job, [_input(disk, disk.source).coming for disk in opened.disks])
-    prove_directory(storage, request.device, read_identity(), request.adopt)
+    beside = _prove_directory(storage, request)
     foreseen = forecast(storage, request.device, request.passwords, request.policy, coming)
     in_use = found.in_use_bytes
     return {
@@ -99,7 +109,7 @@ def _plan_image(storage: Storage, request: ImageRequest, opened: OpenedDisks, fo
         "bytes_to_send_most": foreseen.most_bytes_to_send(in_use),
         "rollover": foreseen.rollover(),
         "missing_disks": [one.as_dict() for one in foreseen.missing],
-        "warnings": found.warnings + foreseen.warnings + foreseen.check_room(in_use),
+        "warnings": found.warnings + beside + foreseen.warnings + foreseen.check_room(in_use),
     }
 
 

@@ -24,7 +24,8 @@ def columns(heads: List[str], rows: List[List[str]]) -> List[str]:
 
 
 def age_seconds(created: str, now: str) -> Optional[int]:
-    """The age of what was made at ``created``; both are moments of the clock that names images. None if they are not."""
+    """The age of what was made at ``created``; both are moments of the clock that names images. The
+    result is None if one of them is malformed."""
     try:
         then, moment = (datetime.datetime.strptime(one, NAME_PATTERN) for one in (created, now))
     except ValueError:
