@@ -33,6 +33,7 @@ from .packs_of_others import packs_of_others
 from .restore_from_trash import restore_from_trash
 from .rollover_report import RolloverReport
 from .strays import MAX_DEPTH, is_stray_folder
+from .sweep_time import SweepTime
 from .trash_age import TrashAges
 from .unusable import packs_of_unusable, storage_grows
 
@@ -252,7 +253,7 @@ def _purge(
     """Delete for good the packs that have been in the trash for a day and that no image needs; return their size in
     bytes."""
     ages = TrashAges(directory, newest, now_seconds, dry_run=report.dry_run)
-    freed = 0
+    freed, time_left = 0, SweepTime()
     for entry in directory.trash():
         if ages.is_from_ahead(entry.since_seconds) and not report.dry_run:
             _stamp_anew(directory, entry.file_name, now_seconds)
@@ -262,6 +263,9 @@ def _purge(
         if entry.sequence is not None:
             finished = finished and entry.sequence < newest
         if finished and ages.is_old(entry.since_seconds):
+            if not time_left.allows_next():
+                report.warnings.append("More packs in the trash can be deleted; the next rollover continues.")
+                break
             report.purged_packs.append(entry.pack)
             freed += entry.size_bytes
             if not report.dry_run:
@@ -281,7 +285,13 @@ def _trash_idle(
     idle = sorted(islice((pack for pack in present if pack not in needed), _MOST_SWEPT))
     if len(idle) == _MOST_SWEPT:
         report.warnings.append("More than %d packs are unused; the next rollover continues." % _MOST_SWEPT)
-    for pack in idle:
+    time_left = SweepTime()
+    for position, pack in enumerate(idle):
+        if not time_left.allows_next():
+            report.warnings.append(
+                "%d unused packs remain, since the storage is slow; the next rollover continues." % (len(idle) - position)
+            )
+            return
         report.trashed_packs.append(pack)
         if not report.dry_run:
             _move_to_trash_if_there(directory, pack, newest, now_seconds)

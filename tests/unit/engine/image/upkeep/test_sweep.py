@@ -42,6 +42,24 @@ def test_packs_leave_in_two_steps() -> None:
     assert plant.trashed() == set()
 
 
+def test_a_slow_storage_is_swept_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.image.upkeep.sweep_time.LONGEST_SECONDS", -1.0)
+    monkeypatch.setattr("engine.image.upkeep.sweep_time._LEAST", 1)
+    plant = Plant(2)
+    gone = plant.packs_of(plant.names[0])
+    assert len(gone) > 1
+    first = plant.roll(1)
+    assert len(first.trashed_packs) == 1
+    assert any("the next rollover continues" in warning for warning in first.warnings)
+    for dummy in range(len(gone) - 1):
+        assert len(plant.roll(1).trashed_packs) == 1
+    assert plant.trashed() == gone
+    plant.make()
+    purged = [pack for dummy in gone for pack in plant.roll(2, NOW + DAY).purged_packs]
+    assert sorted(purged) == sorted(gone)
+    assert plant.trashed() == set()
+
+
 @pytest.mark.parametrize("age_seconds", [0, DAY - 1, -DAY])
 def test_a_later_image_alone_is_not_enough(age_seconds: int) -> None:
     plant = Plant(2)

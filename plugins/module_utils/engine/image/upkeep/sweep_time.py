@@ -1,0 +1,27 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The time that one sweep may spend on packs, so that a slow storage full of foreign files does not hold a device's run."""
+
+from __future__ import annotations
+
+import time
+from typing import Callable
+
+LONGEST_SECONDS = 300.0
+_LEAST = 256  # packs that every sweep handles, however slow the storage is: else a crowd would never get smaller
+
+
+class SweepTime:
+    """Asked before each pack, for one kind of work (moving to the trash, or deleting)."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._end = clock() + LONGEST_SECONDS
+        self._handled = 0
+
+    def allows_next(self) -> bool:
+        if self._handled >= _LEAST and self._clock() >= self._end:
+            return False
+        self._handled += 1
+        return True
