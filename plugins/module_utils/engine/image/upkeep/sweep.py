@@ -289,7 +289,8 @@ def _trash_idle(
     for position, pack in enumerate(idle):
         if not time_left.allows_next():
             report.warnings.append(
-                "%d unused packs remain, since the storage is slow; the next rollover continues." % (len(idle) - position)
+                "%d unused packs remain, since the storage is slow; the next rollover continues."
+                % (len(idle) - position)
             )
             return
         report.trashed_packs.append(pack)
