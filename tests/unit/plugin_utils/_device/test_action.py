@@ -131,6 +131,9 @@ class BrokenAgent:
             raise self.error
         return {"warnings": []}
 
+    def of_others(self) -> List[Any]:
+        return []
+
     def is_useful(self) -> bool:
         return self.error is None
 
