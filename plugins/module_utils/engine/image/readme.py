@@ -35,9 +35,10 @@ WHAT IS HERE
   trash                 Packs on their way out. A later rollover deletes them.
   device-id.json        The machine that this directory belongs to.
 
-Do not change, move or delete single files: images share them. The playbooks
-rollover, retire and rename of the collection do that safely. A complete copy
-of this directory, under the same name, is a complete copy of all images.
+Do not change, move or delete single files: images share them. The playbook
+rollover of the collection deletes old images safely. Keep the name of this
+directory: readers refuse its images under another name. A complete copy of
+this directory, under the same name, is a complete copy of all images.
 
 VERIFY AN IMAGE (neither the collection nor the password is needed)
 
