@@ -27,6 +27,7 @@ from support.windows.rpc_server import Served
 from support.windows.server_service_pipe import ServerServicePipe
 from support.windows.service_control_pipe import ServiceControlPipe
 
+_STOPPED, _PROCESS_ABORTED = 1, 1067
 _ACCESS_DENIED, _REQUEST_TIMEOUT, _BLOCKED_BY_POLICY = 5, 1053, 1260
 _OTHER_SHARE = "KRC"
 _OPTIONS = {
@@ -40,7 +41,7 @@ _OPTIONS = {
 
 
 class WineManager:
-    """The service manager of a prefix, as the pipe asks it. Faults: ``start_code``, ``create_code``."""
+    """The service manager of a prefix, as the pipe asks it. Faults: ``start_code``, ``create_code``, ``is_service_dead``."""
 
     def __init__(self, device: WindowsDevice) -> None:
         command = ["wine", r"C:\agent\python\python.exe", r"C:\agent\service_calls.py"]
@@ -56,6 +57,7 @@ class WineManager:
         self._lock = threading.Lock()
         self._drive = device.drive
         self.start_code = self.create_code = 0
+        self.is_service_dead = False  # killed: Windows says so, and Wine goes on calling it running
         self.calls: List[Tuple[str, str]] = []
 
     def call(self, do: str, name: str, **more: Any) -> Tuple[int, List[int], Dict[str, Any]]:
@@ -70,8 +72,10 @@ class WineManager:
         with self._lock:
             self._process.stdin.write(json.dumps([do, name, more]).encode() + b"\n")
             self._process.stdin.flush()
-            answer = json.loads(self._process.stdout.readline())
-        return answer[0], answer[1], answer[2]
+            code, status, more = json.loads(self._process.stdout.readline())
+        if do == "query" and self.is_service_dead and not code:
+            status[1:5] = [_STOPPED, 0, _PROCESS_ABORTED, 0]
+        return code, status, more
 
     def close(self) -> None:
         self._process.kill()
@@ -115,6 +119,12 @@ class AdminShareDevice(WindowsDevice):
     @property
     def port(self) -> int:
         return self.samba.port
+
+    @property
+    def base(self) -> Path:
+        """The agent's folder, wherever a share has it."""
+        in_share = self.drive / "KRC" / "share" / "plantops-imaging"
+        return in_share if in_share.exists() else self.drive / "Program Files" / "plantops-imaging"
 
     @property
     def manager(self) -> WineManager:
@@ -187,6 +197,28 @@ class AdminShareDevice(WindowsDevice):
         """As AutoShareWks = 0 does: no C$."""
         self.samba.share = "D$"
         self._reload()
+
+    def give_share_back(self) -> None:
+        self.samba.share = "C$"
+        self._reload()
+
+    @contextlib.contextmanager
+    def scanner(self, name: str) -> Iterator[None]:
+        """As anti-virus that deletes a program of the agent as soon as it is there."""
+        ends = threading.Event()
+
+        def scan() -> None:
+            while not ends.wait(0.02):
+                for path in self.base.glob("*/python/" + name):  # those that are being installed, too
+                    path.unlink(missing_ok=True)
+
+        thread = threading.Thread(target=scan, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ends.set()
+            thread.join()
 
     def block_starts(self) -> None:
         """As a policy that lets no program of the agent start."""
