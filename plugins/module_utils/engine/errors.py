@@ -1516,6 +1516,16 @@ class HistoryFailed(EngineError):
     hint = "Create it with git init --bare, and check its owner and its free space."
 
 
+class HistoryLocked(EngineError):
+    code = "J188"
+    message = (
+        "The history repository {repository} is locked by the file {lock}, which git leaves behind if it is killed."
+    )
+    hint = (
+        "Delete the file if no git program works in the repository; an old lock of a branch is deleted by the next run."
+    )
+
+
 class GitMissing(EngineError):
     code = "J174"
     message = "The program git is missing on the operator, so {repository} can't be written."

@@ -19,7 +19,7 @@ import subprocess
 import time
 from typing import Any, Dict, List, Optional
 
-from ..errors import GitMissing, HistoryFailed
+from ..errors import GitMissing, HistoryFailed, HistoryLocked
 from .compare.compare import compare
 from .compare.words import lines
 
@@ -37,6 +37,8 @@ _IDENTITY = {
     "GIT_COMMITTER_EMAIL": "plantops.imaging@localhost",
 }
 _ID = re.compile(r"[0-9a-f]{40,64}")
+_HELD = re.compile(rb"'([^'\n]+\.lock)': File exists")
+_STALE_SECONDS = 600.0  # git holds the lock of a branch for moments
 
 
 class HistoryRepository:
@@ -53,6 +55,7 @@ class HistoryRepository:
         if top and os.path.realpath(top) != os.path.realpath(path):
             raise self.failed("it is a directory inside the repository %s" % top)
         self._branch = self._git("symbolic-ref", "HEAD").strip()
+        self._held = ""  # the lock of another git that was in the way of the last attempt
 
     def commit(self, device: str, document: Dict[str, Any], image: str, is_trial: bool = False) -> Optional[str]:
         """Return the id of the new commit, None where the document is already that of the branch.
@@ -71,14 +74,18 @@ class HistoryRepository:
                 blob = self._git("hash-object", "-w", "--stdin", "-t", "blob", data=data).strip()
                 before = self._blob_of(parent, name)
                 if before == blob:
+                    self._bring_back(name, blob)
                     return None
                 message = self._message(device, before, document, image)
                 commit = self._write(parent, name, blob, message)
                 if self._moves(commit, parent):
                     self._checkout(name)
                     break
+                self._delete_stale()
                 time.sleep(random.uniform(0.01, 0.05) * (number + 1))
             else:
+                if self._held:
+                    raise HistoryLocked(repository=self._path, lock=self._held)
                 raise self.failed("other programs hold or move %s all the time" % self._branch)
         self._tidy()
         return commit
@@ -112,15 +119,42 @@ class HistoryRepository:
         """Move the branch, unless another program did. An empty parent means that the branch does not exist yet."""
         words = ["update-ref", "-m", "device document", self._branch, commit, parent]
         answer = self._run(words)
-        is_held = b"File exists" in answer.stderr  # by git of another machine, or by the packing of an earlier commit
-        if answer.returncode and not is_held and self._parent() == parent:
+        self._held = _lock_in(
+            answer
+        )  # of git of another machine, of the packing of an earlier commit, or of a killed git
+        if answer.returncode and not self._held and self._parent() == parent:
             raise self.failed(_reason(answer))
         return answer.returncode == 0
 
+    def _delete_stale(self) -> None:
+        """Delete the lock of a branch that a killed git left, by the clock of the file system that has it.
+
+        This process holds the lock among those that write here, so that it is not the lock of one of them.
+        """
+        own, folder = os.path.join(self._folder, _LOCK), os.path.realpath(os.path.join(self._folder, "refs"))
+        if not os.path.realpath(self._held or own).startswith(folder + os.sep):
+            return
+        with contextlib.suppress(OSError):
+            os.utime(own)
+            if os.stat(own).st_mtime - os.lstat(self._held).st_mtime > _STALE_SECONDS:
+                os.unlink(self._held)
+
+    def _bring_back(self, name: str, blob: str) -> None:
+        """Bring a file to the working tree that an earlier commit could not, because of a lock."""
+        path = os.path.join(self._path, name)
+        if not self._is_bare and (not os.path.lexists(path) or self._git("hash-object", "--", name).strip() != blob):
+            self._checkout(name)
+
     def _checkout(self, name: str) -> None:
         """Bring the file of the device to the working tree, where there is one; other files of it are left as they are."""
-        if not self._is_bare:
-            self._git("checkout", "--quiet", "HEAD", "--", name)
+        if self._is_bare:
+            return
+        answer = self._run(["checkout", "--quiet", "HEAD", "--", name])
+        lock = _lock_in(answer)
+        if lock:
+            raise HistoryLocked(repository=self._path, lock=lock)
+        if answer.returncode:
+            raise self.failed(_reason(answer))
 
     def _message(self, device: str, before: str, document: Dict[str, Any], image: str) -> str:
         """The subject is the device and how much changed; the body has the differences and the image."""
@@ -204,6 +238,12 @@ class _Lock:
 
     def __exit__(self, *dummy: object) -> None:
         os.close(self._number)
+
+
+def _lock_in(answer: subprocess.CompletedProcess[bytes]) -> str:
+    """Return the lock that git says is in its way, "" where it says nothing of one."""
+    match = _HELD.search(answer.stderr) if answer.returncode else None
+    return os.fsdecode(match.group(1)) if match else ""
 
 
 def _reason(answer: subprocess.CompletedProcess[bytes]) -> str:

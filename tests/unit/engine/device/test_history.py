@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
 from engine.device.history import HistoryRepository
-from engine.errors import GitMissing, HistoryFailed
+from engine.errors import GitMissing, HistoryFailed, HistoryLocked
 from support.paths import MODULE_UTILS
 
 IMAGE = "2026-11-22_13-45-10"
@@ -210,3 +212,43 @@ def test_names_that_git_might_read_otherwise_are_files_of_the_tree(repository: P
     if (repository / ".git").is_dir():
         assert (tmp_path / "victim").read_text(encoding="ascii") == "v"
         assert not (repository / "PC.json").is_symlink()
+
+
+def branch_lock(repository: Path) -> Path:
+    """The lock that a git leaves which is killed while it moves the branch."""
+    folder = repository if (repository / "HEAD").exists() else repository / ".git"
+    return folder / (git(repository, "symbolic-ref", "HEAD").strip() + ".lock")
+
+
+def test_the_lock_of_a_killed_git_is_named_and_goes_when_it_is_old(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.device.history._TRIES", 3)
+    HistoryRepository(str(repository)).commit("press-07", document("1"), IMAGE)
+    lock = branch_lock(repository)
+    lock.write_bytes(b"")
+    with pytest.raises(HistoryLocked) as caught:
+        HistoryRepository(str(repository)).commit("press-07", document("2"), IMAGE)
+    assert os.path.samefile(str(caught.value.fields["lock"]), str(lock))
+    assert lock.exists(), "a git that works may hold it"
+    old = time.time() - 3600
+    os.utime(str(lock), (old, old))
+    assert HistoryRepository(str(repository)).commit("press-07", document("2"), IMAGE)
+    assert not lock.exists()
+    assert json.loads(git(repository, "show", "HEAD:press-07.json")) == document("2")
+    assert git(repository, "fsck", "--full", "--strict", "--no-dangling") == ""
+
+
+def test_a_locked_index_is_named_and_the_file_comes_with_the_next_run(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    lock = tmp_path / ".git" / "index.lock"
+    lock.write_bytes(b"")
+    old = time.time() - 3600
+    os.utime(str(lock), (old, old))
+    with pytest.raises(HistoryLocked) as caught:
+        HistoryRepository(str(tmp_path)).commit("press-07", document("1"), IMAGE)
+    assert os.path.samefile(str(caught.value.fields["lock"]), str(lock))
+    assert lock.exists(), "a person may write the message of a commit"
+    lock.unlink()
+    assert HistoryRepository(str(tmp_path)).commit("press-07", document("1"), IMAGE) is None
+    assert json.loads((tmp_path / "press-07.json").read_text()) == document("1")
