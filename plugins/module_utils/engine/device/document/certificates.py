@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import datetime
 import re
-from typing import Iterator
+from typing import Any, Iterator, List
 
-from .certificate import parse_certificate
+from ..._libraries import x509
+from ...errors import EngineError
 from .items import Item, Items
 from .tree import SystemTree, Unreadable
 
@@ -72,16 +74,32 @@ def _is_known(link: str) -> bool:
 
 def _described(block: bytes) -> Item:
     try:
-        parsed = parse_certificate(block)
-    except ValueError:
-        return _problem("it is not a certificate that can be read: ValueError")
-    return {
-        "subject": parsed.subject,
-        "issuer": parsed.issuer,
-        "serial": "%x" % parsed.serial,
-        "expires": "%s UTC" % parsed.expires,
-        "problem": "",
-    }
+        library = x509()
+        parsed = (
+            library.load_pem_x509_certificate(block)
+            if block[:5] == b"-----"
+            else library.load_der_x509_certificate(block)
+        )
+        return {
+            "subject": parsed.subject.rfc4514_string(),
+            "issuer": parsed.issuer.rfc4514_string(),
+            "serial": "%x" % parsed.serial_number,
+            "expires": _moment(parsed),
+            "problem": "",
+        }
+    except EngineError as error:
+        raise Unreadable(str(error)) from None
+    except (ValueError, TypeError, OverflowError, UnicodeError) as error:
+        return _problem(" ".join(_words(error)))
+
+
+def _words(error: Exception) -> List[str]:
+    return ["it is not a certificate that can be read:", type(error).__name__]
+
+
+def _moment(parsed: Any) -> str:
+    moment: datetime.datetime = getattr(parsed, "not_valid_after_utc", None) or parsed.not_valid_after
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _problem(reason: str) -> Item:
