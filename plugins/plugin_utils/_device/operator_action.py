@@ -17,7 +17,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, ClassVar, Dict, List, Sequence, Tuple
 
 from ansible_collections.plantops.imaging.plugins import module_utils
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import request_of, secrets_of
@@ -44,7 +44,7 @@ _LONGEST_SECONDS = 30 * 86400.0  # a verification of everything on a slow storag
 class OperatorAction(EngineAction):
     """Base of the action plugins that work on a storage from the operator host."""
 
-    required_if = ()
+    required_if: ClassVar[Sequence[Tuple[str, Any, List[str]]]] = ()
 
     def work(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
         """Run the verb on the host that the task is delegated to."""
