@@ -31,6 +31,7 @@ class Device:
         self.current = current
         self.service = "image" if current else ""
         self.works = True
+        self.is_interrupted = False
         self.states: List[str] = []
         self.done: List[str] = []
         self.more_seconds = 0.0
@@ -52,6 +53,12 @@ class Device:
     def copy(self, dummy_bundle: Any) -> int:
         self.done.append("copy")
         return 7
+
+    def go_back(self) -> bool:
+        """Only what an interrupted update left can be undone."""
+        self.done.append("go back")
+        self.works = self.works or self.is_interrupted
+        return self.is_interrupted
 
     def remove(self) -> bool:
         self.done.append("remove")
@@ -126,7 +133,15 @@ def test_an_agent_that_does_not_work_is_replaced() -> None:
     device.works = False
     agent = agent_of(device)
     agent.install()
-    assert device.done == ["install"]
+    assert device.done == ["go back", "install"]
+
+
+def test_an_agent_whose_update_was_interrupted_makes_the_next_one() -> None:
+    device = Device(OLD.identity)
+    device.works, device.is_interrupted = False, True
+    installed = agent_of(device).install()
+    assert (installed.id, installed.replaced) == (NEW.identity, OLD.identity)
+    assert device.done == ["go back", "copy", "switch"]
 
 
 def test_an_agent_behind_a_write_filter_is_removed_again() -> None:
