@@ -9,6 +9,7 @@ import getpass
 from typing import Any, Dict, Iterator
 
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import ARCHIVE
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.amounts import size
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.device.compare import words
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.operator_action import OperatorAction
 
@@ -25,23 +26,18 @@ class ActionModule(OperatorAction):
 
     def finish(self, event: Dict[str, Any]) -> Dict[str, Any]:
         """Show the versions in the play: they are the answer, and a playbook has no task that prints them."""
-        for line in _lines(event, self._task.check_mode):
+        for line in _lines(event):
             self.say(line)
         return event
 
 
-def _lines(event: Dict[str, Any], check_mode: bool) -> Iterator[str]:
+def _lines(event: Dict[str, Any]) -> Iterator[str]:
     comparison = event.get("comparison") or {}
-    if event.get("not_due"):
-        yield "no version is due: v%s is the newest" % event.get("version")
-    elif event.get("version") is not None:
-        planned = check_mode and event.get("changed")
-        yield "the image %s v%s" % ("would be" if planned else "is", event["version"])
     for one in event.get("versions") or []:
         parts = ["v%s" % one.get("version"), one.get("image"), one.get("author"), one.get("comment")]
         yield ", ".join(str(part) for part in parts if part) + ("" if one.get("ok", True) else ": not intact")
     if event.get("changed_bytes") is not None:
-        yield "%d bytes of the disks differ" % event["changed_bytes"]
+        yield "%s of the disks differ" % size(event["changed_bytes"])
     if comparison.get("against"):
         yield words.headline(comparison)
         yield from words.lines(comparison)

@@ -16,7 +16,6 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.re
 )
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.link import Link
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.operator_action import OperatorAction
-from ansible_collections.plantops.imaging.plugins.plugin_utils._units import size
 
 
 class ActionModule(OperatorAction):
@@ -32,13 +31,6 @@ class ActionModule(OperatorAction):
         else:
             arguments = dict(arguments, program=arguments.get("program") or cached_program())
         return super().work(arguments)
-
-    def finish(self, event: Dict[str, Any]) -> Dict[str, Any]:
-        """Say in check mode what would be copied: a copy has no diff."""
-        if self._task.check_mode and "bytes_to_copy" in event:
-            where = (event.get("image"), event.get("target"), size(int(event["bytes_to_copy"])))
-            self.say("would copy the image %s to %s, %s to copy" % where)
-        return event
 
     def over_link(self, link: Link, request: Dict[str, Any]) -> Dict[str, Any]:
         """Bring the program to the operator host."""

@@ -36,6 +36,7 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils._device.action im
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import PYTHONS
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.answers import parse, said
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.link import Link
+from ansible_collections.plantops.imaging.plugins.plugin_utils._warnings import unnamed
 
 _RUN_PROGRAM = (
     'program=$1; shift; for python in "$@"; do '
@@ -80,7 +81,8 @@ class ActionModule(DeviceAction):
         }
 
     def _document(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
-        result, device = arguments["result"], _folder(arguments["device_alias"], arguments["device_name"])
+        result = unnamed(self._host, arguments["result"])
+        device = _folder(arguments["device_alias"], arguments["device_name"])
         status = result.get("status")
         if isinstance(status, dict) and status.get("state") in ENDED and not result.get("failed"):
             # The task looked at a run that had ended, or came too late to cancel it: the document is that of the run.

@@ -876,6 +876,13 @@ options:
     type: list
     elements: str
     default: []
+  purge_trash:
+    description:
+      - Delete at once what deleted images leave in the trash, which otherwise stays for a day and a successful run.
+      - 'The risk: a restore, copy or verification in progress of an image that was deleted within the last day loses
+        its data. Images that exist keep theirs. Refused while a run writes to the device''s directory.'
+    type: bool
+    default: false
   job:
     description: The job whose oldest images are deleted, empty for the default job.
     type: str

@@ -8,15 +8,9 @@ This file is PRIVATE to the collection.
 
 from __future__ import annotations
 
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.amounts import size
 
-def size(size_bytes: int) -> str:
-    """Return a size for people: 512 MiB, 4.2 GiB."""
-    value = float(size_bytes)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024 or unit == "GiB":
-            return "%.0f %s" % (value, unit) if value >= 10 or unit == "B" else "%.1f %s" % (value, unit)
-        value /= 1024
-    raise AssertionError("a size always has a unit")
+__all__ = ["duration", "rate", "size"]
 
 
 def rate(bytes_per_second: int) -> str:

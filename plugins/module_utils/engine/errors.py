@@ -541,6 +541,12 @@ class LeaseLost(StorageError):
     hint = "Run the image again: this run did not renew its lease in time and stopped without a commit."
 
 
+class TrashInUse(StorageError):
+    code = "S181"
+    message = "The trash of {device} was not purged, and nothing was deleted: {reason}."
+    hint = "Wait for the run to end, or cancel it, and run the rollover again; without imaging_purge_trash it need not wait."
+
+
 class StorageDirectoryMissing(StorageError):
     code = "S113"
     message = "The storage directory {storage} is missing."
@@ -1743,7 +1749,7 @@ class WriteFilterActive(InstallationError):
 
 class WindowsSpaceShort(InstallationError):
     code = "A363"
-    message = "{base} has {free_mebibytes} MiB of free space; the agent needs {needed_mebibytes} MiB."
+    message = "{base} has {free} of free space; the agent needs {needed}."
     hint = "Free space on this volume, or install the agent on another one."
 
 
@@ -2033,7 +2039,7 @@ class AgentAnswerInvalid(AgentError):
 
 class DeviceAnswerEndless(AgentError):
     code = "A405"
-    message = "{device} sent a response of more than {mebibytes} MiB, which was cut off."
+    message = "{device} sent a response of more than {most}, which was cut off."
     hint = (
         "Check the device, which may be compromised: no valid response is that large. Begin with its python3 and the "
         "profile of the user that Ansible logs in as."

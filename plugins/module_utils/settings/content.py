@@ -262,4 +262,17 @@ ROLLOVER: Tuple[Setting, ...] = (
         elements="str",
         default=[],
     ),
+    Setting(
+        "purge_trash",
+        "bool",
+        (
+            "Delete at once what deleted images leave in the trash, which otherwise stays for a day and a successful run.",
+            (
+                "The risk: a restore, copy or verification in progress of an image that was deleted within the last day "
+                "loses its data. Images that exist keep theirs. Refused while a run writes to the device's directory."
+            ),
+        ),
+        ("rollover",),
+        default=False,
+    ),
 )

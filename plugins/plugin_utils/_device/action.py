@@ -28,6 +28,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame impor
 from .._diffs import of_agent
 from .._sentences import show_sentence
 from .._units import size
+from .._warnings import named
 from .agent import Agent, AgentRefused, Installation, checked_directory
 from .bundles import find_bundle, find_windows_bundle
 from .link import Link, transport_of
@@ -77,7 +78,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
             if told == str(error):
                 raise
             raise type(error)(told) from None
-        return result
+        return named(self._host, result)
 
     def cleanup(self, force: bool = False) -> None:
         """Remove the task's folder on the device; a connection that is away keeps its task's own result."""

@@ -21,6 +21,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     DeviceLinkLost,
 )
 
+from .._units import size
 from . import stale_task_folders
 from .time_limit import MOST_MEBIBYTES, DeviceFloods, at_most
 
@@ -183,7 +184,7 @@ class Link:
             with at_most(_ANSWER_SECONDS + more_seconds):
                 return ask()
         except DeviceFloods:
-            raise DeviceAnswerEndless(device=self._device, mebibytes=MOST_MEBIBYTES) from None
+            raise DeviceAnswerEndless(device=self._device, most=size(MOST_MEBIBYTES << 20)) from None
 
     def _becomes_another_user(self) -> bool:
         """Whether files need rights for a user who is neither the connection's own nor root."""

@@ -122,7 +122,7 @@ def test_without_room_required_fails_before_anything_is_touched(guest: Guest, st
         before = volumes(guest)
         refused = image(guest, job_of(storage, device="noroom"))
         assert refused["code"] == "N100"
-        assert "8 MiB free" in refused["message"]
+        assert "8.4 MB free" in refused["message"]
         assert "imaging_snapshot to preferred" in refused["hint"]
         assert volumes(guest) == before
         assert not list(storage.root.glob("noroom/*"))

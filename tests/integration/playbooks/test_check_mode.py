@@ -91,7 +91,7 @@ def expect_what_would_be(played: Played, names: List[str]) -> None:
     assert image["bytes_in_use"] == 16 * MIB
     assert 0 < image["bytes_to_send"] < 16 * MIB
     assert image["rollover"] == {"dry_run": True, "deleted": names, "spared": {}}
-    assert "-%s\n-%s\n+a new image: 16 MiB in use, about " % tuple(names) in played.output
+    assert "-%s\n-%s\n+a new image: 16.8 MB in use, about " % tuple(names) in played.output
     assert "and then delete: %s" % ", ".join(names) in played.output
 
     rolled = played.result("Delete the oldest images")

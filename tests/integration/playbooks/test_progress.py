@@ -23,7 +23,7 @@ DEVICES = ["press-%d" % number for number in range(1, 6)]
 _LINE = re.compile(
     r"(press-\d): image, reading (\d+) % of \d+ MiB(?:, [0-9.]+ MB/s)(?:, [0-9.]+ [KM]iB stored)?(?:, about \d+ s left)?$"
 )
-_DONE = re.compile(r"image: 5 done; \d+ MiB in use, [0-9.]+ MiB stored; .*")
+_DONE = re.compile(r"image: 5 done; \d[0-9.]* MB in use, [0-9.]+ MB stored; .*")
 
 
 class Plant(Site):
@@ -133,7 +133,7 @@ def test_a_failed_device_is_seen_among_those_that_run_and_a_resized_window_stays
         assert terminal.wait_for_end() == 2
         shown = terminal.everything()
         assert terminal.cursor() == {"visible": 1, "column": 0, "wraps": 1}
-    assert any(re.fullmatch(r"image: 4 done, 1 failed; \d+ MiB in use, .*", line) for line in shown)
+    assert any(re.fullmatch(r"image: 4 done, 1 failed; [0-9.]+ MB in use, .*", line) for line in shown)
     assert sum("fatal: [press-2]: FAILED!" in line for line in shown) == 1
     assert [line.split()[0] for line in shown if " : ok=" in re.sub(" +", " ", line)] == DEVICES
     ended = next(number for number, line in enumerate(shown) if line.startswith("image: 4 done"))
@@ -155,7 +155,7 @@ def test_an_interrupt_leaves_a_clean_terminal_and_earlier_images(plant: Plant) -
         shown = terminal.everything()
         assert terminal.cursor() == {"visible": 1, "column": 0, "wraps": 1}
     assert any("User interrupted execution" in line for line in shown)
-    assert any(re.fullmatch(r"image: 5 not ended; \d+ MiB in use, .* stored; .*", line) for line in shown)
+    assert any(re.fullmatch(r"image: 5 not ended; [0-9.]+ MB in use, .* stored; .*", line) for line in shown)
     assert not bars_of(shown)
     assert not any(line.startswith("press-") for line in shown[-3:])
     plant.settings["imaging_limit_read_rate"] = "0"

@@ -163,7 +163,7 @@ def test_a_whole_task_from_waiting_to_the_line_that_stays(
     callback.v2_runner_on_start(host_of("press-3"), task)
     callback.v2_runner_on_unreachable(result_of(task, "press-3"))
     assert told.lines == [
-        "image: 1 done, 1 failed, 1 unreachable; 200 MiB in use, 1.0 MiB stored; %s" % told.lines[0].split("; ")[-1]
+        "image: 1 done, 1 failed, 1 unreachable; 210 MB in use, 1.0 MB stored; %s" % told.lines[0].split("; ")[-1]
     ]
     assert [line for line in terminal.lines() if line] == ["fatal: [press-1]: FAILED!"], "the bars are gone"
     assert _progress_show.sys.stdout is terminal.stream
@@ -278,7 +278,7 @@ def test_what_fails_in_drawing_fails_no_task_and_lines_go_on(
     assert _progress_show.sys.stdout is terminal.stream
     assert not any(terminal.lines())
     reporter.show(reading(50))
-    assert shown == ["press-1: image, reading 50 % of 100 MiB"]
+    assert shown == ["press-1: image, reading 50 % of 105 MB"]
     callback.v2_runner_on_ok(result_of(task, "press-1"))
     begin(callback, task_of("u"), "press-1")
     assert _progress_channel.current_channel() is None
@@ -396,4 +396,4 @@ def test_a_terminal_that_is_resized_is_drawn_anew(callback: CallbackModule, term
     shown = wait_for(terminal, lambda shown: len(shown) == 5 and shown[0].startswith("press-0 reading  30 %"))
     assert all(len(line) < 25 for line in shown)
     terminal.resize(120)
-    wait_for(terminal, lambda shown: len(shown) == 5 and "5.0 MB/s" in shown[0] and "30 MiB of 100 MiB" in shown[0])
+    wait_for(terminal, lambda shown: len(shown) == 5 and "5.0 MB/s" in shown[0] and "31.5 MB of 105 MB" in shown[0])

@@ -13,6 +13,7 @@ import os
 import stat
 from typing import Dict, Iterable, List, Optional, Sequence
 
+from ..amounts import size
 from ..disk.layout import read_layout
 from ..disk.source import FileSource
 from ..errors import DiskError, DiskNotFound, DriveAmbiguous, DriveUnknown, NoDriveChosen
@@ -202,7 +203,7 @@ class Selection:
     def _describe(self, disks: Iterable[Disk], with_reasons: bool = False) -> str:
         texts = []
         for disk in disks:
-            facts = [disk.model, disk.stable_id or self._table_id(disk), "%.1f GB" % (disk.size_bytes / 1e9)]
+            facts = [disk.model, disk.stable_id or self._table_id(disk), size(disk.size_bytes)]
             facts += [self._why_not(disk)] if with_reasons else []
             texts.append("%s (%s)" % (disk.path, ", ".join(fact for fact in facts if fact)))
         return "; ".join(texts) or "none"

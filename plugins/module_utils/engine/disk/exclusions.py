@@ -13,6 +13,7 @@ from __future__ import annotations
 from array import array
 from typing import Any, Dict, Iterable, List, NamedTuple, Sequence, Set, Tuple
 
+from ..amounts import size
 from ..errors import FileSystemInvalid
 from .extents import ExtentSet
 from .filesystems.contract import FileContent, FileTree
@@ -82,7 +83,7 @@ def totals(found: Iterable[LeftOut]) -> List[LeftOut]:
 def notes(found: Iterable[LeftOut]) -> List[str]:
     """A line for the log of a run for each pattern that matched."""
     return [
-        "Excluded by %s: %d files, %d bytes." % (one.pattern, one.files, one.saved_bytes) for one in found if one.files
+        "Excluded by %s: %d files, %s." % (one.pattern, one.files, size(one.saved_bytes)) for one in found if one.files
     ]
 
 

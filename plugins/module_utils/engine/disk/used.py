@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
+from ..amounts import size
 from ..errors import DiskError
 from .claim_sentences import Contested, partition_device
 from .claims import Claim, claims_of, judge
@@ -43,6 +44,8 @@ class PlannedVolume(NamedTuple):
     selected: bool
     left_out_bytes: int = 0  # content of excluded files, not in in_use_bytes
     name: str = ""  # of a logical volume inside the partition, "group/volume"
+    state: str = VolumeState.OFFLINE.value  # how it stands while it is read
+    mount_points: Tuple[str, ...] = ()
 
     def as_dict(self) -> Dict[str, Any]:
         return self._asdict()
@@ -265,21 +268,23 @@ def _plan_part(disk: BlockSource, part: _Volume, how: _How) -> _Planned:
     volume, extents, file_system = planned.volume, planned.extents, planned.file_system
     found: List[LeftOut] = []
     warnings: List[str] = []
+    name = _name(disk, volume, part.mount_points)
     if file_system is not None and volume.trusted and part.state is not VolumeState.LIVE:
         extents, found, remarks = _leave_out(file_system, extents, how.exclude, part.mount_points, how.swap_files)
         behind_bytes = part.source.size_bytes - file_system.end_bytes
         if behind_bytes > _MUCH_BEHIND_BYTES:
             remarks = [
                 *remarks,
-                "its file system ends %d bytes before its end; these bytes are imaged too." % behind_bytes,
+                "its file system ends %s before its end; these bytes are imaged too." % size(behind_bytes),
             ]
-        warnings += ["%s: %s" % (_name(disk, volume), remark) for remark in remarks]
+        warnings += ["%s: %s" % (name, remark) for remark in remarks]
         volume = volume._replace(
             in_use_bytes=extents.total_bytes, left_out_bytes=volume.in_use_bytes - extents.total_bytes
         )
     contested = [_contested(disk, planned, how)] if planned.rivals else []
     if how.wanted and volume.reason:
-        warnings.append(" ".join([_warning(disk, volume), *(one.advice() for one in contested)]))
+        warnings.append(" ".join([_warning(name, volume), *(one.advice() for one in contested)]))
+    volume = volume._replace(state=part.state.value, mount_points=tuple(part.mount_points))
     return planned._replace(volume=volume, extents=extents, left_out=found, warnings=warnings, contested=contested)
 
 
@@ -350,15 +355,17 @@ def _named(words: str, name: str) -> str:
     return words % name if name else ""
 
 
-def _name(source: BlockSource, volume: PlannedVolume) -> str:
+def _name(source: BlockSource, volume: PlannedVolume, mount_points: Sequence[str]) -> str:
+    """The volume as a person knows it: where it is mounted, and its disk."""
+    where = _named(" (%s)", ", ".join(mount_points))
     if volume.name:
-        return "Volume %s on %s" % (volume.name, source.path)
-    return "Partition %d of %s" % (volume.number, source.path) if volume.number else source.path
+        return "Volume %s on %s%s" % (volume.name, source.path, where)
+    return ("Partition %d of %s" % (volume.number, source.path) if volume.number else source.path) + where
 
 
-def _warning(source: BlockSource, volume: PlannedVolume) -> str:
-    what, reason = _name(source, volume), volume.reason.rstrip(".")
-    return "%s is imaged whole (%d bytes): %s." % (what, volume.size_bytes, reason)
+def _warning(what: str, volume: PlannedVolume) -> str:
+    reason = volume.reason.rstrip(".")
+    return "%s is imaged whole (%s): %s." % (what, size(volume.size_bytes), reason)
 
 
 def _contested(source: BlockSource, planned: _Planned, how: _How) -> Contested:

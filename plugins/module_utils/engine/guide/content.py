@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from typing import List, NamedTuple, Tuple, Union
 
+from ..amounts import size
 from .facts import DiskFact, Facts, PartitionFact
 from .language import say
 
@@ -52,16 +53,6 @@ Block = Union[Paragraph, Command, Items, Step, Pairs, Drawing]
 class Section(NamedTuple):
     heading: str
     blocks: List[Block]
-
-
-def size(count: int) -> str:
-    """1.5 GiB."""
-    amount = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return "%d B" % count if unit == "B" else "%.1f %s" % (amount, unit)
-        amount /= 1024
-    return "%.1f TiB" % amount
 
 
 def title(facts: Facts, language: int) -> str:

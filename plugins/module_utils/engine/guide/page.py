@@ -11,6 +11,7 @@ from __future__ import annotations
 from html import escape
 from typing import List, Tuple
 
+from ..amounts import size
 from . import content
 from .facts import Facts, PartitionFact
 from .language import ENGLISH, GERMAN, say
@@ -130,7 +131,7 @@ def _box(one: object, position: float, width: float, language: int) -> str:
         fill, top, bottom = "#fff", say(language, "free"), ""
     else:
         fill = _COLOURS.get(one.role, "#cfe8cf" if one.is_held else "#fff")
-        top, bottom = "%d %s" % (one.number, one.label or one.kind), content.size(one.length_bytes)
+        top, bottom = "%d %s" % (one.number, one.label or one.kind), size(one.length_bytes)
     room = int(width / 7.6)
     texts = "".join(
         '<text x="%.1f" y="%d" font-size="13" font-family="sans-serif">%s</text>'

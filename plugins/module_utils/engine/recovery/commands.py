@@ -10,6 +10,7 @@ import os
 import sys
 from typing import Any, Callable, Dict, List, Optional
 
+from ..amounts import size
 from ..errors import (
     PasswordMissing,
     PasswordWrong,
@@ -177,8 +178,8 @@ class Command:
                 done["image"],
                 self.options.device,
                 done["target"],
-                words.size(done["bytes_copied"]),
-                words.size(done["bytes_kept"]),
+                size(done["bytes_copied"]),
+                size(done["bytes_kept"]),
             ),
             "RECOVERY.txt and RECOVERY.html beside it contain the instructions for a restore.",
         )

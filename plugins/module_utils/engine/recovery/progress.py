@@ -11,7 +11,8 @@ import sys
 import time
 from typing import Any, Dict
 
-from .words import duration, option_words, size
+from ..amounts import size
+from .words import duration, option_words
 
 _LINE_SECONDS = 15.0
 _LEAST_COLUMNS = 20

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Type
 
+from ..amounts import size
 from ..errors import (
     ArchiveVersionMissing,
     ArchiveVersionTampered,
@@ -74,15 +75,6 @@ def told(error: EngineError) -> Dict[str, str]:
     found = error.as_dict()
     hint = next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), found["hint"])
     return dict(found, message=option_words(found["message"]), hint=option_words(hint))
-
-
-def size(count: float) -> str:
-    """1.5 GiB."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return "%d bytes" % count if unit == "bytes" else "%.1f %s" % (count, unit)
-        count /= 1024
-    return "%.1f TiB" % count
 
 
 def duration(seconds: int) -> str:

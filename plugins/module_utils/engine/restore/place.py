@@ -11,6 +11,7 @@ import stat
 import sys
 from typing import List, NoReturn
 
+from ..amounts import size
 from ..device.disks import find_disks
 from ..errors import (
     DiskAccessDenied,
@@ -112,7 +113,7 @@ def why_not_on_disk(path: str) -> str:
 def disks_here() -> List[str]:
     """The disks of this machine in words, those that may be meant first."""
     disks = sorted(find_disks(BlockTree()), key=lambda disk: (not disk.size_bytes, disk.path))
-    words = ["%s (%d bytes%s)" % (one.path, one.size_bytes, ", " + one.model if one.model else "") for one in disks]
+    words = ["%s (%s%s)" % (one.path, size(one.size_bytes), ", " + one.model if one.model else "") for one in disks]
     return words[:_MOST_LISTED]
 
 

@@ -9,6 +9,7 @@ import re
 import struct
 from typing import List, NamedTuple, Sequence, Tuple
 
+from ..amounts import size
 from ..disk.filesystems.registry import detect
 from ..disk.gpt import detect_sector_bytes
 from ..disk.layout import DiskLayout, read_layout
@@ -37,7 +38,7 @@ class Claim(NamedTuple):
         """How a refusal prints it."""
         what = [self.kind] if self.kind else []
         what += ['"%s"' % self.name] if self.name else []
-        return "%s (%s)" % (self.number, ", ".join([*what, "%d bytes" % self.length_bytes]))
+        return "%s (%s)" % (self.number, ", ".join([*what, size(self.length_bytes)]))
 
     def is_named_by(self, given: Sequence[str], disk: str, is_only_disk: bool, claims: Sequence[Claim]) -> bool:
         """Whether one of ``given`` means it: its number with the disk's name, where one disk is restored without it, or its name.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Dict, List
 
+from ..amounts import size
 from ..image.reader import DiskReader
 from .plan import PlannedDisk
 
@@ -22,10 +23,10 @@ def _of_partitions(disk: PlannedDisk) -> List[str]:
         if one.action != "kept":
             old = one.volume.partition
             found.append(
-                "partition %d of %s (%s) is %s: from %d bytes at byte %d to %d bytes at byte %d"
+                "partition %d of %s (%s) is %s: from %s at byte %d to %s at byte %d"
                 % (
                     *(one.volume.number, disk.name, one.volume.kind or "unknown content", one.action),
-                    *(old.length_bytes, old.start_bytes, one.length_bytes, one.start_bytes),
+                    *(size(old.length_bytes), old.start_bytes, size(one.length_bytes), one.start_bytes),
                 )
             )
     if disk.resizing is not None and disk.resizing.tools:
@@ -33,8 +34,8 @@ def _of_partitions(disk: PlannedDisk) -> List[str]:
     if disk.resizing is not None and disk.resizing.scratch is not None:
         scratch = disk.resizing.scratch
         found.append(
-            "%s is shrunk in %s, before the target is written; this needs %d bytes there, %d are free"
-            % (disk.name, scratch.directory, scratch.needed_bytes, scratch.free_bytes)
+            "%s is shrunk in %s, before the target is written; this needs %s there, %s are free"
+            % (disk.name, scratch.directory, size(scratch.needed_bytes), size(scratch.free_bytes))
         )
     if disk.resizing is not None:
         found += [
@@ -59,11 +60,11 @@ def _of_identity(disk: PlannedDisk) -> List[str]:
 
 def _of_disks(planned: List[PlannedDisk], image: str) -> List[str]:
     return [
-        "disk%d of %s (%d bytes) goes to %s%s%s%s%s"
+        "disk%d of %s (%s) goes to %s%s%s%s%s"
         % (
             disk.number,
             image,
-            _imaged(disk).size_bytes,
+            size(_imaged(disk).size_bytes),
             disk.target.path,
             _state(disk),
             _alone(disk.left_alone),
@@ -80,7 +81,7 @@ def transitions(planned: List[PlannedDisk], image: str) -> List[Dict[str, str]]:
         {
             "target": disk.target.path,
             "before": _present(disk),
-            "after": "disk%d of %s, %d bytes" % (disk.number, image, disk.reader.size_bytes),
+            "after": "disk%d of %s, %s" % (disk.number, image, size(disk.reader.size_bytes)),
         }
         for disk in planned
     ]
@@ -92,7 +93,7 @@ def _present(disk: PlannedDisk) -> str:
     what = "an interrupted restore of the same image" if disk.resumes else disk.data or "it is blank"
     if disk.is_done:
         what = "it already contains all of this image"
-    return "%d bytes, %s" % (disk.target.size_bytes, what)
+    return "%s, %s" % (size(disk.target.size_bytes), what)
 
 
 def _state(disk: PlannedDisk) -> str:

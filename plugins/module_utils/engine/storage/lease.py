@@ -86,19 +86,20 @@ class Lease:
         """Whether the account may replace the lease: without that it is not held, and other runs may be in progress."""
         return self._is_permitted
 
-    def acquire(self, wait_seconds: float = 120.0) -> None:
+    def acquire(self, wait_seconds: float = 120.0, *, gives_way: bool = False) -> None:
         """Take the lease; waits for a foreign one to end or to die, and tells so.
 
+        :param gives_way: do not wait for one whose holder is seen to live.
         :raises LeaseHeld: when it is alive after ``wait_seconds``.
         """
         try:
-            self._take(wait_seconds)
+            self._take(wait_seconds, gives_way)
         except BaseException:
             self._outage.give_up()
             raise
         self._outage.over()
 
-    def _take(self, wait_seconds: float) -> None:
+    def _take(self, wait_seconds: float, gives_way: bool) -> None:
         started = self._clock()
         seen: Optional[bytes] = None
         seen_since = looked = started
@@ -115,6 +116,7 @@ class Lease:
                 self._pause()
                 continue
             now = self._clock()
+            is_renewed = seen is not None and content != seen
             # While the storage was away or this machine slept, the holder could not be seen: that does not mean that it
             # is dead.
             if content != seen or now - looked > self._ttl_seconds / 2:
@@ -129,7 +131,7 @@ class Lease:
                 if self._holder_of(self._read() or b"") == self._holder:
                     break
                 continue
-            if self._clock() - started > wait_seconds:
+            if self._clock() - started > wait_seconds or (gives_way and is_renewed):
                 raise LeaseHeld(
                     holder=self._describe(content), device=self._device, wait_seconds=int(self._ttl_seconds)
                 )

@@ -18,6 +18,7 @@ from ..disk import exclusions
 from ..disk.exclusions import LeftOut
 from ..storage.contract import Storage
 from .device_documents import HeldInformation, baseline_of, previous_of, silent
+from .image_plan import image_plan
 from .opened_disks import OpenedDisks, describe, not_chosen, stable_ids
 from .request import BASELINE, NONE, PREVIOUS, ImageRequest
 
@@ -107,6 +108,7 @@ def _told(storage: Storage, request: ImageRequest, opened: OpenedDisks, left_out
         "job": request.job,
         "storage": storage.description,
         "disks": [dict(describe(number, disk), path=disk.path) for number, disk in enumerate(disks)],
+        "plan": image_plan(disks),
         "not_chosen": not_chosen(disks),
         "left_out": [one.as_dict() for one in left_out],
         "outside_partitions": [dict(one.as_dict(), path=disk.path) for disk in disks for one in disk.plan.outside],

@@ -31,6 +31,7 @@ from .contents import contents_of
 from .request import ImageRequest
 
 Pace = Callable[[BlockSource], BlockSource]
+_ONLY_IN_THE_PLAN = ("in_use_bytes", "left_out_bytes", "reason", "trusted", "state", "mount_points")
 _LOOK_SECONDS = 30  # what a look at bytes in no partition may take at the rate of the run
 
 
@@ -202,7 +203,7 @@ def describe(number: int, disk: OpenedDisk) -> Dict[str, Any]:
             {
                 key: value
                 for key, value in volume.as_dict().items()
-                if key not in ("in_use_bytes", "left_out_bytes", "reason", "trusted")
+                if key not in _ONLY_IN_THE_PLAN
             }
             for volume in disk.plan.volumes
         ],

@@ -133,6 +133,7 @@ class RolloverRequest(NamedTuple):
     passwords: Passwords
     policy: Policy
     remove_damaged: List[str]
+    purge_trash: bool
     unused: Tuple[str, ...] = ()
 
 
@@ -297,7 +298,12 @@ def _check(dummy_fields: Fields, head: _Head) -> CheckRequest:
 
 def _rollover(fields: Fields, head: _Head) -> RolloverRequest:
     policy = policy_of(fields, of_all_jobs=True)
-    return RolloverRequest(**head._asdict(), policy=policy, remove_damaged=fields.names("remove_damaged"))
+    return RolloverRequest(
+        **head._asdict(),
+        policy=policy,
+        remove_damaged=fields.names("remove_damaged"),
+        purge_trash=fields.yes("purge_trash"),
+    )
 
 
 def _pin(fields: Fields, head: _Head) -> PinRequest:
@@ -406,7 +412,7 @@ _RESTORE_KEYS = (
     *("image", "map", "overwrite", "damaged", "replace_table", "proof"),
     *("grow", "shrink", "scratch", "identity"),
 )
-_ROLLOVER_KEYS = ("keep", "jobs", "forget_jobs", "forget_disks", "remove_damaged")
+_ROLLOVER_KEYS = ("keep", "jobs", "forget_jobs", "forget_disks", "remove_damaged", "purge_trash")
 VERBS: Dict[str, _Verb] = {
     "image": _Verb(_IMAGE_KEYS, _image),
     "restore": _Verb(_RESTORE_KEYS, _restore),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any, Dict, List
 
+from ..amounts import size
 from ..image.format.encrypted_mark import is_marked
 from ..restore import proof as proofs
 from ..restore.boot_report import boot_report
@@ -116,10 +117,10 @@ def _damage_in_words(disk: PlannedDisk, damaged: List[Dict[str, Any]], image: st
         ["and %d more" % (len(files) - _MOST_FILES_SAID)] if files[_MOST_FILES_SAID:] else []
     )
     return (
-        "%s is INCOMPLETE: %d bytes of %s of the image %s are lost and were restored as zeros. Damaged files: %s.%s"
+        "%s is INCOMPLETE: %s of %s of the image %s are lost and were restored as zeros. Damaged files: %s.%s"
     ) % (
         disk.target.path,
-        sum(one["length"] for one in damaged),
+        size(sum(one["length"] for one in damaged)),
         disk.name,
         image,
         ", ".join(hit) or "none known",

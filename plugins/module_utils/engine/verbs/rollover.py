@@ -11,6 +11,7 @@ from ..device.identity import stored_identity
 from ..errors import ImageNotFound
 from ..image.access import openable_key
 from ..image.device_directory import DeviceDirectory
+from ..image.upkeep.purge import alone, purge_now
 from ..image.upkeep.rollover import roll_over
 from ..storage.contract import Storage
 from ..tame import one_line
@@ -22,21 +23,25 @@ def rollover(storage: Storage, request: RolloverRequest, dummy_status: RunStatus
     """Delete what ``imaging_keep`` does not want any more; in check mode only say what.
 
     :raises ImageNotFound: when the device has no directory that is ours.
+    :raises TrashInUse: when the trash is to be purged and a run is in progress.
     """
     device, policy = request.device, request.policy
     directory = DeviceDirectory(storage, device)
     if stored_identity(storage, device) is None:
         raise ImageNotFound(device=device, image="at all", storage=storage.description)
     key = openable_key(directory, request.passwords.password)
-    report = roll_over(
-        storage,
-        device,
-        policy,
-        openable_key=key.key_id if key else None,
-        key=key,
-        dry_run=request.check,
-        remove_damaged=request.remove_damaged,
-    )
+    with alone(storage, device, request.purge_trash and not request.check) as lease:
+        report = roll_over(
+            storage,
+            device,
+            policy,
+            openable_key=key.key_id if key else None,
+            key=key,
+            dry_run=request.check,
+            remove_damaged=request.remove_damaged,
+        )
+        if request.purge_trash:
+            report = purge_now(directory, lease, key, report)
     before = report.before
     after = [image for image in before if image not in report.deleted]
     changed = bool(report.deleted or report.trashed_packs or report.purged_packs)

@@ -11,6 +11,7 @@ from ..errors import PasswordWrong
 from ..image.access import openable_key
 from ..image.device_directory import DeviceDirectory
 from ..image.newest import believed, horizon
+from ..image.upkeep.trash_state import look_into_trash
 from ..image.writing.preflight import check_room, clock_warnings
 from ..storage.check import StorageCheck, check_storage
 from ..storage.contract import Storage
@@ -62,6 +63,10 @@ def check(storage: Storage, request: CheckRequest, dummy_status: RunStatus) -> D
     if counted:  # a first image is not known before its device was asked
         newest = counted[-1]
         answer["warnings"] += check_room(storage.description, device, newest, False, space, newest.in_use_bytes)
+    trash = look_into_trash(directory)
     return dict(
-        answer, free_bytes=space.free_bytes if space else None, total_bytes=space.total_bytes if space else None
+        answer,
+        free_bytes=space.free_bytes if space else None,
+        total_bytes=space.total_bytes if space else None,
+        trash=trash.as_dict() if trash is not None else None,
     )

@@ -112,12 +112,12 @@ def test_without_a_terminal_nothing_is_confirmed(monkeypatch: pytest.MonkeyPatch
 
 
 def test_units_and_tables() -> None:
-    assert [size(one) for one in (0, 1023, 1536, 3 << 30, 5 << 40)] == [
+    assert [size(one) for one in (0, 999, 1500, 3 << 30, 5 << 40)] == [
         "0 bytes",
-        "1023 bytes",
-        "1.5 KiB",
-        "3.0 GiB",
-        "5.0 TiB",
+        "999 bytes",
+        "1.5 kB",
+        "3.2 GB",
+        "5.5 TB",
     ]
     assert [duration(one) for one in (5, 65, 3700)] == ["0:05 min", "1:05 min", "1:01 h"]
     assert columns(["A", "B"], [["x\x1b[2J", "y"]]) == ["A         B", "x\\x1b[2J  y"]

@@ -197,7 +197,7 @@ def test_an_answer_without_an_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(action, "_low_level_execute_command", ask)
     link = _link.Link(action, "press-1", lambda dummy: None, 600)
-    with failing(DeviceAnswerEndless, mebibytes=256):
+    with failing(DeviceAnswerEndless, most="268 MB"):
         link.run(["first"])
     assert action.client.wait(10) == -signal.SIGTERM
 

@@ -128,14 +128,14 @@ def test_sums_and_their_sentences() -> None:
     assert totals.states == {RUNNING: 2, WAITING: 1, DONE: 1, FAILED: 1, UNREACHABLE: 0, SKIPPED: 0}
     assert totals.remaining_seconds is None, "nothing is known of the one that waits"
     assert say_totals(totals) == (
-        "2 running, 1 waiting, 1 done, 1 failed; 250 MiB of 300 MiB, 5.0 MB/s, 5.0 MiB stored; 65 s so far"
+        "2 running, 1 waiting, 1 done, 1 failed; 262 MB of 315 MB, 5.0 MB/s, 5.2 MB stored; 65 s so far"
     )
     board.end("t", "press-5", SKIPPED, {})
     assert board.totals().remaining_seconds == 200
     assert say_totals(board.totals()).endswith("65 s so far, about 3 min left")
     board.take(reading("press-1", 50))
     assert board.totals().remaining_seconds is None, "nothing is known of press-1"
-    assert say_end(board.totals()) == ("2 not ended, 1 done, 1 failed, 1 skipped; 300 MiB in use, 4.0 MiB stored; 65 s")
+    assert say_end(board.totals()) == ("2 not ended, 1 done, 1 failed, 1 skipped; 315 MB in use, 4.2 MB stored; 65 s")
 
 
 def test_an_empty_board_has_a_sentence_too() -> None:

@@ -137,8 +137,8 @@ def test_without_a_channel_lines_are_shown() -> None:
     reporter.connection_lost(True)
     for percent in range(0, 101, 5):
         reporter.show(status(percent, rate_bytes_per_second=2_500_000, remaining_seconds=100 - percent))
-    assert shown[0] == "press-1: image, reading 10 % of 100 MiB, 2.5 MB/s, about 90 s left"
-    assert shown[-1] == "press-1: image, reading 100 % of 100 MiB, 2.5 MB/s"
+    assert shown[0] == "press-1: image, reading 10 % of 105 MB, 2.5 MB/s, about 90 s left"
+    assert shown[-1] == "press-1: image, reading 100 % of 105 MB, 2.5 MB/s"
     assert len(shown) == 10
 
 
@@ -173,7 +173,7 @@ def test_lines_take_over_when_the_callback_gives_up_in_the_middle(channel: Chann
     channel.close()
     reporter.show(status(40))
     reporter.show(status(50))
-    assert shown == ["press-1: image, reading 40 % of 100 MiB", "press-1: image, reading 50 % of 100 MiB"]
+    assert shown == ["press-1: image, reading 40 % of 105 MB", "press-1: image, reading 50 % of 105 MB"]
 
 
 def test_a_name_too_long_for_a_record_neither_fails_nor_prints(channel: Channel) -> None:

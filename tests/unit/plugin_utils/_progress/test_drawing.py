@@ -62,13 +62,13 @@ def test_a_row_for_each_device_and_a_line_of_sums() -> None:
         "oven-5  done                ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ 100 %",
         "oven-6  failed S104         ━━━━━━━━━━━━━━━━━━━━━━━━━━━━              70 %",
         "oven-7  unreachable",
-        "3 running, 1 waiting, 1 done, 1 failed, 1 unreachable; 1.1 GiB of 2.0 GiB, 84 MB/s, 1.0 MiB stored;",
+        "3 running, 1 waiting, 1 done, 1 failed, 1 unreachable; 1.1 GB of 2.1 GB, 84 MB/s, 1.0 MB stored; 0 s",
     ]
 
 
 def test_a_wide_terminal_shows_sizes_too() -> None:
     lines = show(SOME, PLAIN._replace(width=140))
-    assert lines[0].endswith("42 %   84 MB/s     2 min     168 MiB of 400 MiB")
+    assert lines[0].endswith("42 %   84 MB/s     2 min       176 MB of 419 MB")
     assert lines[-1].endswith("; 0 s so far")
 
 

@@ -36,7 +36,7 @@ def test_every_end_has_a_row_and_a_place_in_a_list() -> None:
     summary.add_unreachable("press-01")
     lines = summary.lines()
     rows = {line.split()[0]: line for line in reversed(lines) if line.startswith("press-")}
-    for words in ("2026-11-29_17-50-00", "12 GiB", "340 MiB", "12 min", "3 changes", "2 old images deleted"):
+    for words in ("2026-11-29_17-50-00", "12.9 GB", "357 MB", "12 min", "3 changes", "2 old images deleted"):
         assert words in rows["press-01"]
     assert "S104" in rows["press-02"]
     assert "J101" in rows["press-03"]

@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from typing import Any, Container, Dict, Iterable, List, NamedTuple, Sequence, Set, Tuple
 
+from ...amounts import size
 from ..format import job_name
 from ..format.manifest import DiskEntry, Manifest
-from ..wording import shown, size
+from ..wording import shown
 
 _MOST_TOLD = 20
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from .missing import Missing
+from .trash_state import TrashState
 
 
 class RolloverReport(NamedTuple):
@@ -21,10 +22,12 @@ class RolloverReport(NamedTuple):
     freed_bytes: int
     warnings: List[str]
     before: List[str]  # the complete images that were there, in order
+    trash: Optional[TrashState] = None  # what lies there afterwards; None where the sweep was skipped
     missing: List[Missing] = []  # what only older images of a job hold
     named: List[str] = []  # sentences about that, and about images of jobs that are not defined
 
     def as_dict(self) -> Dict[str, Any]:
         """The lines of an image run's report."""
         said = ("dry_run", "deleted", "spared", "trashed_packs", "purged_packs", "freed_bytes", "warnings")
-        return {name: value for name, value in self._asdict().items() if name in said}
+        told = {name: value for name, value in self._asdict().items() if name in said}
+        return dict(told, trash=self.trash.as_dict() if self.trash is not None else None)

@@ -25,16 +25,18 @@ from ..format.keys import MasterKey
 from ..format.manifest import Manifest
 from ..impostors import Impostors
 from ..newest import enumerated, few, horizon
-from ..pack_listing import InUse, existing
+from ..pack_listing import InUse, TrashEntry, existing
 from ..pack_references import needed_packs
 from ..writing.pack_check import listed_packs
 from .heal_documents import heal_documents
 from .packs_of_others import packs_of_others
+from .purge import delete_if_there, purge_old, stamp_anew
 from .restore_from_trash import restore_from_trash
 from .rollover_report import RolloverReport
 from .strays import MAX_DEPTH, is_stray_folder
 from .sweep_time import SweepTime
 from .trash_age import TrashAges
+from .trash_state import trash_state
 from .unusable import packs_of_unusable, storage_grows
 
 _MOST_TOLD = 5
@@ -45,7 +47,7 @@ _MOST_AT_ONCE = 1 << 14  # names of a directory that are held while it is emptie
 def delete_image(directory: DeviceDirectory, image: str, warnings: List[str]) -> bool:
     """Delete an image, its manifest first; False where the storage left that where it is."""
     storage = directory.storage
-    _delete_if_there(storage, directory.path(image, fmt.MANIFEST_NAME))
+    delete_if_there(storage, directory.path(image, fmt.MANIFEST_NAME))
     if _holds_manifest(storage, directory.path(image)):
         warnings.append("%s was not removed: the storage did not delete its manifest." % directory.path(image))
         return False
@@ -98,7 +100,7 @@ def _remove_files(storage: Storage, path: str, stray_levels: int) -> bool:
     while whole and len(found) == _MOST_AT_ONCE and all(one.kind is EntryKind.FILE for one in found):
         for entry in found:
             if is_valid_name(entry.name):
-                _delete_if_there(storage, "%s/%s" % (path, entry.name))
+                delete_if_there(storage, "%s/%s" % (path, entry.name))
             whole = whole and is_valid_name(entry.name)
         found = _entries(storage, path, _MOST_AT_ONCE)
     for entry in found:
@@ -106,7 +108,7 @@ def _remove_files(storage: Storage, path: str, stray_levels: int) -> bool:
         if not is_valid_name(entry.name):
             whole = False  # no storage client accepts such a name
         elif entry.kind is EntryKind.FILE:
-            _delete_if_there(storage, inside)
+            delete_if_there(storage, inside)
         elif entry.kind is EntryKind.DIRECTORY and (stray_levels or is_stray_folder(entry.name)):
             whole = stray_levels < MAX_DEPTH and remove_tree(storage, inside, stray_levels + 1) and whole
         elif entry.kind is EntryKind.DIRECTORY and entry.name == fmt.KEYS:
@@ -170,8 +172,8 @@ def sweep(
     if not report.dry_run:
         for pack in restore_from_trash(directory, needed - present.keys()):
             present[pack] = 0
-    freed = _purge(directory, needed, present, newest, report, now_seconds)
-    _trash_idle(directory, needed, present, newest, report, now_seconds)
+    purged = purge_old(directory, needed, present, newest, report, now_seconds)
+    left = purged.left + _trash_idle(directory, needed, present, newest, report, now_seconds)
     if not report.dry_run:
         ages = TrashAges(directory, newest, now_seconds, dry_run=False)
         tidied: List[str] = []
@@ -179,7 +181,7 @@ def sweep(
         report.warnings.extend(few(tidied))
         _undo_if_needed(directory, {*complete, *unreadable}, report)
         ages.forget()
-    return report._replace(freed_bytes=freed)
+    return report._replace(freed_bytes=purged.freed_bytes, trash=trash_state(left, newest, now_seconds))
 
 
 def _needed(
@@ -242,37 +244,6 @@ def _read_needed(
     return needed, {image: found[image] for image in found if holds_manifest(directory, image)}
 
 
-def _purge(
-    directory: DeviceDirectory,
-    needed: AbstractSet[str],
-    present: MutableMapping[str, int],
-    newest: int,
-    report: RolloverReport,
-    now_seconds: int,
-) -> int:
-    """Delete for good the packs that have been in the trash for a day and that no image needs; return their size in
-    bytes."""
-    ages = TrashAges(directory, newest, now_seconds, dry_run=report.dry_run)
-    freed, time_left = 0, SweepTime()
-    for entry in directory.trash():
-        if ages.is_from_ahead(entry.since_seconds) and not report.dry_run:
-            _stamp_anew(directory, entry.file_name, now_seconds)
-            continue
-        # Needed and in use as well: it was sent again while this copy was on its way out.
-        finished = entry.pack not in needed or present.get(entry.pack) == entry.size_bytes
-        if entry.sequence is not None:
-            finished = finished and entry.sequence < newest
-        if finished and ages.is_old(entry.since_seconds):
-            if not time_left.allows_next():
-                report.warnings.append("More packs in the trash can be deleted; the next rollover continues.")
-                break
-            report.purged_packs.append(entry.pack)
-            freed += entry.size_bytes
-            if not report.dry_run:
-                _delete_if_there(directory.storage, directory.path(fmt.TRASH, entry.file_name))
-    return freed
-
-
 def _trash_idle(
     directory: DeviceDirectory,
     needed: AbstractSet[str],
@@ -280,11 +251,12 @@ def _trash_idle(
     newest: int,
     report: RolloverReport,
     now_seconds: int,
-) -> None:
-    """Move packs in use that no image needs to the trash, a bounded number of them."""
+) -> List[TrashEntry]:
+    """Move packs in use that no image needs to the trash, a bounded number of them; return them as they are there."""
     idle = sorted(islice((pack for pack in present if pack not in needed), _MOST_SWEPT))
     if len(idle) == _MOST_SWEPT:
         report.warnings.append("More than %d packs are unused; the next rollover continues." % _MOST_SWEPT)
+    moved: List[TrashEntry] = []
     time_left = SweepTime()
     for position, pack in enumerate(idle):
         if not time_left.allows_next():
@@ -292,17 +264,12 @@ def _trash_idle(
                 "%d unused packs remain, since the storage is slow; the next rollover continues."
                 % (len(idle) - position)
             )
-            return
+            return moved
         report.trashed_packs.append(pack)
+        moved.append(TrashEntry("", pack, newest, now_seconds, present[pack]))
         if not report.dry_run:
             _move_to_trash_if_there(directory, pack, newest, now_seconds)
-
-
-def _stamp_anew(directory: DeviceDirectory, file_name: str, now_seconds: int) -> None:
-    """A clock that was years ahead put it into the trash: else it would stay until that year."""
-    name = "%s.%d" % (file_name.rpartition(".")[0], now_seconds)
-    with contextlib.suppress(StorageExists, StorageNotFound):  # another sweep was quicker
-        directory.storage.rename(directory.path(fmt.TRASH, file_name), directory.path(fmt.TRASH, name))
+    return moved
 
 
 def _move_to_trash_if_there(directory: DeviceDirectory, pack: str, newest: int, now_seconds: int) -> None:
@@ -328,7 +295,7 @@ def _tidy(
         if name not in complete and not storage.exists(directory.path(name, fmt.MANIFEST_NAME)):
             _put_aside(directory, name, now_seconds, warnings)
     for path in partial:
-        _delete_if_there(storage, path)
+        delete_if_there(storage, path)
     for entry in _entries(storage, directory.path(fmt.RECORDS), _MOST_AT_ONCE, _is_record_folder):
         if records.ASIDE_NAME.fullmatch(entry.name):
             _remove_aside(directory, entry, warnings)
@@ -350,7 +317,7 @@ def _remove_aside(directory: DeviceDirectory, entry: Entry, warnings: List[str])
         if entry.kind is EntryKind.DIRECTORY:
             _remove_or_warn(directory.storage, path, warnings)
         else:
-            _delete_if_there(directory.storage, path)
+            delete_if_there(directory.storage, path)
     except StoragePermissionDenied as error:
         warnings.append("%s was not removed: %s" % (path, error))
 
@@ -416,16 +383,9 @@ def _tidy_put_aside(
         if _restore_if_complete(directory, aside, one.image):
             continue
         if ages.is_from_ahead(one.since_seconds):
-            _stamp_anew(directory, one.file_name, now_seconds)
+            stamp_anew(directory, one.file_name, now_seconds)
         elif not newest <= one.image <= last and ages.is_old(one.since_seconds):
             _remove_or_warn(directory.storage, aside, warnings, aside + ".foreign")
-
-
-def _delete_if_there(storage: Storage, path: str) -> None:
-    try:
-        storage.delete(path)
-    except StorageNotFound:
-        return  # its writer has finished, or another sweep was quicker
 
 
 def _undo_if_needed(directory: DeviceDirectory, known: Set[str], report: RolloverReport) -> None:

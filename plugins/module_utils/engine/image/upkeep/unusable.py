@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from typing import AbstractSet, Container, Iterable, List, NamedTuple
 
+from ...amounts import size
 from ...errors import ImageDamaged, ImageNotUnusable, StorageFailed, StorageNotFound
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
@@ -91,9 +92,9 @@ def _take_columns(found: Iterable[bytes], columns: List[NamesOfPacks], directory
 def storage_grows(image: str, error: object, kept_bytes: int) -> str:
     """A rollover's sentence about an image that can't be used."""
     return (
-        "The image %s is unreadable and was not deleted: %s It occupies %.1f MB, and each further unreadable image "
+        "The image %s is unreadable and was not deleted: %s It occupies %s, and each further unreadable image "
         "adds to that. If it can't be repaired, remove it with imaging_remove_damaged: [%s]."
-        % (image, error, kept_bytes / 1e6, image)
+        % (image, error, size(kept_bytes), image)
     )
 
 

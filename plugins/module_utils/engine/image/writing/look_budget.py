@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import List
 
+from ...amounts import size
+
 FREE_BYTES = 16 << 20  # before anything was found
 YIELD = 256  # bytes that were found, for each byte that is fetched beyond that
 
@@ -35,7 +37,7 @@ class LookBudget:
         if not self._refused:
             return []
         return [
-            "%s: the search for what moved ended after %d bytes of earlier indexes, in which %d bytes were found. "
+            "%s: the search for what moved ended after %s of earlier indexes, in which %s were found. "
             "Chunks of %d segments that earlier images may hold elsewhere are sent again."
-            % (self._disk, self.fetched_bytes, self.found_bytes, self._refused)
+            % (self._disk, size(self.fetched_bytes), size(self.found_bytes), self._refused)
         ]

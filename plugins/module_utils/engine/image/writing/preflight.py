@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from typing import List, NamedTuple, Optional
 
+from ...amounts import size
 from ...entries import Space
 from ...errors import EngineError, RunCancelled, StorageSpaceTooSmall, StorageUnreachable
 from ...storage.check import StorageCheck, check_storage
@@ -19,7 +20,6 @@ from ..access import Passwords, prove_passwords
 from ..device_directory import DeviceDirectory
 from ..format.keys import MasterKey
 from ..format.manifest import Manifest
-from ..wording import size
 
 _PROBE_BYTES = 4096
 _MOST_SKEW_SECONDS = 300

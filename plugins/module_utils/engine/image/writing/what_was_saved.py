@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from typing import Iterator
 
+from ...amounts import size
 from ...errors import EngineError, LeaseHeld, StorageError
 
 
@@ -17,8 +18,8 @@ def tell_saved(error: EngineError, sent_bytes: int, has_images: bool) -> None:
     :param sent_bytes: the size of the packs that this run uploaded and read back.
     """
     saved = ["earlier images are intact"] if has_images else []
-    size = "%.1f MB" % (sent_bytes / 1e6) if sent_bytes >= 100_000 else "%d kB" % max(1, sent_bytes // 1000)
-    saved.append("the next run will reuse the %s already uploaded" % size if sent_bytes else "nothing was uploaded yet")
+    sent = "the next run will reuse the %s already uploaded" % size(sent_bytes)
+    saved.append(sent if sent_bytes else "nothing was uploaded yet")
     error.fields.update(has_images=has_images, uploaded_bytes=sent_bytes)
     error.args = ("%s; %s." % (str(error).rstrip("."), "; ".join(saved)),)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Iterator
 
+from ...amounts import size
 from ...errors import (
     InstallationError,
     WindowsFileUnfit,
@@ -78,5 +79,4 @@ def refusals(facts: PreflightFacts, platform: str, base: str, needed_bytes: int)
             yield WriteFilterActive(filter=one.kind, volume=facts.volume, disable=disable, enable=enable)
     needed = needed_bytes + _SPARE_BYTES
     if facts.free_bytes < needed:
-        free_mebibytes, needed_mebibytes = facts.free_bytes >> 20, -(-needed >> 20)
-        yield WindowsSpaceShort(base=base, free_mebibytes=free_mebibytes, needed_mebibytes=needed_mebibytes)
+        yield WindowsSpaceShort(base=base, free=size(facts.free_bytes), needed=size(needed))

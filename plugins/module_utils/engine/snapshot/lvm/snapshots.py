@@ -15,6 +15,7 @@ import re
 import time
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
+from ...amounts import size
 from ...disk.source import FileSource
 from ...errors import DiskUnreadable, EngineError, SnapshotFailed, SnapshotOverflowed
 from .report import LogicalVolume, Report, VolumeGroup, read_report, run_tool
@@ -127,8 +128,8 @@ def share_room(group: VolumeGroup, volumes: Sequence[LogicalVolume]) -> Tuple[Di
     if all(shares.values()):
         return shares, ""
     free_bytes = group.free_extents * group.extent_bytes
-    reason = "the volume group %s has %d MiB free, but its snapshots need at least %d MiB"
-    return {}, reason % (group.name, free_bytes >> 20, needed * group.extent_bytes >> 20)
+    reason = "the volume group %s has %s free, but its snapshots need at least %s"
+    return {}, reason % (group.name, size(free_bytes), size(needed * group.extent_bytes))
 
 
 def make(group: VolumeGroup, volume: LogicalVolume, extents: int, name: str) -> Snapshot:

@@ -15,6 +15,7 @@ import re
 from enum import Enum
 from typing import Any, Callable, Iterable, List, Mapping, NoReturn, Optional, Set
 
+from ...amounts import size
 from ...errors import (
     StorageCredentialInvalid,
     StorageHostCertificateRefused,
@@ -118,7 +119,7 @@ class HostKeys:
         except OSError as error:
             raise StorageCredentialInvalid(setting=setting, reason="%s: %s" % (path, error.strerror)) from None
         if len(content) > _MAX_FILE_BYTES:
-            reason = "%s is larger than %d MiB" % (path, _MAX_FILE_BYTES >> 20)
+            reason = "%s is larger than %s" % (path, size(_MAX_FILE_BYTES))
             raise StorageCredentialInvalid(setting=setting, reason=reason)
         text = content.decode("utf-8", "replace")
         lines = list(parse(text))

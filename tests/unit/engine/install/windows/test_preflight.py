@@ -76,7 +76,7 @@ def test_a_write_filter_is_told_with_its_two_commands(
 def test_space_is_told_in_numbers() -> None:
     (error,) = refusals(OLD._replace(free_bytes=50 << 20), "windows-7-amd64", BASE, NEEDED_BYTES)
     assert isinstance(error, WindowsSpaceShort)
-    assert error.fields == {"base": BASE, "free_mebibytes": 50, "needed_mebibytes": 104}
+    assert error.fields == {"base": BASE, "free": "52.4 MB", "needed": "109 MB"}
 
 
 @pytest.mark.parametrize(

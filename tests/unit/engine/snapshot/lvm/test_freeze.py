@@ -149,7 +149,7 @@ def test_the_image_holds_the_metadata_of_before_the_snapshots(disk: DiskToFreeze
 
 def test_required_fails_before_anything_is_made_and_names_the_ways_out(fake: FakeLvm, disk: DiskToFreeze) -> None:
     fake.free = 1
-    with failing(VolumeMounted, path="plant/root", reason="4 MiB free") as refused:
+    with failing(VolumeMounted, path="plant/root", reason="4.2 MB free") as refused:
         open_freeze([disk], "required")
     assert "imaging_snapshot to preferred" in refused.value.hint
     assert not fake.made()
@@ -292,7 +292,7 @@ def test_a_logical_volume_named_itself_is_read_from_its_snapshot(fake: FakeLvm) 
         assert fake.made() == ["plantops_r_0"]
     assert not fake.snapshots
     fake.free = 0
-    with failing(VolumeMounted, path="plant/root", reason="0 MiB free"):
+    with failing(VolumeMounted, path="plant/root", reason="0 bytes free"):
         open_freeze([volume], "required")
 
 

@@ -1,0 +1,154 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a verb would do, from its result in check mode: a line, and one for each disk and volume.
+
+One pure function per verb; ``plan`` chooses it.
+
+This file is PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Mapping
+
+from .._units import size
+from .endings import ending, listed, trash_words
+
+Result = Mapping[str, Any]
+
+
+def plan(verb: str, result: Result) -> List[str]:
+    """Return the lines for the result of a verb in check mode; none where the verb changes nothing anyway."""
+    made = _PLANS.get(verb)
+    return made(result) if made is not None else []
+
+
+def of_image(result: Result) -> List[str]:
+    """How much would be sent, what would be deleted, and how each disk and volume would be read."""
+    if result.get("image") or not all(name in result for name in ("bytes_in_use", "bytes_to_send")):
+        return []
+    lines = ["would create an image (%s in use, %s to upload)" % (size(result["bytes_in_use"]), _to_send(result))]
+    deleted = [name for name in (result.get("rollover") or {}).get("deleted") or [] if isinstance(name, str)]
+    if deleted:
+        lines[0] += " and then delete: %s" % listed(deleted)
+    for disk in result.get("plan") or []:
+        lines += _disk(disk)
+    return lines
+
+
+def of_restore(result: Result) -> List[str]:
+    """The sentences of the plan, one for each disk and for each volume that does not stay as it is."""
+    if result.get("already_restored"):
+        return ["nothing to restore: the targets already contain the image %s" % result.get("image")]
+    return ["would restore image %s:" % result.get("image")] + ["  %s" % one for one in result.get("plan") or []]
+
+
+def of_rollover(result: Result) -> List[str]:
+    """What would be deleted and freed."""
+    if "deleted" not in result:
+        return []
+    deleted = list(result["deleted"])
+    words = "would delete %s" % listed(deleted) if deleted else "would delete no image"
+    words += ", and free %s now" % size(result.get("freed_bytes") or 0)
+    trash = trash_words(result.get("trash") or {})
+    return [words + ("; " + trash if trash else "")]
+
+
+def of_check(result: Result) -> List[str]:
+    """The same line as without check mode, with what can be told without a write."""
+    return ending("check", result)
+
+
+def of_copy(result: Result) -> List[str]:
+    """What would be copied where."""
+    if "bytes_to_copy" not in result:
+        return []
+    if not result.get("changed"):
+        return ["%s already contains the image %s" % (result.get("target"), result.get("image"))]
+    told = (result.get("image"), result.get("target"), size(result["bytes_to_copy"]))
+    return ["would copy the image %s to %s, %s to copy" % told]
+
+
+def of_archive(result: Result) -> List[str]:
+    """Which version would be made."""
+    if result.get("not_due"):
+        return ["no version is due: v%s is the newest" % result.get("version")]
+    if result.get("version") is None or "bytes_to_copy" not in result:
+        return []
+    told = (result.get("image"), result["version"], result.get("archive"), size(result.get("bytes_to_copy") or 0))
+    if not result.get("changed"):
+        return ["image %s is v%s of the archive %s already" % told[:3]]
+    return ["would archive the image %s as v%s in %s, %s to copy" % told]
+
+
+def of_agent(result: Result) -> List[str]:
+    """Which agent would be on the device."""
+    installed, replaced = result.get("installed"), result.get("replaced")
+    if not result.get("changed"):
+        return ["the agent %s is installed already" % installed if installed else "no agent is installed"]
+    if installed or result.get("sent_bytes") is not None:
+        sent = ", %s to send" % size(result["sent_bytes"]) if result.get("sent_bytes") else ""
+        name = installed or "of this collection"
+        if replaced:
+            return ["would update the agent from %s to %s%s" % (replaced, name, sent)]
+        return ["would install the agent %s%s" % (name, sent)]
+    return ["would remove the agent%s" % (" %s" % replaced if replaced else "")]
+
+
+def of_cancel(result: Result) -> List[str]:
+    """Whether there is a run to cancel."""
+    return ["would cancel the run %s if it is in progress: its state is %s" % (result.get("run"), result.get("state"))]
+
+
+def _to_send(result: Result) -> str:
+    """An estimate, or a range where nothing better than a guess is known."""
+    likely, most = result["bytes_to_send"], result.get("bytes_to_send_most") or 0
+    least = result.get("bytes_to_send_least", likely)
+    if most > least * 1.5:
+        return "a guess: %s, between %s and %s" % (size(likely), size(least), size(most))
+    return "about %s" % size(likely)
+
+
+def _disk(disk: Mapping[str, Any]) -> List[str]:
+    words = "  %s: %s, %s, %s in use" % (
+        disk.get("disk"),
+        disk.get("path"),
+        size(disk.get("size_bytes") or 0),
+        size(disk.get("in_use_bytes") or 0),
+    )
+    return [words] + ["    %s" % _volume(one) for one in disk.get("volumes") or []]
+
+
+def _volume(volume: Mapping[str, Any]) -> str:
+    name = "volume %s" % volume["name"] if volume.get("name") else "partition %s" % volume.get("number")
+    if not volume.get("name") and not volume.get("number"):
+        name = "the whole disk"
+    points = listed([str(one) for one in volume.get("mount_points") or []])
+    what = " ".join(part for part in (str(volume.get("kind") or "no file system"), _label(volume)) if part)
+    words = "%s%s: %s, %s" % (name, " (%s)" % points if points else "", what, size(volume.get("size_bytes") or 0))
+    if not volume.get("selected", True):
+        return words + ", not in the image"
+    words += ", %s in use" % size(volume.get("in_use_bytes") or 0)
+    how = _STATES.get(str(volume.get("state")), "")
+    words += ", %s" % how if how else ""
+    reason = str(volume.get("reason") or "").rstrip(".")
+    return words + (", imaged whole: %s" % reason if reason else "")
+
+
+def _label(volume: Mapping[str, Any]) -> str:
+    return "'%s'" % volume["label"] if volume.get("label") else ""
+
+
+_STATES = {"frozen": "read from a snapshot", "live": "read while it changes"}
+_PLANS: Dict[str, Callable[[Result], List[str]]] = {
+    "image": of_image,
+    "restore": of_restore,
+    "verify": lambda result: ending("verify", result),
+    "rollover": of_rollover,
+    "check": of_check,
+    "copy": of_copy,
+    "archive": of_archive,
+    "agent": of_agent,
+    "cancel": of_cancel,
+}

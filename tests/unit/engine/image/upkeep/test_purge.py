@@ -1,0 +1,180 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""imaging_purge_trash: the trash is freed at once, and no image that is made or read meanwhile loses a pack."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, Iterator, List
+
+import pytest
+from engine.errors import EngineError, TrashInUse
+from engine.image.upkeep.purge import alone, purge_now
+from engine.image.upkeep.rollover import pin, roll_over
+from engine.image.upkeep.rollover_report import RolloverReport
+from engine.storage import lease as leases
+from engine.storage.contract import Storage
+from support.refusing import failing
+from support.plant import NOW, Plant
+from support.small_runs import DEVICE, make_small, run_image
+from support.storages import HookedStorage
+
+LEASE = "%s/lease.json" % DEVICE
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch)
+
+
+def purge(plant: Plant, keep: int, storage: Any = None, dry_run: bool = False) -> RolloverReport:
+    where: Storage = storage or plant.storage
+    directory = type(plant.directory)(where, DEVICE)
+    with alone(where, DEVICE, not dry_run) as lease:
+        report = roll_over(where, DEVICE, keep, openable_key="", now=lambda: NOW, dry_run=dry_run)
+        return purge_now(directory, lease, None, report)
+
+
+def test_all_that_no_image_needs_is_gone_at_once_and_the_rest_stays() -> None:
+    plant = Plant(4)
+    pin(plant.storage, DEVICE, plant.names[0], True)
+    gone = plant.packs_of(plant.names[1]) | plant.packs_of(plant.names[2])
+    foretold = purge(plant, 1, dry_run=True)
+    assert set(foretold.purged_packs) == gone
+    assert plant.listed() == plant.names
+    sizes = plant.directory.packs()
+    done = purge(plant, 1)
+    assert set(done.purged_packs) == gone
+    assert done.freed_bytes == foretold.freed_bytes == sum(sizes[pack] for pack in gone)
+    assert plant.trashed() == set()
+    assert done.trash is not None
+    assert done.trash.packs == 0
+    assert plant.listed() == [plant.names[0], plant.names[3]]
+    plant.check(plant.names[0], plant.names[3])
+    assert LEASE not in plant.storage.files
+
+
+def test_without_the_wish_nothing_is_purged_and_no_lease_is_taken() -> None:
+    plant = Plant(2)
+    with alone(plant.storage, DEVICE, False) as lease:
+        assert lease is None
+        assert LEASE not in plant.storage.files
+    assert plant.roll(1).purged_packs == []
+
+
+def test_while_a_run_writes_nothing_is_deleted() -> None:
+    plant = Plant(2)
+    other = leases.Lease(plant.storage, DEVICE, heartbeat_seconds=0.05)
+    other._is_dead = lambda dummy: False  # type: ignore[method-assign]
+    other.acquire()
+    try:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(leases.Lease, "_is_dead", lambda dummy_self, dummy_content: False)
+            with failing(TrashInUse, device=DEVICE):
+                purge(plant, 1)
+    finally:
+        other.release()
+    assert plant.listed() == plant.names
+
+
+def test_a_damaged_pack_that_an_image_needs_stays_in_the_trash() -> None:
+    plant = Plant(2)
+    pack = sorted(plant.packs_of(plant.names[1]))[0]
+    path = "%s/packs/%s/%s" % (DEVICE, pack[:2], pack)
+    plant.storage.files[path] = plant.storage.files[path][:-1] + b"x"
+    plant.directory.move_to_trash(pack, None)
+    purge(plant, 1)
+    assert plant.trashed() == {pack}
+
+
+def test_an_image_that_can_not_be_read_keeps_the_whole_trash() -> None:
+    plant = Plant(3)
+    plant.roll(2)
+    trashed = plant.trashed()
+    for path in [one for one in plant.storage.files if one.startswith("%s/%s/" % (DEVICE, plant.names[1]))]:
+        plant.storage.files[path] = b"{}"
+    done = purge(plant, 2)
+    assert done.purged_packs == []
+    assert plant.trashed() == trashed
+    assert done.warnings
+
+
+def moments(plant: Plant, act: Any, every: int = 1) -> Iterator[Dict[str, Any]]:
+    """Yield hooks that do ``act`` at one moment after the other, until there is none left."""
+    at = 0
+    while True:
+        state = {"count": 0, "done": False}
+
+        def hook(dummy_moment: str, dummy_operation: str, dummy_path: str, at: int = at, state: Dict[str, Any] = state) -> None:
+            state["count"] += 1
+            if state["count"] == at + 1 and not state["done"]:
+                state["done"] = True
+                act()
+
+        yield {"hook": hook, "state": state}
+        if not state["done"]:
+            return
+        at += every
+
+
+def back(plant: Plant) -> None:
+    """The disk is as it was when the oldest image was made: a run reuses that image's packs."""
+    plant.disk.data[:] = plant.expected[plant.names[0]]
+
+
+def test_a_run_with_a_purge_at_each_of_its_moments_makes_an_image_that_is_whole() -> None:
+    """The run has no lease, as that of an account that may only create; it reuses what the purge deletes."""
+    made = Plant(2)
+    tried = 0
+    plants: List[Plant] = [made.copy()]
+    for one in moments(made, lambda: purge(plants[-1], 1), every=3):
+        plants.append(made.copy())
+        plant = plants[-1]
+        back(plant)
+        image = run_image(HookedStorage(plant.storage, one["hook"]), plant.disk, takes_lease=False).image
+        plant.expected[image] = plant.disk.expected()
+        assert image in plant.listed()
+        plant.check(*plant.listed())
+        tried += 1
+    assert tried > 20
+
+
+def test_a_purge_with_a_run_at_each_of_its_moments_takes_no_pack_of_its_image() -> None:
+    made = Plant(2)
+    tried = 0
+    plants: List[Plant] = [made.copy()]
+
+    def run() -> None:
+        plant = plants[-1]
+        back(plant)
+        plant.names.append(run_image(plant.storage, plant.disk, takes_lease=False).image)
+        plant.expected[plant.names[-1]] = plant.disk.expected()
+
+    for one in moments(made, run, every=3):
+        plants.append(made.copy())
+        plant = plants[-1]
+        purge(plant, 1, HookedStorage(plant.storage, one["hook"]))
+        assert plant.names[-1] in plant.listed()
+        plant.check(plant.names[-1])
+        tried += 1
+    assert tried > 20
+
+
+def test_a_purge_that_is_cut_off_anywhere_leaves_every_image_whole() -> None:
+    class Cut(EngineError):
+        pass
+
+    def cut() -> None:
+        raise Cut(reason="cut off")
+
+    made = Plant(2)
+    for one in moments(made, cut, every=5):
+        plant = made.copy()
+        try:
+            purge(plant, 1, HookedStorage(plant.storage, one["hook"]))
+        except Cut:
+            lease = plant.storage.files.pop(LEASE, None)
+            assert lease is None or json.loads(lease.decode())["holder"]
+        assert plant.names[1] in plant.listed()
+        plant.check(plant.names[1])
