@@ -12,7 +12,9 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils._warnings import 
 
 
 def test_equal_warnings_of_many_devices_differ() -> None:
-    shown = {text for device in ("press-1", "press-2") for text in named(device, {"warnings": ["It is full."]})["warnings"]}
+    shown = {
+        text for device in ("press-1", "press-2") for text in named(device, {"warnings": ["It is full."]})["warnings"]
+    }
     assert shown == {"press-1: It is full.", "press-2: It is full."}
 
 

@@ -200,11 +200,7 @@ def describe(number: int, disk: OpenedDisk) -> Dict[str, Any]:
         "stable_id": disk.stable_id,
         "layout": disk.layout.as_dict(),
         "volumes": [
-            {
-                key: value
-                for key, value in volume.as_dict().items()
-                if key not in _ONLY_IN_THE_PLAN
-            }
+            {key: value for key, value in volume.as_dict().items() if key not in _ONLY_IN_THE_PLAN}
             for volume in disk.plan.volumes
         ],
     }

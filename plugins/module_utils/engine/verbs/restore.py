@@ -116,9 +116,7 @@ def _damage_in_words(disk: PlannedDisk, damaged: List[Dict[str, Any]], image: st
     hit = files[:_MOST_FILES_SAID] + (
         ["and %d more" % (len(files) - _MOST_FILES_SAID)] if files[_MOST_FILES_SAID:] else []
     )
-    return (
-        "%s is INCOMPLETE: %s of %s of the image %s are lost and were restored as zeros. Damaged files: %s.%s"
-    ) % (
+    return ("%s is INCOMPLETE: %s of %s of the image %s are lost and were restored as zeros. Damaged files: %s.%s") % (
         disk.target.path,
         size(sum(one["length"] for one in damaged)),
         disk.name,

@@ -101,7 +101,10 @@ def test_a_copy_and_a_version_name_their_places() -> None:
 @pytest.mark.parametrize(
     ("result", "parts"),
     [
-        ({"changed": True, "installed": "2.0", "replaced": None, "sent_bytes": 12_000_000}, ("installed", "2.0", "12.0 MB")),
+        (
+            {"changed": True, "installed": "2.0", "replaced": None, "sent_bytes": 12_000_000},
+            ("installed", "2.0", "12.0 MB"),
+        ),
         ({"changed": True, "installed": "2.0", "replaced": "1.0", "sent_bytes": 0}, ("updated", "1.0", "2.0")),
         ({"changed": True, "installed": None, "replaced": "1.0"}, ("removed", "1.0")),
         ({"changed": False, "installed": "2.0", "replaced": None}, ("2.0", "already")),

@@ -12,7 +12,14 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.plans i
 
 IMAGE = "2026-11-30_01-30-00"
 VOLUMES: List[Dict[str, Any]] = [
-    {"number": 1, "kind": "vfat", "label": "EFI", "mount_points": ["/boot/efi"], "size_bytes": 10**8, "in_use_bytes": 10**6},
+    {
+        "number": 1,
+        "kind": "vfat",
+        "label": "EFI",
+        "mount_points": ["/boot/efi"],
+        "size_bytes": 10**8,
+        "in_use_bytes": 10**6,
+    },
     {"number": 2, "kind": "", "size_bytes": 10**9, "in_use_bytes": 10**9, "reason": "no file system was recognised"},
     {"number": 3, "name": "plant/root", "kind": "ext4", "mount_points": ["/"], "size_bytes": 10**9, "state": "frozen"},
     {"number": 4, "kind": "ntfs", "size_bytes": 5, "selected": False},
@@ -22,7 +29,15 @@ PLANNED: Dict[str, Any] = {
     "bytes_in_use": 955_000_000,
     "bytes_to_send": 163_000_000,
     "bytes_to_send_most": 163_000_000,
-    "plan": [{"disk": "disk0", "path": "/dev/sda", "size_bytes": 2_300_000_000, "in_use_bytes": 955_000_000, "volumes": VOLUMES}],
+    "plan": [
+        {
+            "disk": "disk0",
+            "path": "/dev/sda",
+            "size_bytes": 2_300_000_000,
+            "in_use_bytes": 955_000_000,
+            "volumes": VOLUMES,
+        }
+    ],
     "rollover": {"deleted": ["2026-11-01_00-00-00"]},
 }
 
@@ -45,7 +60,9 @@ def test_an_image_has_a_line_for_each_disk_and_volume() -> None:
 
 
 @pytest.mark.parametrize(("least", "most", "is_guess"), [(90, 100, False), (90, 200, True), (0, 1, True)])
-def test_an_estimate_that_may_be_far_off_is_called_a_guess_with_its_range(least: int, most: int, is_guess: bool) -> None:
+def test_an_estimate_that_may_be_far_off_is_called_a_guess_with_its_range(
+    least: int, most: int, is_guess: bool
+) -> None:
     facts = dict(PLANNED, bytes_to_send=least, bytes_to_send_least=least, bytes_to_send_most=most)
     assert ("guess" in plan("image", facts)[0]) is is_guess
 

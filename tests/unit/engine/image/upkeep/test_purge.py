@@ -15,8 +15,8 @@ from engine.image.upkeep.rollover import pin, roll_over
 from engine.image.upkeep.rollover_report import RolloverReport
 from engine.storage import lease as leases
 from engine.storage.contract import Storage
-from support.refusing import failing
 from support.plant import NOW, Plant
+from support.refusing import failing
 from support.small_runs import DEVICE, make_small, run_image
 from support.storages import HookedStorage
 
@@ -100,13 +100,15 @@ def test_an_image_that_can_not_be_read_keeps_the_whole_trash() -> None:
     assert done.warnings
 
 
-def moments(plant: Plant, act: Any, every: int = 1) -> Iterator[Dict[str, Any]]:
+def moments(act: Any, every: int = 1) -> Iterator[Dict[str, Any]]:
     """Yield hooks that do ``act`` at one moment after the other, until there is none left."""
     at = 0
     while True:
         state = {"count": 0, "done": False}
 
-        def hook(dummy_moment: str, dummy_operation: str, dummy_path: str, at: int = at, state: Dict[str, Any] = state) -> None:
+        def hook(
+            dummy_moment: str, dummy_operation: str, dummy_path: str, at: int = at, state: Dict[str, Any] = state
+        ) -> None:
             state["count"] += 1
             if state["count"] == at + 1 and not state["done"]:
                 state["done"] = True
@@ -128,7 +130,7 @@ def test_a_run_with_a_purge_at_each_of_its_moments_makes_an_image_that_is_whole(
     made = Plant(2)
     tried = 0
     plants: List[Plant] = [made.copy()]
-    for one in moments(made, lambda: purge(plants[-1], 1), every=3):
+    for one in moments(lambda: purge(plants[-1], 1), every=3):
         plants.append(made.copy())
         plant = plants[-1]
         back(plant)
@@ -151,7 +153,7 @@ def test_a_purge_with_a_run_at_each_of_its_moments_takes_no_pack_of_its_image() 
         plant.names.append(run_image(plant.storage, plant.disk, takes_lease=False).image)
         plant.expected[plant.names[-1]] = plant.disk.expected()
 
-    for one in moments(made, run, every=3):
+    for one in moments(run, every=3):
         plants.append(made.copy())
         plant = plants[-1]
         purge(plant, 1, HookedStorage(plant.storage, one["hook"]))
@@ -169,7 +171,7 @@ def test_a_purge_that_is_cut_off_anywhere_leaves_every_image_whole() -> None:
         raise Cut(reason="cut off")
 
     made = Plant(2)
-    for one in moments(made, cut, every=5):
+    for one in moments(cut, every=5):
         plant = made.copy()
         try:
             purge(plant, 1, HookedStorage(plant.storage, one["hook"]))
