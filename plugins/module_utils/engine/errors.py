@@ -21,7 +21,7 @@ class EngineError(Exception):
 
     code: ClassVar[str] = "X000"
     message: ClassVar[str] = "The engine failed: {reason}."
-    hint: ClassVar[str] = "Report this defect of the engine together with the run's log."
+    hint: str = "Report this defect of the engine together with the run's log."
 
     def __init__(self, **fields: object) -> None:
         self.fields: Dict[str, object] = fields
@@ -456,8 +456,8 @@ class StorageFull(StorageError):
     code = "S103"
     message = "The storage {storage} is full: writing {path} failed."
     hint = (
-        "Free space, or lower imaging_keep and run the rollover. Earlier images are intact, and the next run reuses "
-        "what was uploaded."
+        "Free space, or lower imaging_keep and run the rollover; what old images leave in the trash comes free a day "
+        "later, or at once with imaging_purge_trash. Earlier images are intact, and the next run reuses what was uploaded."
     )
 
 
@@ -1815,7 +1815,10 @@ class RunUnknown(AgentError):
 class RunLives(AgentError):
     code = "A312"
     message = "The run {run} was not started: the run {other} is in progress on this device."
-    hint = "Wait for {other} to end or cancel it; a device runs one run at a time."
+    hint = (
+        "A device runs one run at a time. Follow it with ansible-playbook plantops.imaging.{verb} --limit DEVICE -e "
+        "imaging_run={other}; cancel it with the same command and -e imaging_cancel=true."
+    )
 
 
 class RunNotReady(AgentError):
@@ -1837,6 +1840,14 @@ class RunLost(AgentError):
     code = "A315"
     message = "The run {run} ended without a result: {reason}."
     hint = "Start a new run. Earlier images are intact, and the new run reuses what was uploaded."
+
+
+class RestoreLost(RunLost):
+    message = "The restore {run} ended without a result: {reason}. {state}"
+    hint = (
+        "Run the restore again with the same imaging_restore_map: it continues where this one stopped. Until then do "
+        "not start a machine from {targets}."
+    )
 
 
 class SecretsRefused(AgentError):

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _ADMIN_SHARE = "admin_share"
 _CLEANUP_SECONDS = 120
+_THIS_DEVICE = "--limit DEVICE"  # in hints of a device, which does not know its name in the inventory
 _Answer = TypeVar("_Answer")
 
 
@@ -71,6 +72,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         except EngineError as error:
             result.update(self.done, **failure(error.as_dict()), failed=True)
         except AgentRefused as refusal:
+            refusal.error["hint"] = refusal.error["hint"].replace(_THIS_DEVICE, "--limit %s" % self._host)
             result.update(self.done, **failure(refusal.error), failed=True, warnings=refusal.warnings)
         except AnsibleConnectionFailure as error:
             # It quotes what ssh printed, the other end's banner included.

@@ -140,7 +140,11 @@ def _label(volume: Mapping[str, Any]) -> str:
     return "'%s'" % volume["label"] if volume.get("label") else ""
 
 
-_STATES = {"frozen": "read from a snapshot", "live": "read while it changes"}
+_STATES = {
+    "frozen": "read at one moment",
+    "foretold": "to be read from a snapshot",
+    "live": "read while it changes",
+}
 _PLANS: Dict[str, Callable[[Result], List[str]]] = {
     "image": of_image,
     "restore": of_restore,

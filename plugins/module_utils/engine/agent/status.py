@@ -9,7 +9,8 @@ import threading
 import time
 from typing import Any, Callable, Dict, List, Optional
 
-from ..errors import AgentFileFailed, EngineError, RunLost
+from ..amounts import size
+from ..errors import AgentFileFailed, EngineError, RestoreLost, RunLost
 from ..host.process import boot_id
 from .protocol import ENDED
 from .redaction import Redactor
@@ -31,6 +32,20 @@ def first_status(run: str) -> Dict[str, Any]:
     return dict(status, started=now, updated=now)
 
 
+def _lost(folder: RunFolder, status: Dict[str, Any]) -> RunLost:
+    """A restore that was lost leaves targets that are written in part: the error names them and how far it came."""
+    reason = _how_it_was_lost(folder)
+    if not folder.run.startswith("restore-"):
+        return RunLost(run=folder.run, reason=reason)
+    wanted = (folder.read("job.json") or {}).get("map")
+    targets = ", ".join(str(one) for one in wanted.values()) if isinstance(wanted, dict) else "its targets"
+    done, total = (int(status.get(name) or 0) for name in ("bytes_done", "bytes_in_use"))
+    state = "Nothing was written to %s yet." % targets
+    if status.get("phase") == "writing":
+        state = "%s of %s were written: the content of %s is incomplete." % (size(done), size(total), targets)
+    return RestoreLost(run=folder.run, reason=reason.rstrip("."), targets=targets, state=state, written_bytes=done)
+
+
 def current_status(spool: Spool, folder: RunFolder) -> Dict[str, Any]:
     """Return the newest status; that of a run whose process ended without a result becomes ``lost``.
 
@@ -42,7 +57,7 @@ def current_status(spool: Spool, folder: RunFolder) -> Dict[str, Any]:
     status = dict(first_status(folder.run), **(_read(folder) or {}))  # it may have ended since the first look
     if status.get("state") in ENDED:
         return status
-    error = RunLost(run=folder.run, reason=_how_it_was_lost(folder))
+    error = _lost(folder, status)
     status.update(number=status["number"] + 1, state="lost", error=error.as_dict(), updated=_now())
     with folder.unless_forgotten():
         folder.write("status.json", status, durable=True)

@@ -54,6 +54,7 @@ class LeftOut(NamedTuple):
     saved_bytes: int = 0
     folders: int = 0
     kept_links: int = 0
+    was_looked_for: bool = True  # no where every volume that it is about is imaged whole, or is not in the image
 
     def as_dict(self) -> Dict[str, Any]:
         return {
@@ -80,6 +81,12 @@ def totals(found: Iterable[LeftOut]) -> List[LeftOut]:
     return [one for one in sums.values() if one.files or not one.automatic]
 
 
+def with_unasked(found: List[LeftOut], patterns: Iterable[str]) -> List[LeftOut]:
+    """Add those of ``patterns`` that no volume was asked for, so that nothing is said of files that were never looked at."""
+    known = {one.pattern for one in found}
+    return found + [LeftOut(text, was_looked_for=False) for text in patterns if text not in known]
+
+
 def notes(found: Iterable[LeftOut]) -> List[str]:
     """A line for the log of a run for each pattern that matched."""
     return [
@@ -95,6 +102,11 @@ def remarks(found: Iterable[LeftOut]) -> List[str]:
             lines.append(
                 "%d files that match the exclusion %s stay in the image: each has another name that is not excluded."
                 % (one.kept_links, one.pattern)
+            )
+        elif not one.was_looked_for:
+            lines.append(
+                "The exclusion %s was not applied: the volumes that it is about are imaged whole or not at all."
+                % one.pattern
             )
         elif not one.files and not one.automatic:
             lines.append("The exclusion %s matches no file%s." % (one.pattern, _why_nothing(one)))

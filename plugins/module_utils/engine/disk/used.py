@@ -306,6 +306,7 @@ def _leave_out(
     found = [
         LeftOut(pattern.text, number < len(always), *matched)
         for number, (pattern, matched) in enumerate(zip(patterns, outcome.matched))
+        if below[number]  # else it is about another volume
     ]
     without = leave_out_swap(file_system, tree, outcome.kept, swap_files, mount_points)
     return without.kept, [*found, *without.left_out], [*outcome.warnings, *without.remarks]

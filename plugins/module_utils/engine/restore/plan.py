@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from ..amounts import size
 from ..disk.extents import ExtentSet
 from ..errors import (
     EngineError,
@@ -22,6 +23,7 @@ from ..image.format.manifest import DiskEntry
 from ..image.reader import DiskReader, ImageReader
 from ..image.source import ImageSource, TargetEnd, end_of
 from .clearing import to_clear
+from .held import held_in_words
 from .identity.about import OtherDisk
 from .present import Claim, Present, partitions_of, present_on
 from .resize.resizing import Resizing, TargetShape, resize
@@ -107,7 +109,8 @@ def plan(
     """
     names = [disk.name for disk in reader.manifest.disks]
     if not targets:
-        raise RestoreMapInvalid(reason="it is empty; the image contains %s" % ", ".join(names))
+        disks = ["%s (%s, %s)" % (one.name, size(one.size_bytes), one.stable_id) for one in reader.manifest.disks]
+        raise RestoreMapInvalid(reason="it is empty; the image contains %s" % ", ".join(disks))
     unknown = sorted(set(targets) - set(names))
     if unknown:
         raise RestoreMapInvalid(reason="the image has no %s, only %s" % (unknown[0], ", ".join(names)))
@@ -274,7 +277,7 @@ def _refuse_without_yes(disk: PlannedDisk, yeses: Yeses, is_only: bool) -> None:
     if disk.is_done:
         return
     if disk.data and not yeses.overwrite:
-        raise RestoreTargetHoldsData(target=disk.target.path, reason=disk.data)
+        raise RestoreTargetHoldsData(target=disk.target.path, reason=held_in_words(disk.target.path) or disk.data)
     going = disk.found.going
     claims = disk.found.present.claims if disk.found.present is not None else []
     if not all(one.is_named_by(yeses.replace_table, disk.name, is_only, claims) for one in going):

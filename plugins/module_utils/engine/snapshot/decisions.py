@@ -122,6 +122,10 @@ class Decisions:
             self.hows.append(LVM)
             self.wanted.append(volume)
 
+    def point_of(self, volume: LogicalVolume) -> str:
+        """Where a volume in use is mounted, or what else uses it."""
+        return self._points.get(volume.full_name, "")
+
     def inner_uses(self, volume: LogicalVolume) -> List[Use]:
         """The uses of a logical volume; its path may be a separate node or a link to that of the kernel's name."""
         name = self._names.get(volume.path, "")

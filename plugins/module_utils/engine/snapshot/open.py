@@ -17,7 +17,7 @@ def open_freeze(disks: Sequence[DiskToFreeze], setting: str, run: str = "", *, c
     """Freeze the volumes of ``disks`` as ``imaging_snapshot`` wants it; what no provider freezes is read as it stands.
 
     :param run: what the snapshots are named by, so that a later run knows them.
-    :param check_mode: decide everything, create and remove nothing; what would be frozen is then read live.
+    :param check_mode: decide everything, create and remove nothing; what would be frozen is then ``FORETOLD``.
     :raises VolumeMounted: ``required`` and a volume in use that can't be frozen; nothing was made then.
     :raises SnapshotFailed: a snapshot could not be made; those made before are removed again.
     """

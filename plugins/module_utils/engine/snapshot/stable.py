@@ -36,7 +36,7 @@ def read_stable(disk: FileSource, partition: Partition, mount_point: str) -> Opt
     for number in range(_PASSES):
         if number > 1:
             time.sleep(_PAUSE_SECONDS)
-        _write_out(mount_point)
+        write_out(mount_point)
         disk.forget_cache()
         try:
             now = _read(disk, partition)
@@ -78,7 +78,7 @@ def _digest(held: Held) -> bytes:
     return digest.digest()
 
 
-def _write_out(mount_point: str) -> None:
+def write_out(mount_point: str) -> None:
     """Have a mounted file system write what it has in memory: syncfs(2), which Python does not have."""
     try:
         descriptor = os.open(mount_point, os.O_RDONLY | os.O_DIRECTORY)

@@ -37,7 +37,8 @@ class DeviceReport(NamedTuple):
 
 def report_on(storage: Storage, request: ImageRequest, opened: OpenedDisks) -> DeviceReport:
     disks = opened.disks
-    left_out = exclusions.totals(one for disk in disks for one in disk.plan.left_out)
+    found = exclusions.totals(one for disk in disks for one in disk.plan.left_out)
+    left_out = exclusions.with_unasked(found, [pattern.text for pattern in request.exclude])
     information = _information(opened)
     warnings = [warning for disk in disks for warning in disk.plan.warnings] + exclusions.remarks(left_out)
     # Without a comparison with it the previous document is read only for the disks that moved.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, Callable, Dict
 
+from ..errors import EngineError
 from ..storage.contract import Storage
 from ..storage.open import open_storage
 from ..tame import tame
@@ -48,7 +49,13 @@ def run_request(request: Request, report: Report, cancelled: Callable[[], bool])
     for key in request.unused:
         status.warn("The key %s of the request is ignored: its verb does not use it." % key)
     with open_storage(request.storage.as_mapping(), status.warn, cancelled, status.notices) as storage:
-        result = call_verb(storage, request, status)
+        try:
+            result = call_verb(storage, request, status)
+        except EngineError as error:
+            from .fitting import fit
+
+            fit(error, storage, request)
+            raise
         if storage.server_key is not None:
             result["storage_host_key"] = storage.server_key.fingerprint
             result["storage_host_key_is_new"] = storage.server_key.is_new

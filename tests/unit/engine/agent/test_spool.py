@@ -64,7 +64,7 @@ def test_a_run_that_has_ended_gets_time_to_let_go(spool: Spool, monkeypatch: pyt
     assert spool.living() == "run-2"
     monkeypatch.setattr(spool_module, "_LET_GO_SECONDS", 0.2)
     ended(spool, "run-2")
-    with failing(RunLives, other="run-2"):
+    with failing(RunLives, other="run-2", verb="run"):
         spool.take_run_lock("run-3")
     os.close(second)
     assert spool.living() == ""

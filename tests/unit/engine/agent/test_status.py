@@ -13,8 +13,8 @@ import pytest
 from engine.agent import status
 from engine.agent.redaction import RedactedLog, Redactor
 from engine.agent.runner import _Runner
-from engine.agent.spool import RunFolder
-from engine.agent.status import StatusFile, first_status
+from engine.agent.spool import RunFolder, Spool
+from engine.agent.status import StatusFile, current_status, first_status
 from engine.errors import AgentFileFailed, RunCancelled
 from engine.install import owned_files
 
@@ -218,3 +218,19 @@ def test_a_device_without_room_lets_a_run_go_on(monkeypatch: pytest.MonkeyPatch)
     log = RedactedLog(1, Redactor())
     print("a warning of some library", file=log)
     assert log.write("more\n") == 5
+
+
+@pytest.mark.parametrize(
+    ("phase", "written"), [("writing", 8_000_000), ("verifying", 8_000_000)], ids=["half written", "untouched"]
+)
+def test_a_lost_restore_says_what_is_half_written(tmp_path: Path, phase: str, written: int) -> None:
+    spool = Spool(str(tmp_path))
+    one = RunFolder("restore-1", str(tmp_path / "restore-1"))
+    (tmp_path / "restore-1").mkdir()
+    one.write("job.json", {"verb": "restore", "map": {"disk0": "/dev/sdb"}})
+    status = dict(first_status("restore-1"), state="running", phase=phase, bytes_done=written, bytes_in_use=16_000_000)
+    one.write("status.json", status)
+    error = current_status(spool, one)["error"]
+    assert error["code"] == "A315"
+    assert "/dev/sdb" in error["hint"]
+    assert ("8.0 MB of 16.0 MB" in error["message"]) is (phase == "writing")

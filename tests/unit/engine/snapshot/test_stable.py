@@ -45,7 +45,7 @@ def on_pass(monkeypatch: Any, action: Callable[[int], None]) -> List[int]:
         passes.append(len(passes))
         action(passes[-1])
 
-    monkeypatch.setattr(stable, "_write_out", step)
+    monkeypatch.setattr(stable, "write_out", step)
     monkeypatch.setattr(stable, "_PAUSE_SECONDS", 0)
     return passes
 

@@ -21,7 +21,14 @@ VOLUMES: List[Dict[str, Any]] = [
         "in_use_bytes": 10**6,
     },
     {"number": 2, "kind": "", "size_bytes": 10**9, "in_use_bytes": 10**9, "reason": "no file system was recognised"},
-    {"number": 3, "name": "plant/root", "kind": "ext4", "mount_points": ["/"], "size_bytes": 10**9, "state": "frozen"},
+    {
+        "number": 3,
+        "name": "plant/root",
+        "kind": "ext4",
+        "mount_points": ["/"],
+        "size_bytes": 10**9,
+        "state": "foretold",
+    },
     {"number": 4, "kind": "ntfs", "size_bytes": 5, "selected": False},
 ]
 PLANNED: Dict[str, Any] = {

@@ -31,6 +31,9 @@ class VolumeState(Enum):
     OFFLINE = "offline"  # not mounted for writing anywhere
     FROZEN = "frozen"  # a snapshot or shadow copy: one moment, but the journal may be unclean
     LIVE = "live"  # mounted and written to while we read
+    FORETOLD = (
+        "foretold"  # live now, and frozen in the run that check mode foretells: good for an estimate, for no image
+    )
 
 
 class UsedMap(NamedTuple):

@@ -73,11 +73,12 @@ class Ext(ExtGeometry, FileSystem):
             return "the %s volume uses unknown features (%#x)" % (self.kind, unknown)
         if state is VolumeState.LIVE:
             return "the %s volume is mounted and changes while it is read" % self.kind
-        if self._incompat & _INCOMPAT_RECOVER:
+        is_foretold = state is VolumeState.FORETOLD  # freezing it empties the journal
+        if self._incompat & _INCOMPAT_RECOVER and not is_foretold:
             return "the journal of the %s volume must be replayed" % self.kind
         if self._state & _STATE_ERROR:
             return "the %s volume is marked as having errors: run fsck" % self.kind
-        if not self._state & _STATE_CLEAN:
+        if not self._state & _STATE_CLEAN and not is_foretold:
             return "the %s volume was not unmounted cleanly" % self.kind
         return ""
 

@@ -79,6 +79,8 @@ class Xfs(XfsGeometry, FileSystem):
             return str(error)
         if not length:
             return "the XFS volume has no log"
+        if state is VolumeState.FORETOLD:
+            return ""  # freezing it empties the log
         log = Log(
             length // _LOG_SECTOR_BYTES,
             lambda first, count: self.source.read(start + first * _LOG_SECTOR_BYTES, count * _LOG_SECTOR_BYTES),

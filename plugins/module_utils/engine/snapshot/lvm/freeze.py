@@ -21,6 +21,7 @@ from ...disk.used import InnerVolume, Inside
 from ...errors import SnapshotFailed, VolumeMounted
 from ..contract import DiskToFreeze, Freeze, FrozenDisk, weakest
 from ..decisions import Decisions, Part
+from ..stable import write_out
 from . import snapshots as lvm
 from .map import pieces_of
 from .report import LogicalVolume, Report, find_tool, read_report
@@ -36,7 +37,7 @@ class LvmFreeze(Freeze):
     """
 
     def __init__(self, disks: Sequence[DiskToFreeze], setting: str, run: str = "", *, check_mode: bool = False) -> None:
-        """``check_mode``: decide everything, create and remove nothing; what would be frozen is then read live."""
+        """``check_mode``: decide everything, create and remove nothing; what would be frozen is then ``FORETOLD``."""
         super().__init__()
         self._setting = setting
         self._check_mode = check_mode
@@ -72,8 +73,20 @@ class LvmFreeze(Freeze):
         is_made = bool(shares) and not self._check_mode
         metadata = {plan.disk.path: plan.metadata() for plan in plans} if is_made else {}
         made = self._make(report, shares) if is_made else {}
+        if shares and self._check_mode:
+            self._foretell(plans, shares)
         for plan in plans:
             self.frozen[plan.disk.path] = self._compose(plan, made, metadata.get(plan.disk.path, []))
+
+    @staticmethod
+    def _foretell(plans: Sequence[Decisions], shares: Dict[str, int]) -> None:
+        """The run will read these volumes from snapshots: what is in use on them now is a good estimate."""
+        for plan in plans:
+            for volume in plan.wanted:
+                if volume.full_name in shares:
+                    plan.inner_states[volume.full_name] = VolumeState.FORETOLD
+                    if plan.point_of(volume).startswith("/"):
+                        write_out(plan.point_of(volume))
 
     def _report(self, disks: Sequence[DiskToFreeze]) -> Report:
         nothing = Report([], {}, [])

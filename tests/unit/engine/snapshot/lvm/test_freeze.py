@@ -189,6 +189,9 @@ def test_none_makes_no_snapshot_and_check_mode_makes_and_removes_nothing(fake: F
     fake.snapshots["plantops_dead_0"] = ("root", lvm.TAG, False)
     with open_freeze([disk], "required", check_mode=True) as held:
         assert held.frozen[disk.path].how == "lvm"
+        inside = held.frozen[disk.path].inside_of(disk.layout.partitions[0])
+        assert inside is not None
+        assert {one.state for one in inside.volumes} == {VolumeState.FORETOLD}, "the run will freeze them"
     assert not fake.made()
     assert list(fake.snapshots) == ["plantops_dead_0"]
 
