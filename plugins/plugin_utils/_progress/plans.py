@@ -102,12 +102,13 @@ def of_cancel(result: Result) -> List[str]:
 
 
 def _to_send(result: Result) -> str:
-    """An estimate, or a range where nothing better than a guess is known."""
-    likely, most = result["bytes_to_send"], result.get("bytes_to_send_most") or 0
-    least = result.get("bytes_to_send_least", likely)
-    if most > least * 1.5:
-        return "a guess: %s, between %s and %s" % (size(likely), size(least), size(most))
-    return "about %s" % size(likely)
+    """A guess with its range: no disk was read, and only that tells what has changed and how well it compresses."""
+    likely, in_use = int(result["bytes_to_send"]), int(result["bytes_in_use"])
+    least = 0 if result.get("images") else in_use // _LEAST_SHARE
+    most = max(likely, in_use)
+    if most <= least * _CLOSE:
+        return "about %s" % size(likely)
+    return "a guess: %s, between %s and %s" % (size(likely), size(least), size(most))
 
 
 def _disk(disk: Mapping[str, Any]) -> List[str]:
@@ -140,6 +141,8 @@ def _label(volume: Mapping[str, Any]) -> str:
     return "'%s'" % volume["label"] if volume.get("label") else ""
 
 
+_LEAST_SHARE = 50  # no disk with data was ever stored in less, see image/writing/preflight.py
+_CLOSE = 1.5
 _STATES = {
     "frozen": "read at one moment",
     "foretold": "to be read from a snapshot",

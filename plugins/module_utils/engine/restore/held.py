@@ -11,7 +11,7 @@ from ..amounts import size
 from ..disk.filesystems.contract import VolumeState
 from ..disk.filesystems.registry import detect
 from ..disk.layout import read_layout
-from ..disk.source import FileSource, WindowSource
+from ..disk.source import BlockSource, FileSource, WindowSource
 from ..errors import DiskError, FileSystemInvalid
 
 _MOST_NAMED = 8
@@ -28,7 +28,7 @@ def held_in_words(path: str) -> str:
     return "; ".join(found[:_MOST_NAMED]) + more
 
 
-def _volumes(source: FileSource) -> List[str]:
+def _volumes(source: BlockSource) -> List[str]:
     layout = read_layout(source)
     places = [
         ("partition %d: " % one.number if one.number else "", one.start_bytes, one.length_bytes)
@@ -42,7 +42,7 @@ def _volumes(source: FileSource) -> List[str]:
     ]
 
 
-def _volume(source: FileSource, name: str, start_bytes: int, length_bytes: int) -> str:
+def _volume(source: BlockSource, name: str, start_bytes: int, length_bytes: int) -> str:
     window = WindowSource(source, start_bytes, length_bytes)
     try:
         file_system = detect(window)

@@ -66,12 +66,11 @@ def test_an_image_has_a_line_for_each_disk_and_volume() -> None:
         assert all(part in line for part in parts), line
 
 
-@pytest.mark.parametrize(("least", "most", "is_guess"), [(90, 100, False), (90, 200, True), (0, 1, True)])
-def test_an_estimate_that_may_be_far_off_is_called_a_guess_with_its_range(
-    least: int, most: int, is_guess: bool
-) -> None:
-    facts = dict(PLANNED, bytes_to_send=least, bytes_to_send_least=least, bytes_to_send_most=most)
-    assert ("guess" in plan("image", facts)[0]) is is_guess
+@pytest.mark.parametrize(("images", "least"), [([], "19.1 MB"), (["2026-11-01_00-00-00"], "0 bytes")])
+def test_an_estimate_without_a_read_disk_is_called_a_guess_with_its_range(images: List[str], least: str) -> None:
+    line = plan("image", dict(PLANNED, images=images))[0]
+    assert all(part in line for part in ("guess", "163 MB", least, "955 MB"))
+    assert "guess" not in plan("image", dict(PLANNED, bytes_in_use=0, bytes_to_send=0))[0], "there is nothing to guess"
 
 
 def test_an_agent_without_a_plan_has_the_first_line() -> None:
