@@ -23,7 +23,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     RequestInvalid,
 )
 
-from .._progress.endings import ending
+from .._progress.endings import ending, has_written
 from .._progress.plans import plan
 from .._progress.reporter import ProgressReporter
 from .._sentences import show_sentence
@@ -42,6 +42,7 @@ class EngineAction(DeviceAction):
 
     verb: str
     required_if: ClassVar[Sequence[Tuple[str, Any, List[str]]]] = (("cancel", True, ["run"]),)
+    _changed_before = False  # whether the task changed something before the run began: the agent
 
     def work(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
         """Run the verb. A local device without an agent needs none: the engine is here already, as a process."""
@@ -118,7 +119,7 @@ class EngineAction(DeviceAction):
 
     def _start(self, agent: Agent, runs: Runs) -> Handle:
         """Start the run. Even if the link fails during the start, the failed result has the handle."""
-        changed = self.done["changed"]
+        changed = self._changed_before = self.done["changed"]
         try:
             return self.mended(agent, lambda: runs.start(lambda run: self.done.update(run=run, changed=True)))
         except AgentRefused:
@@ -178,6 +179,7 @@ class EngineAction(DeviceAction):
             runs.forget(run)
         warnings = list(status.get("warnings") or [])
         if status["state"] != "done":
+            self.done["changed"] = self._changed_before or has_written(self.verb, status)
             raise AgentRefused(status["error"], warnings)
         return dict(self._finished(status["result"], warnings), state=status["state"])
 

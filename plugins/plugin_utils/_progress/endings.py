@@ -169,6 +169,15 @@ def of_cancel(result: Result) -> str:
     return "cancelled the run %s: nothing was stored" % run
 
 
+def has_written(verb: str, status: Result) -> bool:
+    """Whether a run that failed has changed its storage or its targets, as far as its last status tells."""
+    if status.get("state") not in ("failed", "cancelled"):
+        return True  # one that was lost told no end
+    if verb == "restore":
+        return status.get("phase") in WRITING and bool(status.get("bytes_done"))
+    return bool(status.get("bytes_stored")) or status.get("phase") == "committing"
+
+
 def listed(names: Sequence[str]) -> str:
     """Some names and how many more."""
     more = " and %d more" % (len(names) - _MOST_NAMED) if len(names) > _MOST_NAMED else ""

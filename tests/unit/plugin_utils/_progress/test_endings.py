@@ -8,7 +8,12 @@ from __future__ import annotations
 from typing import Any, Dict, List
 
 import pytest
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.endings import ending, listed, trash_words
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.endings import (
+    ending,
+    has_written,
+    listed,
+    trash_words,
+)
 
 IMAGE = "2026-11-30_01-30-00"
 TRASH: Dict[str, Any] = {
@@ -131,6 +136,23 @@ def test_a_cancelled_run_says_what_remains(run: str, status: Dict[str, Any], par
 def test_a_run_that_had_ended_was_not_cancelled() -> None:
     for changed, state in ((False, "done"), (True, "done"), (False, "cancelled")):
         holds(line("cancel", changed=changed, run="image-1", state=state, status={}), "not cancelled", state)
+
+
+@pytest.mark.parametrize(
+    ("verb", "status", "is_changed"),
+    [
+        ("image", {"state": "failed", "phase": "waiting"}, False),
+        ("image", {"state": "failed", "phase": "reading", "bytes_stored": 1}, True),
+        ("image", {"state": "cancelled", "phase": "committing", "bytes_stored": 0}, True),
+        ("restore", {"state": "failed", "phase": "verifying", "bytes_done": 5}, False),
+        ("restore", {"state": "failed", "phase": "writing", "bytes_done": 5}, True),
+        ("restore", {"state": "lost", "phase": "verifying"}, True),
+    ],
+)
+def test_a_failed_run_has_changed_something_only_if_it_wrote(
+    verb: str, status: Dict[str, Any], is_changed: bool
+) -> None:
+    assert has_written(verb, status) is is_changed
 
 
 def test_an_empty_trash_has_no_words_and_long_lists_are_cut() -> None:
