@@ -8,8 +8,8 @@ from __future__ import annotations
 import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from ..amounts import size
 from ..image.newest import NAME_PATTERN
-from ..image.wording import size
 from ..tame import one_line
 
 _HEADS = ["DEVICE", "IMAGE", "AGE", "DISKS", "SIZE", "IN USE", "KEY", "JOB", "VERIFIED", "PINNED"]

@@ -10,6 +10,7 @@ import re
 import string
 
 import pytest
+from engine.amounts import size
 from engine.errors import (
     EngineError,
     ImageNotFound,
@@ -23,7 +24,7 @@ from engine.errors import (
 )
 from engine.recovery import asking
 from engine.recovery.arguments import is_server, parser, place, storage_settings, targets
-from engine.recovery.words import duration, option_words, size, told
+from engine.recovery.words import duration, option_words, told
 from engine.verbs.image_table import columns
 
 # What only the modules can do; the program does not run into them.
