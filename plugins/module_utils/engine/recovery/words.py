@@ -20,6 +20,7 @@ from ..errors import (
     RestoreMapInvalid,
     StorageDirectoryMissing,
     StorageFull,
+    TrashInUse,
 )
 from ..tame import one_line
 from ..verbs.image_table import columns
@@ -58,6 +59,7 @@ _HINTS: Dict[Type[EngineError], str] = {
     PasswordWrong: "Check the keyboard layout and type the image password again.",
     RestoreMapInvalid: "Give --to for each disk, such as --to disk0=/dev/sda; the command show lists the disks.",
     StorageDirectoryMissing: "Correct the path, or mount what belongs there.",
+    TrashInUse: "Wait for the run to end.",
     StorageFull: "Make room there, or copy to a larger target.",
 }
 _NAMES = re.compile("|".join(r"(?<![\w-])%s(?!\w)" % re.escape(name) for name, dummy in _OPTIONS))

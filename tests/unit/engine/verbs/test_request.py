@@ -39,6 +39,7 @@ REQUIRED: Dict[str, Dict[str, Any]] = {
 }
 # A value that is taken for every key that a request may have.
 TAKEN: Dict[str, Any] = {
+    "purge_trash": True,
     "alias": "hall-2",
     "storage": {"url": "sftp://server/images", "port": 22, "require_encryption": True, "time_limit_seconds": 60},
     "secrets": {"password": "one", "password_previous": "two"},
@@ -119,6 +120,7 @@ WRONG: Dict[str, List[Any]] = {
     "limit_io_rate": [-1, "fast", True, [], float("nan"), 4_000_000],
     "limit_read_rate": [-1, "fast", True, [], 4_000_000],
     "limit_read_rate_floor": [-1, "fast", True, [], float("nan"), 1001, 2_000_000],
+    "purge_trash": ["no", 1],
     "adopt": ["no", 1],
     "compare": ["last", False, []],
     "compare_ignore": ["software/*", ["software"], ["sofware/x"], [7], {"a": 1}],
