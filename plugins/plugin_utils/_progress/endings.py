@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The line with which a verb ends, as a person would write it into a log, from the verb's result.
 
-One pure function per verb; ``ending`` chooses it. What a run in check mode would do is in ``plans``.
+One pure function per verb; ``ending`` chooses it. ``plans`` has the lines of check mode.
 
 This file is PRIVATE to the collection.
 """
@@ -72,7 +72,7 @@ def of_verify(result: Result) -> str:
 
 
 def of_rollover(result: Result) -> str:
-    """What was deleted, which bytes are free now, and which come free when."""
+    """The deleted images, which bytes are free now, and which come free when."""
     if "deleted" not in result or result.get("dry_run"):
         return ""
     deleted = list(result["deleted"])
@@ -149,7 +149,7 @@ def of_agent(result: Result) -> str:
 
 
 def of_cancel(result: Result) -> str:
-    """What a run that was cancelled leaves; a run that was quicker than the cancelling has ended as its state says."""
+    """The remains of a cancelled run; a run that was quicker than the cancelling has ended as its state says."""
     status: Mapping[str, Any] = result.get("status") or {}
     run, state = str(result.get("run")), str(result.get("state"))
     if state != "cancelled" or not result.get("changed"):
@@ -185,7 +185,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def trash_words(trash: Mapping[str, Any]) -> str:
-    """What lies in the trash and when it comes free; "" for an empty one."""
+    """The size of the trash and when it comes free; "" for an empty one."""
     total = int(trash.get("bytes") or 0)
     if not total:
         return ""

@@ -14,7 +14,7 @@ _FORM = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def local_moment(moment: str) -> str:
-    """Return ``2026-11-30 02:10`` for ``2026-11-30T01:10:00Z``; what is no moment stays as it is."""
+    """Return ``2026-11-30 02:10`` for ``2026-11-30T01:10:00Z``; any other text stays as it is."""
     try:
         found = datetime.datetime.strptime(moment, _FORM).replace(tzinfo=datetime.timezone.utc)
         return found.astimezone().strftime("%Y-%m-%d %H:%M")

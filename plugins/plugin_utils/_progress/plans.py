@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a verb would do, from its result in check mode: a line, and one for each disk and volume.
+"""The plan of a verb, from its result in check mode: a line, and one for each disk and volume.
 
 One pure function per verb; ``plan`` chooses it.
 
@@ -45,7 +45,7 @@ def of_restore(result: Result) -> List[str]:
 
 
 def of_rollover(result: Result) -> List[str]:
-    """What would be deleted and freed."""
+    """The images that would be deleted, and what that frees."""
     if "deleted" not in result:
         return []
     deleted = list(result["deleted"])
@@ -56,12 +56,12 @@ def of_rollover(result: Result) -> List[str]:
 
 
 def of_check(result: Result) -> List[str]:
-    """The same line as without check mode, with what can be told without a write."""
+    """The same line as without check mode, as far as it is known without a write."""
     return ending("check", result)
 
 
 def of_copy(result: Result) -> List[str]:
-    """What would be copied where."""
+    """The image that would be copied, and its target."""
     if "bytes_to_copy" not in result:
         return []
     if not result.get("changed"):

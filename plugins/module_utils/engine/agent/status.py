@@ -40,7 +40,7 @@ def _lost(folder: RunFolder, status: Dict[str, Any]) -> RunLost:
     wanted = (folder.read("job.json") or {}).get("map")
     targets = ", ".join(str(one) for one in wanted.values()) if isinstance(wanted, dict) else "its targets"
     done, total = (int(status.get(name) or 0) for name in ("bytes_done", "bytes_in_use"))
-    state = "Nothing was written to %s yet." % targets
+    state = "The restore had not written to %s yet." % targets
     if status.get("phase") == "writing":
         state = "%s of %s were written: the content of %s is incomplete." % (size(done), size(total), targets)
     return RestoreLost(run=folder.run, reason=reason.rstrip("."), targets=targets, state=state, written_bytes=done)

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a target holds now, in words by which a person knows his disk: file systems, labels, sizes, how full they are."""
+"""The content of a target, in words by which a person knows his disk: file systems, labels, sizes, how full they are."""
 
 from __future__ import annotations
 

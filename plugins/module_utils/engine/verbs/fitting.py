@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fits a failure to the verb that met it: the setting that its hint names, and what lies in a full storage's trash."""
+"""Fits a failure to the verb that met it: the setting that its hint names, and the content of a full storage's trash."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class VolumeState(Enum):
     FROZEN = "frozen"  # a snapshot or shadow copy: one moment, but the journal may be unclean
     LIVE = "live"  # mounted and written to while we read
     FORETOLD = (
-        "foretold"  # live now, and frozen in the run that check mode foretells: good for an estimate, for no image
+        "foretold"  # live now, and to be frozen in the run that check mode describes: good for an estimate, not for an image
     )
 
 

@@ -4,10 +4,10 @@
 """Deletes packs for good: those that a rollover finds old enough in the trash, or by an explicit yes all that no image needs.
 
 The explicit yes (``imaging_purge_trash``) shortens the second step of rule 4, so it takes over what the day was for.
-The lease keeps a run from committing meanwhile. The images are listed again after the sweep has put aside every
+The lease keeps runs from committing. The images are listed again after the sweep has put aside every
 directory without a manifest, and each pack that one of them needs stays; where anything about that is unknown,
 everything stays. A writer without a lease that was put aside claims another directory, after which it looks for its
-packs again. What remains is a reader of an image that was deleted within the last day: it loses its packs.
+packs again. A reader of an image that was deleted within the last day loses its packs.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def alone(storage: Storage, device: str, wanted: bool) -> Iterator[Optional[Leas
 def purge_now(
     directory: DeviceDirectory, lease: Optional[Lease], key: Optional[MasterKey], report: RolloverReport
 ) -> RolloverReport:
-    """Delete every pack in the trash that no image needs, whatever its age; return ``report`` with what that freed.
+    """Delete every pack in the trash that no image needs, at any age; return ``report`` with what that freed.
 
     :param lease: that of :func:`alone`; ``None`` in a dry run.
     :param report: of the rollover right before it.
@@ -136,7 +136,7 @@ def purge_now(
 
 
 def _delete(directory: DeviceDirectory, lease: Optional[Lease], entries: List[TrashEntry]) -> None:
-    """:raises LeaseLost: when a run took over meanwhile."""
+    """:raises LeaseLost: when a run took over."""
     for number, entry in enumerate(entries):
         if lease is not None and number % _PACKS_A_LOOK == 0:
             lease.check()

@@ -22,7 +22,7 @@ class RolloverReport(NamedTuple):
     freed_bytes: int
     warnings: List[str]
     before: List[str]  # the complete images that were there, in order
-    trash: Optional[TrashState] = None  # what lies there afterwards; None where the sweep was skipped
+    trash: Optional[TrashState] = None  # its content afterwards; None where the sweep was skipped
     missing: List[Missing] = []  # what only older images of a job hold
     named: List[str] = []  # sentences about that, and about images of jobs that are not defined
 

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lies in a device's trash, and when a rollover deletes it for good."""
+"""The content of a device's trash, and when a rollover deletes it for good."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def trash_state(entries: Iterable[TrashEntry], newest: int, now_seconds: int) ->
 
 
 def look_into_trash(directory: DeviceDirectory) -> Optional[TrashState]:
-    """Look at the trash as it is now: a listing, and the newest manifest; ``None`` where that can't be told."""
+    """Look at the trash as it is now: a listing, and the newest manifest; ``None`` where the storage does not answer."""
     try:
         entries = directory.trash()
         newest = directory.newest() if entries else None
     except EngineError:
-        return None  # whoever asks reports something else, which matters more
+        return None  # the caller reports something else, which matters more
     return trash_state(entries, newest.sequence if newest else fmt.MAX_SEQUENCE, int(time.time()))
 
 
