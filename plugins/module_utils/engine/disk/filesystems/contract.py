@@ -31,9 +31,7 @@ class VolumeState(Enum):
     OFFLINE = "offline"  # not mounted for writing anywhere
     FROZEN = "frozen"  # a snapshot or shadow copy: one moment, but the journal may be unclean
     LIVE = "live"  # mounted and written to while we read
-    FORETOLD = (
-        "foretold"  # live now, and to be frozen in the run that check mode describes: good for an estimate, not for an image
-    )
+    FORETOLD = "foretold"  # live now, and frozen in the coming run: good for an estimate, not for an image
 
 
 class UsedMap(NamedTuple):
