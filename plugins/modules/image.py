@@ -229,6 +229,13 @@ disks:
     - name: disk0
       path: /dev/sda
       stable_id: serial:S3Z8NB0K
+plan:
+  description:
+    - A dictionary for each disk - its path, size, bytes in use, how it is frozen, and C(volumes) with the kind, label,
+      mount points, size and bytes in use of each volume, and the reason why it is imaged whole.
+  returned: when the run was followed to its end, or estimated in check mode
+  type: list
+  elements: dict
 not_chosen:
   description: Partitions of the imaged disks whose content is not part of the image.
   returned: when the run was followed to its end, or estimated in check mode

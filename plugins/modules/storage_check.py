@@ -104,6 +104,13 @@ total_bytes:
   returned: success
   type: int
   sample: 2000000000000
+trash:
+  description:
+    - The packs of deleted images that are not deleted for good yet. C(packs) and C(bytes) say how many they are,
+      C(due_bytes) what the next rollover frees, C(next_due) and C(last_due) from when on it frees more and all of it,
+      C(needs_image) whether part of it waits for another image.
+  returned: success
+  type: dict
 storage_host_key:
   description: Fingerprint of the host key that the SFTP server presented.
   returned: success, if the task connected to an SFTP server

@@ -1820,6 +1820,10 @@ class RunLives(AgentError):
         "imaging_run={other}; cancel it with the same command and -e imaging_cancel=true."
     )
 
+    def __init__(self, **fields: object) -> None:
+        fields.setdefault("verb", str(fields.get("other")).partition("-")[0])
+        super().__init__(**fields)
+
 
 class RunNotReady(AgentError):
     code = "A313"
