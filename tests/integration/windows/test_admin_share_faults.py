@@ -142,3 +142,14 @@ def test_a_service_that_dies_in_a_run_ends_the_play_but_not_the_run(device: Admi
         release(held)
         followed = ok(play.finish()).result(MAKE)
     assert (followed["run"], followed["attached"]) == (run, True)
+
+
+def test_a_reboot_in_a_run_is_told_and_the_next_play_makes_an_image(device: AdminShareDevice, site: SmbSite) -> None:
+    site.settings["imaging_limit_read_rate"] = SLOW
+    before = images(device)
+    with PlayUnderWay(site) as play:
+        wait_until(lambda: run_at_work(device), 600)
+        device.switch_off()
+        device.switch_on()
+        assert error_of(play.finish()) == catalogue.RunLost.code
+    assert images(device) == before

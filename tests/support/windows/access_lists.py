@@ -20,7 +20,7 @@ from smbprotocol.open import SMB2SetInfoRequest  # type: ignore[import-untyped]
 
 _OWNER_AND_LIST = 0x1 | 0x4  # [MS-SMB2 2.2.39]
 _CHANGES = 0x40000 | 0x80000  # WRITE_DAC, WRITE_OWNER
-_CORRECTION = """
+CORRECTION = """
 
 _asked = descriptor_of
 
@@ -52,5 +52,5 @@ def correct_answers(drive: Path) -> None:
     name = "plantops-imaging/*/code/engine/host/windows_security.py"
     for path in [*drive.glob("Program Files/" + name), *drive.glob("KRC/share/" + name)]:
         text = path.read_text(encoding="utf-8")
-        if _CORRECTION not in text:
-            path.write_text(text + _CORRECTION, encoding="utf-8")
+        if CORRECTION not in text:
+            path.write_text(text + CORRECTION, encoding="utf-8")

@@ -1,22 +1,32 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Playbooks on one Windows device behind ``admin_share``: its inventory, how they ended, the run on the device."""
+"""Playbooks on one Windows device behind ``admin_share``; what crosses the line and what its processes are told."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import json
 import os
 import signal
+import threading
+import zipfile
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
+from engine.install.bundle import build_bundle
+from engine.install.wheel_store import default_cache
+from engine.install.windows.document import DOCUMENT, SUMS, File, make_document, read_document
 from support.imaging import PASSWORD
 from support.playbooks import Played, Site
+from support.windows.access_lists import CORRECTION
 from support.windows.admin_device import AdminShareDevice
 
 MAKE = "Make an image"
+_CHANGED = "code/engine/host/windows_security.py"
+_LOOK_SECONDS = 1.0
 
 
 class SmbSite(Site):
@@ -56,6 +66,87 @@ def error_of(played: Played) -> str:
     failed = [entry["result"] for entry in played.results if entry["status"] in ("failed", "unreachable")]
     assert failed, played.output[-4000:]
     return str(failed[0].get("error_code") or str(failed[0]["msg"]).rstrip(".").rpartition("(")[2].rstrip(")"))
+
+
+def changed_bundle(platform: str, folder: Path) -> Path:
+    """Write the bundle that plays have built with another file in its engine, and return the folder with it.
+
+    The file is the one that the double corrects in other installations: this one is tried before a service starts it.
+    """
+    path = Path(build_bundle(platform, str(default_cache().parent / "bundles"), check=True).path)
+    folder.mkdir()
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    document = read_document(entries[DOCUMENT], str(path))
+    entries[_CHANGED] += CORRECTION.encode()
+    data = entries[_CHANGED]
+    changed = File(_CHANGED, hashlib.sha256(data).hexdigest(), len(data), "")
+    files: List[File] = [changed if file.name == _CHANGED else file for file in document.files]
+    entries[DOCUMENT] = make_document(document.version, document.platform, document.python, files).raw
+    before = next(file.sha256 for file in document.files if file.name == _CHANGED)
+    entries[SUMS] = entries[SUMS].replace(before.encode(), changed.sha256.encode())
+    with zipfile.ZipFile(folder / path.name, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return folder
+
+
+class Recorder:
+    """Keeps what goes through a proxy."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def holds(self, secret: str) -> bool:
+        return any(form in self.data for form in _forms(secret))
+
+
+def _forms(secret: str) -> List[bytes]:
+    plain = secret.encode("utf-8")
+    return [plain, secret.encode("utf-16-le"), base64.b64encode(plain)[:-4]]
+
+
+class Watch:
+    """Looks for secrets, once a second, in the command lines of a device's processes and in the agent's files."""
+
+    def __init__(self, device: AdminShareDevice, secrets: List[str]) -> None:
+        self.found: List[str] = []
+        self.seen: Dict[str, int] = {"command line": 0, "file": 0}
+        self._device = device
+        self._secrets = [form for secret in secrets for form in _forms(secret)]
+        self._end = threading.Event()
+        self._thread: Optional[threading.Thread] = None
+
+    def __enter__(self) -> Watch:
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *dummy: object) -> None:
+        self._end.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._look()
+
+    def _run(self) -> None:
+        while not self._end.wait(_LOOK_SECONDS):
+            self._look()
+
+    def _look(self) -> None:
+        for process in Path("/proc").glob("[0-9]*"):
+            self._read("command line", process / "cmdline")
+        for name in ("spool", "service"):
+            for path in (self._device.base / name).rglob("*"):
+                self._read("file", path)
+
+    def _read(self, kind: str, path: Path) -> None:
+        try:
+            data = path.read_bytes() if not path.is_dir() else b""
+        except OSError:
+            return  # it went meanwhile
+        self.seen[kind] += bool(data)
+        if any(form in data for form in self._secrets):
+            self.found.append("%s: %s" % (kind, path))
 
 
 def statuses(device: AdminShareDevice) -> Dict[str, Dict[str, Any]]:
