@@ -195,7 +195,6 @@ def left_behind(device: AdminShareDevice) -> List[str]:
         "service/put/*",
         "service/inbox/*",
         "service/taken/*",
-        "service/answers/*",
         "service/marker-*",
     )
     found = [path for pattern in patterns for path in base.glob(pattern)]
