@@ -98,7 +98,7 @@ def expect_what_would_be(played: Played, names: List[str]) -> None:
     assert (rolled["changed"], rolled["deleted"], rolled["images"]) == (True, names[:1], names[1:])
     restored = played.result("Restore an image")
     assert (restored["changed"], restored["disks"]) == (True, [])
-    assert "-no file\n+disk0 of %s, %d bytes\n" % (names[-1], 16 * MIB) in played.output
+    assert "-no file\n+disk0 of %s, 16.8 MB\n" % names[-1] in played.output
     verified = played.result("Verify an image")
     assert (verified["changed"], verified["ok"], verified["image"]) == (False, True, names[-1])
     checked = played.result("Check the storage")

@@ -58,8 +58,8 @@ def test_what_was_left_out_is_in_the_result_the_warnings_and_the_log(volume: Pat
     assert "1 files that match the exclusion %s " % LINKED in said
     sealed = (site.device / made["image"] / LOG_NAME).read_bytes()
     log = open_file(None, made["image"], LOG_NAME, sealed).decode("utf-8")
-    assert "%s: 1 files, 102400 bytes." % ONE_FOLDER in log
-    assert "%s: 2 files, 204800 bytes." % BELOW in log
+    assert "%s: 1 files, 102 kB." % ONE_FOLDER in log
+    assert "%s: 2 files, 205 kB." % BELOW in log
     assert "The exclusion %s matches no file." % NOTHING in log
     restored = site.play("restore")
     assert restored.status == 0, restored.output

@@ -148,7 +148,7 @@ def test_what_names_nothing_says_what_there_is(tmp_path: Path) -> None:
     for entry in ("serial:NOPE", "wwn:0", "gpt:", "mbr:12345678", "C", "disk0"):
         text = refused(selection, entry, DriveUnknown)
         assert entry in text
-        assert "/dev/sda (SAMSUNG MZ7LH480, wwn:5002538e40b2f0a1, 480.1 GB); /dev/sdb" in text
+        assert "/dev/sda (SAMSUNG MZ7LH480, wwn:5002538e40b2f0a1, 480 GB); /dev/sdb" in text
     assert "it is a folder in /" in refused(selection, "/home/user", DriveUnknown)
     assert "nfs4 is mounted there" in refused(selection, "/mnt/share", DriveUnknown)
     assert "neither a disk nor a file" in refused(selection, "/dev/null", DriveUnknown)

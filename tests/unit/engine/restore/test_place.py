@@ -53,10 +53,10 @@ def test_a_file_that_is_there_in_memory_is_no_target_either() -> None:
 
 
 def test_the_refusal_lists_the_disks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.restore.place.disks_here", lambda: ["/dev/sda (1000 bytes)", "/dev/sdb (2000 bytes)"])
+    monkeypatch.setattr("engine.restore.place.disks_here", lambda: ["/dev/sda (1.0 kB)", "/dev/sdb (2.0 kB)"])
     with pytest.raises(RestoreTargetNotOnDisk) as caught:
         Target("/dev/sdx")
-    assert "/dev/sda (1000 bytes), /dev/sdb (2000 bytes)" in str(caught.value)
+    assert "/dev/sda (1.0 kB), /dev/sdb (2.0 kB)" in str(caught.value)
 
 
 def test_a_link_counts_as_what_it_leads_to(tmp_path: Path) -> None:
@@ -104,16 +104,16 @@ def test_what_is_neither_file_nor_block_device(tmp_path: Path) -> None:
 def test_a_name_that_is_not_absolute_is_no_target(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dev").mkdir()
-    monkeypatch.setattr("engine.restore.place.disks_here", lambda: ["/dev/sdb (2000 bytes)"])
+    monkeypatch.setattr("engine.restore.place.disks_here", lambda: ["/dev/sdb (2.0 kB)"])
     with pytest.raises(RestoreTargetNotAbsolute) as caught:
         Target(name)
     check_sentence(caught.value)
-    assert "/dev/sdb (2000 bytes)" in str(caught.value)
+    assert "/dev/sdb (2.0 kB)" in str(caught.value)
     assert [path.name for path in tmp_path.rglob("*")] == ["dev"]
 
 
 def test_a_name_that_leads_nowhere_is_refused_with_the_disks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.restore.place.disks_here", lambda: ["/dev/sdb (2000 bytes)"])
+    monkeypatch.setattr("engine.restore.place.disks_here", lambda: ["/dev/sdb (2.0 kB)"])
     (tmp_path / "file").write_bytes(b"data")
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
     names = [
@@ -129,7 +129,7 @@ def test_a_name_that_leads_nowhere_is_refused_with_the_disks(tmp_path: Path, mon
         with pytest.raises(DiskNotFound) as caught:
             Target(name)
         check_sentence(caught.value)
-        assert "/dev/sdb (2000 bytes)" in str(caught.value)
+        assert "/dev/sdb (2.0 kB)" in str(caught.value)
     assert (tmp_path / "file").read_bytes() == b"data"
 
 
