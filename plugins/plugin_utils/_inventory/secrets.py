@@ -29,7 +29,7 @@ def issues(variables: Variables, name: str, node: Node) -> Iterator[Issue]:
     for key, secret, own in _secrets(name, node, variables):
         end, place = end_of(secret, own)
         if end is Ends.CLEAR:
-            found = next(one for one in (place, secret, node) if one is not None and one.file)
+            found = next((one for one in (place, secret, node) if one is not None and one.file), node)
             way = "" if found is secret or found is node else ", in the variable that it refers to"
             yield issue(SecretInClear(key=key, way=way), key, found)
 

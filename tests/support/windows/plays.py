@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from engine.install.bundle import build_bundle
+from engine.install.bundle_document import DOCUMENT
 from engine.install.wheel_store import default_cache
-from engine.install.windows.document import DOCUMENT, SUMS, File, make_document, read_document
+from engine.install.windows.document import SUMS, File, make_document, read_document
 from support.imaging import PASSWORD
 from support.playbooks import Played, Site
 from support.windows.access_lists import CORRECTION

@@ -29,8 +29,9 @@ _WORDS: Dict[str, Tuple[str, str]] = {
             "newer. Do not start it from the disk that is restored: use a rescue stick or a live stick (any PC writes one: "
             "www.debian.org/CD/live), or put the disk into another Linux machine."
         ),
-        "Linux, von etwas anderem gestartet als der Platte, die zurückgespielt wird (Rettungsstick oder Live-Stick, den jeder PC schreibt: "
-        "www.debian.org/CD/live; oder die Platte in einem anderen Linux-Rechner), auf einem 64-Bit-PC (x86-64), mit Python 3.8 oder neuer. Debian 11, 12, 13 und Ubuntu ab 20.04 haben es.",
+        "Linux, von etwas anderem gestartet als der Platte, die zurückgespielt wird (Rettungsstick oder Live-Stick, "
+        "den jeder PC schreibt: www.debian.org/CD/live; oder die Platte in einem anderen Linux-Rechner), auf einem "
+        "64-Bit-PC (x86-64), mit Python 3.8 oder neuer. Debian 11, 12, 13 und Ubuntu ab 20.04 haben es.",
     ),
     "need_disk": (
         (

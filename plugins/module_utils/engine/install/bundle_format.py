@@ -10,7 +10,7 @@ import io
 import os
 import zipfile
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Dict, Generic, Iterable, List, Optional, Protocol, Tuple, Type, TypeVar
+from typing import BinaryIO, Callable, Dict, Generic, Iterable, List, Optional, Protocol, Tuple, Type, TypeVar
 
 from ..errors import BundleInvalid
 from .bundle_document import DOCUMENT, MAX_DOCUMENT_BYTES, Document, Part, read_document
@@ -49,7 +49,7 @@ from engine.install.installer import main
 sys.exit(main(sys.argv[1:], os.path.dirname(os.path.abspath(__file__))))
 '''
 Entries = Iterable[Tuple[str, bytes]]
-_Archive = TypeVar("_Archive", bound="BundleArchive[Any]")
+_Archive = TypeVar("_Archive", bound="BundleArchive[_Identified]")
 
 
 def write_zip(file: BinaryIO, entries: Entries) -> None:
@@ -91,13 +91,13 @@ class _Identified(Protocol):
         """The id of an installation."""
 
 
-_Described = TypeVar("_Described", bound=_Identified)
+_Described_co = TypeVar("_Described_co", bound=_Identified, covariant=True)
 
 
-class BundleArchive(Generic[_Described]):
+class BundleArchive(Generic[_Described_co]):
     """A bundle of any system that was built before. Close it, or use it in a ``with`` statement."""
 
-    def __init__(self, path: str, document_bytes: int, read: Callable[[bytes, str], _Described]) -> None:
+    def __init__(self, path: str, document_bytes: int, read: Callable[[bytes, str], _Described_co]) -> None:
         """``read`` reads its document, of at most ``document_bytes``.
 
         :raises BundleInvalid: when it can't be read, or is not a bundle.

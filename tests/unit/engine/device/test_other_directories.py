@@ -37,7 +37,7 @@ def test_swapped_addresses_name_the_machine_that_it_is(plant: MemoryStorage) -> 
 def test_an_unknown_machine_is_the_failure_of_before(plant: MemoryStorage) -> None:
     with pytest.raises(DeviceMismatch) as caught:
         prove_directory(plant, "press-07", NEW, False)
-    assert type(caught.value) is DeviceMismatch
+    assert caught.value.__class__ is DeviceMismatch
     hint = caught.value.as_dict()["hint"]
     assert hint.index("ansible_host") < hint.index("imaging_adopt")
 

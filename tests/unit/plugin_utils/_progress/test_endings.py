@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import pytest
 from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.endings import (
@@ -42,8 +42,8 @@ CHECKED: Dict[str, Any] = {
 }
 
 
-def line(verb: str, **result: Any) -> str:
-    lines: List[str] = ending(verb, result)
+def line(verb: str, result: Optional[Dict[str, Any]] = None, **more: Any) -> str:
+    lines: List[str] = ending(verb, dict(result or {}, **more))
     assert len(lines) == 1, "a verb ends with one line"
     return lines[0]
 
@@ -63,11 +63,11 @@ def test_an_image_names_its_cost_and_the_images_that_went() -> None:
 
 
 def test_a_restore_names_image_target_amount_time_and_proof() -> None:
-    words = line("restore", **RESTORED)
+    words = line("restore", RESTORED)
     holds(words, IMAGE, "disk0 onto /dev/sdb", "4.2 GB", "2 min", "not read back")
-    holds(line("restore", **dict(RESTORED, damaged=[{"disk": "disk0"}])), "INCOMPLETE")
+    holds(line("restore", RESTORED, damaged=[{"disk": "disk0"}]), "INCOMPLETE")
     kept = [dict(RESTORED["disks"][0], kept_bytes=1_000_000)]
-    holds(line("restore", **dict(RESTORED, disks=kept)), "1.0 MB")
+    holds(line("restore", RESTORED, disks=kept), "1.0 MB")
     whole = line("restore", image=IMAGE, already_restored=True, targets=[{"target": "/dev/sdb"}], disks=[])
     holds(whole, "/dev/sdb", IMAGE, "nothing was written")
 
@@ -86,9 +86,9 @@ def test_a_rollover_says_what_is_free_now_and_what_comes_free_when() -> None:
 
 
 def test_the_check_of_a_storage_names_room_speed_permissions_and_trash() -> None:
-    words = line("check", **CHECKED, trash=TRASH)
+    words = line("check", CHECKED, trash=TRASH)
     holds(words, "sftp://nas/images", "3.0 GB free of 8.0 GB", "112 MB/s", "1.2 ms", "3 images", "300 MB in the trash")
-    holds(line("check", **dict(CHECKED, may_delete=False, may_rename=False)), "not rename or delete")
+    holds(line("check", CHECKED, may_delete=False, may_rename=False), "not rename or delete")
     looked = {name: value for name, value in CHECKED.items() if not name.startswith(("may_", "write", "round"))}
     assert "account" not in line("check", **looked), "check mode tried no permission"
 

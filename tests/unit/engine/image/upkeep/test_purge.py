@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any, Dict, Iterator, List
 
 import pytest
@@ -100,21 +101,21 @@ def test_an_image_that_can_not_be_read_keeps_the_whole_trash() -> None:
     assert done.warnings
 
 
+def _act_once(
+    act: Any, at: int, state: Dict[str, Any], dummy_moment: str, dummy_operation: str, dummy_path: str
+) -> None:
+    state["count"] += 1
+    if state["count"] == at + 1 and not state["done"]:
+        state["done"] = True
+        act()
+
+
 def moments(act: Any, every: int = 1) -> Iterator[Dict[str, Any]]:
     """Yield hooks that do ``act`` at one moment after the other, until there is none left."""
     at = 0
     while True:
-        state = {"count": 0, "done": False}
-
-        def hook(
-            dummy_moment: str, dummy_operation: str, dummy_path: str, at: int = at, state: Dict[str, Any] = state
-        ) -> None:
-            state["count"] += 1
-            if state["count"] == at + 1 and not state["done"]:
-                state["done"] = True
-                act()
-
-        yield {"hook": hook, "state": state}
+        state: Dict[str, Any] = {"count": 0, "done": False}
+        yield {"hook": partial(_act_once, act, at, state), "state": state}
         if not state["done"]:
             return
         at += every
