@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from engine.amounts import size
 from engine.errors import RunCancelled, StorageUnreachable
 from engine.image.device_directory import DeviceDirectory
 from support.refusing import check_sentence
@@ -44,9 +45,9 @@ def test_what_was_sent_and_what_is_whole(images: int) -> None:
     assert (error.code, error.fields["reason"]) == ("S101", "the line is cut")
     assert error.fields["has_images"] is bool(images)
     sent = DeviceDirectory(storage, DEVICE).packs()
-    stored_bytes = sum(size for name, size in sent.items() if name not in before)
+    stored_bytes = sum(length for name, length in sent.items() if name not in before)
     assert 0 < int(str(error.fields["uploaded_bytes"])) <= stored_bytes
-    assert "%.1f MB" % (int(str(error.fields["uploaded_bytes"])) / 1e6) in str(error)
+    assert "the %s already uploaded" % size(int(str(error.fields["uploaded_bytes"]))) in str(error)
 
 
 def test_nothing_was_sent() -> None:
