@@ -17,6 +17,7 @@ description:
     device - the image or the failure with its code and reason, sizes, duration, changes on the device, deleted images -
     with what to do about a failure, and the disks that changed. Lists follow of the devices that were imaged, that
     failed, that were not reached, whose disks changed, and that have no new image.
+  - In check mode a list names the devices that would be imaged. A device with several jobs has a row for each job.
   - It works beside any stdout callback. Beside one that makes a single document of a play, such as JSON, it prints to
     the error output.
   - A play with more than 40 devices shows rows only for the devices that failed.

@@ -33,6 +33,11 @@ class Row(NamedTuple):
     disks: str = ""  # the changes of its disks
     made_image: bool = False
 
+    @property
+    def is_planned(self) -> bool:
+        """Whether it is of check mode: a run that succeeds without it has an image."""
+        return self.verb == "image" and self.state == "ok" and not self.made_image
+
 
 class Summary:
     """Collects the documents of a play's runs."""
@@ -109,8 +114,14 @@ def _changed_disks(document: Mapping[str, Any]) -> str:
 def _lists(rows: Sequence[Row]) -> List[str]:
     lines = []
     for verb in dict.fromkeys(row.verb for row in rows if row.verb):
-        done = [row.device for row in rows if row.verb == verb and row.state == "ok"]
-        lines.append(_list("imaged" if verb == "image" else "%s ok" % verb, done))
+        done = [row for row in rows if row.verb == verb and row.state == "ok"]
+        if verb == "image":
+            planned = [row.device for row in done if row.is_planned]
+            made = [row.device for row in done if row.made_image]
+            lines += [_list("imaged", made)] if made or not planned else []
+            lines += [_list("would be imaged", planned)] if planned else []
+        else:
+            lines.append(_list("%s ok" % verb, [row.device for row in done]))
     by_reason: Dict[str, List[str]] = {}
     for row in rows:
         if row.state not in ("ok", "unreachable"):
@@ -120,11 +131,13 @@ def _lists(rows: Sequence[Row]) -> List[str]:
     if any(row.verb == "image" for row in rows):
         lines.append(_list("changed disks", [row.device for row in rows if row.disks]))
         imaged = {row.device for row in rows if row.made_image}
-        lines.append(_list("no new image", list(dict.fromkeys(row.device for row in rows if row.device not in imaged))))
+        if not any(row.is_planned for row in rows):  # in check mode no device can have one
+            lines.append(_list("no new image", [row.device for row in rows if row.device not in imaged]))
     return lines
 
 
-def _list(title: str, devices: Sequence[str]) -> str:
+def _list(title: str, named: Sequence[str]) -> str:
+    devices = list(dict.fromkeys(named))
     if not devices:
         return "%s: none" % title
     names = ", ".join(one_line(name) for name in devices[:MOST_NAMES])

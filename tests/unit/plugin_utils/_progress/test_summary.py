@@ -64,6 +64,21 @@ def test_a_step_that_fails_after_the_commit_does_not_hide_the_image() -> None:
     assert "no new image: 1 (press-02)" in summary.lines()
 
 
+def lists_of(summary: Summary) -> Dict[str, str]:
+    return dict(line.split(": ", 1) for line in summary.lines() if not line.startswith((" ", "press-", "IMAGING")))
+
+
+def test_check_mode_says_what_would_be_imaged_and_does_not_miss_the_images() -> None:
+    summary = Summary()
+    planned = {name: value for name, value in RESULT.items() if name != "image"}
+    summary.add("press-01", document(**planned))
+    summary.add("press-02", document(error={"code": "S104", "message": "It is away.", "hint": "h"}))
+    lists = lists_of(summary)
+    assert lists["would be imaged"] == "1 (press-01)"
+    assert lists["failed S104"] == "1 (press-02)"
+    assert not {"imaged", "no new image"} & set(lists)
+
+
 def test_many_devices_are_counted_and_those_that_failed_are_named() -> None:
     summary = Summary()
     for number in range(2000):
