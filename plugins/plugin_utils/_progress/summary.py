@@ -9,6 +9,7 @@ This file is PRIVATE to the collection.
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import one_line
@@ -32,6 +33,7 @@ class Row(NamedTuple):
     to_do: str = ""
     disks: str = ""  # the changes of its disks
     made_image: bool = False
+    job: str = ""
 
     @property
     def is_planned(self) -> bool:
@@ -57,12 +59,14 @@ class Summary:
         words = _success(document, changes) if state == "ok" else _failure(document)
         to_do = "" if state == "ok" else str(document.get("hint") or "")
         made_image = verb == "image" and bool(document.get("image"))
-        self._rows[(device, verb)] = Row(device, verb, state, words, to_do, _changed_disks(document), made_image)
+        job = str(document.get("job") or "")
+        row = Row(device, verb, state, words, to_do, _changed_disks(document), made_image, job)
+        self._rows[(device, verb, job)] = row
 
     def add_unreachable(self, device: str, reason: str = "") -> None:
         """Take in that a device could not be reached; what it did before stays."""
         words = "not reached: %s" % reason if reason else "not reached"
-        self._rows.setdefault((device, ""), Row(device, "", "unreachable", words, hint_of_unreachable(reason)))
+        self._rows.setdefault((device, "", ""), Row(device, "", "unreachable", words, hint_of_unreachable(reason)))
 
     def lines(self) -> List[str]:
         """Return the lines, none where no run ended."""
@@ -72,8 +76,10 @@ class Summary:
         width = min(30, max(len(one_line(row.device)) for row in rows))
         shown = rows if len(rows) <= MOST_ROWS else [row for row in rows if row.state != "ok"][:MOST_ROWS]
         lines = ["IMAGING SUMMARY"]
+        runs = Counter((row.device, row.verb) for row in rows)
         for row in shown:
-            lines.append("%-*s  %s" % (width, one_line(row.device), one_line(row.words)))
+            job = "job %s: " % row.job if row.job and runs[row.device, row.verb] > 1 else ""
+            lines.append("%-*s  %s" % (width, one_line(row.device), one_line(job + row.words)))
             if row.to_do:
                 lines.append("%-*s  to do: %s" % (width, "", one_line(row.to_do)))
             if row.disks:

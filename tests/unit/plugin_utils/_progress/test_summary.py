@@ -20,8 +20,8 @@ RESULT = {
 }
 
 
-def document(verb: str = "image", **more: Any) -> Dict[str, Any]:
-    run = Run("x", verb, "", "2026-11-29T17:50:00Z", "2026-11-29T17:50:40Z")
+def document(verb: str = "image", job: str = "", **more: Any) -> Dict[str, Any]:
+    run = Run("x", verb, job, "2026-11-29T17:50:00Z", "2026-11-29T17:50:40Z")
     error = more.pop("error", None)
     return compose(run, more, error)
 
@@ -77,6 +77,23 @@ def test_check_mode_says_what_would_be_imaged_and_does_not_miss_the_images() -> 
     assert lists["would be imaged"] == "1 (press-01)"
     assert lists["failed S104"] == "1 (press-02)"
     assert not {"imaged", "no new image"} & set(lists)
+
+
+def test_each_job_of_a_device_has_its_row() -> None:
+    summary = Summary()
+    summary.add("press-01", document(job="system", **RESULT))
+    summary.add("press-01", document(job="data", error={"code": "S104", "message": "It is away.", "hint": "h"}))
+    summary.add("press-02", document(job="system", error={"code": "S104", "message": "It is away.", "hint": "h"}))
+    summary.add("press-02", document(job="system", **RESULT))
+    rows = [line for line in summary.lines() if line.startswith("press-")]
+    assert [line.split()[0] for line in rows] == ["press-01", "press-01", "press-02"]
+    assert all(part in rows[0] for part in ("job system", RESULT["image"]))
+    assert all(part in rows[1] for part in ("job data", "S104"))
+    assert "job" not in rows[2], "it has only one"
+    lists = lists_of(summary)
+    assert lists["imaged"] == "2 (press-01, press-02)"
+    assert lists["failed S104"] == "1 (press-01)"
+    assert lists["no new image"] == "none"
 
 
 def test_many_devices_are_counted_and_those_that_failed_are_named() -> None:
