@@ -44,7 +44,8 @@ def of_restore(result: Result) -> str:
     disks = list(result.get("disks") or [])
     if result.get("already_restored"):
         targets = [str(one.get("target")) for one in result.get("targets") or []]
-        return "%s already had all of the image %s; nothing was written" % (listed(targets), result.get("image"))
+        what = "a boot entry was created" if result.get("changed") else "nothing was written"
+        return "%s already had all of the image %s; %s" % (listed(targets), result.get("image"), what)
     if not disks:
         return ""
     written = sum(int(one.get("written_bytes") or 0) for one in disks)

@@ -39,9 +39,12 @@ def of_image(result: Result) -> List[str]:
 
 def of_restore(result: Result) -> List[str]:
     """The sentences of the plan, one for each disk and for each volume that does not stay as it is."""
-    if result.get("already_restored"):
+    if result.get("already_restored") and not result.get("changed"):
         return ["nothing to restore: the targets already contain the image %s" % result.get("image")]
-    return ["would restore image %s:" % result.get("image")] + ["  %s" % one for one in result.get("plan") or []]
+    title = "would restore image %s:"
+    if result.get("already_restored"):  # what is left is the boot entry
+        title = "the targets already contain the image %s, but the restore would still change the device:"
+    return [title % result.get("image")] + ["  %s" % one for one in result.get("plan") or []]
 
 
 def of_rollover(result: Result) -> List[str]:

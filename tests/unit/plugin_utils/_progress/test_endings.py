@@ -70,6 +70,9 @@ def test_a_restore_names_image_target_amount_time_and_proof() -> None:
     holds(line("restore", RESTORED, disks=kept), "1.0 MB")
     whole = line("restore", image=IMAGE, already_restored=True, targets=[{"target": "/dev/sdb"}], disks=[])
     holds(whole, "/dev/sdb", IMAGE, "nothing was written")
+    entry = line("restore", image=IMAGE, already_restored=True, changed=True, targets=[{"target": "/dev/sdb"}])
+    holds(entry, "/dev/sdb", IMAGE, "boot entry")
+    assert "nothing was written" not in entry
 
 
 def test_a_verification_names_level_amount_and_outcome() -> None:

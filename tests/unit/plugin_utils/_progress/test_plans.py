@@ -85,6 +85,9 @@ def test_the_other_verbs() -> None:
     assert "5.0 MB" in said
     assert plan("restore", {"image": IMAGE, "plan": ["one", "two"]})[1:] == ["  one", "  two"]
     assert len(plan("restore", {"image": IMAGE, "plan": [], "already_restored": True})) == 1
+    entry = {"image": IMAGE, "plan": ["creates a boot entry"], "already_restored": True, "changed": True}
+    assert plan("restore", entry)[1:] == ["  creates a boot entry"]
+    assert "nothing to restore" not in plan("restore", entry)[0]
     copy = {"image": IMAGE, "target": "/mnt", "bytes_to_copy": 5_000_000}
     assert "5.0 MB" in plan("copy", dict(copy, changed=True))[0]
     assert "already" in plan("copy", dict(copy, changed=False))[0]
