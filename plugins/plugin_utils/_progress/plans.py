@@ -77,8 +77,11 @@ def of_archive(result: Result) -> List[str]:
     """Which version would be made."""
     if result.get("not_due"):
         return ["no version is due: v%s is the newest" % result.get("version")]
-    if result.get("version") is None or "bytes_to_copy" not in result:
+    if result.get("version") is None:
         return []
+    if "bytes_to_copy" not in result:  # the image is still to be made
+        coming = "the image of this run would be v%s in %s" % (result["version"], result.get("archive"))
+        return [coming] if result.get("changed") else []
     told = (result.get("image"), result["version"], result.get("archive"), size(result.get("bytes_to_copy") or 0))
     if not result.get("changed"):
         return ["image %s is v%s of the archive %s already" % told[:3]]

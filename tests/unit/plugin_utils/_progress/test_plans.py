@@ -94,6 +94,9 @@ def test_the_other_verbs() -> None:
     version = {"image": IMAGE, "version": 4, "archive": "/archive", "bytes_to_copy": 5_000_000}
     assert "would" in plan("archive", dict(version, changed=True))[0]
     assert "already" in plan("archive", dict(version, changed=False))[0]
+    coming = {"image": IMAGE, "version": 7, "archive": "/archive", "packs_to_copy": 0}
+    assert "v7 in /archive" in plan("archive", dict(coming, changed=True))[0]
+    assert plan("archive", dict(coming, changed=False)) == []
     assert plan("list", {"images": []}) == []
     assert "intact" in plan("verify", {"ok": True, "image": IMAGE, "level": "quick"})[0]
 
