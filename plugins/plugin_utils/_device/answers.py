@@ -83,6 +83,7 @@ _ERROR: _Checks = {"code": _matching(r"[A-Z][0-9]{3}"), "message": _SENTENCE, "h
 _PROGRESS: _Checks = dict(
     dict.fromkeys(("bytes_in_use", "bytes_done", "bytes_stored", "rate_bytes_per_second"), _is_number),
     phase=_NAME,
+    phase_before=_NAME,
     remaining_seconds=_or_null(_is_number),
 )
 _STATUS: _Checks = dict(

@@ -192,10 +192,14 @@ class EngineAction(DeviceAction):
         process = self.process(request, arguments)
         self._progress.enter("starting")
         warnings: List[str] = []
+        last: Dict[str, Any] = {"phase": "starting"}
 
         def on_event(event: Dict[str, Any]) -> None:
             if event.get("event") == "status":
-                self._progress.show(dict(progress_of(event), warnings=warnings))
+                told = progress_of(event)
+                last.update(phase_before="")
+                last.update(told)
+                self._progress.show(dict(told, warnings=warnings))
             elif event.get("event") == "warning":
                 warnings.append(said(str(event.get("message"))))
 
@@ -203,6 +207,8 @@ class EngineAction(DeviceAction):
             event = process.run(on_event)
         except ValueError as error:
             raise self.invalid(error) from None
+        if self.verb == "restore" and event["event"] == "error":
+            self.done["changed"] = has_written(self.verb, dict(last, state="failed"))
         return self.closed(event, warnings)
 
     def process(self, request: Dict[str, Any], arguments: Dict[str, Any]) -> EngineProcess:

@@ -157,10 +157,7 @@ def of_cancel(result: Result) -> str:
         return "the run %s was not cancelled: its state is %s" % (run, state)
     done = int(status.get("bytes_done") or 0)
     if run.startswith("restore-"):
-        if status.get("phase") in WRITING and done:
-            half = "%s were written, so its targets are incomplete until the restore is repeated" % size(done)
-            return "cancelled the run %s: %s" % (run, half)
-        return "cancelled the run %s: nothing was written" % run
+        return "cancelled the run %s: %s" % (run, _half_restored(_phase_of(status), done))
     stored = int(status.get("bytes_stored") or 0)
     if stored:
         return "cancelled the run %s: no image was created, and the next run reuses the %s already uploaded" % (
@@ -175,8 +172,23 @@ def has_written(verb: str, status: Result) -> bool:
     if status.get("state") not in ("failed", "cancelled"):
         return True  # one that was lost told no end
     if verb == "restore":
-        return status.get("phase") in WRITING and bool(status.get("bytes_done"))
-    return bool(status.get("bytes_stored")) or status.get("phase") == "committing"
+        return _phase_of(status) not in _BEFORE_WRITING
+    return bool(status.get("bytes_stored")) or _phase_of(status) == "committing"
+
+
+def _phase_of(status: Result) -> str:
+    """The phase of a run, or the one that a wait interrupted; "" where that is unknown."""
+    phase = str(status.get("phase") or "")
+    return str(status.get("phase_before") or "") if phase.startswith(WAITING) else phase
+
+
+def _half_restored(phase: str, done: int) -> str:
+    if phase in _BEFORE_WRITING:
+        return "nothing was written"
+    if phase != "writing":
+        return "its targets may be incomplete until the restore is repeated"
+    written = "%s were written, so its targets are" % size(done) if done else "its targets are cleared in part and"
+    return "%s incomplete until the restore is repeated" % written
 
 
 def listed(names: Sequence[str]) -> str:
@@ -223,7 +235,9 @@ def _took(result: Result) -> str:
     return "" if seconds is None else " in %s" % duration(round(seconds))
 
 
-WRITING = ("restoring", "writing")
+WAITING = "waiting for "  # the engine says so of a storage that is away, and of another run's lease
+# The phases of a restore before it touches its targets; any other one may have changed them.
+_BEFORE_WRITING = ("waiting", "preparing", "starting", "working", "comparing", "verifying")
 _PERMISSIONS = (("may_rename", "rename"), ("may_replace", "replace"), ("may_delete", "delete"))
 _PROOFS = {
     "first": "verified in the storage before it was written, not read back",

@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Tuple
 
 from .._units import duration, rate, size
+from .endings import WAITING
 
 _STEP_PERCENT = 10
 _MAX_PHASE_CHARACTERS = 40
 _MAX_WORDS = 400
-_WAITING = "waiting for "  # the engine says so of a storage that is away, and of another run's lease
 
 
 class ProgressLines:
@@ -32,7 +32,7 @@ class ProgressLines:
         """Show a line when the phase reached another ten percent."""
         done, total = int(status.get("bytes_done") or 0), int(status.get("bytes_in_use") or 0)
         phase = "".join(one for one in str(status.get("phase", ""))[:_MAX_PHASE_CHARACTERS] if one.isprintable())
-        if phase.startswith(_WAITING):
+        if phase.startswith(WAITING):
             self._warned = len(status.get("warnings") or [])
             if phase != self._shown[0]:
                 self._shown = (phase, 0)

@@ -108,6 +108,7 @@ class StatusFile:
                 # A phase without a measure keeps the figures of the one before.
                 known = _PROGRESS if event.get("bytes_in_use") else ("phase", "remaining_seconds")
                 self._status.update({name: event[name] for name in known if name in event})
+                self._status["phase_before"] = event.get("phase_before") or ""
             elif event.get("event") == "warning":
                 self._warn(str(event.get("message")))
             else:

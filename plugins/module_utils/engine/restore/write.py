@@ -82,6 +82,9 @@ def write_disks(planned: List[PlannedDisk], progress: Progress) -> List[Restored
             disk.target.open_for_writing()
         for disk in todo:
             _look_again(disk)
+        if todo:  # a run that ends from here on leaves targets that have changed
+            progress("writing", before_bytes, total_bytes)
+        for disk in todo:
             disk.target.grow(disk.reader.size_bytes)
         # Every disk keeps its marker until all are written: so a restore of several disks continues with each of them.
         for disk in todo:

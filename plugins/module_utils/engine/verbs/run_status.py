@@ -14,6 +14,7 @@ from .overdue import Pace, Progress, overdue
 
 _MAX_NOTICES = 10
 READING = "reading"
+WORKING = "working"  # before the first phase with a measure
 Report = Callable[[Dict[str, Any]], None]
 
 
@@ -23,7 +24,7 @@ class RunStatus:
     def __init__(self, report: Report, cancelled: Callable[[], bool]) -> None:
         self.report = report
         self.cancelled = cancelled
-        self._phase = ""
+        self._phase = self._told_phase = ""
         self._phase_began = self._heard = time.monotonic()
         self._last = 0.0
         self._notices_left = _MAX_NOTICES
@@ -45,10 +46,17 @@ class RunStatus:
         if self._notices_left:
             self._notices_left -= 1
             self.warn(sentence)
-        self.report({"event": "status", "phase": "waiting for %s" % what, "remaining_seconds": None})
+        self.report(
+            {
+                "event": "status",
+                "phase": "waiting for %s" % what,
+                "phase_before": self._phase or WORKING,
+                "remaining_seconds": None,
+            }
+        )
 
     def _going_on(self) -> None:
-        self.report({"event": "status", "phase": self._phase or "working", "remaining_seconds": None})
+        self.report({"event": "status", "phase": self._phase or WORKING, "remaining_seconds": None})
 
     def progress(self, phase: str, done: int, total: int, stored: int = 0) -> None:
         """Take in how far a phase is. Its rate is its own: reading says nothing about how fast another disk is written."""
@@ -56,9 +64,10 @@ class RunStatus:
         if phase != self._phase:
             self._phase, self._phase_began = phase, self._heard if done else now
         self._heard = now
-        if now - self._last < 1.0 and done < total:
+        # The first word of a phase always passes: it alone says that a run that fails at once has begun to write.
+        if phase == self._told_phase and now - self._last < 1.0 and done < total:
             return
-        self._last = now
+        self._told_phase, self._last = phase, now
         elapsed = max(now - self._phase_began, 1e-3)
         rate = int(done / elapsed)
         self.report(

@@ -42,6 +42,20 @@ def progress(done: int) -> Dict[str, Any]:
     return {"event": "status", "phase": "reading", "bytes_in_use": 100, "bytes_done": done, "bytes_stored": done}
 
 
+def test_a_wait_keeps_the_phase_that_it_interrupted(folder: RunFolder) -> None:
+    file = StatusFile(folder, Redactor(), Clock())
+    file.report(dict(progress(5), phase="writing"))
+    file.report({"event": "status", "phase": "waiting for the storage", "phase_before": "writing"})
+    waiting = file.snapshot()
+    assert (waiting["phase"], waiting["phase_before"], waiting["bytes_done"]) == (
+        "waiting for the storage",
+        "writing",
+        5,
+    )
+    file.report({"event": "status", "phase": "writing", "remaining_seconds": None})
+    assert (file.snapshot()["phase"], file.snapshot()["phase_before"]) == ("writing", "")
+
+
 def test_it_is_written_once_a_second_and_every_write_has_a_greater_number(folder: RunFolder) -> None:
     clock = Clock()
     file = StatusFile(folder, Redactor(), clock)

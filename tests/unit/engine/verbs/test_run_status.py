@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import pytest
+from engine.restore.target import Target
 from engine.verbs import run_status
 from engine.verbs.dispatch import run_job
 from engine.verbs.overdue import Pace
@@ -89,6 +90,42 @@ def test_the_rate_of_a_phase_is_its_own(clock: Clock) -> None:
     status.progress("writing", 50, 1000)
     assert events[-1]["rate_bytes_per_second"] == 10, "5 s since the last word of the phase before"
     assert events[-1]["remaining_seconds"] == 95
+
+
+def test_a_phase_is_told_at_once_and_a_wait_names_the_one_before() -> None:
+    events: List[Dict[str, Any]] = []
+    status = RunStatus(events.append, lambda: False)
+    status.notices.waiting("the storage", "It is away.")
+    assert (events[-1]["phase"], events[-1]["phase_before"]) == ("waiting for the storage", "working")
+    for phase in ("comparing", "comparing", "writing", "writing"):
+        status.progress(phase, 0, 1000)
+    assert [event["phase"] for event in events if "bytes_done" in event] == ["comparing", "writing"]
+    status.notices.waiting("the storage", "It is away.")
+    assert events[-1]["phase_before"] == "writing"
+
+
+def test_a_restore_says_that_it_writes_before_the_table_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = disk_of(tmp_path / "disk", 3, 4)
+    told(tmp_path / "storage", "image", drives=[str(disk)], limit_read_rate=0)
+    phases: List[str] = []
+    write, seen = Target.write, []
+
+    def watched(target: Target, offset_bytes: int, data: bytes) -> None:
+        seen.append(phases[-1])
+        write(target, offset_bytes, data)
+
+    monkeypatch.setattr(Target, "write", watched)
+
+    def heard(event: Dict[str, Any]) -> None:
+        if event["event"] == "status":
+            phases.append(event["phase"])
+
+    target = tmp_path / "target"
+    target.write_bytes(b"old!" * MIB)
+    run_job(job(tmp_path / "storage", "restore", map={"disk0": str(target)}, overwrite=True), heard, lambda: False)
+    assert set(seen) == {"writing"}
 
 
 @pytest.mark.usefixtures("clock")

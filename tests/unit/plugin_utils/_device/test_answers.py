@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 import pytest
 import yaml
@@ -144,6 +144,38 @@ def test_the_process_of_a_local_device_is_trusted_no_more(monkeypatch: pytest.Mo
     event["changed"] = "yes"
     with failing(AgentAnswerInvalid, words="changed"):
         action._run_here({}, {})
+
+
+@pytest.mark.parametrize(
+    ("events", "is_changed"),
+    [
+        ([], False),
+        ([{"phase": "verifying", "bytes_done": 5}], False),
+        ([{"phase": "writing", "bytes_done": 0}], True),
+        (
+            [{"phase": "writing", "bytes_done": 5}, {"phase": "waiting for the storage", "phase_before": "writing"}],
+            True,
+        ),
+        ([{"phase": "waiting for the storage", "phase_before": "verifying"}], False),
+    ],
+)
+def test_a_local_restore_that_failed_has_changed_its_target_once_it_wrote(
+    events: List[Dict[str, Any]], is_changed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action = image_action(Device(), monkeypatch)
+    monkeypatch.setattr(action, "local_prefix", list)
+    monkeypatch.setattr(action, "verb", "restore")
+    action.done = {"changed": False}
+
+    def run(dummy_self: Any, on_event: Callable[[Dict[str, Any]], None]) -> Dict[str, Any]:
+        for event in events:
+            on_event(dict(event, event="status"))
+        return {"event": "error", "code": "S104", "message": "It is away.", "hint": "h"}
+
+    monkeypatch.setattr(_engine_action.EngineProcess, "run", run)
+    with pytest.raises(AgentRefused):
+        action._run_here({}, {})
+    assert action.done["changed"] is is_changed
 
 
 def test_a_local_process_that_prints_something_else_is_an_error_of_the_catalogue(

@@ -129,7 +129,20 @@ def test_an_agent_names_its_version(result: Dict[str, Any], parts: List[str]) ->
         ("image-1", {"bytes_stored": 0}, ("nothing was stored",)),
         ("image-1", {"bytes_stored": 5_000_000}, ("no image", "5.0 MB")),
         ("restore-1", {"phase": "writing", "bytes_done": 8_000_000}, ("8.0 MB", "incomplete")),
+        ("restore-1", {"phase": "writing", "bytes_done": 0}, ("incomplete",)),
         ("restore-1", {"phase": "verifying", "bytes_done": 8_000_000}, ("nothing was written",)),
+        (
+            "restore-1",
+            {"phase": "waiting for the storage", "phase_before": "writing", "bytes_done": 8_000_000},
+            ("8.0 MB", "incomplete"),
+        ),
+        (
+            "restore-1",
+            {"phase": "waiting for the storage", "phase_before": "verifying", "bytes_done": 8_000_000},
+            ("nothing was written",),
+        ),
+        ("restore-1", {"phase": "waiting for the storage", "bytes_done": 8_000_000}, ("incomplete",)),
+        ("restore-1", {}, ("incomplete",)),
     ],
 )
 def test_a_cancelled_run_says_what_remains(run: str, status: Dict[str, Any], parts: List[str]) -> None:
@@ -150,6 +163,15 @@ def test_a_run_that_had_ended_was_not_cancelled() -> None:
         ("restore", {"state": "failed", "phase": "verifying", "bytes_done": 5}, False),
         ("restore", {"state": "failed", "phase": "writing", "bytes_done": 5}, True),
         ("restore", {"state": "lost", "phase": "verifying"}, True),
+        ("restore", {"state": "failed", "phase": "writing", "bytes_done": 0}, True),
+        ("restore", {"state": "failed", "phase": "waiting for the storage", "phase_before": "writing"}, True),
+        ("restore", {"state": "failed", "phase": "waiting for the storage", "phase_before": "verifying"}, False),
+        ("restore", {"state": "failed", "phase": "waiting for the storage", "phase_before": "working"}, False),
+        ("restore", {"state": "cancelled", "phase": "waiting for the storage", "bytes_done": 5}, True),
+        ("restore", {"state": "failed", "phase": "another word"}, True),
+        ("restore", {"state": "failed"}, True),
+        ("image", {"state": "failed", "phase": "waiting for the storage", "phase_before": "committing"}, True),
+        ("image", {"state": "failed", "phase": "waiting for the storage", "phase_before": "reading"}, False),
     ],
 )
 def test_a_failed_run_has_changed_something_only_if_it_wrote(
