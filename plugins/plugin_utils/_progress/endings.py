@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 from .._units import duration, rate, size
 from .moments import local_moment
+from .readable import readable
 
 _MOST_NAMED = 10
 Result = Mapping[str, Any]
@@ -22,7 +23,7 @@ Result = Mapping[str, Any]
 def ending(verb: str, result: Result) -> List[str]:
     """Return the lines for the result of a verb that has ended: one, or none where the verb has no such line."""
     made = _ENDINGS.get(verb)
-    line = made(result) if made is not None else ""
+    line = made(readable(result)) if made is not None else ""
     return [line] if line else []
 
 
@@ -78,7 +79,7 @@ def of_rollover(result: Result) -> str:
         return ""
     deleted = list(result["deleted"])
     parts = ["deleted %s" % _images(deleted) if deleted else "deleted no image"]
-    if "images" in result:
+    if isinstance(result.get("images"), list):
         parts.append("%d remain" % len(result["images"]))
     parts.append("%s freed now" % size(result.get("freed_bytes") or 0))
     return ", ".join(parts) + _and_trash(result)
@@ -100,7 +101,8 @@ def of_check(result: Result) -> str:
     if any(name in result for name, dummy in _PERMISSIONS):
         missing = "the account may create and read, but not %s" % " or ".join(permissions)
         parts.append(missing if permissions else "the account may create, read, rename, replace and delete")
-    images = int(result.get("images") or 0)
+    counted = result.get("images")
+    images = counted if isinstance(counted, int) else 0
     parts.append("1 image" if images == 1 else "%d images" % images)
     return "storage %s: %s" % (result["storage"], ", ".join(parts)) + _and_trash(result)
 

@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, Mapping
 
 from .._units import size
 from .endings import ending, listed, trash_words
+from .readable import cut, readable
 
 Result = Mapping[str, Any]
 
@@ -21,7 +22,7 @@ Result = Mapping[str, Any]
 def plan(verb: str, result: Result) -> List[str]:
     """Return the lines for the result of a verb in check mode; none where the verb changes nothing anyway."""
     made = _PLANS.get(verb)
-    return made(result) if made is not None else []
+    return cut(made(readable(result))) if made is not None else []
 
 
 def of_image(result: Result) -> List[str]:
@@ -33,7 +34,7 @@ def of_image(result: Result) -> List[str]:
     if deleted:
         lines[0] += " and then delete: %s" % listed(deleted)
     for disk in result.get("plan") or []:
-        lines += _disk(disk)
+        lines += _disk(disk) if isinstance(disk, dict) else []
     return lines
 
 
@@ -44,7 +45,7 @@ def of_restore(result: Result) -> List[str]:
     title = "would restore image %s:"
     if result.get("already_restored"):  # what is left is the boot entry
         title = "the targets already contain the image %s, but the restore would still change the device:"
-    return [title % result.get("image")] + ["  %s" % one for one in result.get("plan") or []]
+    return [title % result.get("image")] + ["  %s" % one for one in result.get("plan") or [] if isinstance(one, str)]
 
 
 def of_rollover(result: Result) -> List[str]:
