@@ -60,7 +60,7 @@ def of_restore(result: Result) -> str:
 
 
 def of_verify(result: Result) -> str:
-    """Which image, level, how much was checked, since when it is good."""
+    """Which image, level, how much was checked."""
     if "ok" not in result:
         return ""
     checked = ", %s checked" % size(result["checked_bytes"]) if result.get("checked_bytes") else ""
@@ -68,9 +68,7 @@ def of_verify(result: Result) -> str:
         count = len(result.get("problems") or [])
         problems = "1 problem" if count == 1 else "%d problems" % count
         return "image %s is NOT intact (level %s%s): %s" % (result.get("image"), result.get("level"), checked, problems)
-    since = result.get("good_since")
-    good = ", every verification since %s succeeded" % local_moment(str(since)) if since else ""
-    return "verified image %s (level %s%s): intact%s" % (result.get("image"), result.get("level"), checked, good)
+    return "verified image %s (level %s%s): intact" % (result.get("image"), result.get("level"), checked)
 
 
 def of_rollover(result: Result) -> str:

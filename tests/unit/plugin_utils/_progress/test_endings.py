@@ -78,7 +78,6 @@ def test_a_restore_names_image_target_amount_time_and_proof() -> None:
 def test_a_verification_names_level_amount_and_outcome() -> None:
     facts = {"image": IMAGE, "level": "full", "checked_bytes": 2_000_000}
     holds(line("verify", ok=True, **facts), IMAGE, "full", "2.0 MB", "intact")
-    holds(line("verify", ok=True, good_since="a moment", **facts), "since a moment")
     holds(line("verify", ok=False, problems=["one", "two"], **facts), IMAGE, "NOT intact", "2 problems")
 
 
