@@ -11,9 +11,10 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 from jinja2 import nodes
 
 from .nodes import SEALED, Node, Variables
-from .references import MOST_STEPS, known, parsed
+from .references import EXTRACT, MOST_STEPS, SELECTING, known, parsed
 
 _DEFAULTS = ("default", "d")
+_OF_ENTRIES = ("get", "values", "items")
 _FIRST_OF_TWO = ("ternary", "ansible.builtin.ternary")
 
 
@@ -131,6 +132,8 @@ class _Walk:
         found = self._found(part)
         if part.node is None or found[0] is Ends.CLEAR:
             return found
+        if part.name in EXTRACT or (part.name in SELECTING and known(part, self.variables, self.steps + 1)):
+            return found  # of the entries that it selects; the others decide nothing
         if part.name in _DEFAULTS and part.args:
             return self.any_of([part.node, part.args[0]])
         if part.name in _FIRST_OF_TWO and part.args:
@@ -146,7 +149,8 @@ class _Walk:
         if isinstance(called, nodes.Getattr) and called.attr == "get":
             given += part.args[1:2]
         ends = [found, *map(self.end, given)]
-        if not given and found[0] is Ends.UNKNOWN and isinstance(called, nodes.Getattr):
+        is_unknown = found[0] is Ends.UNKNOWN and not given
+        if is_unknown and isinstance(called, nodes.Getattr) and called.attr not in _OF_ENTRIES:
             ends = [self.all_of([called.node, *part.args])]
         return next((end for end in ends if end[0] is Ends.CLEAR), max(ends, key=lambda end: end[0]))
 
@@ -162,10 +166,15 @@ class _Walk:
     def _found(self, part: nodes.Node) -> End:
         if isinstance(part, nodes.Name) and part.name in self.set_here:
             return self.end(self.set_here.pop(part.name))
-        found = known(part, self.variables, self.steps + 1)
-        ends = [end_of(one.node, one.variables, self.steps + 1) for one in found]
-        if not ends:
+        # Of entries that only a play can decide between, one that is sealed may be the one.
+        choices: Dict[object, End] = {}
+        for one in known(part, self.variables, self.steps + 1):
+            ended = end_of(one.node, one.variables, self.steps + 1)
+            choice = one.choice or object()
+            choices[choice] = max(choices.get(choice, ended), ended, key=lambda end: end[0])
+        if not choices:
             return Ends.UNKNOWN, None
+        ends = list(choices.values())
         end, place = next((one for one in ends if one[0] is Ends.CLEAR), max(ends, key=lambda one: one[0]))
         return end, place if place is not None and place.file else None
 

@@ -3,13 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The values of the inventory that an expression of a template stands for: its own host's, or another one's.
 
-Where the inventory alone can't decide between entries, all of them are possible.
+Where the inventory alone can't decide between the entries of a dictionary or a list, all of them are possible. Of the variables
+of a host only those are whose names match what is known of the name: a host has clear ones of every kind.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
@@ -18,25 +19,40 @@ from .nodes import SEALED, Node, Variables, node_of
 HOSTVARS = "hostvars"
 MOST_STEPS = 20
 _MOST_FOUND = 100
+_STEPS_OF_A_KEY = 5  # a name that is made up of names is short
 _LOOKUPS = ("lookup", "query", "q")
 _VARS = ("vars", "ansible.builtin.vars")
 _SAME = ("default", "d", "combine", "ansible.builtin.combine", "union")
-_ENTRY = ("first", "last", "random", "list", "dict2items", "items2dict", "flatten", "unique", "sort", "reverse")
+_ONE = ("first", "last", "random")
+_ENTRY = ("list", "dict2items", "items2dict", "flatten", "unique", "sort", "reverse")
+EXTRACT = ("extract", "ansible.builtin.extract")
+SELECTING = (*_ONE, *_ENTRY, "attr", "map")
 
 
 class Known(NamedTuple):
-    """A value, and the variables of the host that it holds for."""
+    """A value, and the variables of the host that it holds for.
+
+    Entries that only a play can decide between have the same ``choice``.
+    """
 
     node: Node
     variables: Variables
+    choice: Optional[object] = None
 
 
-class _Any:
-    """The key of an entry that only a play can evaluate."""
+class _Open(NamedTuple):
+    """The key of an entry that only a play can evaluate, with the begin and the end of it that are known."""
+
+    prefix: str = ""
+    suffix: str = ""
+
+    def matches(self, name: str) -> bool:
+        is_long_enough = len(name) >= len(self.prefix) + len(self.suffix)
+        return is_long_enough and name.startswith(self.prefix) and name.endswith(self.suffix)
 
 
-ANY = _Any()
-Key = Union[str, int, _Any]
+ANY = _Open()
+Key = Union[str, int, _Open]
 
 
 class _HostVars(Node):
@@ -76,7 +92,8 @@ def targets(node: Node, variables: Variables, steps: int = 0) -> List[Known]:
     if expression is None or steps > MOST_STEPS:
         return [Known(node, variables)]
     found = known(expression, variables, steps + 1)
-    return [end for one in found for end in targets(one.node, one.variables, steps + 1)]
+    ends = [(one, end) for one in found for end in targets(one.node, one.variables, steps + 1)]
+    return [end if one.choice is None else end._replace(choice=one.choice) for one, end in ends]
 
 
 def known(part: Optional[nodes.Node], variables: Variables, steps: int = 0) -> List[Known]:
@@ -89,7 +106,7 @@ def known(part: Optional[nodes.Node], variables: Variables, steps: int = 0) -> L
     if isinstance(part, nodes.Getattr):
         return _entries(part.node, [part.attr], variables, steps)
     if isinstance(part, nodes.Getitem):
-        return _entries(part.node, _keys(part.arg, variables), variables, steps)
+        return _entries(part.node, _keys(part.arg, variables, steps), variables, steps)
     if isinstance(part, nodes.CondExpr):
         return known(part.expr1, variables, steps) + known(part.expr2, variables, steps)
     if isinstance(part, (nodes.Or, nodes.And)):
@@ -106,10 +123,10 @@ def _call(part: nodes.Call, variables: Variables, steps: int) -> List[Known]:
     if isinstance(called, nodes.Name) and called.name in _LOOKUPS and len(part.args) > 1:
         kind, *names = part.args
         if isinstance(kind, nodes.Const) and kind.value in _VARS:
-            keys = [key for name in names for key in _keys(name, variables)]
+            keys = [key for name in names for key in _keys(name, variables, steps)]
             return _steps([Known(Node(variables, "", 0), variables)], keys, steps)
     if isinstance(called, nodes.Getattr) and called.attr == "get" and part.args:
-        return _entries(called.node, _keys(part.args[0], variables), variables, steps)
+        return _entries(called.node, _keys(part.args[0], variables, steps), variables, steps)
     if isinstance(called, nodes.Getattr) and called.attr in ("values", "items"):
         return _entries(called.node, [ANY], variables, steps)
     return []
@@ -118,17 +135,18 @@ def _call(part: nodes.Call, variables: Variables, steps: int) -> List[Known]:
 def _filtered(part: nodes.Filter, variables: Variables, steps: int) -> List[Known]:
     if part.name in _SAME:
         return [one for given in (part.node, *part.args) for one in known(given, variables, steps)]
-    if part.name in _ENTRY:
+    if part.name in _ONE or part.name in _ENTRY:
         found = known(part.node, variables, steps)
-        return found + _steps(found, [ANY], steps)
+        kept = [one for one in found if part.name in _ENTRY or not isinstance(one.node.value, (dict, list))]
+        return kept + _steps(found, [ANY], steps)
     if part.name == "attr" and part.args:
-        return _entries(part.node, _keys(part.args[0], variables), variables, steps)
-    if part.name in ("extract", "ansible.builtin.extract") and part.args:
-        return _extracted(_keys(part.node, variables), part.args, variables, steps)
+        return _entries(part.node, _keys(part.args[0], variables, steps), variables, steps)
+    if part.name in EXTRACT and part.args:
+        return _extracted(_keys(part.node, variables, steps), part.args, variables, steps)
     if part.name == "map":
         named = [word.value for word in part.kwargs if word.key == "attribute"]
         if named:
-            return _steps(_entries(part.node, [ANY], variables, steps), _keys(named[0], variables), steps)
+            return _steps(_entries(part.node, [ANY], variables, steps), _keys(named[0], variables, steps), steps)
         if len(part.args) > 1 and isinstance(part.args[0], nodes.Const) and part.args[0].value == "extract":
             return _extracted([ANY], part.args[1:], variables, steps)
     return []
@@ -139,7 +157,7 @@ def _extracted(keys: Sequence[Key], args: Sequence[nodes.Expr], variables: Varia
     for more in args[1:]:
         path = list(more.items) if isinstance(more, (nodes.List, nodes.Tuple)) else [more]
         for one in path:
-            found = _steps(found, _keys(one, variables), steps)
+            found = _steps(found, _keys(one, variables, steps), steps)
     return found
 
 
@@ -148,7 +166,7 @@ def _entries(above: Optional[nodes.Node], keys: Sequence[Key], variables: Variab
     of_any_host = (
         isinstance(above, nodes.Getitem) and isinstance(above.node, nodes.Name) and above.node.name == HOSTVARS
     )
-    if not of_any_host or not isinstance(hosts, _HostVars) or _keys(above.arg, variables) != [ANY]:  # type: ignore[union-attr]
+    if not of_any_host or not isinstance(hosts, _HostVars) or _keys(above.arg, variables, steps) != [ANY]:  # type: ignore[union-attr]
         return _steps(known(above, variables, steps + 1), keys, steps)
     memo: Dict[Any, List[Known]] = getattr(hosts, "memo")  # noqa: B009
     if tuple(keys) not in memo:
@@ -157,13 +175,15 @@ def _entries(above: Optional[nodes.Node], keys: Sequence[Key], variables: Variab
 
 
 def _few(found: List[Known]) -> List[Known]:
-    """Return the values that decide among many: one text that is unencrypted is enough, and so is one that is sealed."""
+    """Return the values that decide among many of one choice: a text of each kind is enough, and so is one that is sealed."""
     kinds: Dict[object, Known] = {}
     for number, one in enumerate(found):
         is_text = isinstance(one.node.value, str) and not one.node.is_template
         kind: object = "sealed" if one.node.value is SEALED else bool(one.node.value) if is_text else number
         kinds.setdefault(kind, one)
-    return list(kinds.values())[:_MOST_FOUND]
+    few = list(kinds.values())
+    # A value beyond the limit may be sealed.
+    return few if len(few) <= _MOST_FOUND else [few[0]._replace(node=Node(SEALED, "", 0)), *few[:_MOST_FOUND]]
 
 
 def _steps(above: Iterable[Known], keys: Sequence[Key], steps: int) -> List[Known]:
@@ -171,32 +191,80 @@ def _steps(above: Iterable[Known], keys: Sequence[Key], steps: int) -> List[Know
     found: Dict[int, Known] = {}
     for one in above:
         for end in targets(one.node, one.variables, steps + 1):
+            # A template in the variables of a host refers to that host.
+            own = end.node.keys if _is_of_host(end.node) else end.variables
             for key in keys:
+                choice = one.choice or end.choice or (object() if isinstance(key, _Open) else None)
                 for node in _children(end.node, key):
-                    # A template in the variables of a host refers to that host.
-                    own = end.node.keys if "inventory_hostname" in end.node.keys else end.variables
-                    found.setdefault(id(node), Known(node, own))
+                    found.setdefault(id(node), Known(node, own, choice))
     return list(found.values())
 
 
+def _is_of_host(node: Node) -> bool:
+    return "inventory_hostname" in node.keys
+
+
 def _children(node: Node, key: Key) -> List[Node]:
-    if isinstance(key, _Any):
-        return list(node.keys.values()) or node.items
+    if isinstance(key, _Open):
+        if key == ANY:
+            return [] if _is_of_host(node) else list(node.keys.values()) or node.items
+        return [one for name, one in node.keys.items() if key.matches(name)]
     if isinstance(key, int) and -len(node.items) <= key < len(node.items):
         return [node.items[key]]
     found = node.keys.get(str(key))
     return [] if found is None else [found]
 
 
-def _keys(part: Optional[nodes.Node], variables: Variables) -> List[Key]:
+def _keys(part: Optional[nodes.Node], variables: Variables, steps: int) -> List[Key]:
     """Return the keys that an expression may be."""
     if isinstance(part, nodes.Const) and isinstance(part.value, (str, int)):
         return [part.value]
     if isinstance(part, nodes.Neg) and isinstance(part.node, nodes.Const) and isinstance(part.node.value, int):
         return [-part.node.value]
-    found = [one.node.value for one in known(part, variables)]
-    plain: List[Key] = [one for one in found if isinstance(one, (str, int)) and "{" not in str(one)]
-    return plain if plain and len(plain) == len(found) else [ANY]
+    if isinstance(part, nodes.TemplateData):
+        return [part.data]
+    if isinstance(part, (nodes.Concat, nodes.Add)):
+        return [_joined(part, variables, steps)]
+    found = [key for one in known(part, variables, steps) for key in _keys_of(one, steps)]
+    return found if found and ANY not in found else [ANY]
+
+
+def _keys_of(one: Known, steps: int) -> List[Key]:
+    """Return the keys that a value may be, also one that is a template."""
+    value = one.node.value
+    if not one.node.is_template:
+        return [value] if isinstance(value, (str, int)) else [ANY]
+    tree = parsed(value) if steps <= MOST_STEPS else None
+    if tree is None or len(tree.body) != 1 or not isinstance(tree.body[0], nodes.Output):
+        return [ANY]
+    parts = tree.body[0].nodes
+    return _keys(parts[0] if len(parts) == 1 else nodes.Concat(parts), one.variables, steps + _STEPS_OF_A_KEY)
+
+
+def _joined(part: nodes.Node, variables: Variables, steps: int) -> Key:
+    """Return the key that parts make together, or its begin and end where a play makes one of the parts."""
+    found = [_keys(one, variables, steps) for one in _parts(part)]
+    if isinstance(part, nodes.Add) and not any(isinstance(one, str) for keys in found for one in keys):
+        return ANY  # a sum
+    begin, is_whole = _known_part(found)
+    end, dummy = _known_part(found[::-1])
+    return "".join(begin) if is_whole else _Open("".join(begin), "".join(end[::-1]))
+
+
+def _known_part(found: Sequence[Sequence[Key]]) -> Tuple[List[str], bool]:
+    """Return the texts up to the first part that a play makes, and whether there is none."""
+    texts: List[str] = []
+    for keys in found:
+        if len(keys) != 1 or isinstance(keys[0], _Open):
+            return texts, False
+        texts.append(str(keys[0]))
+    return texts, True
+
+
+def _parts(part: nodes.Node) -> List[nodes.Node]:
+    if isinstance(part, nodes.Concat):
+        return [inner for one in part.nodes for inner in _parts(one)]
+    return [*_parts(part.left), *_parts(part.right)] if isinstance(part, nodes.Add) else [part]
 
 
 def _literal(part: nodes.Node, variables: Variables) -> Node:

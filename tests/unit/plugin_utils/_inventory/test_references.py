@@ -61,6 +61,53 @@ NOT_CLEAR = [
     "{{ hostvars['press-11'].imaging_password }}",
     "{{ (sealed_table | combine({'b': 'x'})).a }}",
 ]
+# Names that only a play can make up: with the names that match what is known of them, and with every entry of a dictionary.
+OPEN_CLEAR = [
+    "{{ lookup('vars', 'clear_pw_' ~ inventory_hostname) }}",
+    "{{ lookup('vars', 'clear_pw_' ~ inventory_hostname_short) }}",
+    "{{ vars['clear_' + unknown + '-12'] }}",
+    "{{ vars['clear_pw_' ~ unknown] }}",
+    "{{ vars[computed_clear] }}",
+    "{{ hostvars['press-' ~ unknown]['k' ~ 'ey'] }}",
+    "{{ table[unknown] }}",
+    "{{ pws[unknown ~ '_plain'] }}",
+    "{{ pws.get(unknown ~ '_plain') }}",
+    "{{ table[unknown] if unknown else pws[unknown] }}",
+]
+OPEN_NOT_CLEAR = [
+    "{{ lookup('vars', 'vault_pw_' ~ inventory_hostname) }}",
+    "{{ lookup('ansible.builtin.vars', 'vault_pw_' ~ inventory_hostname, 'vault_pw_' ~ unknown) }}",
+    "{{ vars['vault_pw_' ~ inventory_hostname_short] }}",
+    "{{ lookup('vars', 'vault_pw_' + unknown) }}",
+    "{{ lookup('vars', unknown ~ '_pw') }}",
+    "{{ lookup('vars', 'none_' ~ unknown) }}",
+    "{{ lookup('vars', unknown) }}",
+    "{{ lookup('vars', 'mixed_' ~ unknown) }}",
+    "{{ vars[unknown] }}",
+    "{{ vars[computed] }}",
+    "{{ vars[computed_text] }}",
+    "{{ vars[mine | default(unknown)] }}",
+    "{{ hostvars[inventory_hostname]['vault_pw_' ~ unknown] }}",
+    "{{ hostvars[inventory_hostname][unknown] }}",
+    "{{ pws[unknown ~ '_pw'] }}",
+    "{{ pws[unknown] }}",
+    "{{ pws[other_host ~ '_pw'] }}",
+    "{{ pws.get('s1_pw') }}",
+    "{{ pws.get(unknown ~ '_pw') }}",
+    "{{ pws | attr('s1_pw') }}",
+    "{{ 's1_pw' | extract(pws) }}",
+    "{{ (unknown ~ '_pw') | extract(pws) }}",
+    "{{ sealed_list | first }}",
+    "{{ pws.values() | first }}",
+    "{{ sealed_list[unknown + 1] }}",
+]
+OPEN_OWN = (
+    "%s\nclear_pw_press-11: SECRET\nclear_pw_press-12: SECRET\nvault_pw_press-11: %s\nvault_pw_press-12: %s\nmixed_a: SECRET\n"
+    "mixed_b: %s\ncomputed: '{{ \"vault_pw_\" ~ unknown }}'\ncomputed_text: 'vault_pw_{{ unknown }}'\n"
+    "computed_clear: '{{ \"clear_pw_\" ~ unknown }}'\n"
+    "sealed_list: [!vault x]\n"
+    "pws:\n  user: SECRET\n  s1_plain: SECRET\n  s1_pw: !vault |\n    $ANSIBLE_VAULT;1.1;AES256\n    6333\n"
+)
 OWN = (
     "other_host: press-12\nown: %s\ntable: {a: %s}\naliased: '{{ table }}'\nown_sealed: %s\nsealed_table:\n  a: !vault |\n"
     "    $ANSIBLE_VAULT;1.1;AES256\n    6333\n"
@@ -82,6 +129,29 @@ def test_a_template_that_ends_in_a_literal_is_an_error_by_every_way(template: st
 @pytest.mark.parametrize("template", NOT_CLEAR)
 def test_a_template_that_ends_sealed_or_outside_the_inventory_is_fine(template: str, tmp_path: Path) -> None:
     assert codes(tmp_path, 'imaging_password: "%s"' % template) == []
+
+
+def of_open(template: str, folder: Path) -> list[tuple[str, str, str]]:
+    own = OPEN_OWN % ("---", SEALED.rstrip(), SEALED.rstrip(), SEALED.rstrip())
+    text = own + 'table: {a: SECRET, b: SECRET}\nother_host: press-12\nimaging_password: "%s"\n' % template
+    found = checked(written(folder, **{HOST: text.replace("SECRET", SECRET), OTHER: OF_OTHER}))
+    assert SECRET not in str(found)
+    return [(one.code, one.host, one.key) for one in found]
+
+
+@pytest.mark.parametrize("template", OPEN_CLEAR)
+def test_a_name_that_a_play_makes_up_is_an_error_where_all_that_match_are_clear(template: str, tmp_path: Path) -> None:
+    assert set(of_open(template, tmp_path)) == {(errors.SecretInClear.code, "press-11", "imaging_password")}
+
+
+@pytest.mark.parametrize("template", OPEN_NOT_CLEAR)
+def test_a_name_that_a_play_makes_up_is_fine_where_one_that_matches_is_sealed(template: str, tmp_path: Path) -> None:
+    assert of_open(template, tmp_path) == []
+
+
+def test_a_name_that_is_made_up_of_itself_is_unknown(tmp_path: Path) -> None:
+    line = "imaging_password: '{{ vars[name] }}'\nname: 'own{{ name ~ name }}_sealed'"
+    assert codes(tmp_path, line) == []
 
 
 @pytest.mark.parametrize(
