@@ -1482,8 +1482,8 @@ class SettingRefused(EngineError):
 
 class OperatorUnknown(EngineError):
     code = "J185"
-    message = "imaging_operator names {operator}, which is not a host of the inventory; the nearest is {meant}."
-    hint = "Correct the name, or add the host to the inventory."
+    message = "imaging_operator names {operator}, which is not a host of the inventory{meant}."
+    hint = "Correct the name, or check that the controller reaches this address."
 
 
 class RestoreTargetsSame(EngineError):

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from functools import lru_cache
-from typing import Dict, FrozenSet, Iterator, List, Set, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Optional, Set, Tuple
 
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
     DirectoryStorageUnderAwx,
@@ -18,7 +19,6 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     SettingsConflict,
     SettingUnknown,
 )
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.nearest import nearest
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting import PREFIX
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.table import RESULTS, SETTINGS
 from ansible_collections.plantops.imaging.plugins.plugin_utils._misspelt import meant_by
@@ -35,6 +35,7 @@ from .sources import Inventory
 _BY_NAME = {setting.variable: setting for setting in SETTINGS}
 _KNOWN = (*_BY_NAME, *RESULTS)
 _JOB = re.compile(r"imaging_jobs\[(\d+)\]")
+_NAME_LIKENESS = 0.8  # as of the role's prefix: a letter or two are wrong
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 # Two settings of which one makes no sense: with the other, or without it.
 _EXCLUSIVE = (("imaging_copy_directory", "imaging_copy_storage"),)
@@ -56,10 +57,11 @@ def findings(inventory: Inventory, awx: bool = False) -> List[Finding]:
     found += _of_definitions(inventory, variables)
     devices = Devices()
     operators = {text_of(one.get("imaging_operator"), one) for one in variables.values()}
+    addresses = {text_of(one.get("ansible_host"), one) for one in variables.values()}
     for host, own in variables.items():
         if any(name.startswith(PREFIX) for name in own):
             found += [one.finding(host) for one in _of_host(host, own, devices, host in operators, awx)]
-            found += [one.finding(host) for one in _operator(own, inventory)]
+            found += [one.finding(host) for one in _operator(own, inventory, addresses)]
     found += [one.finding(host) for host, one in devices.collisions()]
     return sorted(set(found), key=lambda one: (one.file, one.line, one.key, one.code, one.host))
 
@@ -137,13 +139,17 @@ def _of_host(host: str, own: Variables, devices: Devices, is_operator: bool, awx
             yield _conflict(own, one, other, "the other one is not set")
 
 
-def _operator(own: Variables, inventory: Inventory) -> Iterator[Issue]:
-    """Yield that no inventory has the operator host. One that a program or a plugin makes may have it."""
+def _operator(own: Variables, inventory: Inventory, addresses: Set[Optional[str]]) -> Iterator[Issue]:
+    """Yield that no inventory has the operator host. One that a program or a plugin makes may have it.
+
+    Ansible delegates to any name that it can reach, so this is a warning.
+    """
     node = own.get("imaging_operator")
     name = text_of(node, own)
-    is_known = not name or name in inventory.hosts or name in _LOCAL
+    is_known = not name or name in inventory.hosts or name in addresses or name in _LOCAL
     if node is not None and name and not is_known and not any(one.hides_hosts for one in inventory.unread):
-        meant = nearest(name, sorted(inventory.hosts)) if inventory.hosts else "localhost"
+        alike = get_close_matches(name, sorted(inventory.hosts), 1, _NAME_LIKENESS)
+        meant = "; the nearest is %s" % alike[0] if alike else ""
         yield issue(OperatorUnknown(operator=name, meant=meant), "imaging_operator", node)
 
 

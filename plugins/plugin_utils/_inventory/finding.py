@@ -14,13 +14,14 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     FileUnchecked,
     InventorySourceUnread,
     JobUnscheduled,
+    OperatorUnknown,
     RestoreTargetsUnchecked,
 )
 
 from .nodes import Node
 
 ERROR, WARNING = "error", "warning"
-_WARNINGS = (JobUnscheduled, FileUnchecked, RestoreTargetsUnchecked)
+_WARNINGS = (JobUnscheduled, FileUnchecked, OperatorUnknown, RestoreTargetsUnchecked)
 _MOST_HOSTS = 3
 
 

@@ -204,6 +204,26 @@ def test_a_directory_under_awx_needs_an_operator(awx: bool, operator: str, count
     assert [one.code for one in found] == [errors.DirectoryStorageUnderAwx.code] * count
 
 
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("imaging_operator: press-13", "press-12"),
+        ("imaging_operator: line1", ""),
+        ("imaging_operator: 192.0.2.9", ""),
+        ("imaging_operator: '{{ named }}'\nnamed: backup", ""),
+    ],
+)
+def test_an_operator_outside_the_inventory_is_a_warning(line: str, meant: str, tmp_path: Path) -> None:
+    (one,) = checked(written(tmp_path, **{HOST: GOOD[HOST] + line + "\n"}))
+    assert (one.code, one.level, one.host) == (errors.OperatorUnknown.code, finding.WARNING, "press-11")
+    assert [name for name in ("press-11", "press-12") if name in one.message] == ([meant] if meant else [])
+
+
+def test_an_operator_may_be_named_by_the_address_of_a_host(tmp_path: Path) -> None:
+    hosts = GOOD[HOSTS] + "servers:\n  hosts:\n    backup: {ansible_host: 192.0.2.9}\n"
+    assert checked(written(tmp_path, **{HOSTS: hosts, HOST: GOOD[HOST] + "imaging_operator: 192.0.2.9\n"})) == []
+
+
 def test_warnings_are_no_errors(tmp_path: Path) -> None:
     sealed = "$ANSIBLE_VAULT;1.1;AES256\n6333\n"
     changes = {

@@ -243,9 +243,6 @@ REFUSED = [
     of_host(errors.SettingRefused, "imaging_jobs[0].trust.x", "imaging_jobs: [{name: daily, trust: {x: ntfs}}]"),
     of_host(errors.SettingRefused, "imaging_hooks.device", 'imaging_hooks: {device: {after: [" "]}}'),
     of_host(errors.SettingTypeWrong, "imaging_copy_directory", "imaging_copy_directory: usb/stick"),
-    of_host(errors.OperatorUnknown, "imaging_operator", "imaging_operator: press-13"),
-    of_host(errors.OperatorUnknown, "imaging_operator", "imaging_operator: line1"),
-    of_host(errors.OperatorUnknown, "imaging_operator", "imaging_operator: '{{ named }}'\nnamed: backup"),
     *(
         of_host(errors.SettingUrlRefused, "imaging_storage.url", STORAGE % url)
         for url in (
