@@ -30,7 +30,7 @@ author:
 EXAMPLES = r"""
 - name: Show the images of the plant
   ansible.builtin.debug:
-    msg: "{{ press_07_images.devices + press_08_images.devices | plantops.imaging.image_table }}"
+    msg: "{{ (press_07_images.devices + press_08_images.devices) | plantops.imaging.image_table }}"
 """
 
 RETURN = r"""

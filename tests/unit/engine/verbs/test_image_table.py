@@ -9,7 +9,10 @@ import re
 from typing import Any, Dict, List, Optional
 
 import pytest
+import yaml
+from ansible_collections.plantops.imaging.plugins.filter import image_table as image_table_filter
 from engine.verbs.image_table import age, age_seconds, image_table, verified
+from jinja2.nativetypes import NativeEnvironment
 
 IMAGE: Dict[str, Any] = {
     "image": "2026-11-22_13-45-10",
@@ -105,3 +108,13 @@ def test_an_age_needs_two_moments() -> None:
     assert age_seconds("2026-11-22_13-45-10", "2026-11-23_13-45-11") == 86401
     assert age_seconds("by hand", "2026-11-23_13-45-11") is None
     assert age_seconds("2026-11-22_13-45-10", "") is None
+
+
+def test_the_example_of_the_filter_is_a_table_of_both_devices() -> None:
+    (task,) = yaml.safe_load(image_table_filter.EXAMPLES)
+    environment = NativeEnvironment()
+    environment.filters["plantops.imaging.image_table"] = image_table
+    images = {"press_%s_images" % one: {"devices": [{"device": one, "images": []}]} for one in ("07", "08")}
+    heads, *rows = environment.from_string(task["ansible.builtin.debug"]["msg"]).render(images)
+    assert heads.startswith("DEVICE")
+    assert [row.split()[0] for row in rows] == ["07", "08"]
