@@ -96,7 +96,7 @@ disks:
   elements: dict
   sample:
     - path: /dev/sda
-      size: 2.3 GiB
+      size: 2.5 GB
       size_bytes: 2469606195
       model: QEMU HARDDISK
       id: serial:QM00001

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
+import yaml
+from ansible_collections.plantops.imaging.plugins.modules import device_info
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.disk_list import disk_list, lines_of
 from ansible_collections.plantops.imaging.plugins.plugin_utils._units import size
 from engine.device.discovery import discover
+from engine.disk.mark_table import LVM_KIND
 from hypothesis import given
 from hypothesis import strategies as st
+from support.paths import ROOT
 
 GIB = 1 << 30
 
@@ -89,6 +93,33 @@ def test_this_machine() -> None:
     disks = disk_list(information)
     assert [disk["path"] for disk in disks] == [disk["path"] for disk in information["disks"]]
     assert len(lines_of(disks)) >= len(disks)
+
+
+def test_the_guide_shows_lines_as_they_are_printed() -> None:
+    size_bytes = 240_057_409_536
+    told = {
+        "disks": [
+            dict(DISK, vendor="ATA", model="Samsung SSD 870", stable_id="serial:S6PTNZ0R", size_bytes=size_bytes)
+        ],
+        "volumes": [
+            dict(mounted("/dev/sda1", "sda", "/boot/efi", kind="fat32"), size_bytes=512 << 20, used_bytes=6_186_598),
+            dict(volume("/dev/sda2", "sda"), kind=LVM_KIND, size_bytes=size_bytes - (513 << 20)),
+            dict(mounted("/dev/mapper/vg-root", "", "/"), size_bytes=40 * GIB, used_bytes=12 * GIB),
+            dict(
+                mounted("/dev/mapper/vg-data", "", "/data", label="recipes"), size_bytes=150 * GIB, used_bytes=31 * GIB
+            ),
+        ],
+        "layers": [
+            {"path": "/dev/mapper/vg-%s" % name, "kind": "lvm", "disks": ["/dev/sda"]} for name in ("root", "data")
+        ],
+    }
+    guide = (ROOT / "docs" / "guide_first_image.md").read_text(encoding="utf-8")
+    assert "\n".join(["```", *("press-07: %s" % line for line in lines_of(disk_list(told))), "```"]) in guide
+
+
+def test_the_sample_of_the_module_is_what_it_returns() -> None:
+    (sample,) = yaml.safe_load(device_info.RETURN)["disks"]["sample"]
+    assert sample["size"] == size(sample["size_bytes"])
 
 
 JSON = st.recursive(
