@@ -1854,6 +1854,11 @@ class RestoreLost(RunLost):
     )
 
 
+class RestoreNotBegun(RunLost):
+    message = "The restore {run} ended without a result: {reason}. It wrote nothing to {targets}."
+    hint = "Run it again: the content of {targets} is what it was before."
+
+
 class SecretsRefused(AgentError):
     code = "A316"
     message = "The sealed secrets for the run {run} are not valid: {reason}."

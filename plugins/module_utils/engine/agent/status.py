@@ -10,7 +10,7 @@ import time
 from typing import Any, Callable, Dict, List, Optional
 
 from ..amounts import size
-from ..errors import AgentFileFailed, EngineError, RestoreLost, RunLost
+from ..errors import AgentFileFailed, EngineError, RestoreLost, RestoreNotBegun, RunLost
 from ..host.process import boot_id
 from .protocol import ENDED
 from .redaction import Redactor
@@ -22,6 +22,7 @@ _LAST_WORD_SECONDS = 60.0
 _MAX_WARNINGS = 100
 _MAX_WARNING_CHARACTERS = 1000
 _PROGRESS = ("phase", "bytes_in_use", "bytes_done", "bytes_stored", "rate_bytes_per_second", "remaining_seconds")
+_WRITING = "writing"
 
 
 def first_status(run: str) -> Dict[str, Any]:
@@ -32,18 +33,30 @@ def first_status(run: str) -> Dict[str, Any]:
     return dict(status, started=now, updated=now)
 
 
-def _lost(folder: RunFolder, status: Dict[str, Any]) -> RunLost:
-    """A restore that was lost leaves targets that are written in part: the error names them and how far it came."""
+def _lost(folder: RunFolder, status: Dict[str, Any], is_known: bool) -> RunLost:
+    """The error of a lost run. It promises that a restore wrote nothing only where that is certain: what the file says is
+    late by a second, after a loss of power by more.
+
+    :param is_known: whether the status was read; one that is damaged says nothing.
+    """
     reason = _how_it_was_lost(folder)
     if not folder.run.startswith("restore-"):
         return RunLost(run=folder.run, reason=reason)
-    wanted = (folder.read("job.json") or {}).get("map")
+    job = folder.read("job.json") or {}
+    wanted, reason = job.get("map"), reason.rstrip(".")
     targets = ", ".join(str(one) for one in wanted.values()) if isinstance(wanted, dict) else "its targets"
+    if job.get("check") is True or (is_known and status.get("state") == "waiting" and _ran_until_now(folder)):
+        return RestoreNotBegun(run=folder.run, reason=reason, targets=targets)
     done, total = (int(status.get(name) or 0) for name in ("bytes_done", "bytes_in_use"))
-    state = "The restore had not written to %s yet." % targets
-    if status.get("phase") == "writing":
+    state = "The content of %s may be written in part." % targets
+    if done and _WRITING in (status.get("phase"), status.get("phase_before")):
         state = "%s of %s were written: the content of %s is incomplete." % (size(done), size(total), targets)
-    return RestoreLost(run=folder.run, reason=reason.rstrip("."), targets=targets, state=state, written_bytes=done)
+    return RestoreLost(run=folder.run, reason=reason, targets=targets, state=state, written_bytes=done)
+
+
+def _ran_until_now(folder: RunFolder) -> bool:
+    """Whether the device has not restarted since the run began: a loss of power may bring an older status back."""
+    return not folder.has("runner.json") or (folder.read("runner.json") or {}).get("boot_id") == boot_id()
 
 
 def current_status(spool: Spool, folder: RunFolder) -> Dict[str, Any]:
@@ -54,10 +67,11 @@ def current_status(spool: Spool, folder: RunFolder) -> Dict[str, Any]:
     status = _read(folder)
     if status is not None and (status.get("state") in ENDED or spool.living() == folder.run):
         return status
-    status = dict(first_status(folder.run), **(_read(folder) or {}))  # it may have ended since the first look
+    found = _read(folder)  # it may have ended since the first look
+    status = dict(first_status(folder.run), **(found or {}))
     if status.get("state") in ENDED:
         return status
-    error = _lost(folder, status)
+    error = _lost(folder, status, found is not None)
     status.update(number=status["number"] + 1, state="lost", error=error.as_dict(), updated=_now())
     with folder.unless_forgotten():
         folder.write("status.json", status, durable=True)

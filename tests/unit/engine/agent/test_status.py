@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import pytest
 from engine.agent import status
@@ -15,7 +15,8 @@ from engine.agent.redaction import RedactedLog, Redactor
 from engine.agent.runner import _Runner
 from engine.agent.spool import RunFolder, Spool
 from engine.agent.status import StatusFile, current_status, first_status
-from engine.errors import AgentFileFailed, RunCancelled
+from engine.errors import AgentFileFailed, RestoreLost, RestoreNotBegun, RunCancelled
+from engine.host.process import boot_id
 from engine.install import owned_files
 
 
@@ -234,17 +235,80 @@ def test_a_device_without_room_lets_a_run_go_on(monkeypatch: pytest.MonkeyPatch)
     assert log.write("more\n") == 5
 
 
-@pytest.mark.parametrize(
-    ("phase", "written"), [("writing", 8_000_000), ("verifying", 8_000_000)], ids=["half written", "untouched"]
-)
-def test_a_lost_restore_says_what_is_half_written(tmp_path: Path, phase: str, written: int) -> None:
-    spool = Spool(str(tmp_path))
+def lost_restore(tmp_path: Path, *events: Dict[str, Any], check: bool = False) -> RunFolder:
+    """A restore whose process told these events and was killed then; without one it waited for its secrets."""
+    (tmp_path / "restore-1").mkdir(mode=0o700)
     one = RunFolder("restore-1", str(tmp_path / "restore-1"))
-    (tmp_path / "restore-1").mkdir()
-    one.write("job.json", {"verb": "restore", "map": {"disk0": "/dev/sdb"}})
-    status = dict(first_status("restore-1"), state="running", phase=phase, bytes_done=written, bytes_in_use=16_000_000)
-    one.write("status.json", status)
-    error = current_status(spool, one)["error"]
-    assert error["code"] == "A315"
-    assert "/dev/sdb" in error["hint"]
-    assert ("8.0 MB of 16.0 MB" in error["message"]) is (phase == "writing")
+    one.write("job.json", {"verb": "restore", "map": {"disk0": "/dev/sdb"}, "check": check})
+    one.write("runner.json", {"boot_id": boot_id()})
+    one.write("status.json", first_status("restore-1"))
+    if events:
+        clock = Clock()
+        file = StatusFile(one, Redactor(), clock)
+        file.running()
+        for event in events:
+            clock.now += 2
+            file.report(event)
+    return one
+
+
+def event(phase: str, done: int = 0) -> Dict[str, Any]:
+    figures = {"bytes_in_use": 16_000_000, "bytes_done": done} if done else {"remaining_seconds": None}
+    return dict({"event": "status", "phase": phase}, **figures)
+
+
+OUTAGE = event("waiting for the storage")
+
+
+@pytest.mark.parametrize(
+    ("events", "has_figures"),
+    [
+        ([event("writing", 8_000_000)], True),
+        ([event("writing", 8_000_000), dict(OUTAGE, phase_before="writing")], True),
+        ([event("verifying", 8_000_000), dict(OUTAGE, phase_before="verifying")], False),
+        ([event("verifying", 8_000_000)], False),
+        ([event("shrinking", 8_000_000)], False),
+        ([event("preparing")], False),
+    ],
+    ids=["writing", "outage while writing", "outage while verifying", "verifying", "shrinking", "preparing"],
+)
+def test_a_lost_restore_says_what_may_be_half_written(
+    tmp_path: Path, events: List[Dict[str, Any]], has_figures: bool
+) -> None:
+    """The phase in the file is late by a second: in it the marker is written and tables are cleared."""
+    error = current_status(Spool(str(tmp_path)), lost_restore(tmp_path, *events))["error"]
+    assert error["code"] == RestoreLost.code
+    assert "machine from /dev/sdb" in error["hint"]
+    assert ("8.0 MB of 16.0 MB" in error["message"]) is has_figures
+    # sentence: its promise about the target is the point
+    assert ("written in part" in error["message"]) is not has_figures
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_restore_that_can_have_written_nothing_warns_of_no_target(tmp_path: Path, check: bool) -> None:
+    told = [event("verifying", 8_000_000)] if check else []
+    error = current_status(Spool(str(tmp_path)), lost_restore(tmp_path, *told, check=check))["error"]
+    assert error["code"] == RestoreNotBegun.code
+    # sentence: its promise about the target is the point
+    assert "wrote nothing to /dev/sdb" in error["message"]
+    assert "machine" not in error["hint"]
+
+
+@pytest.mark.parametrize("left", [b"", b"{", None], ids=["empty", "torn", "the first one"])
+def test_a_loss_of_power_leaves_no_promise_about_the_target(tmp_path: Path, left: Optional[bytes]) -> None:
+    """The status is not flushed: behind a restart it may be an old one, or damaged."""
+    folder = lost_restore(tmp_path)
+    folder.write("runner.json", {"boot_id": "another"})
+    if left is not None:
+        Path(folder.file("status.json")).write_bytes(left)
+    error = current_status(Spool(str(tmp_path)), folder)["error"]
+    # sentence: its promise about the target is the point
+    assert "written in part" in error["message"]
+    assert "machine" in error["hint"]
+
+
+def test_a_damaged_status_is_no_promise_without_a_restart_either(tmp_path: Path) -> None:
+    folder = lost_restore(tmp_path)
+    Path(folder.file("status.json")).write_bytes(bytes(200))
+    # sentence: its promise about the target is the point
+    assert "written in part" in current_status(Spool(str(tmp_path)), folder)["error"]["message"]
