@@ -94,7 +94,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     "integration/agent/test_agent_install.py": ("action/agent*.py", ENGINE + "install/wheel_*.py"),
     "integration/windows/test_service.py": (
         ENGINE + "agent/windows_service.py",
-        *(ENGINE + "host/windows_%s.py" % name for name in ("security", "services", "watch")),
+        *(ENGINE + "host/windows_%s.py" % name for name in ("security", "watch")),
         ENGINE + "install/windows_layout.py",
     ),
     "unit/engine/agent/test_service_desk.py": (ENGINE + "agent/service_files.py",),

@@ -31,7 +31,7 @@ _LIBRARY.ChangeServiceConfigW.argtypes = [_HANDLE, _NUMBER, _NUMBER, _NUMBER, *[
 _LIBRARY.QueryServiceConfigW.argtypes = [_HANDLE, _HANDLE, _NUMBER, _HANDLE]
 _LIBRARY.DeleteService.argtypes = _LIBRARY.CloseServiceHandle.argtypes = [_HANDLE]
 _ALL_OF_MANAGER, _ALL_OF_SERVICE = 0xF003F, 0xF01FF
-_NO_CHANGE = 0xFFFFFFFF
+_AUTOMATIC, _NO_CHANGE = 2, 0xFFFFFFFF
 _Answer = Tuple[int, List[int], Dict[str, Any]]
 
 
@@ -69,7 +69,7 @@ def _work(service: int, do: str, more: Dict[str, Any]) -> _Answer:
         done = _LIBRARY.QueryServiceStatusEx(service, 0, status, ctypes.sizeof(status), ctypes.byref(needed))
     elif do == "change":
         done = _LIBRARY.ChangeServiceConfigW(
-            *(service, _NO_CHANGE, _NO_CHANGE, _NO_CHANGE, more["path"], None, None),
+            *(service, _NO_CHANGE, _AUTOMATIC, _NO_CHANGE, more["path"], None, None),
             *(None, None, None, None),
         )
     elif do == "config":

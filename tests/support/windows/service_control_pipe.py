@@ -107,7 +107,7 @@ class ServiceControlPipe:
     def _change(self, data: bytes) -> bytes:
         stub = Stub(data)
         name = self._named(stub)
-        assert [stub.number() for dummy in range(3)] == [0xFFFFFFFF] * 3
+        assert [stub.number() for dummy in range(3)] == [0xFFFFFFFF, 2, 0xFFFFFFFF]
         path = stub.optional_string()
         return _error(0) + _error(self._manager.call("change", name, path=path)[0])
 

@@ -79,9 +79,12 @@ def create(name: str, display: str, description: str, image: str) -> None:
 
 
 def change(name: str, image: str) -> None:
-    """Let the service start another command line from its next start on. :raises OSError:"""
+    """Let the service start another command line from its next start on, and with Windows. :raises OSError:
+
+    A removal that a loss of power ended leaves a service that Windows starts in no case.
+    """
     with _opened(name) as service:
-        numbers = (_NO_CHANGE, _NO_CHANGE, _NO_CHANGE)
+        numbers = (_NO_CHANGE, _AUTOMATIC, _NO_CHANGE)
         call = system_library("advapi32").ChangeServiceConfigW
         _expect(call(service, *numbers, ctypes.c_wchar_p(image), None, None, None, None, None, None))
 

@@ -137,8 +137,11 @@ class Service:
         return ServiceConfig(kind, start, texts[0], texts[3], texts[4])
 
     def set_binary_path(self, binary_path: str) -> None:
-        """Change what is started, nothing else [MS-SCMR 3.1.4.11]."""
-        stub = NdrWriter().raw(self._handle).numbers(_NO_CHANGE, _NO_CHANGE, _NO_CHANGE).optional_string(binary_path)
+        """Change what is started, and let it start with Windows [MS-SCMR 3.1.4.11].
+
+        A removal that a loss of power ended leaves a service that Windows starts in no case.
+        """
+        stub = NdrWriter().raw(self._handle).numbers(_NO_CHANGE, _AUTOMATIC, _NO_CHANGE).optional_string(binary_path)
         stub.optional_string(None).numbers(0)  # no group, no tag
         stub.numbers(0, 0).optional_string(None)  # no dependencies; the account stays
         stub.numbers(0, 0).optional_string(None)  # no password; the display name stays

@@ -46,11 +46,13 @@ class Manager:
             self.refused = ""
             raise PermissionError(5, "Access is denied.")
         assert self.state == STOPPED
-        self.image = image
+        self.image, self.is_automatic = image, True
 
     def start(self, dummy_name: str) -> None:
         if self.refused == "start":
             raise PermissionError(5, "Access is denied.")
+        if not self.is_automatic:
+            raise OSError(1058, "The service cannot be started.")
         identity = next(one for one in (OLDEST, OLD, NEW) if self.image == image_of(str(self.base), one))
         self.state = STOPPED if identity in self.broken else RUNNING
         if self.state == RUNNING:
@@ -233,6 +235,23 @@ def test_a_deletion_that_fails_leaves_a_service_that_starts_with_windows(
     assert (manager.is_automatic, manager.image is None) == (True, False)
     windows_switch.delete()
     assert (manager.is_automatic, manager.image) == (False, None), "Windows could start it before it was gone"
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_a_service_whose_deletion_a_loss_of_power_ended_starts_after_the_next_switch(
+    manager: Manager, is_broken: bool
+) -> None:
+    """Also where that switch goes back: the earlier installation has to start, too."""
+    windows_switch.switch(str(manager.base), OLD)
+    manager.state, manager.is_automatic = STOPPED, False
+    manager.broken = [NEW] if is_broken else []
+    if is_broken:
+        with pytest.raises(ServiceNotStarted):
+            windows_switch.switch(str(manager.base), NEW)
+    else:
+        windows_switch.switch(str(manager.base), NEW)
+    assert manager.is_automatic
+    assert windows_switch.is_in_use(str(manager.base), OLD if is_broken else NEW)
 
 
 def test_a_process_that_was_started_during_the_deletion_is_ended(manager: Manager) -> None:
