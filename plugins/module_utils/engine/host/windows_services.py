@@ -90,11 +90,16 @@ def change(name: str, image: str) -> None:
 
 
 def set_automatic(name: str, is_automatic: bool) -> None:
-    """Let Windows start the service when it starts, or start it in no case. :raises OSError:"""
+    """Let Windows start the service when it starts, or start it in no case. :raises OSError:
+
+    One that is marked for deletion can't be changed any more, and is not started again.
+    """
     with _opened(name) as service:
         numbers = (_NO_CHANGE, _AUTOMATIC if is_automatic else _DISABLED, _NO_CHANGE)
         call = system_library("advapi32").ChangeServiceConfigW
-        _expect(call(service, *numbers, None, None, None, None, None, None, None))
+        done = call(service, *numbers, None, None, None, None, None, None, None)
+        if not done and last_error() != MARKED_FOR_DELETION:
+            raise failure(last_error())
 
 
 def describe(name: str, description: str) -> None:

@@ -9,7 +9,9 @@ from typing import Any, Dict, List
 
 import pytest
 from engine.host import windows_services
+from engine.host.windows_services import MARKED_FOR_DELETION
 
+ACCESS_DENIED = 5
 IMAGE, NO_CHANGE, AUTOMATIC = "C:\\a.exe", 0xFFFFFFFF, 2
 
 
@@ -53,3 +55,17 @@ def test_a_changed_service_starts_with_windows_again(library: Library) -> None:
     assert words[1:5] == [NO_CHANGE, AUTOMATIC, NO_CHANGE, IMAGE]
     assert words[5:] == [None] * 6
     assert len(library.asked["CloseServiceHandle"]) == 2
+
+
+@pytest.mark.parametrize("is_automatic", [False, True])
+def test_the_start_of_a_service_that_is_marked_for_deletion_needs_no_change(
+    library: Library, is_automatic: bool
+) -> None:
+    """A removal that is repeated finds it while a program holds it open."""
+    library.refused["ChangeServiceConfigW"] = MARKED_FOR_DELETION
+    windows_services.set_automatic("odd", is_automatic)
+    assert len(library.asked["ChangeServiceConfigW"]) == 1
+    library.refused["ChangeServiceConfigW"] = ACCESS_DENIED
+    with pytest.raises(OSError, match="refused") as caught:
+        windows_services.set_automatic("odd", is_automatic)
+    assert caught.value.errno == ACCESS_DENIED
