@@ -210,18 +210,20 @@ def remove(base: str) -> Dict[str, Any]:
 def _delete_base(base: str) -> None:
     """Delete the base, also from under a service that Windows started in the moment of its deletion.
 
+    The cmd.exe that an earlier removal left to delete it may be quicker.
+
     :raises AgentFileFailed:
     """
     deadline = time.monotonic() + _DELETE_SECONDS
     with telling("Deleting", base):
-        while True:
+        while os.path.lexists(base):
             with contextlib.suppress(EngineError):  # it has ended in between
                 end_orphan(base)
             try:
                 patiently(lambda: shutil.rmtree(base))
                 return
             except OSError:
-                if time.monotonic() > deadline or not os.path.lexists(base):
+                if time.monotonic() > deadline and os.path.lexists(base):
                     raise
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Dict, List
 
 import pytest
@@ -92,6 +94,40 @@ def test_a_first_start_settles(
     answer = ask(capsys, "settle", "--base", str(tmp_path))
     assert (answer["ok"], answer["changed"], answer["installed"]) == (True, False, names[3])
     assert left(tmp_path) == names[2:]
+
+
+@pytest.mark.parametrize("moment", ["before", "during"])
+def test_a_base_that_somebody_else_deletes_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    installed(base, monkeypatch)
+    rmtree = shutil.rmtree
+
+    def late(path: str) -> None:
+        """The walk meets a folder that cmd.exe has deleted since it was listed."""
+        rmtree(path)
+        raise FileNotFoundError(2, "The system cannot find the path specified", path)
+
+    monkeypatch.setattr(windows_install, "delete", lambda: rmtree(str(base)) if moment == "before" else None)
+    monkeypatch.setattr(windows_install, "shutil", SimpleNamespace(rmtree=late))
+    assert windows_install.remove(str(base))["changed"]
+    assert not base.exists()
+
+
+def test_a_base_that_stays_is_an_error_of_its_removal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(tmp_path, monkeypatch)
+
+    def refuse(path: str) -> None:
+        raise OSError(22, "Invalid argument", path)
+
+    monkeypatch.setattr(windows_install, "delete", lambda: None)
+    monkeypatch.setattr(windows_install, "shutil", SimpleNamespace(rmtree=refuse))
+    monkeypatch.setattr(windows_install, "_DELETE_SECONDS", 0.0)
+    with pytest.raises(AgentFileFailed):
+        windows_install.remove(str(tmp_path))
+    assert tmp_path.exists()
 
 
 class Service:
