@@ -140,10 +140,26 @@ class HistoryRepository:
                 os.unlink(self._held)
 
     def _bring_back(self, name: str, blob: str) -> None:
-        """Bring a file to the working tree that an earlier commit could not, because of a lock."""
+        """Bring a file to the working tree that an earlier commit could not, because of a lock.
+
+        It is missing then, or as an earlier commit left it. Any other content is the work of a user, and stays.
+        """
         path = os.path.join(self._path, name)
-        if not self._is_bare and (not os.path.lexists(path) or self._git("hash-object", "--", name).strip() != blob):
+        if self._is_bare:
+            return
+        if not os.path.lexists(path):
             self._checkout(name)
+        elif os.path.isfile(path) and not os.path.islink(path):
+            found = self._git("hash-object", "--", name).strip()
+            if found != blob and self._was_committed(name, found):
+                self._checkout(name)
+
+    def _was_committed(self, name: str, blob: str) -> bool:
+        """Whether the file had this content on the branch. The history is read only for content that git has at all."""
+        if self._run(["cat-file", "-e", blob]).returncode:
+            return False
+        words = ["log", "-1", "--no-show-signature", "--format=%H", "--find-object=" + blob, self._branch, "--", name]
+        return bool(self._git(*words).strip())
 
     def _checkout(self, name: str) -> None:
         """Bring the file of the device to the working tree, where there is one; other files of it are left as they are."""

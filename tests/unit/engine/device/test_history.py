@@ -252,3 +252,49 @@ def test_a_locked_index_is_named_and_the_file_comes_with_the_next_run(tmp_path: 
     lock.unlink()
     assert HistoryRepository(str(tmp_path)).commit("press-07", document("1"), IMAGE) is None
     assert json.loads((tmp_path / "press-07.json").read_text()) == document("1")
+
+
+@pytest.mark.parametrize("work", ["edited", "added", "linked", "folder"])
+def test_work_of_a_person_in_the_file_of_a_device_stays_while_its_document_is_the_same(
+    tmp_path: Path, work: str
+) -> None:
+    repository, path = tmp_path / "history", tmp_path / "history" / "press-07.json"
+    subprocess.run(["git", "init", "-q", str(repository)], check=True)
+    history = HistoryRepository(str(repository))
+    history.commit("press-07", document("1"), IMAGE)
+    history.commit("press-07", document("2"), IMAGE)
+    kept = path
+    if work in ("edited", "added"):
+        path.write_text(path.read_text() + "a note\n")
+    else:
+        path.unlink()
+        kept = tmp_path / "notes" if work == "linked" else path / "notes"
+        if work == "linked":
+            path.symlink_to(kept)
+        else:
+            path.mkdir()
+        kept.write_text("a note\n")
+    if work == "added":
+        git(repository, "add", "press-07.json")
+    before, state = kept.read_text(), git(repository, "status", "--porcelain")
+    assert history.commit("press-07", document("2"), IMAGE) is None
+    assert (kept.read_text(), git(repository, "status", "--porcelain")) == (before, state)
+    assert path.is_symlink() is (work == "linked")
+
+
+def test_a_file_that_commits_behind_a_lock_could_not_renew_comes_with_the_next_run(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    history, path, lock = HistoryRepository(str(tmp_path)), tmp_path / "press-07.json", tmp_path / ".git" / "index.lock"
+    history.commit("press-07", document("1"), IMAGE)
+    lock.write_bytes(b"")
+    for version in ("2", "3"):
+        with pytest.raises(HistoryLocked):
+            history.commit("press-07", document(version), IMAGE)
+    lock.unlink()
+    assert json.loads(path.read_text()) == document("1")
+    assert history.commit("press-07", document("3"), IMAGE) is None
+    assert json.loads(path.read_text()) == document("3")
+    path.unlink()
+    assert history.commit("press-07", document("3"), IMAGE) is None
+    assert json.loads(path.read_text()) == document("3")
+    assert git(tmp_path, "status", "--porcelain") == ""
