@@ -54,18 +54,23 @@ def record_verification(
             records.AUTHOR: records.printable(author_here()),
         },
     )
-    if len(names) < _MOST_KEPT or not facts["ok"]:
-        directory.add_record(image, records.VERIFIED, dated, key)
+    older: List[str] = []
     if len(names) >= _MOST_ALIKE:
         with contextlib.suppress(StoragePermissionDenied, StorageFailed):
-            _remove_superseded(directory, image, names, dated, key)
+            older = _superseded(directory, image, names, dated, key)
+    if len(names) >= _MOST_KEPT and facts["ok"] and not _delete(directory, older[:1]):
+        return
+    directory.add_record(image, records.VERIFIED, dated, key)
+    _delete(directory, older)
 
 
-def _remove_superseded(
+def _superseded(
     directory: DeviceDirectory, image: str, names: List[str], facts: Dict[str, Any], key: Optional[MasterKey]
-) -> None:
-    """Delete those of ``names`` that say the same as the record just added; nothing else proves less than before."""
+) -> List[str]:
+    """The paths of those of ``names`` that say the same as the record to be added, the oldest first; nothing else proves
+    less than before."""
     own = _comparable(dict(facts, kind=records.VERIFIED, image=image))
+    same = []
     for name in names:
         path = directory.path(fmt.RECORDS, image, name)
         try:
@@ -74,8 +79,19 @@ def _remove_superseded(
             continue
         # A record without authentication does not stand in for one with it.
         if _comparable(found) == own and (key is not None or records.AUTHENTICATION not in found):
-            with contextlib.suppress(StorageNotFound):
+            same.append((str(found.get(records.VERIFIED_AT)), path))
+    return [path for dummy, path in sorted(same)]
+
+
+def _delete(directory: DeviceDirectory, paths: List[str]) -> bool:
+    """Delete these records, as far as this account may; return whether one of them is gone."""
+    is_gone = False
+    with contextlib.suppress(StoragePermissionDenied, StorageFailed):
+        for path in paths:
+            with contextlib.suppress(StorageNotFound):  # another verification was quicker
                 directory.storage.delete(path)
+            is_gone = True
+    return is_gone
 
 
 def _comparable(document: Dict[str, Any]) -> Dict[str, Any]:

@@ -111,3 +111,15 @@ def test_an_account_that_may_not_delete_stays_below_what_is_read(monkeypatch: py
     assert len(held(plant.directory, plant.names[0])) == 10
     record_verification(directory, plant.names[0], BAD, None)
     assert held(plant.directory, plant.names[0])[-1].ok is False, "damage is always recorded"
+
+
+def test_where_others_could_not_delete_the_operator_s_success_stays_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verified, "_MOST_KEPT", 10)
+    plant = Plant(1)
+    for dummy in range(10):
+        facts = dict(OK, **{records.VERIFIED_AT: "2026-01-15T00:00:00Z", records.AUTHOR: "agent@pc%d" % dummy})
+        plant.directory.add_record(plant.names[0], records.VERIFIED, facts)
+    record_verification(plant.directory, plant.names[0], OK, None)
+    (record,) = held(plant.directory, plant.names[0])
+    assert (record.ok, record.author) == (True, author_here())
+    assert record.verified_at.startswith("2027-01-15T")
