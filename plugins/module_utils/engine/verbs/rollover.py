@@ -11,8 +11,9 @@ from ..device.identity import stored_identity
 from ..errors import ImageNotFound
 from ..image.access import openable_key
 from ..image.device_directory import DeviceDirectory
-from ..image.upkeep.purge import alone, purge_now
+from ..image.upkeep.purge import purge_now, roll_over_and_purge
 from ..image.upkeep.rollover import roll_over
+from ..image.upkeep.rollover_report import RolloverReport
 from ..storage.contract import Storage
 from ..tame import one_line
 from .request import RolloverRequest
@@ -30,8 +31,9 @@ def rollover(storage: Storage, request: RolloverRequest, dummy_status: RunStatus
     if stored_identity(storage, device) is None:
         raise ImageNotFound(device=device, image="at all", storage=storage.description)
     key = openable_key(directory, request.passwords.password)
-    with alone(storage, device, request.purge_trash and not request.check) as lease:
-        report = roll_over(
+
+    def rolled() -> RolloverReport:
+        return roll_over(
             storage,
             device,
             policy,
@@ -40,8 +42,13 @@ def rollover(storage: Storage, request: RolloverRequest, dummy_status: RunStatus
             dry_run=request.check,
             remove_damaged=request.remove_damaged,
         )
+
+    if request.purge_trash and not request.check:
+        report = roll_over_and_purge(directory, key, rolled)
+    else:
+        report = rolled()
         if request.purge_trash:
-            report = purge_now(directory, lease, key, report)
+            report = purge_now(directory, None, key, report)
     before = report.before
     after = [image for image in before if image not in report.deleted]
     changed = bool(report.deleted or report.trashed_packs or report.purged_packs)

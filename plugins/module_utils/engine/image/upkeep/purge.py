@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import AbstractSet, Dict, Iterator, List, MutableMapping, NamedTuple, Optional
+from typing import AbstractSet, Callable, Dict, Iterator, List, MutableMapping, NamedTuple, Optional
 
-from ...errors import EngineError, ImageDamaged, LeaseHeld, StorageExists, StorageNotFound, TrashInUse
+from ...errors import EngineError, ImageDamaged, LeaseHeld, StorageExists, StorageFull, StorageNotFound, TrashInUse
 from ...storage.contract import Storage
 from ...storage.lease import Lease
 from ..device_directory import DeviceDirectory
@@ -75,16 +75,41 @@ def purge_old(
     return Purged(freed, left)
 
 
-@contextlib.contextmanager
-def alone(storage: Storage, device: str, wanted: bool) -> Iterator[Optional[Lease]]:
-    """Hold the device's lease in this block, where the trash is to be purged.
+def roll_over_and_purge(
+    directory: DeviceDirectory, key: Optional[MasterKey], rolled: Callable[[], RolloverReport]
+) -> RolloverReport:
+    """Roll over, then purge the trash, both while this host holds the device's lease.
 
-    :raises TrashInUse: when a run lives, or when this account can't hold a lease.
+    A storage that is full to the last byte has no room for the lease. There the rollover comes first, as it does without a
+    purge, and the room of what it deletes is for the lease.
+
+    :param rolled: does the rollover.
+    :raises TrashInUse: when a run lives, or when this account can't hold a lease; then nothing was deleted.
     """
-    if not wanted:
-        yield None
-        return
-    lease = Lease(storage, device, ttl_seconds=_LEASE_SECONDS, heartbeat_seconds=_LEASE_SECONDS / 6)
+    with contextlib.ExitStack() as held:
+        try:
+            lease: Optional[Lease] = held.enter_context(_alone(directory))
+        except StorageFull:
+            lease = None
+        report = rolled()
+        if lease is None:
+            try:
+                lease = held.enter_context(_alone(directory))
+            except TrashInUse as error:
+                return _refused(report, str(error.fields["reason"]))
+            except StorageFull as error:
+                return _without_room(report, str(error.fields["path"]))
+        return purge_now(directory, lease, key, report)
+
+
+@contextlib.contextmanager
+def _alone(directory: DeviceDirectory) -> Iterator[Lease]:
+    """Hold the device's lease in this block.
+
+    :raises TrashInUse: when a run lives, or when this account can't hold a lease. :raises StorageFull:
+    """
+    device = directory.device
+    lease = Lease(directory.storage, device, ttl_seconds=_LEASE_SECONDS, heartbeat_seconds=_LEASE_SECONDS / 6)
     try:
         lease.acquire(wait_seconds=_LEASE_SECONDS * 1.5, gives_way=True)
     except LeaseHeld as error:
@@ -103,7 +128,7 @@ def purge_now(
 ) -> RolloverReport:
     """Delete every pack in the trash that no image needs, at any age; return ``report`` with what that freed.
 
-    :param lease: that of :func:`alone`; ``None`` in a dry run.
+    :param lease: the device's, held; ``None`` in a dry run.
     :param report: of the rollover right before it.
     """
     if report.trash is None:
@@ -145,6 +170,15 @@ def _delete(directory: DeviceDirectory, lease: Optional[Lease], entries: List[Tr
 
 def _refused(report: RolloverReport, reason: str) -> RolloverReport:
     report.warnings.append("The trash was not purged: %s. Run the rollover again." % reason)
+    return report
+
+
+def _without_room(report: RolloverReport, path: str) -> RolloverReport:
+    report.warnings.append(
+        "The trash was not purged: the storage is full, and what the rollover deleted left no room for %s, the lease that "
+        "keeps runs away meanwhile. Free a few kB in the storage by hand, outside of the directories of devices, then run "
+        "the rollover again." % path
+    )
     return report
 
 

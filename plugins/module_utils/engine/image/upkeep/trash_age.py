@@ -18,7 +18,7 @@ import re
 from typing import Dict, List, NamedTuple, Optional, Set
 
 from ...entries import EntryKind
-from ...errors import StorageExists, StorageNotFound
+from ...errors import StorageExists, StorageFull, StorageNotFound
 from ...names import is_valid_name
 from ...storage.contract import PARTIAL_SUFFIX
 from ..device_directory import DeviceDirectory
@@ -119,8 +119,12 @@ class TrashAges:
         if self._dry_run:
             return True
         stamp = _Stamp("%d.%d.stamp" % (since_seconds, self._newest), since_seconds, self._newest)
-        with contextlib.suppress(StorageExists, StorageNotFound):  # another rollover of this very second
+        try:
             self._directory.storage.put(self._directory.path(fmt.TRASH, stamp.file_name), [b""])
+        except (StorageExists, StorageNotFound):
+            pass  # another rollover of this very second
+        except StorageFull:
+            return False  # its age counts from a later rollover: this one deletes images and makes room
         self._all()[since_seconds] = stamp
         return True
 

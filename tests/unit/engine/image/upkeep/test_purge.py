@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any, Dict, Iterator, List
 
 import pytest
-from engine.errors import EngineError, TrashInUse
-from engine.image.upkeep.purge import alone, purge_now
+from engine.errors import EngineError, StorageFull, TrashInUse
+from engine.image.upkeep.purge import purge_now, roll_over_and_purge
 from engine.image.upkeep.rollover import pin, roll_over
 from engine.image.upkeep.rollover_report import RolloverReport
 from engine.storage import lease as leases
 from engine.storage.contract import Storage
-from support.plant import NOW, Plant
+from support.plant import DAY, NOW, Plant
 from support.refusing import failing
 from support.small_runs import DEVICE, make_small, run_image
 from support.storages import HookedStorage
@@ -32,9 +32,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def purge(plant: Plant, keep: int, storage: Any = None, dry_run: bool = False) -> RolloverReport:
     where: Storage = storage or plant.storage
     directory = type(plant.directory)(where, DEVICE)
-    with alone(where, DEVICE, not dry_run) as lease:
-        report = roll_over(where, DEVICE, keep, openable_key="", now=lambda: NOW, dry_run=dry_run)
-        return purge_now(directory, lease, None, report)
+
+    def rolled() -> RolloverReport:
+        return roll_over(where, DEVICE, keep, openable_key="", now=lambda: NOW, dry_run=dry_run)
+
+    return purge_now(directory, None, None, rolled()) if dry_run else roll_over_and_purge(directory, None, rolled)
 
 
 def test_all_that_no_image_needs_is_gone_at_once_and_the_rest_stays() -> None:
@@ -58,10 +60,83 @@ def test_all_that_no_image_needs_is_gone_at_once_and_the_rest_stays() -> None:
 
 def test_without_the_wish_nothing_is_purged_and_no_lease_is_taken() -> None:
     plant = Plant(2)
-    with alone(plant.storage, DEVICE, False) as lease:
-        assert lease is None
-        assert LEASE not in plant.storage.files
-    assert plant.roll(1).purged_packs == []
+    taken: List[str] = []
+    storage = HookedStorage(plant.storage, lambda dummy_moment, dummy_operation, path: taken.append(path))
+    assert roll_over(storage, DEVICE, 1, openable_key="", now=lambda: NOW).purged_packs == []
+    assert LEASE not in taken
+
+
+class Full(HookedStorage):
+    """A storage without room for any file until something is deleted."""
+
+    def __init__(self, plant: Plant) -> None:
+        super().__init__(plant.storage, self._full)
+        self.is_full = True
+
+    def _full(self, moment: str, operation: str, path: str) -> None:
+        if operation == "put" and self.is_full:
+            raise StorageFull(storage="memory", path=path)
+        if (moment, operation) == ("after", "delete"):
+            self.is_full = False
+
+
+def test_a_storage_that_is_full_to_the_last_byte_is_purged() -> None:
+    plant = Plant(3)
+    gone = plant.packs_of(plant.names[0]) | plant.packs_of(plant.names[1])
+    storage = Full(plant)
+    done = purge(plant, 1, storage)
+    assert not storage.is_full
+    assert set(done.purged_packs) == gone
+    assert plant.trashed() == set()
+    assert done.warnings == []
+    plant.check(plant.names[2])
+    assert LEASE not in plant.storage.files
+
+
+def test_where_the_rollover_deletes_nothing_the_lease_has_no_room_and_the_trash_stays() -> None:
+    plant = Plant(3)
+    plant.roll(1)
+    trashed = plant.trashed()
+    done = purge(plant, 1, Full(plant))
+    assert done.purged_packs == []
+    assert plant.trashed() == trashed
+    (warning,) = done.warnings
+    assert LEASE in warning
+    plant.check(plant.names[2])
+
+
+def test_a_rollover_of_a_full_storage_whose_trash_has_no_stamp_deletes_no_young_pack() -> None:
+    plant = Plant(3)
+    plant.roll(1)
+    for path in [one for one in plant.storage.files if one.endswith(".stamp")]:
+        del plant.storage.files[path]
+    plant.make()
+    trashed = plant.trashed()
+    report = roll_over(Full(plant), DEVICE, 2, openable_key="", now=lambda: NOW + 2 * DAY)
+    assert report.purged_packs == []
+    assert plant.trashed() == trashed
+
+
+def test_a_run_that_comes_between_on_a_full_storage_keeps_the_trash() -> None:
+    plant = Plant(3)
+    storage = Full(plant)
+    other = leases.Lease(plant.storage, DEVICE, heartbeat_seconds=0.05)
+
+    def rolled() -> RolloverReport:
+        report = roll_over(storage, DEVICE, 1, openable_key="", now=lambda: NOW)
+        other.acquire()
+        return report
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(leases.Lease, "_is_dead", lambda dummy_self, dummy_content: False)
+        try:
+            done = roll_over_and_purge(type(plant.directory)(storage, DEVICE), None, rolled)
+        finally:
+            other.release()
+    assert done.deleted == plant.names[:2], "the report says what the rollover did"
+    assert done.purged_packs == []
+    assert len(done.warnings) == 1
+    assert plant.trashed() == set(done.trashed_packs)
 
 
 def test_while_a_run_writes_nothing_is_deleted() -> None:
