@@ -137,7 +137,7 @@ def purge_now(
     gone = report.deleted if report.dry_run else []
     images = [one for one in directory.images(unreadable, key) if one.image not in gone]
     listed = {one.image for one in images}
-    unknown = (set(report.before) - set(report.deleted) - listed) | set(unreadable)
+    unknown = (set(report.before) - set(report.deleted) - listed) | (set(unreadable) - set(gone))
     if not report.dry_run:  # a directory without a manifest is that of a run
         unknown |= set(directory.image_names()) - listed
     damaged: List[ImageDamaged] = []

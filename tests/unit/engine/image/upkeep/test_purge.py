@@ -176,6 +176,25 @@ def test_an_image_that_can_not_be_read_keeps_the_whole_trash() -> None:
     assert done.warnings
 
 
+def test_a_dry_run_without_the_damaged_image_foretells_the_purge() -> None:
+    plant = Plant(3)
+    plant.roll(2)
+    broken = plant.names[1]
+    for path in [one for one in plant.storage.files if one.startswith("%s/%s/" % (DEVICE, broken))]:
+        plant.storage.files[path] = b"{}"
+
+    def rolled(dry_run: bool) -> RolloverReport:
+        return roll_over(
+            plant.storage, DEVICE, 2, openable_key="", now=lambda: NOW, dry_run=dry_run, remove_damaged=[broken]
+        )
+
+    foretold = purge_now(plant.directory, None, None, rolled(True))
+    done = roll_over_and_purge(plant.directory, None, lambda: rolled(False))
+    assert done.purged_packs
+    assert sorted(foretold.purged_packs) == sorted(done.purged_packs)
+    assert foretold.warnings == done.warnings
+
+
 def _act_once(
     act: Any, at: int, state: Dict[str, Any], dummy_moment: str, dummy_operation: str, dummy_path: str
 ) -> None:
