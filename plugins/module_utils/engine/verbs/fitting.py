@@ -28,7 +28,7 @@ def fit(error: EngineError, storage: Storage, request: Request) -> None:
 
 def _tell_trash(error: EngineError, storage: Storage, device: str) -> None:
     trash = look_into_trash(DeviceDirectory(storage, device))
-    if trash is None or not trash.packs:
+    if trash is None or not (trash.due_bytes or trash.last_due_seconds or trash.needs_image):
         return
     told = trash.as_dict()
     error.fields.update(trash_bytes=trash.size_bytes, trash_due_bytes=trash.due_bytes, trash_last_due=told["last_due"])

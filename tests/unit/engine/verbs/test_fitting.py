@@ -53,6 +53,15 @@ def test_a_full_storage_tells_what_its_trash_holds(monkeypatch: pytest.MonkeyPat
     assert "imaging_purge_trash" in str(error)
 
 
+def test_a_trash_of_damaged_packs_promises_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch)
+    plant = Plant(1)
+    plant.directory.move_to_trash(sorted(plant.packs_of(plant.names[0]))[0], None)
+    error = StorageFull(storage="memory", path="pc/packs/aa")
+    fit(error, plant.storage, parse(dict(IMAGE)))
+    assert "trash_bytes" not in error.fields
+
+
 def test_an_empty_trash_and_one_that_can_not_be_listed_change_nothing() -> None:
     plant = Plant()
 

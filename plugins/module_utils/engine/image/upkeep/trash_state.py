@@ -18,13 +18,13 @@ _LAST_SECONDS = 253402300799  # the end of the year 9999
 
 
 class TrashState(NamedTuple):
-    """The packs on their way out. Damaged packs that an image needs stay as long as it does."""
+    """The packs that no image needs any more, and damaged ones. Damaged packs that an image needs stay as long as it does."""
 
     packs: int
     size_bytes: int
     due_bytes: int  # old enough for the next rollover
     next_due_seconds: Optional[int]  # from when more of it is
-    last_due_seconds: Optional[int]  # from when all of it is
+    last_due_seconds: Optional[int]  # from when all of it is, but for damaged packs
     needs_image: bool  # part of it also waits for an image that is made after it left
 
     def as_dict(self) -> Dict[str, Any]:
@@ -47,8 +47,10 @@ def trash_state(entries: Iterable[TrashEntry], newest: int, now_seconds: int) ->
     for entry in entries:
         packs += 1
         size_bytes += entry.size_bytes
+        if entry.sequence is None:
+            continue  # a damaged pack goes when no image needs it any more, which may be never: nothing is promised
         due_seconds = entry.since_seconds + TRASH_SECONDS
-        waits = entry.sequence is not None and entry.sequence >= newest
+        waits = entry.sequence >= newest
         needs_image = needs_image or waits
         if due_seconds > now_seconds:
             coming.append(due_seconds)

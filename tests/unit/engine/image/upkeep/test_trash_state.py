@@ -21,9 +21,16 @@ def entry(since_seconds: int, sequence: Optional[int], size_bytes: int = 1000) -
 def test_age_and_a_later_image_make_a_pack_due() -> None:
     old, young = NOW - DAY, NOW - 10
     found = trash_state([entry(old, 4), entry(old, 5), entry(old, None), entry(young, 4, 1)], 5, NOW)
-    assert (found.packs, found.size_bytes, found.due_bytes) == (4, 3001, 2000)
+    assert (found.packs, found.size_bytes, found.due_bytes) == (4, 3001, 1000)
     assert found.needs_image, "one left after the newest image was made"
     assert found.next_due_seconds == found.last_due_seconds == young + DAY
+
+
+def test_of_damaged_packs_nothing_is_promised() -> None:
+    """An image may need them; then no rollover deletes them."""
+    found = trash_state([entry(NOW - 2 * DAY, None), entry(NOW, None)], 5, NOW)
+    assert (found.packs, found.size_bytes, found.due_bytes) == (2, 2000, 0)
+    assert (found.next_due_seconds, found.last_due_seconds, found.needs_image) == (None, None, False)
 
 
 def test_a_document_has_moments_in_utc_and_none_for_an_empty_trash() -> None:
