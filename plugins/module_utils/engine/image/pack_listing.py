@@ -27,7 +27,7 @@ MOST_TRASHED = 1 << 16  # looked at in one run; a flood is worked off by several
 
 
 class TrashEntry(NamedTuple):
-    """A pack on its way out. ``sequence`` is that of the newest image when it left, None for a damaged pack."""
+    """A pack that no image needs any more, or a damaged one. ``sequence`` is that of the newest image when it left, None for a damaged pack."""
 
     file_name: str
     pack: str
@@ -37,7 +37,7 @@ class TrashEntry(NamedTuple):
 
 
 class InUse(NamedTuple):
-    """The sizes of the packs in use, paths of what killed writers left, and the size of the device's README."""
+    """The sizes of the packs in use, paths of what killed writers left, and the size of the device's README, -1 where that is no file."""
 
     packs: MutableMapping[str, int]
     partial: List[str]
@@ -72,12 +72,17 @@ def packs_in_use(place: DevicePlace, others: List[str], pack_rooms: List[str]) -
 
         found = place.listed(folder, wanted, _MOST_IN_ROOM + _MOST_PARTIAL + 1)
         with lock:
-            readme.extend(one.size_bytes for one in found if one.name == fmt.README_NAME)
+            readme.extend(_size_of_readme(one) for one in found if one.name == fmt.README_NAME)
             _sort_out(place, folder, [one for one in found if one.name != fmt.README_NAME], sizes, partial)
 
     together(place.storage, lambda folder: take(folder, True), pack_rooms)
     together(place.storage, lambda folder: take(folder, False), others)
     return InUse(sizes.done(), partial, readme[0] if readme else None)
+
+
+def _size_of_readme(entry: Entry) -> int:
+    """-1 for a directory or a link of its name."""
+    return entry.size_bytes if entry.kind is EntryKind.FILE else -1
 
 
 def _sort_out(place: DevicePlace, folder: str, found: List[Entry], sizes: SizesOfPacks, partial: List[str]) -> None:

@@ -32,7 +32,8 @@ WHAT IS HERE
   keys                  Key slots. If there are any, the images are encrypted
                         and can be read with the image password only.
   records               Facts about images: pinned, verified, archived.
-  trash                 Packs on their way out. A later rollover deletes them.
+  trash                 Packs that no image needs any more. A later rollover
+                        deletes them.
   device-id.json        The machine that this directory belongs to.
 
 Do not change, move or delete single files: images share them. The playbook
@@ -79,10 +80,10 @@ def readme_text(device: str) -> bytes:
 def keep_readme(directory: DeviceDirectory, there_bytes: Optional[int], may_replace: bool) -> List[str]:
     """Store the README where it is missing or another one; return a warning if that fails.
 
-    :param there_bytes: the size of the one that is there, None where there is none.
+    :param there_bytes: the size of the one that is there, None where there is none, -1 where something else has its name.
     """
     text = readme_text(directory.device)
-    if there_bytes == len(text) or (there_bytes is not None and not may_replace):
+    if there_bytes in (len(text), -1) or (there_bytes is not None and not may_replace):
         return []
     # A directory of this name is foreign; an account may be limited to the names that it knows.
     with contextlib.suppress(StorageExists, StoragePermissionDenied):

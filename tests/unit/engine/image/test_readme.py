@@ -74,6 +74,15 @@ def test_a_directory_of_its_name_is_left_alone() -> None:
     assert PATH in plant.storage.directories
 
 
+def test_a_directory_of_its_name_in_a_real_directory_warns_nobody(tmp_path: Path) -> None:
+    storage = DirectoryStorage(str(tmp_path))
+    run_image(storage, SmallDisk(8))
+    (tmp_path / PATH).mkdir()
+    directory = DeviceDirectory(storage, DEVICE)
+    assert keep_readme(directory, directory.packs_and_partial_files().readme_bytes, may_replace=True) == []
+    assert (tmp_path / PATH).is_dir()
+
+
 def test_readers_and_rollovers_pass_it_by() -> None:
     plant = Plant(3)
     keep_readme(plant.directory, None, may_replace=True)
