@@ -43,7 +43,11 @@ def moves_elsewhere(about: About, other: OtherDisk, moved: Sequence[Volume], dra
     :raises RestoreCannotMove: when a boot configuration there names one of them, or may name it because it can't be read. The
         recovery environment is found again with reagentc.
     """
-    found = []
+    found = [
+        _unread(about, other, what)
+        for what in other.unread
+        if any(one.is_ntfs and one.partition.role != "recovery" for one in moved)
+    ]
     for place in places(other.volumes):
         one: Optional[HiveFile] = None
         reason = ""
@@ -77,6 +81,14 @@ def _refuse_named(
         if what:
             reason = "%s on partition %d of %s %s" % (place.name, place.volume.number, other.disk, what)
             raise RestoreCannotMove(partition=one.number, disk=about.disk, target=about.target, reason=reason)
+
+
+def _unread(about: About, other: OtherDisk, what: str) -> str:
+    return (
+        "A boot configuration may name the old places of the partitions of %s that move, and could not be looked for: %s. If "
+        "Windows on %s starts from %s, check its boot configuration with bcdedit."
+        % (about.disk, what, about.disk, other.disk)
+    )
 
 
 def _elsewhere(about: About, other: OtherDisk, place: Found, what: str) -> str:

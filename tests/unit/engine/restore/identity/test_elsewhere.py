@@ -74,6 +74,14 @@ def test_a_disk_that_stays_as_it_is_asks_nothing() -> None:
     assert follow_moves(still, [other({BCD: store(SIGNATURE, 2 * MIB)})]).warnings == []
 
 
+@pytest.mark.parametrize(("kind", "warns"), [("ntfs", 2), ("ext4", 0)])
+def test_partitions_elsewhere_that_are_not_in_the_image_may_name_a_volume_of_windows(kind: str, warns: int) -> None:
+    hidden = other({})._replace(unread=["partition 1 of disk1", "partition 2 of disk1"])
+    warnings = follow_moves(moved(kind), [hidden]).warnings
+    assert len(warnings) == warns
+    assert all("disk1" in one and "disk0" in one for one in warnings)
+
+
 @pytest.mark.parametrize("content", ["names", "a link"])
 def test_drive_letters_elsewhere_are_a_warning(content: str) -> None:
     letters = hive({"MountedDevices": {"\\DosDevices\\D:": struct.pack("<IQ", int(SIGNATURE, 16), 2 * MIB)}})
