@@ -49,8 +49,9 @@ def image(storage: Storage, request: ImageRequest, status: RunStatus) -> Dict[st
     listing, directory = made.seen.listing, DeviceDirectory(storage, request.device)
     if listing is not None:
         rollover_warnings += keep_readme(directory, listing.readme_bytes, looked.check.may_replace)
-    warnings = list(dict.fromkeys(made.warnings + rollover_warnings + opened.warnings + status.late))
     seconds = round(time.monotonic() - started, 1)
+    late = status.late_after(seconds)
+    warnings = list(dict.fromkeys(made.warnings + rollover_warnings + opened.warnings + late))
     result = dict(found.told, **_done(made, rollover), snapshot=opened.how, warnings=warnings, seconds=seconds)
     result.update(status.waiting.so_far().fields(seconds))
     warnings += keep_result(storage, request, made, began, result)

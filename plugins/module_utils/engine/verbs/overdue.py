@@ -56,7 +56,7 @@ def _reason(pace: Pace, at: Progress, waited: Waited) -> str:
         return "imaging_limit_io_rate is %g MB/s; raise it." % (pace.io_limit / 1e6)
     if processor >= _SHARE and processor >= disk:
         return (
-            "Other programs use the processors: the run waited for one for %d %% of the time, and no setting gives it more. "
+            "Other programs use the processors: the run waited for a processor for %d %% of the time. No setting changes that. "
             "Start it when the device is less busy, or image less (imaging_drives, imaging_exclude)."
         ) % min(100, round(100 * processor))
     if disk >= _SHARE:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Dict, List, Optional
 
-from ..image.writing.waiting import Waiting
+from ..image.writing.waiting import Waited, Waiting
 from ..storage.notices import Notices
-from .overdue import Pace, Progress, overdue
+from .overdue import DAY_SECONDS, Pace, Progress, overdue
 
 _MAX_NOTICES = 10
 READING = "reading"
@@ -29,9 +29,10 @@ class RunStatus:
         self._last = 0.0
         self._notices_left = _MAX_NOTICES
         self._began = self._phase_began
+        self._waited_before = Waited(0.0, None)  # in the phases before this one
         self._pace: Optional[Pace] = None
         self.waiting = Waiting()
-        self.late: List[str] = []  # the warning that the run will not end in time, for its result
+        self.late: List[str] = []  # the warning that the run will not end in time
         self.notices = Notices(self._waiting, self._going_on)
 
     def warn(self, sentence: str) -> None:
@@ -58,11 +59,16 @@ class RunStatus:
     def _going_on(self) -> None:
         self.report({"event": "status", "phase": self._phase or WORKING, "remaining_seconds": None})
 
+    def late_after(self, seconds: float) -> List[str]:
+        """For the result of a run that took so long: the warning, if it came true."""
+        return list(self.late) if seconds > DAY_SECONDS else []
+
     def progress(self, phase: str, done: int, total: int, stored: int = 0) -> None:
         """Take in how far a phase is. Its rate is its own: reading says nothing about how fast another disk is written."""
         now = time.monotonic()
         if phase != self._phase:
             self._phase, self._phase_began = phase, self._heard if done else now
+            self._waited_before = self.waiting.so_far()
         self._heard = now
         # The first word of a phase always passes: it alone says that a run that fails at once has begun to write.
         if phase == self._told_phase and now - self._last < 1.0 and done < total:
@@ -85,7 +91,7 @@ class RunStatus:
             self._look_at_the_end(self._pace, Progress(elapsed, done, total, stored))
 
     def _look_at_the_end(self, pace: Pace, at: Progress) -> None:
-        sentence = overdue(pace, at, self.waiting.so_far(), self._phase_began - self._began)
+        sentence = overdue(pace, at, self.waiting.so_far().since(self._waited_before), self._phase_began - self._began)
         if sentence is not None:
             self.late.append(sentence)
             self.warn(sentence)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import pytest
+from engine.image.writing.waiting import Waiting
 from engine.restore.target import Target
 from engine.verbs import run_status
 from engine.verbs.dispatch import run_job
@@ -138,6 +139,29 @@ def test_a_run_that_takes_longer_than_a_day_warns_once_and_its_result_says_so() 
     warnings = [event["message"] for event in events if event["event"] == "warning"]
     assert warnings == status.late
     assert len(warnings) == 1
+    assert status.late_after(90_000.0) == warnings
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_forecast_that_was_wrong_is_not_in_the_result() -> None:
+    status = RunStatus(lambda dummy_event: None, lambda: False)
+    status.watch(Pace(None, 2e6, 0.0))
+    for number in range(200):
+        status.progress("reading", number * 100_000, 1 << 40)
+    assert status.late
+    assert status.late_after(3600.0) == []
+
+
+@pytest.mark.usefixtures("clock")
+def test_what_was_waited_before_the_reading_is_not_its_reason() -> None:
+    """A preflight waited 1000 s for a processor; while it reads, nothing waits."""
+    status = RunStatus(lambda dummy_event: None, lambda: False)
+    status.waiting = Waiting(lambda: 1000.0)
+    status.waiting.left_disk(1000.0)
+    status.watch(Pace(None, 2e6, 0.0))
+    for number in range(200):
+        status.progress("reading", number * 100_000, 1 << 40)
+    assert "storage_check" in status.late[0]
 
 
 @pytest.mark.usefixtures("clock")

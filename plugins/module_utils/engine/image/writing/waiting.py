@@ -20,6 +20,11 @@ class Waited(NamedTuple):
     disk: float
     processor: Optional[float]
 
+    def since(self, before: Waited) -> Waited:
+        """What was waited after ``before``."""
+        processor = None if self.processor is None else self.processor - (before.processor or 0.0)
+        return Waited(self.disk - before.disk, processor)
+
     @property
     def total(self) -> float:
         return self.disk + (self.processor or 0.0)
