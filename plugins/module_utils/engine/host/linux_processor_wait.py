@@ -48,6 +48,7 @@ class ProcessorWait:
                     figures = file.read(200).split()
             except OSError:
                 continue  # the thread has ended, or the kernel does not count
-            if len(figures) == 3 and figures[1].isdigit():
+            # A kernel that was built without these figures prints zeros, also of a thread that is running just now.
+            if len(figures) == 3 and figures[1].isdigit() and figures[2] != b"0":
                 found[thread] = int(figures[1])
         return found

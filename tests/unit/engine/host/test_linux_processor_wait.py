@@ -38,7 +38,7 @@ def test_a_thread_that_ended_takes_nothing_back(tmp_path: Path) -> None:
     assert wait.seconds() == pytest.approx(2)
 
 
-@pytest.mark.parametrize("text", ["", "1 2", "1 x 3", "0 -5 1", "\xff"])
+@pytest.mark.parametrize("text", ["", "1 2", "1 x 3", "0 -5 1", "0 0 0\n", "\xff"])
 def test_a_kernel_that_does_not_count_is_not_a_wait_of_zero(tmp_path: Path, text: str) -> None:
     threads(tmp_path, a=1)
     (tmp_path / "proc/self/task/a/schedstat").write_text(text, encoding="latin-1")
