@@ -14,7 +14,7 @@ _UNITS = ("kB", "MB", "GB")
 def size(count: float) -> str:
     """Return a size for people: 512 bytes, 4.2 GB, 955 MB."""
     if count < 1000:
-        return "%d bytes" % count
+        return "1 byte" if int(count) == 1 else "%d bytes" % count
     for unit in _UNITS:
         count /= 1000
         if count < 999.5:

@@ -1823,6 +1823,10 @@ class RunLives(AgentError):
     def __init__(self, **fields: object) -> None:
         fields.setdefault("verb", str(fields.get("other")).partition("-")[0])
         super().__init__(**fields)
+        if not fields.get("is_named", True):
+            self.hint = (
+                "A device runs one run at a time, and this one begins at this moment. Wait a minute, then start again."
+            )
 
 
 class RunNotReady(AgentError):

@@ -17,6 +17,7 @@ from support.paths import ROOT
     ("count", "words"),
     [
         (0, "0 bytes"),
+        (1, "1 byte"),
         (999, "999 bytes"),
         (1000, "1.0 kB"),
         (99_949, "99.9 kB"),

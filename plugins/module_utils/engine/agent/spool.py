@@ -187,9 +187,8 @@ class Spool:
             while not lock_exclusive(descriptor):
                 other = self.living()
                 if time.monotonic() > deadline or (other and not self._has_ended(other)):
-                    raise RunLives(
-                        run=run, other=other or "that has no name yet", verb=(other or run).partition("-")[0]
-                    )
+                    words = {"other": other or "that has no name yet", "verb": (other or run).partition("-")[0]}
+                    raise RunLives(run=run, is_named=bool(other), **words)
                 time.sleep(_STEP_SECONDS)
             with telling("Writing", self._run_lock):
                 write_at(descriptor, [memoryview(run.encode("ascii") + b"\n")], 0)

@@ -105,7 +105,7 @@ def remarks(found: Iterable[LeftOut]) -> List[str]:
             )
         elif not one.was_looked_for:
             lines.append(
-                "The exclusion %s was not applied: the volumes that it is about are imaged whole or not at all."
+                "The exclusion %s was not applied: the volume that it names is imaged whole, or is not in the image."
                 % one.pattern
             )
         elif not one.files and not one.automatic:

@@ -37,7 +37,7 @@ class TrashEntry(NamedTuple):
 
 
 class InUse(NamedTuple):
-    """The sizes of the packs in use, paths of what killed writers left, and the size of the device's README, -1 where that is no file."""
+    """The sizes of the packs in use, paths of what killed writers left, and the size of the device's README, -1 where that is a directory or a link."""
 
     packs: MutableMapping[str, int]
     partial: List[str]

@@ -43,7 +43,8 @@ def age(seconds: Optional[int]) -> str:
         count = seconds // unit_seconds
         if count >= 2:
             return "%d %ss" % (count, word)
-    return "%d minutes" % max(0, seconds // _MINUTE)
+    count = max(0, seconds // _MINUTE)
+    return "1 minute" if count == 1 else "%d minutes" % count
 
 
 def image_table(devices: Sequence[Mapping[str, Any]]) -> List[str]:

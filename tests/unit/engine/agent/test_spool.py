@@ -66,6 +66,10 @@ def test_a_run_that_has_ended_gets_time_to_let_go(spool: Spool, monkeypatch: pyt
     ended(spool, "run-2")
     with failing(RunLives, other="run-2", verb="run"):
         spool.take_run_lock("run-3")
+    os.pwrite(second, b"\n" * 6, 0)
+    with failing(RunLives, is_named=False) as caught:
+        spool.take_run_lock("run-3")
+    assert "imaging_run" not in caught.value.as_dict()["hint"], "there is no id to give"
     os.close(second)
     assert spool.living() == ""
 

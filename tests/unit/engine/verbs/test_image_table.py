@@ -92,7 +92,7 @@ def test_verifications(found: List[Dict[str, Any]], cell: str) -> None:
         (-86400, "in the future"),
         (-5, "0 minutes"),
         (59, "0 minutes"),
-        (119, "1 minutes"),
+        (119, "1 minute"),
         (7199, "119 minutes"),
         (7200, "2 hours"),
         (172_799, "47 hours"),

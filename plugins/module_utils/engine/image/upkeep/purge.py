@@ -176,7 +176,7 @@ def _refused(report: RolloverReport, reason: str) -> RolloverReport:
 def _without_room(report: RolloverReport, path: str) -> RolloverReport:
     report.warnings.append(
         "The trash was not purged: the storage is full, and what the rollover deleted left no room for %s, the lease that "
-        "keeps runs away meanwhile. Free a few kB in the storage by hand, outside of the directories of devices, then run "
+        "keeps runs away. Free a few kB in the storage by hand, outside of the directories of devices, then run "
         "the rollover again." % path
     )
     return report

@@ -84,7 +84,7 @@ def _superseded(
 
 
 def _delete(directory: DeviceDirectory, paths: List[str]) -> bool:
-    """Delete these records, as far as this account may; return whether one of them is gone."""
+    """Delete these records, as far as this account may; return whether there is now one less."""
     is_gone = False
     with contextlib.suppress(StoragePermissionDenied, StorageFailed):
         for path in paths:

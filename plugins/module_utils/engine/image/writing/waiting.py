@@ -21,7 +21,7 @@ class Waited(NamedTuple):
     processor: Optional[float]
 
     def since(self, before: Waited) -> Waited:
-        """What was waited after ``before``."""
+        """Return the waits after ``before``."""
         processor = None if self.processor is None else self.processor - (before.processor or 0.0)
         return Waited(self.disk - before.disk, processor)
 
