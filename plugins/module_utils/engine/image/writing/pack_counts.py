@@ -114,9 +114,16 @@ class PackCounts:
             segment = load(reference, root.chunks_of(number))
             if segment is None:
                 self.needed = listed  # too many is safe; the next run asks again
+                self._list_index_packs(root)
                 return
             self.count(segment, reference, 1)
         self.is_in_doubt = False
+
+    def _list_index_packs(self, root: Root) -> None:
+        """Count at least the blob of each segment: of one that can't be loaded, it is seen that its pack is missing."""
+        for dummy, place, dummy_bytes in root.segments:
+            if place is not None and self.needed.get(place.pack, 0) <= 0:
+                self.needed[place.pack] = place.stored_bytes + ENTRY_BYTES
 
     def list_packs(self) -> Dict[str, PackNeed]:
         """List what is needed, and how much of it.

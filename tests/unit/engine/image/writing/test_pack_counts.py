@@ -132,6 +132,25 @@ def test_a_lost_segment_leaves_the_count_in_doubt_and_all_is_read() -> None:
     assert {name: need.needed_bytes for name, need in counts.list_packs().items()} == brute_force(root.segments)
 
 
+def test_the_pack_of_a_segment_that_can_not_be_loaded_is_listed_so_that_it_is_missed() -> None:
+    """A rollover deletes it while the run counts: a root that refers to a pack which it does not list can't be encoded."""
+    lender = previous([0, 1, 2, 3, 4, 5, 6, 7])
+    counts = PackCounts(dict(SIZES))
+    counts.know(lender)
+    root = Root(fmt.SEGMENT_BYTES, 512)
+    root.segments = [lender.reference(0)]
+    counts.share(0, lender)
+    load = Loader(REFERENCES[0])
+    counts.settle(root, load)
+    assert counts.is_in_doubt
+    counts.recount(root, load)
+    root.packs = counts.list_packs()
+    place = REFERENCES[0].place
+    assert place is not None
+    assert place.pack in root.packs
+    assert Root.decode(root.encode(), "image").packs == root.packs
+
+
 @pytest.mark.parametrize("says", [0, 1])
 def test_an_image_that_says_too_little_of_its_packs_is_found_out(says: int) -> None:
     lender = previous([0, 1, 2])
