@@ -21,7 +21,7 @@ from support.tmux import Tmux
 
 DEVICES = ["press-%d" % number for number in range(1, 6)]
 _LINE = re.compile(
-    r"(press-\d): image, reading (\d+) % of [0-9.]+ MB(?:, [0-9.]+ MB/s)(?:, [0-9.]+ [kM]B stored)?(?:, about \d+ s left)?$"
+    r"(press-\d): image, reading (\d+) % of [0-9.]+ MB(?:, [0-9.]+ MB/s)(?:, [0-9.]+ (?:bytes|[kM]B) stored)?(?:, about \d+ s left)?$"
 )
 _DONE = re.compile(r"image: 5 done; \d[0-9.]* MB in use, [0-9.]+ MB stored; .*")
 
