@@ -55,10 +55,10 @@ def test_nothing_in_clear(tmp_path: Path) -> None:
     for dummy in range(2):
         events.append(run_job(imaging.job(encrypted, "image", drives=[str(drive)]), events.append, lambda: False))
     job = imaging.job(encrypted, "image", drives=[str(drive)])
-    job["secrets"] = {"password": "another", "password_previous": PASSWORD}
+    job["secrets"] = {"password": "word-of-before-83", "password_previous": PASSWORD}
     events.append(run_job(job, events.append, lambda: False))
     events.append(imaging.verify(encrypted))
-    words = spellings(PASSWORD) + spellings("another")
+    words = spellings(PASSWORD) + spellings("word-of-before-83")
     assert found_in(encrypted, needles + words + [b"recipe of the paint"]) == []
     said = json.dumps(events)
     assert PASSWORD not in said

@@ -169,7 +169,7 @@ def test_check_says_what_would_happen_and_does_nothing(storage: DirectoryStorage
     target = memory_path / "target"
     planned = plan(ImageReader(storage, DEVICE, "latest", None), {"disk1": str(target)}, False)
     assert sentences(planned, made.image) == [
-        "disk1 of %s (%d bytes) goes to %s" % (made.image, 40 * CHUNK, target),
+        "disk1 of %s (2.6 MB) goes to %s" % (made.image, target),
     ]
     assert not target.exists()
 

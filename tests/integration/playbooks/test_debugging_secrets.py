@@ -64,7 +64,7 @@ TASKS = [
     verb("image_restore", {}, map="{{ imaging_restore_map }}", **SECRET),
     verb("image_verify", dict(OPERATOR, **WRONG), image="2020-01-01_00-00-00", **SECRET),
     verb("image_verify", dict(OPERATOR, **WRONG), level="no such level", **SECRET),
-    verb("image_info", dict(OPERATOR, **WRONG), password="{{ imaging_password }}"),
+    verb("image_info", dict(OPERATOR, **WRONG), passphrase="{{ imaging_password }}"),
     # The engine runs as another user, over the connection.
     verb("storage_check", for_nobody(), **SECRET),
     role("device_info"),

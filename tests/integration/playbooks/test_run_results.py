@@ -277,6 +277,7 @@ def test_the_runs_whose_documents_are_stored_are_told(tmp_path: Path, state: str
     action = ActionModule.__new__(ActionModule)
     action._task = SimpleNamespace(check_mode=False)
     action.done = {}
+    action._host = "pc-1"
     action._carry_out = lambda order: carry_out(order)["left"]  # type: ignore[method-assign]
     assert action.work(arguments)["stored_runs"] == [RUN % 1, RUN % 2, *followed]
     # A run that was only looked at stays, and so does one whose task failed before its end was seen.
@@ -341,7 +342,9 @@ def test_a_look_at_a_run_that_ended_leaves_its_own_end(state: str) -> None:
     arguments: Dict[str, Any] = {"device_name": "pc-1", "device_alias": "t", "verb": "image", "job": "", "others": []}
     arguments.update(hook={}, started="2026-11-29T18:00:00Z", result={"changed": False, "run": run, "state": state})
     arguments["result"]["status"] = status
-    document = ActionModule.__new__(ActionModule)._document(arguments)
+    action = ActionModule.__new__(ActionModule)
+    action._host = "pc-1"
+    document = action._document(arguments)
     jsonschema.validate(document, SCHEMA)
     assert document["state"] == {"done": "ok", "cancelled": "cancelled"}.get(state, "failed")
     assert (document["run"], document["ended"], document["warnings"]) == (run, "2026-11-29T17:55:00Z", ["w"])
