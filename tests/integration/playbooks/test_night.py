@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -184,10 +183,8 @@ def test_a_night_without_failures_sends_no_mail(night: Night) -> None:
     assert sum(path.stat().st_size for path in (night.storage / "press-01").rglob("*") if path.is_file()) > MIB
 
 
-def test_the_units_of_systemd_are_valid(tmp_path: Path) -> None:
-    program = shutil.which("systemd-analyze")
-    if program is None:
-        pytest.skip("systemd-analyze is not installed")
+def test_the_units_of_systemd_are_valid(tmp_path: Path, need: Callable[..., None]) -> None:
+    need("systemd-analyze")
     names = []
     for name in ("imaging.service", "imaging.timer", "imaging-failed.service"):
         text = block("# /etc/systemd/system/%s" % name)
@@ -195,7 +192,7 @@ def test_the_units_of_systemd_are_valid(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text, encoding="utf-8")
         names.append(str(tmp_path / name))
     done = subprocess.run(
-        [program, "verify", "--man=no", *names],
+        ["systemd-analyze", "verify", "--man=no", *names],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
