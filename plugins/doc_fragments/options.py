@@ -90,16 +90,20 @@ options:
             does not retry failures that a retry can't fix.
         type: int
         default: 3600
-  device_name:
-    description: Name of the device directory in the storage.
-    type: str
-    required: true
   device_alias:
     description:
       - Prefix of O(device_name), as C(<alias>_<device>). Required when O(device_name) is C(localhost).
       - C(localhost) is the same name on every device.
     type: str
     default: ""
+"""
+
+    DEVICE = r"""
+options:
+  device_name:
+    description: Name of the device directory in the storage.
+    type: str
+    required: true
 """
 
     PASSWORD = r"""
@@ -620,91 +624,6 @@ options:
 
     IMAGE_INFO = r"""
 options:
-  storage:
-    description: The storage of the images.
-    type: dict
-    required: true
-    suboptions:
-      url:
-        description:
-          - A directory, C(sftp://server:port/path) for an SFTP server, or the UNC path of a share on a Windows or Samba
-            server.
-          - A directory is an absolute path (or C(file:///path)) on the machine that runs the task. On an SFTP server
-            C(sftp://server/~/path) starts at the home directory of the user. Write IPv6 addresses in brackets.
-          - The directory must exist, also on a server or share. Only the device directories below it are created.
-          - A path through a DFS namespace is resolved to its target server, with the same credentials. DFS links below
-            the storage directory are not followed.
-        type: str
-        required: true
-      port:
-        description:
-          - TCP port of the server of a share, if it is not 445.
-          - The port of an SFTP server is part of its URL.
-        type: int
-      username:
-        description:
-          - User name on the server.
-          - C(domain\\user), C(computer\\user) and C(user@domain) are accepted.
-        type: str
-      password:
-        description: Password on the server.
-        type: str
-      private_key_file:
-        description:
-          - File with a private key for an SFTP server, on the machine that runs the task.
-          - C(~) is the home directory of the user there.
-          - The format is OpenSSH, PEM or PKCS#8.
-          - If a file of the same name with C(-cert.pub) appended exists, it is used as the certificate of the key.
-        type: str
-      private_key:
-        description:
-          - Text of a private key for an SFTP server.
-          - The certificate of the key may follow as an additional line.
-        type: str
-      private_key_passphrase:
-        description: Passphrase of the private key.
-        type: str
-      host_key:
-        description:
-          - 'The host key of the SFTP server: a fingerprint, a known_hosts line or file, or V(accept-new).'
-          - A fingerprint is the output of C(ssh-keygen -lf) (C(SHA256:...)). A line comes from a known_hosts or public
-            key file. Lines and files are interpreted as in OpenSSH, including markers, patterns and hashed names.
-          - V(accept-new) accepts the first key that the server presents, with a warning that shows its fingerprint. The
-            key is recorded in O(storage.known_hosts_file), if set, and required from then on; otherwise it applies to
-            this run only.
-          - The result contains the fingerprint. A key that differs from the recorded one is refused, and the message
-            shows both fingerprints.
-          - A server with an unknown key is refused; the message shows its fingerprint.
-        type: str
-      known_hosts_file:
-        description:
-          - File of known host keys in OpenSSH format, on the machine that runs the task.
-          - C(~) is the home directory of the user there.
-          - With O(storage.host_key=accept-new) the file may be missing, and new keys are added to it.
-        type: str
-      require_encryption:
-        description: Refuse a share that does not support encrypted connections.
-        type: bool
-        default: false
-      own_ntlm:
-        description:
-          - On a Windows device, log in to a share with the NTLM of the engine instead of that of Windows.
-          - Rules of the device that restrict NTLM, and Kerberos, do not apply then.
-        type: bool
-        default: false
-      time_limit_seconds:
-        description:
-          - How long a single operation is retried before the run fails.
-          - At most two minutes before the first response of the server. The run reports a wait within ten seconds, and
-            does not retry failures that a retry can't fix.
-        type: int
-        default: 3600
-  device_alias:
-    description:
-      - Prefix of O(device_name), as C(<alias>_<device>). Required when O(device_name) is C(localhost).
-      - C(localhost) is the same name on every device.
-    type: str
-    default: ""
   image:
     description:
       - 'The images to show: V(all), V(latest), the name of an image or a version such as V(v3).'

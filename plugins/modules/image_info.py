@@ -16,6 +16,7 @@ description:
 extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
+  - plantops.imaging.options.storage
   - plantops.imaging.options.password
   - plantops.imaging.options.image_info
 attributes:

@@ -24,7 +24,9 @@ FILES = ("private_key_file", "known_hosts_file", "host_key")
 def test_the_controller_leaves_the_home_to_who_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/of/the/controller")
     given: Dict[str, Any] = {"url": "sftp://server/x", **dict.fromkeys(FILES, "~/.ssh/file")}
-    checked = ArgumentSpecValidator(spec_of(SHARED["storage"])).validate({"storage": given, "device_name": "pc"})
+    checked = ArgumentSpecValidator(spec_of((*SHARED["storage"], *SHARED["device"]))).validate(
+        {"storage": given, "device_name": "pc"}
+    )
     assert checked.error_messages == []
     assert {name: checked.validated_parameters["storage"][name] for name in FILES} == dict.fromkeys(
         FILES, "~/.ssh/file"
