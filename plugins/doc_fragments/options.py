@@ -98,7 +98,7 @@ options:
     default: ""
 """
 
-    DEVICE = r"""
+    DEVICE_DIRECTORY = r"""
 options:
   device_name:
     description: Name of the device directory in the storage.

@@ -25,7 +25,7 @@ extends_documentation_fragment:
   - plantops.imaging.device
   - plantops.imaging.device.run
   - plantops.imaging.options.storage
-  - plantops.imaging.options.device
+  - plantops.imaging.options.device_directory
   - plantops.imaging.options.password
   - plantops.imaging.options.link
   - plantops.imaging.options.run

@@ -17,7 +17,7 @@ extends_documentation_fragment:
   - plantops.imaging.attributes
   - plantops.imaging.attributes.action
   - plantops.imaging.options.storage
-  - plantops.imaging.options.device
+  - plantops.imaging.options.device_directory
   - plantops.imaging.options.password
   - plantops.imaging.options.image_verify
 attributes:

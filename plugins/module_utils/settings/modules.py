@@ -51,7 +51,7 @@ _COLLECT = Setting(
 # The options that several modules document as one; the order is that of their documentation.
 SHARED: Dict[str, Options] = {
     "storage": tuple(option for option in _options(STORAGE) if option.name != "device_name"),
-    "device": tuple(option for option in _options(STORAGE) if option.name == "device_name"),
+    "device_directory": tuple(option for option in _options(STORAGE) if option.name == "device_name"),
     "password": _options(KEYS[:1]),
     "link": _options(LINK),
     "run": _options(RUN),
@@ -78,7 +78,7 @@ MODULES: Dict[str, Options] = {
     ),
     "device_compare": (
         *SHARED["storage"],
-        *SHARED["device"],
+        *SHARED["device_directory"],
         *SHARED["password"],
         Setting(
             "image",
@@ -112,7 +112,7 @@ MODULES: Dict[str, Options] = {
     ),
     "device_history": (
         *SHARED["storage"],
-        *SHARED["device"],
+        *SHARED["device_directory"],
         *SHARED["password"],
         Setting("image", "str", ("The image: V(latest) or the name of an image.",), default="latest"),
         Setting(
@@ -139,7 +139,7 @@ MODULES: Dict[str, Options] = {
     ),
     "image_pin": (
         *SHARED["storage"],
-        *SHARED["device"],
+        *SHARED["device_directory"],
         Setting(
             "image", "str", ("The image: V(latest), the name of an image or a version such as V(v3).",), required=True
         ),

@@ -154,6 +154,11 @@ def test_what_a_module_documents_is_what_it_takes(module: str) -> None:
     assert set(SHARED) & set(names) == shared
 
 
+def test_no_part_has_the_name_of_a_file_of_fragments() -> None:
+    """Ansible would load the file in place of the part, without a word."""
+    assert not set(fragments()) & {path.stem for path in (ROOT / "plugins" / "doc_fragments").glob("*.py")}
+
+
 def fragments() -> Dict[str, Any]:
     tree = ast.parse((ROOT / "plugins" / "doc_fragments" / "options.py").read_text(encoding="utf-8"))
     (cls,) = (node for node in tree.body if isinstance(node, ast.ClassDef))

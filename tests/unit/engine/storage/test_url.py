@@ -24,7 +24,7 @@ FILES = ("private_key_file", "known_hosts_file", "host_key")
 def test_the_controller_leaves_the_home_to_who_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/of/the/controller")
     given: Dict[str, Any] = {"url": "sftp://server/x", **dict.fromkeys(FILES, "~/.ssh/file")}
-    checked = ArgumentSpecValidator(spec_of((*SHARED["storage"], *SHARED["device"]))).validate(
+    checked = ArgumentSpecValidator(spec_of((*SHARED["storage"], *SHARED["device_directory"]))).validate(
         {"storage": given, "device_name": "pc"}
     )
     assert checked.error_messages == []
