@@ -17,7 +17,7 @@ from support.paths import ENGINE, MODULE_UTILS, ROOT
 SETTINGS = ROOT / "plugins" / "module_utils" / "settings"
 # From the ground up, as docs/architecture.md draws them. Rooms on one floor don't import each other.
 FLOORS = (
-    ("amounts", "tame"),
+    ("amounts", "moments", "tame"),
     ("errors",),
     ("_libraries", "entries", "names", "nearest", "stall"),
     ("host", "smb"),

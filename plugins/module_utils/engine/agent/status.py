@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, List, Optional
 from ..amounts import size
 from ..errors import AgentFileFailed, EngineError, RestoreLost, RestoreNotBegun, RunLost
 from ..host.process import boot_id
+from ..moments import moment
 from .protocol import ENDED
 from .redaction import Redactor
 from .shortening import shorten_names
@@ -27,7 +28,7 @@ _WRITING = "writing"
 
 def first_status(run: str) -> Dict[str, Any]:
     """The status of a run that waits for its secrets."""
-    now = _now()
+    now = moment()
     status: Dict[str, Any] = dict.fromkeys(_PROGRESS, 0)
     status.update(number=1, run=run, state="waiting", phase="waiting", remaining_seconds=None, warnings=[])
     return dict(status, started=now, updated=now)
@@ -72,7 +73,7 @@ def current_status(spool: Spool, folder: RunFolder) -> Dict[str, Any]:
     if status.get("state") in ENDED:
         return status
     error = _lost(folder, status, found is not None)
-    status.update(number=status["number"] + 1, state="lost", error=error.as_dict(), updated=_now())
+    status.update(number=status["number"] + 1, state="lost", error=error.as_dict(), updated=moment())
     with folder.unless_forgotten():
         folder.write("status.json", status, durable=True)
     return status
@@ -189,11 +190,7 @@ class StatusFile:
                 time.sleep(_WRITE_SECONDS)
 
     def _write(self, durable: bool = False) -> None:
-        self._status.update(number=self._status["number"] + 1, updated=_now())
+        self._status.update(number=self._status["number"] + 1, updated=moment())
         self._folder.write("status.json", self._status, durable=durable)
         self._changed = False
         self._written = self._clock()
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

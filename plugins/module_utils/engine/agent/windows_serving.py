@@ -26,6 +26,7 @@ from ..host.windows_watch import DirectoryWatch
 from ..install.owned_files import open_owned, write_bytes
 from ..install.windows_base import check_above
 from ..install.windows_layout import DESCRIPTION, SERVICE, installation_here, read_name
+from ..moments import moment
 from . import after_command
 from .protocol import SHUTDOWN_FILE
 from .sealing import Recipient, seal
@@ -157,4 +158,4 @@ def _open_log(files: ServiceFiles) -> None:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write("%s %s\n" % (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text))
+    sys.stderr.write("%s %s\n" % (moment(), text))

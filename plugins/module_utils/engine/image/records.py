@@ -28,6 +28,7 @@ from ..errors import (
     StoragePermissionDenied,
     StorageUnreachable,
 )
+from ..moments import MOMENT
 from ..storage.shared_connect import together
 from .device_paths import DevicePlace
 from .format import constants as fmt
@@ -41,7 +42,6 @@ AUTHENTICATION, VERIFIED_AT, AUTHOR = "authentication", "verified_at", "author"
 _KEEPS = (PINNED, ARCHIVED)
 _MAX_WORD = 16
 _MAX_AUTHOR = 200
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _ROUNDS = 100  # of listings while pins are deleted
 
 
@@ -169,7 +169,7 @@ def _parse(name: str, data: bytes, image: str, key: Optional[MasterKey]) -> Opti
 
 
 def _moment(value: Any) -> str:
-    return value if isinstance(value, str) and _MOMENT.fullmatch(value) else ""
+    return value if isinstance(value, str) and MOMENT.fullmatch(value) else ""
 
 
 def printable(value: Any) -> str:

@@ -24,10 +24,11 @@ from ..image.writing.forecast import forecast
 from ..image.writing.preflight import Preflight, preflight
 from ..image.writing.rates import PacedSource, TokenBucket
 from ..image.writing.writer import DiskInput, ImageOrder, ImageResult, process_threads, write_image
+from ..moments import moment
 from ..storage.check import StorageCheck
 from ..storage.contract import Storage
 from .device_report import DeviceReport, report_on
-from .kept_result import keep_result, moment
+from .kept_result import keep_result
 from .opened_disks import OpenedDisk, OpenedDisks
 from .overdue import Pace
 from .request import ImageRequest

@@ -9,7 +9,6 @@ the log, because it names software and files of the device. Without it the image
 
 from __future__ import annotations
 
-import time
 from typing import Any, Dict, List, Mapping, Optional
 
 from ..errors import EngineError, StorageNotFound
@@ -21,13 +20,9 @@ from ..image.format.keys import MasterKey
 from ..image.format.manifest import Manifest
 from ..image.format.sealed_files import open_file, seal_file
 from ..image.writing.image_order import ImageResult
+from ..moments import moment
 from ..storage.contract import Storage
 from .request import ImageRequest
-
-
-def moment() -> str:
-    """This machine's time as a document of a run has it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def keep_result(

@@ -16,6 +16,7 @@ import time
 from typing import AbstractSet, Callable, List, Mapping, NamedTuple, Optional, Tuple
 
 from ...errors import ArchiveNumbersSpent, StorageFailed, StoragePermissionDenied
+from ...moments import moment
 from ...storage.contract import Storage
 from ...storage.lease import Lease
 from ...storage.limit import Limit, no_limit
@@ -196,7 +197,7 @@ class CheckIn:
             job=manifest.job,
             comment=self._order.comment,
             author=self._order.author,
-            checked_in=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._now())),
+            checked_in=moment(self._now()),
             place=self._directory.storage.description,
         )
 

@@ -14,6 +14,7 @@ import hashlib
 import re
 from typing import Any, Dict, NamedTuple, Optional, Pattern, Tuple
 
+from ...moments import MOMENT
 from ..device_directory import IMAGE_NAME
 from ..format import constants as fmt
 from ..format import documents, job_name
@@ -27,7 +28,6 @@ MAX_PLACE_CHARACTERS = 1000
 MAX_VERSION = 999_999
 VERSION_FILE = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)\.([0-9a-f]{64})\.json", re.ASCII)
 _CHAIN = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_CHECKED_IN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _KEY_ID = re.compile(r"([0-9a-f]{64})?", re.ASCII)
 
 
@@ -104,7 +104,7 @@ def _version(document: Dict[str, Any]) -> Version:
         job=_job(text(document, "job", 64)),
         comment=checked_text(text(document, "comment", MAX_COMMENT_CHARACTERS), "comment", may_break=True),
         author=checked_text(text(document, "author", MAX_AUTHOR_CHARACTERS), "author"),
-        checked_in=_matching(text(document, "checked_in", 20), "checked_in", _CHECKED_IN),
+        checked_in=_matching(text(document, "checked_in", 20), "checked_in", MOMENT),
         place=text(document, "place", MAX_PLACE_CHARACTERS),
     )
     if not version.number or version.previous_number >= version.number:

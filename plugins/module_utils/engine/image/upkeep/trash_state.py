@@ -9,6 +9,7 @@ import time
 from typing import Any, Dict, Iterable, NamedTuple, Optional
 
 from ...errors import EngineError
+from ...moments import moment
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
 from ..pack_listing import TrashEntry
@@ -70,6 +71,4 @@ def look_into_trash(directory: DeviceDirectory) -> Optional[TrashState]:
 
 
 def _moment(seconds: Optional[int]) -> Optional[str]:
-    if seconds is None:
-        return None
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(seconds, _LAST_SECONDS)))
+    return None if seconds is None else moment(min(seconds, _LAST_SECONDS))

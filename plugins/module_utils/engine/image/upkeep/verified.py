@@ -12,10 +12,10 @@ from __future__ import annotations
 import contextlib
 import getpass
 import socket
-import time
 from typing import Any, Dict, List, Optional
 
 from ...errors import EngineError, StorageFailed, StorageNotFound, StoragePermissionDenied
+from ...moments import moment
 from .. import records
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
@@ -50,7 +50,7 @@ def record_verification(
     dated = dict(
         facts,
         **{
-            records.VERIFIED_AT: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            records.VERIFIED_AT: moment(),
             records.AUTHOR: records.printable(author_here()),
         },
     )

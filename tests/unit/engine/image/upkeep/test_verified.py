@@ -34,7 +34,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def days(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each record is of the next day."""
     moments = iter(range(1_800_000_000, 1_900_000_000, 86400))
-    monkeypatch.setattr(verified.time, "gmtime", lambda: time.struct_time(time.localtime(next(moments))))
+    monkeypatch.setattr(time, "gmtime", lambda dummy_now: time.struct_time(time.localtime(next(moments))))
 
 
 def held(directory: DeviceDirectory, image: str, key: Optional[MasterKey] = None) -> List[records.Record]:
