@@ -24,7 +24,7 @@ class RunStatus:
     def __init__(self, report: Report, cancelled: Callable[[], bool]) -> None:
         self.report = report
         self.cancelled = cancelled
-        self._phase = self._told_phase = ""
+        self._phase = ""
         self._phase_began = self._heard = time.monotonic()
         self._last = 0.0
         self._notices_left = _MAX_NOTICES
@@ -66,14 +66,15 @@ class RunStatus:
     def progress(self, phase: str, done: int, total: int, stored: int = 0) -> None:
         """Take in how far a phase is. Its rate is its own: reading says nothing about how fast another disk is written."""
         now = time.monotonic()
-        if phase != self._phase:
+        is_new = phase != self._phase
+        if is_new:
             self._phase, self._phase_began = phase, self._heard if done else now
             self._waited_before = self.waiting.so_far()
         self._heard = now
         # The first word of a phase always passes: it alone says that a run that fails at once has begun to write.
-        if phase == self._told_phase and now - self._last < 1.0 and done < total:
+        if not is_new and now - self._last < 1.0 and done < total:
             return
-        self._told_phase, self._last = phase, now
+        self._last = now
         elapsed = max(now - self._phase_began, 1e-3)
         rate = int(done / elapsed)
         self.report(
