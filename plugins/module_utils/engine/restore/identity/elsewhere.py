@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import struct
-from typing import List, Optional, Sequence
+from typing import List, Optional, Sequence, Tuple
 
 from ...errors import RestoreBootConfigLocked, RestoreCannotMove, RestoreIdentityImpossible
 from ..resize.boot_config import named_at
@@ -23,11 +23,9 @@ def letters_elsewhere(about: About, other: OtherDisk, drawn: Drawn, names: Names
     """
     found = []
     for place in places(other.volumes):
-        try:
-            one = read_hive(other.disk, about.target, place)
-        except RestoreBootConfigLocked as error:
-            found.append(_elsewhere(about, other, place, "can't be read (%s)" % error.fields["reason"]))
-            continue
+        one, unread = _read(about, other, place)
+        if unread:
+            found.append(_elsewhere(about, other, place, "can't be read (%s)" % unread))
         if one is None or not any(word in one.content for word in _words(one, drawn, names)):
             continue
         if one.is_boot_config:
@@ -49,19 +47,23 @@ def moves_elsewhere(about: About, other: OtherDisk, moved: Sequence[Volume], dra
         if any(one.is_ntfs and one.partition.role != "recovery" for one in moved)
     ]
     for place in places(other.volumes):
-        one: Optional[HiveFile] = None
-        reason = ""
-        try:
-            one = read_hive(other.disk, about.target, place)
-        except RestoreBootConfigLocked as error:
-            reason = str(error.fields["reason"])
+        one: Optional[HiveFile] = None  # two hives are never held at a time
+        one, unread = _read(about, other, place)
         if place.is_boot_config:
-            _refuse_named(about, other, moved, place, one.content if one is not None else b"", drawn, reason)
-        elif reason:
-            found.append(_elsewhere(about, other, place, "can't be read (%s)" % reason))
+            _refuse_named(about, other, moved, place, one.content if one is not None else b"", drawn, unread)
+        elif unread:
+            found.append(_elsewhere(about, other, place, "can't be read (%s)" % unread))
         elif one is not None and any(old in one.content for old, dummy in names[1]):
             found.append(_elsewhere(about, other, place, "names the old places of those that move"))
     return found
+
+
+def _read(about: About, other: OtherDisk, place: Found) -> Tuple[Optional[HiveFile], str]:
+    """A hive on another disk, None where there is none; and why one that is there can't be read."""
+    try:
+        return read_hive(other.disk, about.target, place), ""
+    except RestoreBootConfigLocked as error:
+        return None, str(error.fields["reason"])
 
 
 def _refuse_named(
