@@ -9,7 +9,6 @@ call; one of another size (an earlier release, another name of the device) is re
 
 from __future__ import annotations
 
-import contextlib
 from typing import List, Optional
 
 from ..errors import EngineError, StorageExists, StoragePermissionDenied
@@ -85,12 +84,10 @@ def keep_readme(directory: DeviceDirectory, there_bytes: Optional[int], may_repl
     text = readme_text(directory.device)
     if there_bytes in (len(text), -1) or (there_bytes is not None and not may_replace):
         return []
-    # A directory of this name is foreign; an account may be limited to the names that it knows.
-    with contextlib.suppress(StorageExists, StoragePermissionDenied):
-        try:
-            directory.storage.put(directory.path(fmt.README_NAME), [text], replace=there_bytes is not None)
-        except (StorageExists, StoragePermissionDenied):
-            raise
-        except EngineError as error:
-            return ["%s could not be stored in %s: %s" % (fmt.README_NAME, directory.device, error)]
+    try:
+        directory.storage.put(directory.path(fmt.README_NAME), [text], replace=there_bytes is not None)
+    except (StorageExists, StoragePermissionDenied):
+        return []  # a directory of this name is foreign; an account may be limited to the names that it knows
+    except EngineError as error:
+        return ["%s could not be stored in %s: %s" % (fmt.README_NAME, directory.device, error)]
     return []
