@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, List, Mapping, Optional, Sequence
 
 from ..amounts import size
 from ..image.newest import NAME_PATTERN
@@ -81,7 +81,7 @@ def verified(found: Sequence[Mapping[str, Any]]) -> str:
         return "never"
     last = found[-1]
     words = _verification(last)
-    failed: List[Dict[str, Any]] = [dict(one) for one in found if one["ok"] is False]
+    failed = [one for one in found if one["ok"] is False]
     return words if last["ok"] is False or not failed else "%s; before: %s" % (words, _verification(failed[-1]))
 
 
