@@ -178,9 +178,9 @@ def _others(reader: ImageReader, number: int, scope: Scope, yeses: Yeses) -> Lis
         if other == number:
             continue
         disk = reader.disk(other)
-        scope = scope_of(reader, disk, entry.name)
-        unread = ["partition %d of %s (not in the image)" % (one, entry.name) for one in scope.left_alone]
-        found.append(OtherDisk(entry.name, volumes_of(ImageSource(disk), scope.volumes), unread))
+        there = scope_of(reader, disk, entry.name)
+        unread = ["partition %d of %s (not in the image)" % (one, entry.name) for one in there.left_alone]
+        found.append(OtherDisk(entry.name, volumes_of(ImageSource(disk), there.volumes), unread))
     return found
 
 
