@@ -58,10 +58,11 @@ def findings(inventory: Inventory, awx: bool = False) -> List[Finding]:
     devices = Devices()
     operators = {text_of(one.get("imaging_operator"), one) for one in variables.values()}
     addresses = {text_of(one.get("ansible_host"), one) for one in variables.values()}
+    strangers = _strangers(operators - addresses, inventory)
     for host, own in variables.items():
         if any(name.startswith(PREFIX) for name in own):
             found += [one.finding(host) for one in _of_host(host, own, devices, host in operators, awx)]
-            found += [one.finding(host) for one in _operator(own, inventory, addresses)]
+            found += [one.finding(host) for one in _operator(own, strangers)]
     found += [one.finding(host) for host, one in devices.collisions()]
     return sorted(set(found), key=lambda one: (one.file, one.line, one.key, one.code, one.host))
 
@@ -139,17 +140,24 @@ def _of_host(host: str, own: Variables, devices: Devices, is_operator: bool, awx
             yield _conflict(own, one, other, "the other one is not set")
 
 
-def _operator(own: Variables, inventory: Inventory, addresses: Set[Optional[str]]) -> Iterator[Issue]:
-    """Yield that no inventory has the operator host. One that a program or a plugin makes may have it.
+def _strangers(operators: Set[Optional[str]], inventory: Inventory) -> Dict[str, str]:
+    """Return the operator hosts that no inventory has, each with the host that is nearest, "" where none is.
 
-    Ansible delegates to any name that it can reach, so this is a warning.
+    An inventory that a program or a plugin makes may have them. Thousands of hosts name the same one.
     """
+    if any(one.hides_hosts for one in inventory.unread):
+        return {}
+    hosts = sorted(inventory.hosts)
+    names = [name for name in operators if name and name not in inventory.hosts and name not in _LOCAL]
+    return {name: next(iter(get_close_matches(name, hosts, 1, _NAME_LIKENESS)), "") for name in names}
+
+
+def _operator(own: Variables, strangers: Dict[str, str]) -> Iterator[Issue]:
+    """Yield that no inventory has the operator host. Ansible delegates to any name that it can reach: this is a warning."""
     node = own.get("imaging_operator")
     name = text_of(node, own)
-    is_known = not name or name in inventory.hosts or name in addresses or name in _LOCAL
-    if node is not None and name and not is_known and not any(one.hides_hosts for one in inventory.unread):
-        alike = get_close_matches(name, sorted(inventory.hosts), 1, _NAME_LIKENESS)
-        meant = "; the nearest is %s" % alike[0] if alike else ""
+    if node is not None and name in strangers:
+        meant = "; the nearest is %s" % strangers[name] if strangers[name] else ""
         yield issue(OperatorUnknown(operator=name, meant=meant), "imaging_operator", node)
 
 
