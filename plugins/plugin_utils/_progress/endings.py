@@ -191,10 +191,10 @@ def _half_restored(phase: str, done: int) -> str:
     return "%s incomplete until the restore is repeated" % written
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], most: int = _MOST_NAMED) -> str:
     """Some names and how many more."""
-    more = " and %d more" % (len(names) - _MOST_NAMED) if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
+    more = " and %d more" % (len(names) - most) if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def trash_words(trash: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import one_line
 
 from .._units import duration, size
+from .endings import listed
 
 MOST_ROWS = 40  # more devices are counted; those that failed are still named, as many as this
 MOST_NAMES = 12
@@ -112,8 +113,7 @@ def _changed_disks(document: Mapping[str, Any]) -> str:
     for kind in ("added", "removed", "changed"):
         keys = [str(one.get("key")) for one in kinds.get(kind) or [] if isinstance(one, Mapping)]
         if keys:
-            more = " and %d more" % (len(keys) - MOST_DISKS) if len(keys) > MOST_DISKS else ""
-            parts.append("%s %s%s" % (kind, ", ".join(keys[:MOST_DISKS]), more))
+            parts.append("%s %s" % (kind, listed(keys, MOST_DISKS)))
     return "; ".join(parts)
 
 
@@ -146,9 +146,7 @@ def _list(title: str, named: Sequence[str]) -> str:
     devices = list(dict.fromkeys(named))
     if not devices:
         return "%s: none" % title
-    names = ", ".join(one_line(name) for name in devices[:MOST_NAMES])
-    more = " and %d more" % (len(devices) - MOST_NAMES) if len(devices) > MOST_NAMES else ""
-    return "%s: %d (%s%s)" % (title, len(devices), names, more)
+    return "%s: %d (%s)" % (title, len(devices), listed([one_line(name) for name in devices], MOST_NAMES))
 
 
 def _success(document: Mapping[str, Any], changes: Optional[int]) -> str:
