@@ -119,7 +119,7 @@ def _asked(setting: Setting, value: Any) -> str:
     taken, reason = converted(option, value)
     if reason:
         return reason
-    if option.name == "storage" or option.name in ("archive", "copy_storage"):
+    if option.name in ("storage", "archive", "copy_storage"):
         taken = {"url": "/images", **taken}
     for verb in (_VERBS[name] for name in setting.verbs if name in _VERBS):
         if setting.name in _ARCHIVED and verb.name != "archive":
@@ -138,8 +138,12 @@ def why_not(verb: _Verb, name: str, value: Any) -> str:
     try:
         parse(request_of(verb.name, {**least, name: value}, False))
     except EngineError as error:
-        return str(error.fields.get("reason") or error.as_dict()["message"]).rstrip(".")
+        return _reason(error)
     return ""
+
+
+def _reason(error: EngineError) -> str:
+    return str(error.fields.get("reason") or error.as_dict()["message"]).rstrip(".")
 
 
 def converted(option: Setting, value: Any) -> Tuple[Any, str]:
@@ -200,7 +204,7 @@ def _forgotten(value: Any) -> str:
     except ForgottenJobDefined:
         return ""
     except EngineError as error:
-        return str(error.fields.get("reason") or error.as_dict()["message"]).rstrip(".")
+        return _reason(error)
     return ""
 
 
