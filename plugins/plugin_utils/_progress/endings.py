@@ -220,7 +220,7 @@ def _and_trash(result: Result) -> str:
 
 
 def _and_deleted(rollover: Mapping[str, Any]) -> str:
-    deleted = [name for name in rollover.get("deleted") or [] if isinstance(name, str)]
+    deleted = list(rollover.get("deleted") or [])
     words = "; deleted %s" % _images(deleted) if deleted else ""
     freed = rollover.get("freed_bytes")
     return words + (", %s freed" % size(freed) if words and freed else "")

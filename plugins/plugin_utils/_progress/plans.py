@@ -10,6 +10,7 @@ This file is PRIVATE to the collection.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Callable, Dict, List, Mapping
 
 from .._units import size
@@ -30,7 +31,7 @@ def of_image(result: Result) -> List[str]:
     if result.get("image") or not all(name in result for name in ("bytes_in_use", "bytes_to_send")):
         return []
     lines = ["would create an image (%s in use, %s to upload)" % (size(result["bytes_in_use"]), _to_send(result))]
-    deleted = [name for name in (result.get("rollover") or {}).get("deleted") or [] if isinstance(name, str)]
+    deleted = list((result.get("rollover") or {}).get("deleted") or [])
     if deleted:
         lines[0] += " and then delete: %s" % listed(deleted)
     for disk in result.get("plan") or []:
@@ -57,11 +58,6 @@ def of_rollover(result: Result) -> List[str]:
     words += ", and free %s now" % size(result.get("freed_bytes") or 0)
     trash = trash_words(result.get("trash") or {})
     return [words + ("; " + trash if trash else "")]
-
-
-def of_check(result: Result) -> List[str]:
-    """The same line as without check mode, as far as it is known without a write."""
-    return ending("check", result)
 
 
 def of_copy(result: Result) -> List[str]:
@@ -158,9 +154,9 @@ _STATES = {
 _PLANS: Dict[str, Callable[[Result], List[str]]] = {
     "image": of_image,
     "restore": of_restore,
-    "verify": lambda result: ending("verify", result),
+    "verify": partial(ending, "verify"),
     "rollover": of_rollover,
-    "check": of_check,
+    "check": partial(ending, "check"),  # as far as it is known without a write
     "copy": of_copy,
     "archive": of_archive,
     "agent": of_agent,
