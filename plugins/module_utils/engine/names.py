@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
+import re
+
 from .errors import StoragePathInvalid
 
 _MAX_PATH_LENGTH = 1024
 _MAX_NAME_LENGTH = 255
 _FORBIDDEN = frozenset('<>:"\\|?*')
-_RESERVED = frozenset(
-    ["con", "prn", "aux", "nul", "conin$", "conout$"]
-    + ["%s%d" % (stem, digit) for stem in ("com", "lpt") for digit in range(10)]
-)
+# "Naming Files, Paths, and Namespaces": devices in every folder, with any ending.
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\xb9\xb2\xb3]) *(?:\..*)?", re.IGNORECASE)
 
 
 def check_name(name: str) -> str:
@@ -44,9 +44,14 @@ def why_invalid(name: str) -> str:
         return "it is not valid Unicode"
     if name[-1] in ". ":
         return "it ends in a dot or a space"
-    if name.split(".")[0].rstrip(" ").lower() in _RESERVED:
+    if is_device_of_windows(name):
         return "Windows reserves this name"
     return ""
+
+
+def is_device_of_windows(name: str) -> bool:
+    """Whether Windows opens a device by this name, such as a serial port, in every folder, and no file."""
+    return _DEVICE.fullmatch(name) is not None
 
 
 def check_path(path: str) -> str:

@@ -23,11 +23,14 @@ INVALID = [
     "con",
     "NUL.txt",
     "com1",
+    "Lpt0 .x",
+    "com\xb9",
+    "conin$",
     "x" * 256,
     "x\ud800",
     "\udce9",
 ]
-VALID = ["a", "a.b", ".hidden", "größe 2", "console", "x" * 255]
+VALID = ["a", "a.b", ".hidden", "größe 2", "console", "com", "com10", "com\u2074", "x" * 255]
 
 
 @pytest.mark.parametrize("name", INVALID)

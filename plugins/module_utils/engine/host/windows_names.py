@@ -12,6 +12,8 @@ from __future__ import annotations
 import enum
 import re
 
+from ..names import is_device_of_windows
+
 _LETTER = re.compile(r"[A-Za-z]:[\\/]?")
 _DISK = re.compile(r"[\\/]{2}[.?][\\/]PhysicalDrive\d{1,4}", re.IGNORECASE)
 _VOLUME = re.compile(
@@ -21,8 +23,6 @@ _VOLUME = re.compile(
 )
 # A second colon would name a stream inside of a file, which no listing shows.
 _FILE = re.compile(r'[A-Za-z]:[\\/][^<>:"|?*\x00-\x1f]+')
-# "Naming Files, Paths, and Namespaces": devices in every folder, with any ending.
-_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\xb9\xb2\xb3]) *(?:\..*)?", re.IGNORECASE)
 _SHARE = re.compile(r"[\\/]{2}[^.?\\/][^\\/]*[\\/][^\\/]+(?:[\\/].*)?")
 
 
@@ -55,7 +55,7 @@ def kind_of_name(name: str) -> NameKind:
 
 def _has_device(name: str) -> bool:
     """Whether a part of a file's name is that of a device: a restore into it would go nowhere, or out of a serial port."""
-    return any(_DEVICE.fullmatch(part) for part in re.split(r"[\\/]", name[3:]))
+    return any(is_device_of_windows(part) for part in re.split(r"[\\/]", name[3:]))
 
 
 def is_raw(name: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, List, NamedTuple, Tuple
 
+from ...names import is_device_of_windows
 from ..bundle_document import DOCUMENT, FORMAT, SHA256, VERSION, identity_of, matched, parsed, refusing, sized, written
 
 SUMS = "SHA256SUMS"
@@ -18,7 +19,6 @@ _MAX_NAME_CHARACTERS = 200  # below C:\Program Files\plantops-imaging\<id>\ the 
 _PLATFORM = re.compile(r"windows-(7-)?[a-z0-9]{1,10}")
 _PYTHON = re.compile(r"3\.[0-9]{1,3}\.[0-9]{1,3}")
 _PIECE = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.+@-]*")
-_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
 class File(NamedTuple):
@@ -89,6 +89,6 @@ def checked_name(name: Any) -> str:
     if not isinstance(name, str) or not 1 <= len(name) <= _MAX_NAME_CHARACTERS:
         raise ValueError("the name %.300r" % (name,))
     for piece in name.split("/"):
-        if not _PIECE.fullmatch(piece) or _DEVICE.fullmatch(piece) or piece.endswith("."):
+        if not _PIECE.fullmatch(piece) or is_device_of_windows(piece) or piece.endswith("."):
             raise ValueError("the name %r" % name)
     return name
