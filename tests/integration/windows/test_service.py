@@ -172,9 +172,10 @@ def test_the_deletion_that_outlives_the_installer_ends_with_the_folder(device: W
     (folder / "deep" / "file").write_bytes(b"x")
     program = (
         "import os, subprocess\n"
-        "from engine.agent.windows_install import _system_folder, deletion_line\n"
-        "line = deletion_line('C:\\\\Program Files\\\\gone', _system_folder())\n"
-        "subprocess.run(line, cwd=_system_folder(), timeout=25, check=False)\n"
+        "from engine.agent.windows_install import deletion_line\n"
+        "from engine.host.windows_calls import system_folder\n"
+        "line = deletion_line('C:\\\\Program Files\\\\gone', system_folder())\n"
+        "subprocess.run(line, cwd=system_folder(), timeout=25, check=False)\n"
     )
     device.drive.joinpath("delete.py").write_text(program)
     with device.switched_on():

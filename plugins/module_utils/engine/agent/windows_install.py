@@ -29,6 +29,7 @@ from ..errors import (
     uncaught,
 )
 from ..host.patience import patiently
+from ..host.windows_calls import system_folder
 from ..host.windows_detached import NO_WINDOW, new_process
 from ..install.bundle_document import DOCUMENT
 from ..install.owned_files import read_document, telling
@@ -201,7 +202,7 @@ def remove(base: str) -> Dict[str, Any]:
     delete()
     if os.path.abspath(sys.executable).lower().startswith(os.path.join(base, "").lower()):
         # This program can't delete itself: cmd.exe of Windows does, when it has ended.
-        new_process(deletion_line(base, _system_folder()), flags=NO_WINDOW, folder=_system_folder())
+        new_process(deletion_line(base, system_folder()), flags=NO_WINDOW, folder=system_folder())
     else:
         _delete_base(base)
     return {"ok": True, "changed": True, "installed": None, "replaced": None}
@@ -235,10 +236,6 @@ def deletion_line(base: str, system: str) -> str:
     wait = '"%s" -n 2 127.0.0.1 >nul' % os.path.join(system, "ping.exe")
     step = '(%s & rmdir /s /q "%s" & if not exist "%s" exit)' % (wait, base, base)
     return '"%s" /d /s /c "for /l %%i in (1,1,30) do %s"' % (os.path.join(system, "cmd.exe"), step)
-
-
-def _system_folder() -> str:
-    return os.path.join(os.environ["SYSTEMROOT"], "System32")
 
 
 def status(base: str) -> Dict[str, Any]:

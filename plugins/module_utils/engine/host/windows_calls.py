@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
+import os
 import struct
 from typing import Any, Optional, Tuple, Union
 
@@ -59,6 +60,11 @@ def last_error() -> int:
 def failure(code: int) -> OSError:
     """The error of Windows with this number, with the errno that Python gives it."""
     return ctypes.WinError(code)  # type: ignore[attr-defined,unused-ignore,no-any-return]
+
+
+def system_folder() -> str:
+    """Where the programs and libraries of Windows itself are: they are named in full, so that no other one is taken."""
+    return os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32")
 
 
 def process_created(pid: int) -> Optional[int]:

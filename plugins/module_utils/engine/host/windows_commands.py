@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from typing import List
 
+from .windows_calls import system_folder
 from .windows_process_tree import ProcessTree, start_tree
 
 __all__ = ["ProcessTree", "start_command", "start_tree"]
@@ -16,8 +16,4 @@ __all__ = ["ProcessTree", "start_command", "start_tree"]
 
 def start_command(words: List[str]) -> ProcessTree:
     """Start it with one pipe for its output and its errors. :raises OSError: :raises ValueError:"""
-    return start_tree(words, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, folder=_system_directory())
-
-
-def _system_directory() -> str:
-    return os.path.join(os.environ.get("SYSTEMROOT", "C:\\Windows"), "System32")
+    return start_tree(words, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, folder=system_folder())

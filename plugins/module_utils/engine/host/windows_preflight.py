@@ -48,7 +48,7 @@ class PreflightFacts(NamedTuple):
 
 def gather(base: str) -> PreflightFacts:
     """Return what is known about this device for an agent in ``base``, which need not exist."""
-    system = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32")
+    system = windows_calls.system_folder()
     volume = os.path.splitdrive(base)[0].upper()
     return PreflightFacts(
         windows_calls.version(),

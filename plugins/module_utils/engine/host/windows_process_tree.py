@@ -18,7 +18,7 @@ import subprocess
 import sys
 from typing import IO, List, Optional, Union
 
-from .windows_calls import failure, kernel32, last_error
+from .windows_calls import failure, kernel32, last_error, system_folder
 from .windows_detached import NO_WINDOW
 
 _SUSPENDED = 0x4  # CREATE_SUSPENDED
@@ -82,7 +82,7 @@ def start_tree(
 
 def end_by_parents(pid: int) -> None:
     """End a process and those that it started, as far as their starters still run. No other way is left without a job."""
-    program = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")
+    program = os.path.join(system_folder(), "taskkill.exe")
     try:
         subprocess.run(  # pylint: disable=ansible-bad-function
             [program, "/t", "/f", "/pid", "%d" % pid],
