@@ -12,8 +12,6 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.action import DeviceAction
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import Agent, AgentRefused, Installation
 from ansible_collections.plantops.imaging.plugins.plugin_utils._diffs import of_agent
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.endings import ending
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.plans import plan
 
 _OF_ANOTHER = (
     "%s: the user %s has an agent, too, in %s. Run the play again as that user to remove it: -e ansible_become_user=%s"
@@ -42,8 +40,7 @@ class ActionModule(DeviceAction):
                 "sent_bytes": installed.sent_bytes,
             }
         result = dict(about, **done)
-        for line in plan("agent", result) if self._task.check_mode else ending("agent", result):
-            self.say(line)
+        self.tell("agent", result)
         if self._task.diff:
             result["diff"] = [of_agent(before, done["installed"])]
         return result

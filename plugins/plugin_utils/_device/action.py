@@ -26,6 +26,8 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.install im
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import several_lines
 
 from .._diffs import of_agent
+from .._progress.endings import ending
+from .._progress.plans import plan
 from .._sentences import show_sentence
 from .._units import size
 from .._warnings import named
@@ -103,6 +105,11 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
     def say(self, sentence: str) -> None:
         """Show a sentence about this device during the play."""
         show_sentence("%s: %s" % (self._host, sentence))
+
+    def tell(self, verb: str, result: Dict[str, Any]) -> None:
+        """Say in a line what was done, or in check mode what would be, with a line for each disk and volume."""
+        for line in plan(verb, result) if self._task.check_mode else ending(verb, result):
+            self.say(line)
 
     def open_link(self, arguments: Dict[str, Any]) -> Link:
         kind: Type[Link] = Link

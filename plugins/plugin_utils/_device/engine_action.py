@@ -23,8 +23,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     RequestInvalid,
 )
 
-from .._progress.endings import ending, has_written
-from .._progress.plans import plan
+from .._progress.endings import has_written
 from .._progress.reporter import ProgressReporter
 from .._sentences import show_sentence
 from .action import DeviceAction
@@ -135,12 +134,12 @@ class EngineAction(DeviceAction):
             runs.cancel(run)
             ended = runs.follow(run, self._show_nothing)
             result = {"changed": True, "run": run, "state": ended["state"], "status": ended}
-            self._tell("cancel", result)
+            self.tell("cancel", result)
             return result
         if arguments.get("cancel") or not arguments.get("wait", True) or self._task.check_mode:
             result = {"changed": False, "run": run, "state": status["state"], "status": status}
             if arguments.get("cancel"):
-                self._tell("cancel", result)
+                self.tell("cancel", result)
             return result
         return dict(self._follow(runs, run, arguments), run=run, attached=True)
 
@@ -234,13 +233,8 @@ class EngineAction(DeviceAction):
         except ValueError as error:
             raise self.invalid(error) from None
         warnings += [warning for warning in result.pop("warnings", []) if warning not in warnings]
-        self._tell(self.verb, result)
+        self.tell(self.verb, result)
         return dict(self.finish(result), warnings=warnings)
-
-    def _tell(self, verb: str, result: Dict[str, Any]) -> None:
-        """Say in a line what was done, or in check mode what would be, with a line for each disk and volume."""
-        for line in plan(verb, result) if self._task.check_mode else ending(verb, result):
-            self.say(line)
 
     def invalid(self, error: ValueError) -> AgentAnswerInvalid:
         return AgentAnswerInvalid(device=self._host, command=self.verb, status=0, words=said(str(error)))
