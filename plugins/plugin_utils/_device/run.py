@@ -20,6 +20,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.requ
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.agent.sealing import seal
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import AgentAnswerInvalid, RunLives
 
+from .._progress.endings import WAITING
 from .agent import Agent, AgentRefused
 from .link import Link
 
@@ -30,7 +31,6 @@ _SHORTEST_PAUSE_SECONDS = 1.0  # from question to question, also of a device tha
 _LONGEST_WAIT_SECONDS = 120
 _WAIT_SHARE = 20
 _STALLED_WAIT_SECONDS = 10  # while the run itself waits for a storage: the play says within that time that it continues
-_STALLED = "waiting for "
 # No status ever has this number: the question is answered when the time is over or the run has ended.
 _AFTER_EVERYTHING = 10**12
 
@@ -149,5 +149,5 @@ class Runs:
 def _seconds_to_wait(followed_seconds: float, status: Dict[str, Any]) -> int:
     """How long the device may keep the next answer back."""
     share = int(min(_LONGEST_WAIT_SECONDS, max(_SHORTEST_WAIT_SECONDS, followed_seconds / _WAIT_SHARE)))
-    is_stalled = str(status.get("phase")).startswith(_STALLED)
+    is_stalled = str(status.get("phase")).startswith(WAITING)
     return min(share, _STALLED_WAIT_SECONDS) if is_stalled else share
