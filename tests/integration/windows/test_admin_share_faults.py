@@ -15,22 +15,29 @@ from support.imaging import verify
 from support.whole_disks import WholeDisk
 from support.windows.admin_device import AdminShareDevice
 from support.windows.kinds import WINDOWS_7
-from support.windows.plays import MAKE, SmbSite, error_of, hold, left_behind, ok, release, run_at_work
+from support.windows.plays import (
+    MAKE,
+    STORAGE,
+    SmbSite,
+    device_with,
+    error_of,
+    hold,
+    left_behind,
+    ok,
+    release,
+    run_at_work,
+)
 from support.windows.service import InstalledService
 
 pytestmark = pytest.mark.long
 SLOW = "1"  # megabyte in a second: a run of many seconds
 SERVICE = "plantops-imaging"
-STORAGE = r"C:\storage"
 
 
 @pytest.fixture(scope="module")
 def device(tmp_path_factory: pytest.TempPathFactory, disk: WholeDisk) -> Iterator[AdminShareDevice]:
-    with AdminShareDevice(tmp_path_factory.mktemp("device") / "prefix", WINDOWS_7) as made:
-        made.host_path(r"C:\disk.raw").write_bytes(disk.path.read_bytes())
-        made.host_path(STORAGE).mkdir()
+    with device_with(disk, tmp_path_factory.mktemp("device"), WINDOWS_7) as made:
         yield made
-        assert not made.faults
 
 
 @pytest.fixture(scope="module")

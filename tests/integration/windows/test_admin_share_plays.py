@@ -23,10 +23,12 @@ from support.windows.admin_device import AdminShareDevice
 from support.windows.kinds import WINDOWS_7, WINDOWS_10
 from support.windows.plays import (
     MAKE,
+    STORAGE,
     Recorder,
     SmbSite,
     Watch,
     changed_bundle,
+    device_with,
     hold,
     left_behind,
     ok,
@@ -43,11 +45,8 @@ SERVICE = "plantops-imaging"
 
 @pytest.fixture(params=[WINDOWS_7, WINDOWS_10], ids=lambda kind: str(kind.name))
 def device(request: pytest.FixtureRequest, tmp_path: Path, disk: WholeDisk) -> Iterator[AdminShareDevice]:
-    with AdminShareDevice(tmp_path / "prefix", request.param) as made:
-        made.host_path(r"C:\disk.raw").write_bytes(disk.path.read_bytes())
-        made.host_path(r"C:\storage").mkdir()
+    with device_with(disk, tmp_path, request.param) as made:
         yield made
-        assert not made.faults
 
 
 @pytest.fixture
@@ -153,4 +152,4 @@ def test_a_share_that_is_not_the_root_of_a_drive(
     assert left_behind(device) == []
     ok(site.play("agent", "-e", "imaging_agent_state=absent"))
     assert {name for name in files_of(device) if not name.startswith("storage/")} == before
-    check_image(disk, device.host_path(r"C:\storage"), tmp_path / "restored")
+    check_image(disk, device.host_path(STORAGE), tmp_path / "restored")

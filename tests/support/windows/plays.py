@@ -14,7 +14,7 @@ import signal
 import threading
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 from engine.install.bundle import build_bundle
 from engine.install.bundle_document import DOCUMENT
@@ -22,12 +22,25 @@ from engine.install.wheel_store import default_cache
 from engine.install.windows.document import SUMS, File, make_document, read_document
 from support.imaging import PASSWORD
 from support.playbooks import Played, Site
+from support.whole_disks import WholeDisk
 from support.windows.access_lists import CORRECTION
 from support.windows.admin_device import AdminShareDevice
+from support.windows.kinds import Kind
 
 MAKE = "Make an image"
+DISK, STORAGE = r"C:\disk.raw", r"C:\storage"
 _CHANGED = "code/engine/host/windows_security.py"
 _LOOK_SECONDS = 1.0
+
+
+@contextlib.contextmanager
+def device_with(disk: WholeDisk, folder: Path, kind: Kind) -> Iterator[AdminShareDevice]:
+    """A device with the disk and an empty storage, where a site expects them; the double has shown no fault at the end."""
+    with AdminShareDevice(folder / "prefix", kind) as made:
+        made.host_path(DISK).write_bytes(disk.path.read_bytes())
+        made.host_path(STORAGE).mkdir()
+        yield made
+        assert not made.faults
 
 
 class SmbSite(Site):
@@ -43,8 +56,8 @@ class SmbSite(Site):
             **variables,
         }
         super().__init__(folder, imaging_device_alias="", imaging_password=PASSWORD)
-        self.settings["imaging_drives"] = [r"C:\disk.raw"]
-        self.use({"url": r"C:\storage"}, device.host_path(r"C:\storage"))
+        self.settings["imaging_drives"] = [DISK]
+        self.use({"url": STORAGE}, device.host_path(STORAGE))
         self.settings["imaging_limit_read_rate"] = "0"
 
     def use(self, storage: Dict[str, Any], here: Path) -> None:
