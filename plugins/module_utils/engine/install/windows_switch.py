@@ -199,11 +199,9 @@ def store_files(base: str, identity: str) -> None:
         raise InstallationBroken(installation=identity, reason=str(error).rstrip(".")) from None
     for file in document.files:
         path = os.path.join(folder, *file.name.split("/"))
-        with telling("Flushing", path), contextlib.suppress(
-            PermissionError
-        ):  # a program that runs: it was read from there
-            with open(path, "rb+") as opened:
-                os.fsync(opened.fileno())
+        # Windows refuses to open a program that runs: that one was read from the disk.
+        with telling("Flushing", path), contextlib.suppress(PermissionError), open(path, "rb+") as opened:
+            os.fsync(opened.fileno())
 
 
 def try_out(base: str, identity: str) -> None:
