@@ -8,7 +8,6 @@ Each value is put alone into a request that is valid without it, so that what is
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Tuple
 
@@ -28,12 +27,12 @@ from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting 
 
 from .finding import Issue, issue
 from .nodes import Node
+from .storages import WINDOWS_PATH
 
 _HEAD: Mapping[str, Any] = {"device_name": "device", "storage": {"url": "/images"}}
 _LIKE_STORAGE = ("storage", "storage_operator")
 # The names of a device are checked together, in the file devices.py.
 _ELSEWHERE = ("device_name", "device_alias")
-_WINDOWS = re.compile(r"[A-Za-z]:[\\\\/]")
 _MOST_HELD = 20_000
 _REFUSALS: Dict[Tuple[str, str], str] = {}
 
@@ -172,7 +171,7 @@ def _run(value: Any) -> str:
 
 def _scratch(value: Any) -> str:
     """The engine judges the path by the rules of the system that it runs on, and the device may be a Windows system."""
-    return "" if str(value).startswith("/") or _WINDOWS.match(str(value)) else "it is not an absolute path"
+    return "" if str(value).startswith("/") or WINDOWS_PATH.match(str(value)) else "it is not an absolute path"
 
 
 def _damaged(value: Any) -> str:

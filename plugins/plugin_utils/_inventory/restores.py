@@ -19,10 +19,10 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
 from .expressions import text_of
 from .finding import Issue, issue
 from .nodes import Node, Variables
+from .storages import WINDOWS_PATH
 
 _MAP = "imaging_restore_map"
 _WINDOWS_DISK = re.compile(r"[\\/]{2}[.?][\\/](physicaldrive\d+|[a-z]:|volume\{[0-9a-f-]+\})[\\/]?", re.IGNORECASE)
-_WINDOWS_FILE = re.compile(r"[A-Za-z]:[\\/]")
 # The bus in front of model and serial: udev makes several links for one disk.
 _BUS = re.compile(r"(?:ata|scsi-(?:SATA|[01]ATA)|scsi|usb|nvme|virtio|mmc|ieee1394)[-_]")
 _PART = re.compile(r"(?P<disk>.*)-part[0-9]+")
@@ -60,7 +60,7 @@ def issues(variables: Variables) -> Iterator[Issue]:
 def _why_refused(text: str) -> str:
     if _WINDOWS_DISK.fullmatch(text) or re.fullmatch(r"[A-Za-z]:[\\/]?", text):
         return "on Windows an image is restored onto a file only"
-    if not text.startswith("/") and not _WINDOWS_FILE.match(text):
+    if not text.startswith("/") and not WINDOWS_PATH.match(text):
         return "it is not an absolute path of a disk or file"
     if text.endswith("/"):
         return "it ends in a slash, as only the name of a directory does"
@@ -83,7 +83,7 @@ def _disk_of(name: str) -> str:
 
 def _one_name(text: str) -> Tuple[str, str]:
     """Return the one name of all spellings, and its kind: a node, a kind of link, or "" for a file."""
-    if _WINDOWS_FILE.match(text):
+    if WINDOWS_PATH.match(text):
         return re.sub(r"[\\/]+", r"\\", text).lower().rstrip(". \\"), ""
     path = posixpath.normpath("/" + text.lstrip("/"))
     folder, name = posixpath.split(path)

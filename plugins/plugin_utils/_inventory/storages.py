@@ -25,10 +25,10 @@ from .expressions import text_of
 from .finding import Issue, issue
 from .nodes import Node, Variables
 
+WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]")  # how an absolute one begins
 _KEYS = ("private_key", "private_key_file")
 _OF_SFTP = (*_KEYS, "private_key_passphrase", "host_key", "known_hosts_file")
 _OF_SHARES = ("port", "require_encryption", "own_ntlm")
-_WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _PLAIN = re.compile(r"%(?:2[dDeE]|3[0-9]|4[1-9A-Fa-f]|5[0-9AafF]|6[1-9A-Fa-f]|7[0-9AaeE])")  # letters, digits, - . _ ~
 _SEPARATOR = re.compile(r"%(?:2[fF]|5[cC])")
@@ -48,7 +48,7 @@ def kind_of(url: str) -> str:
         return "sftp"
     if url.startswith("\\\\"):
         return "share"
-    if _WINDOWS.match(url):
+    if WINDOWS_PATH.match(url):
         return "directory"
     return "directory" if url.startswith(("/", "file:///")) and not url.startswith("//") else ""
 
@@ -107,7 +107,7 @@ def _why_path(kind: str, url: str) -> str:
         return "%s is not decoded in it; write the character itself" % _ENCODED.findall(path)[0]
     if any(ord(character) < 32 or ord(character) == 127 for character in path):
         return "it contains a control character"
-    names = re.split(r"[\\/]" if kind == "share" or _WINDOWS.match(path) else "/", path)
+    names = re.split(r"[\\/]" if kind == "share" or WINDOWS_PATH.match(path) else "/", path)
     for name in names:
         if name in (".", ".."):
             return "it contains the part %s" % name

@@ -28,6 +28,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting 
 
 from .finding import Issue, issue
 from .nodes import Node
+from .storages import WINDOWS_PATH
 
 _BOOLEANS = ("yes", "no", "true", "false", "on", "off", "1", "0", "y", "n", "t", "f")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
@@ -36,7 +37,6 @@ _DRIVE = re.compile(r"(/|\\\\|[A-Za-z]:|serial:|wwn:|gpt:|mbr:|disk[0-9]|~)")
 _DRIVES = ("all", "system")
 _FILES = ("private_key_file", "known_hosts_file")
 _ABSOLUTE = ("agent_directory", "copy_directory", "history_repository", "results_directory")
-_WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
 _NOUNS = {"str": "a text", "path": "a path", "list": "a list", "dict": "a dictionary", "bool": "true or false"}
 _NOUNS.update(int="a whole number", float="a number", raw="a text or a list")
 
@@ -160,7 +160,7 @@ def _scalar(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
     value = node.value
     if setting.name in _FILES and value:
         yield issue(FileUnchecked(key=key), key, node)
-    is_absolute = str(value).startswith("/") or (setting.name == "agent_directory" and _WINDOWS.match(str(value)))
+    is_absolute = str(value).startswith("/") or (setting.name == "agent_directory" and WINDOWS_PATH.match(str(value)))
     if setting.name in _ABSOLUTE and value and not is_absolute:
         yield issue(SettingTypeWrong(key=key, expected="an absolute path", found="another text"), key, node)
     if setting.choices and str(value) not in setting.choices:
