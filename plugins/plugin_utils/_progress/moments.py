@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import datetime
 
-_FORM = "%Y-%m-%dT%H:%M:%SZ"
+FORM = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def local_moment(moment: str) -> str:
     """Return ``2026-11-30 02:10`` for ``2026-11-30T01:10:00Z``; any other text stays as it is."""
     try:
-        found = datetime.datetime.strptime(moment, _FORM).replace(tzinfo=datetime.timezone.utc)
+        found = datetime.datetime.strptime(moment, FORM).replace(tzinfo=datetime.timezone.utc)
         return found.astimezone().strftime("%Y-%m-%d %H:%M")
     except (ValueError, OverflowError, OSError):
         return moment

@@ -16,12 +16,12 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame impor
 
 from .._units import duration, size
 from .endings import listed
+from .moments import FORM
 
 MOST_ROWS = 40  # more devices are counted; those that failed are still named, as many as this
 MOST_NAMES = 12
 MOST_DISKS = 4
 _MAX_REASON_CHARACTERS = 300
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Row(NamedTuple):
@@ -193,7 +193,7 @@ def _seconds(document: Mapping[str, Any]) -> Optional[int]:
     if rates.get("seconds") is not None:
         return int(rates["seconds"])
     try:
-        started, ended = (datetime.datetime.strptime(str(document.get(name)), _TIME) for name in ("started", "ended"))
+        started, ended = (datetime.datetime.strptime(str(document.get(name)), FORM) for name in ("started", "ended"))
     except ValueError:
         return None
     return max(0, int((ended - started).total_seconds()))
