@@ -10,26 +10,28 @@ from typing import List
 from ..amounts import size
 from ..disk.filesystems.contract import VolumeState
 from ..disk.filesystems.registry import detect
-from ..disk.layout import read_layout
+from ..disk.layout import DiskLayout
 from ..disk.source import BlockSource, FileSource, WindowSource
 from ..errors import DiskError, FileSystemInvalid
 
 _MOST_NAMED = 8
 
 
-def held_in_words(path: str) -> str:
-    """Return the volumes with a known file system on a disk or image file, "" where there is none."""
+def held_in_words(path: str, layout: DiskLayout) -> str:
+    """Return the volumes with a known file system on a disk or image file, "" where there is none.
+
+    :param layout: of it, as the plan found it: with the sector size of its table.
+    """
     try:
         with FileSource(path) as source:
-            found = _volumes(source)
+            found = _volumes(source, layout)
     except DiskError:
         return ""
     more = " and %d more" % (len(found) - _MOST_NAMED) if found[_MOST_NAMED:] else ""
     return "; ".join(found[:_MOST_NAMED]) + more
 
 
-def _volumes(source: BlockSource) -> List[str]:
-    layout = read_layout(source)
+def _volumes(source: BlockSource, layout: DiskLayout) -> List[str]:
     places = [
         ("partition %d: " % one.number if one.number else "", one.start_bytes, one.length_bytes)
         for one in layout.partitions

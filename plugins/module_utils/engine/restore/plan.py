@@ -276,10 +276,12 @@ def _is_done(disk: PlannedDisk, progress: Progress) -> bool:
 def _refuse_without_yes(disk: PlannedDisk, yeses: Yeses, is_only: bool) -> None:
     if disk.is_done:
         return
+    present = disk.found.present
     if disk.data and not yeses.overwrite:
-        raise RestoreTargetHoldsData(target=disk.target.path, reason=held_in_words(disk.target.path) or disk.data)
+        words = held_in_words(disk.target.path, present.layout) if present is not None else ""
+        raise RestoreTargetHoldsData(target=disk.target.path, reason=words or disk.data)
     going = disk.found.going
-    claims = disk.found.present.claims if disk.found.present is not None else []
+    claims = present.claims if present is not None else []
     if not all(one.is_named_by(yeses.replace_table, disk.name, is_only, claims) for one in going):
         raise RestoreTableDiffers(
             target=disk.target.path,
