@@ -191,11 +191,10 @@ def _documented(options: Iterable[Setting]) -> Yaml:
 
 def doc_fragments() -> str:
     """The options of the modules: those that several document as one, and for each module the rest."""
+    shared = {option.name: option for options in SHARED.values() for option in options}
     parts: List[Tuple[str, Iterable[Setting]]] = list(SHARED.items())
     for module, all_of_it in MODULES.items():
-        # A module shares a part as a whole or not at all.
-        shared = [option for part in SHARED.values() if all(one in all_of_it for one in part) for option in part]
-        rest = [option for option in all_of_it if option not in shared]
+        rest = [option for option in all_of_it if shared.get(option.name) != option]
         if rest:
             parts.append((module, rest))
     text = _HEADER + '"""Options of the modules. %s"""\n\n' % MADE
