@@ -36,8 +36,7 @@ SERVICE = "plantops-imaging"
 
 @pytest.fixture(scope="module")
 def device(tmp_path_factory: pytest.TempPathFactory, disk: WholeDisk) -> Iterator[AdminShareDevice]:
-    with device_with(disk, tmp_path_factory.mktemp("device"), WINDOWS_7) as made:
-        yield made
+    yield from device_with(disk, tmp_path_factory.mktemp("device"), WINDOWS_7)
 
 
 @pytest.fixture(scope="module")

@@ -45,8 +45,7 @@ SERVICE = "plantops-imaging"
 
 @pytest.fixture(params=[WINDOWS_7, WINDOWS_10], ids=lambda kind: str(kind.name))
 def device(request: pytest.FixtureRequest, tmp_path: Path, disk: WholeDisk) -> Iterator[AdminShareDevice]:
-    with device_with(disk, tmp_path, request.param) as made:
-        yield made
+    yield from device_with(disk, tmp_path, request.param)
 
 
 @pytest.fixture

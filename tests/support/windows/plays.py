@@ -33,9 +33,8 @@ _CHANGED = "code/engine/host/windows_security.py"
 _LOOK_SECONDS = 1.0
 
 
-@contextlib.contextmanager
 def device_with(disk: WholeDisk, folder: Path, kind: Kind) -> Iterator[AdminShareDevice]:
-    """A device with the disk and an empty storage, where a site expects them; the double has shown no fault at the end."""
+    """For a fixture: a device with the disk and an empty storage, where a site expects them, without a fault at the end."""
     with AdminShareDevice(folder / "prefix", kind) as made:
         made.host_path(DISK).write_bytes(disk.path.read_bytes())
         made.host_path(STORAGE).mkdir()
