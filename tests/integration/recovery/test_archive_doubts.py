@@ -202,6 +202,36 @@ def test_what_is_in_the_place_of_the_file_stops_no_check_in(what: str, made: Pat
     assert left_to_try(place) == ([path.name] if what == "directory" else [])
 
 
+@pytest.mark.parametrize("moment", ["before", "during", "after"])
+@pytest.mark.parametrize("is_storage", [False, True])
+def test_another_check_in_may_tidy_up_while_this_one_tries_its_account(
+    moment: str, is_storage: bool, tmp_path: Path
+) -> None:
+    """The other one deletes what looks like debris, half-written files included, whenever this one touches the fixed name
+    or begins to write a file."""
+    (tmp_path / "archive" / "pc").mkdir(parents=True)
+    (tmp_path / "storage" / "pc").mkdir(parents=True)
+    fixed, taken = "pc/check-%s.partial" % NAMES[0], set[str]()
+
+    def tidies(now: str, dummy: str, path: str) -> None:
+        if now != moment or (path in taken if now == "during" else path != fixed):
+            return
+        taken.add(path)
+        for file in (tmp_path / "archive" / "pc").glob("%s*" % Path(path).name):
+            file.unlink()
+
+    archive = DeviceDirectory(HookedStorage(DirectoryStorage(str(tmp_path / "archive")), tidies), "pc")
+    place = "archive" if is_storage else "storage"
+    storage = DeviceDirectory(DirectoryStorage(str(tmp_path / place)), "pc")
+    if is_storage:
+        with pytest.raises(EngineError) as caught:
+            may_give_back(archive, storage, NAMES[0])
+        assert caught.value.code == "A332"
+    else:
+        assert may_give_back(archive, storage, NAMES[0])
+    assert list((tmp_path / "archive" / "pc").iterdir()) == []
+
+
 # -- packs ------------------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from ...storage.contract import PARTIAL_SUFFIX, Storage
 from ..device_directory import DeviceDirectory
 
 _CONTENT_BYTES = 16
+_TRIES = 3
 
 
 def may_give_back(archive: DeviceDirectory, source: DeviceDirectory, image: str) -> bool:
@@ -27,7 +28,14 @@ def may_give_back(archive: DeviceDirectory, source: DeviceDirectory, image: str)
     """
     path, content = _stored(archive, source.storage, image)
     is_same = _content(source.storage, path) == content
-    found = _may_replace_and_delete(archive.storage, path, content)
+    found = False
+    if _is_deleted(archive.storage, path):
+        own = _path(
+            archive, secrets.token_hex(8)
+        )  # another check-in of the image may try the fixed name at this moment
+        _put(archive.storage, own, content)
+        is_same = is_same or _content(source.storage, own) == content
+        found = _may_replace_and_delete(archive.storage, own, content)
     if is_same:
         raise ArchiveIsStorage(
             archive=archive.storage.description,
@@ -47,12 +55,22 @@ def _stored(archive: DeviceDirectory, source: Storage, image: str) -> Tuple[str,
     content = secrets.token_bytes(_CONTENT_BYTES)
     if not left:
         with contextlib.suppress(StorageExists):  # not a file, or another check-in has just made it
-            archive.storage.put(path, [content])
+            _put(archive.storage, path, content)
             return path, content
     # One that is in both may have come with a storage that was copied from the archive: only a new one tells.
     path = _path(archive, secrets.token_hex(8))
-    archive.storage.put(path, [content])
+    _put(archive.storage, path, content)
     return path, content
+
+
+def _put(archive: Storage, path: str, content: bytes, *, replace: bool = False) -> None:
+    for left in reversed(range(_TRIES)):
+        try:
+            archive.put(path, [content], replace=replace)
+            return
+        except StorageNotFound:  # the holder of the lease took the half-written file for what a killed check-in left
+            if not left:
+                raise
 
 
 def _path(archive: DeviceDirectory, word: str) -> str:
@@ -60,24 +78,23 @@ def _path(archive: DeviceDirectory, word: str) -> str:
 
 
 def _may_replace_and_delete(archive: Storage, path: str, content: bytes) -> bool:
-    """Delete the file and one that replaced another. Deleting is the first: where it is refused, nothing was added.
-
-    Another check-in of the image may do the same at this moment.
-    """
     try:
-        _delete(archive, path)
-        with contextlib.suppress(StorageExists):
-            archive.put(path, [content])
-        archive.put(path, [content[:1]], replace=True)
-        _delete(archive, path)
+        _put(archive, path, content[:1], replace=True)
+    except StoragePermissionDenied:
+        _is_deleted(archive, path)
+        return False
+    return _is_deleted(archive, path)
+
+
+def _is_deleted(archive: Storage, path: str) -> bool:
+    """Delete the file, if no other check-in has done so; false where the account may not."""
+    try:
+        archive.delete(path)
+    except StorageNotFound:
+        return True
     except StoragePermissionDenied:
         return False
     return True
-
-
-def _delete(archive: Storage, path: str) -> None:
-    with contextlib.suppress(StorageNotFound):
-        archive.delete(path)
 
 
 def _content(storage: Storage, path: str) -> bytes:
