@@ -20,6 +20,11 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "install/windows/contents.py",
         ENGINE + "install/windows/python_source.py",
     ),
+    "integration/windows/test_registry_documents.py": (
+        ENGINE + "device/document/windows/sections.py",
+        ENGINE + "device/document/windows/system.py",
+        ENGINE + "host/registry.py",
+    ),
     "integration/playbooks/test_playbooks.py": (
         "action/image*.py",
         "action/storage_check.py",
@@ -112,7 +117,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         *(ENGINE + "host/%s.py" % name for name in ("activity", "mountinfo", "mounts", "processor_wait", "stack")),
     ),
     "integration/windows/test_host.py": (
-        ENGINE + "device/document/windows.py",
+        ENGINE + "host/windows_registry.py",
         *(ENGINE + "host/windows_%s.py" % name for name in ("calls", "identity", "locks", "memory")),
         *(ENGINE + "host/%s.py" % name for name in ("identity", "locks", "memory", "priority", "process")),
     ),

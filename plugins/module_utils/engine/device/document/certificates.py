@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import warnings
 from typing import Any, Iterator, List
 
 from ..._libraries import x509
@@ -46,14 +47,14 @@ def read_certificates(tree: SystemTree) -> Items:
             data = tree.data(place, _FILE_BYTES) or b""
         except Unreadable as error:
             tree.check_time()
-            items[place] = _problem(str(error))
+            items[place] = problem(str(error))
             continue
         blocks = _BLOCK.findall(data) if b"-----BEGIN" in data else [data] if data else []
         if len(blocks) > _MOST_IN_A_FILE:
             continue  # authorities
         for count, block in enumerate(blocks, 1):
             key = place if len(blocks) == 1 else "%s (%d)" % (place, count)
-            items[key] = _described(block)
+            items[key] = described(block)
     return items
 
 
@@ -72,25 +73,29 @@ def _is_known(link: str) -> bool:
     return link.startswith(("/usr/local/share/ca-certificates/", "/etc/ssl/", "/etc/pki/")) or "/" not in link
 
 
-def _described(block: bytes) -> Item:
+def described(block: bytes) -> Item:
+    """Return the fields of a certificate, or why it has none."""
     try:
-        library = x509()
-        parsed = (
-            library.load_pem_x509_certificate(block)
-            if block[:5] == b"-----"
-            else library.load_der_x509_certificate(block)
-        )
-        return {
-            "subject": parsed.subject.rfc4514_string(),
-            "issuer": parsed.issuer.rfc4514_string(),
-            "serial": "%x" % parsed.serial_number,
-            "expires": _moment(parsed),
-            "problem": "",
-        }
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old authorities, whose serial numbers are 0 or negative
+            return _fields(block)
     except EngineError as error:
         raise Unreadable(str(error)) from None
     except (ValueError, TypeError, OverflowError, UnicodeError) as error:
-        return _problem(" ".join(_words(error)))
+        return problem(" ".join(_words(error)))
+
+
+def _fields(block: bytes) -> Item:
+    library = x509()
+    load = library.load_pem_x509_certificate if block[:5] == b"-----" else library.load_der_x509_certificate
+    parsed = load(block)
+    return {
+        "subject": parsed.subject.rfc4514_string(),
+        "issuer": parsed.issuer.rfc4514_string(),
+        "serial": "%x" % parsed.serial_number,
+        "expires": _moment(parsed),
+        "problem": "",
+    }
 
 
 def _words(error: Exception) -> List[str]:
@@ -102,5 +107,6 @@ def _moment(parsed: Any) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _problem(reason: str) -> Item:
+def problem(reason: str) -> Item:
+    """The fields of what is not a certificate."""
     return {"subject": "", "issuer": "", "serial": "", "expires": "", "problem": reason}

@@ -12,12 +12,11 @@ from __future__ import annotations
 import json
 import sys
 from functools import partial
-from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from . import windows
 from .accounts import read_groups, read_users
 from .certificates import read_certificates
-from .disks import read_disks
+from .disks import described_disks, read_disks
 from .items import Items, tidy
 from .machine import read_firmware, read_hardware, read_system
 from .modules import read_drivers, read_modules
@@ -28,6 +27,9 @@ from .services import read_services
 from .software import read_software
 from .tasks import read_tasks
 from .tree import SystemTree, Unreadable
+
+if TYPE_CHECKING:
+    from .windows.system import WindowsSystem
 
 SCHEMA_VERSION = 1
 Document = Dict[str, Any]
@@ -57,31 +59,40 @@ _READERS: Tuple[_Section, ...] = (
     _Section("certificates", read_certificates),
     _Section("listening_ports", read_ports),
 )
-_OF_WINDOWS = {"hardware": windows.read_hardware, "operating_system": windows.read_system}
 _OF_DISKS = ("disks", "partitions", "volumes")
 
 
-def collect(root: str = "/", imaged: Sequence[Dict[str, Any]] = ()) -> Document:
+def collect(
+    root: str = "/", imaged: Sequence[Dict[str, Any]] = (), windows: Optional[WindowsSystem] = None
+) -> Document:
     """Return the document of the system below ``root``; no part of it ever makes it fail.
 
     :param imaged: the disks of the run: stable_id, layout, volumes, path.
+    :param windows: a system of Windows to describe instead; on Windows the running one.
     """
     tree = SystemTree(root)
     sections: Dict[str, Items] = {}
     unreadable: Dict[str, str] = {}
-    for section in _readers():
+    if windows is None and sys.platform == "win32":
+        from .windows.system import running_system  # a run on Linux does not load what reads Windows
+
+        windows = running_system()
+    for section in _readers(windows):
         _read(tree, section.name, partial(_one, tree, section), sections, unreadable)
-    if sys.platform == "win32":
-        _read(tree, "disks", partial(windows.not_read("disks"), tree), sections, unreadable, _OF_DISKS)
+    if windows is not None:
+        _read(tree, "disks", lambda: described_disks(imaged)._asdict(), sections, unreadable, _OF_DISKS)
     else:
         _read(tree, "disks", lambda: read_disks(tree, imaged)._asdict(), sections, unreadable, _OF_DISKS)
     return bounded({"schema_version": SCHEMA_VERSION, "sections": sections, "unreadable": unreadable})
 
 
-def _readers() -> Sequence[_Section]:
-    if sys.platform != "win32":
+def _readers(windows: Optional[WindowsSystem]) -> Sequence[_Section]:
+    if windows is None:
         return _READERS
-    return [_Section(one.name, _OF_WINDOWS.get(one.name) or windows.not_read(one.name)) for one in _READERS]
+    from .windows.sections import readers_of
+
+    found = readers_of(windows)
+    return [_Section(one.name, found[one.name]) for one in _READERS]
 
 
 def _one(tree: SystemTree, section: _Section) -> Dict[str, Items]:
