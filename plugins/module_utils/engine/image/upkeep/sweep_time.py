@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The time that one sweep may spend on packs, so that a slow storage full of foreign files does not hold a device's run."""
+"""The time that one sweep or scrub may spend on packs, so that a slow storage full of foreign files does not hold a run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _LEAST = 256  # packs that every sweep handles, however slow the storage is: els
 
 
 class SweepTime:
-    """Asked before each pack, for one kind of work (moving to the trash, or deleting)."""
+    """Asked before each pack, for one kind of work (moving to the trash, deleting, or hashing)."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, longest_seconds: float = LONGEST_SECONDS) -> None:
         self._clock = clock
-        self._end = clock() + LONGEST_SECONDS
+        self._end = clock() + longest_seconds
         self._handled = 0
 
     def allows_next(self) -> bool:

@@ -42,6 +42,8 @@ from .volume_places import places_of
 
 __all__ = ["DiskInput", "ImageOrder", "ImageResult", "process_threads", "write_image"]
 
+_DAMAGED_PACK = "The pack %s was damaged and is no longer used; the run uploads its chunks again."
+
 
 def write_image(storage: Storage, order: ImageOrder) -> ImageResult:
     """Make one image of ``order.disks`` and return the result.
@@ -110,10 +112,8 @@ class ImageRun:
         order, history = self._order, self._history
         self._folder.claim()
         present = self._directory.packs()
-        for pack in scrub(self._limited, present, history.sequence, order.scrub_bytes):
-            self._warnings.append(
-                "The pack %s was damaged and is no longer used; the run uploads its chunks again." % pack
-            )
+        damaged = scrub(self._limited, present, history.sequence, order.scrub_bytes)
+        self._warnings += few([_DAMAGED_PACK % pack for pack in damaged])
         stream = PackStream(self._sending, order.device, self._key, self._pack_target(), order.sleep)
         self._stream = stream
         writers: List[DiskWriter] = []
