@@ -763,7 +763,8 @@ class StorageNtlmBlocked(StorageLoginFailed):
         "tried NTLM."
     )
     hint = (
-        "Use Kerberos (no password, a ticket of this account, the server's full name), or permit NTLM for this server."
+        "Check username and password: after Kerberos has refused them, NTLM is tried. If they are right, use Kerberos (the "
+        "server's full name, the user name with its realm, or a ticket and no password), or permit NTLM for this server."
     )
 
 
