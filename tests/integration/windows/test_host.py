@@ -61,15 +61,3 @@ def test_the_document_is_of_windows_and_tells_no_word_of_the_host(facts: Dict[st
     words = {release["ID"], release["NAME"], platform.release()}
     assert not [word for word in words if word.lower() in json.dumps(document).lower()]
     assert not Path(device.drive / "proc").exists()
-
-
-def test_the_document_has_the_services_of_the_registry(facts: Dict[str, Any], device: WindowsDevice) -> None:
-    """Wine keeps its registry as text, which says the same without winreg."""
-    text = (device.prefix / "system.reg").read_text(encoding="utf-8", errors="replace")
-    keys = re.findall(
-        r"^\[System\\\\CurrentControlSet\\\\Services\\\\([^\\\]]+)\] \d+\n((?:[^\n]+\n)*)", text, re.MULTILINE
-    )
-    kinds = {name: re.search(r'^"Type"=dword:0*([0-9a-f]+)$', values, re.MULTILINE) for name, values in keys}
-    programs = {name for name, kind in kinds.items() if kind and int(kind.group(1), 16) & 0x30}
-    assert programs
-    assert set(facts["document"]["sections"]["services"]) == programs
