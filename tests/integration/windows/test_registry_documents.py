@@ -22,6 +22,7 @@ from support.windows.hive_files import system_of
 from support.windows.real_data import real_file
 
 Document = Dict[str, Any]
+pytestmark = pytest.mark.long  # fetches 15 MB
 HIVES = ("SOFTWARE", "SYSTEM", "SAM")
 SERVICES = r"ControlSet001\Services"
 EDITS = {

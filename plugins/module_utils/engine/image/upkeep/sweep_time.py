@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from typing import Callable
+from typing import Callable, Optional
 
 LONGEST_SECONDS = 300.0
 _LEAST = 256  # packs that every sweep handles, however slow the storage is: else a crowd would never get smaller
@@ -15,9 +15,9 @@ _LEAST = 256  # packs that every sweep handles, however slow the storage is: els
 class SweepTime:
     """Asked before each pack, for one kind of work (moving to the trash, deleting, or hashing)."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, longest_seconds: float = LONGEST_SECONDS) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, longest_seconds: Optional[float] = None) -> None:
         self._clock = clock
-        self._end = clock() + longest_seconds
+        self._end = clock() + (LONGEST_SECONDS if longest_seconds is None else longest_seconds)
         self._handled = 0
 
     def allows_next(self) -> bool:
