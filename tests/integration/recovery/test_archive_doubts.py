@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from engine.errors import EngineError, StoragePermissionDenied
+from engine.errors import EngineError, StorageExists, StoragePermissionDenied
 from engine.image.archive import proved_packs as memory
 from engine.image.archive.account import may_give_back
-from engine.image.copying.packs import PackCopier
+from engine.image.copying.packs import PackCopier, store_file
 from engine.image.device_directory import DeviceDirectory
 from engine.storage.local.storage import DirectoryStorage
 from engine.verbs import archive as verb
@@ -230,6 +230,23 @@ def test_another_check_in_may_tidy_up_while_this_one_tries_its_account(
     else:
         assert may_give_back(archive, storage, NAMES[0])
     assert list((tmp_path / "archive" / "pc").iterdir()) == []
+
+
+@pytest.mark.parametrize("theirs", [b"the same", b"another"])
+def test_another_check_in_may_store_the_record_at_the_same_moment(theirs: bytes, tmp_path: Path) -> None:
+    (tmp_path / "pc").mkdir()
+
+    def stores(moment: str, operation: str, path: str) -> None:
+        if (moment, operation) == ("during", "put"):
+            (tmp_path / path).write_bytes(theirs)
+
+    storage = HookedStorage(DirectoryStorage(str(tmp_path)), stores)
+    if theirs == b"the same":
+        assert not store_file(storage, "pc/record", b"the same", replace=False)
+    else:
+        with pytest.raises(StorageExists):
+            store_file(storage, "pc/record", b"the same", replace=False)
+    assert (tmp_path / "pc" / "record").read_bytes() == theirs
 
 
 # -- packs ------------------------------------------------------------------------------------------------------------

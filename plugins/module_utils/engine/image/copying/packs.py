@@ -153,6 +153,10 @@ def store_file(target: Storage, path: str, data: bytes, *, replace: bool) -> boo
         except StorageNotFound:  # another copy took what was half-written for what a killed one left
             if not left:
                 raise
+        except StorageExists:  # another copy may have stored the same in this moment
+            if _holds(target, path, data):
+                return False
+            raise
         if _holds(target, path, data):
             return True
         replace = True
