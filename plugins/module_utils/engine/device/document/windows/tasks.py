@@ -80,9 +80,11 @@ def actions_of(data: bytes) -> Tuple[str, List[str]]:
     """Return the account that the actions run as, and the actions; what can't be read ends the list."""
     cursor = _Cursor(data)
     found: List[str] = []
+    user = ""
     try:
         version = cursor.number("<H")
-        user = cursor.text() if version >= 2 else ""
+        if version >= 2:
+            user = cursor.text()
         while not cursor.ended and len(found) < _MOST_ACTIONS:
             found.append(_action(cursor, version))
     except (struct.error, ValueError):
