@@ -14,13 +14,16 @@ import pytest
 from engine.errors import (
     CopyNotProved,
     EngineError,
+    StorageExists,
     StorageNotFound,
     StoragePermissionDenied,
     StorageUnreachable,
 )
 from engine.image.copying import copy as copying
 from engine.image.copying.directory_sums import sweep_top, write_directory_sums
-from engine.image.copying.packs import store_file
+from engine.image.copying.packs import PackCopier, store_file
+from engine.image.device_directory import DeviceDirectory
+from engine.image.format.constants import pack_path
 from engine.storage.local.storage import DirectoryStorage
 from support.archiving import at_once
 from support.imaging import PASSWORD, ask, image, job, verify
@@ -77,6 +80,51 @@ def test_a_file_that_was_swept_half_written_goes_again(tmp_path: Path) -> None:
     storage.times = 9
     with pytest.raises(StorageNotFound):
         store_file(storage, "other", b"program", replace=True)
+
+
+class Raced(DirectoryStorage):
+    """Right before each file is published another copy publishes the same one; this account may not replace it."""
+
+    damaged = ""
+
+    def put(self, path: str, data: Iterable[bytes], **settings: Any) -> int:
+        if settings.get("replace"):
+            raise StoragePermissionDenied(storage=self.description, operation="replacing", path=path)
+        content = b"".join(data)
+        if not self.exists(path):
+            super().put(path, [b"damaged" if path == self.damaged else content])
+        return super().put(path, [content], **settings)
+
+
+def test_a_file_that_another_copy_has_just_stored_is_not_replaced(tmp_path: Path) -> None:
+    storage = Raced(str(tmp_path))
+    for replace in (True, False):
+        name = "list-%s" % replace
+        assert not store_file(storage, name, b"whole", replace=replace)
+        assert storage.get(name) == b"whole"
+    storage.damaged = "other"
+    with pytest.raises(StoragePermissionDenied):
+        store_file(storage, "other", b"whole", replace=True)
+    storage.damaged = "third"
+    with pytest.raises(StorageExists):
+        store_file(storage, "third", b"whole", replace=False)
+
+
+def test_a_pack_that_another_copy_has_just_stored_is_not_replaced(made: Path, tmp_path: Path) -> None:
+    source = DeviceDirectory(DirectoryStorage(str(made)), "pc")
+    (manifest,) = [one for one in source.images({}) if one.image == "2026-11-20_10-00-00"]
+    for name, size_bytes in source.packs().items():
+        place = tmp_path / name
+        place.mkdir()
+        (place / "pc" / "packs").mkdir(parents=True)
+        storage = Raced(str(place))
+        assert PackCopier(source, storage, manifest).copy(name) == size_bytes
+        assert storage.get(pack_path("pc", name)) == source.storage.get(pack_path("pc", name))
+        storage.delete(pack_path("pc", name))
+        storage.damaged = pack_path("pc", name)
+        with pytest.raises(StoragePermissionDenied):
+            PackCopier(source, storage, manifest).copy(name)
+        assert storage.get(pack_path("pc", name)) == b"damaged"
 
 
 class Shared(DirectoryStorage):

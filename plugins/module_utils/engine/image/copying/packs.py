@@ -73,7 +73,7 @@ class PackCopier:
         for places in (self._in_use, self._trashed, self._in_use, self._trashed):
             for place in places(name):
                 try:
-                    return self._put(_Pieces(self._source.storage, place, name, self._most_bytes), path)
+                    return self._put(_Pieces(self._source.storage, place, name, self._most_bytes), path, name)
                 except _OtherBytes:
                     is_damaged = True
                     with suppress(StorageNotFound):
@@ -89,14 +89,16 @@ class PackCopier:
             self._target.make_directory(folder)
             self._rooms.add(folder)
 
-    def _put(self, pieces: _Pieces, path: str) -> int:
+    def _put(self, pieces: _Pieces, path: str, name: str) -> int:
+        """Replace a damaged pack only: an account that may only create may not replace one that another copy has just stored."""
         try:
             return self._target.put(path, pieces)
         except StorageNotFound:  # a sweep took the empty room, or the file half-written
             self._target.make_directory(path.rpartition("/")[0])
-            return self._target.put(path, pieces, replace=True)
         except StorageExists:
-            return self._target.put(path, pieces, replace=True)  # it was looked at: it is damaged
+            if self.keep(name):
+                return self._target.stat(path).size_bytes
+        return self._target.put(path, pieces, replace=True)
 
     def _in_use(self, name: str) -> List[str]:
         return [self._path(name)]
@@ -168,7 +170,7 @@ def _put(target: Storage, path: str, data: bytes, replace: bool) -> None:
     try:
         target.put(path, [data])
     except StorageExists:
-        if not replace:
+        if not replace or _holds(target, path, data):
             raise
         target.put(path, [data], replace=True)
 
