@@ -96,23 +96,27 @@ _WORDS: Dict[str, Tuple[str, str]] = {
     "step_start": (
         (
             "Start Linux, open a terminal, become root, and change to the folder that contains plantops-recovery.pyz. lsblk "
-            "shows where the medium is mounted; if it is not mounted, type mount /dev/ITS-NAME /mnt and cd /mnt:"
+            "shows where the medium is mounted; if it is not mounted, type mount /dev/ITS-NAME /mnt (the name of its partition, "
+            "such as sdb1) and cd /mnt:"
         ),
         "Linux starten, ein Terminal öffnen, root werden und in den Ordner wechseln, in dem plantops-recovery.pyz liegt. lsblk zeigt, wo der "
-        "Datenträger eingehängt ist; ist er es nicht, mount /dev/SEIN-NAME /mnt und cd /mnt tippen:",
+        "Datenträger eingehängt ist; ist er es nicht, mount /dev/SEIN-NAME /mnt (der Name seiner Partition, etwa sdb1) und cd /mnt tippen:",
     ),
     "path": ("PATH-OF-THE-MEDIUM", "PFAD-DES-DATENTRÄGERS"),
     "step_verify": (
-        "Verify that the image is intact (the program asks for the password of an encrypted image):",
-        "Prüfen, ob das Abbild unversehrt ist (fragt nach dem Kennwort, falls es eines gibt):",
+        (
+            "Verify the image (the program asks for the password of an encrypted image). The last line must say that it "
+            "is intact:"
+        ),
+        "Das Abbild prüfen (fragt nach dem Kennwort, falls es eines gibt). Die letzte Zeile muss sagen, dass es unversehrt ist (intact):",
     ),
     "step_find": (
         (
             "Find the target disk by its size and serial number (not the medium, and not the stick that Linux runs from), "
-            "and write its name instead of {targets} in the commands below:"
+            "and write its name, such as /dev/sda or /dev/nvme0n1, instead of {targets} in the commands below:"
         ),
         "Die Platte, auf die zurückgespielt wird, an Größe und Seriennummer erkennen (nicht dieser Datenträger, nicht der Stick, von dem "
-        "Linux läuft); im Folgenden ihren Namen für {targets} schreiben:",
+        "Linux läuft); im Folgenden ihren Namen, etwa /dev/sda oder /dev/nvme0n1, für {targets} schreiben:",
     ),
     "step_plan": (
         "Show the plan, without writing:",
@@ -127,10 +131,11 @@ _WORDS: Dict[str, Tuple[str, str]] = {
     ),
     "step_boot": (
         (
-            "When the program prints Done: shut down (poweroff), remove the medium, put the disk into the machine, set "
+            "When the program prints Done: shut down (poweroff), remove the medium and the stick that Linux "
+            "ran from, put the disk into the machine, set "
             "the boot mode of its firmware ({firmware}), and start it from this disk."
         ),
-        "Wenn Done dasteht: herunterfahren (poweroff), Datenträger abziehen, Platte in die Maschine einbauen, den Startmodus "
+        "Wenn Done dasteht: herunterfahren (poweroff), Datenträger und Linux-Stick abziehen, Platte in die Maschine einbauen, den Startmodus "
         "der Firmware einstellen ({firmware}) und die Maschine von dieser Platte starten.",
     ),
     "trouble": ("If something goes wrong", "Wenn etwas nicht geht"),
