@@ -8,6 +8,7 @@ It understands what the bars use and fails on anything else. Real terminals are 
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import io
 import os
@@ -18,6 +19,7 @@ import termios
 from typing import List, Tuple
 
 _SEQUENCE = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])")
+_BEGUN = re.compile(r"\x1b(\[\??[0-9;]*)?\Z")
 
 
 class TerminalModel:
@@ -31,6 +33,7 @@ class TerminalModel:
         self._rows: List[Tuple[str, bool]] = [("", False)]
         self._row = self._column = self._top = 0
         self._wraps = True
+        self._decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end within a character
         self._rest = ""
         self.sequences: List[str] = []
         self.tell_size()
@@ -78,7 +81,7 @@ class TerminalModel:
     def take(self) -> None:
         """Take in what was written."""
         while select.select([self._master], [], [], 0)[0]:
-            self._rest += os.read(self._master, 1 << 16).decode("utf-8")
+            self._rest += self._decoder.decode(os.read(self._master, 1 << 16))
         text, self._rest = self._rest, ""
         position = 0
         while position < len(text):
@@ -87,6 +90,9 @@ class TerminalModel:
                 self._obey(*found.groups())
                 position = found.end()
                 continue
+            if _BEGUN.match(text, position):
+                self._rest = text[position:]  # the writer has not come further yet
+                break
             assert text[position] in "\r\n" or text[position].isprintable(), repr(text[position : position + 20])
             self._show(text[position])
             position += 1
