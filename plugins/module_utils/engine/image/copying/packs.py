@@ -150,29 +150,29 @@ def store_file(target: Storage, path: str, data: bytes, *, replace: bool) -> boo
         return False
     for left in reversed(range(_TRIES)):
         try:
-            _put(target, path, data, replace)
+            if not _put(target, path, data, replace):
+                return False
             target.forget_cache(path)
         except StorageNotFound:  # another copy took what was half-written for what a killed one left
             if not left:
                 raise
-        except StorageExists:  # another copy may have stored the same in this moment
-            if _holds(target, path, data):
-                return False
-            raise
         if _holds(target, path, data):
             return True
         replace = True
     raise CopyNotProved(path=path, target=target.description)
 
 
-def _put(target: Storage, path: str, data: bytes, replace: bool) -> None:
-    """An account that may only create and read stores what is not there yet."""
+def _put(target: Storage, path: str, data: bytes, replace: bool) -> bool:
+    """Store what is not there yet, as an account that may only create can; false where another copy has just stored the same."""
     try:
         target.put(path, [data])
     except StorageExists:
-        if not replace or _holds(target, path, data):
+        if _holds(target, path, data):
+            return False
+        if not replace:
             raise
         target.put(path, [data], replace=True)
+    return True
 
 
 def _holds(target: Storage, path: str, data: bytes) -> bool:
