@@ -137,7 +137,7 @@ def test_checkpoints_that_are_swept_again_and_again_cost_a_run_nothing(monkeypat
     assert verify_image(storage, DEVICE, result.image, "full").ok
 
 
-@pytest.mark.parametrize(("times", "succeeds"), [(3, True), (1000, False)])
+@pytest.mark.parametrize(("times", "succeeds"), [(3, True), (12, True), (1000, False)])
 def test_a_commit_whose_directory_is_swept(times: int, succeeds: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch)
     storage, swept = swept_before("device.json", times)

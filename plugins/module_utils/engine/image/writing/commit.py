@@ -39,7 +39,8 @@ from .image_order import ImageOrder, ImageResult
 from .pack_check import missing_packs, resend_missing
 from .pack_stream import PackStream
 
-_ROUNDS = 3
+_ROUNDS = 3  # of other runs that were first, and of images that can't be restored
+_FOLDERS = 20  # an operator who rolls over again and again costs a run a directory each time, and nothing else
 
 
 class CommitState(Enum):
@@ -85,27 +86,31 @@ class Commit:
         :raises ImageNotCommitted: when what is published can't be restored, each time.
         :raises StorageFailed: when rollovers take the image's directory away as fast as it is made.
         """
-        for tries_left in range(_ROUNDS, -1, -1):
+        rounds_left, folders_left = _ROUNDS, _FOLDERS
+        while folders_left:
             resend_missing(self._limited, stream, writers, self._warnings)
             try:
-                return self._commit(stream, [writer.root for writer in writers], keeps_order=tries_left > 0)
+                return self._commit(stream, [writer.root for writer in writers], keeps_order=rounds_left > 0)
             except Overtaken:
                 self._warnings.append(
                     "Another run committed an image in the meantime; renaming %s so that names stay in order."
                     % self._folder.name
                 )
                 self._history.renumber()
+                rounds_left -= 1
             except Withdrawn as error:
                 self._warnings.append(str(error))
                 self._history.renumber()
-                if not tries_left:
+                if not rounds_left:
                     named = {"device": self._order.device, "image": self._folder.name}
                     raise ImageNotCommitted(reason=error.reason, **named) from None
+                rounds_left -= 1
             except FolderLost:
                 self._warnings.append(
                     "The directory %s was removed during the run; the run created another." % self._folder.name
                 )
-            if tries_left:
+                folders_left -= 1
+            if folders_left:
                 self._folder.claim()
         raise StorageFailed(
             storage=self._directory.storage.description,
