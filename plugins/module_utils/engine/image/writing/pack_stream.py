@@ -42,7 +42,7 @@ class PackStream:
         self.new_plain_bytes = 0
         self.on_named: Callable[[str], None] = lambda pack: None
         self.sizes: Dict[str, int] = {}
-        self._own: Set[str] = set()
+        self._of_no_image: Set[str] = set()
         self._storage, self._device, self._sleep = storage, device, sleep
         self._target_bytes = target_bytes
         self._buffers = PackBuffers()
@@ -55,6 +55,8 @@ class PackStream:
         return PackSender(self._storage, self._device, self._sleep, give_back, self._target_bytes)
 
     def learn(self, pack: str, entries: Iterable[BlobEntry]) -> None:
+        """Learn what is in a pack that no image needs yet: one of this run, or of an interrupted one."""
+        self._of_no_image.add(pack)
         every = (entry for entry in entries if entry.kind == fmt.KIND_CHUNK)
         for chunks in iter(lambda: list(islice(every, _LEARNT_AT_ONCE)), []):
             self.known.add_all(
@@ -73,13 +75,13 @@ class PackStream:
     def find(self, chunk_id: bytes, is_anew: bool = False) -> Optional[Place]:
         """Where a chunk is stored; the place's pack is ``UNNAMED`` while it is being filled.
 
-        :param is_anew: only places in this run's own packs count, so that the chunk leaves the older ones.
+        :param is_anew: only places in packs that no image needs yet count, so that the chunk leaves the older ones.
         """
         entry = self._open.get(chunk_id)
         if entry is not None:
             return Place(UNNAMED, entry.offset, entry.stored_bytes, entry.codec)
         place = self.known.get(chunk_id)
-        if place is None or place.pack in self.lost or (is_anew and place.pack not in self._own):
+        if place is None or place.pack in self.lost or (is_anew and place.pack not in self._of_no_image):
             return None
         return place
 
@@ -111,7 +113,6 @@ class PackStream:
         self.learn(pack.name, pack.entries)
         self._builder, self._open = PackBuilder(self.key, self._buffers.take()), {}
         self.sizes[pack.name] = pack.size_bytes
-        self._own.add(pack.name)
         self.on_named(pack.name)
         self._sender.send(pack)
 

@@ -126,6 +126,26 @@ def test_several_interrupted_runs_add_up() -> None:
     assert all(len(places) == 1 for places in chunk_places(storage).values())
 
 
+def test_a_chunk_that_an_interrupted_run_took_out_of_a_dying_pack_is_not_sent_again() -> None:
+    """A pack of which the newest image needs little dies: its last chunks are stored again, by one run and no more."""
+    storage, disk = MemoryStorage(), SmallDisk(40)
+    run_image(storage, disk, Passwords(password=PASSWORD))
+    disk.write(17, 18, 19)
+    run_image(storage, disk, Passwords(password=PASSWORD), "2026-11-24_20-00-00")
+    disk.write(20)
+    older = chunk_places(storage)
+    line = Line(storage, 1)
+    with pytest.raises(Killed):
+        run_image(line, disk, Passwords(password=PASSWORD), "2026-11-25_20-00-00")
+    storage.files.pop("%s/lease.json" % DEVICE)
+    left = {chunk for chunk, packs in chunk_places(storage).items() if line.sent & set(packs)}
+    assert left & older.keys(), "the interrupted run took a chunk out of a dying pack"
+    again = Line(storage)
+    made = run_image(again, disk, Passwords(password=PASSWORD), "2026-11-26_20-00-00")
+    assert not left & {chunk for chunk, packs in chunk_places(storage).items() if again.sent & set(packs)}
+    assert read_image(storage, made.image, PASSWORD) == disk.expected()
+
+
 def test_what_a_run_left_goes_a_day_after_a_run_has_succeeded() -> None:
     storage, disk = MemoryStorage(), SmallDisk(96)
     interrupted(storage, disk, 14, PASSWORD)
