@@ -1499,6 +1499,18 @@ class RestoreTargetsUnchecked(EngineError):
     hint = "Name both targets below /dev/disk/by-id, by the same kind of id."
 
 
+class TemplateOfItself(EngineError):
+    code = "J200"
+    message = "{key} can't be evaluated: the template of {name} refers to itself."
+    hint = "Give the variable a value that does not lead back to it."
+
+
+class TemplateGrows(EngineError):
+    code = "J201"
+    message = "{key} is not evaluated: its templates repeat {name} too often, and each repeats the one before."
+    hint = "Refer to each variable once or twice only."
+
+
 class CompareIgnoreInvalid(EngineError):
     code = "J170"
     message = "imaging_compare_ignore lists {entry}: {reason}."

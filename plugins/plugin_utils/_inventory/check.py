@@ -23,7 +23,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting 
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.table import RESULTS, SETTINGS
 from ansible_collections.plantops.imaging.plugins.plugin_utils._misspelt import meant_by
 
-from . import engine_values, jobs, restores, secrets, storages, values
+from . import endless, engine_values, jobs, restores, secrets, storages, values
 from .devices import Devices
 from .expressions import text_of
 from .finding import Finding, Issue, issue
@@ -128,6 +128,8 @@ def _meant(name: str, site: FrozenSet[str]) -> str:
 def _of_host(host: str, own: Variables, devices: Devices, is_operator: bool, awx: bool) -> Iterator[Issue]:
     for name, node in own.items():
         yield from secrets.issues(own, name, node)
+        if name in _BY_NAME or name in secrets.OF_ANSIBLE:
+            yield from endless.issues(name, node, own)
     yield from devices.add(host, own)
     yield from jobs.issues(own)
     yield from restores.issues(own)

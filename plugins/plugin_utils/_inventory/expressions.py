@@ -11,7 +11,8 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 from jinja2 import nodes
 
 from .nodes import SEALED, Node, Variables
-from .references import EXTRACT, MOST_STEPS, SELECTING, known, parsed
+from .references import EXTRACT, SELECTING, known, parsed
+from .trail import Trail, begun, place_of
 
 _DEFAULTS = ("default", "d")
 _OF_ENTRIES = ("get", "values", "items")
@@ -29,23 +30,28 @@ class Ends(IntEnum):
 End = Tuple[Ends, Optional[Node]]  # with the clear value's own place, if it is a variable
 
 
-def end_of(node: Node, variables: Variables, steps: int = 0) -> End:
+def end_of(node: Node, variables: Variables, trail: Optional[Trail] = None) -> End:
     """Return what the value of a secret ends in, along all variables that it refers to."""
-    if node.value is SEALED or steps > MOST_STEPS:
+    if node.value is SEALED:
         return Ends.UNKNOWN, None
     if not isinstance(node.value, str):
         return (Ends.NOTHING, None) if node.value is None else (Ends.CLEAR, node)
     if not node.is_template:
         return (Ends.CLEAR, node) if node.value.strip() else (Ends.NOTHING, None)
-    tree = parsed(node.value)
-    if tree is None:
-        return Ends.UNKNOWN, None
-    return _Walk(variables, steps).all_of(tree.body)
+    trail, place = begun(trail), place_of(node, variables)
+    if place not in trail.effort.ends:
+        inner, tree = trail.into(node, variables), parsed(node.value)
+        if inner is None or tree is None:
+            return Ends.UNKNOWN, None
+        # The node is kept, so that no other one gets its number.
+        trail.effort.ends[place] = node, _Walk(variables, inner).all_of(tree.body)
+    end: End = trail.effort.ends[place][1]
+    return end
 
 
 class _Walk:
-    def __init__(self, variables: Variables, steps: int) -> None:
-        self.variables, self.steps = variables, steps
+    def __init__(self, variables: Variables, trail: Trail) -> None:
+        self.variables, self.trail = variables, trail
         self.set_here: Dict[str, nodes.Node] = {}
 
     def all_of(self, parts: Sequence[nodes.Node]) -> End:
@@ -68,7 +74,7 @@ class _Walk:
         return Ends.NOTHING, None
 
     def _set(self, name: str, value: nodes.Node) -> None:
-        found = known(value, self.variables, self.steps + 1)
+        found = known(value, self.variables, self.trail)
         self.set_here[name] = value
         if len(found) == 1:
             self.variables = {**self.variables, name: found[0].node}
@@ -132,7 +138,7 @@ class _Walk:
         found = self._found(part)
         if part.node is None or found[0] is Ends.CLEAR:
             return found
-        if part.name in EXTRACT or (part.name in SELECTING and known(part, self.variables, self.steps + 1)):
+        if part.name in EXTRACT or (part.name in SELECTING and known(part, self.variables, self.trail)):
             return found  # of the entries that it selects; the others decide nothing
         if part.name in _DEFAULTS and part.args:
             return self.any_of([part.node, part.args[0]])
@@ -168,8 +174,8 @@ class _Walk:
             return self.end(self.set_here.pop(part.name))
         # Of entries that only a play can decide between, one that is sealed may be the one.
         choices: Dict[object, End] = {}
-        for one in known(part, self.variables, self.steps + 1):
-            ended = end_of(one.node, one.variables, self.steps + 1)
+        for one in known(part, self.variables, self.trail):
+            ended = end_of(one.node, one.variables, self.trail)
             choice = one.choice or object()
             choices[choice] = max(choices.get(choice, ended), ended, key=lambda end: end[0])
         if not choices:
@@ -179,21 +185,21 @@ class _Walk:
         return end, place if place is not None and place.file else None
 
 
-def text_of(node: Optional[Node], variables: Variables, steps: int = 0) -> Optional[str]:
+def text_of(node: Optional[Node], variables: Variables, trail: Optional[Trail] = None) -> Optional[str]:
     """Return a text in which every template is a variable that the inventory sets, ``None`` for any other."""
-    if node is None or isinstance(node.value, (dict, list)) or node.value is SEALED or steps > MOST_STEPS:
+    if node is None or isinstance(node.value, (dict, list)) or node.value is SEALED:
         return None
     if not node.is_template:
         return "" if node.value is None else str(node.value)
-    tree = parsed(node.value)
-    if tree is None or not all(isinstance(part, nodes.Output) for part in tree.body):
+    tree, inner = parsed(node.value), begun(trail).into(node, variables)
+    if inner is None or tree is None or not all(isinstance(part, nodes.Output) for part in tree.body):
         return None
     texts: List[str] = []
     for part in (one for output in tree.body for one in output.nodes):  # type: ignore[attr-defined]
         if isinstance(part, nodes.TemplateData):
             texts.append(part.data)
             continue
-        text = text_of(variables.get(part.name), variables, steps + 1) if isinstance(part, nodes.Name) else None
+        text = text_of(variables.get(part.name), variables, inner) if isinstance(part, nodes.Name) else None
         if text is None:
             return None
         texts.append(text)

@@ -21,7 +21,7 @@ from .references import targets
 _BY_NAME = {setting.variable: setting for setting in SETTINGS}
 # Passwords of Ansible's own connections.
 _LOGINS = ("password", "pass", "become_password", "become_pass", "ssh_password", "ssh_pass", "ssh_passphrase")
-_OF_ANSIBLE = frozenset("ansible_" + name for name in (*_LOGINS, "winrm_password", "psrp_password", "sudo_pass"))
+OF_ANSIBLE = frozenset("ansible_" + name for name in (*_LOGINS, "winrm_password", "psrp_password", "sudo_pass"))
 
 
 def issues(variables: Variables, name: str, node: Node) -> Iterator[Issue]:
@@ -38,7 +38,7 @@ Secret = Tuple[str, Node, Variables]
 
 
 def _secrets(name: str, node: Node, variables: Variables) -> Iterator[Secret]:
-    if name in _OF_ANSIBLE:
+    if name in OF_ANSIBLE:
         yield name, node, variables
     elif name in _BY_NAME:
         yield from _inside(_BY_NAME[name], name, node, variables)

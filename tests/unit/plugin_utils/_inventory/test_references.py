@@ -58,7 +58,6 @@ NOT_CLEAR = [
     "{{ '{0}'.format(own_sealed) }}",
     "{{ sealed_table.a }}",
     "{{ vars['own_sealed'] }}",
-    "{{ hostvars['press-11'].imaging_password }}",
     "{{ (sealed_table | combine({'b': 'x'})).a }}",
 ]
 # Names that only a play can make up: with the names that match what is known of them, and with every entry of a dictionary.
