@@ -24,6 +24,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
 )
 
 from .._progress.endings import has_written
+from .._progress.interrupted import CANCELLED, FOLLOWED_RUNS, HERE, ON_DEVICE, Followed
 from .._progress.reporter import ProgressReporter
 from .._sentences import show_sentence
 from .action import DeviceAction
@@ -48,9 +49,25 @@ class EngineAction(DeviceAction):
         request = request_of(self.verb, arguments, self._task.check_mode)
         request["timestamp"] = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         needs_agent = not arguments.get("wait", True) or arguments.get("run") or arguments.get("after_command")
-        if self.is_local() and not needs_agent and not self.has_local_agent(arguments.get("agent_directory") or ""):
-            return self._run_here(request, arguments)
-        return self._run_there(request, arguments)
+        with self._told_at_an_interrupt():
+            if self.is_local() and not needs_agent and not self.has_local_agent(arguments.get("agent_directory") or ""):
+                self._note("", HERE)
+                return self._run_here(request, arguments)
+            return self._run_there(request, arguments)
+
+    @contextlib.contextmanager
+    def _told_at_an_interrupt(self) -> Iterator[None]:
+        """Have the run that this task notes shown if an interrupt of the play ends the task; a failure has its own message."""
+        try:
+            yield
+        except Exception:
+            FOLLOWED_RUNS.end(self._task._uuid, self._host)
+            raise
+        FOLLOWED_RUNS.end(self._task._uuid, self._host)
+
+    def _note(self, run: str, fate: str) -> None:
+        if not self._task.check_mode:  # which leaves nothing behind
+            FOLLOWED_RUNS.begin(Followed(self._task._uuid, self._host, self.verb, run, fate))
 
     @functools.cached_property
     def _progress(self) -> ProgressReporter:
@@ -87,7 +104,7 @@ class EngineAction(DeviceAction):
         if arguments.get("collect"):
             self.done["ended_runs"] = self._ended_runs(agent)
         self._progress.enter("starting")
-        handle = self._start(agent, runs)
+        handle = self._start(agent, runs, arguments)
         known: Dict[str, Any] = {"run": handle.run, "attached": handle.attached}
         self.done.update(known, changed=True)
         if "ended_runs" in self.done:
@@ -116,11 +133,16 @@ class EngineAction(DeviceAction):
                 found.append(status)
         return found
 
-    def _start(self, agent: Agent, runs: Runs) -> Handle:
+    def _start(self, agent: Agent, runs: Runs, arguments: Dict[str, Any]) -> Handle:
         """Start the run. Even if the link fails during the start, the failed result has the handle."""
         changed = self._changed_before = self.done["changed"]
+
+        def announce(run: str) -> None:
+            self.done.update(run=run, changed=True)
+            self._note(run, _fate(arguments))
+
         try:
-            return self.mended(agent, lambda: runs.start(lambda run: self.done.update(run=run, changed=True)))
+            return self.mended(agent, lambda: runs.start(announce))
         except AgentRefused:
             self.done.pop("run", None)
             self.done["changed"] = changed
@@ -141,6 +163,7 @@ class EngineAction(DeviceAction):
             if arguments.get("cancel"):
                 self.tell("cancel", result)
             return result
+        self._note(run, _fate(arguments))
         return dict(self._follow(runs, run, arguments), run=run, attached=True)
 
     def _check(self, agent: Agent, runs: Runs, request: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
@@ -169,7 +192,6 @@ class EngineAction(DeviceAction):
                     self.say(told)
                 status = runs.follow(run, self._progress.show)
             except KeyboardInterrupt:
-                self.say("the play was interrupted; cancelling the run %s" % run)
                 runs.cancel(run)
                 raise
         self.done["state"] = status["state"]
@@ -238,6 +260,10 @@ class EngineAction(DeviceAction):
 
     def invalid(self, error: ValueError) -> AgentAnswerInvalid:
         return AgentAnswerInvalid(device=self._host, command=self.verb, status=0, words=said(str(error)))
+
+
+def _fate(arguments: Dict[str, Any]) -> str:
+    return CANCELLED if arguments.get("cancel_on_interrupt") else ON_DEVICE
 
 
 def _check_request(request: Dict[str, Any]) -> None:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -34,6 +36,7 @@ from support.device_plays import (
 from support.devices import SUDO_PASSWORD, Device, Plant, pythons
 from support.paths import ROOT
 from support.plain_disks import MIB, PASSWORD
+from support.playbooks import Played
 from support.sftp_server import SftpServer
 
 pytestmark = pytest.mark.root
@@ -196,15 +199,50 @@ def test_an_interrupt_cancels_the_run_only_if_asked(plant: Plant) -> None:
     with PlayUnderWay(plant) as play:
         run = hold(device)
         play.process.send_signal(signal.SIGINT)
-        assert play.process.wait(180) != 0
+        played = play.finish()
+    assert played.status == 99
     assert statuses(device)[run]["state"] == "running"
+    assert told_of_interrupt(played, device) == [run]
     with PlayUnderWay(plant, "-e", "imaging_cancel_on_interrupt=true") as play:
         play.wait_for("is already in progress")
         play.process.send_signal(signal.SIGINT)
-        assert play.process.wait(180) != 0
+        played = play.finish()
+    assert played.status == 99
+    (told,) = (line for line in played.output.splitlines() if "play was interrupted" in line)
+    assert run in told
+    assert "cancelled" in told
     release(device, run)
     wait_until(lambda: statuses(device)[run]["state"] == "cancelled")
     assert plant.image_names(device) == images
+
+
+def test_ctrl_c_says_of_each_device_that_its_run_continues_and_the_same_command_follows_it(plant: Plant) -> None:
+    plant.settings["imaging_limit_read_rate"] = "4"
+    before = {device.name: plant.image_names(device) for device in plant.devices}
+    with PlayUnderWay(plant) as play:
+        runs = {device.name: hold(device) for device in plant.devices}
+        os.killpg(play.process.pid, signal.SIGINT)  # as a terminal does
+        played = play.finish()
+    assert played.status == 99
+    for device in plant.devices:
+        assert told_of_interrupt(played, device) == [runs[device.name]]
+    assert "The same command" in played.output.splitlines()[-1]
+    with PlayUnderWay(plant) as play:
+        for device in plant.devices:
+            play.wait_for("%s: the run %s is already in progress" % (device.name, runs[device.name]))
+            release(device, runs[device.name])
+        again = play.finish()
+    assert again.status == 0, again.output
+    assert "interrupted" not in again.output
+    for device in plant.devices:
+        assert result_of(again, device)["run"] == runs[device.name]
+        one_image_more(plant, device, before[device.name])
+
+
+def told_of_interrupt(played: Played, device: Device) -> List[str]:
+    """The runs that the end of an interrupted play says to continue on a device."""
+    said = r"%s: the play was interrupted; .*imaging_run=(\S+) -e imaging_cancel=true" % re.escape(device.name)
+    return re.findall(said, played.output)
 
 
 def test_a_handle_is_followed_looked_at_and_cancelled(plant: Plant) -> None:

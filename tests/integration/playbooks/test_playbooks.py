@@ -216,12 +216,13 @@ def test_interrupted_play_stops_the_engine_and_harms_nothing(site: Site) -> None
     try:
         assert wait_until(lambda: len(list(site.device.glob("2*"))) == 2, 60)
         os.killpg(play.pid, signal.SIGINT)
-        play.communicate(timeout=90)
+        output, dummy = play.communicate(timeout=90)
     finally:
         if play.poll() is None:
             os.killpg(play.pid, signal.SIGKILL)
             play.communicate()
-    assert play.returncode != 0
+    assert play.returncode == 99
+    assert output.decode().splitlines()[-1].startswith("pc-1: the play was interrupted; ")
     assert wait_until(lambda: not engines_of(site), 30)
     assert [path.parent.name for path in site.device.glob("*/image.json")] == [name]
     site.settings["imaging_limit_read_rate"] = "0"
