@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Collects the device document: every section in its own time, and a reason where a section can't be read.
+"""Collects the device document: all sections within one time, and a reason where a section can't be read.
 
 ``{"schema_version": 1, "sections": {section: {key: {field: value}}}, "unreadable": {section: reason}}``; docs/schemas/device.json
 is its schema and docs/device-information.md says what each section holds. Its values change only when the device does.
@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from .accounts import read_groups, read_users
 from .certificates import read_certificates
@@ -26,20 +27,28 @@ from .ports import read_ports
 from .services import read_services
 from .software import read_software
 from .tasks import read_tasks
-from .tree import SystemTree, Unreadable
+from .tree import SystemTree, TookTooLong, Unreadable
 
 if TYPE_CHECKING:
     from .windows.system import WindowsSystem
 
 SCHEMA_VERSION = 1
 Document = Dict[str, Any]
-_SECONDS = 1.5  # for a section; a usual one takes some milliseconds
+_SECONDS = 5.0  # for the whole document; a usual section takes some milliseconds
+_FIRST_SECONDS = 1.0  # the most for a section while others wait, so that a reading in vain does not take much
 _MOST_CHARACTERS = 3 << 20  # of the document, so that an image's other readers can afford it
 
 
 class _Section(NamedTuple):
     name: str
     read: Callable[[SystemTree], Items]
+
+
+class _Part(NamedTuple):
+    """Sections that are read together."""
+
+    names: Sequence[str]
+    read: Callable[[], Mapping[str, Items]]
 
 
 _READERS: Tuple[_Section, ...] = (
@@ -71,19 +80,19 @@ def collect(
     :param windows: a system of Windows to describe instead; on Windows the running one.
     """
     tree = SystemTree(root)
-    sections: Dict[str, Items] = {}
-    unreadable: Dict[str, str] = {}
     if windows is None and sys.platform == "win32":
         from .windows.system import running_system  # a run on Linux does not load what reads Windows
 
         windows = running_system()
-    for section in _readers(windows):
-        _read(tree, section.name, partial(_one, tree, section), sections, unreadable)
+    parts = [_Part((one.name,), partial(_one, tree, one)) for one in _readers(windows)]
     if windows is not None:
-        _read(tree, "disks", lambda: described_disks(imaged)._asdict(), sections, unreadable, _OF_DISKS)
+        parts.append(_Part(_OF_DISKS, lambda: described_disks(imaged)._asdict()))
     else:
-        _read(tree, "disks", lambda: read_disks(tree, imaged)._asdict(), sections, unreadable, _OF_DISKS)
-    return bounded({"schema_version": SCHEMA_VERSION, "sections": sections, "unreadable": unreadable})
+        parts.append(_Part(_OF_DISKS, lambda: read_disks(tree, imaged)._asdict()))
+    collecting = _Collecting(tree, _SECONDS)
+    collecting.read(parts)
+    found = {"schema_version": SCHEMA_VERSION, "sections": collecting.sections, "unreadable": collecting.unreadable}
+    return bounded(found)
 
 
 def _readers(windows: Optional[WindowsSystem]) -> Sequence[_Section]:
@@ -113,23 +122,39 @@ def bounded(document: Document) -> Document:
     return document
 
 
-def _read(
-    tree: SystemTree,
-    name: str,
-    read: Callable[[], Dict[str, Items]],
-    sections: Dict[str, Items],
-    unreadable: Dict[str, str],
-    names: Sequence[str] = (),
-) -> None:
-    tree.limit(_SECONDS)
-    try:
-        sections.update({one: tidy(items) for one, items in read().items()})
-    except Unreadable as error:
-        reason = str(error)
-    except Exception as error:  # a defect of this file's neighbours must not cost an image
-        reason = "reading it failed: %s" % type(error).__name__
-    else:
-        return
-    for one in names or (name,):
-        sections[one] = {}
-        unreadable[one] = reason[:500]
+class _Collecting:
+    """The sections that were read. One slow section must not take the time of all others, nor lose what they leave."""
+
+    def __init__(self, tree: SystemTree, seconds: float) -> None:
+        self.sections: Dict[str, Items] = {}
+        self.unreadable: Dict[str, str] = {}
+        self._tree = tree
+        self._ends = time.monotonic() + seconds
+
+    def read(self, parts: Sequence[_Part]) -> None:
+        """Read all parts in their share of the time, and those that took longer again in what is left."""
+        late = [
+            part for number, part in enumerate(parts) if not self._is_done(part, len(parts) - number, _FIRST_SECONDS)
+        ]
+        for number, part in enumerate(late):
+            self._is_done(part, len(late) - number, _SECONDS)
+
+    def _is_done(self, part: _Part, waiting: int, most_seconds: float) -> bool:
+        """Read a part. Return whether it is done; a second reading may read one that took too long."""
+        self._tree.limit(min(most_seconds, max(0.0, self._ends - time.monotonic()) / waiting))
+        try:
+            read = {name: tidy(items) for name, items in part.read().items()}
+        except Unreadable as error:
+            self._without(part, str(error))
+            return not isinstance(error, TookTooLong)
+        except Exception as error:  # a defect of this file's neighbours must not cost an image
+            self._without(part, "reading it failed: %s" % type(error).__name__)
+            return True
+        self.sections.update(read)
+        for name in part.names:
+            self.unreadable.pop(name, None)
+        return True
+
+    def _without(self, part: _Part, reason: str) -> None:
+        self.sections.update((name, {}) for name in part.names)
+        self.unreadable.update((name, reason[:500]) for name in part.names)

@@ -117,6 +117,7 @@ def _descriptors(tree: SystemTree, pid: str) -> List[str]:
     try:
         names = tree.names("/proc/%s/fd" % pid)
     except Unreadable:
+        tree.check_time()
         return []  # a process of another user, or one that ended
     base = tree.path("/proc/%s/fd" % pid)
     found = []
@@ -135,6 +136,7 @@ def _program(tree: SystemTree, pid: str) -> Optional[_Program]:
         fields = tree.text(base + "/stat", _PROC_BYTES).rpartition(")")[2].split()
         services = _SERVICE.findall(tree.text(base + "/cgroup", _PROC_BYTES))
     except Unreadable:
+        tree.check_time()
         return None
     started = int(fields[19]) if len(fields) > 19 and fields[19].isdigit() else 0
     return _Program(started, int(pid), name, services[-1] if services else "") if name else None

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
-from .tree import SystemTree, Unreadable
+from .tree import SystemTree, TookTooLong, Unreadable
 
 _FOLDERS = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
 _MOST_BYTES = 512 << 20
@@ -27,7 +27,6 @@ _STRING, _INT32 = 6, 4
 _ENTRY = struct.Struct(">IIII")
 _NDB_PAGE_BYTES = 4096
 _NDB_SLOT_BYTES = 16
-_RPM_SECONDS = 4
 _Package = Tuple[str, List[str], str, bool]
 _Header = Dict[int, str]
 
@@ -145,9 +144,14 @@ def _asked(tree: SystemTree) -> Iterable[_Header]:
     if not tree.is_running:
         raise Unreadable("the rpm database is a Berkeley DB, which only rpm on that system reads")
     wanted = "%{NAME}\t%{VERSION}\t%{RELEASE}\t%{EPOCHNUM}\t%{ARCH}\n"
+    tree.check_time()
     options: Dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     try:
-        answer = subprocess.run(["rpm", "-qa", "--queryformat", wanted], timeout=_RPM_SECONDS, check=True, **options)  # pylint: disable=ansible-bad-function
+        answer = subprocess.run(
+            ["rpm", "-qa", "--queryformat", wanted], timeout=tree.left_seconds, check=True, **options
+        )  # pylint: disable=ansible-bad-function
+    except subprocess.TimeoutExpired:
+        raise TookTooLong("rpm -qa took too long") from None
     except (OSError, subprocess.SubprocessError) as error:
         raise Unreadable("rpm -qa failed: %s" % error) from None
     lines = [line.split("\t") for line in answer.stdout.decode("utf-8", "replace").split("\n")]

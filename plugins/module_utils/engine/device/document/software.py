@@ -47,7 +47,8 @@ def _dpkg(tree: SystemTree) -> Iterator[_Package]:
     texts = [tree.text(_DPKG + "/status", _MOST_BYTES)]
     folder = _DPKG + "/status.d"  # images without a package manager
     texts += [tree.text("%s/%s" % (folder, name)) for name in tree.names(folder) if not name.endswith(".md5sums")]
-    stanzas = [one for text in texts for one in _stanzas(text, ("Package", "Status", "Version", "Architecture"), ": ")]
+    names = ("Package", "Status", "Version", "Architecture")
+    stanzas = [one for text in texts for one in _stanzas(tree, text, names, ": ")]
     native = tree.line(_DPKG + "/arch-native") or next(
         (one.get("Architecture", "") for one in stanzas if one.get("Package") == "dpkg"), ""
     )
@@ -62,14 +63,14 @@ def _dpkg(tree: SystemTree) -> Iterator[_Package]:
 
 def _apk(tree: SystemTree) -> Iterator[_Package]:
     for place in _APK:
-        for one in _stanzas(tree.text(place, _MOST_BYTES), ("P", "V", "A"), ":"):
+        for one in _stanzas(tree, tree.text(place, _MOST_BYTES), ("P", "V", "A"), ":"):
             if one.get("P"):
                 yield one["P"], [one.get("V", "")], one.get("A", ""), False
         if tree.exists(place):
             return
 
 
-def _stanzas(text: str, names: Tuple[str, ...], colon: str) -> Iterator[Dict[str, str]]:
+def _stanzas(tree: SystemTree, text: str, names: Tuple[str, ...], colon: str) -> Iterator[Dict[str, str]]:
     """The named fields of each stanza; those of several lines are not among them."""
     # One search of the text: a list of its lines would take two MiB more, which stay.
     wanted = re.compile(r"^(?:(%s)%s(.*)|[^\S\n]*)$" % ("|".join(names), colon), re.MULTILINE)
@@ -79,6 +80,7 @@ def _stanzas(text: str, names: Tuple[str, ...], colon: str) -> Iterator[Dict[str
         if name:
             found.setdefault(name, value.strip())
         elif found:
+            tree.check_time()
             yield found
             found = {}
     if found:

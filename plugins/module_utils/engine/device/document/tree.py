@@ -26,6 +26,10 @@ class Unreadable(Exception):
     """A section can't be read; the text is the reason that the document gives."""
 
 
+class TookTooLong(Unreadable):
+    """A section was not read in its time."""
+
+
 class FoundFile(NamedTuple):
     """A file below a folder. ``link`` is the target of a symbolic link, "" for a file."""
 
@@ -46,10 +50,15 @@ class SystemTree:
         """Give what follows ``seconds`` from now."""
         self._ends = time.monotonic() + seconds
 
+    @property
+    def left_seconds(self) -> float:
+        """The time that is left, at least 0."""
+        return max(0.0, self._ends - time.monotonic())
+
     def check_time(self) -> None:
-        """:raises Unreadable: when the time of the section is over."""
-        if time.monotonic() > self._ends:
-            raise Unreadable("reading it took too long")
+        """:raises TookTooLong: when the time of the section is over."""
+        if not self.left_seconds:
+            raise TookTooLong("reading it took too long")
 
     def path(self, place: str) -> str:
         """Return the path on this machine. In a file tree links are followed below its root."""

@@ -115,7 +115,10 @@ def parse_unit(text: str) -> Settings:
         elif "=" in line and line[0] not in "#;":
             name, dummy, value = line.partition("=")
             key = "%s.%s" % (section, name.strip())
-            found[key] = [*found.get(key, []), value.strip()] if value.strip() else []
+            if value.strip():
+                found.setdefault(key, []).append(value.strip())
+            else:
+                found[key] = []
     return found
 
 
