@@ -82,10 +82,17 @@ bad_packs:
   elements: str
   sample: []
 checked_bytes:
-  description: Bytes of disk content that were read back, at level V(full).
+  description: Bytes of disk content that were read back, at level V(full); bytes of packs that were hashed, at level
+    V(storage); 0 at level V(quick), which compares names and sizes.
   returned: when the image was verified, also if it is damaged
   type: int
   sample: 4294967296
+good_since:
+  description: When a verification of this level, or of a deeper one, first found the image intact, without a failure
+    since, in UTC. Null for the first verification, and for a damaged image.
+  returned: when the image was verified, also if it is damaged
+  type: str
+  sample: "2026-11-22T13:58:02Z"
 storage_host_key:
   description: Fingerprint of the host key that the SFTP server presented.
   returned: success, if the task connected to an SFTP server

@@ -200,6 +200,7 @@ RESULTS: Dict[str, _Checks] = {
         problems=_list_of(_SENTENCE),
         bad_packs=_list_of(_NAME),
         checked_bytes=_is_number,
+        good_since=_or_null(_NAME),
         warnings=_WARNINGS,
         **_SERVER_KEY,
     ),

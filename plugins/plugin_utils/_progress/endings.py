@@ -60,7 +60,7 @@ def of_restore(result: Result) -> str:
 
 
 def of_verify(result: Result) -> str:
-    """Which image, level, how much was checked."""
+    """Which image, level, how much was checked, and since when it is known to be intact."""
     if "ok" not in result:
         return ""
     checked = ", %s checked" % size(result["checked_bytes"]) if result.get("checked_bytes") else ""
@@ -68,7 +68,9 @@ def of_verify(result: Result) -> str:
         count = len(result.get("problems") or [])
         problems = "1 problem" if count == 1 else "%d problems" % count
         return "image %s is NOT intact (level %s%s): %s" % (result.get("image"), result.get("level"), checked, problems)
-    return "verified image %s (level %s%s): intact" % (result.get("image"), result.get("level"), checked)
+    since = result.get("good_since")
+    known = "intact at every verification since %s" % local_moment(str(since)) if since else "intact"
+    return "verified image %s (level %s%s): %s" % (result.get("image"), result.get("level"), checked, known)
 
 
 def of_rollover(result: Result) -> str:

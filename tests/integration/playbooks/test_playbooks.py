@@ -55,6 +55,10 @@ def test_main_job_from_image_to_restore(site: Site) -> None:
     assert verified.status == 0, verified.output
     assert verified.result("Verify an image")["ok"] is True
     assert verified.result("Verify an image")["checked_bytes"] > 0
+    assert verified.result("Verify an image")["good_since"] is None
+    again = site.play("verify", "-e", "imaging_verify_level=storage")
+    assert again.result("Verify an image")["good_since"].startswith("20")
+    assert "(level storage, " in again.output
 
     restored = site.play("restore")
     assert restored.status == 0, restored.output

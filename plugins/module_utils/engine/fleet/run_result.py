@@ -161,7 +161,7 @@ def _deletions(told: Mapping[str, Any]) -> Dict[str, Any]:
 def _verification(verb: str, result: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
     if verb != "verify" or "ok" not in result:
         return None
-    names = ("level", "ok", "problems", "bad_packs", "checked_bytes")
+    names = ("level", "ok", "problems", "bad_packs", "checked_bytes", "good_since")
     return {name: _shortened(result.get(name)) for name in names}
 
 

@@ -38,7 +38,7 @@ from .format.keys import MasterKey
 RECORD_NAME = re.compile(r"([a-z]{1,32})-([0-9a-f]{64})\.json")
 ASIDE_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.[0-9a-f]{8}\.aside", re.ASCII)
 PINNED, UNPINNED, ARCHIVED, VERIFIED = "pinned", "unpinned", "archived", "verified"
-AUTHENTICATION, VERIFIED_AT, AUTHOR = "authentication", "verified_at", "author"
+AUTHENTICATION, VERIFIED_AT, AUTHOR, GOOD_SINCE = "authentication", "verified_at", "author", "good_since"
 _KEEPS = (PINNED, ARCHIVED)
 _MAX_WORD = 16
 _MAX_AUTHOR = 200
@@ -56,6 +56,7 @@ class Record(NamedTuple):
     is_authentic: Optional[bool]
     verified_at: str = ""  # UTC; "" in records of release 0.1.0
     author: str = ""
+    good_since: str = ""  # UTC; the first of the verifications that found it intact without a failure in between
 
     @property
     def is_believed(self) -> bool:
@@ -165,6 +166,7 @@ def _parse(name: str, data: bytes, image: str, key: Optional[MasterKey]) -> Opti
         None if key is None else is_authentic(document, key),
         _moment(document.get(VERIFIED_AT)),
         printable(document.get(AUTHOR)),
+        _moment(document.get(GOOD_SINCE)),
     )
 
 

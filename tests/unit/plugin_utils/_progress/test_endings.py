@@ -78,6 +78,9 @@ def test_a_restore_names_image_target_amount_time_and_proof() -> None:
 def test_a_verification_names_level_amount_and_outcome() -> None:
     facts = {"image": IMAGE, "level": "full", "checked_bytes": 2_000_000}
     holds(line("verify", ok=True, **facts), IMAGE, "full", "2.0 MB", "intact")
+    since = line("verify", ok=True, good_since="2026-11-02T10:00:00Z", **facts)
+    holds(since, "since 2026-11-0")
+    assert "since" not in line("verify", ok=True, good_since=None, **facts)
     holds(line("verify", ok=False, problems=["one", "two"], **facts), IMAGE, "NOT intact", "2 problems")
 
 

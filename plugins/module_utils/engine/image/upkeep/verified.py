@@ -4,7 +4,8 @@
 """Records of verifications: the result, its date and its author.
 
 With a date each verification is a new fact and a new file. So that a daily verification of one image does not push its
-other records out of the number that is read, an older record of the same facts goes when there are several.
+other records out of the number that is read, an older record of the same facts goes when there are several. Each record
+of a success carries the date of the first one, which so outlives the records that go.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
 from ..format import documents
 from ..format.keys import MasterKey
+from ..verify_levels import LEVELS, Level
 
 _MOST_ALIKE = 4  # records of verifications before older ones go
 _MOST_KEPT = 128  # of an account that may not delete; half of what is read of one image
-_NEW = frozenset([records.VERIFIED_AT, records.AUTHOR, records.AUTHENTICATION])
+_NEW = frozenset([records.VERIFIED_AT, records.AUTHOR, records.AUTHENTICATION, records.GOOD_SINCE])
 
 
 def author_here() -> str:
@@ -37,11 +39,34 @@ def author_here() -> str:
     return "%s@%s" % (user, host) if user else host
 
 
+def good_since(directory: DeviceDirectory, image: str, level: Level, key: Optional[MasterKey]) -> str:
+    """Return when a verification of this level, or of a deeper one, first found the image intact, without a failure since.
+
+    "" where no record says so.
+    """
+    found: List[records.Record] = []
+    with contextlib.suppress(StoragePermissionDenied, StorageFailed):
+        found = [one for one in records.read(directory, image, key) if one.kind == records.VERIFIED]
+    failed = max((one.verified_at for one in found if one.ok is False), default="")
+    has_failed = any(one.ok is False for one in found)
+    deep = LEVELS[LEVELS.index(level) :]
+    good = [one for one in found if one.ok and one.is_believed and one.level in deep and one.verified_at]
+    after = [one for one in good if not has_failed or one.verified_at > failed]
+    return min((_first(one, failed) for one in after), default="")
+
+
+def _first(record: records.Record, failed: str) -> str:
+    """The date that a record names as the first, as far as it can be right."""
+    is_possible = failed < record.good_since <= record.verified_at
+    return record.good_since if is_possible else record.verified_at
+
+
 def record_verification(
-    directory: DeviceDirectory, image: str, facts: Dict[str, Any], key: Optional[MasterKey]
+    directory: DeviceDirectory, image: str, facts: Dict[str, Any], key: Optional[MasterKey], since: str = ""
 ) -> None:
     """Add the record of a verification that ends now.
 
+    :param since: when an earlier one first found the image intact, without a failure since.
     :raises StorageError: as :func:`records.add`.
     """
     names: List[str] = []
@@ -54,6 +79,8 @@ def record_verification(
             records.AUTHOR: records.printable(author_here()),
         },
     )
+    if facts["ok"]:
+        dated[records.GOOD_SINCE] = since or dated[records.VERIFIED_AT]
     older: List[str] = []
     if len(names) >= _MOST_ALIKE:
         with contextlib.suppress(StoragePermissionDenied, StorageFailed):

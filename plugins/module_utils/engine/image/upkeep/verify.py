@@ -26,7 +26,7 @@ from ..second_look import LOOKS, damage_of
 from ..verify_levels import Level
 from .packs_of_image import proved_packs_of
 from .restore_from_trash import restore_from_trash, whole_copies
-from .verified import record_verification
+from .verified import good_since, record_verification
 from .verify_beside import manifest_is_copied, problems_beside, problems_of_sums
 
 _HASHERS = 2
@@ -43,6 +43,7 @@ class VerifyReport(NamedTuple):
     bad_packs: List[str]
     checked_bytes: int
     warnings: List[str] = []
+    good_since: Optional[str] = None  # UTC; of an intact image whose first verification this is not
 
     @property
     def ok(self) -> bool:
@@ -94,7 +95,9 @@ def verify_image(
                 check.take_out_of_use(pack)
     warnings = newest.warnings if newest is not None else []
     bad = sorted(check.bad_packs)
-    report = VerifyReport(manifest.image, level, check.problems, bad, check.checked_bytes, warnings)
+    since = good_since(directory, manifest.image, level, key) if not check.problems else ""
+    checked_bytes = check.checked_bytes if level == "full" else check.stored_bytes
+    report = VerifyReport(manifest.image, level, check.problems, bad, checked_bytes, warnings, since or None)
     if record:
         # A rollover may delete them at the same time, and a foreign file may be in their place: the pin moves that
         # aside.
@@ -102,7 +105,7 @@ def verify_image(
             facts: Dict[str, Any] = {"level": level, "ok": report.ok, "problems": report.problems[:20]}
             if check.has_false_index:
                 facts["index"] = "false"
-            record_verification(directory, manifest.image, facts, key)
+            record_verification(directory, manifest.image, facts, key, since)
     return report
 
 
@@ -123,7 +126,8 @@ class _Check:
         self.progress = progress
         self.problems: List[str] = []
         self.bad_packs: Dict[str, str] = {}  # with the sentence about each
-        self.checked_bytes = 0
+        self.checked_bytes = 0  # of the disks' content
+        self.stored_bytes = 0  # of the packs
         self.has_bad_content = False
         self.lacks_packs = False
 
@@ -229,6 +233,7 @@ class _Check:
             if problem:
                 self.problems.append(problem)
                 self.bad_packs[pack] = problem
+        self.stored_bytes = done_bytes
         self.progress("verifying", total_bytes, total_bytes)
 
     def _pack_problems(self, packs: Dict[str, str]) -> Iterator[str]:

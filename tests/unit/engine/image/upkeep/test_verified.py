@@ -15,8 +15,9 @@ from engine.image.access import openable_key
 from engine.image.device_directory import DeviceDirectory
 from engine.image.format.keys import MasterKey
 from engine.image.upkeep import verified
-from engine.image.upkeep.verified import author_here, record_verification
+from engine.image.upkeep.verified import author_here, good_since, record_verification
 from engine.image.upkeep.verify import verify_image
+from engine.image.verify_levels import Level
 from support.plant import Plant
 from support.small_runs import DEVICE, make_small
 from support.storages import HookedStorage
@@ -123,3 +124,61 @@ def test_where_others_could_not_delete_the_operator_s_success_stays_on_record(mo
     (record,) = held(plant.directory, plant.names[0])
     assert (record.ok, record.author) == (True, author_here())
     assert record.verified_at.startswith("2027-01-15T")
+
+
+def since(plant: Plant, level: Level = "quick") -> Optional[str]:
+    """The date that the next verification, which leaves no record, names."""
+    return verify_image(plant.storage, DEVICE, plant.names[0], level, record=False).good_since
+
+
+def test_the_first_verification_names_no_date_and_the_next_one_that_of_the_first() -> None:
+    plant = Plant(1)
+    assert since(plant) is None
+    verify_image(plant.storage, DEVICE, plant.names[0], "quick")
+    assert str(since(plant)).startswith("2027-01-15T")
+
+
+def test_the_date_of_the_first_outlives_its_record() -> None:
+    plant = Plant(1)
+    for dummy in range(30):
+        verify_image(plant.storage, DEVICE, plant.names[0], "quick")
+    found = held(plant.directory, plant.names[0])
+    assert not found[0].verified_at.startswith("2027-01-15T"), "the oldest went"
+    assert str(since(plant)).startswith("2027-01-15T")
+
+
+def test_a_failure_begins_anew() -> None:
+    plant = Plant(1)
+    verify_image(plant.storage, DEVICE, plant.names[0], "quick")
+    record_verification(plant.directory, plant.names[0], BAD, None)
+    assert since(plant) is None
+    verify_image(plant.storage, DEVICE, plant.names[0], "quick")
+    assert str(since(plant)).startswith("2027-01-17T")
+
+
+def test_a_deeper_verification_proves_a_lesser_one_and_not_the_other_way() -> None:
+    plant = Plant(1)
+    verify_image(plant.storage, DEVICE, plant.names[0], "storage")
+    assert str(since(plant, "quick")).startswith("2027-01-15T")
+    assert since(plant, "full") is None
+
+
+def test_who_has_no_password_can_name_no_earlier_date() -> None:
+    plant = Plant()
+    plant.make(password="word")
+    key = openable_key(plant.directory, "word")
+    false = dict(
+        OK, level="full", **{records.VERIFIED_AT: "2020-01-01T00:00:00Z", records.GOOD_SINCE: "2020-01-01T00:00:00Z"}
+    )
+    plant.directory.add_record(plant.names[0], records.VERIFIED, false)
+    assert good_since(plant.directory, plant.names[0], "full", key) == ""
+    record_verification(plant.directory, plant.names[0], dict(OK, level="full"), key)
+    assert good_since(plant.directory, plant.names[0], "full", key).startswith("2027-01-15T")
+
+
+@pytest.mark.parametrize("said", ["2099-01-01T00:00:00Z", "long ago", 5, ""])
+def test_a_first_date_that_can_t_be_right_is_that_of_the_record(said: object) -> None:
+    plant = Plant(1)
+    facts = dict(OK, **{records.VERIFIED_AT: "2026-06-01T00:00:00Z", records.GOOD_SINCE: said})
+    plant.directory.add_record(plant.names[0], records.VERIFIED, facts)
+    assert since(plant) == "2026-06-01T00:00:00Z"
