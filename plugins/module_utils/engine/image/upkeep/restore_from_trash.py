@@ -28,22 +28,24 @@ def restore_from_trash(
     directory: DeviceDirectory,
     packs: AbstractSet[str],
     *,
+    found: Optional[Mapping[str, List[TrashEntry]]] = None,
     proved: Optional[Mapping[str, int]] = None,
     copies: bool = False,
 ) -> Set[str]:
     """Move packs from the trash back into use, and return those that are in use then: one listing for them all.
 
+    :param found: their copies in the trash, where it was listed already.
     :param proved: the sizes of packs that were read back when they were sent: a copy that a rollover put away, and
         that has this size, is believed as it would be believed in its place.
     :param copies: whether an account that may not rename stores a second copy in the place of the pack.
     """
     if not packs:
         return set()
-    found = trashed_copies(directory, packs)
-    wanted = sorted(found)
+    trashed = trashed_copies(directory, packs) if found is None else found
+    wanted = sorted(trashed)
 
     def back(pack: str) -> bool:
-        return any(_come_back(directory, one, proved or {}, copies) for one in found[pack])
+        return any(_come_back(directory, one, proved or {}, copies) for one in trashed[pack])
 
     return {pack for pack, is_back in zip(wanted, together(directory.storage, back, wanted)) if is_back}
 
@@ -58,10 +60,15 @@ def trashed_copies(directory: DeviceDirectory, packs: AbstractSet[str]) -> Dict[
 
 def whole_copies(directory: DeviceDirectory, pack: str) -> Iterator[str]:
     """The paths of the intact copies of a pack in the trash, for an account that may not rename."""
-    for one in trashed_copies(directory, {pack}).get(pack, []):
+    return whole_of(directory, trashed_copies(directory, {pack}).get(pack, []))
+
+
+def whole_of(directory: DeviceDirectory, copies: List[TrashEntry]) -> Iterator[str]:
+    """The paths of those of ``copies`` in the trash that are intact."""
+    for one in copies:
         path = directory.path(fmt.TRASH, one.file_name)
         with contextlib.suppress(StorageNotFound):  # another host brought it back or removed it
-            if not damage_of(directory.storage, path, pack):
+            if not damage_of(directory.storage, path, one.pack):
                 yield path
 
 

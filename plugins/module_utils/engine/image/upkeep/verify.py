@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Callable, Collection, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Collection, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ...errors import ImageDamaged, ImageError, StorageExists, StorageNotFound, StoragePermissionDenied
 from ...storage.contract import Storage
@@ -19,13 +19,14 @@ from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
 from ..format.keys import MasterKey
 from ..format.manifest import Manifest, packs_digest
+from ..format.pack_names import NamesOfPacks
 from ..format.sums import Sums
 from ..parallel_map import in_order
 from ..reader import ImageReader
 from ..second_look import LOOKS, damage_of
 from ..verify_levels import Level
 from .packs_of_image import proved_packs_of
-from .restore_from_trash import restore_from_trash, whole_copies
+from .restore_from_trash import restore_from_trash, trashed_copies, whole_of
 from .verified import good_since, record_verification
 from .verify_beside import manifest_is_copied, problems_beside, problems_of_sums
 
@@ -89,10 +90,7 @@ def verify_image(
     else:
         check.names_and_sizes()
     if record:
-        # The findings hold for an account that may only read, too; the operator's verify records them.
-        with contextlib.suppress(StoragePermissionDenied):
-            for pack in sorted(check.bad_packs):
-                check.take_out_of_use(pack)
+        check.take_out_of_use()
     warnings = newest.warnings if newest is not None else []
     bad = sorted(check.bad_packs)
     since = good_since(directory, manifest.image, level, key) if not check.problems else ""
@@ -187,14 +185,9 @@ class _Check:
         listed = self.sums()
         problems_before = len(self.problems)
         present = self.directory.packs()
-        size_bytes = 0
-        for pack in listed.packs:
-            if pack in present:
-                size_bytes += present[pack]
-                continue
-            path = self._path_of_missing(pack)
-            if path is not None:
-                size_bytes += self.storage.stat(path).size_bytes
+        size_bytes = sum(present[pack] for pack in listed.packs if pack in present)
+        for path in self._paths_of_missing(pack for pack in listed.packs if pack not in present).values():
+            size_bytes += self.storage.stat(path).size_bytes
         is_known = packs_digest(listed.packs) == self.manifest.packs_sha256
         if is_known and len(self.problems) == problems_before and size_bytes != self.manifest.pack_bytes:
             self.problems.append("The packs have %d bytes, not %d." % (size_bytes, self.manifest.pack_bytes))
@@ -221,23 +214,36 @@ class _Check:
         files = sorted(listed.files.items())
         self.problems += filter(None, together(self.storage, self._file_problem, files))
         present = self.directory.packs()
-        there: Dict[str, str] = {}
-        for pack in listed.packs:
-            path = fmt.pack_path(self.directory.device, pack) if pack in present else self._path_of_missing(pack)
-            if path is not None:
-                there[pack] = path
+        trashed = self._paths_of_missing(pack for pack in listed.packs if pack not in present)
+        there = {
+            pack: trashed.get(pack) or fmt.pack_path(self.directory.device, pack)
+            for pack in listed.packs
+            if pack in present or pack in trashed
+        }
         done_bytes, total_bytes = 0, self.manifest.pack_bytes
+        vanished: List[str] = []
         for pack, problem in zip(there, self._pack_problems(there)):
             done_bytes += present.get(pack, 0)
             self.progress("verifying", min(done_bytes, max(0, total_bytes - 1)), total_bytes)
-            if problem:
-                self.problems.append(problem)
-                self.bad_packs[pack] = problem
+            if problem is None:
+                vanished.append(pack)
+            elif problem:
+                self._call_bad(pack, problem)
+        # A rollover may move packs to the trash meanwhile and, when it sees that they are needed, back.
+        for pack, path in self._paths_of_missing(vanished).items():
+            again = self._problem(path, pack, "The pack %s" % pack)
+            if again:
+                self._call_bad(pack, again)
         self.stored_bytes = done_bytes
         self.progress("verifying", total_bytes, total_bytes)
 
-    def _pack_problems(self, packs: Dict[str, str]) -> Iterator[str]:
-        """The fault of each pack (name and path), in order; several are read and hashed at a time."""
+    def _call_bad(self, pack: str, problem: str) -> None:
+        self.problems.append(problem)
+        self.bad_packs[pack] = problem
+
+    def _pack_problems(self, packs: Dict[str, str]) -> Iterator[Optional[str]]:
+        """The fault of each pack (name and path), in order, None where it is not there; several are read and hashed at a
+        time."""
         calls = (partial(self._pack_problem, pack, path) for pack, path in packs.items())
         hashers = _HASHERS if self.storage.parallel_calls == 1 else _HASHERS_OVER_A_LINE
         with ThreadPoolExecutor(hashers, thread_name_prefix="pack hasher") as executor:
@@ -266,35 +272,52 @@ class _Check:
             except ImageDamaged as error:
                 self.problems.append(str(error))
 
-    def take_out_of_use(self, pack: str) -> None:
-        """Move a damaged pack to the trash; where an intact copy is there it takes its place, and the fault is
-        repaired."""
-        with contextlib.suppress(StorageNotFound):  # another verify was quicker
-            self.directory.move_to_trash(pack, None)
-        if pack in restore_from_trash(self.directory, {pack}):
+    def take_out_of_use(self) -> None:
+        """Move the damaged packs to the trash; where an intact copy is there it takes the place, and the fault is
+        repaired.
+
+        The findings hold for an account that may only read, too; the operator's verify records them.
+        """
+        tried: Set[str] = set()
+        with contextlib.suppress(StoragePermissionDenied):
+            for pack in sorted(self.bad_packs):
+                with contextlib.suppress(StorageNotFound):  # another verify was quicker
+                    self.directory.move_to_trash(pack, None)
+                tried.add(pack)
+        for pack in restore_from_trash(self.directory, tried):
             self.problems.remove(self.bad_packs.pop(pack))
 
-    def _path_of_missing(self, pack: str) -> Optional[str]:
-        """Where a pack that is not in its place is after all: back from the trash, or in it where nothing may be moved."""
-        place = fmt.pack_path(self.directory.device, pack)
-        if self.may_move and pack in restore_from_trash(self.directory, {pack}):
-            return place
-        for path in whole_copies(self.directory, pack):
-            return path
-        if self.storage.exists(place):
-            return place  # another run that missed it was quicker
-        self.problems.append("The pack %s is missing." % pack)
-        self.lacks_packs = True
-        return None
+    def _paths_of_missing(self, packs: Iterable[str]) -> Dict[str, str]:
+        """Where packs that are not in their places are after all: back from the trash, or in it where nothing may be moved.
 
-    def _pack_problem(self, pack: str, path: str) -> str:
-        """Hash a pack; a rollover may move it to the trash and, when it sees that it is needed, back."""
-        name = "The pack %s" % pack
+        One listing of the trash serves them all; the packs that are nowhere become problems.
+        """
+        names = NamesOfPacks()
+        for pack in packs:
+            names.add(pack)
+        if not names.count:
+            return {}
+        missing = names.done()
+        copies = trashed_copies(self.directory, missing)
+        back = restore_from_trash(self.directory, missing, found=copies) if self.may_move else set()
+        found: Dict[str, str] = {}
+        for pack in sorted(missing) if isinstance(missing, frozenset) else missing:  # many come in order
+            place = fmt.pack_path(self.directory.device, pack)
+            trashed = () if pack in back else whole_of(self.directory, copies.get(pack, []))
+            path = next(iter(trashed), place)
+            if path == place and pack not in back and not self.storage.exists(place):  # else another run was quicker
+                self.problems.append("The pack %s is missing." % pack)
+                self.lacks_packs = True
+            else:
+                found[pack] = path
+        return found
+
+    def _pack_problem(self, pack: str, path: str) -> Optional[str]:
+        """Hash a pack; None when it is not there."""
         try:
-            return self._damage(path, pack, name)
+            return self._damage(path, pack, "The pack %s" % pack)
         except StorageNotFound:
-            moved = self._path_of_missing(pack)
-        return self._problem(moved, pack, name) if moved is not None else ""  # that it is missing was said
+            return None
 
     def _file_problem(self, listed: Tuple[str, str]) -> str:
         name, digest = listed

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import List
 
 import pytest
-from engine.errors import EngineError
+from engine.errors import EngineError, StoragePermissionDenied
 from engine.image.access import Passwords
 from engine.image.device_directory import DeviceDirectory
+from engine.image.format import constants as fmt
 from engine.image.upkeep.verify import verify_image
 from engine.restore.restore import restore
 from engine.storage.local.storage import DirectoryStorage
 from support.small_runs import DEVICE, SmallDisk, make_small, run_image
+from support.storages import HookedStorage, MemoryStorage
 
 PASSWORD = "a password for this test"
 FLIPS_PER_FILE = 6
@@ -109,3 +111,58 @@ def test_whole_image_directory_lost_is_said_and_others_stay(memory_path: Path) -
     shutil.rmtree(base / DEVICE / second.image)
     assert [manifest.image for manifest in DeviceDirectory(storage, DEVICE).images()] == [first.image]
     assert verify_image(storage, DEVICE, "latest", "full", password=PASSWORD).ok
+
+
+@pytest.mark.parametrize("may_rename", [True, False])
+@pytest.mark.parametrize("level", ["quick", "storage", "full"])
+def test_the_trash_is_listed_once_for_all_missing_packs(level: str, may_rename: bool) -> None:
+    """A listing for each would take hours in a crowd of foreign files. Of five missing packs three are in the trash, one of
+    these damaged, and two are nowhere."""
+    storage = MemoryStorage()
+    image = run_image(storage, SmallDisk()).image
+    directory = DeviceDirectory(storage, DEVICE)
+    trashed, gone = sorted(directory.packs())[:3], sorted(directory.packs())[3:5]
+    for pack in trashed:
+        directory.move_to_trash(pack, 1)
+    rotten = next(path for path in storage.files if trashed[0] in path)
+    storage.files[rotten] = b"x" + storage.files[rotten][1:]
+    for pack in gone:
+        storage.delete(fmt.pack_path(DEVICE, pack))
+    listings = []
+
+    def hook(moment: str, operation: str, path: str) -> None:
+        if (moment, operation, path) == ("before", "list", DEVICE + "/trash"):
+            listings.append(path)
+        if operation == "rename" and not may_rename:
+            raise StoragePermissionDenied(storage="memory", operation=operation, path=path)
+
+    report = verify_image(HookedStorage(storage, hook), DEVICE, image, level)
+    for pack in [trashed[0], *gone]:
+        assert [one for one in report.problems if pack in one] == ["The pack %s is missing." % pack]
+    assert not [one for one in report.problems for pack in trashed[1:] if pack in one]
+    assert [pack in directory.packs() for pack in trashed] == [False, may_rename, may_rename]
+    if level != "full":  # which also reads as a restore does, up to the first pack that is nowhere
+        assert len(listings) == 1
+
+
+def test_the_trash_is_listed_once_for_all_damaged_packs() -> None:
+    """Of three damaged packs one has an intact copy in the trash, which takes its place."""
+    storage = MemoryStorage()
+    image = run_image(storage, SmallDisk()).image
+    directory = DeviceDirectory(storage, DEVICE)
+    bad = sorted(directory.packs())[:3]
+    storage.files["%s/trash/%s.1.1700000000" % (DEVICE, bad[0])] = storage.files[fmt.pack_path(DEVICE, bad[0])]
+    for pack in bad:
+        path = fmt.pack_path(DEVICE, pack)
+        storage.files[path] = b"x" + storage.files[path][1:]
+    listings = []
+
+    def hook(moment: str, operation: str, path: str) -> None:
+        if (moment, operation, path) == ("before", "list", DEVICE + "/trash"):
+            listings.append(path)
+
+    report = verify_image(HookedStorage(storage, hook), DEVICE, image, "storage")
+    assert report.bad_packs == bad[1:]
+    assert len(report.problems) == 2
+    assert [pack in directory.packs() for pack in bad] == [True, False, False]
+    assert len(listings) == 1
