@@ -56,14 +56,16 @@ class ImageFolder:
         sleep: Callable[[float], None],
         newest: Callable[[], str] = lambda: "",
         last: str = "",
+        proves: bool = False,
     ) -> None:
         """
         :param newest: returns the name of the newest image that counts, "" where there is none.
         :param last: the last name that is plausible now; no later one of others moves ours.
+        :param proves: whether a key proves the images that count: then no other name at all moves ours.
         """
         self._directory = directory
         self._newest = newest
-        self._last = last or horizon(wanted)
+        self._last = "" if proves else last or horizon(wanted)
         self._storage: Storage = directory.storage
         self._wanted = wanted
         self._sleep = sleep
@@ -73,7 +75,8 @@ class ImageFolder:
         self._checkpoints: Dict[str, Tuple[int, int]] = {}  # how often one was to be stored, and after which was
 
     def claim(self) -> None:
-        """Take an unused name, after that of the newest image; a name in the future that no image proves is skipped.
+        """Take an unused name, after that of the newest image. A name that no image proves is only skipped: any name
+        where a key proves images, else one in the future.
 
         :raises StorageFailed: when other runs take every chosen name first.
         """

@@ -102,3 +102,16 @@ def test_a_name_in_the_future_that_no_image_proves_moves_no_other(
     mine = ImageFolder(directory, WANTED, lambda seconds: None, lambda: "2026-11-25_00-00-00", "2026-12-01_00-00-00")
     mine.claim()
     assert mine.name == "2026-11-25_00-00-01"
+
+
+@pytest.mark.parametrize("place", ["%s", "trash/%s.1800000000"])
+def test_where_a_key_proves_images_no_other_name_moves_ours(directory: DeviceDirectory, place: str) -> None:
+    """A name of tonight is plausible, but anybody who may create a directory can give it."""
+    directory.storage.make_directory(directory.path(place % "2026-11-25_20-00-00"))
+    names = []
+    for proves in (True, False):
+        last = "2026-12-01_00-00-00"
+        mine = ImageFolder(directory, WANTED, lambda seconds: None, lambda: "2026-11-25_00-00-00", last, proves=proves)
+        mine.claim()
+        names.append(mine.name)
+    assert names == ["2026-11-25_00-00-01", "2026-11-25_20-00-01"]

@@ -229,7 +229,7 @@ class _Check:
                 vanished.append(pack)
             elif problem:
                 self._call_bad(pack, problem)
-        # A rollover may move packs to the trash meanwhile and, when it sees that they are needed, back.
+        # A rollover may move packs to the trash during the hashing and, when it sees that they are needed, back.
         for pack, path in self._paths_of_missing(vanished).items():
             again = self._problem(path, pack, "The pack %s" % pack)
             if again:
@@ -313,7 +313,7 @@ class _Check:
         return found
 
     def _pack_problem(self, pack: str, path: str) -> Optional[str]:
-        """Hash a pack; None when it is not there."""
+        """Hash a pack; the result is None when it is not there."""
         try:
             return self._damage(path, pack, "The pack %s" % pack)
         except StorageNotFound:

@@ -91,7 +91,12 @@ class ImageRun:
         self._key = self._history.key
         self._warnings = [*order.warnings, *self._history.warnings]
         self._folder = ImageFolder(
-            directory, order.timestamp, order.sleep, self._history.newest_name, self._history.last
+            directory,
+            order.timestamp,
+            order.sleep,
+            self._history.newest_name,
+            self._history.last,
+            proves=self._key is not None,
         )
         self._commit = Commit(self._limited, directory, order, lease, self._folder, self._history, self._warnings)
         self._stream: Optional[PackStream] = None

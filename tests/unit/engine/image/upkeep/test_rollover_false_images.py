@@ -48,8 +48,8 @@ def key_of(plant: Plant) -> MasterKey:
     return key
 
 
-def put_false_images(plant: Plant, kind: str, count: int = 8) -> List[str]:
-    """Whole images of another make under newer names: in clear, under a key of his own, or with our key's id."""
+def put_false_images(plant: Plant, kind: str, count: int = 8, minute: str = "2031-01-01_00-00") -> List[str]:
+    """Whole images of another make under names of ``minute``: in clear, under a key of his own, or with our key's id."""
     other = MemoryStorage()
     word = {"own key": "his own", "clear": None, "our key's id": None}[kind]
     made = run_image(other, plant.disk, Passwords(password=word)).image
@@ -57,7 +57,7 @@ def put_false_images(plant: Plant, kind: str, count: int = 8) -> List[str]:
     forger = MasterKey.new() if kind == "our key's id" else None
     names = []
     for number in range(count):
-        name = "2031-01-01_00-00-%02d" % number
+        name = "%s-%02d" % (minute, number)
         key_id = plant.directory.images()[0].key_id if forger else model.key_id
         manifest = model._replace(image=name, sequence=5000 + number, key_id=key_id)
         signer = forger or ImageReader(other, DEVICE, made, word).key
@@ -151,6 +151,18 @@ def test_a_false_number_drives_no_run_beyond_the_bound(plant: Plant, kind: str, 
     plant.check(name, password=PASSWORD)
     warnings = ImageReader(plant.storage, DEVICE, name, PASSWORD).document(fmt.LOG_NAME).decode()
     assert false in warnings
+
+
+@pytest.mark.parametrize("kind", ["clear", "own key", "our key's id"])
+def test_a_false_image_of_tonight_moves_no_name(plant: Plant, kind: str) -> None:
+    """Its name is plausible; the runs go on with theirs, and their numbers follow one another."""
+    tonight = plant.names[-1][:-5] + "55"
+    (false,) = put_false_images(plant, kind, 1, tonight)
+    made = [plant.make(password=PASSWORD) for dummy in range(2)]
+    assert plant.names[2] < made[0] < made[1] < false
+    assert [plant.directory.manifest(name, key_of(plant)).sequence for name in made] == [4, 5]
+    assert ImageReader(plant.storage, DEVICE, "latest", PASSWORD).image == made[1]
+    plant.check(*made, password=PASSWORD)
 
 
 def test_what_leaves_while_a_false_image_is_the_newest_can_be_found_in_the_trash(plant: Plant) -> None:
