@@ -277,6 +277,31 @@ def test_hostile_sources(made: Path, tmp_path: Path) -> None:
     assert list((tmp_path / "b").rglob("*.partial")) == []
 
 
+@pytest.mark.parametrize("left", ["sums and second copy", "sums", "second copy"])
+def test_a_flipped_byte_in_the_copys_manifest_is_damage_and_not_another_image(
+    made: Path, tmp_path: Path, left: str
+) -> None:
+    """A copy is told without a password that its target's manifest, which can be parsed, was the source's once."""
+    stick = tmp_path / "stick"
+    folder = stick / "pc" / copy(made, stick)["image"]
+    whole = tree(stick)
+    data = bytearray((folder / "image.json").read_bytes())
+    place = data.index(b'"key_id": "') + len('"key_id": "') + 7
+    data[place] = ord("0") if data[place] != ord("0") else ord("1")
+    (folder / "image.json").write_bytes(data)
+    if left == "second copy":
+        (folder / "SHA256SUMS").unlink()
+    if left == "sums":
+        (folder / "copies.tar").unlink()
+    assert refused("I101", lambda: verify(stick, check=True, level="quick")).fields["image"] == folder.name
+    assert copy(made, stick)["changed"]
+    assert tree(stick) == whole
+    (folder / "image.json").write_bytes(data)
+    for name in ("SHA256SUMS", "copies.tar"):
+        (folder / name).unlink()
+    refused("C105", lambda: copy(made, stick))
+
+
 def test_what_can_not_be_a_target(made: Path, tmp_path: Path) -> None:
     refused("C103", lambda: copy(made, Path("relative")))
     refused("C103", lambda: copy(made, made))

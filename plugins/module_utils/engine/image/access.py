@@ -28,7 +28,7 @@ from .device_directory import DeviceDirectory
 from .format import constants as fmt
 from .format.encrypted_mark import check_listing, is_marked, lagging, mark_encrypted
 from .format.keys import KeySlot, MasterKey
-from .format.manifest import Manifest, authenticate
+from .format.manifest import Manifest, authenticate, check_key_id
 from .newest import enumerated
 from .second_look import damage_of
 from .slot_search import in_order_of_trust, open_slots
@@ -286,14 +286,17 @@ def _proved_key(
         authenticate(data, manifest, None)
         return None
     if known is None or known.key_id != manifest.key_id:
+        if known is not None:
+            check_key_id(data, manifest, known)
         if not password:
             raise PasswordMissing(device=directory.device)
-        known = _key_of(directory, manifest, password)
+        known = _key_of(directory, data, manifest, password)
     authenticate(data, manifest, known)
     return known
 
 
-def _key_of(directory: DeviceDirectory, manifest: Manifest, password: str) -> MasterKey:
+def _key_of(directory: DeviceDirectory, data: bytes, manifest: Manifest, password: str) -> MasterKey:
+    """:raises ImageDamaged: when the password opens the key that made the image, and not the one that it names."""
     # The image's own slots first: a flood of foreign slots beside them must not keep the image locked.
     own = [slot for slot in directory.slots_of(manifest) if slot.key_id == manifest.key_id]
     key = open_slots(in_order_of_trust(own), password, is_last=False)
@@ -306,9 +309,11 @@ def _key_of(directory: DeviceDirectory, manifest: Manifest, password: str) -> Ma
     key = open_slots(in_order_of_trust(others, [manifest]), password, is_last=False)
     if key is not None:
         return key
-    if open_slots(
+    another = open_slots(
         in_order_of_trust([slot for slot in slots if slot.key_id != manifest.key_id]), password, is_last=False
-    ):
+    )
+    if another is not None:
+        check_key_id(data, manifest, another)
         raise KeyMissing(device=directory.device, key_id=manifest.key_id[:16])
     if not own + others:
         raise invalid[0] if invalid else ImageDamaged(image=manifest.image, reason="its key slots are missing")

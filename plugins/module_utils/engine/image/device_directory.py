@@ -49,7 +49,7 @@ from .format.copies import decode as decode_copies
 from .format.copies import read_copies, whole_copy_of
 from .format.job_name import shown
 from .format.keys import KeySlot, MasterKey, parse_slot
-from .format.manifest import Manifest, authenticate, decode
+from .format.manifest import Manifest, authenticate, check_key_id, decode
 from .manifest_budget import ManifestBudget
 from .newest import horizon, plausible
 from .pack_listing import MOST_TRASHED, PACK_NAME, InUse, TrashEntry, packs_in_use, rooms, trashed
@@ -197,6 +197,8 @@ class DeviceDirectory(DevicePlace):
         manifest = decode(data, image)
         if manifest.device != self.device:
             raise ImageDamaged(image=image, reason="its manifest belongs to the device %s" % manifest.device)
+        if key is not None:
+            check_key_id(data, manifest, key)
         if key is not None and manifest.key_id == key.key_id:
             authenticate(data, manifest, key)
         return manifest

@@ -19,6 +19,7 @@ from engine.image.format import constants as fmt
 from engine.image.format import keys
 from engine.image.reader import ImageReader
 from engine.image.upkeep.verify import verify_image
+from engine.image.verify_levels import LEVELS
 from engine.restore.restore import restore
 from engine.storage.local.storage import DirectoryStorage
 from support import refusing
@@ -263,6 +264,34 @@ def test_password_of_another_start_is_said_to_be_that(
     assert not target.exists()
 
 
+@pytest.mark.parametrize("has_copy", [True, False], ids=["second copy", "no second copy"])
+def test_a_flipped_byte_in_the_key_id_is_told_as_damage(
+    has_copy: bool, storage: DirectoryStorage, disk: SmallDisk, memory_path: Path
+) -> None:
+    """The manifest names a key that does not exist then; the password proves that the key of the others made it."""
+    names = [run_image(storage, disk, Passwords(OLD)).image for dummy in range(2)]
+    folder = Path(storage.description) / DEVICE / names[1]
+    data = bytearray((folder / fmt.MANIFEST_NAME).read_bytes())
+    place = data.index(b'"key_id": "') + len('"key_id": "') + 7
+    data[place] = ord("0") if data[place] != ord("0") else ord("1")
+    (folder / fmt.MANIFEST_NAME).write_bytes(data)
+    if not has_copy:
+        (folder / fmt.COPIES_NAME).unlink()
+    for level in LEVELS:
+        refused(storage, "I101", lambda level=level: verify_image(storage, DEVICE, names[1], level, password=OLD))
+    if has_copy:
+        assert read_image(storage, names[1], OLD) == disk.expected()
+        assert ImageReader(storage, DEVICE, "latest", OLD).image == names[1]
+    else:
+        refused(storage, "I101", lambda: ImageReader(storage, DEVICE, names[1], OLD))
+        target = memory_path / "target"
+        refused(storage, "I101", lambda: restore(storage, DEVICE, names[1], {"disk0": str(target)}, password=OLD))
+        assert ImageReader(storage, DEVICE, "latest", OLD).image == names[0]
+    made = run_image(storage, disk, Passwords(OLD))
+    assert (made.sequence, made.earlier) == (3, names) if has_copy else (2, names[:1])
+    assert [names[1] in warning for warning in made.warnings] == ([] if has_copy else [True])
+
+
 def test_clear_image_next_to_encrypted_ones_takes_a_yes_each_time(
     storage: DirectoryStorage, disk: SmallDisk, derivations: Derivations
 ) -> None:
@@ -339,7 +368,7 @@ def test_manifest_that_names_another_key_is_refused(storage: DirectoryStorage, d
     path.write_bytes(whole.replace(made.key_id.encode("ascii"), b"ab" * 32))
     assert read_image(storage, made.image, OLD) == disk.expected()
     path.with_name(fmt.COPIES_NAME).unlink()
-    refused(storage, "K104", lambda: ImageReader(storage, DEVICE, made.image, OLD))
+    refused(storage, "I101", lambda: ImageReader(storage, DEVICE, made.image, OLD))
     path.write_bytes(whole)
     assert read_image(storage, made.image, OLD) == disk.expected()
 

@@ -37,6 +37,7 @@ from ...storage.notices import NO_NOTICES, Notices
 from .. import records
 from ..device_directory import DeviceDirectory
 from ..format import constants as fmt
+from ..format.copies import whole_copy_of
 from ..format.encrypted_mark import is_marked, mark_encrypted
 from ..format.manifest import Manifest
 from ..parallel_map import in_order
@@ -188,11 +189,22 @@ class ImageCopy:
             return False
         except ImageFormatUnknown:
             there = None
-        if there != self._source.manifest:
-            raise CopyTargetDiffers(
-                target=self._storage.description, image=self._source.image, device=self._directory.device
-            )
-        return True
+        if there == self._source.manifest:
+            return True
+        if self._was_ours():
+            return False
+        raise CopyTargetDiffers(
+            target=self._storage.description, image=self._source.image, device=self._directory.device
+        )
+
+    def _was_ours(self) -> bool:
+        """Whether a manifest that can be parsed and differs is the damaged one of the source's image: the sum or the second
+        copy of the intact one is beside it."""
+        image, digest = self._source.image, hashlib.sha256(self._source.manifest_bytes).hexdigest()
+        with contextlib.suppress(ImageDamaged):
+            if self._directory.sums(image).files.get(fmt.MANIFEST_NAME) == digest:
+                return True
+        return whole_copy_of(self._storage, self._directory.path(image), fmt.MANIFEST_NAME, [digest]) is not None
 
     def _full(self, needed: int, free: int) -> CopyTargetFull:
         return CopyTargetFull(

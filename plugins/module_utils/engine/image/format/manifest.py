@@ -149,7 +149,7 @@ def authenticate(data: bytes, manifest: Manifest, key: Optional[MasterKey]) -> N
     """Prove that ``manifest`` is what ``data`` says, and that a holder of the key made it.
 
     :raises PasswordMissing, KeyMissing: when the image needs a key, or another one.
-    :raises ImageDamaged: when it was changed.
+    :raises ImageDamaged: when it was changed, its key id alone included.
     """
     # The bytes may have been fetched a second time: a storage must not get one parsed and another one proved.
     if decode(data, manifest.image) != manifest:
@@ -159,11 +159,25 @@ def authenticate(data: bytes, manifest: Manifest, key: Optional[MasterKey]) -> N
     if key is None:
         raise PasswordMissing(device=manifest.device)
     if key.key_id != manifest.key_id:
+        check_key_id(data, manifest, key)
         raise KeyMissing(device=manifest.device, key_id=manifest.key_id[:16])
-    document = documents.parse(data)
-    expected = str(document.get("authentication"))
-    if not hmac.compare_digest(expected.encode("utf-8", "surrogatepass"), _mac(_body(document), key).encode("ascii")):
+    if not _has_mac(documents.parse(data), key):
         raise ImageDamaged(image=manifest.image, reason="its manifest image.json is not authentic")
+
+
+def check_key_id(data: bytes, manifest: Manifest, key: MasterKey) -> None:
+    """Tell an image of another key from an image of ``key`` whose key id was damaged: only a holder of the key makes
+    its authentication.
+
+    :raises ImageDamaged: for the latter.
+    """
+    if manifest.key_id != key.key_id and _has_mac(dict(documents.parse(data), key_id=key.key_id), key):
+        raise ImageDamaged(image=manifest.image, reason="the key id in its manifest image.json was changed")
+
+
+def _has_mac(document: Dict[str, Any], key: MasterKey) -> bool:
+    expected = str(document.get("authentication")).encode("utf-8", "surrogatepass")
+    return hmac.compare_digest(expected, _mac(_body(document), key).encode("ascii"))
 
 
 def _body(document: Dict[str, Any]) -> Dict[str, Any]:

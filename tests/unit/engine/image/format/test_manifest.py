@@ -17,7 +17,7 @@ from engine.image.format import documents
 from engine.image.format.contents import DiskContents, VolumeEntry
 from engine.image.format.index import Root
 from engine.image.format.keys import MasterKey
-from engine.image.format.manifest import DiskEntry, Manifest, authenticate, decode, encode
+from engine.image.format.manifest import DiskEntry, Manifest, authenticate, check_key_id, decode, encode
 from engine.image.format.sealed_files import seal_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -179,6 +179,25 @@ def test_authentication_needs_the_very_key_and_the_very_bytes() -> None:
         authenticate(data, manifest_of(KEY), MasterKey(bytes(32)))
     with pytest.raises(ImageDamaged, match="changed"):
         authenticate(data, manifest_of(KEY)._replace(sequence=8), KEY)
+
+
+def test_a_changed_key_id_is_damage_and_not_another_key() -> None:
+    """Only a holder of the key makes the authentication, whatever key id stands beside it."""
+    other = MasterKey(bytes(32))
+    data = encode(manifest_of(KEY), KEY)
+    for place in (0, 31, 63):
+        key_id = KEY.key_id[:place] + ("0" if KEY.key_id[place] != "0" else "1") + KEY.key_id[place + 1 :]
+        changed = data.replace(KEY.key_id.encode("ascii"), key_id.encode("ascii"))
+        found = decode(changed, IMAGE)
+        assert found.key_id == key_id
+        with pytest.raises(ImageDamaged):
+            authenticate(changed, found, KEY)
+        with pytest.raises(ImageDamaged):
+            check_key_id(changed, found, KEY)
+        with pytest.raises(KeyMissing):
+            authenticate(changed, found, other)
+    check_key_id(data, manifest_of(KEY), KEY)
+    check_key_id(data, manifest_of(KEY), other)
 
 
 class TwoFaces(MemoryStorage):
