@@ -483,7 +483,7 @@ class StorageExists(StorageError):
 
 class StorageFileInTheWay(StorageExists):
     code = "S190"
-    message = "{path} in the storage {storage} is a file where a directory belongs."
+    message = "{path} in the storage {storage} is a file or a link where a directory belongs."
     hint = "Find out which account made it, move it away with the operator's account, then run again."
 
 

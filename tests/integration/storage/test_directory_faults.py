@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterator, List
 import pytest
 from engine.errors import (
     EngineError,
+    ImageNotFound,
     StorageDirectoryMissing,
     StorageExists,
     StorageFull,
@@ -273,6 +274,33 @@ def test_a_link_in_the_place_of_a_directory(tmp_path: Path, drive: Path, place: 
     assert snapshot(outside) == before
     take_link(storage / place, outside)
     check_next_run(storage, drive, first)
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+@pytest.mark.parametrize("place", ["pc", "pc/packs", "pc/keys", "pc/records", "pc/trash"])
+def test_the_operators_verbs_name_what_is_in_the_place_of_a_directory(
+    tmp_path: Path, drive: Path, place: str, kind: str
+) -> None:
+    """A listing would take it for an empty directory, and the verbs would report success without having done anything."""
+    storage, outside = tmp_path / "storage", tmp_path / "outside"
+    outside.mkdir()
+    for seed in (2, 3):
+        imaging.image(storage, drive)
+        change(drive, seed)
+    put_link(storage / place, outside)
+    if kind == "file":
+        (storage / place).unlink()
+        (storage / place).touch()
+    before = snapshot(outside)
+    for verb, settings in (("rollover", {"keep": 1}), ("check", {})):
+        for more in (settings, dict(settings, check=True)):
+            with pytest.raises((StorageExists, StoragePermissionDenied, ImageNotFound)) as caught:
+                imaging.run_verb(storage, verb, **more)
+            assert caught.value.code == "S190" or place == "pc", caught.value.as_dict()
+    assert snapshot(outside) == before
+    take_link(storage / place, outside)
+    assert imaging.run_verb(storage, "check")["images"] == 2
+    assert len(imaging.run_verb(storage, "rollover", keep=1)["deleted"]) == 1
 
 
 def test_links_in_the_places_of_all_pack_directories(tmp_path: Path, drive: Path) -> None:

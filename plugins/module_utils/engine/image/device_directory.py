@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections import Counter
@@ -36,7 +37,9 @@ from ..errors import (
     StorageError,
     StorageExists,
     StorageFailed,
+    StorageFileInTheWay,
     StorageNotFound,
+    StoragePermissionDenied,
     StorageUnreachable,
     TooManyImages,
 )
@@ -75,6 +78,26 @@ class DeviceDirectory(DevicePlace):
     def create(self) -> None:
         names = (fmt.PACKS, fmt.KEYS, fmt.RECORDS, fmt.TRASH)
         together(self.storage, self.storage.make_directory, [self.path(name) for name in names])
+
+    def check_folders(self) -> None:
+        """Look at what is in the place of the device's directories: a listing takes anything else for an empty directory.
+
+        :raises StorageFileInTheWay: for a file, and for a link that this storage does not follow.
+        """
+        names = (fmt.PACKS, fmt.KEYS, fmt.RECORDS, fmt.TRASH)
+        together(self.storage, self._check_folder, [self.device, *(self.path(name) for name in names)])
+
+    def _check_folder(self, path: str) -> None:
+        try:
+            kind = self.storage.stat(path).kind
+        except (StorageNotFound, StoragePermissionDenied):
+            return  # to be made by a run; or the operator's alone
+        if kind is EntryKind.OTHER:
+            with contextlib.suppress(StorageNotFound):  # a server follows its administrator's link
+                self.storage.list_some(path, lambda name: False, 1)
+                return
+        if kind is not EntryKind.DIRECTORY:
+            raise StorageFileInTheWay(path=path, storage=self.storage.description)
 
     # -- images -------------------------------------------------------------------------------------------------------
 

@@ -24,12 +24,14 @@ def rollover(storage: Storage, request: RolloverRequest, dummy_status: RunStatus
     """Delete what ``imaging_keep`` does not want any more; in check mode only say what.
 
     :raises ImageNotFound: when the device has no directory that is ours.
+    :raises StorageFileInTheWay: when a file or a link is in the place of one of its directories.
     :raises TrashInUse: when the trash is to be purged and a run is in progress.
     """
     device, policy = request.device, request.policy
     directory = DeviceDirectory(storage, device)
     if stored_identity(storage, device) is None:
         raise ImageNotFound(device=device, image="at all", storage=storage.description)
+    directory.check_folders()
     key = openable_key(directory, request.passwords.password)
 
     def rolled() -> RolloverReport:

@@ -32,6 +32,7 @@ def check(storage: Storage, request: CheckRequest, dummy_status: RunStatus) -> D
     """
     device, password = request.device, request.passwords.password
     directory = DeviceDirectory(storage, device)
+    directory.check_folders()
     key = openable_key(directory, password)
     has_key = key is not None or bool(directory.own_key_slots([]) or directory.key_slots([]))
     if password and has_key and key is None:
