@@ -120,12 +120,12 @@ def leave_nothing(device: Device) -> None:
 class PlayUnderWay:
     """A playbook that a test does something to while it runs."""
 
-    def __init__(self, plant: Plant, *arguments: str) -> None:
+    def __init__(self, plant: Plant, *arguments: str, playbook: str = "image") -> None:
         self.plant = plant
         self.log = plant.folder / "play.log"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                plant.command("image", *arguments),
+                plant.command(playbook, *arguments),
                 cwd=str(ROOT),
                 env=plant.environment(),
                 stdin=subprocess.DEVNULL,

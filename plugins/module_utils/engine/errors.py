@@ -1936,6 +1936,14 @@ class AfterCommandUnknown(AgentError):
     hint = "Run the playbook again: it registers the command before the hook before begins."
 
 
+class RemovalInterrupted(AgentError):
+    """Told as a warning: the installation or removal that finds it completes it."""
+
+    code = "A375"
+    message = "An earlier removal of the agent from {device} was interrupted; this {work} completes it."
+    hint = "Run the {work} again if it is interrupted, too."
+
+
 class CommandRefused(AgentError):
     code = "A380"
     message = "The service of this device did not begin the command {command}: {reason}."

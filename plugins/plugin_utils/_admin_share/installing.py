@@ -27,6 +27,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.wi
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows.lock import MACHINES
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows_layout import (
     IDENTITY,
+    REMOVING,
     image_of,
     python_of,
 )
@@ -75,6 +76,7 @@ class ShareInstaller:
             "versions": versions,
             "exists": exists,
             "service": self.service.image_path(),
+            "is_removing": self._is_removing(),
         }
 
     def install(self, bundle: WindowsBundle) -> int:
@@ -97,6 +99,7 @@ class ShareInstaller:
             raise
         # Only now: the name stands for an installation that has served.
         self._share.write_new(self._base + "\\current", (bundle.identity + "\n").encode("ascii"))
+        self._share.delete(self._mark)
         return sent_bytes
 
     def go_back(self) -> bool:
@@ -161,17 +164,25 @@ class ShareInstaller:
     def remove(self) -> bool:
         """Stop and delete the service, then delete the folder; return whether there was anything.
 
+        A removal that is interrupted at any step is seen by :meth:`look`, and the next installation or removal completes it.
+
         :raises InstallationRunLives: when Windows does not let go of the folder; the service runs again then.
         """
-        self._sweep_removed()
+        had_removed = bool(self._removed())
+        exists, was_removing = self._share.check_base(), self._is_marked()
+        if exists:
+            self._share.write(self._mark, [b""])
         self.service.stop()
-        exists = self._share.check_base()
         aside = "%s%s%s" % (self._base, _REMOVED, secrets.token_hex(8))
         if exists and (self._is_any_running() or not self._share.move_aside(self._base, aside)):
             self._start_again()
+            if not was_removing:  # by hand: the service may not start by itself any more
+                self._share.delete(self._mark)
             raise InstallationRunLives(base=self._share.place.base)
         had_service = self.service.delete()
-        return (self._share.delete_tree(aside) if exists else False) or had_service
+        for path in self._removed():
+            self._share.delete_tree(path)
+        return exists or had_service or had_removed
 
     def _current(self) -> str:
         content = self._share.read(self._base + "\\current", 256)
@@ -252,11 +263,26 @@ class ShareInstaller:
 
     def _sweep_removed(self) -> None:
         """Delete what removals that were interrupted left beside the folder."""
+        for path in self._removed():
+            with suppress(DeviceFileFailed):  # a program holds it
+                self._share.delete_tree(path)
+
+    def _removed(self) -> List[str]:
+        """Return the folders that removals put aside and did not delete."""
         above, dummy_separator, name = self._base.rpartition("\\")
-        for entry in self._share.entries(above) or []:
-            if entry.name.startswith(name + _REMOVED):
-                with suppress(DeviceFileFailed):
-                    self._share.delete_tree("%s\\%s" % (above, entry.name) if above else entry.name)
+        names = [entry.name for entry in self._share.entries(above) or [] if entry.name.startswith(name + _REMOVED)]
+        return ["%s\\%s" % (above, found) if above else found for found in names]
+
+    @property
+    def _mark(self) -> str:
+        return "%s\\%s" % (self._base, REMOVING)
+
+    def _is_marked(self) -> bool:
+        return any(entry.name == REMOVING for entry in self._share.entries(self._base) or [])
+
+    def _is_removing(self) -> bool:
+        """Whether a removal was interrupted, over the share or by hand."""
+        return self._is_marked() or bool(self._removed())
 
     def _make_folders(self, path: str, made: Set[str]) -> None:
         missing: List[str] = []

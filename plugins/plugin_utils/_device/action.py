@@ -21,6 +21,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     AgentAnswerInvalid,
     DeviceSmbError,
     EngineError,
+    RemovalInterrupted,
 )
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.install import probe
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame import several_lines
@@ -69,6 +70,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
             return dict(result, failed=True, changed=False, msg=several_lines(str(error.message)))
         arguments = {name: value for name, value in arguments.items() if name in self.spec}
         self.done: Dict[str, Any] = {"changed": False}
+        self._early_warnings: List[str] = []  # of what was found before the work, however that ends
         try:
             result.update(self.work(arguments))
         except EngineError as error:
@@ -82,6 +84,8 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
             if told == str(error):
                 raise
             raise type(error)(told) from None
+        if self._early_warnings:
+            result["warnings"] = [*self._early_warnings, *result.get("warnings", [])]
         return named(self._host, result)
 
     def cleanup(self, force: bool = False) -> None:
@@ -136,6 +140,10 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
         else:
             agent = Agent(link, self._host, self._interpreter(), functools.partial(find_bundle, **chosen), directory)
         agent.look()
+        if agent.was_removing:
+            work = "removal" if arguments.get("state") == "absent" else "installation"
+            told = RemovalInterrupted(device=self._host, work=work)
+            self._early_warnings.append("%s (%s)" % (told, told.code))
         return agent
 
     def install(self, agent: Agent) -> Installation:

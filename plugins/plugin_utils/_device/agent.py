@@ -120,6 +120,11 @@ class Agent:
         """The id of the installation in use; "" where there is none."""
         return self._id
 
+    @property
+    def was_removing(self) -> bool:
+        """Whether an earlier removal was interrupted; one on Linux leaves nothing that needs more than another one."""
+        return False
+
     def is_installed(self) -> bool:
         """Whether there is anything that :meth:`remove` would remove."""
         return any(self.found.get(name) for name in ("current", "versions", "parts", "unsafe"))

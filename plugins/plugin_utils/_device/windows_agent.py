@@ -58,10 +58,14 @@ class WindowsAgent(Agent):
         return self.found
 
     def is_installed(self) -> bool:
-        return bool(self.found.get("exists") or self.found.get("service"))
+        return bool(self.found.get("exists") or self.found.get("service") or self.was_removing)
+
+    @property
+    def was_removing(self) -> bool:
+        return bool(self.found.get("is_removing"))
 
     def is_useful(self) -> bool:
-        if not self._id or not self.found["service"]:
+        if not self._id or not self.found["service"] or self.was_removing:
             return False
         try:
             return self.call("version").get("protocol") == PROTOCOL
@@ -76,7 +80,7 @@ class WindowsAgent(Agent):
         bundle = self._wanted_bundle()
         if bundle is None:
             return Installation(None, self.found["platform"], True, self._id or None, None)
-        if self._id == bundle.identity and self.found["service"] and not anew:
+        if self._id == bundle.identity and self.found["service"] and not anew and not self.was_removing:
             return Installation(bundle.identity, self.found["platform"], False, None, 0)
         size_bytes = sum(file.size_bytes for file in bundle.files.values())
         return Installation(bundle.identity, self.found["platform"], True, self._id or None, size_bytes)

@@ -10,11 +10,13 @@ from typing import Callable, Iterator, Type
 
 import pytest
 from ansible_collections.plantops.imaging.plugins.module_utils.engine import errors as catalogue
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows_layout import REMOVING
 from support.device_plays import PlayUnderWay, wait_until
 from support.imaging import verify
+from support.playbooks import Played
 from support.whole_disks import WholeDisk
 from support.windows.admin_device import AdminShareDevice
-from support.windows.kinds import WINDOWS_7
+from support.windows.kinds import WINDOWS_7, WINDOWS_10
 from support.windows.plays import (
     MAKE,
     STORAGE,
@@ -32,11 +34,14 @@ from support.windows.service import InstalledService
 pytestmark = pytest.mark.long
 SLOW = "1"  # megabyte in a second: a run of many seconds
 SERVICE = "plantops-imaging"
+NO_SUCH_SERVICE, AUTOMATIC = 1060, 2
 
 
-@pytest.fixture(scope="module")
-def device(tmp_path_factory: pytest.TempPathFactory, disk: WholeDisk) -> Iterator[AdminShareDevice]:
-    yield from device_with(disk, tmp_path_factory.mktemp("device"), WINDOWS_7)
+@pytest.fixture(scope="module", params=[WINDOWS_7, WINDOWS_10], ids=lambda kind: str(kind.name))
+def device(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, disk: WholeDisk
+) -> Iterator[AdminShareDevice]:
+    yield from device_with(disk, tmp_path_factory.mktemp("device"), request.param)
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +164,53 @@ def test_a_reboot_in_a_run_is_told_and_the_next_play_makes_an_image(device: Admi
         device.switch_on()
         assert error_of(play.finish()) == catalogue.RunLost.code
     assert images(device) == before
+
+
+ABSENT = ("-e", "imaging_agent_state=absent")
+
+
+def play_that_is_killed_in_a_removal(device: AdminShareDevice, site: SmbSite, call: str) -> None:
+    """``call``: the one of the service manager that the device has not carried out when the controller dies."""
+    with device.manager.holding(call) as is_held, PlayUnderWay(site, *ABSENT, playbook="agent") as play:
+        assert is_held.wait(300)
+        play.kill()
+
+
+def tells_of_the_removal(played: Played) -> bool:
+    warnings = [one for entry in played.results for one in entry["result"].get("warnings", [])]
+    return any(catalogue.RemovalInterrupted.code in one for one in warnings)
+
+
+@pytest.mark.parametrize("call", ["stop", "delete"])
+@pytest.mark.parametrize("state", ["absent", "present"])
+def test_a_removal_whose_play_was_killed_is_told_and_completed(
+    device: AdminShareDevice, site: SmbSite, call: str, state: str
+) -> None:
+    ok(site.play("agent"))
+    play_that_is_killed_in_a_removal(device, site, call)
+    played = ok(site.play("agent", "-e", "imaging_agent_state=" + state))
+    assert tells_of_the_removal(played)
+    if state == "absent":
+        assert not device.base.exists()
+        assert device.manager.call("open", SERVICE)[0] == NO_SUCH_SERVICE
+    assert left_behind(device) == []
+    assert not tells_of_the_removal(ok(site.play("agent", "-e", "imaging_agent_state=" + state)))
+
+
+@pytest.mark.parametrize("state", ["absent", "present"])
+def test_a_removal_by_hand_that_was_killed_is_told_and_completed(
+    device: AdminShareDevice, site: SmbSite, state: str
+) -> None:
+    """Windows does not start the service any more."""
+    ok(site.play("agent"))
+    device.manager.call("stop", SERVICE)
+    (device.base / REMOVING).touch()
+    device.manager.call("disable", SERVICE)
+    played = ok(site.play("agent", "-e", "imaging_agent_state=" + state))
+    assert tells_of_the_removal(played)
+    if state == "absent":
+        assert not device.base.exists()
+        assert device.manager.call("open", SERVICE)[0] == NO_SUCH_SERVICE
+    else:
+        assert device.manager.call("config", SERVICE)[2]["start"] == AUTOMATIC
+    assert left_behind(device) == []

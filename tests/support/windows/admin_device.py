@@ -28,7 +28,7 @@ from support.windows.server_service_pipe import ServerServicePipe
 from support.windows.service_control_pipe import ServiceControlPipe
 
 _STOPPED, _PROCESS_ABORTED = 1, 1067
-_ACCESS_DENIED, _REQUEST_TIMEOUT, _BLOCKED_BY_POLICY = 5, 1053, 1260
+_ACCESS_DENIED, _REQUEST_TIMEOUT, _SHUTTING_DOWN, _BLOCKED_BY_POLICY = 5, 1053, 1115, 1260
 _OTHER_SHARE = "KRC"
 _OPTIONS = {
     "server signing": "mandatory",
@@ -59,9 +59,27 @@ class WineManager:
         self.start_code = self.create_code = 0
         self.is_service_dead = False  # killed: Windows says so, and Wine goes on calling it running
         self.calls: List[Tuple[str, str]] = []
+        self._held_call = ""
+        self._is_held, self._goes_on = threading.Event(), threading.Event()
+
+    @contextlib.contextmanager
+    def holding(self, do: str) -> Iterator[threading.Event]:
+        """Let no call of this kind be carried out; each waits until the end of the block. The event: one has come."""
+        self._is_held.clear()
+        self._goes_on.clear()
+        self._held_call = do
+        try:
+            yield self._is_held
+        finally:
+            self._held_call = ""
+            self._goes_on.set()
 
     def call(self, do: str, name: str, **more: Any) -> Tuple[int, List[int], Dict[str, Any]]:
         self.calls.append((do, name))
+        if do == self._held_call:
+            self._is_held.set()
+            self._goes_on.wait()
+            return _SHUTTING_DOWN, [], {}
         code = {"start": self.start_code, "create": self.create_code}.get(do, 0)
         if code:
             return code, [], {}

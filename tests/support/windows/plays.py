@@ -209,6 +209,7 @@ def left_behind(device: AdminShareDevice) -> List[str]:
         "service/inbox/*",
         "service/taken/*",
         "service/marker-*",
+        "removing",
     )
     found = [path for pattern in patterns for path in base.glob(pattern)]
     found += base.parent.glob(base.name + ".removed-*")

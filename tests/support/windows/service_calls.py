@@ -31,7 +31,7 @@ _LIBRARY.ChangeServiceConfigW.argtypes = [_HANDLE, _NUMBER, _NUMBER, _NUMBER, *[
 _LIBRARY.QueryServiceConfigW.argtypes = [_HANDLE, _HANDLE, _NUMBER, _HANDLE]
 _LIBRARY.DeleteService.argtypes = _LIBRARY.CloseServiceHandle.argtypes = [_HANDLE]
 _ALL_OF_MANAGER, _ALL_OF_SERVICE = 0xF003F, 0xF01FF
-_AUTOMATIC, _NO_CHANGE = 2, 0xFFFFFFFF
+_AUTOMATIC, _DISABLED, _NO_CHANGE = 2, 4, 0xFFFFFFFF
 _Answer = Tuple[int, List[int], Dict[str, Any]]
 
 
@@ -72,11 +72,16 @@ def _work(service: int, do: str, more: Dict[str, Any]) -> _Answer:
             *(service, _NO_CHANGE, _AUTOMATIC, _NO_CHANGE, more["path"], None, None),
             *(None, None, None, None),
         )
+    elif do == "disable":
+        done = _LIBRARY.ChangeServiceConfigW(
+            *(service, _NO_CHANGE, _DISABLED, _NO_CHANGE, None, None, None),
+            *(None, None, None, None),
+        )
     elif do == "config":
         buffer = ctypes.create_string_buffer(8192)
         done = _LIBRARY.QueryServiceConfigW(service, buffer, len(buffer), ctypes.byref(needed))
         config = ctypes.cast(buffer, ctypes.POINTER(_Config)).contents
-        found = {"path": config.path, "display": config.display} if done else {}
+        found = {"path": config.path, "display": config.display, "start": config.start} if done else {}
     return (0 if done else _last()), list(status), found
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from typing import Any, Dict, List, Optional
 
-from ..errors import EngineError, InstallationBroken
+from ..errors import EngineError, InstallationBroken, RemovalInterrupted
 from ..install.windows.check import check_files
 from ..install.windows.document import WindowsDocument
 from ..install.windows.preflight import check_device
@@ -56,6 +56,11 @@ def _run_installer(arguments: List[str]) -> Dict[str, Any]:
 
 def words(verb: str, answer: Dict[str, Any], base: str, document: Optional[WindowsDocument]) -> str:
     """The answer for a person in front of the device."""
+    if answer.get("interrupted"):
+        work = "removal" if verb == "remove" else "installation"
+        told = RemovalInterrupted(device="this device", work=work)
+        rest = words(verb, dict(answer, interrupted=False), base, document)
+        return "%s (%s)\n%s" % (told, told.code, rest)
     if not answer.get("ok"):
         return "%s %s (%s)" % (answer.get("message"), answer.get("hint"), answer.get("code"))
     if verb == "remove":

@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -32,12 +33,12 @@ from ..host.patience import patiently
 from ..host.windows_calls import system_folder
 from ..host.windows_detached import NO_WINDOW, new_process
 from ..install.bundle_document import DOCUMENT
-from ..install.owned_files import read_document, telling
+from ..install.owned_files import leads_elsewhere, read_document, remove_file, telling, write_bytes
 from ..install.windows.check import check_files, read_folder
 from ..install.windows.document import WindowsDocument
 from ..install.windows.preflight import check_device
 from ..install.windows_base import check_above, check_base, make_base
-from ..install.windows_layout import IDENTITY, default_base, image_of, module, python_of, read_name
+from ..install.windows_layout import IDENTITY, REMOVING, default_base, image_of, module, python_of, read_name
 from ..install.windows_switch import delete, end_orphan, is_in_use, query, start, stop, switch
 from .service_files import ServiceFiles
 from .spool import Spool
@@ -134,16 +135,25 @@ def _copy_files(document: WindowsDocument, folder: str, new: str) -> None:
 
 def install(base: str, folder: str) -> Dict[str, Any]:
     """Copy the bundle and let the service run it. :raises EngineError: what was installed before runs on then."""
+    was_removing = _is_removing(base)
     copied = copy(base, folder)
     identity, current = str(copied["installed"]), read_name(base, "current")
-    if is_in_use(base, identity):
+    if is_in_use(base, identity) and not was_removing:
         return dict(copied, changed=False)
     old = python_of(base, current) if current and current != identity else ""
-    if old and os.path.exists(old):
+    if old and os.path.exists(old) and not was_removing:  # a removal may have deleted a part of it
         answer = _ask([old, *module("windows_install", "switch", "--base", base, "--to", identity)])
     else:
         answer = switch(base, identity)
-    return _pruned(base, answer)
+    if answer.get("ok") and was_removing:
+        with telling("Deleting", base):
+            remove_file(os.path.join(base, REMOVING))
+    return _pruned(base, dict(answer, interrupted=was_removing))
+
+
+def _is_removing(base: str) -> bool:
+    """Whether a removal was interrupted. The service may be disabled or gone then, and files of the base, too."""
+    return os.path.lexists(os.path.join(base, REMOVING))
 
 
 def settle(base: str) -> Dict[str, Any]:
@@ -190,22 +200,32 @@ def prune(base: str) -> None:
 
 
 def remove(base: str) -> Dict[str, Any]:
-    """Delete the service and the base. :raises InstallationRunLives: while a run is in progress."""
+    """Delete the service and the base, also after a removal that was interrupted at any step.
+
+    :raises InstallationRunLives: while a run is in progress.
+    """
     if not os.path.lexists(base):
         is_there = query() is not None
         delete()
-        return {"ok": True, "changed": is_there, "installed": None, "replaced": None}
+        return {"ok": True, "changed": is_there, "installed": None, "replaced": None, "interrupted": is_there}
     check_base(base)
-
     if Spool(base).living():
         raise InstallationRunLives(base=base)
-    delete()
+    was_removing = _is_removing(base)
+    write_bytes(os.path.join(base, REMOVING), b"", durable=True)
+    try:
+        delete()
+    except BaseException:
+        with telling("Deleting", base):
+            remove_file(os.path.join(base, REMOVING))
+        raise
     if os.path.abspath(sys.executable).lower().startswith(os.path.join(base, "").lower()):
         # This program can't delete itself: cmd.exe of Windows does, when it has ended.
-        new_process(deletion_line(base, system_folder()), flags=NO_WINDOW, folder=system_folder())
+        line = deletion_line(base, _folders(base), system_folder())
+        new_process(line, flags=NO_WINDOW, folder=system_folder())
     else:
         _delete_base(base)
-    return {"ok": True, "changed": True, "installed": None, "replaced": None}
+    return {"ok": True, "changed": True, "installed": None, "replaced": None, "interrupted": was_removing}
 
 
 def _delete_base(base: str) -> None:
@@ -221,20 +241,40 @@ def _delete_base(base: str) -> None:
             with contextlib.suppress(EngineError):  # it has ended in between
                 end_orphan(base)
             try:
-                patiently(lambda: shutil.rmtree(base))
+                patiently(lambda: _delete_files(base))
                 return
             except OSError:
                 if time.monotonic() > deadline and os.path.lexists(base):
                     raise
 
 
-def deletion_line(base: str, system: str) -> str:
+def _delete_files(base: str) -> None:
+    """Delete what is in the base, then the base with the mark of its removal."""
+    for name in _folders(base):
+        shutil.rmtree(os.path.join(base, name))
+    for name in os.listdir(base):
+        if name != REMOVING:
+            remove_file(os.path.join(base, name))
+    shutil.rmtree(base)
+
+
+def _folders(base: str) -> List[str]:
+    """The directories in the base, without what only leads to one elsewhere."""
+    found = [(name, os.lstat(os.path.join(base, name))) for name in sorted(os.listdir(base))]
+    return [name for name, status in found if stat.S_ISDIR(status.st_mode) and not leads_elsewhere(status)]
+
+
+def deletion_line(base: str, folders: List[str], system: str) -> str:
     """The command line that deletes the base as soon as no program runs from it, and ends then.
 
-    Programs are named in full: cmd.exe looks into the current directory first, and into directories of the search path.
+    The base goes when its directories have gone, and so does the mark of the removal in it. Programs are named in full:
+    cmd.exe looks into the current directory first, and into directories of the search path.
     """
     wait = '"%s" -n 2 127.0.0.1 >nul' % os.path.join(system, "ping.exe")
-    step = '(%s & rmdir /s /q "%s" & if not exist "%s" exit)' % (wait, base, base)
+    paths = [os.path.join(base, name) for name in folders]
+    steps = [wait, *('rmdir /s /q "%s"' % path for path in paths)]
+    steps.append('(%srmdir /s /q "%s")' % ("".join('if not exist "%s" ' % path for path in paths), base))
+    step = '(%s & if not exist "%s" exit)' % (" & ".join(steps), base)
     return '"%s" /d /s /c "for /l %%i in (1,1,30) do %s"' % (os.path.join(system, "cmd.exe"), step)
 
 
@@ -249,8 +289,14 @@ def status(base: str) -> Dict[str, Any]:
     found = query()
     state = None if found is None else _STATES.get(found.state, "in state %d" % found.state)
     current = read_name(base, "current")
-    facts = {"installed": current, "service": state, "image": found.image if found else None, "base": base}
-    return dict(facts, ok=True, changed=False, replaced=None, unsafe=unsafe, state=_shown(base))
+    facts: Dict[str, Any] = {
+        "installed": current,
+        "service": state,
+        "image": found.image if found else None,
+        "base": base,
+    }
+    facts.update(unsafe=unsafe, state=_shown(base), interrupted=_is_removing(base))
+    return dict(facts, ok=True, changed=False, replaced=None)
 
 
 def _shown(base: str) -> Dict[str, Any]:

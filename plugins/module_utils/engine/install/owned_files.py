@@ -52,11 +52,16 @@ def check_directory(path: str) -> None:
     """:raises AgentPathUnsafe: when ``path`` is a link, no directory, another user's, or writable by others."""
     with telling("Looking at", path):
         status = os.lstat(path)
-    if stat.S_ISLNK(status.st_mode) or getattr(status, "st_file_attributes", 0) & _REPARSE_POINT:
+    if leads_elsewhere(status):
         raise AgentPathUnsafe(path=path, reason="it is a link")
     if not stat.S_ISDIR(status.st_mode):
         raise AgentPathUnsafe(path=path, reason="it is not a directory")
     _check_owner(path, status)
+
+
+def leads_elsewhere(status: os.stat_result) -> bool:
+    """Whether this is the status of a link, or of a junction of Windows."""
+    return stat.S_ISLNK(status.st_mode) or bool(getattr(status, "st_file_attributes", 0) & _REPARSE_POINT)
 
 
 def _check_owner(path: str, status: os.stat_result) -> None:

@@ -18,6 +18,7 @@ DISPLAY = "Plantops Imaging"
 DESCRIPTION = "Creates disk images of this computer when the plant's operator asks for them."
 IDENTITY = re.compile(r"[0-9][0-9A-Za-z.+_-]{0,63}-[0-9a-f]{16}")
 PACKAGE = "engine"
+REMOVING = "removing"  # a file in the base from the begin of a removal to its end: the last that a removal deletes
 
 
 def default_base() -> str:

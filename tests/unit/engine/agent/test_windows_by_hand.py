@@ -11,7 +11,7 @@ from typing import Any, Dict
 
 import pytest
 from engine.agent import windows_by_hand
-from engine.errors import WindowsRuntimeMissing, WriteFilterActive
+from engine.errors import RemovalInterrupted, WindowsRuntimeMissing, WriteFilterActive
 from engine.install.windows.document import File, make_document
 
 DOCUMENT = make_document("1.0", "windows-amd64", "3.13.2", [File("a", "0" * 64, 5, "")])
@@ -64,6 +64,14 @@ def test_remove_asks_nothing_of_the_device(bundle: Dict[str, Any]) -> None:
     bundle["refused"] = WindowsRuntimeMissing()
     assert windows_by_hand.main(["remove"]) == 0
     assert bundle["asked"] == [["remove"]]
+
+
+@pytest.mark.parametrize("verb", ["install", "remove"])
+def test_an_earlier_removal_that_was_interrupted_is_told(verb: str, bundle: Dict[str, Any], capsys: Any) -> None:
+    bundle["answer"]["interrupted"] = True
+    assert windows_by_hand.main([verb]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert (len(told), RemovalInterrupted.code in told[0]) == (2, True)
 
 
 @pytest.mark.parametrize(

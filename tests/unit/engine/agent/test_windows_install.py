@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -18,19 +20,29 @@ from engine.agent import windows_install
 from engine.agent.spool import Spool
 from engine.agent.windows_install import deletion_line, main
 from engine.errors import AgentFileFailed, ServiceNotStarted, WriteFilterActive
+from engine.host import windows_services
+from engine.host.windows_services import RUNNING, STOPPED
+from engine.install import windows_switch
 from engine.install.windows.document import File, make_document
-from engine.install.windows_layout import image_of
+from engine.install.windows_layout import REMOVING, image_of
+from support.step_kills import Killed, Steps
+from support.windows.memory_manager import CALLS, stand_in
 
 BASE = "C:\\Program Files\\plantops-imaging"
 SYSTEM = "C:\\Windows\\System32"
 
 
 def test_the_deletion_ends_when_the_folder_is_gone_and_names_its_programs_in_full() -> None:
-    line = deletion_line(BASE, SYSTEM).replace("/", "\\")
+    line = deletion_line(BASE, ["0.9", "spool"], SYSTEM).replace("/", "\\")
     assert re.findall(r'"?([\w:\\ ]+)\.exe', line) == [SYSTEM + "\\cmd", SYSTEM + "\\ping"]
     delete, leave = line.index('rmdir \\s \\q "%s"' % BASE), line.index('if not exist "%s" exit' % BASE)
     assert line.index("do (") < delete < leave
     assert "for \\l %i in" in line
+    for name in ("0.9", "spool"):
+        path = "%s\\%s" % (BASE, name)
+        assert line.index('rmdir \\s \\q "%s"' % path) < line.index('if not exist "%s" ' % path) < delete, (
+            "the mark of the removal went before the directory"
+        )
 
 
 def installed(base: Path, monkeypatch: pytest.MonkeyPatch) -> List[str]:
@@ -128,6 +140,84 @@ def test_a_base_that_stays_is_an_error_of_its_removal(tmp_path: Path, monkeypatc
     with pytest.raises(AgentFileFailed):
         windows_install.remove(str(tmp_path))
     assert tmp_path.exists()
+
+
+def is_killed_at(base: Path, steps: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Remove the agent; the process is killed before its step of this number, if it has so many."""
+    left = Steps(steps)
+
+    def delete_tree(path: str) -> None:
+        left.step()
+        file = next((one for one in sorted(Path(path).rglob("*")) if one.is_file()), None)
+        if file is not None:
+            file.unlink()
+        left.step()
+        shutil.rmtree(path)
+
+    with monkeypatch.context() as patch:
+        for name in CALLS:
+            patch.setattr(windows_services, name, left.counted(getattr(windows_services, name)))
+        patch.setattr(windows_install, "shutil", SimpleNamespace(rmtree=delete_tree))
+        for name in ("write_bytes", "remove_file"):
+            patch.setattr(windows_install, name, left.counted(getattr(windows_install, name)))
+        try:
+            windows_install.remove(str(base))
+        except Killed:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("verb", ["remove", "install"])
+@pytest.mark.parametrize("loses_power", [False, True])
+def test_a_removal_that_is_killed_at_any_step_is_completed_by_the_next_verb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, loses_power: bool
+) -> None:
+    for name in ("check_above", "check_base"):
+        monkeypatch.setattr(windows_install, name, lambda dummy: None)
+    monkeypatch.setattr(windows_install, "make_base", lambda base: os.makedirs(base, 0o700, exist_ok=True))
+    identity, steps, is_killed = bundle(tmp_path / "stick"), 0, True
+    while is_killed:
+        base = tmp_path / ("base-%d" % steps)
+        manager = stand_in(base, monkeypatch)
+        assert windows_install.install(str(base), str(tmp_path / "stick"))["changed"]
+        files = sorted(base.rglob("*"))
+        is_killed = is_killed_at(base, steps, monkeypatch)
+        is_untouched = sorted(base.rglob("*")) == files and manager.is_automatic and manager.state == RUNNING
+        is_over = not base.exists() or list(base.iterdir()) == []
+        if loses_power and manager.image:
+            manager.state = STOPPED
+            if manager.is_automatic and (base / identity / "python" / "python.exe").exists():
+                manager.start("")
+        assert is_untouched or is_over or windows_install.status(str(base))["interrupted"], "step %d" % steps
+        words = ["--from", str(tmp_path / "stick")] if verb == "install" else []
+        answer = windows_install._answer(parsed(verb, *words), str(base))
+        assert answer["ok"]
+        assert is_untouched or is_over or answer["interrupted"], "step %d" % steps
+        if verb == "remove":
+            assert (base.exists(), manager.image) == (False, None), "step %d" % steps
+        else:
+            assert windows_switch.is_in_use(str(base), identity), "step %d" % steps
+            assert manager.is_automatic, "step %d" % steps
+            assert not windows_install.status(str(base))["interrupted"]
+        steps += 1
+    assert steps > 12, "the steps of a removal were not counted"
+
+
+def test_a_removal_that_is_refused_leaves_no_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(tmp_path, monkeypatch)
+
+    def refuse() -> None:
+        raise ServiceNotStarted(service="s", reason="r")
+
+    monkeypatch.setattr(windows_install, "delete", refuse)
+    with pytest.raises(ServiceNotStarted):
+        windows_install.remove(str(tmp_path))
+    assert not (tmp_path / REMOVING).exists()
+
+
+def parsed(verb: str, *words: str) -> argparse.Namespace:
+    found = dict(zip(words[::2], words[1::2]))
+    return argparse.Namespace(verb=verb, folder=found.get("--from", ""), identity="")
 
 
 class Service:

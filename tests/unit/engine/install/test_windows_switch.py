@@ -6,99 +6,38 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Callable, List, Optional
+from typing import List, Optional
 
 import pytest
 from engine.errors import AgentFileFailed, InstallationBroken, ServiceCallFailed, ServiceNotStarted
 from engine.host import windows_services
-from engine.host.windows_services import RUNNING, STOPPED, Service
+from engine.host.windows_services import RUNNING, STOPPED
 from engine.install import windows_switch
 from engine.install.windows.document import File, make_document
 from engine.install.windows_layout import image_of
+from support.step_kills import Killed, Steps
+from support.windows.memory_manager import MemoryManager, stand_in
 
 OLDEST, OLD, NEW = "0.8.0-0000000000000000", "0.9.0-0123456789abcdef", "0.9.1-fedcba9876543210"
 
 
-class Manager:
-    """Stands in for the service manager. An installation in ``broken`` ends at its start."""
-
-    def __init__(self, base: Path) -> None:
-        self.base = base
-        self.image: Optional[str] = None
-        self.state = STOPPED
-        self.broken: List[str] = []
-        self.refused = ""
-        self.hangs = 0  # so many orders are not taken
-        self.ended: List[int] = []
-        self.is_automatic = True
-
-    def query(self, dummy_name: str) -> Optional[Service]:
-        return None if self.image is None else Service(self.state, int(self.state == RUNNING), self.image)
-
-    def create(self, dummy_name: str, dummy_display: str, dummy_description: str, image: str) -> None:
-        self.image = image
-
-    def change(self, dummy_name: str, image: str) -> None:
-        if self.refused == "change":
-            self.refused = ""
-            raise PermissionError(5, "Access is denied.")
-        assert self.state == STOPPED
-        self.image, self.is_automatic = image, True
-
-    def start(self, dummy_name: str) -> None:
-        if self.refused == "start":
-            raise PermissionError(5, "Access is denied.")
-        if not self.is_automatic:
-            raise OSError(1058, "The service cannot be started.")
-        identity = next(one for one in (OLDEST, OLD, NEW) if self.image == image_of(str(self.base), one))
-        self.state = STOPPED if identity in self.broken else RUNNING
-        if self.state == RUNNING:
-            state = {"state": "running", "installation": identity, "pid": 1, "process_start": "7"}
-            (self.base / "service" / "state.json").write_text(json.dumps(state))
-
-    def stop(self, dummy_name: str) -> bool:
-        if self.hangs:
-            self.hangs -= 1
-            return False
-        self.state = STOPPED
-        return True
-
-    def end_process(self, pid: int) -> None:
-        assert pid == 1
-        self.ended.append(pid)
-        self.state = STOPPED
-
-    def set_automatic(self, dummy_name: str, is_automatic: bool) -> None:
-        self.is_automatic = is_automatic
-
-    def delete(self, dummy_name: str) -> None:
-        self.image = None
-
-
 @pytest.fixture
-def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manager:
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryManager:
     (tmp_path / "service").mkdir()
-    made = Manager(tmp_path)
-    for name in ("query", "create", "change", "start", "stop", "delete", "end_process", "set_automatic"):
-        monkeypatch.setattr(windows_services, name, getattr(made, name))
-    monkeypatch.setattr(windows_switch, "try_out", lambda base, identity: None)
-    monkeypatch.setattr(windows_switch, "store_files", lambda base, identity: None)
     for identity in (OLDEST, OLD, NEW):
         (tmp_path / identity / "python").mkdir(parents=True)
         (tmp_path / identity / "python" / "python.exe").write_bytes(b"MZ")
-    monkeypatch.setattr(windows_switch, "process_start", lambda pid: "7" if made.state == RUNNING else "")
-    return made
+    return stand_in(tmp_path, monkeypatch)
 
 
-def current(manager: Manager) -> Optional[str]:
+def current(manager: MemoryManager) -> Optional[str]:
     path = manager.base / "current"
     return path.read_text() if path.exists() else None
 
 
-def test_a_first_installation_and_an_update(manager: Manager) -> None:
+def test_a_first_installation_and_an_update(manager: MemoryManager) -> None:
     base = str(manager.base)
     assert windows_switch.switch(base, OLD)["replaced"] is None
     assert windows_switch.is_in_use(base, OLD)
@@ -108,7 +47,7 @@ def test_a_first_installation_and_an_update(manager: Manager) -> None:
     assert not windows_switch.is_in_use(base, OLD)
 
 
-def test_an_update_that_ends_at_its_start_goes_back(manager: Manager) -> None:
+def test_an_update_that_ends_at_its_start_goes_back(manager: MemoryManager) -> None:
     windows_switch.switch(str(manager.base), OLD)
     manager.broken = [NEW]
     with pytest.raises(ServiceNotStarted):
@@ -116,21 +55,21 @@ def test_an_update_that_ends_at_its_start_goes_back(manager: Manager) -> None:
     assert windows_switch.is_in_use(str(manager.base), OLD)
 
 
-def test_a_first_installation_that_does_not_work_leaves_no_service(manager: Manager) -> None:
+def test_a_first_installation_that_does_not_work_leaves_no_service(manager: MemoryManager) -> None:
     manager.broken = [OLD]
     with pytest.raises(ServiceNotStarted):
         windows_switch.switch(str(manager.base), OLD)
     assert (manager.image, current(manager)) == (None, None)
 
 
-def test_a_refusal_of_windows_is_told_and_changes_nothing(manager: Manager) -> None:
+def test_a_refusal_of_windows_is_told_and_changes_nothing(manager: MemoryManager) -> None:
     manager.refused = "start"
     with pytest.raises(ServiceCallFailed, match="denied"):
         windows_switch.switch(str(manager.base), OLD)
     assert manager.image is None
 
 
-def test_a_change_that_windows_refuses_leaves_no_stopped_service(manager: Manager) -> None:
+def test_a_change_that_windows_refuses_leaves_no_stopped_service(manager: MemoryManager) -> None:
     windows_switch.switch(str(manager.base), OLD)
     manager.refused = "change"
     with pytest.raises(ServiceCallFailed):
@@ -141,7 +80,7 @@ def test_a_change_that_windows_refuses_leaves_no_stopped_service(manager: Manage
 @pytest.mark.parametrize("name", ["previous", "current"])
 @pytest.mark.parametrize("error", [AgentFileFailed(operation="Writing", path="p", reason="r"), KeyboardInterrupt()])
 def test_what_fails_after_the_start_goes_back_too(
-    manager: Manager, name: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
+    manager: MemoryManager, name: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = str(manager.base)
     windows_switch.switch(base, OLDEST)
@@ -161,28 +100,14 @@ def test_what_fails_after_the_start_goes_back_too(
     assert (manager.base / "previous").read_text() == OLDEST
 
 
-class Killed(BaseException):
-    """The process of the switch has ended, and carries out nothing more."""
-
-
-def is_killed_at(manager: Manager, steps: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+def is_killed_at(manager: MemoryManager, steps: int, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Switch to the new installation; the process is killed before its step of this number, if it has so many."""
-    left = [steps]
-
-    def counted(call: Callable[..., Any]) -> Callable[..., Any]:
-        def step(*arguments: Any, **named: Any) -> Any:
-            if not left[0]:
-                raise Killed
-            left[0] -= 1
-            return call(*arguments, **named)
-
-        return step
-
+    left = Steps(steps)
     with monkeypatch.context() as patch:
         for name in ("query", "change", "start", "stop"):
-            patch.setattr(windows_services, name, counted(getattr(windows_services, name)))
+            patch.setattr(windows_services, name, left.counted(getattr(windows_services, name)))
         for name in ("write_bytes", "remove_file", "_go_back"):
-            patch.setattr(windows_switch, name, counted(getattr(windows_switch, name)))
+            patch.setattr(windows_switch, name, left.counted(getattr(windows_switch, name)))
         try:
             windows_switch.switch(str(manager.base), NEW)
         except Killed:
@@ -195,7 +120,7 @@ def is_killed_at(manager: Manager, steps: int, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("is_broken", [False, True])
 @pytest.mark.parametrize("loses_power", [False, True])
 def test_a_kill_at_each_step_leaves_an_agent_that_works(
-    manager: Manager, is_broken: bool, loses_power: bool, monkeypatch: pytest.MonkeyPatch
+    manager: MemoryManager, is_broken: bool, loses_power: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The new installation passes its trial; ``is_broken``: its service does not start all the same."""
     base, works, steps, is_killed = str(manager.base), OLD if is_broken else NEW, 0, True
@@ -221,7 +146,7 @@ def test_a_kill_at_each_step_leaves_an_agent_that_works(
 
 
 def test_a_deletion_that_fails_leaves_a_service_that_starts_with_windows(
-    manager: Manager, monkeypatch: pytest.MonkeyPatch
+    manager: MemoryManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     windows_switch.switch(str(manager.base), OLD)
 
@@ -239,7 +164,7 @@ def test_a_deletion_that_fails_leaves_a_service_that_starts_with_windows(
 
 @pytest.mark.parametrize("is_broken", [False, True])
 def test_a_service_whose_deletion_a_loss_of_power_ended_starts_after_the_next_switch(
-    manager: Manager, is_broken: bool
+    manager: MemoryManager, is_broken: bool
 ) -> None:
     """Also where that switch goes back: the earlier installation has to start, too."""
     windows_switch.switch(str(manager.base), OLD)
@@ -254,7 +179,7 @@ def test_a_service_whose_deletion_a_loss_of_power_ended_starts_after_the_next_sw
     assert windows_switch.is_in_use(str(manager.base), OLD if is_broken else NEW)
 
 
-def test_a_process_that_was_started_during_the_deletion_is_ended(manager: Manager) -> None:
+def test_a_process_that_was_started_during_the_deletion_is_ended(manager: MemoryManager) -> None:
     base = str(manager.base)
     windows_switch.switch(base, OLD)
     windows_switch.end_orphan(base)
@@ -289,7 +214,7 @@ def test_files_that_a_loss_of_power_left_empty_are_found_before_the_switch(
 
 @pytest.mark.parametrize(("orders", "ended"), [(3, []), (10**9, [1])])
 def test_a_service_that_takes_no_order_is_asked_again_and_ended_at_last(
-    manager: Manager, orders: int, ended: List[int], monkeypatch: pytest.MonkeyPatch
+    manager: MemoryManager, orders: int, ended: List[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
 
@@ -304,7 +229,7 @@ def test_a_service_that_takes_no_order_is_asked_again_and_ended_at_last(
 
 
 def test_an_installation_that_fails_its_trial_touches_no_service(
-    manager: Manager, monkeypatch: pytest.MonkeyPatch
+    manager: MemoryManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     windows_switch.switch(str(manager.base), OLD)
     monkeypatch.undo()

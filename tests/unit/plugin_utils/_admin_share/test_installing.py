@@ -17,11 +17,13 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     DeviceServiceFailed,
     InstallationRunLives,
 )
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.install.windows_layout import REMOVING
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.server_service import ServerVersion
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.service_control import ServiceStatus, State
 from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share import installing as _installing
 from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share.installing import ShareInstaller
 from ansible_collections.plantops.imaging.plugins.plugin_utils._admin_share.service import AgentService
+from support.step_kills import Killed, Steps
 from support.windows.folder_share import FolderShare, SmallBundle
 from support.windows.stand_in_service import StandInService
 
@@ -195,6 +197,68 @@ def test_a_removal_while_a_run_lives_is_refused(device: Device, sign: str) -> No
     setattr(device.share, sign, ())
     assert one.remove()
     assert list(base.parent.iterdir()) == []
+
+
+def is_killed_at(device: Device, steps: int) -> bool:
+    """Remove the agent; the controller is killed before its step of this number, if it has so many."""
+    left = Steps(steps)
+    share, delete_tree = device.share, device.share.delete_tree
+
+    def delete_tree_in_two(path: str) -> bool:
+        left.step()
+        for file in [one for one in sorted(share.host_path(path).rglob("*")) if one.is_file()][:2]:
+            file.unlink()
+        left.step()
+        return delete_tree(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("write", "move_aside", "entries", "delete", "check_base"):
+            patch.setattr(share, name, left.counted(getattr(share, name)))
+        patch.setattr(share, "delete_tree", delete_tree_in_two)
+        for name in ("stop", "delete"):
+            patch.setattr(device, name, left.counted(getattr(device, name)))
+        try:
+            installer(device).remove()
+        except Killed:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("state", ["absent", "present"])
+def test_a_removal_that_is_killed_at_any_step_is_completed(device: Device, state: str) -> None:
+    above = device.share.host_path(device.share.place.base_in_share).parent
+    steps, is_killed = 0, True
+    while is_killed:
+        installer(device).install(BUNDLE)
+        before = sorted(above.rglob("*"))
+        is_killed = is_killed_at(device, steps)
+        is_untouched = sorted(above.rglob("*")) == before and device.service is not None
+        is_over = list(above.iterdir()) == [] and not device.image
+        found = installer(device).look()
+        assert found["is_removing"] == (not is_untouched and not is_over), "step %d" % steps
+        if state == "present":
+            installer(device).install(BUNDLE)
+            found = installer(device).look()
+            assert (found["current"], found["is_removing"]) == (BUNDLE.identity, False), "step %d" % steps
+            assert [path.name for path in above.iterdir()] == ["plantops-imaging"], "step %d" % steps
+            assert device.service is not None
+        assert installer(device).remove() or is_over
+        assert (list(above.iterdir()), device.image) == ([], ""), "step %d" % steps
+        steps += 1
+    assert steps > 8, "the steps of a removal were not counted"
+
+
+def test_a_refused_removal_forgets_its_mark_but_not_that_of_one_before(device: Device) -> None:
+    one = installer(device)
+    one.install(BUNDLE)
+    device.share.held = ("plantops-imaging",)
+    for was_removing in (False, True):
+        mark = device.share.host_path(device.share.place.base_in_share) / REMOVING
+        if was_removing:
+            mark.touch()
+        with pytest.raises(InstallationRunLives):
+            one.remove()
+        assert mark.exists() == was_removing
 
 
 def test_a_share_that_is_another_folder_than_told_is_found_out(device: Device) -> None:

@@ -21,9 +21,11 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     AgentAnswerInvalid,
     DeviceServiceFailed,
     EngineError,
+    RemovalInterrupted,
 )
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device import action as _device_action
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device import process as _engine_process
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device import windows_agent as _windows_agent
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.action import DeviceAction
 
 ACCOUNTS = {"root": 0, "line3": 1003, "press": 1004}
@@ -169,6 +171,17 @@ def test_a_broken_agent_is_removed(error: EngineError) -> None:
     agent = BrokenAgent(error)
     assert action._remove(agent)["changed"]
     assert agent.done == ["remove"]
+
+
+@pytest.mark.parametrize("was_removing", [False, True])
+def test_an_interrupted_removal_is_a_warning(was_removing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    action: Any = AgentAction.__new__(AgentAction)
+    action._task, action._host, action._early_warnings = SimpleNamespace(check_mode=False), "pc", []
+    action._connection = SimpleNamespace(transport="plantops.imaging.admin_share")
+    agent = SimpleNamespace(look=lambda: None, was_removing=was_removing)
+    monkeypatch.setattr(_windows_agent, "WindowsAgent", lambda *dummy: agent)
+    assert action.look_at_agent(None, {"state": "absent"}) is agent
+    assert [RemovalInterrupted.code in one for one in action._early_warnings] == [True] * was_removing
 
 
 def test_no_task_on_another_device_loads_the_smb_client() -> None:

@@ -31,7 +31,7 @@ class Device:
         self.current = current
         self.service = "image" if current else ""
         self.works = True
-        self.is_interrupted = False
+        self.is_interrupted = self.was_removing = False
         self.states: List[str] = []
         self.done: List[str] = []
         self.more_seconds = 0.0
@@ -42,11 +42,11 @@ class Device:
 
     def look(self) -> Dict[str, Any]:
         found = {"base": BASE, "platform": "windows-amd64", "current": self.current, "service": self.service}
-        return dict(found, versions=[self.current], exists=bool(self.current))
+        return dict(found, versions=[self.current], exists=bool(self.current), is_removing=self.was_removing)
 
     def install(self, bundle: Any) -> int:
         self.done.append("install")
-        self.works = True
+        self.works, self.was_removing = True, False
         self.current, self.service = bundle.identity, "image"
         return 7
 
@@ -189,6 +189,24 @@ def test_an_agent_is_removed_after_its_task_folder() -> None:
     assert agent.remove()
     assert device.done == ["drop", "remove"]
     assert not agent_of(device).would_remove()
+
+
+@pytest.mark.parametrize("current", [NEW.identity, OLD.identity, ""])
+def test_an_agent_whose_removal_was_interrupted_is_installed_anew_or_removed(current: str) -> None:
+    """Whatever is left of it: its service may work now and not start with Windows any more."""
+    device = Device(current)
+    device.was_removing = True
+    agent = agent_of(device)
+    assert agent.was_removing
+    assert agent.would_remove()
+    assert not agent.is_useful()
+    assert agent.plan().changed
+    assert agent.install().changed
+    assert (device.done[-1], agent.was_removing, agent.is_useful()) == ("install", False, True)
+    device.was_removing = True
+    agent = agent_of(device)
+    assert agent.remove()
+    assert device.done[-1] == "remove"
 
 
 def test_no_other_directory_can_be_chosen() -> None:
