@@ -118,7 +118,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     ),
     "integration/windows/test_host.py": (
         ENGINE + "host/windows_registry.py",
-        *(ENGINE + "host/windows_%s.py" % name for name in ("calls", "identity", "locks", "memory")),
+        *(ENGINE + "host/windows_%s.py" % name for name in ("calls", "identity", "locks", "memory", "volumes")),
         *(ENGINE + "host/%s.py" % name for name in ("identity", "locks", "memory", "priority", "process")),
     ),
     "integration/windows/test_drives.py": (ENGINE + "device/choose.py", ENGINE + "device/chosen.py"),
@@ -129,6 +129,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     ),
     "integration/windows/test_restore.py": (
         *(ENGINE + "host/%spositional.py" % name for name in ("", "linux_", "windows_")),
+        ENGINE + "restore/open_target.py",
     ),
     "unit/engine/storage/test_lease.py": (ENGINE + "host/linux_process.py",),
     "unit/engine/device/test_identity.py": (ENGINE + "host/linux_identity.py",),

@@ -1126,10 +1126,10 @@ class RestoreTargetNotFound(DiskNotFound):
 
 class RestoreOnWindows(RestoreError):
     code = "R160"
-    message = "{target} is a disk of a running Windows, which can't be restored from within."
+    message = "The Windows that runs can't restore {target}: {reason}."
     hint = (
         "Start the machine from a rescue medium (any Linux) and restore there with plantops-recovery.pyz; on Windows "
-        "imaging_restore_map takes plain files."
+        "imaging_restore_map takes plain files, and disks (\\\\.\\PhysicalDrive1) that hold no system and no open volume."
     )
 
 

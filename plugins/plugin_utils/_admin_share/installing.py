@@ -176,7 +176,7 @@ class ShareInstaller:
         aside = "%s%s%s" % (self._base, _REMOVED, secrets.token_hex(8))
         if exists and (self._is_any_running() or not self._share.move_aside(self._base, aside)):
             self._start_again()
-            if not was_removing:  # by hand: the service may not start by itself any more
+            if not was_removing:  # of a removal by hand: the service may be disabled
                 self._share.delete(self._mark)
             raise InstallationRunLives(base=self._share.place.base)
         had_service = self.service.delete()

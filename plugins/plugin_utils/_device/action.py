@@ -57,6 +57,7 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
     _supports_async = False
     _requires_connection = True
     _link: Optional[Link] = None
+    _reinstalled: Optional[Installation] = None  # in the place of one that did not respond correctly
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         """Do the work; never raises for a failure of the catalogue but returns it as a failed result."""
@@ -164,7 +165,8 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
             if agent.is_useful():
                 raise
         self.say("the agent is not responding correctly; reinstalling it")
-        agent.install(anew=True)
+        self._reinstalled = agent.install(anew=True)
+        self.done.update(changed=True, agent=self._reinstalled.as_dict())
         return ask()
 
     def would_install(self, planned: Installation, rest: str) -> str:
@@ -183,6 +185,8 @@ class DeviceAction(ActionBase):  # type: ignore[misc]
 
     def with_agent(self, result: Dict[str, Any], installed: Installation) -> Dict[str, Any]:
         """Return the result with what it says of the agent, also as the first of its diffs where the agent changes."""
+        if self._reinstalled is not None:
+            installed, result = self._reinstalled, dict(result, changed=True)
         result = dict(result, agent=installed.as_dict())
         if self._task.diff and installed.changed:
             agent = of_agent(installed.replaced, installed.id or "not built yet")

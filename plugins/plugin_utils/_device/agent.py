@@ -122,7 +122,7 @@ class Agent:
 
     @property
     def was_removing(self) -> bool:
-        """Whether an earlier removal was interrupted; one on Linux leaves nothing that needs more than another one."""
+        """Whether an earlier removal was interrupted, so that more than usual is to be done. On Linux it is not."""
         return False
 
     def is_installed(self) -> bool:

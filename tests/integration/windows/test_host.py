@@ -50,6 +50,14 @@ def test_the_priority_and_the_memory(facts: Dict[str, Any]) -> None:
     assert facts["memory_bytes"] > 1 << 30
 
 
+def test_the_volumes_and_the_claim_on_a_disk(facts: Dict[str, Any]) -> None:
+    """The questions about disks themselves have no answer here."""
+    assert facts["on_system"] in facts["volumes"]
+    assert facts["mount_points"] == ["C:\\"]
+    assert (facts["paging_files"], facts["starting_device"]) == (["C:\\pagefile.sys"], "")
+    assert facts["claims"] == [True, False, True, True]
+
+
 def test_the_document_is_of_windows_and_tells_no_word_of_the_host(facts: Dict[str, Any], device: WindowsDevice) -> None:
     document = facts["document"]
     system = document["sections"]["operating_system"]

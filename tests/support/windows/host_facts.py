@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from engine.device.document.collect import collect
-from engine.host import identity, locks, memory, priority, process, windows_calls
+from engine.host import identity, locks, memory, priority, process, windows_calls, windows_devices, windows_volumes
 
 ended = subprocess.Popen([sys.executable, "-c", "pass"])
 ended.wait()
@@ -24,6 +24,10 @@ os.lseek(second, 0, os.SEEK_SET)
 readable = os.read(second, 100).decode("ascii")
 os.close(first)
 taken += [locks.is_locked(second), locks.lock_exclusive(second)]
+on_system = windows_volumes.volume_of(r"C:\windows")
+claims = [windows_volumes.claim(7), windows_volumes.claim(7), windows_volumes.claim(8)]
+windows_devices.close_device(claims[0] or 0)
+claims.append(windows_volumes.claim(7))
 sys.stdout.write(
     json.dumps(
         {
@@ -37,6 +41,12 @@ sys.stdout.write(
             "version": windows_calls.version(),
             "locks": taken,
             "readable": readable,
+            "volumes": windows_volumes.volumes(),
+            "on_system": on_system,
+            "mount_points": windows_volumes.mount_points(on_system),
+            "paging_files": windows_volumes.paging_files(),
+            "starting_device": windows_volumes.starting_device(),
+            "claims": [bool(one) for one in claims],
             "document": collect(),
         }
     )

@@ -39,7 +39,7 @@ class RawSource(FileSource):
             self._check_sizes()
         except OSError as error:
             self.close()
-            raise DiskUnreadable(path=path, offset_bytes=0, length_bytes=0, reason=_reason(error)) from error
+            raise DiskUnreadable(path=path, offset_bytes=0, length_bytes=0, reason=reason_of(error)) from error
         except DiskUnreadable:
             self.close()
             raise
@@ -93,13 +93,13 @@ class RawSource(FileSource):
 
 def _refused(path: str, error: OSError) -> Exception:
     if isinstance(error, PermissionError):  # ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
-        return DiskAccessDenied(path=path, reason=_reason(error))
+        return DiskAccessDenied(path=path, reason=reason_of(error))
     if isinstance(error, FileNotFoundError):
         return DiskNotFound(path=path)
-    return DiskUnreadable(path=path, offset_bytes=0, length_bytes=0, reason=_reason(error))
+    return DiskUnreadable(path=path, offset_bytes=0, length_bytes=0, reason=reason_of(error))
 
 
-def _reason(error: OSError) -> str:
+def reason_of(error: OSError) -> str:
     """The words of Windows with its number, which a search finds in every language."""
     code = getattr(error, "winerror", None)
     return "%s (error %s of Windows)" % ((error.strerror or str(error)).rstrip("."), code)

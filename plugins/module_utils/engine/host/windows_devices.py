@@ -1,11 +1,12 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The calls of Windows on disks and volumes themselves: open, length, sector size, reads in parallel.
+"""The calls of Windows on disks and volumes themselves: open, length, sector size, reads in parallel, writes.
 
-Sources: CreateFile ("Physical Disks and Volumes"), ReadFile with OVERLAPPED, IOCTL_DISK_GET_LENGTH_INFO,
-IOCTL_DISK_GET_DRIVE_GEOMETRY, FSCTL_ALLOW_EXTENDED_DASD_IO of the Windows API. A test that stands in for a disk replaces
-:func:`length_bytes` and :func:`sector_bytes`, which Wine does not answer.
+Sources: CreateFile ("Physical Disks and Volumes"), ReadFile and WriteFile with OVERLAPPED, FlushFileBuffers,
+IOCTL_DISK_GET_LENGTH_INFO, IOCTL_DISK_GET_DRIVE_GEOMETRY, FSCTL_ALLOW_EXTENDED_DASD_IO of the Windows API. A test that stands
+in for a disk replaces :func:`length_bytes` and :func:`sector_bytes`, which Wine does not answer. windows_volumes.py asks
+for the content and the uses of a disk.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from typing import Any, List
 
 from .windows_calls import failure, kernel32, last_error
 
-_GENERIC_READ = 0x80000000
+_GENERIC_READ, _GENERIC_WRITE = 0x80000000, 0x40000000
 _SHARE_ALL = 7  # FILE_SHARE_READ, _WRITE, _DELETE
 _OPEN_EXISTING = 3
 _OVERLAPPED = 0x40000000
-_NO_BUFFERING = 0x20000000
+_NO_BUFFERING, _WRITE_THROUGH = 0x20000000, 0x80000000
 _GET_LENGTH_INFO = 0x7405C
 _GET_DRIVE_GEOMETRY = 0x70000
 _ALLOW_EXTENDED_DASD_IO = 0x90083  # the last sectors of a volume, past the end of its file system
@@ -44,22 +45,38 @@ class _Overlapped(ctypes.Structure):
     )
 
 
-def disk_names() -> List[str]:
-    """The raw names of the disks that Windows knows, in the order of their numbers [QueryDosDevice]."""
+def dos_names() -> List[str]:
+    """The names of all devices that Windows knows [QueryDosDevice]."""
     names = ctypes.create_unicode_buffer(_MOST_NAMES)
     size = kernel32().QueryDosDeviceW(None, names, _MOST_NAMES)
-    known = str(names[:size]).split("\0")
-    numbers = sorted(int(match.group(1)) for match in map(_DISK.fullmatch, known) if match)
+    return str(names[:size]).split("\0")
+
+
+def disk_names() -> List[str]:
+    """The raw names of the disks that Windows knows, in the order of their numbers."""
+    numbers = sorted(int(match.group(1)) for match in map(_DISK.fullmatch, dos_names()) if match)
     return ["\\\\.\\PhysicalDrive%d" % number for number in numbers]
 
 
 def open_device(path: str) -> int:
     """Open a disk or volume for reading, past the cache, and return its handle. :raises OSError:"""
+    return _open(path, _GENERIC_READ, _OVERLAPPED | _NO_BUFFERING)
+
+
+def open_writable(path: str) -> int:
+    """Open a disk or volume for reading and writing, past the cache, and return its handle. :raises OSError:"""
+    return _open(path, _GENERIC_READ | _GENERIC_WRITE, _OVERLAPPED | _NO_BUFFERING | _WRITE_THROUGH)
+
+
+def open_to_ask(path: str) -> int:
+    """Open a disk or volume for questions about it alone, which needs no right to read it. :raises OSError:"""
+    return _open(path, 0, _OVERLAPPED)
+
+
+def _open(path: str, access: int, flags: int) -> int:
     create = kernel32().CreateFileW
     create.restype = ctypes.c_void_p
-    handle = create(
-        ctypes.c_wchar_p(path), _GENERIC_READ, _SHARE_ALL, None, _OPEN_EXISTING, _OVERLAPPED | _NO_BUFFERING, None
-    )
+    handle = create(ctypes.c_wchar_p(path), access, _SHARE_ALL, None, _OPEN_EXISTING, flags, None)
     if handle is None or handle == _INVALID:
         raise failure(last_error())
     return int(handle)
@@ -72,12 +89,12 @@ def close_device(handle: int) -> None:
 
 def length_bytes(handle: int) -> int:
     """The length of the disk or volume. :raises OSError:"""
-    return int(struct.unpack("<q", _asked(handle, _GET_LENGTH_INFO, 8))[0])
+    return int(struct.unpack("<q", ask(handle, _GET_LENGTH_INFO, 8))[0])
 
 
 def sector_bytes(handle: int) -> int:
     """The size of a logical sector. :raises OSError:"""
-    return int(struct.unpack_from("<I", _asked(handle, _GET_DRIVE_GEOMETRY, 24), 20)[0])
+    return int(struct.unpack_from("<I", ask(handle, _GET_DRIVE_GEOMETRY, 24), 20)[0])
 
 
 def allow_last_sectors(handle: int) -> None:
@@ -119,17 +136,41 @@ def _finish(handle: int, place: _Overlapped, started: int, done: Any) -> int:
     return 0 if finished else last_error()
 
 
-def _asked(handle: int, code: int, size: int) -> bytes:
-    answer = ctypes.create_string_buffer(size)
+def write_at(handle: int, offset_bytes: int, buffer: memoryview) -> int:
+    """Write ``buffer`` to a place, both whole sectors, and return how many bytes were written.
+
+    Windows wants the memory aligned to sectors: take it from ``mmap``. :raises OSError: as Windows refuses it.
+    """
+    place = _Overlapped(offset=offset_bytes & 0xFFFFFFFF, offset_high=offset_bytes >> 32, event=_event())
+    source = (ctypes.c_char * len(buffer)).from_buffer(buffer)
+    done = ctypes.c_uint32()
+    started = kernel32().WriteFile(ctypes.c_void_p(handle), source, len(buffer), None, ctypes.byref(place))
+    code = _finish(handle, place, started, done)
+    if code:
+        raise failure(code)
+    return done.value
+
+
+def flush(handle: int) -> None:
+    """Have the disk write what its own cache holds. :raises OSError:"""
+    if not kernel32().FlushFileBuffers(ctypes.c_void_p(handle)):
+        raise failure(last_error())
+
+
+def ask(handle: int, code: int, size: int, given: bytes = b"") -> bytes:
+    """The answer of a device to a control code, at most ``size`` bytes [DeviceIoControl]. :raises OSError:"""
+    answer = ctypes.create_string_buffer(max(size, 1))
     place = _Overlapped(event=_event())
     done = ctypes.c_uint32()
+    question = ctypes.create_string_buffer(given, len(given)) if given else None
     started = kernel32().DeviceIoControl(
-        ctypes.c_void_p(handle), code, None, 0, answer, size, None, ctypes.byref(place)
+        *(ctypes.c_void_p(handle), code, question, len(given)),
+        *(answer if size else None, size, None, ctypes.byref(place)),
     )
     failed = _finish(handle, place, started, done)
     if failed:
         raise failure(failed)
-    return answer.raw
+    return answer.raw[: done.value]
 
 
 def _event() -> int:

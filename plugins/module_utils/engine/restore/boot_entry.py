@@ -52,7 +52,7 @@ class Entry(NamedTuple):
 def this_machine() -> Machine:
     """Look at the firmware and the root of the running system."""
     if sys.platform == "win32":
-        return Machine(False, System(False, "this machine runs Windows"), _run)  # a restore there writes plain files
+        return Machine(False, System(False, "this machine runs Windows"), _run)  # what it restores starts others
     return Machine(os.path.isdir("/sys/firmware/efi/efivars"), running_system(), _run)
 
 

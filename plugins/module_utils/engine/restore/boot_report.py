@@ -12,7 +12,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 from ..device.disks import find_disks
 from ..device.machine import hardware
 from ..errors import EngineError
-from ..host.linux_stack import BlockTree
+from ..host.stack import BlockTree
 from ..image.format import documents
 from ..image.format.constants import DEVICE_INFORMATION_NAME
 from ..image.reader import ImageReader
@@ -83,7 +83,7 @@ def _entry(machine: Machine, disk: PlannedDisk, look: BootLook, check: bool) -> 
 
 
 def _is_disk_of_this_machine(disk: PlannedDisk) -> bool:
-    return disk.target.is_device
+    return disk.target.is_device and disk.target.starts_this_machine
 
 
 def _loader(look: BootLook) -> str:
@@ -121,7 +121,7 @@ def _warnings(disk: PlannedDisk, look: BootLook, entry: Entry, machine: Machine)
             "boot code with the repair function of its system (Windows: bootrec /fixmbr)." % disk.name
         )
     mode = "uefi" if machine.is_uefi else "bios"
-    if disk.target.is_device and look.starts in ("uefi", "bios") and look.starts != mode:
+    if _is_disk_of_this_machine(disk) and look.starts in ("uefi", "bios") and look.starts != mode:
         found.append(
             "%s starts only with %s, but this machine started with %s. Set the firmware of the machine that gets the "
             "disk to %s." % (disk.name, look.starts.upper(), mode.upper(), look.starts.upper())
@@ -176,7 +176,7 @@ def _warnings_of_another_machine(disk: PlannedDisk, look: BootLook, original: st
 
 
 def _transport(disk: PlannedDisk) -> str:
-    if not disk.target.is_device:
+    if not _is_disk_of_this_machine(disk):
         return ""
     tree = BlockTree()
     name = tree.by_path(disk.target.path)

@@ -11,7 +11,8 @@ from ..amounts import size
 from ..disk.filesystems.contract import VolumeState
 from ..disk.filesystems.registry import detect
 from ..disk.layout import DiskLayout
-from ..disk.source import BlockSource, FileSource, WindowSource
+from ..disk.open import open_source
+from ..disk.source import BlockSource, WindowSource
 from ..errors import DiskError, FileSystemInvalid
 
 _MOST_NAMED = 8
@@ -23,7 +24,7 @@ def held_in_words(path: str, layout: DiskLayout) -> str:
     :param layout: of it, as the plan found it: with the sector size of its table.
     """
     try:
-        with FileSource(path) as source:
+        with open_source(path) as source:
             found = _volumes(source, layout)
     except DiskError:
         return ""

@@ -24,6 +24,7 @@ from ..errors import (
 from ..host.mountinfo import Mount, read_mounts
 from ..host.stack import BlockTree
 from ..host.windows_devices import disk_names
+from ..host.windows_disk_uses import uses_of_disk
 from ..host.windows_names import NameKind, kind_of_name
 
 _DEVICES = "/dev"
@@ -57,15 +58,15 @@ def refuse_mistyped_name(path: str) -> None:
 
 
 def refuse_disks_of_windows(path: str) -> None:
-    """On Windows a plain file alone can be a target, by its full name.
+    """On Windows a plain file can be a target, by its full name, and a whole disk that nothing uses: which one, its look decides.
 
-    :raises RestoreOnWindows: for a disk, a volume or a drive letter. :raises RestoreTargetNotAbsolute:
+    :raises RestoreOnWindows: for a volume or a drive letter. :raises RestoreTargetNotAbsolute:
     """
     kind = kind_of_name(path)
-    if kind in (NameKind.DISK, NameKind.VOLUME, NameKind.LETTER):
-        raise RestoreOnWindows(target=path)
-    if kind is not NameKind.FILE:
-        reason = "it is not the full name of a file on a drive of this device"
+    if kind in (NameKind.VOLUME, NameKind.LETTER):
+        raise RestoreOnWindows(target=path, reason="it is a volume, and only whole disks can be targets there")
+    if kind not in (NameKind.FILE, NameKind.DISK):
+        reason = "it is not the full name of a file on a drive of this device, nor of a disk"
         raise RestoreTargetNotAbsolute(target=path, reason=reason, disks=", ".join(disk_names()) or "none found")
 
 
@@ -128,11 +129,22 @@ def refuse_inside_storage(path: str, storage_folder: str) -> None:
     """
     if sys.platform == "win32":
         refuse_disks_of_windows(path)  # the system fails to resolve their names
+        if kind_of_name(path) is NameKind.DISK:
+            _refuse_disk_in_use(path, storage_folder)
+            return
     real, folder = _comparable(os.path.realpath(path)), _comparable(os.path.realpath(storage_folder))
     mounts = read_mounts()
     is_inside = _is_below(real, folder) or _is_below(_whole_place(real, mounts), _whole_place(folder, mounts))
     if is_inside or _is_linked_below(real, folder):
         raise RestoreTargetInStorage(target=path, storage=storage_folder)
+
+
+def _refuse_disk_in_use(path: str, storage_folder: str) -> None:
+    """:raises RestoreOnWindows: for a disk that is used, also by the storage or this program."""
+    folders = [(storage_folder, "the storage"), (os.path.dirname(sys.executable), "the agent")]
+    reasons = uses_of_disk(path, folders)
+    if reasons:
+        raise RestoreOnWindows(target=path, reason="; ".join(reasons))
 
 
 def _comparable(real: str) -> str:

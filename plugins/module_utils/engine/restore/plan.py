@@ -13,6 +13,7 @@ from ..errors import (
     EngineError,
     RestoreBeyondRepair,
     RestoreMapInvalid,
+    RestoreOnWindows,
     RestoreTableDiffers,
     RestoreTargetBusy,
     RestoreTargetHoldsData,
@@ -25,6 +26,7 @@ from ..image.source import ImageSource, TargetEnd, end_of
 from .clearing import to_clear
 from .held import held_in_words
 from .identity.about import OtherDisk
+from .open_target import open_target
 from .present import Claim, Present, partitions_of, present_on
 from .resize.resizing import Resizing, TargetShape, resize
 from .resize.volume import volumes_of
@@ -114,7 +116,7 @@ def plan(
     unknown = sorted(set(targets) - set(names))
     if unknown:
         raise RestoreMapInvalid(reason="the image has no %s, only %s" % (unknown[0], ", ".join(names)))
-    opened = {name: Target(path) for name, path in sorted(targets.items())}
+    opened = {name: open_target(path) for name, path in sorted(targets.items())}
     if len({target.identity for target in opened.values()}) != len(opened):
         raise RestoreMapInvalid(reason="two disks have the same target")
     yeses = Yeses(overwrite, damaged, replace_table, wishes)
@@ -142,6 +144,8 @@ def _plan_disk(reader: ImageReader, number: int, target: Target, yeses: Yeses) -
     image = disk
     others = _others(reader, number, scope, yeses)
     resizing = _resizing(entry, disk, scope, target, yeses, found.table_stays, others)
+    if resizing is not None and resizing.needs_tools and not target.runs_tools:
+        raise RestoreOnWindows(target=target.path, reason="the programs that change file systems run on Linux only")
     if resizing is not None:
         disk, scope = resizing.reader, _scope_on_target(scope, resizing)
     end = end_of(disk, scope.layout, target.size_bytes)

@@ -14,6 +14,7 @@ from ..disk.filesystems.registry import detect
 from ..disk.gpt import detect_sector_bytes
 from ..disk.layout import DiskLayout, read_layout
 from ..disk.mbr import PROTECTIVE
+from ..disk.open import open_source
 from ..disk.sector_size import read_layout_of_device
 from ..disk.signatures import recognise
 from ..disk.source import BlockSource, FileSource, WindowSource
@@ -69,7 +70,7 @@ def present_on(target: Target, sector_bytes: int) -> Present:
 
     :param sector_bytes: of the imaged disk; a plain file has the sectors that its own table was made with.
     """
-    source = FileSource(target.path, None if target.is_device else sector_bytes)
+    source = open_source(target.path) if target.is_device else FileSource(target.path, sector_bytes)
     with source:
         if not target.is_device:
             source.sector_bytes = detect_sector_bytes(source) or sector_bytes

@@ -15,6 +15,7 @@ import struct
 import sys
 from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
+from ..disk.open import open_source
 from ..disk.source import FileSource
 from ..errors import DiskAccessDenied, RestoreTargetBusy, RestoreTargetChanged, RestoreWriteFailed
 from ..host.locks import lock_exclusive
@@ -58,6 +59,9 @@ def with_places(mark: bytes, places: Sequence[Tuple[int, int]]) -> bytes:
 class Target:
     """A restore's target. It is created or changed only after :meth:`open_for_writing`."""
 
+    runs_tools = True  # whether programs that change file systems can work on it
+    starts_this_machine = True  # whether a disk that is restored may be what this machine starts next
+
     def __init__(self, path: str) -> None:
         refuse_mistyped_name(path)
         self.path = path
@@ -99,7 +103,7 @@ class Target:
 
     def uses(self) -> List[str]:
         """The present users of the target: mounts, swap, loop devices. Empty if there are none."""
-        if not self.exists or sys.platform == "win32":  # there a target is a plain file, and lists of uses don't exist
+        if not self.exists or sys.platform == "win32":  # there lists of uses of a file don't exist
             return []
         real = os.path.realpath(self.path)
         names = {real} | set(_partitions_of(real)) | set(_loops_on(real))
@@ -134,7 +138,7 @@ class Target:
         """Say what on the target looks like data, "" when it is blank."""
         if not self.exists or self.size_bytes == 0:
             return ""
-        with FileSource(self.path) as source:
+        with open_source(self.path) as source:
             size = source.size_bytes
             spots = [(0, _PROBE_BYTES), (max(0, size - _PROBE_BYTES), _PROBE_BYTES)]
             step = size // _SAMPLES // _SAMPLE_BYTES * _SAMPLE_BYTES  # a raw disk of Windows is read in whole sectors
@@ -161,7 +165,7 @@ class Target:
     def _marked_sector(self, place_bytes: int) -> bytes:
         if not self.exists or self.size_bytes < place_bytes + MARKER_BYTES:
             return b""
-        with FileSource(self.path) as source:
+        with open_source(self.path) as source:
             first = source.read(place_bytes, MARKER_BYTES)
         return first if first.startswith(_MARKER) else b""
 

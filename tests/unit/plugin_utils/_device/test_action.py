@@ -27,6 +27,7 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils._device import ac
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device import process as _engine_process
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device import windows_agent as _windows_agent
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.action import DeviceAction
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import Installation
 
 ACCOUNTS = {"root": 0, "line3": 1003, "press": 1004}
 
@@ -142,10 +143,11 @@ class BrokenAgent:
     def is_installed(self) -> bool:
         return True
 
-    def install(self, anew: bool) -> None:
+    def install(self, anew: bool) -> Installation:
         assert anew
         self.done.append("install")
         self.error = None
+        return Installation(self.current, "linux", True, self.current, 7)
 
     def remove(self) -> bool:
         self.done.append("remove")
@@ -157,8 +159,12 @@ def test_a_broken_agent_is_mended(error: EngineError, monkeypatch: pytest.Monkey
     action: Any = action_of(None, monkeypatch, 0)
     monkeypatch.setattr(type(action), "say", lambda *dummy: None)
     agent = BrokenAgent(error)
+    action.done, action._task = {"changed": False}, SimpleNamespace(diff=False)
     assert action.mended(agent, lambda: agent.call("info")) == {"warnings": []}
     assert agent.done == ["install"]
+    told = action.with_agent({"changed": False}, Installation(agent.current, "linux", False, None, 0))
+    assert (told["changed"], told["agent"]["changed"], told["agent"]["sent_bytes"]) == (True, True, 7)
+    assert (action.done["changed"], action.done["agent"]) == (True, told["agent"])
     with pytest.raises(type(error)):
         action.mended(agent, lambda: (dummy for dummy in ()).throw(error))  # the agent is in order: the answer is not
     assert agent.done == ["install"]
