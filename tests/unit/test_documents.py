@@ -124,3 +124,18 @@ def test_the_table_of_questions_names_functions_that_exist() -> None:
         assert set(names[1:]) <= definitions(path), column
         checked += len(names) - 1
     assert checked >= 6
+
+
+def test_every_call_of_windows_is_in_the_list_of_what_never_met_a_real_one() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    listed = text.partition("The engine has never run on a real Windows.")[2].partition("## Decisions")[0]
+    calls = re.compile(r'(?:kernel32\(\)|\blibrary|_library\("[\w.]+"\))\.([A-Z]\w+)')
+    codes = re.compile(r"\b((?:IOCTL|FSCTL)_[A-Z_]+)\b")
+    found = set()
+    for path in (ENGINE / "host").glob("windows_*.py"):
+        source = path.read_text(encoding="utf-8")
+        found |= {name[:-1] if name.endswith("W") else name for name in calls.findall(source)} | set(
+            codes.findall(source)
+        )
+    assert len(found) > 60
+    assert sorted(name for name in found if not re.search(r"\b%sW?\b" % name, listed)) == []
