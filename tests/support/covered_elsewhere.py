@@ -118,7 +118,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     ),
     "integration/windows/test_host.py": (
         ENGINE + "host/windows_registry.py",
-        *(ENGINE + "host/windows_%s.py" % name for name in ("calls", "identity", "locks", "memory", "volumes")),
+        *(ENGINE + "host/windows_%s.py" % name for name in ("calls", "identity", "locks", "memory")),
         *(ENGINE + "host/%s.py" % name for name in ("identity", "locks", "memory", "priority", "process")),
     ),
     "integration/windows/test_drives.py": (ENGINE + "device/choose.py", ENGINE + "device/chosen.py"),
