@@ -43,6 +43,10 @@ RESTORE: Tuple[Setting, ...] = (
                 "The keys are V(disk0), V(disk1) and so on, as listed by M(plantops.imaging.image_info). The values "
                 "are paths of disks, or of files that are created or extended."
             ),
+            (
+                "On a running Windows a disk (V(\\\\\\\\.\\\\PhysicalDrive1)) can be a target if it holds no system and no volume that "
+                "is in use; restore its other disks with a rescue medium."
+            ),
         ),
         ("restore",),
         required=True,

@@ -22,7 +22,8 @@ from .nodes import Node, Variables
 from .storages import WINDOWS_PATH
 
 _MAP = "imaging_restore_map"
-_WINDOWS_DISK = re.compile(r"[\\/]{2}[.?][\\/](physicaldrive\d+|[a-z]:|volume\{[0-9a-f-]+\})[\\/]?", re.IGNORECASE)
+_WINDOWS_DISK = re.compile(r"[\\/]{2}[.?][\\/]physicaldrive(\d{1,4})", re.IGNORECASE)
+_WINDOWS_VOLUME = re.compile(r"([\\/]{2}[.?][\\/])?([a-z]:|volume\{[0-9a-f-]+\})[\\/]?", re.IGNORECASE)
 # The bus in front of model and serial: udev makes several links for one disk.
 _BUS = re.compile(r"(?:ata|scsi-(?:SATA|[01]ATA)|scsi|usb|nvme|virtio|mmc|ieee1394)[-_]")
 _PART = re.compile(r"(?P<disk>.*)-part[0-9]+")
@@ -58,8 +59,10 @@ def issues(variables: Variables) -> Iterator[Issue]:
 
 
 def _why_refused(text: str) -> str:
-    if _WINDOWS_DISK.fullmatch(text) or re.fullmatch(r"[A-Za-z]:[\\/]?", text):
-        return "on Windows an image is restored onto a file only"
+    if _WINDOWS_DISK.fullmatch(text):
+        return ""  # the device knows whether anything uses it
+    if _WINDOWS_VOLUME.fullmatch(text):
+        return r"on Windows an image is restored onto a file, or onto a whole disk such as \\.\PhysicalDrive1"
     if not text.startswith("/") and not WINDOWS_PATH.match(text):
         return "it is not an absolute path of a disk or file"
     if text.endswith("/"):
@@ -83,6 +86,9 @@ def _disk_of(name: str) -> str:
 
 def _one_name(text: str) -> Tuple[str, str]:
     """Return the one name of all spellings, and its kind: a node, a kind of link, or "" for a file."""
+    disk = _WINDOWS_DISK.fullmatch(text)
+    if disk:
+        return r"\\.\PhysicalDrive%d" % int(disk.group(1)), ""
     if WINDOWS_PATH.match(text):
         return re.sub(r"[\\/]+", r"\\", text).lower().rstrip(". \\"), ""
     path = posixpath.normpath("/" + text.lstrip("/"))

@@ -25,6 +25,7 @@ SAME = [
     (BY_ID + "ata-Disk_1_SER1", BY_ID + "ata-Disk_1_SER1-part3"),
     ("/srv/a.raw", "/srv/x/../a.raw"),
     ("D:/restored/a.raw", "d:\\\\RESTORED\\\\a.raw"),
+    ("\\\\\\\\.\\\\PhysicalDrive1", "//?/physicaldrive01"),
     ("{{ spare }}", "/dev/sdb"),
 ]
 UNKNOWN = [
@@ -41,6 +42,7 @@ DIFFERENT = [
     (BY_ID + "ata-Disk_1_SER1", BY_ID + "ata-Disk_1_SER2"),
     ("/dev/nvme0n1", "/dev/nvme0n2"),
     ("/srv/a.raw", "/srv/A.raw"),
+    ("\\\\\\\\.\\\\PhysicalDrive1", "\\\\\\\\.\\\\PhysicalDrive2"),
     ("{{ of_the_play }}", "/dev/sdb"),
 ]
 
@@ -67,7 +69,7 @@ def test_two_targets_are_fine(first: str, second: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["sdb", "./a.raw", "/srv/", "D:", "D:\\\\", "\\\\\\\\.\\\\PhysicalDrive1", "\\\\\\\\?\\\\C:", "/srv/a\\tb"],
+    ["sdb", "./a.raw", "/srv/", "D:", "D:\\\\", "\\\\\\\\.\\\\PhysicalDrive", "\\\\\\\\?\\\\C:", "/srv/a\\tb"],
 )
 def test_a_target_that_no_restore_takes_is_an_error(target: str, tmp_path: Path) -> None:
     new = 'imaging_restore_map: {disk0: "%s"}' % target
