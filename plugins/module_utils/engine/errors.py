@@ -25,6 +25,11 @@ class EngineError(Exception):
 
     def __init__(self, **fields: object) -> None:
         self.fields: Dict[str, object] = fields
+        reason = fields.get("reason")
+        if (
+            isinstance(reason, str) and "{reason}." in self.message
+        ):  # a sentence of Windows or a library ends in a full stop
+            fields = dict(fields, reason=reason.rstrip(". "))
         # Names and reasons come from disks, storages and devices.
         super().__init__(one_line(self.message.format(**fields)))
 

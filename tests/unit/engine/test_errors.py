@@ -35,6 +35,13 @@ def test_an_error_tells_what_happened_to_which_object_and_what_to_do(error: Type
     assert not re.search(r"\{\w*\}", words["message"] + words["hint"]), "a field was not filled in"
 
 
+def test_a_reason_that_is_a_sentence_ends_in_one_full_stop() -> None:
+    for error in (one for one in ERRORS if "{reason}." in one.message):
+        made = error(**{name: "Access is denied. " if name == "reason" else "x" for name in fields_of(error)})
+        assert ". ." not in str(made)
+        assert ".." not in str(made)
+
+
 def test_the_document_lists_every_code() -> None:
     text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
     for error in ERRORS:
