@@ -14,6 +14,9 @@ description:
     this module installs it ahead of time, or removes it.
   - The agent is a single directory, C(/opt/plantops-imaging) for root, and needs only CPython. It sets up no service
     and does not run while idle.
+  - On a Windows device, reached with the connection P(plantops.imaging.admin_share#connection), it is the directory
+    C(plantops-imaging) in C(Program Files), with its own Python, and a service of the same name, which waits for
+    commands. A removal that was interrupted is completed by the next play.
   - Only the parts that are missing on the device are sent. A new agent is activated only after it has passed its
     self-test.
 extends_documentation_fragment:
