@@ -29,6 +29,8 @@ BUILD = ROOT / "build" / "fuzz"
 sys.path[:0] = [str(ROOT / "plugins" / "module_utils"), str(HERE.parent)]
 SECONDS_PER_INPUT = 10
 MEMORY_MIB = 1024
+_INSTRUMENTS_FACTOR = 4  # by which an input takes longer while the fuzzer counts its branches
+_PATIENCE_SECONDS = 60 * SECONDS_PER_INPUT  # on a busy machine
 MEMORY = "/dev/shm"
 
 
@@ -46,8 +48,52 @@ def worker(target: str, arguments: List[str]) -> None:
     atheris.Fuzz()
 
 
-def fuzz(target: str, seconds: int) -> Tuple[int, List[str]]:
+def processor_seconds(target: str, path: Path) -> float:
+    """The processor time of one input, in a process of its own; infinite where it does not end well."""
+    command = [sys.executable, __file__, "--time", target, str(path)]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=_PATIENCE_SECONDS)
+        return float(done.stdout.split()[-1])
+    except (subprocess.SubprocessError, IndexError, ValueError):
+        return float("inf")
+
+
+def time_one(target: str, path: Path) -> float:
+    """The processor time of one input, without the fuzzer's instruments."""
+    from fuzz.targets import TARGETS
+
+    started = time.process_time()
+    TARGETS[target](path.read_bytes())
+    return time.process_time() - started
+
+
+def is_finding(target: str, path: Path) -> bool:
+    """Whether an artifact broke a rule. libFuzzer measures time by the clock, so on a busy machine, or while a target
+    imports its packages, it calls an input slow that takes no time."""
+    if not path.name.startswith(("timeout-", "slow-unit-")):
+        return True
+    return processor_seconds(target, path) * _INSTRUMENTS_FACTOR >= SECONDS_PER_INPUT
+
+
+def fuzz(target: str, seconds: float) -> Tuple[int, List[str]]:
     """Return the number of executions and the paths of inputs that broke a rule."""
+    executed, left_seconds = 0, seconds
+    while True:
+        started = time.monotonic()
+        count, found, status = _fuzz(target, max(1, int(left_seconds)))
+        executed += count
+        left_seconds -= time.monotonic() - started
+        proved = [path for path in found if is_finding(target, path)]
+        for path in set(found) - set(proved):
+            path.unlink()
+        if proved or (status and not found):
+            return executed, [str(path) for path in proved] or [str(BUILD / (target + ".log"))]
+        if not status or left_seconds <= 0:
+            return executed, []
+
+
+def _fuzz(target: str, seconds: int) -> Tuple[int, List[Path], int]:
+    """Run the fuzzer once: the number of executions, the artifacts that it left, and its exit status."""
     grown, findings = BUILD / "corpus" / target, BUILD / "findings" / target
     for folder in (grown, findings, CORPUS / target):
         folder.mkdir(parents=True, exist_ok=True)
@@ -64,8 +110,7 @@ def fuzz(target: str, seconds: int) -> Tuple[int, List[str]]:
     text = log.read_text("utf-8", "replace")
     count = re.search(r"number_of_executed_units: (\d+)", text) or re.findall(r"#(\d+)\s", text)
     executed = int(count.group(1)) if isinstance(count, re.Match) else int(count[-1]) if count else 0
-    found = sorted(str(path) for path in set(findings.iterdir()) - before)
-    return executed, found or ([str(log)] if status else [])
+    return executed, sorted(set(findings.iterdir()) - before), status
 
 
 def replay(target: str, inputs: List[Path]) -> Dict[str, Set[int]]:
@@ -144,4 +189,7 @@ if __name__ == "__main__":
     os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     if sys.argv[1:2] == ["--worker"]:
         worker(sys.argv[2], sys.argv[3:])
+    if sys.argv[1:2] == ["--time"]:
+        print(time_one(sys.argv[2], Path(sys.argv[3])))
+        sys.exit(0)
     sys.exit(main())
