@@ -1368,7 +1368,8 @@ class SettingTypeWrong(EngineError):
     code = "J142"
     message = "{key} must be {expected}, not {found}."
     hint = (
-        "Correct the value. Write text that YAML reads as a number, such as a time or a password of digits, in quotes."
+        "Correct the value. Write text that YAML reads as something else, such as a time, a drive letter or a password of "
+        "digits, in quotes."
     )
 
 
@@ -1386,7 +1387,7 @@ class SettingValueUnknown(EngineError):
 
 class SettingUnitWrong(EngineError):
     code = "J145"
-    message = "{key} must be a plain number in {unit}."
+    message = "{key} must be a plain number{unit}."
     hint = "Write the number without a unit."
 
 
@@ -1514,6 +1515,54 @@ class TemplateGrows(EngineError):
     code = "J201"
     message = "{key} is not evaluated: its templates repeat {name} too often, and each repeats the one before."
     hint = "Refer to each variable once or twice only."
+
+
+class SettingTwice(EngineError):
+    code = "J202"
+    message = "{key} stands twice in one place; the value in line {line} has no effect."
+    hint = "Delete one of the two."
+
+
+class ScopeUnknown(EngineError):
+    code = "J203"
+    message = "The inventory has no {kind} {name}, so what is set for it has no effect; the nearest is {meant}."
+    hint = "Correct the name of the file or of the group."
+
+
+class InventoryEmpty(EngineError):
+    code = "J204"
+    message = "The inventory has no hosts."
+    hint = "Check the path that -i names, and how its hosts are indented."
+
+
+class VariableUnknown(EngineError):
+    code = "J205"
+    message = "{key} refers to {name}, which the inventory does not define; the nearest variable is {meant}."
+    hint = "Correct the name, unless something else sets this variable when a play runs."
+
+
+class TemplateInvalid(EngineError):
+    code = "J206"
+    message = "{key} is not a valid template."
+    hint = "Check its braces, quotes and filters."
+
+
+class SealedTextDamaged(EngineError):
+    code = "J207"
+    message = "{key} is marked as sealed, but its text is not one that ansible-vault made."
+    hint = "Seal the value again with ansible-vault encrypt_string."
+
+
+class HookFileMissing(EngineError):
+    code = "J208"
+    message = "{key} names the file {file}, which does not exist."
+    hint = "Correct the path. A relative one begins at the directory of the inventory."
+
+
+class SettingNotOfJobs(EngineError):
+    code = "J209"
+    message = "{key} is a setting that a job can't override."
+    hint = "Set it for the host, its group, or the whole site instead."
 
 
 class CompareIgnoreInvalid(EngineError):

@@ -8,11 +8,31 @@ from __future__ import annotations
 from typing import Callable, Iterable
 
 _ALMOST_THE_SAME = 0.9
+_BEGIN_CHARACTERS = 4  # of a name that is the begin of another one
+# Words of other programs for the same thing.
+_SAME = {
+    "retention": "keep",
+    "generations": "keep",
+    "versions": "keep",
+    "schedule": "jobs",
+    "disks": "drives",
+    "excludes": "exclude",
+    "user": "username",
+    "path": "url",
+    "server": "url",
+    "host": "url",
+    "share": "url",
+    "encryption_password": "password",
+    "passphrase": "password",
+}
 
 
 def nearest(name: str, known: Iterable[str], part: Callable[[str], str] = str) -> str:
     """Return the one of ``known`` that is most like ``name``, by that ``part`` of both; "" where nothing is known."""
-    return max(known, key=lambda one: (_likeness(part(name), part(one)), one), default="")
+    same = _SAME.get(part(name))
+    known = list(known)
+    found = next((one for one in known if part(one) == same), "") if same else ""
+    return found or max(known, key=lambda one: (_likeness(part(name), part(one)), one), default="")
 
 
 def _likeness(name: str, other: str) -> float:
@@ -24,4 +44,6 @@ def _likeness(name: str, other: str) -> float:
 
     ratio = difflib.SequenceMatcher(None, name, other).ratio()
     words, others = set(name.split("_")), set(other.split("_"))
+    if len(name) >= _BEGIN_CHARACTERS and other.startswith(name):
+        return 1 + ratio
     return 1 + ratio if ratio >= _ALMOST_THE_SAME or words <= others or others <= words else ratio

@@ -14,6 +14,8 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     DirectoryStorageUnderAwx,
     InventoryFileInvalid,
     InventorySourceUnread,
+    JobUndefined,
+    LocalhostWithoutAlias,
     OperatorUnknown,
     SettingMissing,
     SettingsConflict,
@@ -23,7 +25,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting 
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.table import RESULTS, SETTINGS
 from ansible_collections.plantops.imaging.plugins.plugin_utils._misspelt import meant_by
 
-from . import endless, engine_values, jobs, restores, secrets, storages, values
+from . import endless, engine_values, jobs, restores, scopes, secrets, storages, values, written
 from .devices import Devices
 from .expressions import text_of
 from .finding import Finding, Issue, issue
@@ -36,6 +38,8 @@ _BY_NAME = {setting.variable: setting for setting in SETTINGS}
 _KNOWN = (*_BY_NAME, *RESULTS)
 _JOB = re.compile(r"imaging_jobs\[(\d+)\]")
 _NAME_LIKENESS = 0.8  # as of the role's prefix: a letter or two are wrong
+# A file that was not read may still define these.
+_ABSENT = (SettingMissing, JobUndefined, LocalhostWithoutAlias)
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 # Two settings of which one makes no sense: with the other, or without it.
 _EXCLUSIVE = (("imaging_copy_directory", "imaging_copy_storage"),)
@@ -48,7 +52,8 @@ _NEEDED = (
 
 def findings(inventory: Inventory, awx: bool = False) -> List[Finding]:
     """Return everything that is wrong in the inventory; ``awx`` tells that its plays run in containers."""
-    found = [one.finding("") for one in _unread(inventory)]
+    found = [one.finding(host) for host, one in _unread(inventory)]
+    found += [one.finding("") for one in scopes.issues(inventory)]
     hosts = Hosts(inventory)
     variables = {name: hosts.variables(name) for name in inventory.hosts}
     shared = everywhere(variables, hosts.members())
@@ -61,18 +66,22 @@ def findings(inventory: Inventory, awx: bool = False) -> List[Finding]:
     strangers = _strangers(operators - addresses, inventory)
     for host, own in variables.items():
         if any(name.startswith(PREFIX) for name in own):
-            found += [one.finding(host) for one in _of_host(host, own, devices, host in operators, awx)]
+            is_unread = hosts.is_unread(host)
+            told = _of_host(host, own, devices, host in operators, awx)
+            found += [one.finding(host) for one in told if not (is_unread and isinstance(one.error, _ABSENT))]
+            found += [one.finding(host) for one in _names(own) if not is_unread]
             found += [one.finding(host) for one in _operator(own, strangers)]
     found += [one.finding(host) for host, one in devices.collisions()]
     return sorted(set(found), key=lambda one: (one.file, one.line, one.key, one.code, one.host))
 
 
-def _unread(inventory: Inventory) -> Iterator[Issue]:
+def _unread(inventory: Inventory) -> Iterator[Tuple[str, Issue]]:
     for one in inventory.unread:
         if one.broken:
-            yield Issue(InventoryFileInvalid(file=one.file, reason=one.reason), "", one.file, one.line)
+            invalid = InventoryFileInvalid(file=one.file, reason=one.reason)
+            yield one.host, Issue(invalid, one.key, one.file, one.line)
         else:
-            yield Issue(InventorySourceUnread(source=one.file, reason=one.reason), "", one.file, one.line)
+            yield "", Issue(InventorySourceUnread(source=one.file, reason=one.reason), "", one.file, one.line)
 
 
 def _definitions(inventory: Inventory) -> Iterator[Tuple[str, Node]]:
@@ -101,10 +110,11 @@ def _of_definitions(inventory: Inventory, variables: Dict[str, Variables]) -> It
 
 def _site_variables(inventory: Inventory) -> FrozenSet[str]:
     nodes = [node for name, node in _definitions(inventory) if name == "imaging_site_variables"]
-    return frozenset(str(one.value) for node in nodes for one in node.items)
+    return frozenset(str(one.value) for node in nodes for one in node.entries)
 
 
 def _of_definition(name: str, node: Node, site: FrozenSet[str]) -> Iterator[Issue]:
+    yield from written.issues(name, node, _is_ours(name))
     if name in _BY_NAME:
         told = list(values.issues(_BY_NAME[name], node, name))
         refused = engine_values.issues(_BY_NAME[name], node, name)
@@ -119,6 +129,17 @@ def _of_definition(name: str, node: Node, site: FrozenSet[str]) -> Iterator[Issu
     yield from secrets.issues({}, name, node)
 
 
+def _is_ours(name: str) -> bool:
+    return name in _BY_NAME or name in secrets.OF_ANSIBLE
+
+
+def _names(own: Variables) -> Iterator[Issue]:
+    """Yield what is named and not there."""
+    for name, node in own.items():
+        if _is_ours(name):
+            yield from scopes.unknown_variables(name, node, own)
+
+
 @lru_cache(maxsize=4096)
 def _meant(name: str, site: FrozenSet[str]) -> str:
     """Return the setting that is meant by a name. Thousands of hosts set the same names, and each search is long."""
@@ -128,11 +149,12 @@ def _meant(name: str, site: FrozenSet[str]) -> str:
 def _of_host(host: str, own: Variables, devices: Devices, is_operator: bool, awx: bool) -> Iterator[Issue]:
     for name, node in own.items():
         yield from secrets.issues(own, name, node)
-        if name in _BY_NAME or name in secrets.OF_ANSIBLE:
+        if _is_ours(name):
             yield from endless.issues(name, node, own)
     yield from devices.add(host, own)
     yield from jobs.issues(own)
     yield from restores.issues(own)
+    yield from _hooks(own)
     yield from _storages(own, is_operator, awx)
     for one, other in _EXCLUSIVE:
         if _says(own, one) and _says(own, other):
@@ -140,6 +162,13 @@ def _of_host(host: str, own: Variables, devices: Devices, is_operator: bool, awx
     for one, other in _NEEDED:
         if _says(own, one) and not _says(own, other):
             yield _conflict(own, one, other, "the other one is not set")
+
+
+def _hooks(own: Variables) -> Iterator[Issue]:
+    yield from scopes.hook_files("imaging_hooks", own.get("imaging_hooks"), own)
+    of_jobs = own.get("imaging_jobs")
+    for place, job in enumerate(of_jobs.items if of_jobs else ()):
+        yield from scopes.hook_files("imaging_jobs[%d].hooks" % place, job.keys.get("hooks"), own)
 
 
 def _strangers(operators: Set[Optional[str]], inventory: Inventory) -> Dict[str, str]:
@@ -166,15 +195,18 @@ def _operator(own: Variables, strangers: Dict[str, str]) -> Iterator[Issue]:
 def _storages(own: Variables, is_operator: bool, awx: bool) -> Iterator[Issue]:
     storage = storages.storage_of(own, "storage")
     whole = own.get("imaging_storage")
-    if "url" not in storage and not is_operator and not (whole and whole.is_open):
-        node = whole or own["inventory_hostname"]
+    if _is_nothing(storage.get("url")) and not is_operator and not (whole and whole.is_open):
+        node = storage.get("url") or whole or own["inventory_hostname"]
         yield issue(SettingMissing(key="imaging_storage.url"), "imaging_storage.url", node)
     yield from storages.issues(storage, own, "imaging_storage")
     operator = storages.storage_of(own, "storage_operator")
     yield from storages.issues(operator, own, "imaging_storage_operator")
-    copy = own.get("imaging_copy_storage")
-    if copy and copy.keys:
-        yield from storages.issues(copy.keys, own, "imaging_copy_storage")
+    for name in ("imaging_copy_storage", "imaging_archive"):
+        other = own.get(name)
+        if other and other.keys:
+            yield from storages.issues(other.keys, own, name)
+            if _is_nothing(other.keys.get("url")):
+                yield issue(SettingMissing(key=name + ".url"), name + ".url", other)
     yield from _archive(own)
     if awx:
         worker = text_of(own.get("imaging_operator"), own) if "imaging_operator" in own else "localhost"
@@ -185,12 +217,13 @@ def _storages(own: Variables, is_operator: bool, awx: bool) -> Iterator[Issue]:
 
 
 def _archive(own: Variables) -> Iterator[Issue]:
-    archive = own.get("imaging_archive")
-    if archive and archive.keys:
-        yield from storages.issues(archive.keys, own, "imaging_archive")
     transfer = own.get("imaging_transfer")
     if transfer is not None and transfer.value == "archive" and not _says(own, "imaging_archive"):
         yield issue(SettingMissing(key="imaging_archive.url"), "imaging_transfer", transfer)
+
+
+def _is_nothing(node: Optional[Node]) -> bool:
+    return node is None or node.value in (None, "")
 
 
 def _says(own: Variables, name: str) -> bool:

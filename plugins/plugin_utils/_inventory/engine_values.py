@@ -120,6 +120,10 @@ def _asked(setting: Setting, value: Any) -> str:
         return reason
     if option.name in ("storage", "archive", "copy_storage"):
         taken = {"url": "/images", **taken}
+    if setting.name in _OF_AN_IMAGE and any(
+        why_not(_VERBS[name], option.name, taken) for name in setting.verbs if name in _VERBS
+    ):
+        return "it is neither latest, the name of an image nor a version"
     for verb in (_VERBS[name] for name in setting.verbs if name in _VERBS):
         if setting.name in _ARCHIVED and verb.name != "archive":
             continue
@@ -153,7 +157,7 @@ def converted(option: Setting, value: Any) -> Tuple[Any, str]:
         inner.pop("default", None)
     try:
         result = ArgumentSpecValidator(spec).validate({option.name: value})
-    except TypeError:  # it looks for keys in what is not a dictionary
+    except (TypeError, OverflowError):  # it looks for keys in what is not a dictionary, or counts without an end
         return None, "its type is wrong"
     if result.error_messages:
         # Of what holds a secret the words of the validator could show it.
@@ -207,6 +211,7 @@ def _forgotten(value: Any) -> str:
     return ""
 
 
+_OF_AN_IMAGE = ("image", "show_image")
 _ARCHIVED = (
     "archive",
     "archive_comment",

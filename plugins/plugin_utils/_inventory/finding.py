@@ -16,12 +16,13 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     JobUnscheduled,
     OperatorUnknown,
     RestoreTargetsUnchecked,
+    VariableUnknown,
 )
 
 from .nodes import Node
 
 ERROR, WARNING = "error", "warning"
-_WARNINGS = (JobUnscheduled, FileUnchecked, OperatorUnknown, RestoreTargetsUnchecked)
+_WARNINGS = (JobUnscheduled, FileUnchecked, OperatorUnknown, RestoreTargetsUnchecked, VariableUnknown)
 _MOST_HOSTS = 3
 
 

@@ -19,8 +19,8 @@ Entry = Tuple[str, str, str, Variables, int]  # group, kind (hosts, children or 
 class BrokenLine(Exception):
     """A line that the format does not allow."""
 
-    def __init__(self, line: int) -> None:
-        super().__init__("line %d is not valid" % line)
+    def __init__(self, line: int, reason: str = "write each variable as name=value, without spaces") -> None:
+        super().__init__("line %d is not valid: %s" % (line, reason))
         self.line = line
 
 
@@ -35,6 +35,8 @@ def entries(text: str, file: str) -> Iterator[Entry]:
         if section:
             group, kind = section.group(1).strip(), section.group(2) or "hosts"
             yield group, "group", "", {}, number
+        elif line[0] == "[" and ("]" not in line or line.rstrip().endswith("]")):
+            raise BrokenLine(number, "a section is called [group], [group:vars] or [group:children]")
         elif kind == "vars":
             name, equals, value = line.partition("=")
             if not equals:

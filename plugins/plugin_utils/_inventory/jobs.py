@@ -55,10 +55,9 @@ def _name(place: int, job: Node, names: List[str]) -> Iterator[Issue]:
 
 
 def _schedules(jobs: List[Tuple[int, Node]]) -> Iterator[Issue]:
-    if not any("schedule" in job.keys for dummy_place, job in jobs):
-        return
-    for place, job in jobs:
-        if "schedule" not in job.keys:
+    planned = [place for place, job in jobs if "schedule" in job.keys and job.keys["schedule"].value is not None]
+    for place, job in jobs if planned else ():
+        if place not in planned:
             name = job.text("name")
             yield issue(JobUnscheduled(job=name), "%s[%d].schedule" % (_JOBS, place), job, name)
 
@@ -68,7 +67,7 @@ def _references(variables: Variables, names: List[str]) -> Iterator[Issue]:
     if chosen and chosen not in names:
         yield issue(JobUndefined(job=chosen), "imaging_job", variables["imaging_job"], chosen)
     forgotten = variables.get("imaging_forget_jobs")
-    for place, one in enumerate(forgotten.items if forgotten else ()):
+    for place, one in enumerate(forgotten.entries if forgotten else ()):
         is_default = one.value == "" and not names and not chosen and chosen is not None
         if isinstance(one.value, str) and (one.value in names or is_default):
             error = ForgottenJobDefined(job=job_name.shown(one.value))

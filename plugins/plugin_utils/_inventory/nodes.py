@@ -25,6 +25,8 @@ class Node:
     value: Any
     file: str
     line: int
+    earlier_line: int = 0  # of another value of the same key, which this one replaced
+    is_damaged: bool = False  # a sealed text that nothing opens
 
     @property
     def is_template(self) -> bool:
@@ -44,6 +46,13 @@ class Node:
     def items(self) -> List[Node]:
         """The nodes of a list; none of any other value."""
         return self.value if isinstance(self.value, list) else []
+
+    @property
+    def entries(self) -> List[Node]:
+        """The nodes of a list, which may be a text with commas, as Ansible cuts it."""
+        if not isinstance(self.value, str) or self.is_open:
+            return self.items
+        return [Node(one, self.file, self.line) for one in self.value.split(",") if one]
 
     def text(self, key: str) -> str:
         """Return a text under ``key``; "" for what is none, or only known when a play runs."""
@@ -72,6 +81,8 @@ class Unread:
     broken: bool = False
     line: int = 1
     hides_hosts: bool = False  # whether it may define hosts
+    key: str = ""
+    host: str = ""
 
 
 @dataclass
@@ -82,6 +93,7 @@ class Group:
     children: List[str] = field(default_factory=list)
     layers: List[Variables] = field(default_factory=list)  # of hosts files, in their order
     files: List[Variables] = field(default_factory=list)  # of group_vars
+    is_unread: bool = False  # whether a file of it could not be read
 
 
 @dataclass
@@ -90,6 +102,7 @@ class Host:
 
     layers: List[Variables] = field(default_factory=list)
     files: List[Variables] = field(default_factory=list)
+    is_unread: bool = False
     file: str = ""
     line: int = 0
 

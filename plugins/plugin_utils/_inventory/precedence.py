@@ -43,6 +43,11 @@ class Hosts:
                 found.setdefault(group, []).append(host)
         return found
 
+    def is_unread(self, host: str) -> bool:
+        """Whether a file that may hold variables of a host was not read."""
+        groups = (self.inventory.groups[name] for name in self.groups_of(host) if name in self.inventory.groups)
+        return self.inventory.hosts[host].is_unread or any(group.is_unread for group in groups)
+
     def _priority(self, name: str) -> int:
         for layer in self.inventory.groups[name].layers if name in self.inventory.groups else ():
             node = layer.get("ansible_group_priority")

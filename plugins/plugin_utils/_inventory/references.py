@@ -68,10 +68,13 @@ def everywhere(variables: Mapping[str, Variables], groups: Mapping[str, Sequence
     return {HOSTVARS: _HostVars(variables), "groups": Node(members, "", 0)}
 
 
+ENVIRONMENT = Environment(autoescape=False)  # it parses, and never renders
+
+
 @lru_cache(maxsize=4096)
 def parsed(text: str) -> Optional[nodes.Template]:
     try:
-        return Environment(autoescape=False).parse(text)  # parsed, never rendered
+        return ENVIRONMENT.parse(text)
     except (TemplateSyntaxError, RecursionError):
         return None
 

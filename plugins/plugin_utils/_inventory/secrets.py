@@ -17,6 +17,7 @@ from .expressions import Ends, end_of
 from .finding import Issue, issue
 from .nodes import Node, Variables
 from .references import targets
+from .yaml_file import VAULT
 
 _BY_NAME = {setting.variable: setting for setting in SETTINGS}
 # Passwords of Ansible's own connections.
@@ -31,6 +32,8 @@ def issues(variables: Variables, name: str, node: Node) -> Iterator[Issue]:
         if end is Ends.CLEAR:
             found = next((one for one in (place, secret, node) if one is not None and one.file), node)
             way = "" if found is secret or found is node else ", in the variable that it refers to"
+            if str(found.value).startswith(VAULT):
+                way = ": before the sealed text, !vault is missing"
             yield issue(SecretInClear(key=key, way=way), key, found)
 
 

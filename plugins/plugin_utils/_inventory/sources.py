@@ -10,16 +10,25 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, DefaultDict, Iterator, List, Sequence
+from typing import Callable, DefaultDict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from .ini_file import BrokenLine, entries
-from .nodes import Group, Host, Node, Unread, Variables
+from .nodes import Group, Host, Node, Scope, Unread, Variables
 from .yaml_file import BrokenFile, VaultedFile, read_text, read_yaml
 
 _IGNORED = (".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg", ".retry")
+_PARTS = ("hosts", "vars", "children")
 _YAML = (".yml", ".yaml", ".json")
 _RANGE = re.compile(r"\[(?:(\d+):(\d+)|([A-Za-z]):([A-Za-z]))(?::(\d+))?\]")
 _MOST_HOSTS = 100_000
+
+
+class Named(NamedTuple):
+    """A group or host that a file of variables or a list of children names, and where."""
+
+    kind: str
+    name: str
+    node: Node
 
 
 @dataclass
@@ -29,11 +38,15 @@ class Inventory:
     groups: DefaultDict[str, Group] = field(default_factory=lambda: defaultdict(Group))
     hosts: DefaultDict[str, Host] = field(default_factory=lambda: defaultdict(Host))
     unread: List[Unread] = field(default_factory=list)
+    repeated: List[Tuple[str, Node]] = field(default_factory=list)  # names in hosts files that stand there twice
+    named: List[Named] = field(default_factory=list)
+    sources: List[str] = field(default_factory=list)
+    defined: Set[str] = field(default_factory=set)  # the groups of hosts files
 
 
 def read(sources: Sequence[str]) -> Inventory:
     """Return the inventory of ``sources``: files, directories, and lists of hosts with a comma."""
-    found = Inventory()
+    found = Inventory(sources=list(sources))
     beside: List[Path] = []
     for source in sources:
         if "," in source:
@@ -46,10 +59,11 @@ def read(sources: Sequence[str]) -> Inventory:
         folder = path if path.is_dir() else path.parent
         if folder not in beside:
             beside.append(folder)
+    found.defined.update(found.groups)
     for folder in beside:
-        _read_variables(found, folder / "group_vars", lambda name: found.groups[name].files)
+        _read_variables(found, folder / "group_vars", "group", lambda name: found.groups[name])
         _read_variables(
-            found, folder / "host_vars", lambda name: found.hosts[name].files if name in found.hosts else []
+            found, folder / "host_vars", "host", lambda name: found.hosts[name] if name in found.hosts else Host()
         )
     return found
 
@@ -73,18 +87,23 @@ def _read_source(found: Inventory, path: Path) -> None:
 class _noted:  # noqa: N801  # used as a statement
     """Notes an unreadable file, and continues."""
 
-    def __init__(self, found: Inventory, path: Path, hosts: bool = False) -> None:
+    def __init__(
+        self, found: Inventory, path: Path, hosts: bool = False, scope: Optional[Scope] = None, host: str = ""
+    ) -> None:
         self.found, self.path, self.hosts = found, str(path), hosts
+        self.scope, self.host = scope, host
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: object, trace: object) -> bool:
+        if self.scope is not None and isinstance(error, (VaultedFile, BrokenFile)):
+            self.scope.is_unread = True
         if isinstance(error, VaultedFile):
             self.found.unread.append(Unread(self.path, "it is encrypted", hides_hosts=self.hosts))
         elif isinstance(error, (BrokenFile, BrokenLine)):
             self.found.unread.append(
-                Unread(self.path, str(error), broken=True, line=error.line, hides_hosts=self.hosts)
+                Unread(self.path, str(error), broken=True, line=error.line, hides_hosts=self.hosts, host=self.host)
             )
         else:
             return False
@@ -106,21 +125,68 @@ def _read_hosts(found: Inventory, path: Path) -> None:
         return
     if not isinstance(root.value, dict):
         raise BrokenFile("it does not define groups", root.line)
-    for name, node in root.keys.items():
+    for name, node in _entries(found, "", root, "the file").items():
         _read_group(found, name, node)
 
 
 def _read_group(found: Inventory, name: str, node: Node) -> None:
     group = found.groups[name]
-    variables = node.keys.get("vars")
-    group.layers.append(dict(variables.keys) if variables else {})
-    hosts = node.keys.get("hosts")
-    for host, own in (hosts.keys if hosts else {}).items():
+    parts = _entries(found, name, node, "the group %s" % name)
+    for part in parts.keys() - set(_PARTS):
+        reason = "the group %s has the key %s; groups have the keys hosts, vars and children only" % (name, part)
+        _broken(found, "%s.%s" % (name, part), parts[part], reason)
+    group.layers.append(dict(parts["vars"].keys) if "vars" in parts else {})
+    for host, own in _part(found, name, parts, "hosts").items():
+        if own.value is not None and not isinstance(own.value, dict):
+            _broken(found, "%s.hosts.%s" % (name, host), own, "the host %s needs a dictionary of variables" % host)
         _add_host(found, name, host, dict(own.keys), own.file, own.line)
-    children = node.keys.get("children")
-    for child, inner in (children.keys if children else {}).items():
+    for child, inner in _part(found, name, parts, "children").items():
+        if _contains(found, child, name):
+            _broken(found, child, inner, "the groups %s and %s contain each other" % (name, child))
+            continue
         group.children.append(child)
+        found.named.append(Named("group", child, inner))
         _read_group(found, child, inner)
+    _part(found, name, parts, "vars")
+
+
+def _part(found: Inventory, group: str, parts: Variables, name: str) -> Variables:
+    """Return the entries of a part of a group; a text is the only one, as Ansible reads it."""
+    node = parts.get(name)
+    if node is None:
+        return {}
+    if isinstance(node.value, str) and name != "vars":
+        return {node.value: Node(None, node.file, node.line)}
+    return _entries(found, "%s.%s" % (group, name), node, "%s of the group %s" % (name, group))
+
+
+def _entries(found: Inventory, key: str, node: Node, what: str) -> Variables:
+    """Return the entries of a dictionary of a hosts file, and note why it is not one, or a name that stands there twice."""
+    if node.value is not None and not isinstance(node.value, dict):
+        _broken(found, key, node, "%s needs a dictionary: a colon after each name, no list" % what)
+    if not key.endswith(".vars"):  # those are values, which are looked at with all others
+        found.repeated += [
+            ("%s.%s" % (key, name) if key else name, one) for name, one in node.keys.items() if one.earlier_line
+        ]
+    return node.keys
+
+
+def _broken(found: Inventory, key: str, node: Node, reason: str) -> None:
+    found.unread.append(Unread(node.file, reason, broken=True, line=node.line, hides_hosts=True, key=key))
+
+
+def _contains(found: Inventory, group: str, other: str) -> bool:
+    """Whether ``other`` is ``group`` or in it."""
+    seen: Set[str] = set()
+    waiting = [group]
+    while waiting:
+        one = waiting.pop()
+        if one == other:
+            return True
+        if one not in seen and one in found.groups:
+            seen.add(one)
+            waiting += found.groups[one].children
+    return False
 
 
 def _read_ini(found: Inventory, path: Path) -> None:
@@ -129,8 +195,13 @@ def _read_ini(found: Inventory, path: Path) -> None:
         if kind == "vars":
             known.layers.append(variables)
         elif kind == "children":
+            if _contains(found, name, group):
+                reason = "the groups %s and %s contain each other" % (group, name)
+                _broken(found, name, Node(None, str(path), line), reason)
+                continue
             known.children.append(name)
             found.groups[name]  # makes it
+            found.named.append(Named("group", name, Node(None, str(path), line)))
         elif kind == "hosts":
             _add_host(found, group, name, variables, str(path), line)
 
@@ -160,18 +231,19 @@ def expanded(pattern: str) -> List[str]:
     return [name for middle in middles for name in expanded(pattern[: match.start()] + middle + pattern[match.end() :])]
 
 
-def _read_variables(found: Inventory, folder: Path, layers: Callable[[str], List[Variables]]) -> None:
+def _read_variables(found: Inventory, folder: Path, kind: str, scope: Callable[[str], Scope]) -> None:
     """Read a folder of files and folders that are called by the group or host."""
     if not folder.is_dir():
         return
     for one in sorted(folder.iterdir()):
         name = one.name[: -len(one.suffix)] if one.suffix in _YAML and not one.is_dir() else one.name
         for path in _files(one):
-            with _noted(found, path):
+            with _noted(found, path, scope=scope(name), host=name if kind == "host" else ""):
                 root = read_yaml(path)
                 if not isinstance(root.value, dict):
                     raise BrokenFile("it does not define variables", root.line)
-                layers(name).append(dict(root.keys))
+                scope(name).files.append(dict(root.keys))
+                found.named.append(Named(kind, name, root))
 
 
 def _files(path: Path) -> Iterator[Path]:

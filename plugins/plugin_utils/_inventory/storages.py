@@ -10,13 +10,17 @@ from typing import Iterator, Tuple
 from urllib.parse import unquote, urlsplit
 
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import (
+    FileUnchecked,
+    SettingRefused,
     SettingsConflict,
     SettingUrlRefused,
+    StorageCredentialInvalid,
     StorageUrlInvalid,
 )
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.errors import SmbError
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.smb.unc import parse_unc
-from ansible_collections.plantops.imaging.plugins.module_utils.engine.storage.sftp.address import parse_url
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.storage.sftp.address import PORT, parse_url
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.storage.sftp.hostkey import HostKeys
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.storage.url import check_url
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.precedence import flat_of
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting import PREFIX
@@ -32,6 +36,24 @@ _OF_SHARES = ("port", "require_encryption", "own_ntlm")
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _PLAIN = re.compile(r"%(?:2[dDeE]|3[0-9]|4[1-9A-Fa-f]|5[0-9AafF]|6[1-9A-Fa-f]|7[0-9AaeE])")  # letters, digits, - . _ ~
 _SEPARATOR = re.compile(r"%(?:2[fF]|5[cC])")
+
+
+_NO_ADDRESS = "it is neither an address of SFTP, a UNC path nor an absolute path"
+# How people write the address of a storage elsewhere, and how it is written here.
+_SPELLINGS = tuple(
+    (re.compile(begin, re.IGNORECASE), words)
+    for begin, words in (
+        (r"(?:smb|cifs|afp)://|//", r"write the share as \\server\share\path"),
+        (r"\\[^\\]", r"it begins with one backslash; write \\server\share\path in single quotes"),
+        (r"sftp:", "write it as sftp://server/path, in lower case"),
+        (
+            r"(?:ssh|scp|ftps?|rsync)://|[\w.-]+@[\w.-]+:|[\w.-]{2,}:/(?!/)",
+            "write the address of an SFTP server as sftp://server/path",
+        ),
+        (r"[a-z][a-z0-9+.-]+://", "this kind of storage is unknown; known are SFTP servers, shares and directories"),
+        (r"[~.$]", "a directory needs its absolute path"),
+    )
+)
 
 
 def storage_of(variables: Variables, name: str) -> Variables:
@@ -58,6 +80,8 @@ def issues(storage: Variables, variables: Variables, name: str, job: str = "") -
     url = text_of(storage.get("url"), variables)
     if url is None or not url:
         return
+    if storage["url"].value is True or storage["url"].value is False:
+        return  # its type is reported
     node = storage["url"]
     key = name + ".url"
     try:
@@ -70,9 +94,26 @@ def issues(storage: Variables, variables: Variables, name: str, job: str = "") -
     if reason:
         yield issue(SettingUrlRefused(key=key, reason=reason), key, node, job)
         return
+    yield from _host_key(kind, storage, name, job)
     for wrong, other, reason in _conflicts(kind, storage):
         conflict = SettingsConflict(key="%s.%s" % (name, wrong), other="%s.%s" % (name, other), reason=reason)
         yield issue(conflict, "%s.%s" % (name, wrong), storage[wrong], job)
+
+
+def _host_key(kind: str, storage: Variables, name: str, job: str) -> Iterator[Issue]:
+    """Yield why the engine does not understand the host key. A file with one is on the machine that does the work."""
+    node = storage.get("host_key")
+    if kind != "sftp" or node is None or node.is_open or not isinstance(node.value, str) or not node.value:
+        return
+    key = "%s.host_key" % name
+    if node.value.startswith(("/", "~")) and "\n" not in node.value:
+        yield issue(FileUnchecked(key=key), key, node, job)
+        return
+    try:
+        HostKeys("server", PORT, "server", {"host_key": node.value}, lambda dummy_warning: None)
+    except StorageCredentialInvalid as error:
+        if node.value.strip() and "none of its lines" not in str(error.fields["reason"]):
+            yield issue(SettingRefused(key=key, reason=error.fields["reason"]), key, node, job)
 
 
 def _why_refused(kind: str, url: str) -> str:
@@ -83,7 +124,7 @@ def _why_refused(kind: str, url: str) -> str:
         elif kind == "share":
             parse_unc(url)
         elif not kind:
-            return "it is neither an address of SFTP, a UNC path nor an absolute path"
+            return next((words for begin, words in _SPELLINGS if begin.match(url)), _NO_ADDRESS)
     except StorageUrlInvalid as error:
         return str(error.fields["reason"])
     except SmbError as error:

@@ -18,6 +18,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     SettingDriveUnknown,
     SettingKeyUnknown,
     SettingMissing,
+    SettingNotOfJobs,
     SettingOutOfBounds,
     SettingTypeWrong,
     SettingUnitWrong,
@@ -25,11 +26,14 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
 )
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.nearest import nearest
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting import Setting
+from ansible_collections.plantops.imaging.plugins.module_utils.settings.table import SETTINGS
 
 from .finding import Issue, issue
 from .nodes import Node
 from .storages import WINDOWS_PATH
 
+_IN_JOBS = re.compile(r"imaging_jobs\[\d+\]")
+_NAMES = frozenset(one.name for one in SETTINGS)
 _BOOLEANS = ("yes", "no", "true", "false", "on", "off", "1", "0", "y", "n", "t", "f")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _WITH_UNIT = re.compile(r"[0-9.]+\s*[A-Za-z/]+")
@@ -37,6 +41,8 @@ _DRIVE = re.compile(r"(/|\\\\|[A-Za-z]:|serial:|wwn:|gpt:|mbr:|disk[0-9]|~)")
 _DRIVES = ("all", "system")
 _FILES = ("private_key_file", "known_hosts_file")
 _ABSOLUTE = ("agent_directory", "copy_directory", "history_repository", "results_directory")
+_EXPECTED = {"at": "a time such as '22:00'", "archive_every": "0 or a time such as 30d, 4w or 12h"}  # of patterns
+_DEVICE = re.compile(r"(?:[shv]d[a-z]+|xvd[a-z]+|nvme\d+n\d+|mmcblk\d+)(?:p?\d+)?")
 _NOUNS = {"str": "a text", "path": "a path", "list": "a list", "dict": "a dictionary", "bool": "true or false"}
 _NOUNS.update(int="a whole number", float="a number", raw="a text or a list")
 
@@ -47,7 +53,9 @@ def issues(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
     if node.is_open or (node.value is None and not setting.required):
         return
     wrong = _wrong_type(setting, node)
-    if wrong:
+    if wrong and setting.choices and isinstance(node.value, (bool, int, float)):
+        yield _choice(setting, node, key)  # such as no, which is a boolean, instead of none
+    elif wrong:
         yield issue(_type_error(setting, node, key, wrong), key, node)
     elif setting.type == "dict":
         yield from _dictionary(setting, node, key)
@@ -91,7 +99,7 @@ def _noun(node: Node) -> str:
 
 def _type_error(setting: Setting, node: Node, key: str, found: str) -> EngineError:
     if setting.type in ("int", "float") and isinstance(node.value, str) and _WITH_UNIT.fullmatch(node.value.strip()):
-        return SettingUnitWrong(key=key, unit=setting.unit or "no unit")
+        return SettingUnitWrong(key=key, unit=" in %s" % setting.unit if setting.unit else "")
     return SettingTypeWrong(key=key, expected=_NOUNS[setting.type], found=found)
 
 
@@ -100,8 +108,12 @@ def _dictionary(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
     if not known:
         return
     for name, inner in node.keys.items():
+        if name in known and known[name].required and inner.value is None:
+            continue  # told below
         if name in known:
             yield from issues(known[name], inner, "%s.%s" % (key, name))
+        elif _IN_JOBS.fullmatch(key) and name in _NAMES:
+            yield issue(SettingNotOfJobs(key="%s.%s" % (key, name)), "%s.%s" % (key, name), inner)
         else:
             error = SettingKeyUnknown(key=name, setting=key, meant=nearest(name, known))
             yield issue(error, "%s.%s" % (key, name), inner)
@@ -152,8 +164,13 @@ def _drives(node: Node, key: str) -> Iterator[Issue]:
         if not isinstance(one.value, str):
             yield issue(SettingTypeWrong(key=inner, expected="a text", found=_noun(one)), inner, one)
         elif one.value not in _DRIVES and not _DRIVE.match(one.value):
-            error = SettingDriveUnknown(key=inner, drive=one.value, meant=nearest(one.value, _DRIVES))
-            yield issue(error, inner, one)
+            yield issue(SettingDriveUnknown(key=inner, drive=one.value, meant=_drive_like(one.value)), inner, one)
+
+
+def _drive_like(text: str) -> str:
+    if re.fullmatch("[A-Za-z]", text):
+        return text.upper() + ":"
+    return "/dev/" + text if _DEVICE.fullmatch(text) else nearest(text.lower(), _DRIVES)
 
 
 def _scalar(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
@@ -164,13 +181,20 @@ def _scalar(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
     if setting.name in _ABSOLUTE and value and not is_absolute:
         yield issue(SettingTypeWrong(key=key, expected="an absolute path", found="another text"), key, node)
     if setting.choices and str(value) not in setting.choices:
-        valid = ", ".join(setting.choices)
-        meant = nearest(str(value), setting.choices)
-        yield issue(SettingValueUnknown(key=key, valid=valid, meant=meant), key, node)
+        yield _choice(setting, node, key)
     elif setting.pattern and not re.fullmatch(setting.pattern, str(value)):
-        yield issue(SettingTypeWrong(key=key, expected="a time such as '22:00'", found="another text"), key, node)
+        yield issue(SettingTypeWrong(key=key, expected=_EXPECTED[setting.name], found="another text"), key, node)
     elif setting.minimum is not None:
         yield from _number(setting, node, key)
+
+
+def _choice(setting: Setting, node: Node, key: str) -> Issue:
+    meant = (
+        "none"
+        if node.value is False and "none" in setting.choices
+        else nearest(str(node.value).lower(), setting.choices)
+    )
+    return issue(SettingValueUnknown(key=key, valid=", ".join(setting.choices), meant=meant), key, node)
 
 
 def _number(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
@@ -179,7 +203,7 @@ def _number(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
         return
     if not _NUMBER.fullmatch(text):
         if _WITH_UNIT.fullmatch(text):
-            yield issue(SettingUnitWrong(key=key, unit=setting.unit), key, node)
+            yield issue(SettingUnitWrong(key=key, unit=" in %s" % setting.unit), key, node)
         else:
             meant = str(setting.default)
             valid = "%s or a number" % setting.default

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, FrozenSet
+from typing import Any, Dict, FrozenSet, List
 
 import yaml
 
@@ -16,6 +18,28 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SAFE = yaml.constructor.SafeConstructor
 _MERGE = "tag:yaml.org,2002:merge"
 VAULT = "$ANSIBLE_VAULT;"
+_SEALED = ("!vault", "!vault-encrypted")
+_UNSAFE = "!unsafe"
+_VAULT_TEXT = re.compile(r"\$ANSIBLE_VAULT;1\.[12];AES(?:256)?(?:;[^\s;]+)?\s(?:[0-9a-fA-F]|\s)+")
+# The words of libyaml and PyYAML for a fault, and ours: a text of the file may be a secret, so that none is shown.
+_REASONS = (
+    ("cannot start any token", "a text that begins with @, ` or % has no quotes"),
+    (
+        "mapping values are not allowed",
+        "a colon stands where none is allowed: an indentation is wrong, or a text with a colon has no quotes",
+    ),
+    ("could not find expected ':'", "a colon, or the space after it, is missing"),
+    (
+        "did not find expected key",
+        "an indentation is wrong, or a text that begins with a bracket or a brace has no quotes",
+    ),
+    ("did not find expected '-' indicator", "an indentation is wrong"),
+    ("alias", "a text that begins with * has no quotes"),
+    ("escape", "a backslash in double quotes is not valid; use single quotes"),
+    ("unexpected end of stream", "a quotation mark is not closed"),
+    ("expected alphabetic or numeric", "a text that begins with * or & has no quotes"),
+    ("expected ',' or", "a bracket, a brace or a comma is missing"),
+)
 
 
 class VaultedFile(Exception):
@@ -49,10 +73,18 @@ def read_yaml(path: Path) -> Node:
         found = Node(None, str(path), 1) if root is None else _Reader(str(path)).node(root, root, frozenset())
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        raise BrokenFile("it is not valid YAML", mark.line + 1 if mark else 1) from None
+        line = mark.line if mark else 0
+        raise BrokenFile(_reason(error, text.splitlines()[line : line + 1]), line + 1) from None
     except (ValueError, RecursionError):
         raise BrokenFile("it holds a value that YAML does not allow") from None
     return Node({}, str(path), 1) if found.value is None else found
+
+
+def _reason(error: yaml.YAMLError, lines: List[str]) -> str:
+    problem = str(getattr(error, "problem", ""))
+    if lines and re.match(r"[ -]*\t", lines[0]):
+        return "it is not valid YAML: a tab stands where YAML allows spaces only"
+    return "it is not valid YAML" + next((": " + reason for mark, reason in _REASONS if mark in problem), "")
 
 
 class _Reader:
@@ -66,15 +98,24 @@ class _Reader:
         if id(found) in above:
             raise ValueError("an alias inside its own anchor")
         inside = above | {id(found)}
-        if found.tag in ("!vault", "!vault-encrypted"):
-            return Node(SEALED, self.file, line)
+        if found.tag in _SEALED:
+            return self.sealed(found, line)
         if isinstance(found, yaml.MappingNode):
             return Node(self.mapping(found, inside), self.file, line)
         if isinstance(found, yaml.SequenceNode):
             return Node([self.node(one, one, inside) for one in found.value], self.file, line)
         if found.tag.startswith("!"):
+            if found.tag != _UNSAFE:  # it may be the begin of a secret
+                raise BrokenFile("Ansible does not know a tag in it, or a text that begins with ! has no quotes", line)
             return Node(str(found.value), self.file, line)
         return Node(self.constructor.construct_object(found), self.file, line)
+
+    def sealed(self, found: yaml.Node, line: int) -> Node:
+        """Return a sealed value; one that is only marked as sealed is unencrypted."""
+        text = found.value.strip() if isinstance(found.value, str) else ""
+        if not text.startswith(VAULT):
+            return Node(text, self.file, line)
+        return Node(SEALED, self.file, line, is_damaged=not _VAULT_TEXT.fullmatch(text))
 
     def mapping(self, found: yaml.MappingNode, above: FrozenSet[int]) -> Dict[str, Node]:
         merged: Dict[str, Node] = {}
@@ -85,5 +126,10 @@ class _Reader:
                 for part in reversed(parts):
                     merged.update(self.node(part, part, above).keys)
             else:
-                own[str(key.value)] = self.node(value, key, above)
+                if not isinstance(key, yaml.ScalarNode):
+                    raise BrokenFile(
+                        "a template, or a text that begins with a brace, has no quotes", key.start_mark.line + 1
+                    )
+                node, name = self.node(value, key, above), str(key.value)
+                own[name] = replace(node, earlier_line=own[name].line) if name in own else node
         return {**merged, **own}

@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 import pytest
 from ansible_collections.plantops.imaging.plugins.action import after_command
+from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import EngineError as OfActions
 from support.agent_runs import AgentOnDevice, Refused, image_job, random_disk, wait_until
 
 NAME = "after-1"
@@ -266,3 +267,23 @@ def test_the_controller_asks_for_hours_in_short_questions_and_not_for_ever(
     assert (found["outcome"] is None) is (questions is None)
     assert max(slow.waits) <= 120, "no question takes as long as a link waits for an answer"
     assert sum(slow.waits) <= 3 * 86400
+
+
+@pytest.mark.parametrize("questions", [3, None])
+def test_a_device_that_is_silent_about_its_command_is_an_error(
+    questions: Optional[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = _Slow(questions, 90)
+    action: Any = after_command.ActionModule.__new__(after_command.ActionModule)
+    action._host = "press-07"
+    monkeypatch.setattr(after_command.time, "monotonic", lambda: float(sum(slow.waits)))
+    monkeypatch.setattr(slow, "current", "1.0.0", raising=False)
+    monkeypatch.setattr(action, "open_link", lambda dummy_arguments: None)
+    monkeypatch.setattr(action, "look_at_agent", lambda *dummy: slow)
+    if questions is not None:
+        assert action._run_now({"id": NAME})["outcome"]["exit_status"] == 0
+        return
+    with pytest.raises(OfActions) as caught:
+        action._run_now({"id": NAME})
+    assert (caught.value.code, caught.value.fields) == ("A346", {"device": "press-07", "seconds": 90})
+    assert action.done["outcome"] is None

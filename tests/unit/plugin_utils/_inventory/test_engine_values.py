@@ -150,7 +150,7 @@ def verbs_refuse(setting: Setting, value: Any) -> str:
             given_to["job"] = "another"  # the default job is forgotten by a run of another one
         try:
             result = ArgumentSpecValidator(PLUGINS[module].spec).validate({**given_to, name: value})
-        except TypeError as error:  # a validator that looks into what is no dictionary
+        except (TypeError, OverflowError) as error:  # a validator that looks into what is no dictionary, or at infinity
             return str(error)
         if result.error_messages:
             return " ".join(result.error_messages)
@@ -172,7 +172,7 @@ def is_told(setting: Setting, value: Any) -> bool:
 
 def is_empty(setting: Setting, value: Any) -> bool:
     """What the role leaves out, or a storage without an address, which is told where the host is checked."""
-    without_url = isinstance(value, dict) and bool(setting.options) and "url" not in value
+    without_url = isinstance(value, dict) and bool(setting.options) and value.get("url") is None
     return value in (None, "", [], {}) or without_url
 
 

@@ -104,7 +104,7 @@ OPEN_OWN = (
     "%s\nclear_pw_press-11: SECRET\nclear_pw_press-12: SECRET\nvault_pw_press-11: %s\nvault_pw_press-12: %s\nmixed_a: SECRET\n"
     "mixed_b: %s\ncomputed: '{{ \"vault_pw_\" ~ unknown }}'\ncomputed_text: 'vault_pw_{{ unknown }}'\n"
     "computed_clear: '{{ \"clear_pw_\" ~ unknown }}'\n"
-    "sealed_list: [!vault x]\n"
+    'sealed_list: [!vault "$ANSIBLE_VAULT;1.1;AES256 6333"]\n'
     "pws:\n  user: SECRET\n  s1_plain: SECRET\n  s1_pw: !vault |\n    $ANSIBLE_VAULT;1.1;AES256\n    6333\n"
 )
 OWN = (

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple, Tuple
 from urllib.parse import unquote, urlsplit
 
 from ...errors import StorageUrlInvalid
 
 PORT = 22
+_NOT_OF_A_SERVER = re.compile(r"[\s\\<>\"{}|^`]")
 
 
 class SftpAddress(NamedTuple):
@@ -43,6 +45,8 @@ def parse_url(url: str) -> SftpAddress:
     path, reason = _path(parts.path)
     if not host:
         reason = "it contains no server name"
+    elif _NOT_OF_A_SERVER.search(host):
+        reason = "its server name contains a character that no name of a server has"
     elif parts.username is not None:
         reason = "it contains more than a server, a port and a path"
     elif "?" in url or "#" in url:  # an empty query, too: it would be dropped without a word
