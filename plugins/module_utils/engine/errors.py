@@ -11,9 +11,12 @@ N snapshots, volumes (N100 to N119) and devices over SMB, A agent and archive (A
 This file also runs on Python 3.6, where the installer reports which component is too old.
 """
 
+import re
 from typing import ClassVar, Dict, Iterator, Type
 
 from .tame import one_line
+
+_LAST_WORDS = re.compile(r"\{(\w+)\}\.")  # a field behind which a sentence ends
 
 
 class EngineError(Exception):
@@ -24,18 +27,24 @@ class EngineError(Exception):
     hint: str = "Report this defect of the engine together with the run's log."
 
     def __init__(self, **fields: object) -> None:
-        self.fields: Dict[str, object] = fields
-        reason = fields.get("reason")
-        if (
-            isinstance(reason, str) and "{reason}." in self.message
-        ):  # a sentence of Windows or a library ends in a full stop
-            fields = dict(fields, reason=reason.rstrip(". "))
+        self.fields: Dict[str, object] = _without_full_stops(self.message, fields)
         # Names and reasons come from disks, storages and devices.
-        super().__init__(one_line(self.message.format(**fields)))
+        super().__init__(one_line(self.message.format(**self.fields)))
 
     def as_dict(self) -> Dict[str, str]:
         """Return code, message and hint, as shown to users and written to status files."""
         return {"code": self.code, "message": str(self), "hint": one_line(self.hint.format(**self.fields))}
+
+
+def _without_full_stops(message: str, fields: Dict[str, object]) -> Dict[str, object]:
+    """Return the fields for a message with separate full stops: a reason may be a whole sentence of another program."""
+    cleaned = dict(fields)
+    for name in _LAST_WORDS.findall(message):
+        value = cleaned.get(name)
+        words = value.rstrip(" .") if isinstance(value, str) else ""
+        if words and words[-1] not in "/\\":  # a path may end in a dot
+            cleaned[name] = words
+    return cleaned
 
 
 def catalogue() -> Iterator[Type[EngineError]]:

@@ -11,7 +11,7 @@ import string
 from typing import Dict, Set, Type
 
 import pytest
-from engine.errors import EngineError, catalogue, uncaught
+from engine.errors import EngineError, StorageNotFound, catalogue, uncaught
 from support.paths import ENGINE, PLUGINS, ROOT
 
 ERRORS = list(catalogue())
@@ -35,11 +35,15 @@ def test_an_error_tells_what_happened_to_which_object_and_what_to_do(error: Type
     assert not re.search(r"\{\w*\}", words["message"] + words["hint"]), "a field was not filled in"
 
 
-def test_a_reason_that_is_a_sentence_ends_in_one_full_stop() -> None:
-    for error in (one for one in ERRORS if "{reason}." in one.message):
-        made = error(**{name: "Access is denied. " if name == "reason" else "x" for name in fields_of(error)})
-        assert ". ." not in str(made)
-        assert ".." not in str(made)
+@pytest.mark.parametrize("error", ERRORS, ids=[error.code for error in ERRORS])
+def test_a_reason_that_is_a_sentence_leaves_one_full_stop(error: Type[EngineError]) -> None:
+    made = error(**{name: "Sentence of %s. " % name for name in fields_of(error)})
+    assert ".." not in str(made)
+
+
+@pytest.mark.parametrize("path", ["/srv/images/.", "C:\\."])
+def test_a_path_keeps_the_dot_that_it_ends_with(path: str) -> None:
+    assert path in str(StorageNotFound(storage=path, path="x"))
 
 
 def test_the_document_lists_every_code() -> None:

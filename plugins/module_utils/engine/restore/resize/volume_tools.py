@@ -111,7 +111,7 @@ def _boot_sector(device: str) -> bytes:
 
 
 def _refusal(tool: str, ran: Ran) -> str:
-    return "%s refused: exit status %d: %s" % (tool, ran.status, ran.last_words.replace(". ", "; "))
+    return "%s refused: exit status %d: %s" % (tool, ran.status, ran.last_words.replace(". ", "; ").rstrip("."))
 
 
 def _xfs(volume: Volume, medium: Medium, device: str) -> None:

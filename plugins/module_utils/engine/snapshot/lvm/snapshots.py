@@ -152,7 +152,7 @@ def remove(full_name: str) -> str:
         status, dummy_output, error = run_tool(["lvremove", "--force", *_QUIETLY, full_name])
         if not status or "Failed to find logical volume" in error:
             return ""
-    return _words(error)
+    return _words(error).rstrip(".")
 
 
 def is_full(snapshot: Snapshot) -> bool:
