@@ -242,6 +242,13 @@ options:
       - Raise it if a run on a busy device takes longer than it may. Values above 8 also raise the rate on a busy disk.
     type: float
     default: 2
+  window:
+    description:
+      - The hours in which images are to be made, on the clock of the controller, such as C(22:00-05:00). A run that will
+        take longer warns, with the reason and the setting that changes it.
+      - The run continues after the end. A run that starts outside of these hours warns if it takes longer than a day.
+    type: str
+    default: ""
   compare:
     description:
       - The image whose device document the run compares with the device.

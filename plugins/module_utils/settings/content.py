@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Tuple
 
+from .schedule import TIME
 from .setting import Setting
 
 CONTENT: Tuple[Setting, ...] = (
@@ -145,6 +146,22 @@ CONTENT: Tuple[Setting, ...] = (
         unit="MB/s",
         minimum=0,
         maximum=1000,
+    ),
+    Setting(
+        "window",
+        "str",
+        (
+            (
+                "The hours in which images are to be made, on the clock of the controller, such as C(22:00-05:00). A run "
+                "that will take longer warns, with the reason and the setting that changes it."
+            ),
+            "The run continues after the end. A run that starts outside of these hours warns if it takes longer than a day.",
+        ),
+        ("image",),
+        default="",
+        default_words="none",
+        in_jobs=True,
+        pattern="(%s-%s)?" % (TIME, TIME),
     ),
     Setting(
         "compare",

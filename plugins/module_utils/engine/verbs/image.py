@@ -37,7 +37,7 @@ from .run_status import RunStatus
 
 def image(storage: Storage, request: ImageRequest, status: RunStatus) -> Dict[str, Any]:
     started, began = time.monotonic(), moment()
-    status.watch(Pace(request.limit_read_bytes, request.read_floor_bytes, request.limit_io_bytes))
+    status.watch(Pace(request.limit_read_bytes, request.read_floor_bytes, request.limit_io_bytes, request.window))
     looked = None if request.check else _preflight(storage, request, status)
     with contextlib.closing(OpenedDisks(request, lambda source: _paced(source, request, status))) as opened:
         found = report_on(storage, request, opened)

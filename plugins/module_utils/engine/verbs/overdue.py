@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple, Optional
 
 from ..image.writing.waiting import Waited
+from .window import Window
 
 DAY_SECONDS = 86400.0
 _SURE_SECONDS = 60.0  # an estimate of the first seconds is a guess
@@ -21,6 +22,12 @@ class Pace(NamedTuple):
     read_limit: Optional[float]
     floor: float
     io_limit: float
+    window: Optional[Window] = None
+
+    @property
+    def due_seconds(self) -> float:
+        """After this time from its start a run is late."""
+        return min(DAY_SECONDS, self.window.left_seconds) if self.window is not None else DAY_SECONDS
 
 
 class Progress(NamedTuple):
@@ -33,16 +40,24 @@ class Progress(NamedTuple):
 
 
 def overdue(pace: Pace, at: Progress, waited: Waited, before_seconds: float = 0.0) -> Optional[str]:
-    """Return the warning, or None for a run that ends within a day; ``before_seconds`` it took until it began to read."""
+    """Return the warning, or None for a run that ends within its window and a day.
+
+    :param before_seconds: the time until it began to read.
+    """
     if at.seconds < _SURE_SECONDS or at.done >= at.total:
         return None
     rate = max(at.done, 1) / at.seconds
     whole_seconds = before_seconds + at.seconds + (at.total - at.done) / rate
-    if whole_seconds <= DAY_SECONDS:
+    if whole_seconds <= pace.due_seconds:
         return None
-    return "The run reads %.1f MB/s and will take about %s, longer than a day. %s" % (
+    passed = "longer than a day"
+    if pace.window is not None and whole_seconds <= DAY_SECONDS:
+        over = _long(whole_seconds - pace.window.left_seconds)
+        passed = "until %s after the end of imaging_window (%s); it continues" % (over, pace.window.hours)
+    return "The run reads %.1f MB/s and will take about %s, %s. %s" % (
         rate / 1e6,
         _long(whole_seconds),
+        passed,
         _reason(pace, at, waited),
     )
 
@@ -71,5 +86,8 @@ def _reason(pace: Pace, at: Progress, waited: Waited) -> str:
 
 
 def _long(seconds: float) -> str:
+    minutes = max(1, round(seconds / 60))
+    if minutes < 100:
+        return "%d min" % minutes
     hours = round(seconds / 3600)
     return "%d h" % hours if hours < 48 else "%d days" % round(seconds / 86400)

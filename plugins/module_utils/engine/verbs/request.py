@@ -43,9 +43,11 @@ from .request_parts import (
     read_floor_of,
     read_rate_of,
     storage_of,
+    window_of,
     wishes_of,
 )
 from .secret_names import IMAGE_SECRETS
+from .window import Window
 
 _TIMESTAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)_(\d\d)-(\d\d)-(\d\d)", re.ASCII)
 _DISK = re.compile(r"disk[0-9]{1,4}", re.ASCII)
@@ -74,6 +76,7 @@ class ImageRequest(NamedTuple):
     limit_io_bytes: float  # a second; 0 for no limit
     limit_read_bytes: Optional[float]  # a second; 0 for no limit, None for as much as the disk's other users leave
     read_floor_bytes: float  # a second; what a run does not go below for others
+    window: Optional[Window]  # whose end a run that passes it warns of
     adopt: bool
     policy: Policy
     compare: str  # previous, baseline or none
@@ -221,10 +224,11 @@ def _device(fields: Fields) -> str:
 
 
 def _image(fields: Fields, head: _Head) -> ImageRequest:
+    timestamp = _timestamp(fields)
     return ImageRequest(
         **head._asdict(),
         job=job_of(fields),
-        timestamp=_timestamp(fields),
+        timestamp=timestamp,
         controller_seconds=fields.number("controller_seconds", -_MOST_SECONDS, _MOST_SECONDS),
         run=fields.text("run"),
         drives=_drives(fields),
@@ -234,6 +238,7 @@ def _image(fields: Fields, head: _Head) -> ImageRequest:
         limit_io_bytes=fields.rate("limit_io_rate"),
         limit_read_bytes=read_rate_of(fields),
         read_floor_bytes=read_floor_of(fields),
+        window=window_of(fields, timestamp),
         adopt=fields.yes("adopt"),
         policy=policy_of(fields),
         compare=fields.choice("compare", COMPARISONS, PREVIOUS),
@@ -402,6 +407,7 @@ _IMAGE_KEYS = (
         "limit_io_rate",
         "limit_read_rate",
         "limit_read_rate_floor",
+        "window",
         "adopt",
         "compare",
         "compare_ignore",

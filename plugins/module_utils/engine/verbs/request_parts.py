@@ -25,6 +25,7 @@ from ..restore.resize.wishes import Wishes
 from ..storage.url import check_url
 from .fields import Fields, refuse_unknown, shown
 from .secret_names import IMAGE_SECRETS, STORAGE_SECRETS
+from .window import Window, window_at
 
 _AUTO = "auto"
 _FASTEST_FLOOR_MEGABYTES = 1000  # more is a rate in bytes
@@ -219,3 +220,11 @@ def read_floor_of(fields: Fields) -> float:
     """Return the floor of ``auto``, bytes a second."""
     given = fields.number("limit_read_rate_floor", 0, _FASTEST_FLOOR_MEGABYTES)
     return FLOOR_BYTES_PER_SECOND if given is None else given * 1e6
+
+
+def window_of(fields: Fields, timestamp: str) -> Optional[Window]:
+    """Return the hours in which the run is to be made, with what is left of them when it starts."""
+    try:
+        return window_at(fields.text("window"), timestamp)
+    except ValueError as error:
+        raise fields.refuse("window", "is %s: %s" % (shown(fields.given("window")), error)) from None

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from ..image.writing.waiting import Waited, Waiting
 from ..storage.notices import Notices
-from .overdue import DAY_SECONDS, Pace, Progress, overdue
+from .overdue import Pace, Progress, overdue
 
 _MAX_NOTICES = 10
 READING = "reading"
@@ -61,7 +61,7 @@ class RunStatus:
 
     def late_after(self, seconds: float) -> List[str]:
         """For the result of a run that took so long: the warning, if it came true."""
-        return list(self.late) if seconds > DAY_SECONDS else []
+        return list(self.late) if self._pace is not None and seconds > self._pace.due_seconds else []
 
     def progress(self, phase: str, done: int, total: int, stored: int = 0) -> None:
         """Take in how far a phase is. Its rate is its own: reading says nothing about how fast another disk is written."""

@@ -30,6 +30,7 @@ VALUES: Dict[str, Any] = {
     "documents": ["log"],
     "image": "2026-11-22_13-45-10",
     "limit_read_rate": "auto",
+    "window": "22:00-05:00",
     "device_alias": "hall",
     "forget_jobs": ["gone"],
     "compare_ignore": ["software/linux-image-*"],
