@@ -18,7 +18,7 @@ from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 from engine.image.format import constants as fmt
 from engine.image.format.contents import DiskContents, VolumeEntry
 from engine.image.format.keys import MasterKey
-from engine.image.format.manifest import Manifest, decode, encode
+from engine.image.format.manifest import Manifest, decode, encode, packs_digest
 from engine.image.format.sealed_files import seal_file
 
 from . import imaging
@@ -132,6 +132,17 @@ def sums_of_packs(attacker: Attacker) -> None:
         attacker.put("%s/%s" % (name, fmt.SUMS_NAME), sums)
     attacker.put("%s/%s" % (FUTURE, fmt.MANIFEST_NAME), b"{")
     attacker.put("%s/%s" % (FUTURE, fmt.SUMS_NAME), sums)
+
+
+def packs_that_are_listed(attacker: Attacker) -> None:
+    """An unencrypted image with a list of packs of which half are missing and half are there under false names."""
+    names_in("packs", "")(attacker)
+    there = list(attacker.names(attacker.crowd))[::2]
+    names = sorted(there + [name[::-1] for name in there])
+    sums = "".join("%s  ../packs/%s/%s\n" % (name, name[:2], name) for name in names).encode()
+    changes = {"pack_count": len(names), "pack_bytes": 0, "packs_sha256": packs_digest(names)}
+    attacker.plant(SOON, sequence=1, **changes)
+    attacker.put("%s/%s" % (SOON, fmt.SUMS_NAME), sums)
 
 
 def records_of_values(attacker: Attacker) -> None:
@@ -325,6 +336,7 @@ ATTACKS: Dict[str, Callable[[Attacker], None]] = {
     "nothing": lambda attacker: None,
     "SHA256SUMS of 160 MiB, no line of ours": sums_of_bad_lines,
     "SHA256SUMS with a million packs": sums_of_packs,
+    "a crowd of packs that an image lists": packs_that_are_listed,
     "records of 8 MiB, millions of values": records_of_values,
     "manifests of 8 MiB, millions of values": manifests_of_values,
     "5,000 images of next millennium": images_by_the_thousand,

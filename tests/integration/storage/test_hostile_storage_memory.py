@@ -97,6 +97,19 @@ def test_the_root_of_an_unencrypted_image_stays_bytes(memory_path: Path) -> None
     assert done.peak_bytes < MOST_BYTES
 
 
+@pytest.mark.long
+def test_packs_that_an_image_lists_stay_small(memory_path: Path) -> None:
+    """The attacker's own image, verified without a password: half of its packs are missing, the others damaged."""
+    drive = memory_path / "drive"
+    drive.write_bytes(bytes(range(256)) * 4096)
+    first = measure(memory_path / "storage", "image", drives=[str(drive)], limit_read_rate=0)
+    attacker = Attacker(memory_path / "storage", first.last["image"], crowd=400_000)
+    ATTACKS["a crowd of packs that an image lists"](attacker)
+    done = measure(memory_path / "storage", "verify", password="", image=SOON, level="quick", check=True)
+    assert len(done.last["problems"]) < 2000, done.last
+    assert done.peak_bytes < 90 << 20
+
+
 def test_a_wrong_password_tries_no_slot_that_takes_too_much(memory_path: Path) -> None:
     drive = memory_path / "drive"
     drive.write_bytes(bytes(range(256)) * 4096)

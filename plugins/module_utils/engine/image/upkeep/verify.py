@@ -30,6 +30,8 @@ from .restore_from_trash import restore_from_trash, trashed_copies, whole_of
 from .verified import good_since, record_verification
 from .verify_beside import manifest_is_copied, problems_beside, problems_of_sums
 
+_MOST_TOLD = 1000  # missing packs, by name: a false image may list a million
+_MOST_BAD = 4096  # damaged packs that are named and taken out of use by one verify
 _HASHERS = 2
 _HASHERS_OVER_A_LINE = 6  # most of them wait for a round trip
 Progress = Callable[[str, int, int], None]
@@ -89,6 +91,7 @@ def verify_image(
         check.stored(beside)
     else:
         check.names_and_sizes()
+    check.count_more()
     if record:
         check.take_out_of_use()
     warnings = newest.warnings if newest is not None else []
@@ -127,12 +130,12 @@ class _Check:
         self.checked_bytes = 0  # of the disks' content
         self.stored_bytes = 0  # of the packs
         self.has_bad_content = False
-        self.lacks_packs = False
+        self._missing = self._more_bad = 0
 
     @property
     def has_false_index(self) -> bool:
         """Whether every pack matches its name, but differs from the index."""
-        return self.has_bad_content and not self.bad_packs and not self.lacks_packs
+        return self.has_bad_content and not self.bad_packs and not self._missing
 
     def sums(self) -> Sums:
         """The files that the manifest names, and the packs that it proves. Where the list differs, the list is damaged;
@@ -215,22 +218,18 @@ class _Check:
         self.problems += filter(None, together(self.storage, self._file_problem, files))
         present = self.directory.packs()
         trashed = self._paths_of_missing(pack for pack in listed.packs if pack not in present)
-        there = {
-            pack: trashed.get(pack) or fmt.pack_path(self.directory.device, pack)
-            for pack in listed.packs
-            if pack in present or pack in trashed
-        }
         done_bytes, total_bytes = 0, self.manifest.pack_bytes
-        vanished: List[str] = []
-        for pack, problem in zip(there, self._pack_problems(there)):
+        vanished = NamesOfPacks()
+        there = (pack for pack in listed.packs if pack in present or pack in trashed)
+        for pack, problem in self._pack_problems(there, trashed):
             done_bytes += present.get(pack, 0)
             self.progress("verifying", min(done_bytes, max(0, total_bytes - 1)), total_bytes)
             if problem is None:
-                vanished.append(pack)
+                vanished.add(pack)
             elif problem:
                 self._call_bad(pack, problem)
         # A rollover may move packs to the trash during the hashing and, when it sees that they are needed, back.
-        for pack, path in self._paths_of_missing(vanished).items():
+        for pack, path in self._paths_of_missing(vanished.done()).items():
             again = self._problem(path, pack, "The pack %s" % pack)
             if again:
                 self._call_bad(pack, again)
@@ -238,13 +237,30 @@ class _Check:
         self.progress("verifying", total_bytes, total_bytes)
 
     def _call_bad(self, pack: str, problem: str) -> None:
-        self.problems.append(problem)
-        self.bad_packs[pack] = problem
+        if len(self.bad_packs) < _MOST_BAD:
+            self.problems.append(problem)
+            self.bad_packs[pack] = problem
+        else:
+            self._more_bad += 1
 
-    def _pack_problems(self, packs: Dict[str, str]) -> Iterator[Optional[str]]:
-        """The fault of each pack (name and path), in order, None where it is not there; several are read and hashed at a
-        time."""
-        calls = (partial(self._pack_problem, pack, path) for pack, path in packs.items())
+    def count_more(self) -> None:
+        """Say how many packs are damaged or missing beside those that are named."""
+        if self._more_bad:
+            self.problems.append(
+                "%d more packs are damaged; verify the image again to take them out of use." % self._more_bad
+            )
+        if self._missing > _MOST_TOLD:
+            self.problems.append("%d more packs are missing." % (self._missing - _MOST_TOLD))
+
+    def _pack_problems(self, packs: Iterable[str], paths: Dict[str, str]) -> Iterator[Tuple[str, Optional[str]]]:
+        """Yield each pack with its fault, in order, None where it is not there; several are read and hashed at a time.
+
+        :param paths: of those that are not in their places.
+        """
+        calls = (
+            partial(self._pack_problem, pack, paths.get(pack) or fmt.pack_path(self.directory.device, pack))
+            for pack in packs
+        )
         hashers = _HASHERS if self.storage.parallel_calls == 1 else _HASHERS_OVER_A_LINE
         with ThreadPoolExecutor(hashers, thread_name_prefix="pack hasher") as executor:
             yield from in_order(executor, calls, 2 * hashers + 1)
@@ -306,18 +322,19 @@ class _Check:
             trashed = () if pack in back else whole_of(self.directory, copies.get(pack, []))
             path = next(iter(trashed), place)
             if path == place and pack not in back and not self.storage.exists(place):  # else another run was quicker
-                self.problems.append("The pack %s is missing." % pack)
-                self.lacks_packs = True
+                self._missing += 1
+                if self._missing <= _MOST_TOLD:
+                    self.problems.append("The pack %s is missing." % pack)
             else:
                 found[pack] = path
         return found
 
-    def _pack_problem(self, pack: str, path: str) -> Optional[str]:
-        """Hash a pack; the result is None when it is not there."""
+    def _pack_problem(self, pack: str, path: str) -> Tuple[str, Optional[str]]:
+        """Hash a pack; the problem is None when it is not there."""
         try:
-            return self._damage(path, pack, "The pack %s" % pack)
+            return pack, self._damage(path, pack, "The pack %s" % pack)
         except StorageNotFound:
-            return None
+            return pack, None
 
     def _file_problem(self, listed: Tuple[str, str]) -> str:
         name, digest = listed

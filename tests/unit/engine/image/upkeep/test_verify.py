@@ -15,6 +15,7 @@ from engine.errors import EngineError, StoragePermissionDenied
 from engine.image.access import Passwords
 from engine.image.device_directory import DeviceDirectory
 from engine.image.format import constants as fmt
+from engine.image.upkeep import verify as verify_module
 from engine.image.upkeep.verify import verify_image
 from engine.restore.restore import restore
 from engine.storage.local.storage import DirectoryStorage
@@ -166,3 +167,27 @@ def test_the_trash_is_listed_once_for_all_damaged_packs() -> None:
     assert len(report.problems) == 2
     assert [pack in directory.packs() for pack in bad] == [True, False, False]
     assert len(listings) == 1
+
+
+@pytest.mark.parametrize("level", ["quick", "storage"])
+def test_a_crowd_of_missing_and_damaged_packs_is_counted(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A false image may list a million packs: a sentence and a name for each would take hundreds of megabytes."""
+    monkeypatch.setattr(verify_module, "_MOST_TOLD", 2)
+    monkeypatch.setattr(verify_module, "_MOST_BAD", 1)
+    storage = MemoryStorage()
+    image = run_image(storage, SmallDisk()).image
+    directory = DeviceDirectory(storage, DEVICE)
+    packs = sorted(directory.packs())
+    for pack in packs[:5]:
+        storage.delete(fmt.pack_path(DEVICE, pack))
+    for pack in packs[5:8]:
+        path = fmt.pack_path(DEVICE, pack)
+        storage.files[path] = b"x" + storage.files[path][1:]
+    report = verify_image(storage, DEVICE, image, level)
+    named = [pack for pack in packs if any(pack in problem for problem in report.problems)]
+    assert named == packs[:2] + ([] if level == "quick" else packs[5:6])
+    assert any(problem.startswith("3 more packs are missing") for problem in report.problems)
+    assert report.bad_packs == ([] if level == "quick" else packs[5:6])
+    if level == "storage":
+        assert any(problem.startswith("2 more packs are damaged") for problem in report.problems)
+        assert verify_image(storage, DEVICE, image, level).bad_packs == packs[6:7]
