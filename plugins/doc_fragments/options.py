@@ -772,6 +772,36 @@ options:
     default: false
 """
 
+    IMAGE_RETIRE = r"""
+options:
+  purge_trash:
+    description:
+      - Delete at once what deleted images leave in the trash, which otherwise stays for a day and a successful run.
+      - 'The risk: a restore, copy or verification in progress of an image that was deleted within the last day loses
+        its data. Images that exist keep theirs. Refused while a run writes to the device''s directory.'
+    type: bool
+    default: false
+  retire:
+    description:
+      - 'Confirms that images of the device are deleted, the newest ones included: repeats the name of its directory.'
+      - The name is O(device_name), or C(<alias>_<device>) with O(device_alias). Any other text is refused, and nothing
+        is deleted.
+    type: str
+    required: true
+  image:
+    description:
+      - "The image to delete: the name of an image, or V(all)."
+      - An image whose key O(password) does not open is deleted only if its name is given here, unless a newer image has
+        the same key.
+    type: str
+    default: all
+  in_inventory:
+    description: Whether the device is still in the inventory. A warning then says that its next run starts a new directory,
+      unless O(image) names one image.
+    type: bool
+    default: false
+"""
+
     IMAGE_ROLLOVER = r"""
 options:
   keep:

@@ -23,6 +23,7 @@ IMAGE: Dict[str, Any] = spec_of(MODULES["image"])
 INFO: Dict[str, Any] = spec_of(MODULES["image_info"])
 PIN: Dict[str, Any] = spec_of(MODULES["image_pin"])
 RESTORE: Dict[str, Any] = spec_of(MODULES["image_restore"])
+RETIRE: Dict[str, Any] = spec_of(MODULES["image_retire"])
 ROLLOVER: Dict[str, Any] = spec_of(MODULES["image_rollover"])
 STORAGE_CHECK: Dict[str, Any] = spec_of(MODULES["storage_check"])
 VERIFY: Dict[str, Any] = spec_of(MODULES["image_verify"])
@@ -74,7 +75,7 @@ AFTER_COMMAND: Dict[str, Any] = dict(
 )
 FORGET_RUNS: Dict[str, Any] = dict(spec_of(SHARED["link"]), runs={"type": "list", "elements": "str", "required": True})
 
-_OF_THE_PLAY = ("many", "after_command", "collect", "devices")
+_OF_THE_PLAY = ("many", "after_command", "collect", "devices", "in_inventory")
 
 
 def request_of(verb: str, arguments: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:

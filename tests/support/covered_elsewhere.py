@@ -279,6 +279,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     ),
     "unit/engine/image/test_image_folder.py": (ENGINE + "image/device_paths.py",),
     "unit/engine/image/upkeep/test_packs_of_others.py": (ENGINE + "image/blob_proof.py",),
+    "unit/engine/verbs/test_retire.py": (ENGINE + "verbs/request_upkeep.py",),
     "unit/engine/image/upkeep/test_missing.py": (ENGINE + "image/wording.py", ENGINE + "image/writing/coming.py"),
     "unit/engine/image/upkeep/test_rollover_false_images.py": (ENGINE + "image/writing/forecast.py",),
     "unit/engine/image/writing/test_lookup.py": (ENGINE + "image/writing/candidates.py",),

@@ -971,6 +971,12 @@ class ImageNotUnusable(ImageError):
     )
 
 
+class ImageKept(ImageError):
+    code = "I122"
+    message = "The image {image} of {device} was not deleted: {reason}."
+    hint = "Unpin it with image_pin if it may be deleted. The image of an archive version stays."
+
+
 class RecordRefused(ImageError):
     code = "I140"
     message = "The record can't be written to {path}: {reason}."
@@ -1572,6 +1578,13 @@ class SettingNotOfJobs(EngineError):
     code = "J209"
     message = "{key} is a setting that a job can't override."
     hint = "Set it for the host, its group, or the whole site instead."
+class RetirementUnconfirmed(EngineError):
+    code = "J189"
+    message = "The images of {device} were not deleted, because imaging_retire is {named!r} and not this name."
+    hint = (
+        "Set imaging_retire to {device} to delete its images, and limit the play to this device (--limit). Leave other "
+        "devices alone: each one needs its own name."
+    )
 
 
 class CompareIgnoreInvalid(EngineError):

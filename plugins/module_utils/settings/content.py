@@ -289,7 +289,7 @@ ROLLOVER: Tuple[Setting, ...] = (
                 "loses its data. Images that exist keep theirs. Refused while a run writes to the device's directory."
             ),
         ),
-        ("rollover",),
+        ("rollover", "retire"),
         default=False,
     ),
 )

@@ -48,6 +48,15 @@ _COLLECT = Setting(
     ),
     default=False,
 )
+_IN_INVENTORY = Setting(
+    "in_inventory",
+    "bool",
+    (
+        "Whether the device is still in the inventory. A warning then says that its next run starts a new directory, unless "
+        "O(image) names one image.",
+    ),
+    default=False,
+)
 # The options that several modules document as one; the order is that of their documentation.
 SHARED: Dict[str, Options] = {
     "storage": tuple(option for option in _options(STORAGE) if option.name != "device_name"),
@@ -152,6 +161,7 @@ MODULES: Dict[str, Options] = {
         ),
     ),
     "image_restore": _of("restore", _JOB_OF_LATEST, _COLLECT),
+    "image_retire": (*(option for option in _of("retire") if option.name != "job"), _IN_INVENTORY),
     "image_rollover": _of(
         "rollover",
         _job("The job whose oldest images are deleted, empty for the default job."),

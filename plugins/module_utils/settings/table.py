@@ -17,6 +17,7 @@ from .copying import COPY
 from .hooks import HOOKS
 from .place import KEYS, STORAGE
 from .restore import RESTORE
+from .retiring import RETIRE
 from .schedule import SCHEDULE
 from .setting import Setting
 from .showing import SHOW
@@ -67,6 +68,7 @@ SETTINGS: Tuple[Setting, ...] = (
     *KEYS,
     *_JOBS,
     *ROLLOVER,
+    *RETIRE,
     *RESTORE,
     *COPY,
     *SHOW,
@@ -88,6 +90,8 @@ RESULTS: Tuple[str, ...] = (
     "imaging_history_result",
     "imaging_image_result",
     "imaging_restore_result",
+    "imaging_retire_jobs_result",
+    "imaging_retire_result",
     "imaging_rollover_jobs_result",
     "imaging_rollover_result",
     "imaging_run_result",

@@ -51,13 +51,20 @@ VERBS: Dict[str, Tuple[str, str]] = {
         "Delete the oldest images of the device",
         "Deletes images in excess of C(imaging_keep) on the operator host.",
     ),
+    "retire": (
+        "Delete all images of the device, or one of them",
+        (
+            "Deletes images on the operator host, also the newest ones, after an explicit yes. Pinned and archived images "
+            "are kept."
+        ),
+    ),
     "storage_check": (
         "Check the storage of the device",
         "Tests on the operator host the operations that a run needs from the storage.",
     ),
 }
 ALL = tuple(VERBS)
-ON_THE_OPERATOR = ("verify", "copy", "archive", "show", "rollover", "storage_check")
-ON_A_STORAGE = ("image", "verify", "copy", "archive", "restore", "show", "rollover", "storage_check")
+ON_THE_OPERATOR = ("verify", "copy", "archive", "show", "rollover", "retire", "storage_check")
+ON_A_STORAGE = ("image", "verify", "copy", "archive", "restore", "show", "rollover", "retire", "storage_check")
 ON_THE_DEVICE = ("agent", "device_info", "image", "restore")
 FOLLOWED = ("image", "restore")

@@ -85,6 +85,36 @@ def of_rollover(result: Result) -> str:
     return ", ".join(parts) + _and_trash(result)
 
 
+def of_retire(result: Result) -> str:
+    """The deleted images, those that stay and why, what is free now, and what comes free when."""
+    if "deleted" not in result or result.get("dry_run"):
+        return ""
+    return retirement(result, "deleted", "freed now", "the directory was removed")
+
+
+def retirement(result: Result, deleted: str, freed: str, gone: str) -> str:
+    """The line of :func:`of_retire` in the words of what was done, or would be."""
+    names, spared = list(result["deleted"]), dict(result.get("spared") or {})
+    parts = [
+        "%s: %s" % (result.get("device"), "%s %s" % (deleted, counted(names)) if names else "%s no image" % deleted)
+    ]
+    if spared:
+        kept = ["%s (%s)" % (name, reason) for name, reason in sorted(spared.items())]
+        parts.append("%s stay: %s" % (len(kept), listed(kept)) if len(kept) > 1 else "1 stays: %s" % kept[0])
+    parts.append("%s %s" % (size(result.get("freed_bytes") or 0), freed))
+    if result.get("is_gone"):
+        parts.append(gone)
+    trash = dict(result.get("trash") or {})
+    words = trash_words(trash)
+    again = "; repeat retire then" if words and trash.get("last_due") and not trash.get("needs_image") else ""
+    return ", ".join(parts) + ("; " + words if words else "") + again
+
+
+def counted(names: Sequence[str]) -> str:
+    """How many images, and their names."""
+    return "%s %s" % ("image" if len(names) == 1 else "%d images:" % len(names), listed(names))
+
+
 def of_check(result: Result) -> str:
     """Room, speed, permissions of a storage."""
     if "storage" not in result:
@@ -250,6 +280,7 @@ _ENDINGS: Dict[str, Callable[[Result], str]] = {
     "restore": of_restore,
     "verify": of_verify,
     "rollover": of_rollover,
+    "retire": of_retire,
     "check": of_check,
     "copy": of_copy,
     "archive": of_archive,

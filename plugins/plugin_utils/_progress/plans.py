@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Callable, Dict, List, Mapping
 
 from .._units import size
-from .endings import ending, listed, trash_words
+from .endings import ending, listed, retirement, trash_words
 from .readable import cut, readable
 
 Result = Mapping[str, Any]
@@ -58,6 +58,13 @@ def of_rollover(result: Result) -> List[str]:
     words += ", and free %s now" % size(result.get("freed_bytes") or 0)
     trash = trash_words(result.get("trash") or {})
     return [words + ("; " + trash if trash else "")]
+
+
+def of_retire(result: Result) -> List[str]:
+    """The images that would be deleted, those that would stay, and what that frees."""
+    if "deleted" not in result:
+        return []
+    return [retirement(result, "would delete", "freed at once", "the directory would be removed")]
 
 
 def of_copy(result: Result) -> List[str]:
@@ -156,6 +163,7 @@ _PLANS: Dict[str, Callable[[Result], List[str]]] = {
     "restore": of_restore,
     "verify": partial(ending, "verify"),
     "rollover": of_rollover,
+    "retire": of_retire,
     "check": partial(ending, "check"),  # as far as it is known without a write
     "copy": of_copy,
     "archive": of_archive,

@@ -39,6 +39,10 @@ def _kept(name: str, value: Any) -> Any:
         return readable(value) if isinstance(value, dict) else None
     if name in _OBJECT_LISTS:
         return [readable(one) for one in value if isinstance(one, dict)] if isinstance(value, list) else None
+    if name == "spared":
+        return (
+            {_text(str(one)): _text(str(reason)) for one, reason in value.items()} if isinstance(value, dict) else None
+        )
     if name == "images" and _is_number(value):
         return value  # the check of a storage counts them
     if name in _TEXT_LISTS:

@@ -95,6 +95,7 @@ def test_all_that_is_made_knows_a_setting_of_the_table(tmp_path: Path) -> None:
         ("image_info", "list"),
         ("image_pin", "pin"),
         ("image_restore", "restore"),
+        ("image_retire", "retire"),
         ("image_rollover", "rollover"),
         ("image_verify", "verify"),
         ("storage_check", "check"),

@@ -11,12 +11,13 @@ import traceback
 from typing import Any, Callable, Dict, Optional
 
 from ..errors import EngineError, StoragePermissionDenied
+from ..image.format import constants as fmt
 from ..image.format import documents
 from ..storage.contract import Storage
 from ..storage.open import open_storage
 from ..verbs.request import Request
 
-MIRROR_NAME = "run.json"
+MIRROR_NAME = fmt.RUN_STATUS_NAME
 _EVERY_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 _STORAGE_SECONDS = 5  # one attempt is not worth more: the next status comes in ten

@@ -31,6 +31,7 @@ MAX_COMPARISON_BYTES = 1 << 20
 _VERB = re.compile(r"[a-z_]{1,32}", re.ASCII)
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
 _MAX_NAME_CHARACTERS = 120
+_DELETING = ("rollover", "retire")  # verbs whose own result tells what was deleted
 _ROLLOVER = ("deleted", "spared", "freed_bytes", "trashed_packs", "purged_packs", "images")
 
 
@@ -136,11 +137,11 @@ def _comparison(comparison: Any) -> Optional[Dict[str, Any]]:
 
 
 def _rollover(verb: str, result: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
-    told = result if verb == "rollover" else result.get("rollover")
+    told = result if verb in _DELETING else result.get("rollover")
     if not isinstance(told, Mapping) or "deleted" not in told:
         return None
     found = _deletions(told)
-    jobs = told.get("jobs") if verb == "rollover" else None
+    jobs = told.get("jobs") if verb in _DELETING else None
     if isinstance(jobs, Mapping) and jobs:
         found["jobs"] = {str(name): _deletions(one) for name, one in list(jobs.items())[:MAX_NAMES]}
         for one in found["jobs"].values():  # one list of every deleted image, in any storage

@@ -46,6 +46,7 @@ from .request_parts import (
     window_of,
     wishes_of,
 )
+from .request_upkeep import RETIRE_KEYS, RetireRequest, retire_request
 from .secret_names import IMAGE_SECRETS
 from .window import Window
 
@@ -170,7 +171,14 @@ class CopyRequest(NamedTuple):
 
 
 ShortRequest = Union[
-    ListRequest, DevicesRequest, RolloverRequest, PinRequest, CheckRequest, CompareRequest, HistoryRequest
+    ListRequest,
+    DevicesRequest,
+    RolloverRequest,
+    RetireRequest,
+    PinRequest,
+    CheckRequest,
+    CompareRequest,
+    HistoryRequest,
 ]
 Request = Union[ImageRequest, RestoreRequest, VerifyRequest, CopyRequest, ArchiveRequest, ShortRequest]
 
@@ -429,6 +437,7 @@ VERBS: Dict[str, _Verb] = {
     "devices": _Verb((), _devices, has_device=False),
     "check": _Verb((), _check),
     "rollover": _Verb(_ROLLOVER_KEYS, _rollover),
+    "retire": _Verb(RETIRE_KEYS, lambda fields, head: retire_request(fields, head._asdict())),
     "pin": _Verb(("image", "state"), _pin),
     "compare": _Verb(("image", "against", "document", "compare_ignore"), _compare),
     "history": _Verb(("image", "repository"), _history),

@@ -60,9 +60,10 @@ def rollover(storage: Storage, request: RolloverRequest, dummy_status: RunStatus
         images=after,
         warnings=report.warnings + report.named,
         missing_disks=[one.as_dict() for one in report.missing],
-        diff={"before": _lines(before), "after": _lines(after)},
+        diff={"before": lines(before), "after": lines(after)},
     )
 
 
-def _lines(names: List[str]) -> str:
+def lines(names: List[str]) -> str:
+    """The names of images as a diff compares them."""
     return "".join(one_line(name) + "\n" for name in names)

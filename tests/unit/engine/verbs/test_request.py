@@ -39,6 +39,7 @@ REQUIRED: Dict[str, Dict[str, Any]] = {
 }
 # A value that is taken for every key that a request may have.
 TAKEN: Dict[str, Any] = {
+    "retire": "press-04",
     "purge_trash": True,
     "alias": "hall-2",
     "storage": {"url": "sftp://server/images", "port": 22, "require_encryption": True, "time_limit_seconds": 60},
@@ -123,6 +124,7 @@ WRONG: Dict[str, List[Any]] = {
     "limit_read_rate_floor": [-1, "fast", True, [], float("nan"), 1001, 2_000_000],
     "window": [True, [], 22, "22:00", "22:00-24:00", "22:00-22:00", "22-5", "22:00-05:00\n", "always"],
     "purge_trash": ["no", 1],
+    "retire": [[], True, {}],
     "adopt": ["no", 1],
     "compare": ["last", False, []],
     "compare_ignore": ["software/*", ["software"], ["sofware/x"], [7], {"a": 1}],
@@ -169,7 +171,7 @@ WRONG: Dict[str, List[Any]] = {
     "keep_source": ["no", 0],
     "coming": ["no", 1],
 }
-NOT_READ = (("check", "job"), ("devices", "job"), ("devices", "alias"), ("devices", "device"))
+NOT_READ = (("check", "job"), ("retire", "job"), ("devices", "job"), ("devices", "alias"), ("devices", "device"))
 NOW = "2026-11-29_08-00-00"
 REFUSALS = (
     *(RequestInvalid, DeviceNameInvalid, JobNameInvalid, JobNamesTwice, ForgottenJobDefined),

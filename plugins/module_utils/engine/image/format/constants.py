@@ -74,6 +74,7 @@ DEVICE_INFORMATION_NAME = "device.json"
 LOG_NAME = "job.log"
 RESULT_NAME = "result.json"  # comes after the manifest, which does not name it
 README_NAME = "README.txt"  # for a person; no program reads it
+RUN_STATUS_NAME = "run.json"  # of a run in progress, in the device's directory; agent/mirror.py writes it
 COPIES_NAME = "copies.tar"  # second copies of small files; lists nothing, and nothing lists it
 PACKS = "packs"
 KEYS = "keys"

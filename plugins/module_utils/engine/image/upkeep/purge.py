@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Deletes packs for good: those that a rollover finds old enough in the trash, or by an explicit yes all that no image needs.
 
+A retired device makes no image any more, so there the lease and a day in the trash are enough (``ages``).
+
 The explicit yes (``imaging_purge_trash``) shortens the second step of rule 4, so it takes over what the day was for.
 The lease keeps runs from committing. The images are listed again after the sweep has put aside every
 directory without a manifest, and each pack that one of them needs stays; where anything about that is unknown,
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import AbstractSet, Callable, Dict, Iterator, List, MutableMapping, NamedTuple, Optional
+from typing import AbstractSet, Callable, Dict, List, MutableMapping, NamedTuple, Optional
 
 from ...errors import EngineError, ImageDamaged, LeaseHeld, StorageExists, StorageFull, StorageNotFound, TrashInUse
 from ...storage.contract import Storage
@@ -25,12 +27,12 @@ from ..format.keys import MasterKey
 from ..newest import enumerated, horizon, next_sequence
 from ..pack_listing import TrashEntry
 from ..pack_references import needed_packs
+from .alone import alone
 from .rollover_report import RolloverReport
 from .sweep_time import SweepTime
 from .trash_age import TrashAges
 from .trash_state import trash_state
 
-_LEASE_SECONDS = 90.0
 _PACKS_A_LOOK = 64  # deletions between two looks at the lease
 
 
@@ -88,13 +90,13 @@ def roll_over_and_purge(
     """
     with contextlib.ExitStack() as held:
         try:
-            lease: Optional[Lease] = held.enter_context(_alone(directory))
+            lease: Optional[Lease] = _enter(held, directory)
         except StorageFull:
             lease = None
         report = rolled()
         if lease is None:
             try:
-                lease = held.enter_context(_alone(directory))
+                lease = _enter(held, directory)
             except TrashInUse as error:
                 return _refused(report, str(error.fields["reason"]))
             except StorageFull as error:
@@ -102,34 +104,30 @@ def roll_over_and_purge(
         return purge_now(directory, lease, key, report)
 
 
-@contextlib.contextmanager
-def _alone(directory: DeviceDirectory) -> Iterator[Lease]:
-    """Hold the device's lease in this block.
-
-    :raises TrashInUse: when a run lives, or when this account can't hold a lease. :raises StorageFull:
-    """
-    device = directory.device
-    lease = Lease(directory.storage, device, ttl_seconds=_LEASE_SECONDS, heartbeat_seconds=_LEASE_SECONDS / 6)
+def _enter(held: contextlib.ExitStack, directory: DeviceDirectory) -> Lease:
+    """:raises TrashInUse: when a run lives, or when this account can't hold a lease. :raises StorageFull:"""
     try:
-        lease.acquire(wait_seconds=_LEASE_SECONDS * 1.5, gives_way=True)
+        lease = held.enter_context(alone(directory))
     except LeaseHeld as error:
         reason = "another run (%s) is writing to it" % error.fields["holder"]
-        raise TrashInUse(device=device, reason=reason) from None
-    try:
-        if not lease.is_permitted:
-            raise TrashInUse(device=device, reason="this account can't hold the lease that keeps runs away")
-        yield lease
-    finally:
-        lease.release()
+        raise TrashInUse(device=directory.device, reason=reason) from None
+    if not lease.is_permitted:
+        raise TrashInUse(device=directory.device, reason="this account can't hold the lease that keeps runs away")
+    return lease
 
 
 def purge_now(
-    directory: DeviceDirectory, lease: Optional[Lease], key: Optional[MasterKey], report: RolloverReport
+    directory: DeviceDirectory,
+    lease: Optional[Lease],
+    key: Optional[MasterKey],
+    report: RolloverReport,
+    ages: Optional[TrashAges] = None,
 ) -> RolloverReport:
-    """Delete every pack in the trash that no image needs, at any age; return ``report`` with what that freed.
+    """Delete every pack in the trash that no image needs; return ``report`` with what that freed.
 
     :param lease: the device's, held; ``None`` in a dry run.
     :param report: of the rollover right before it.
+    :param ages: only packs that have been there for a day go, whether or not an image was made since; ``None``: of any age.
     """
     if report.trash is None:
         return _refused(report, "the sweep was skipped")
@@ -145,19 +143,28 @@ def purge_now(
     unknown |= {str(error.fields["image"]) for error in damaged}
     if unknown:
         return _refused(report, "the packs that %s needs are unknown" % enumerated(sorted(unknown)))
-    now_seconds, newest = int(time.time()), next_sequence(images, key, horizon()) - 1
+    now_seconds = int(time.time()) if ages is None else ages.now_seconds
+    newest = next_sequence(images, key, horizon()) - 1
     present = directory.packs()
     waiting = directory.trash()
     if report.dry_run:
         waiting = [one for one in waiting if one.pack not in report.purged_packs]
         waiting += [TrashEntry("", pack, newest, now_seconds, present.pop(pack, 0)) for pack in report.trashed_packs]
-    finished = [entry for entry in waiting if _is_finished(entry, needed, present)]
-    left = [entry for entry in waiting if not _is_finished(entry, needed, present)]
+    finished, left = [], []
+    for entry in waiting:
+        is_finished = _is_finished(entry, needed, present)
+        if is_finished and (ages is None or ages.is_old(entry.since_seconds)):
+            finished.append(entry)
+        elif is_finished and ages is not None:
+            left.append(entry._replace(sequence=0))  # a damaged one, too, waits for the day only
+        else:
+            left.append(entry)
     if not report.dry_run:
         _delete(directory, lease, finished)
     report.purged_packs.extend(entry.pack for entry in finished)
     freed = report.freed_bytes + sum(entry.size_bytes for entry in finished)
-    return report._replace(freed_bytes=freed, trash=trash_state(left, newest, now_seconds))
+    awaited = newest if ages is None else fmt.MAX_SEQUENCE
+    return report._replace(freed_bytes=freed, trash=trash_state(left, awaited, now_seconds))
 
 
 def _delete(directory: DeviceDirectory, lease: Optional[Lease], entries: List[TrashEntry]) -> None:
@@ -169,7 +176,7 @@ def _delete(directory: DeviceDirectory, lease: Optional[Lease], entries: List[Tr
 
 
 def _refused(report: RolloverReport, reason: str) -> RolloverReport:
-    report.warnings.append("The trash was not purged: %s. Run the rollover again." % reason)
+    report.warnings.append("The trash was not purged: %s. Repeat this when that has changed." % reason)
     return report
 
 

@@ -48,7 +48,7 @@ def delete_image(directory: DeviceDirectory, image: str, warnings: List[str]) ->
     """Delete an image, its manifest first; False where the storage left that where it is."""
     storage = directory.storage
     delete_if_there(storage, directory.path(image, fmt.MANIFEST_NAME))
-    if _holds_manifest(storage, directory.path(image)):
+    if holds_manifest_at(storage, directory.path(image)):
         warnings.append("%s was not removed: the storage did not delete its manifest." % directory.path(image))
         return False
     _remove_or_warn(storage, directory.path(image), warnings)
@@ -338,7 +338,7 @@ def _put_aside(directory: DeviceDirectory, image: str, now_seconds: int, warning
 
 def _restore_if_complete(directory: DeviceDirectory, aside: str, image: str) -> bool:
     """An image that was committed in the very moment when it was put aside comes back."""
-    if not _holds_manifest(directory.storage, aside):
+    if not holds_manifest_at(directory.storage, aside):
         return False
     try:
         directory.storage.rename(aside, directory.path(image))
@@ -348,10 +348,10 @@ def _restore_if_complete(directory: DeviceDirectory, aside: str, image: str) -> 
 
 
 def holds_manifest(directory: DeviceDirectory, image: str) -> bool:
-    return _holds_manifest(directory.storage, directory.path(image))
+    return holds_manifest_at(directory.storage, directory.path(image))
 
 
-def _holds_manifest(storage: Storage, path: str) -> bool:
+def holds_manifest_at(storage: Storage, path: str) -> bool:
     """Whether a directory is an image; checked in several ways, since any other directory is deleted.
 
     On a share a manifest that is deleted while it is open stays listed until it is closed, and can't be opened.

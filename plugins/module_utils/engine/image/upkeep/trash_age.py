@@ -59,7 +59,7 @@ class TrashAges:
     def __init__(self, directory: DeviceDirectory, newest: int, now_seconds: int, *, dry_run: bool) -> None:
         self._directory = directory
         self._newest = newest
-        self._now_seconds = now_seconds
+        self.now_seconds = now_seconds
         self._dry_run = dry_run
         self._stamps: Optional[Dict[int, _Stamp]] = None
         self._times: Dict[int, Optional[float]] = {}
@@ -68,11 +68,11 @@ class TrashAges:
 
     def is_from_ahead(self, since_seconds: int) -> bool:
         """Whether a clock that was far ahead put it there."""
-        return since_seconds > self._now_seconds + TRASH_SECONDS
+        return since_seconds > self.now_seconds + TRASH_SECONDS
 
     def is_old(self, since_seconds: int) -> bool:
         """Whether what came at ``since_seconds`` has been there for a day, by both clocks."""
-        if since_seconds + TRASH_SECONDS > self._now_seconds:
+        if since_seconds + TRASH_SECONDS > self.now_seconds:
             return False
         stamp = self._all().get(since_seconds)
         if stamp is None:
@@ -87,7 +87,7 @@ class TrashAges:
         """At the end: stamp the files that this rollover put there, and delete the stamps of deleted ones."""
         self._stamps = None
         stamps = list(self._all().values())
-        if self._now_seconds in self._used:
+        if self.now_seconds in self._used:
             self._stamp_now()
         gone = [one.file_name for one in stamps if one.since_seconds not in self._used]
         for name in gone + self._partial:
@@ -129,8 +129,8 @@ class TrashAges:
         return True
 
     def _stamp_now(self) -> None:
-        if self._now_seconds not in self._all():
-            self._stamp(self._now_seconds)
+        if self.now_seconds not in self._all():
+            self._stamp(self.now_seconds)
 
     def _time_of(self, since_seconds: int) -> Optional[float]:
         """When a stamp was written, by the storage's clock."""
@@ -149,5 +149,5 @@ class TrashAges:
             times = [self._time_of(since) for since in self._all()]
             return max((time for time in times if time is not None), default=None)
         self._stamp_now()
-        now = self._time_of(self._now_seconds)
+        now = self._time_of(self.now_seconds)
         return 0.0 if now == _UNKNOWN else now
