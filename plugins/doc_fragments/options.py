@@ -376,6 +376,22 @@ options:
     default: ""
 """
 
+    DEVICE_RENAME = r"""
+options:
+  password_previous:
+    description:
+      - The previous password, needed once to change the password.
+      - The new password becomes another slot of the same key. Both passwords open older images, and no data is uploaded
+        again.
+    type: str
+  to:
+    description:
+      - The new name of the device's directory, in place of O(device_name). O(device_alias) stays in front of it.
+      - After the renaming, change the name in the inventory, or set O(device_name) to it.
+    type: str
+    required: true
+"""
+
     IMAGE_ARCHIVE = r"""
 options:
   limit_io_rate:

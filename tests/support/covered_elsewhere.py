@@ -55,6 +55,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         "callback/summary.py",
         ENGINE + "verbs/kept_result.py",
     ),
+    "integration/playbooks/test_rename_playbook.py": ("action/device_rename.py",),
     "integration/playbooks/test_hooks_playbook.py": ("action/after_command.py",),
     "integration/agent/test_after_command.py": (
         ENGINE + "agent/after_command.py",
@@ -279,6 +280,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     ),
     "unit/engine/image/test_image_folder.py": (ENGINE + "image/device_paths.py",),
     "unit/engine/image/upkeep/test_packs_of_others.py": (ENGINE + "image/blob_proof.py",),
+    "unit/engine/device/test_renaming.py": (ENGINE + "verbs/rename.py",),
     "unit/engine/verbs/test_retire.py": (ENGINE + "verbs/request_upkeep.py",),
     "unit/engine/image/upkeep/test_missing.py": (ENGINE + "image/wording.py", ENGINE + "image/writing/coming.py"),
     "unit/engine/image/upkeep/test_rollover_false_images.py": (ENGINE + "image/writing/forecast.py",),

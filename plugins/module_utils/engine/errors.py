@@ -1029,11 +1029,23 @@ class DeviceSwapped(DeviceMismatch):
     )
 
 
+class RenameRefused(ImageError):
+    code = "J190"
+    message = "The directory {device} was not renamed to {to}: {reason}."
+    hint = (
+        "Choose a name that is not in use, and give the passwords of all images (imaging_password, "
+        "imaging_password_previous); image_retire deletes images whose password is lost."
+    )
+
+
 class DirectoryMoved(DeviceMismatch):
     """The same failure, where the directory itself says what it was called."""
 
     message = "The directory {device} was moved or copied in the storage: its documents name the device {named}."
-    hint = "Rename the directory back to {named}, or set imaging_device_name: {named}."
+    hint = (
+        "Run the playbook rename, which makes its images usable under this name: imaging_device_name: {named}, "
+        "imaging_rename_to: {device}. Or rename the directory back to {named}."
+    )
 
 
 class DeviceNameInvalid(ImageError):

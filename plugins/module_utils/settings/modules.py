@@ -135,6 +135,7 @@ MODULES: Dict[str, Options] = {
         ),
         _JOB_OF_LATEST,
     ),
+    "device_rename": tuple(option for option in _of("rename") if option.name != "job"),
     "image_archive": _of("archive", *(setting.as_option() for setting in ARCHIVE), _JOB_OF_LATEST, COMING),
     "image_copy": _of("copy", _JOB_OF_LATEST),
     "image_info": _of(

@@ -34,7 +34,7 @@ STORAGE: Tuple[Setting, ...] = (
         "dict",
         (
             (
-                "Separate credentials for V(verify), V(copy), V(archive), V(show), V(rollover), V(retire) and V(storage_check); empty to use those of "
+                "Separate credentials for V(verify), V(copy), V(archive), V(show), V(rollover), V(retire), V(rename) and V(storage_check); empty to use those of "
                 "O(storage). They replace all credentials of O(storage); other keys that are not set here are taken "
                 "from O(storage). A job that defines its own storage uses the credentials of the job."
             ),
@@ -103,7 +103,7 @@ KEYS: Tuple[Setting, ...] = (
                 "is uploaded again."
             ),
         ),
-        ("image",),
+        ("image", "rename"),
         default="",
         default_words="none",
         secret=True,

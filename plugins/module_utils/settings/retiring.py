@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings of a device that is retired."""
+"""Settings of a device that is retired or renamed."""
 
 from __future__ import annotations
 
@@ -38,5 +38,20 @@ RETIRE: Tuple[Setting, ...] = (
         ("retire",),
         default="all",
         option="image",
+    ),
+)
+RENAME: Tuple[Setting, ...] = (
+    Setting(
+        "rename_to",
+        "str",
+        (
+            "The new name of the device's directory, in place of O(device_name). O(device_alias) stays in front of it.",
+            "After the renaming, change the name in the inventory, or set O(device_name) to it.",
+        ),
+        ("rename",),
+        default="",
+        default_words="required by `rename`",
+        option="to",
+        module={"required": True, "default": None},
     ),
 )

@@ -17,7 +17,7 @@ from .copying import COPY
 from .hooks import HOOKS
 from .place import KEYS, STORAGE
 from .restore import RESTORE
-from .retiring import RETIRE
+from .retiring import RENAME, RETIRE
 from .schedule import SCHEDULE
 from .setting import Setting
 from .showing import SHOW
@@ -69,6 +69,7 @@ SETTINGS: Tuple[Setting, ...] = (
     *_JOBS,
     *ROLLOVER,
     *RETIRE,
+    *RENAME,
     *RESTORE,
     *COPY,
     *SHOW,
@@ -89,6 +90,8 @@ RESULTS: Tuple[str, ...] = (
     "imaging_device_info_result",
     "imaging_history_result",
     "imaging_image_result",
+    "imaging_rename_jobs_result",
+    "imaging_rename_result",
     "imaging_restore_result",
     "imaging_retire_jobs_result",
     "imaging_retire_result",

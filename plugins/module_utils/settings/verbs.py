@@ -58,13 +58,28 @@ VERBS: Dict[str, Tuple[str, str]] = {
             "are kept."
         ),
     ),
+    "rename": (
+        "Rename the directory of the device in the storage",
+        "Moves the directory on the operator host, also one that was moved by hand; its images remain usable.",
+    ),
     "storage_check": (
         "Check the storage of the device",
         "Tests on the operator host the operations that a run needs from the storage.",
     ),
 }
 ALL = tuple(VERBS)
-ON_THE_OPERATOR = ("verify", "copy", "archive", "show", "rollover", "retire", "storage_check")
-ON_A_STORAGE = ("image", "verify", "copy", "archive", "restore", "show", "rollover", "retire", "storage_check")
+ON_THE_OPERATOR = ("verify", "copy", "archive", "show", "rollover", "retire", "rename", "storage_check")
+ON_A_STORAGE = (
+    "image",
+    "verify",
+    "copy",
+    "archive",
+    "restore",
+    "show",
+    "rollover",
+    "retire",
+    "rename",
+    "storage_check",
+)
 ON_THE_DEVICE = ("agent", "device_info", "image", "restore")
 FOLLOWED = ("image", "restore")

@@ -266,6 +266,16 @@ RESULTS: Dict[str, _Checks] = {
         warnings=_WARNINGS,
         **_SERVER_KEY,
     ),
+    "rename": dict(
+        _CHANGED,
+        device=_NAME,
+        former=_NAME,
+        moved=_is_bool,
+        images=_list_of(_NAME),
+        diff=_is_dict,
+        warnings=_WARNINGS,
+        **_SERVER_KEY,
+    ),
     "retire": dict(
         _CHANGED,
         device=_NAME,

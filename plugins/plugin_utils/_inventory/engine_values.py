@@ -51,6 +51,7 @@ _VERBS: Dict[str, _Verb] = {
     "copy": _Verb("copy", {"directory": "/copies"}),
     "archive": _Verb("archive", {"archive": {"url": "/archive"}}),
     "rollover": _Verb("rollover", {}),
+    "rename": _Verb("rename", {"to": "another"}),
     "retire": _Verb("retire", {"retire": "device"}),
     "storage_check": _Verb("check", {}),
 }

@@ -115,6 +115,22 @@ def counted(names: Sequence[str]) -> str:
     return "%s %s" % ("image" if len(names) == 1 else "%d images:" % len(names), listed(names))
 
 
+def of_rename(result: Result) -> str:
+    """Which directory has which name now, and what is left to do."""
+    if "former" not in result:
+        return ""
+    if not result.get("changed"):
+        return "the directory of %s is called %s already" % (result["former"], result.get("device"))
+    done = "renamed the directory %s to %s" if result.get("moved") else "repaired the directory of %s, now called %s"
+    return renaming(result, done) + "; give the device this name in the inventory, or set imaging_device_name"
+
+
+def renaming(result: Result, words: str) -> str:
+    """The line of :func:`of_rename` in the words of what was done, or would be."""
+    names = list(result.get("images") or [])
+    return "%s: %s" % (words % (result["former"], result.get("device")), counted(names) if names else "no image")
+
+
 def of_check(result: Result) -> str:
     """Room, speed, permissions of a storage."""
     if "storage" not in result:
@@ -281,6 +297,7 @@ _ENDINGS: Dict[str, Callable[[Result], str]] = {
     "verify": of_verify,
     "rollover": of_rollover,
     "retire": of_retire,
+    "rename": of_rename,
     "check": of_check,
     "copy": of_copy,
     "archive": of_archive,

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Callable, Dict, List, Mapping
 
 from .._units import size
-from .endings import ending, listed, retirement, trash_words
+from .endings import ending, listed, renaming, retirement, trash_words
 from .readable import cut, readable
 
 Result = Mapping[str, Any]
@@ -65,6 +65,14 @@ def of_retire(result: Result) -> List[str]:
     if "deleted" not in result:
         return []
     return [retirement(result, "would delete", "freed at once", "the directory would be removed")]
+
+
+def of_rename(result: Result) -> List[str]:
+    """Which directory would get which name."""
+    if "former" not in result or not result.get("changed"):
+        return [ending("rename", result)[0]] if "former" in result else []
+    words = "would rename the directory %s to %s" if result.get("moved") else "would repair the directory of %s, now %s"
+    return [renaming(result, words)]
 
 
 def of_copy(result: Result) -> List[str]:
@@ -164,6 +172,7 @@ _PLANS: Dict[str, Callable[[Result], List[str]]] = {
     "verify": partial(ending, "verify"),
     "rollover": of_rollover,
     "retire": of_retire,
+    "rename": of_rename,
     "check": partial(ending, "check"),  # as far as it is known without a write
     "copy": of_copy,
     "archive": of_archive,

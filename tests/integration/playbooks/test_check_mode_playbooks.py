@@ -59,6 +59,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         disk.write(b"changed")
     one.settings["imaging_keep"] = 1
     one.settings["imaging_retire"] = one.device.name
+    one.settings["imaging_rename_to"] = "pc-2"
     one.settings["imaging_hooks"] = {name: str(folder / ("%s.yml" % name)) for name in ("before", "after", "failed")}
     return one
 

@@ -90,6 +90,7 @@ def test_all_that_is_made_knows_a_setting_of_the_table(tmp_path: Path) -> None:
     [
         ("device_compare", "compare"),
         ("device_history", "history"),
+        ("device_rename", "rename"),
         ("image", "image"),
         ("image_copy", "copy"),
         ("image_info", "list"),

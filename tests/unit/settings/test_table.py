@@ -41,6 +41,7 @@ MODULE_OF = {
     "show": "image_info",
     "rollover": "image_rollover",
     "retire": "image_retire",
+    "rename": "device_rename",
     "storage_check": "storage_check",
 }
 
@@ -115,7 +116,7 @@ def test_the_first_task_of_a_verb_hands_every_setting_to_the_module(verb: str) -
     assert set(given) == set(spec_of(MODULES[MODULE_OF[verb]]))
     for setting in settings_of(verb):
         option = setting.as_option().name
-        if setting.role_only or (verb in ("storage_check", "retire") and option == "job"):
+        if setting.role_only or (verb in ("storage_check", "retire", "rename") and option == "job"):
             continue
         if option == "storage" and verb in ON_THE_OPERATOR:
             expected = "__imaging_operator_storage"

@@ -103,15 +103,32 @@ def claim_directory(storage: Storage, device: str, identity: MachineIdentity, ad
     if stored == identity and _has_check(storage, path):
         return
     storage.make_directory(device)
-    document: Dict[str, Any] = {"format": FORMAT, "version": fmt.FORMAT_VERSION, "device": device}
-    document.update(identity._asdict())
     try:
-        storage.put(path, [checked.encode(document)], replace=stored is not None)
+        storage.put(path, [_owned(device, identity)], replace=stored is not None)
     except StoragePermissionDenied:
         if stored != identity:
             raise  # else it stays as an earlier version wrote it
     except StorageExists:
         prove_directory(storage, device, identity, adopt)  # another machine of this name was quicker, or we were
+
+
+def name_owner(storage: Storage, former: str, device: str) -> None:
+    """Give the document in the directory ``device`` its name, after the directory was called ``former``."""
+    path = "%s/%s" % (device, fmt.DEVICE_ID_NAME)
+    try:
+        identity = parse_identity(storage.get(path, 0, MAX_BYTES), former)
+    except NamesAnother as error:
+        if error.named == device:
+            return
+        raise DirectoryMoved(device=device, named=error.named) from None
+    except ValueError as error:
+        raise DeviceMismatch(device=device, reason="its device-id.json is not valid: %s" % error) from None
+    storage.put(path, [_owned(device, identity)], replace=True)
+
+
+def _owned(device: str, identity: MachineIdentity) -> bytes:
+    document: Dict[str, Any] = {"format": FORMAT, "version": fmt.FORMAT_VERSION, "device": device}
+    return checked.encode(dict(document, **identity._asdict()))
 
 
 def stored_identity(storage: Storage, device: str) -> Optional[MachineIdentity]:

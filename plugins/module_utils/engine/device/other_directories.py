@@ -53,5 +53,6 @@ def second_directory_warnings(storage: Storage, identity: MachineIdentity, devic
         return []
     return [
         "%s: this machine already has the directory %s in %s, and this run starts a second one. To continue there, "
-        "set imaging_device_name: %s." % (device, ", ".join(others[:3]), storage.description, others[0])
+        "set imaging_device_name: %s, or rename that directory with the playbook rename (imaging_rename_to)."
+        % (device, ", ".join(others[:3]), storage.description, others[0])
     ]

@@ -292,6 +292,7 @@ def _proved_key(
             raise PasswordMissing(device=directory.device)
         known = _key_of(directory, data, manifest, password)
     authenticate(data, manifest, known)
+    directory.prove_name(manifest, known)  # until now the former names of the directory were only claimed
     return known
 
 

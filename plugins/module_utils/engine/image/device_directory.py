@@ -13,6 +13,7 @@ from typing import (
     Any,
     Container,
     Dict,
+    FrozenSet,
     Iterable,
     Iterator,
     List,
@@ -43,6 +44,7 @@ from ..errors import (
     StorageUnreachable,
     TooManyImages,
 )
+from ..storage.contract import Storage
 from ..storage.shared_connect import together
 from . import records
 from .device_paths import DevicePlace
@@ -53,6 +55,8 @@ from .format.copies import read_copies, whole_copy_of
 from .format.job_name import shown
 from .format.keys import KeySlot, MasterKey, parse_slot
 from .format.manifest import Manifest, authenticate, check_key_id, decode
+from .former_names import Entry as NamesEntry
+from .former_names import accepted, read_entries
 from .manifest_budget import ManifestBudget
 from .newest import horizon, plausible
 from .pack_listing import MOST_TRASHED, PACK_NAME, InUse, TrashEntry, packs_in_use, rooms, trashed
@@ -73,7 +77,21 @@ class PutAside(NamedTuple):
 
 
 class DeviceDirectory(DevicePlace):
-    """Reads and changes one device's directory. Holds no state but its name: every call asks the storage."""
+    """Reads and changes one device's directory. Holds no state but its names: every other call asks the storage."""
+
+    def __init__(self, storage: Storage, device: str, assumed: FrozenSet[str] = frozenset()) -> None:
+        """:param assumed: former names that the caller proves."""
+        super().__init__(storage, device)
+        self._assumed = assumed
+        self._names: Optional[List[NamesEntry]] = None
+
+    def was_called(self, name: str, key: Optional[MasterKey]) -> bool:
+        """Whether the images of the device ``name`` are this directory's, as far as ``key`` proves it, if there is one."""
+        if name == self.device or name in self._assumed:
+            return True
+        if self._names is None:  # read once, and only where an image has another name
+            self._names = read_entries(self.storage, self.device)
+        return name in accepted(self._names, self.device, key)
 
     def create(self) -> None:
         names = (fmt.PACKS, fmt.KEYS, fmt.RECORDS, fmt.TRASH)
@@ -218,13 +236,18 @@ class DeviceDirectory(DevicePlace):
 
     def _proved(self, image: str, data: bytes, key: Optional[MasterKey]) -> Manifest:
         manifest = decode(data, image)
-        if manifest.device != self.device:
-            raise ImageDamaged(image=image, reason="its manifest belongs to the device %s" % manifest.device)
+        proof = key if key is not None and manifest.key_id == key.key_id else None
+        self.prove_name(manifest, proof)
         if key is not None:
             check_key_id(data, manifest, key)
-        if key is not None and manifest.key_id == key.key_id:
-            authenticate(data, manifest, key)
+        if proof is not None:
+            authenticate(data, manifest, proof)
         return manifest
+
+    def prove_name(self, manifest: Manifest, key: Optional[MasterKey]) -> None:
+        """:raises ImageDamaged: when the image is that of another device."""
+        if not self.was_called(manifest.device, key):
+            raise ImageDamaged(image=manifest.image, reason="its manifest belongs to the device %s" % manifest.device)
 
     def _read_manifest(self, image: str) -> bytes:
         try:

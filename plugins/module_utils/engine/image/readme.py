@@ -37,8 +37,9 @@ WHAT IS HERE
 
 Do not change, move or delete single files: images share them. The playbook
 rollover of the collection deletes old images safely. Keep the name of this
-directory: readers refuse its images under another name. A complete copy of
-this directory, under the same name, is a complete copy of all images.
+directory: readers refuse its images under another name; the playbook rename
+changes it. A complete copy of this directory, under the same name, is a
+complete copy of all images.
 
 VERIFY AN IMAGE (neither the collection nor the password is needed)
 

@@ -207,11 +207,14 @@ def _document(image: str, kind: str, facts: Dict[str, Any], key: Optional[Master
     return "%s-%s.json" % (kind, hashlib.sha256(data).hexdigest()), data
 
 
+def authenticated(document: Dict[str, Any], key: Optional[MasterKey]) -> Dict[str, Any]:
+    """A document with its authentication, where a key is given."""
+    return document if key is None else dict(document, **{AUTHENTICATION: _mac(document, key)})
+
+
 def sealed(document: Dict[str, Any], key: Optional[MasterKey]) -> bytes:
     """The bytes of a record, authenticated where a key is given."""
-    if key is not None:
-        document = dict(document, authentication=_mac(document, key))
-    return documents.pretty(document)
+    return documents.pretty(authenticated(document, key))
 
 
 def _store(directory: DevicePlace, image: str, name: str, data: bytes) -> None:

@@ -150,6 +150,11 @@ class Lease:
     def _pause(self) -> None:
         self._sleep(min(1.0, self._ttl_seconds / 10))
 
+    def follow(self, device: str) -> None:
+        """Continue in the directory ``device``, to which the holder has just moved that of the lease."""
+        self._device = device
+        self._path = "%s/%s" % (device, LEASE_NAME)
+
     def forgo(self) -> None:
         """Continue without a lease, as an account has to that could not give it back."""
         self._is_permitted = False

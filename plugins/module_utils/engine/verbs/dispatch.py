@@ -26,7 +26,7 @@ from .request import (
 from .request_archive import ArchiveRequest
 from .request_device import CompareRequest, HistoryRequest
 from .request_listing import DevicesRequest, ListRequest
-from .request_upkeep import RetireRequest
+from .request_upkeep import RenameRequest, RetireRequest
 from .run_status import Report, RunStatus
 
 
@@ -109,6 +109,10 @@ def _call_short_verb(storage: Storage, request: ShortRequest, status: RunStatus)
         from .retire import retire_device
 
         return retire_device(storage, request, status)
+    if isinstance(request, RenameRequest):
+        from .rename import rename_device
+
+        return rename_device(storage, request, status)
     if isinstance(request, PinRequest):
         from .pin import pin_image
 

@@ -46,7 +46,7 @@ from .request_parts import (
     window_of,
     wishes_of,
 )
-from .request_upkeep import RETIRE_KEYS, RetireRequest, retire_request
+from .request_upkeep import RENAME_KEYS, RETIRE_KEYS, RenameRequest, RetireRequest, rename_request, retire_request
 from .secret_names import IMAGE_SECRETS
 from .window import Window
 
@@ -175,6 +175,7 @@ ShortRequest = Union[
     DevicesRequest,
     RolloverRequest,
     RetireRequest,
+    RenameRequest,
     PinRequest,
     CheckRequest,
     CompareRequest,
@@ -438,6 +439,7 @@ VERBS: Dict[str, _Verb] = {
     "check": _Verb((), _check),
     "rollover": _Verb(_ROLLOVER_KEYS, _rollover),
     "retire": _Verb(RETIRE_KEYS, lambda fields, head: retire_request(fields, head._asdict())),
+    "rename": _Verb(RENAME_KEYS, lambda fields, head: rename_request(fields, head._asdict())),
     "pin": _Verb(("image", "state"), _pin),
     "compare": _Verb(("image", "against", "document", "compare_ignore"), _compare),
     "history": _Verb(("image", "repository"), _history),

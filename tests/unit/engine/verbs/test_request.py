@@ -36,10 +36,12 @@ REQUIRED: Dict[str, Dict[str, Any]] = {
     "history": {"repository": "/srv/history"},
     "archive": {"archive": {"url": "/srv/archive"}},
     "list": {"image": "latest"},
+    "rename": {"to": "press-05"},
 }
 # A value that is taken for every key that a request may have.
 TAKEN: Dict[str, Any] = {
     "retire": "press-04",
+    "to": "press-06",
     "purge_trash": True,
     "alias": "hall-2",
     "storage": {"url": "sftp://server/images", "port": 22, "require_encryption": True, "time_limit_seconds": 60},
@@ -125,6 +127,7 @@ WRONG: Dict[str, List[Any]] = {
     "window": [True, [], 22, "22:00", "22:00-24:00", "22:00-22:00", "22-5", "22:00-05:00\n", "always"],
     "purge_trash": ["no", 1],
     "retire": [[], True, {}],
+    "to": ["", None, [], True, "a/b", "localhost"],
     "adopt": ["no", 1],
     "compare": ["last", False, []],
     "compare_ignore": ["software/*", ["software"], ["sofware/x"], [7], {"a": 1}],
@@ -171,7 +174,14 @@ WRONG: Dict[str, List[Any]] = {
     "keep_source": ["no", 0],
     "coming": ["no", 1],
 }
-NOT_READ = (("check", "job"), ("retire", "job"), ("devices", "job"), ("devices", "alias"), ("devices", "device"))
+NOT_READ = (
+    ("check", "job"),
+    ("retire", "job"),
+    ("rename", "job"),
+    ("devices", "job"),
+    ("devices", "alias"),
+    ("devices", "device"),
+)
 NOW = "2026-11-29_08-00-00"
 REFUSALS = (
     *(RequestInvalid, DeviceNameInvalid, JobNameInvalid, JobNamesTwice, ForgottenJobDefined),

@@ -181,7 +181,7 @@ def _read_one(directory: DeviceDirectory, place: _Place, key: Optional[MasterKey
             continue
         if place.number is not None and place.number != record.version.number:
             return Bad(place.path, "it is the record of version %d" % record.version.number)
-        if record.version.device != directory.device:
+        if not directory.was_called(record.version.device, key):
             return Bad(place.path, "it belongs to the device %s" % record.version.device)
         return record
     return Bad(place.path, reason)

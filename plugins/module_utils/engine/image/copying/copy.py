@@ -40,6 +40,7 @@ from ..format import constants as fmt
 from ..format.copies import whole_copy_of
 from ..format.encrypted_mark import is_marked, mark_encrypted
 from ..format.manifest import Manifest
+from ..former_names import encode, joined, read_entries
 from ..parallel_map import in_order
 from .packs import PackCopier, store_file
 from .source import CopySource, files_of, second_copies
@@ -141,6 +142,7 @@ class ImageCopy:
             try:
                 self._sweep_partial_files()
                 self._copy_identity()
+                self._copy_names()
                 self._copy_packs()
                 self._copy_files()
                 self._copy_records()
@@ -255,6 +257,15 @@ class ImageCopy:
         if self._source.manifest.slots and is_marked(self._source.directory) and not is_marked(self._directory):
             mark_encrypted(self._directory)
             self._changed = True
+
+    def _copy_names(self) -> None:
+        """The former names of the directory, by which readers accept the image."""
+        if self._source.manifest.device == self._directory.device:
+            return
+        own = read_entries(self._source.directory.storage, self._source.directory.device)
+        data = encode(joined(read_entries(self._storage, self._directory.device), own))
+        self._store(fmt.NAMES_NAME, data, replace=True)
+        self._directory = DeviceDirectory(self._storage, self._directory.device)  # it reads the names again
 
     def _copy_packs(self) -> None:
         copier = PackCopier(self._source.directory, self._limited, self._source.manifest)

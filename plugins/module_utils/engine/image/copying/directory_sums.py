@@ -75,7 +75,7 @@ def refuse_foreign_sums(storage: Storage, page_names: Sequence[str], program_nam
         head = storage.get(fmt.SUMS_NAME, 0, _HEAD_BYTES)
     except StorageNotFound:
         return
-    files = "|".join(map(re.escape, (fmt.DEVICE_ID_NAME, fmt.ENCRYPTED_NAME, *page_names)))
+    files = "|".join(map(re.escape, (fmt.DEVICE_ID_NAME, fmt.ENCRYPTED_NAME, fmt.NAMES_NAME, *page_names)))
     folders = "|".join(map(re.escape, (fmt.KEYS, fmt.PACKS, fmt.RECORDS)))
     line = r"[0-9a-f]{64}  (%s|[^/\n]+/(%s|(%s)/[^\n]+))\n" % (re.escape(program_name), files, folders)
     if head and not re.search("^" + line, head.decode("utf-8", "replace"), re.MULTILINE):
@@ -160,7 +160,7 @@ def directory_sums(storage: Storage, page_names: Sequence[str], program_name: st
 
 def _of_device(directory: DeviceDirectory, page_names: Sequence[str]) -> Dict[str, str]:
     found: Dict[str, str] = {}
-    for name in (fmt.DEVICE_ID_NAME, fmt.ENCRYPTED_NAME, *page_names):
+    for name in (fmt.DEVICE_ID_NAME, fmt.ENCRYPTED_NAME, fmt.NAMES_NAME, *page_names):
         found.update(_of_file(directory.storage, directory.path(name)))
     for slot in directory.slot_names():
         found[directory.path(fmt.KEYS, slot)] = slot[: -len(".json")]

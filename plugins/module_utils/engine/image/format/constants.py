@@ -75,6 +75,7 @@ LOG_NAME = "job.log"
 RESULT_NAME = "result.json"  # comes after the manifest, which does not name it
 README_NAME = "README.txt"  # for a person; no program reads it
 RUN_STATUS_NAME = "run.json"  # of a run in progress, in the device's directory; agent/mirror.py writes it
+NAMES_NAME = "names.json"  # the names that the directory had before; image/former_names.py
 COPIES_NAME = "copies.tar"  # second copies of small files; lists nothing, and nothing lists it
 PACKS = "packs"
 KEYS = "keys"

@@ -8,10 +8,24 @@ from __future__ import annotations
 import contextlib
 from typing import Iterator
 
+from ...errors import StoragePermissionDenied
+from ...storage.check import check_storage
 from ...storage.lease import Lease
 from ..device_directory import DeviceDirectory
 
 LEASE_SECONDS = 90.0
+
+
+def prove_permitted(directory: DeviceDirectory) -> None:
+    """Prove with a separate file that this account may delete, rename and replace.
+
+    :raises StoragePermissionDenied: when it may not. :raises StorageFull: when there is no room for the file.
+    """
+    storage = directory.storage
+    permitted = check_storage(storage, directory.device, probe_bytes=1)
+    if not (permitted.may_delete and permitted.may_rename and permitted.may_replace):
+        operation = "deleting" if not permitted.may_delete else "renaming or replacing"
+        raise StoragePermissionDenied(storage=storage.description, operation=operation, path=directory.device)
 
 
 @contextlib.contextmanager

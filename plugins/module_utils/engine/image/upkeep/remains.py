@@ -21,7 +21,7 @@ from .purge import delete_if_there
 from .strays import is_stray_folder
 from .sweep import holds_manifest_at, remove_tree
 
-_FILES = (fmt.README_NAME, fmt.ENCRYPTED_NAME, fmt.RUN_STATUS_NAME)
+_FILES = (fmt.README_NAME, fmt.ENCRYPTED_NAME, fmt.RUN_STATUS_NAME, fmt.NAMES_NAME)
 _FOLDERS = (fmt.PACKS, fmt.KEYS, fmt.RECORDS, fmt.TRASH)
 _MOST_LISTED = 1000
 

@@ -20,7 +20,6 @@ import time
 from typing import Callable, Dict, List, NamedTuple, Optional
 
 from ...errors import EngineError, ImageDamaged, ImageKept, ImageNotFound, StorageFull, StoragePermissionDenied
-from ...storage.check import check_storage
 from ...storage.contract import Storage
 from ...storage.lease import Lease
 from .. import records
@@ -29,7 +28,7 @@ from ..format.keys import MasterKey
 from ..format.manifest import Manifest
 from ..impostors import Impostors
 from ..newest import horizon, next_sequence
-from .alone import alone
+from .alone import alone, prove_permitted
 from .purge import purge_now
 from .remains import remove_directory, remove_put_aside, remove_remains
 from .rollover_report import RolloverReport
@@ -106,9 +105,7 @@ def _enter(held: contextlib.ExitStack, directory: DeviceDirectory, is_second: bo
     storage, device = directory.storage, directory.device
     try:
         if not is_second:
-            permitted = check_storage(storage, device, probe_bytes=1)
-            if not (permitted.may_delete and permitted.may_rename and permitted.may_replace):
-                raise StoragePermissionDenied(storage=storage.description, operation="deleting", path=device)
+            prove_permitted(directory)
         lease = held.enter_context(alone(directory))
     except StorageFull:
         return None

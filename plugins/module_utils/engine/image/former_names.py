@@ -1,0 +1,93 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``names.json``: the names that a device's directory had before it was renamed.
+
+A manifest names its device and never changes, and readers refuse the images of another device: two devices of a plant
+may have one password. So the images that were made under a former name are accepted only by a document in the
+directory, which is written before the directory moves. Each entry is for one present name and one key, and is
+authenticated with that key. The entry for unencrypted images is not authenticated: it is as weak as these images. So is
+the list that a reader without the password sees.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, FrozenSet, Iterable, List, Optional
+
+from ..errors import StorageNotFound
+from ..names import is_valid_name
+from ..storage.contract import Storage
+from .format import constants as fmt
+from .format import documents
+from .format.keys import MasterKey
+from .records import authenticated, is_authentic
+
+FORMAT = "plantops.imaging names"
+KIND = "names"
+MAX_BYTES = 256 << 10
+_MAX_VALUES = 1 << 13
+_MAX_ENTRIES = 256
+_MAX_NAMES = 64
+
+Entry = Dict[str, Any]
+
+
+def read_entries(storage: Storage, device: str) -> List[Entry]:
+    """The entries of a directory that are well formed; none where the document is missing or is not one."""
+    path = "%s/%s" % (device, fmt.NAMES_NAME)
+    for is_again in (False, True):
+        try:
+            if is_again:
+                storage.look_anew(path)  # a single false read does not prove damage
+            return _parsed(storage.get(path, 0, MAX_BYTES + 1))
+        except StorageNotFound:
+            return []
+        except ValueError:
+            continue
+    return []
+
+
+def _parsed(data: bytes) -> List[Entry]:
+    """:raises ValueError: for another document."""
+    if len(data) > MAX_BYTES:
+        raise ValueError("it is too large")
+    document = documents.parse(data, _MAX_VALUES)
+    entries = document.get("entries")
+    if document.get("format") != FORMAT or not isinstance(entries, list) or len(entries) > _MAX_ENTRIES:
+        raise ValueError("it is another document")
+    return [entry for entry in entries if isinstance(entry, dict) and _is_entry(entry)]
+
+
+def _is_entry(entry: Entry) -> bool:
+    former = entry.get("former")
+    if entry.get("kind") != KIND or not isinstance(former, list) or len(former) > _MAX_NAMES:
+        return False
+    texts = [entry.get("device"), *former]
+    return isinstance(entry.get("key_id"), str) and all(isinstance(one, str) and is_valid_name(one) for one in texts)
+
+
+def accepted(entries: Iterable[Entry], device: str, key: Optional[MasterKey]) -> FrozenSet[str]:
+    """The former names of the directory ``device``: those that ``key`` proves; without a key all that are claimed."""
+    mine = [entry for entry in entries if entry["device"] == device]
+    if key is not None:
+        mine = [entry for entry in mine if entry["key_id"] == key.key_id and is_authentic(entry, key)]
+    return frozenset(name for entry in mine for name in entry["former"])
+
+
+def with_names(entries: Iterable[Entry], device: str, former: Iterable[str], key: Optional[MasterKey]) -> List[Entry]:
+    """``entries`` and the one by which the directory ``device`` has the ``former`` names for the images of ``key``."""
+    key_id = key.key_id if key is not None else ""
+    entry: Entry = {"kind": KIND, "device": device, "former": sorted(set(former) - {device}), "key_id": key_id}
+    others = [one for one in entries if (one["device"], one["key_id"]) != (device, key_id)]
+    return [*others, authenticated(entry, key)][-_MAX_ENTRIES:]
+
+
+def joined(entries: Iterable[Entry], others: Iterable[Entry]) -> List[Entry]:
+    """``entries`` with those of ``others`` in place of the ones for the same directory and key."""
+    found = {(one["device"], one["key_id"]): one for one in [*entries, *others]}
+    return list(found.values())[-_MAX_ENTRIES:]
+
+
+def encode(entries: List[Entry]) -> bytes:
+    """The bytes of the document."""
+    return documents.pretty({"format": FORMAT, "version": fmt.FORMAT_VERSION, "entries": entries})

@@ -1,0 +1,80 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The document of former names: which names it proves, and that a false one proves none."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+import pytest
+from engine.image.format import constants as fmt
+from engine.image.format.keys import MasterKey
+from engine.image.former_names import accepted, encode, joined, read_entries, with_names
+from support.storages import MemoryStorage
+
+KEY, OTHER = MasterKey.new(), MasterKey.new()
+PATH = "pc/%s" % fmt.NAMES_NAME
+
+
+@pytest.fixture
+def storage() -> MemoryStorage:
+    made = MemoryStorage()
+    made.make_directory("pc")
+    return made
+
+
+def read(storage: MemoryStorage, data: bytes) -> List[Dict[str, Any]]:
+    storage.put(PATH, [data], replace=True)
+    return read_entries(storage, "pc")
+
+
+def test_an_entry_counts_for_its_directory_and_its_key(storage: MemoryStorage) -> None:
+    entries = read(storage, encode(with_names(with_names([], "pc", ["a", "pc"], KEY), "pc", ["b"], None)))
+    assert accepted(entries, "pc", KEY) == {"a"}
+    assert accepted(entries, "pc", OTHER) == frozenset()
+    assert accepted(entries, "pc", None) == {"a", "b"}
+    assert accepted(entries, "mill", None) == frozenset()
+
+
+def test_a_changed_entry_proves_nothing(storage: MemoryStorage) -> None:
+    (entry,) = with_names([], "pc", ["a"], KEY)
+    for change in (
+        {"former": ["b"]},
+        {"device": "pc2"},
+        {"key_id": OTHER.key_id},
+        {"authentication": 5},
+        {"kind": "x"},
+    ):
+        for changed in read(storage, encode([dict(entry, **change)])):
+            assert accepted([changed], changed["device"], KEY) == frozenset()
+
+
+def test_a_later_entry_replaces_the_one_for_the_same_directory_and_key() -> None:
+    entries = with_names(with_names(with_names([], "pc", ["a"], KEY), "pc", ["a", "b"], KEY), "pc2", ["pc"], KEY)
+    assert len(entries) == 2
+    assert accepted(entries, "pc", KEY) == {"a", "b"}
+    assert joined(with_names([], "pc", ["a"], KEY), entries) == entries
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{}",
+        b"\xff",
+        b"[" * 70_000,
+        b'{"format": "plantops.imaging names", "entries": {}}',
+        b'{"format": "plantops.imaging names", "entries": [5, {}, {"kind": "names", "former": "a"}]}',
+        b'{"format": "plantops.imaging names", "entries": [{"kind": "names", "device": "pc", "key_id": "", "former": ["a/b"]}]}',
+        encode([{"kind": "names", "device": "pc", "key_id": "", "former": ["a"] * 65}]),
+        encode([{"kind": "names", "device": "pc", "key_id": "", "former": ["a"]}] * 257),
+    ],
+)
+def test_other_documents_prove_nothing(storage: MemoryStorage, data: bytes) -> None:
+    assert read(storage, data) == []
+
+
+def test_no_document_proves_nothing(storage: MemoryStorage) -> None:
+    assert read_entries(storage, "pc") == []
+    assert read_entries(storage, "mill") == []
