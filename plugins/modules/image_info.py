@@ -160,13 +160,15 @@ images:
           stable_id: serial:S3Z8NB0K
           size_bytes: 256060514304
     verified:
-      description: The results of verifications, oldest first. C(verified_at) is null for those of release 0.1.0.
+      description: The results of verifications, oldest first. C(verified_at) is null for those of release 0.1.0. C(good_since)
+        is when the image was first found to be intact, without a failure since.
       type: list
       elements: dict
       sample:
         - level: full
           ok: true
-          verified_at: "2026-11-22T14:31:02Z"
+          verified_at: "2026-11-29T14:31:02Z"
+          good_since: "2026-11-22T14:31:02Z"
           author: operator@imaging-01
     result:
       description: The document of the run that made the image, as docs/run-results.md describes it. Null if the image

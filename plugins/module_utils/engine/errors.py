@@ -1590,6 +1590,8 @@ class SettingNotOfJobs(EngineError):
     code = "J209"
     message = "{key} is a setting that a job can't override."
     hint = "Set it for the host, its group, or the whole site instead."
+
+
 class RetirementUnconfirmed(EngineError):
     code = "J189"
     message = "The images of {device} were not deleted, because imaging_retire is {named!r} and not this name."

@@ -63,7 +63,7 @@ def _row(device: str, one: Mapping[str, Any], has_versions: bool) -> List[str]:
         device,
         str(one["image"]),
         age(one.get("age_seconds")),
-        ", ".join(str(disk.get("model") or disk.get("stable_id") or disk["name"]) for disk in one["disks"]),
+        ", ".join(map(_disk, one["disks"])),
         size(one["size_bytes"]),
         size(one["in_use_bytes"]),
         "encrypted" if one["encrypted"] else "none",
@@ -74,15 +74,29 @@ def _row(device: str, one: Mapping[str, Any], has_versions: bool) -> List[str]:
     return [*row, "v%d" % one["version"] if one["version"] else "-"] if has_versions else row
 
 
+def _disk(disk: Mapping[str, Any]) -> str:
+    """Its model and its id, mostly a serial number; the name of a disk that has neither."""
+    words = dict.fromkeys(str(disk[name]) for name in ("model", "stable_id") if disk.get(name))
+    return " ".join(words) or str(disk["name"])
+
+
 def verified(found: Sequence[Mapping[str, Any]]) -> str:
     """The verifications of an image in one cell: the last one, and a failure before it, which a success at a lower level
     does not take back."""
     if not found:
         return "never"
     last = found[-1]
-    words = _verification(last)
+    words = _verification(last) + _since(found)
     failed = [one for one in found if one["ok"] is False]
     return words if last["ok"] is False or not failed else "%s; before: %s" % (words, _verification(failed[-1]))
+
+
+def _since(found: Sequence[Mapping[str, Any]]) -> str:
+    """The day since which the image is known to be intact, where that is earlier than the last verification."""
+    last = found[-1]
+    since, day = str(last.get("good_since") or ""), str(last.get("verified_at") or "")[:10]
+    failed = max((str(one.get("verified_at") or "") for one in found if one["ok"] is False), default="")
+    return ", intact since %s" % since[:10] if last["ok"] and failed < since and since[:10] < day else ""
 
 
 def _verification(one: Mapping[str, Any]) -> str:

@@ -92,7 +92,13 @@ def summary(
         "checked_in": version.checked_in if version is not None else None,
         "disks": [disk.as_dict() for disk in manifest.disks],
         "verified": [
-            {"level": one.level, "ok": one.ok, "verified_at": one.verified_at or None, "author": one.author}
+            {
+                "level": one.level,
+                "ok": one.ok,
+                "verified_at": one.verified_at or None,
+                "good_since": one.good_since or None,
+                "author": one.author,
+            }
             for one in sorted(verified, key=lambda one: one.verified_at)
         ],
     }

@@ -28,6 +28,9 @@ IMAGE: Dict[str, Any] = {
 }
 
 
+LATE: Dict[str, Any] = {"level": "full", "ok": True, "verified_at": "2026-11-22T13:45:10Z", "good_since": None}
+
+
 def cells(devices: List[Dict[str, Any]]) -> List[Dict[str, str]]:
     """Each row by its heads: a cell begins where its head begins."""
     heads, *rows = image_table(devices)
@@ -43,7 +46,7 @@ def test_an_image_in_one_line() -> None:
         "DEVICE": "press-07",
         "IMAGE": "2026-11-22_13-45-10",
         "AGE": "25 hours",
-        "DISKS": "QEMU, serial:2",
+        "DISKS": "QEMU serial:1, serial:2",
         "SIZE": "64.0 GB",
         "IN USE": "12.3 MB",
         "KEY": "encrypted",
@@ -74,6 +77,14 @@ def test_names_from_disks_and_storages_harm_no_terminal() -> None:
         ([], "never"),
         ([{"level": "full", "ok": True, "verified_at": "2026-11-22T13:45:10Z"}], "full ok 2026-11-22"),
         ([{"level": "full", "ok": True, "verified_at": None}], "full ok"),
+        ([dict(LATE, good_since="2026-10-01T13:45:10Z")], "full ok 2026-11-22, intact since 2026-10-01"),
+        ([dict(LATE, good_since="2026-11-22T01:45:10Z")], "full ok 2026-11-22"),
+        ([dict(LATE, good_since="2026-12-01T01:45:10Z")], "full ok 2026-11-22"),
+        ([dict(LATE, ok=False, good_since="2026-10-01T13:45:10Z")], "full DAMAGED 2026-11-22"),
+        (
+            [dict(LATE, ok=False, verified_at="2026-10-07T00:00:00Z"), dict(LATE, good_since="2026-10-01T13:45:10Z")],
+            "full ok 2026-11-22; before: full DAMAGED 2026-10-07",
+        ),
         ([{"level": "quick", "ok": False, "verified_at": None}], "quick DAMAGED"),
         (
             [{"level": "full", "ok": False, "verified_at": None}, {"level": "quick", "ok": True, "verified_at": None}],
