@@ -41,7 +41,11 @@ _DRIVE = re.compile(r"(/|\\\\|[A-Za-z]:|serial:|wwn:|gpt:|mbr:|disk[0-9]|~)")
 _DRIVES = ("all", "system")
 _FILES = ("private_key_file", "known_hosts_file")
 _ABSOLUTE = ("agent_directory", "copy_directory", "history_repository", "results_directory")
-_EXPECTED = {"at": "a time such as '22:00'", "archive_every": "0 or a time such as 30d, 4w or 12h"}  # of patterns
+_EXPECTED = {  # of patterns
+    "at": "a time such as '22:00'",
+    "archive_every": "0 or a time such as 30d, 4w or 12h",
+    "window": "hours such as '22:00-05:00'",
+}
 _DEVICE = re.compile(r"(?:[shv]d[a-z]+|xvd[a-z]+|nvme\d+n\d+|mmcblk\d+)(?:p?\d+)?")
 _NOUNS = {"str": "a text", "path": "a path", "list": "a list", "dict": "a dictionary", "bool": "true or false"}
 _NOUNS.update(int="a whole number", float="a number", raw="a text or a list")
