@@ -12,7 +12,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 from support import plain_disks
@@ -47,6 +47,10 @@ class Plant(Site):
         for name in ("after", "failed"):
             self.hook(name, "echo %s {{ imaging_run_result.document.state }} >> %s" % (name, self.log))
         subprocess.run(self.application, check=True)
+
+    @property
+    def spool(self) -> Path:
+        return self.folder / "base" / "agent" / "spool"
 
     @property
     def log(self) -> Path:
@@ -174,9 +178,49 @@ def test_the_application_runs_again_when_the_controller_is_killed(plant: Plant, 
     wait_until(lambda: plant.ran() == ["before"], 120)
     wait_until(lambda: not plant.is_running())
     if moment == "in the run":
-        wait_until(lambda: any((plant.folder / "base" / "agent" / "spool").glob("image-*/runner.json")), 60)
+        wait_until(lambda: any(plant.spool.glob("image-*/runner.json")), 60)
         time.sleep(1)
         assert not plant.is_running(), "the run is in progress"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     wait_until(plant.is_running, 90)
+
+
+def under_way(plant: Plant) -> subprocess.Popen[bytes]:
+    """A play whose run reads the disk, slowly; the application is stopped."""
+    plant.settings["imaging_limit_read_rate"] = "0.1"
+    process = subprocess.Popen(plant.command("image"), cwd=str(ROOT), env=plant.environment(), start_new_session=True)
+    wait_until(lambda: plant.ran() == ["before"], 300)
+    wait_until(lambda: any(plant.spool.glob("image-*/runner.json")), 300)
+    assert not plant.is_running(), "the run is in progress"
+    return process
+
+
+def kill_the_run(plant: Plant) -> None:
+    (path,) = plant.spool.glob("image-*/runner.json")
+    os.kill(int(json.loads(path.read_text(encoding="ascii"))["pid"]), signal.SIGKILL)
+
+
+def cancel_by_another_play(plant: Plant) -> None:
+    (path,) = plant.spool.glob("image-*/runner.json")
+    words = ["-e", "imaging_cancel=true", "-e", "imaging_run=%s" % path.parent.name, "-e", '{"imaging_hooks": {}}']
+    plant.play("image", *words)
+
+
+@pytest.mark.parametrize(
+    ("end", "after", "state"),
+    [
+        (kill_the_run, ["after failed", "failed failed"], "failed"),
+        (cancel_by_another_play, ["after cancelled", "failed cancelled"], "cancelled"),
+    ],
+    ids=["killed", "cancelled"],
+)
+def test_the_application_runs_again_however_the_run_ends(
+    plant: Plant, end: Callable[[Plant], None], after: List[str], state: str
+) -> None:
+    process = under_way(plant)
+    end(plant)
+    assert process.wait(timeout=300) != 0
+    wait_until(plant.is_running, 120)
+    assert plant.ran()[1:] == after
+    assert [one["state"] for one in plant.documents()][:1] == [state]

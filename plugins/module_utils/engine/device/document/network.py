@@ -51,6 +51,16 @@ def read_network(tree: SystemTree) -> Items:
     return items
 
 
+def lent_addresses(tree: SystemTree) -> Dict[str, str]:
+    """Return the addresses of this system that are lent, each with the words that stand for it."""
+    lines = configured(tree) if tree.is_running else {}
+    return {
+        str(ipaddress.ip_interface(one.text).ip): "dynamic IPv%d" % one.version
+        for one in (read_addresses() if tree.is_running else [])
+        if one.is_dynamic or (one.version == 4 and is_dynamic(lines.get(one.interface, [])))
+    }
+
+
 def _interface(tree: SystemTree, name: str, is_shown: bool, addresses: List[str], lines: List[str]) -> Item:
     base = "%s/%s" % (_NET, name)
     mac = tree.line(base + "/address") if is_shown else None

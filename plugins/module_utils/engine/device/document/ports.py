@@ -4,7 +4,8 @@
 """The section ``listening_ports``: which programs wait for connections, from /proc. Sources: proc(5), Documentation/networking/proc_net_tcp.rst.
 
 A port that the kernel chose for a program differs after each start; the document names its program alone, and skips it
-for UDP and for loopback addresses.
+for UDP and for loopback addresses. A lent address differs after each lease, and clients of DHCP
+wait for answers on it: the document names it as dynamic.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import struct
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from .items import Items
+from .network import lent_addresses
 from .tree import SystemTree, Unreadable
 
 _LISTENING, _UNCONNECTED = "0A", "07"
@@ -51,6 +53,7 @@ def read_ports(tree: SystemTree) -> Items:
     sockets = list(_sockets(tree))
     first, last = _chosen_by_the_kernel(tree)
     programs = _programs(tree, {one.inode for one in sockets})
+    lent = lent_addresses(tree)
     items: Items = {}
     for one in sorted(sockets):
         program = programs.get(one.inode)
@@ -59,7 +62,9 @@ def read_ports(tree: SystemTree) -> Items:
         is_passing = first <= one.port <= last
         if (is_passing and (is_local or one.protocol == "udp" or not name)) or (is_local and name in _OF_A_SESSION):
             continue
-        key = "%s %s" % (one.protocol, "%s port of %s" % (one.address, name) if is_passing else _place(one))
+        address = lent.get(one.address, one.address)
+        place = "%s port of %s" % (address, name) if is_passing else _place(one._replace(address=address))
+        key = "%s %s" % (one.protocol, place)
         items[key] = {"program": name, "service": service}
     return items
 

@@ -145,11 +145,10 @@ def _asked(tree: SystemTree) -> Iterable[_Header]:
         raise Unreadable("the rpm database is a Berkeley DB, which only rpm on that system reads")
     wanted = "%{NAME}\t%{VERSION}\t%{RELEASE}\t%{EPOCHNUM}\t%{ARCH}\n"
     tree.check_time()
+    words = ["rpm", "-qa", "--queryformat", wanted]
     options: Dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     try:
-        answer = subprocess.run(
-            ["rpm", "-qa", "--queryformat", wanted], timeout=tree.left_seconds, check=True, **options
-        )  # pylint: disable=ansible-bad-function
+        answer = subprocess.run(words, timeout=tree.left_seconds, check=True, **options)  # pylint: disable=ansible-bad-function
     except subprocess.TimeoutExpired:
         raise TookTooLong("rpm -qa took too long") from None
     except (OSError, subprocess.SubprocessError) as error:

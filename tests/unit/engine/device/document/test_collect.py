@@ -12,7 +12,8 @@ from typing import Any, Callable, Dict, List
 import pytest
 from engine.device.compare.compare import compare
 from engine.device.document import collect as collecting
-from engine.device.document import ports, rpm, tree
+from engine.device.document import network, ports, rpm, tree
+from engine.device.document.addresses import Address
 from engine.device.document.items import Items
 from engine.device.document.tree import SystemTree, TookTooLong, Unreadable
 from support.system_trees import build
@@ -171,3 +172,33 @@ def test_ports_are_not_told_without_their_programs_where_the_time_ends(
     monkeypatch.setattr(SystemTree, "names", late)
     with pytest.raises(TookTooLong):
         ports.read_ports(SystemTree(str(system.root)))
+
+
+def test_a_client_of_dhcp_that_waits_on_its_lent_address_is_no_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = build(tmp_path, "debian12")
+    found = []
+    for number, address in ((40, "10.0.3.40"), (60, "10.0.3.60")):
+        line = (
+            "  7: %02X03000A:0044 00000000:0000 07 00000000:00000000 00:00000000 00000000   998        0 9%d 2 0 0"
+            % (number, number)
+        )
+        system.write("/proc/net/udp", "heading\n%s\n" % line)
+        monkeypatch.setattr(ports, "lent_addresses", lambda dummy_tree, one=address: {one: "dynamic IPv4"})
+        found.append(ports.read_ports(SystemTree(str(system.root))))
+    assert [key for key in found[0] if key.startswith("udp")] == ["udp dynamic IPv4:68"]
+    assert found[0] == found[1]
+
+
+def test_lent_addresses_are_those_of_the_kernel_and_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = [
+        Address("eth0", "192.0.2.7/24", 4, False),
+        Address("eth1", "10.0.3.40/24", 4, True),
+        Address("eth2", "10.0.4.40/24", 4, False),  # a client that tells the kernel nothing of the lease
+        Address("eth2", "2001:db8::7/64", 6, False),
+    ]
+    monkeypatch.setattr(network, "read_addresses", lambda: addresses)
+    monkeypatch.setattr(network, "configured", lambda dummy_tree: {"eth2": ["dhcp"]})
+    monkeypatch.setattr(network, "is_dynamic", lambda lines: lines == ["dhcp"])
+    assert network.lent_addresses(SystemTree("/")) == {"10.0.3.40": "dynamic IPv4", "10.0.4.40": "dynamic IPv4"}
