@@ -702,18 +702,32 @@ options:
         disks, or of files that are created or extended.
       - On a running Windows a disk (V(\\\\.\\PhysicalDrive1)) can be a target if it holds no system and no volume that
         is in use; restore its other disks with a rescue medium.
+      - 'V(auto) as a value stands for the disk of the device that certainly is the imaged one: by its serial number,
+        else by its partition table, else by size and model. C({all: auto}) does so for each disk of the image. Where
+        two disks may be meant, the restore is refused.'
     type: dict
     required: true
+  partitions:
+    description:
+      - The partitions that are restored, such as V(disk0p2), or V(2) if one disk is restored. The others stay as they
+        are on the target.
+      - If the partition table of the target has the same partitions as the image, it stays unchanged. Otherwise it is
+        replaced, and O(replace_table) has to name the partitions that this deletes.
+      - By default all partitions that the image holds.
+    type: list
+    elements: str
+    default: []
   overwrite:
     description: Confirms that a target that contains data is overwritten.
     type: bool
     default: false
   replace_table:
     description:
-      - Confirms that these partitions of the target are deleted, because the image holds only some volumes and its partition
-        table differs from that of the target. List each by its number, as the error message shows it, or by a name that
-        no other partition has.
+      - Confirms that these partitions of the target are deleted, because only some volumes are restored and the partition
+        table of the image differs from that of the target. List each by its number, as the error message shows it, or
+        by a name that no other partition has.
       - Use the form V(disk0p3) when several disks are restored.
+      - V(disk1) confirms that a target that is disk1 of the image is overwritten with another disk.
     type: list
     elements: str
     default: []
@@ -768,6 +782,13 @@ options:
     type: str
     choices: [keep, new]
     default: keep
+  read_back:
+    description:
+      - Reads each target back after it was written, and compares it with the image, before it becomes bootable. A disk,
+        cable or controller that loses data is an error then, and not a restored disk.
+      - This takes the time of reading the data once; nothing is fetched from the storage again.
+    type: bool
+    default: true
   many:
     description:
       - Confirms that a play restores on more than one host.

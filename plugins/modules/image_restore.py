@@ -134,6 +134,11 @@ already_restored:
   returned: when the run was followed to its end, or estimated in check mode
   type: bool
   sample: false
+read_back:
+  description: Whether each target was read back and compared with the image before it became bootable.
+  returned: when the run was followed to its end, or estimated in check mode
+  type: bool
+  sample: true
 boot:
   description:
     - Whether the restored disks start. C(machine) is the firmware mode of this machine.

@@ -144,7 +144,9 @@ class Ours(Racer):
         return engine(job, checkout=self._checkout)
 
     def restore(self, target: Path) -> Work:
-        return engine(dict(self._job("restore"), map={"disk0": str(target)}), checkout=self._checkout)
+        """Not read back, as no peer does; a checkout of a time before that does not know the setting."""
+        job = dict(self._job("restore"), map={"disk0": str(target)})
+        return engine(dict(job, read_back=False) if self._checkout == ROOT else job, checkout=self._checkout)
 
 
 def racers(folder: Path, file_system: str, against: Optional[Path] = None) -> List[Racer]:

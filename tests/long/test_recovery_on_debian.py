@@ -31,7 +31,7 @@ def stick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "stick"
 
 
-@pytest.mark.parametrize("release", ["bullseye", "bookworm", "trixie"])
+@pytest.mark.parametrize("release", ["bullseye", "bookworm", "trixie", "sid"])
 def test_an_image_comes_back_where_nothing_is_installed(
     release: str, stick: Path, tmp_path: Path, need: Callable[..., None]
 ) -> None:

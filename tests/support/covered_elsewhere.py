@@ -208,6 +208,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "verbs/restore.py",
     ),
     "integration/engine/test_restore_damaged.py": (ENGINE + "restore/salvage.py", ENGINE + "restore/hit_files.py"),
+    "integration/engine/test_restore_selected.py": (ENGINE + "restore/selected.py",),
     "integration/engine/test_restore_used_targets.py": (ENGINE + "restore/clearing.py",),
     "integration/engine/test_jobs_in_one_storage.py": (
         ENGINE + "image/format/job_name.py",

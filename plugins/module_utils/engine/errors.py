@@ -1122,8 +1122,8 @@ class RestoreWriteFailed(RestoreError):
 class RestoreTableDiffers(RestoreError):
     code = "R110"
     message = (
-        "The partition table of {target} differs from that of {disk} in the image, which holds only some volumes; "
-        "restoring the image's table would delete these partitions of {target}: {partitions}."
+        "The partition table of {target} differs from that of {disk} in the image, of which only some volumes are "
+        "restored; restoring the image's table would delete these partitions of {target}: {partitions}."
     )
     hint = (
         "Check that it is the right disk. To delete these partitions, list each of them: "
@@ -1242,6 +1242,44 @@ class RestoreIdentityImpossible(RestoreError):
     code = "R163"
     message = "{disk} can't get a new identity on {target}: {reason}."
     hint = "Restore with imaging_restore_identity keep, and do not attach the clone and its original to one machine."
+
+
+class RestoreMatchMissing(RestoreError):
+    code = "R168"
+    message = "No disk of this machine is certainly {disk} of the image: {reason}. The disks here: {disks}."
+    hint = "Give its target in imaging_restore_map, such as {{{disk}: /dev/sdb}}, after you have checked the serial number on the disk."
+
+
+class RestoreTargetIsOtherDisk(RestoreError):
+    code = "R169"
+    message = "{target} is {other} of the image ({reason}), but imaging_restore_map gives it to {disk}."
+    hint = (
+        "Correct the map: the names of disks may change with each start. To overwrite {other} with {disk}, add {other} to "
+        "imaging_restore_replace_table."
+    )
+
+
+class RestorePartitionUnknown(RestoreError):
+    code = "R170"
+    message = "imaging_restore_partitions is not valid: {reason}."
+    hint = "List partitions that the image holds, such as disk0p2: {partitions}."
+
+
+class RestoreInterruptedOther(RestoreError):
+    code = "R171"
+    message = "On {target} another restore was interrupted, so a restore of some partitions would leave the others incomplete."
+    hint = "Complete that restore with its own settings, or restore the whole disk."
+
+
+class RestoreReadBackDiffers(RestoreError):
+    code = "R172"
+    message = (
+        "{target} does not return what was written to it: the first difference is at or after byte {offset_bytes}."
+    )
+    hint = (
+        "Repeat the restore with the same map. If it fails again, restore to another disk: this one, its cable or its "
+        "controller loses data. The target is not bootable."
+    )
 
 
 class RestoreOnManyHosts(RestoreError):

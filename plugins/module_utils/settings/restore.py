@@ -47,10 +47,35 @@ RESTORE: Tuple[Setting, ...] = (
                 "On a running Windows a disk (V(\\\\\\\\.\\\\PhysicalDrive1)) can be a target if it holds no system and no volume that "
                 "is in use; restore its other disks with a rescue medium."
             ),
+            (
+                "V(auto) as a value stands for the disk of the device that certainly is the imaged one: by its serial "
+                "number, else by its partition table, else by size and model. C({all: auto}) does so for each disk of the "
+                "image. Where two disks may be meant, the restore is refused."
+            ),
         ),
         ("restore",),
         required=True,
         option="map",
+    ),
+    Setting(
+        "restore_partitions",
+        "list",
+        (
+            (
+                "The partitions that are restored, such as V(disk0p2), or V(2) if one disk is restored. The others stay as "
+                "they are on the target."
+            ),
+            (
+                "If the partition table of the target has the same partitions as the image, it stays unchanged. Otherwise "
+                "it is replaced, and O(replace_table) has to name the partitions that this deletes."
+            ),
+            "By default all partitions that the image holds.",
+        ),
+        ("restore",),
+        elements="str",
+        default=[],
+        option="partitions",
+        default_words="all",
     ),
     Setting(
         "restore_overwrite",
@@ -65,11 +90,12 @@ RESTORE: Tuple[Setting, ...] = (
         "list",
         (
             (
-                "Confirms that these partitions of the target are deleted, because the image holds only some volumes "
-                "and its partition table differs from that of the target. List each by its number, as the error "
-                "message shows it, or by a name that no other partition has."
+                "Confirms that these partitions of the target are deleted, because only some volumes are restored "
+                "and the partition table of the image differs from that of the target. List each by its number, as the "
+                "error message shows it, or by a name that no other partition has."
             ),
             "Use the form V(disk0p3) when several disks are restored.",
+            "V(disk1) confirms that a target that is disk1 of the image is overwritten with another disk.",
         ),
         ("restore",),
         elements="str",
@@ -178,6 +204,20 @@ RESTORE: Tuple[Setting, ...] = (
         choices=("keep", "new"),
         default="keep",
         option="identity",
+    ),
+    Setting(
+        "restore_read_back",
+        "bool",
+        (
+            (
+                "Reads each target back after it was written, and compares it with the image, before it becomes "
+                "bootable. A disk, cable or controller that loses data is an error then, and not a restored disk."
+            ),
+            "This takes the time of reading the data once; nothing is fetched from the storage again.",
+        ),
+        ("restore",),
+        default=True,
+        option="read_back",
     ),
     Setting(
         "restore_many",

@@ -183,6 +183,7 @@ RESULTS: Dict[str, _Checks] = {
         targets=_DICTS,
         disks=_DICTS,
         already_restored=_is_bool,
+        read_back=_is_bool,
         boot=_is_dict,
         proof=_NAME,
         proof_reason=_SENTENCE,

@@ -53,7 +53,8 @@ def of_restore(result: Result) -> str:
     kept = sum(int(one.get("kept_bytes") or 0) for one in disks)
     onto = listed(["%s onto %s" % (one.get("disk"), one.get("target")) for one in disks])
     parts = ["%s written" % size(written)] + (["%s were there already" % size(kept)] if kept else [])
-    parts.append(_PROOFS.get(str(result.get("proof")), "not read back"))
+    parts += filter(None, [_PROOFS.get(str(result.get("proof")))])
+    parts.append("read back" if result.get("read_back") else "not read back")
     if result.get("damaged"):
         parts.append("INCOMPLETE: parts of the image are lost")
     return "restored image %s%s, %s: %s" % (result.get("image"), _took(result), onto, ", ".join(parts))
@@ -288,8 +289,8 @@ WAITING = "waiting for "  # the engine says so of a storage that is away, and of
 _BEFORE_WRITING = ("waiting", "preparing", "starting", "working", "comparing", "verifying")
 _PERMISSIONS = (("may_rename", "rename"), ("may_replace", "replace"), ("may_delete", "delete"))
 _PROOFS = {
-    "first": "verified in the storage before it was written, not read back",
-    "while_writing": "verified while it was written, not read back",
+    "first": "verified in the storage before it was written",
+    "while_writing": "verified while it was written",
 }
 _ENDINGS: Dict[str, Callable[[Result], str]] = {
     "image": of_image,

@@ -151,12 +151,16 @@ def test_progress_rises_over_all_disks_and_ends_with_all_of_it(storage: Director
     seen: List[Tuple[str, int, int]] = []
     restore(storage, DEVICE, made.image, targets, progress=lambda *status: seen.append(status))
     phases = [phase for phase, dummy_done, dummy_total in seen]
-    assert phases == sorted(phases), "verifying, then writing"
+    assert list(dict.fromkeys(phases)) == ["verifying", "writing", "reading back"]
+    assert phases == sorted(phases, key=["verifying", "writing", "reading back"].index)
     verifying = [(done, total) for phase, done, total in seen if phase == "verifying"]
     stored = sum(path.stat().st_size for path in (memory_path / "storage" / DEVICE / "packs").glob("*/*"))
     assert verifying[0][0] > 0
     assert verifying[-1] == (stored, stored), "bytes, not packs"
+    reading = [(done, total) for phase, done, total in seen if phase == "reading back"]
+    assert [done for done, dummy in reading] == sorted(done for done, dummy in reading)
     writing = [(done, total) for phase, done, total in seen if phase == "writing"]
+    assert reading[-1] == writing[-1]
     whole = sum(len(disk.data) for disk in made.disks)
     assert {total for dummy, total in writing} == {whole}
     assert [done for done, dummy in writing] == sorted(done for done, dummy in writing)

@@ -242,6 +242,23 @@ def test_plan_and_refusals_name_the_options(plant: Plant, tmp_path: Path) -> Non
     assert refused.document["error"]["code"] == "R101"
 
 
+def test_a_partition_alone_and_a_disk_that_is_found_by_itself(plant: Plant, tmp_path: Path) -> None:
+    target = tmp_path / "restored.raw"
+    words = ("restore", plant.copy, "pc", "--to", "disk0=%s" % target, "--only", "disk0p2", "--yes", "--json")
+    done = run_program(plant.program, *words)
+    assert done.status == 0, done.errors
+    actions = [one["action"] for one in done.document["restore_plan"]["disks"][0]["partitions"]]
+    assert actions == ["left unchanged", "kept", "left unchanged"]
+    efi, root, windows = plant.disk.parts
+    check_volume("ext", plant.disk.volume(root, target, tmp_path))
+    assert not any(plant.disk.volume(one, target, tmp_path).read_bytes().strip(b"\0") for one in (efi, windows)), (
+        "nothing is written to the others"
+    )
+    for given in ((), ("--to", "auto"), ("--to", "disk0=auto")):  # the imaged disk is a file: no disk here is that one
+        done = run_program(plant.program, "plan", plant.copy, "pc", *given, "--json")
+        assert (done.status, done.document["error"]["code"]) == (1, "R168")
+
+
 def test_a_clear_image_among_encrypted_ones_is_told(tmp_path: Path) -> None:
     """Without a password nothing proves who made it, and nobody is asked for one."""
     disk, storage = tmp_path / "disk.raw", tmp_path / "storage"

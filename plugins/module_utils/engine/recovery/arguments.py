@@ -10,6 +10,7 @@ import os
 from typing import Any, Dict, List, NoReturn, Optional
 
 from ..errors import RecoveryArgumentInvalid
+from ..restore.matching import AUTO, EVERY
 
 PROGRAM = "plantops-recovery"
 LATER = {
@@ -69,9 +70,9 @@ def parser() -> argparse.ArgumentParser:
         ),
     )
     one = _add(commands, "plan", "show the plan of a restore without writing")
-    _targets(one)
+    _targets(one, is_required=False)
     one = _add(commands, "restore", "restore an image onto disks: show the plan, ask for confirmation, then write")
-    _targets(one)
+    _targets(one, is_required=True)
     one.add_argument("--yes", action="store_true", help="do not ask for confirmation; required without a terminal")
     _copy(
         _add(
@@ -132,17 +133,24 @@ def _image(one: argparse.ArgumentParser) -> None:
     )
 
 
-def _targets(one: argparse.ArgumentParser) -> None:
+def _targets(one: argparse.ArgumentParser, is_required: bool) -> None:
     _image(one)
     one.add_argument(
         "--to",
         metavar="diskN=TARGET",
         action="append",
-        required=True,
+        required=is_required,
         help=(
             "target of an imaged disk, such as disk0=/dev/sda; a plain file is also a valid target; repeat "
-            "for each disk"
+            "for each disk; disk0=auto selects the disk with the same serial number, partition table, or size and model, "
+            "auto does so for every disk" + ("" if is_required else " (the default)")
         ),
+    )
+    one.add_argument(
+        "--only",
+        metavar="PARTITION",
+        action="append",
+        help="restore only this partition, such as disk0p2; repeat for each partition; the others stay as they are",
     )
     one.add_argument("--overwrite", action="store_true", help="overwrite a target that contains data")
     one.add_argument("--damaged", action="store_true", help="restore the intact data of a damaged image")
@@ -162,6 +170,16 @@ def _targets(one: argparse.ArgumentParser) -> None:
             "while-writing for a server and targets without data"
         ),
     )
+    one.add_argument(
+        "--no-read-back",
+        action="store_true",
+        help="do not compare the targets with the image after they were written; saves the time of reading them",
+    )
+    _changes(one)
+
+
+def _changes(one: argparse.ArgumentParser) -> None:
+    """The options of a target that is to differ from the imaged disk."""
     one.add_argument(
         "--grow",
         metavar="last|N|system",
@@ -216,12 +234,12 @@ def targets(given: List[str]) -> Dict[str, str]:
     """
     found: Dict[str, str] = {}
     for text in given:
-        disk, sign, path = text.partition("=")
+        disk, sign, path = text.partition("=") if text != AUTO else (EVERY, "=", AUTO)
         if not sign or not disk or not path:
             raise RecoveryArgumentInvalid(option="--to %s" % text, reason="it must have the form disk0=TARGET")
         if disk in found:
             raise RecoveryArgumentInvalid(option="--to %s" % text, reason="%s is given twice" % disk)
-        found[disk] = os.path.abspath(path)
+        found[disk] = path if path == AUTO else os.path.abspath(path)
     return found
 
 

@@ -18,6 +18,7 @@ from ..errors import (
     RecoveryCommandLater,
     RecoveryPasswordNeeded,
 )
+from ..restore.matching import AUTO, EVERY
 from ..storage.url import check_url
 from ..verbs.dispatch import run_document
 from . import asking, words
@@ -154,7 +155,9 @@ class Command:
             question = "The restore will create a boot entry in the firmware of this machine."
         asking.confirm(self.options.yes, question)
         self.may_have_written = True
-        done = self._run("restore", **dict(self._restore_settings(), image=planned["image"]))
+        # The disks that the plan showed, also where "auto" would find others by now.
+        shown = {one["disk"]: one["target"] for one in planned["restore_plan"]["disks"]}
+        done = self._run("restore", **dict(self._restore_settings(), image=planned["image"], map=shown))
         self._warn(done)
         whole = not done.get("damaged")
         for disk in done["disks"]:
@@ -187,7 +190,9 @@ class Command:
 
     def _restore_settings(self) -> Dict[str, Any]:
         return {
-            "map": targets(self.options.to),
+            "map": targets(self.options.to) if self.options.to else {EVERY: AUTO},
+            "partitions": self.options.only or [],
+            "read_back": not self.options.no_read_back,
             "overwrite": self.options.overwrite,
             "damaged": self.options.damaged,
             "replace_table": self.options.replace_table or [],

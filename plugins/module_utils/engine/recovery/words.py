@@ -31,6 +31,8 @@ _OPTIONS = (
     ("imaging_restore_overwrite", "--overwrite"),
     ("imaging_restore_damaged", "--damaged"),
     ("imaging_restore_replace_table", "--replace-table"),
+    ("imaging_restore_partitions", "--only"),
+    ("imaging_restore_read_back", "--no-read-back"),
     ("imaging_restore_proof", "--proof"),
     ("imaging_restore_grow", "--grow"),
     ("imaging_restore_shrink", "--shrink"),

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..amounts import size
 from ..disk.extents import ExtentSet
 from ..errors import (
     EngineError,
     RestoreBeyondRepair,
+    RestoreInterruptedOther,
     RestoreMapInvalid,
     RestoreOnWindows,
     RestoreTableDiffers,
@@ -26,6 +26,7 @@ from ..image.source import ImageSource, TargetEnd, end_of
 from .clearing import to_clear
 from .held import held_in_words
 from .identity.about import OtherDisk
+from .matching import complete, in_words, proposal, refuse_other_disk
 from .open_target import open_target
 from .present import Claim, Present, partitions_of, present_on
 from .resize.resizing import Resizing, TargetShape, resize
@@ -34,6 +35,7 @@ from .resize.wishes import NO_WISHES, Wishes
 from .salvage import SalvagingReader, salvaging
 from .same import holds_already
 from .scope import Scope, scope_of
+from .selected import marked_name, only, selected
 from .target import MARKER_BYTES, Target, marker
 
 Progress = Callable[[str, int, int], None]
@@ -103,16 +105,20 @@ def plan(
     damaged: bool = False,
     replace_table: Sequence[str] = (),
     wishes: Wishes = NO_WISHES,
+    storage_folder: str = "",
     progress: Progress = lambda phase, done, total: None,
 ) -> List[PlannedDisk]:
     """Check every disk and target without writing.
 
+    :param storage_folder: where the images are, if that is a directory of this machine.
     :raises RestoreError: the map names no such disk; a target is in use, too small, or holds data.
     """
-    names = [disk.name for disk in reader.manifest.disks]
+    entries = reader.manifest.disks
+    names = [disk.name for disk in entries]
     if not targets:
-        disks = ["%s (%s, %s)" % (one.name, size(one.size_bytes), one.stable_id) for one in reader.manifest.disks]
-        raise RestoreMapInvalid(reason="it is empty; the image contains %s" % ", ".join(disks))
+        disks = ", ".join(in_words(entries, proposal(entries, storage_folder)))
+        raise RestoreMapInvalid(reason="it is empty; the image contains %s" % disks)
+    targets = complete(targets, entries, storage_folder)
     unknown = sorted(set(targets) - set(names))
     if unknown:
         raise RestoreMapInvalid(reason="the image has no %s, only %s" % (unknown[0], ", ".join(names)))
@@ -120,25 +126,30 @@ def plan(
     if len({target.identity for target in opened.values()}) != len(opened):
         raise RestoreMapInvalid(reason="two disks have the same target")
     yeses = Yeses(overwrite, damaged, replace_table, wishes)
-    planned = [_plan_disk(reader, names.index(name), target, yeses) for name, target in opened.items()]
+    wanted = selected(reader, list(opened), wishes.only, lambda number: _open(reader, number, yeses))
+    planned = [
+        _plan_disk(reader, names.index(name), target, yeses, wanted.get(name)) for name, target in opened.items()
+    ]
     planned = [disk._replace(is_done=_is_done(disk, progress)) for disk in planned]
     for disk in planned:
         _refuse_without_yes(disk, yeses, len(planned) == 1)
     return planned
 
 
-def _plan_disk(reader: ImageReader, number: int, target: Target, yeses: Yeses) -> PlannedDisk:
+def _plan_disk(
+    reader: ImageReader, number: int, target: Target, yeses: Yeses, wanted: Optional[List[int]]
+) -> PlannedDisk:
     entry = reader.manifest.disks[number]
-    uses = target.uses()
-    if uses:
-        raise RestoreTargetBusy(target=target.path, reason=uses[0])
     _refuse_unfit(target, entry, yeses)
     disk = _open(reader, number, yeses)
-    scope = scope_of(reader, disk, entry.name)
+    scope = only(scope_of(reader, disk, entry.name), wanted)
     if target.parent and scope.layout.scheme != "none":
         raise RestoreTargetIsPartition(target=target.path, disk=entry.name, parent=target.parent)
-    mark = marker(reader.manifest.device, reader.image, reader.manifest.sequence, entry.name, reader.manifest.key_id)
+    about = reader.manifest
+    mark = marker(about.device, reader.image, about.sequence, marked_name(entry.name, wanted), about.key_id)
     found = look_at(target, mark, disk, scope)
+    _refuse_wrong(reader, number, target, found, yeses)
+    _refuse_interrupted(target, mark, scope)
     # Only a file that was never written reads as zeros everywhere; a device that looks blank was merely sampled.
     blank = not target.exists or (not target.is_device and target.size_bytes == 0)
     image = disk
@@ -171,6 +182,20 @@ def _plan_disk(reader: ImageReader, number: int, target: Target, yeses: Yeses) -
     )
 
 
+def _refuse_wrong(reader: ImageReader, number: int, target: Target, found: Found, yeses: Yeses) -> None:
+    """:raises RestoreTargetIsOtherDisk: a disk of this machine that is another one of the image."""
+    if target.is_device and not target.parent and not found.resumes:
+        layout = found.present.layout if found.present is not None else None
+        table = "%s:%s" % (layout.scheme, layout.disk_id) if layout is not None and layout.disk_id else ""
+        refuse_other_disk(reader.manifest.disks, number, target.path, table, yeses.replace_table)
+
+
+def _refuse_interrupted(target: Target, mark: bytes, scope: Scope) -> None:
+    """:raises RestoreInterruptedOther: when partitions would stay as another restore left them half-way."""
+    if scope.deselected and target.marker() not in (b"", mark):
+        raise RestoreInterruptedOther(target=target.path)
+
+
 def _others(reader: ImageReader, number: int, scope: Scope, yeses: Yeses) -> List[OtherDisk]:
     """The other disks of the image, restored or not: what is on them may name a disk that gets a new identity, or by its place a
     partition of an MBR that moves."""
@@ -200,7 +225,7 @@ def _resizing(
     """How the disk fits a target of another size; a file that is made or extended becomes as large as the imaged disk."""
     why_not = ""
     if scope.is_partial:
-        why_not = "the image holds only some of its partitions"
+        why_not = "only some of its partitions are restored"
     elif isinstance(disk, SalvagingReader):
         why_not = "the image may be damaged, and a damaged file system can't be resized"
     if (
@@ -219,6 +244,9 @@ def _scope_on_target(scope: Scope, resizing: Resizing) -> Scope:
 
 
 def _refuse_unfit(target: Target, entry: DiskEntry, yeses: Yeses) -> None:
+    uses = target.uses()
+    if uses:
+        raise RestoreTargetBusy(target=target.path, reason=uses[0])
     too_small = target.exists and target.size_bytes < entry.size_bytes and not yeses.wishes.shrink
     if too_small and (target.is_device or target.size_bytes > 0):
         raise RestoreTargetTooSmall(

@@ -46,11 +46,13 @@ def restore(
     replace_table: Sequence[str] = (),
     proof: str = AUTO,
     wishes: Wishes = NO_WISHES,
+    reads_back: bool = True,
     progress: Progress = lambda phase, done, total: None,
 ) -> List[RestoredDisk]:
     """Restore disks of ``image`` onto ``targets`` (``{"disk0": "/dev/sdb"}``).
 
     :param proof: when the image is proved, one of ``ways.PROOFS``.
+    :param reads_back: whether the targets are compared with the image before they become bootable.
     :raises EngineError: before the first byte is written for everything that can be known before: the plan, the
         password, damage anywhere in what is stored if that is proved first.
     """
@@ -59,7 +61,9 @@ def restore(
         reader, targets, overwrite, damaged=damaged, replace_table=replace_table, wishes=wishes, progress=progress
     )
     way = choose(proof, storage, planned, damaged)
-    return carry_out(storage, device, reader, planned, progress, damaged=damaged, proof=way).disks
+    return carry_out(
+        storage, device, reader, planned, progress, damaged=damaged, proof=way, reads_back=reads_back
+    ).disks
 
 
 def open_image(
@@ -86,6 +90,7 @@ def carry_out(
     progress: Progress,
     *,
     proof: Proof,
+    reads_back: bool,
     damaged: bool = False,
 ) -> Restored:
     """Restore what was planned a moment ago.
@@ -103,7 +108,7 @@ def carry_out(
             if disk.resizing is not None and disk.image is not None and not disk.is_done:
                 shrink_aside(disk.resizing, disk.image, stack, partial(progress, "shrinking"))
         with stopped_by_damage(proof, planned):
-            done = write_disks(planned, progress)
+            done = write_disks(planned, progress, reads_back)
     return Restored(done, damage(planned), problems)
 
 

@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a target already holds what an image holds: a completed restore is neither repeated nor refused.
+"""Whether a target holds what an image holds: before a restore, which is then complete, and after it, as its proof.
 
 No note says so, since a target is byte for byte what was imaged and has no room for one. Its chunks are read and their ids
 compared with those of the image, up to the first difference: nothing but the index is fetched from the storage.
@@ -9,9 +9,10 @@ compared with those of the image, up to the first difference: nothing but the in
 
 from __future__ import annotations
 
-from typing import Callable, List
+from functools import partial
+from typing import Callable, List, Optional
 
-from ..disk.extents import ExtentSet
+from ..disk.extents import Extent, ExtentSet
 from ..errors import EngineError
 from ..image.format.constants import CHUNK_BYTES
 from ..image.reader import DiskReader
@@ -19,6 +20,7 @@ from .target import Target
 
 _STEP_BYTES = 1 << 20
 Progress = Callable[[str, int, int], None]
+Reached = Callable[[int, int], None]
 
 
 def holds_already(
@@ -30,29 +32,44 @@ def holds_already(
     """
     try:
         with target.reading():
-            for start, ids in reader.chunk_ids():
-                progress("comparing", start, reader.size_bytes)
-                if not _has_chunks(reader, target, allowed, start, ids):
-                    return False
-            in_use = ExtentSet((one.start_bytes, one.length_bytes) for one in reader.extents())
-            is_done = _is_zero(target, cleared.difference(in_use))
-            progress("comparing", reader.size_bytes, reader.size_bytes)
-            return is_done
+            place = first_difference(reader, target, allowed, cleared, partial(progress, "comparing"))
+            return place is None
     except EngineError:
         return False
 
 
+def first_difference(
+    reader: DiskReader, target: Target, allowed: ExtentSet, cleared: ExtentSet, reached: Reached
+) -> Optional[int]:
+    """Where the target, which is open, first holds something else than the image: the start of a chunk or of a cleared range, in
+    bytes; ``None`` if it holds all of it.
+
+    :param reached: called with the bytes compared so far and their sum.
+    :raises EngineError: when the index, or a chunk that has to be compared by its bytes, can't be read.
+    """
+    for start, ids in reader.chunk_ids():
+        reached(start, reader.size_bytes)
+        if not _has_chunks(reader, target, allowed, start, ids):
+            return start
+    in_use = ExtentSet((one.start_bytes, one.length_bytes) for one in reader.extents())
+    for extent in cleared.difference(in_use):
+        if not _is_zero(target, extent):
+            return extent.start_bytes
+    reached(reader.size_bytes, reader.size_bytes)
+    return None
+
+
 def _has_chunks(reader: DiskReader, target: Target, allowed: ExtentSet, start: int, ids: List[bytes]) -> bool:
     end = min(start + len(ids) * CHUNK_BYTES, reader.size_bytes)
-    found: List[bytes] = []
-    if sum(part.length_bytes for part in allowed.clipped(start, end)) == end - start:
-        data = target.read(start, end - start)
-        if len(data) != end - start:
-            return False
-        found = reader.identify(data)
+    if not any(True for dummy in allowed.clipped(start, end)):
+        return True
+    data = target.read(start, end - start)
+    if len(data) != end - start:
+        return False
+    found = reader.identify(data)
     # A differing chunk may be lost in a damaged image, and only part of it may belong to a restored volume: its bytes
     # decide.
-    different = [number for number, one in enumerate(ids) if not found or found[number] != one]
+    different = [number for number, one in enumerate(ids) if found[number] != one]
     places = ((start + number * CHUNK_BYTES, min(start + (number + 1) * CHUNK_BYTES, end)) for number in different)
     return all(
         target.read(part.start_bytes, part.length_bytes) == reader.read(part.start_bytes, part.length_bytes)
@@ -61,10 +78,9 @@ def _has_chunks(reader: DiskReader, target: Target, allowed: ExtentSet, start: i
     )
 
 
-def _is_zero(target: Target, extents: ExtentSet) -> bool:
-    for extent in extents:
-        for start in range(extent.start_bytes, extent.end_bytes, _STEP_BYTES):
-            length = min(_STEP_BYTES, extent.end_bytes - start)
-            if target.read(start, length) != bytes(length):
-                return False
+def _is_zero(target: Target, extent: Extent) -> bool:
+    for start in range(extent.start_bytes, extent.end_bytes, _STEP_BYTES):
+        length = min(_STEP_BYTES, extent.end_bytes - start)
+        if target.read(start, length) != bytes(length):
+            return False
     return True

@@ -22,21 +22,22 @@ from ..image.source import ImageSource
 
 
 class Scope(NamedTuple):
-    """``volumes`` are the partitions whose content the image holds, ``left_alone`` the numbers of the others."""
+    """``volumes`` are the partitions whose content is restored, ``left_alone`` the numbers of the others."""
 
     layout: DiskLayout
     volumes: List[Partition]
     left_alone: List[int]
     kept: ExtentSet  # bytes that belong to partitions that were not chosen, and to none that was
+    deselected: Tuple[int, ...] = ()  # of ``left_alone``, those that the image holds
 
     @property
     def is_partial(self) -> bool:
-        """Whether some volumes were not chosen."""
+        """Whether some volumes were not chosen, for the image or for the restore."""
         return bool(self.left_alone)
 
     @property
     def held(self) -> ExtentSet:
-        """The bytes of the volumes that the image holds."""
+        """The bytes of the volumes that are restored."""
         return ExtentSet((one.start_bytes, one.length_bytes) for one in self.volumes)
 
 
@@ -54,11 +55,21 @@ def scope_of(image: ImageReader, reader: DiskReader, name: str) -> Scope:
     note = _note_of(image, name, reader.size_bytes)
     layout = _layout_of(ImageSource(reader), note)
     partitions = [one for one in layout.partitions if one.role != "extended"]
-    left_alone = _all_holes(reader, partitions) if note is None else note.not_chosen
+    return _without(layout, _all_holes(reader, partitions) if note is None else note.not_chosen, ())
+
+
+def restricted(scope: Scope, numbers: Set[int]) -> Scope:
+    """The scope of a restore of these partitions only."""
+    deselected = tuple(one.number for one in scope.volumes if one.number not in numbers)
+    return _without(scope.layout, set(scope.left_alone).union(deselected), deselected)
+
+
+def _without(layout: DiskLayout, left_alone: Set[int], deselected: Tuple[int, ...]) -> Scope:
+    partitions = [one for one in layout.partitions if one.role != "extended"]
     volumes = [one for one in partitions if one.number not in left_alone]
     others = ExtentSet((one.start_bytes, one.length_bytes) for one in partitions if one.number in left_alone)
     held = ExtentSet((one.start_bytes, one.length_bytes) for one in volumes)
-    return Scope(layout, volumes, sorted(left_alone), others.difference(held))
+    return Scope(layout, volumes, sorted(left_alone), others.difference(held), deselected)
 
 
 def _layout_of(source: ImageSource, note: Optional[_Note]) -> DiskLayout:

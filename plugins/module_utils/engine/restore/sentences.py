@@ -67,7 +67,7 @@ def _of_disks(planned: List[PlannedDisk], image: str) -> List[str]:
             size(_imaged(disk).size_bytes),
             disk.target.path,
             _state(disk),
-            _alone(disk.left_alone),
+            _alone(disk),
             _table(disk),
             _larger(disk),
         )
@@ -102,11 +102,15 @@ def _state(disk: PlannedDisk) -> str:
     return ", continuing an interrupted restore" if disk.resumes else ""
 
 
-def _alone(partitions: List[int]) -> str:
+def _alone(disk: PlannedDisk) -> str:
     """A disk image always has the whole partition table, but not always what is in every partition."""
-    if not partitions:
-        return ""
-    return "; partition %s is left unchanged: it is not part of the image" % ", ".join(map(str, partitions))
+    deselected = disk.scope.deselected
+    absent = [one for one in disk.left_alone if one not in deselected]
+    said = ""
+    for partitions, reason in ((absent, "not part of the image"), (deselected, "not selected")):
+        if partitions:
+            said += "; partition %s is left unchanged: it is %s" % (", ".join(map(str, partitions)), reason)
+    return said
 
 
 def _table(disk: PlannedDisk) -> str:

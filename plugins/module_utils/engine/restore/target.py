@@ -176,7 +176,7 @@ class Target:
             raise AssertionError("the target is open")
         self._descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
         try:
-            self._forget_cache(self._descriptor)
+            self.forget_cache()
             yield
         finally:
             os.close(self._descriptor)
@@ -200,7 +200,7 @@ class Target:
                 self._refuse_read_only(self._descriptor)
             else:
                 self._lock_file(self._descriptor)
-            self._forget_cache(self._descriptor)
+            self.forget_cache()
         except RestoreTargetChanged:
             self.close()
             raise
@@ -249,10 +249,10 @@ class Target:
         if any(fcntl.ioctl(descriptor, _BLKROGET, bytes(4))):
             raise OSError(errno.EROFS, "it is write-protected")
 
-    def _forget_cache(self, descriptor: int) -> None:
-        """A restore that continues compares with the disk itself: failed writes of an earlier one may still be in memory."""
+    def forget_cache(self) -> None:
+        """Have the system read from the disk itself from now on: failed writes of an earlier restore may still be in memory."""
         if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(self._open(), 0, 0, os.POSIX_FADV_DONTNEED)
 
     def _lock_file(self, descriptor: int) -> None:
         """The equivalent of exclusive opening for a file: two restores at once into one file would mix two disks."""
@@ -294,7 +294,7 @@ class Target:
     def lend(self, work: Callable[[int], None]) -> None:
         """Give our descriptor to another program; its lock stays."""
         work(self._open())
-        self._forget_cache(self._open())
+        self.forget_cache()
 
     def begin_sync(self, start_bytes: int, end_bytes: int) -> None:
         """Have the system begin to write what it gathered of a range; :meth:`sync` waits for it and tells of errors."""

@@ -9,11 +9,12 @@ from functools import partial
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..disk.extents import ExtentSet
-from ..errors import RestoreTargetChanged
+from ..errors import RestoreReadBackDiffers, RestoreTargetChanged
 from ..image.format.constants import CHUNK_BYTES
 from ..image.reader import DiskReader
 from .plan import PlannedDisk, Progress, look_at
 from .resize.carry_out import finish_in_place
+from .same import first_difference
 from .target import MARKER_BYTES, Target, with_places
 
 _LAST_BYTES = 1 << 20  # at both ends of the disk lie its partition tables
@@ -68,10 +69,12 @@ class _Ends(NamedTuple):
     written_bytes: int
 
 
-def write_disks(planned: List[PlannedDisk], progress: Progress) -> List[RestoredDisk]:
+def write_disks(planned: List[PlannedDisk], progress: Progress, reads_back: bool) -> List[RestoredDisk]:
     """Write every disk that does not hold its image already.
 
+    :param reads_back: whether each byte is compared with the image before a target becomes bootable.
     :raises RestoreTargetChanged: when a target is not what it was when the restore was planned. :raises RestoreWriteFailed:
+    :raises RestoreReadBackDiffers: when a target does not return what was written.
     """
     todo = [disk for disk in planned if not disk.is_done]
     total_bytes = sum(disk.reader.size_bytes for disk in planned)
@@ -93,6 +96,9 @@ def write_disks(planned: List[PlannedDisk], progress: Progress) -> List[Restored
             bodies.append(_write_body(disk, partial(_tell_place, progress, before_bytes, total_bytes)))
             before_bytes += disk.reader.size_bytes
         last = [_write_last(disk, body.held) for disk, body in zip(todo, bodies)]
+        progress("writing", total_bytes, total_bytes)
+        if reads_back:
+            _read_back_all(todo, progress)
         for disk in todo:
             if disk.resizing is not None:
                 disk.target.lend(partial(finish_in_place, disk.resizing))
@@ -100,7 +106,8 @@ def write_disks(planned: List[PlannedDisk], progress: Progress) -> List[Restored
             disk.target.write(disk.mark_place, ends.marked_sector)
         for disk in todo:
             disk.target.sync()
-        progress("writing", total_bytes, total_bytes)
+        for disk, ends in zip(todo, last) if reads_back else ():
+            _read_back_sector(disk, ends.marked_sector)
     finally:
         for disk in planned:
             disk.target.close()
@@ -109,6 +116,37 @@ def write_disks(planned: List[PlannedDisk], progress: Progress) -> List[Restored
         for disk, body, ends in zip(todo, bodies, last)
     }
     return [done.get(disk.number) or _all_kept(disk) for disk in planned]
+
+
+def _read_back_all(disks: List[PlannedDisk], progress: Progress) -> None:
+    total_bytes = sum(disk.reader.size_bytes for disk in disks)
+    before_bytes = 0
+    for disk in disks:
+        _read_back(disk, partial(_tell_read_back, progress, before_bytes, total_bytes))
+        before_bytes += disk.reader.size_bytes
+
+
+def _tell_read_back(progress: Progress, before_bytes: int, total_bytes: int, place: int, dummy_size: int) -> None:
+    progress("reading back", before_bytes + place, total_bytes)
+
+
+def _read_back(disk: PlannedDisk, reached: Callable[[int, int], None]) -> None:
+    """Compare everything but the marked sector with the image: from the disk itself, as far as the system allows.
+
+    :raises RestoreReadBackDiffers: the marker is still there, so that nothing starts from the target.
+    """
+    disk.target.forget_cache()
+    unmarked = disk.allowed.difference(ExtentSet([(disk.mark_place, MARKER_BYTES)]))
+    cleared = disk.cleared.intersection(unmarked)
+    place = first_difference(disk.reader, disk.target, unmarked, cleared, reached)
+    if place is not None:
+        raise RestoreReadBackDiffers(target=disk.target.path, offset_bytes=place)
+
+
+def _read_back_sector(disk: PlannedDisk, marked_sector: bytes) -> None:
+    disk.target.forget_cache()
+    if disk.target.read(disk.mark_place, MARKER_BYTES) != marked_sector:
+        raise RestoreReadBackDiffers(target=disk.target.path, offset_bytes=disk.mark_place)
 
 
 def _all_kept(disk: PlannedDisk) -> RestoredDisk:

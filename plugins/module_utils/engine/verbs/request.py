@@ -25,6 +25,7 @@ from ..errors import RequestInvalid
 from ..image.access import Passwords
 from ..image.upkeep.keeping import Policy
 from ..image.verify_levels import LEVELS, Level
+from ..restore.matching import EVERY
 from ..restore.resize.wishes import Wishes
 from ..restore.ways import PROOFS
 from ..snapshot.choices import SETTINGS as SNAPSHOTS
@@ -38,6 +39,7 @@ from .request_parts import (
     chosen_job,
     image_of,
     job_of,
+    partitions_of,
     passwords_of,
     policy_of,
     read_floor_of,
@@ -102,6 +104,7 @@ class RestoreRequest(NamedTuple):
     replace_table: List[str]
     proof: str  # when the image is verified, one of restore.ways.PROOFS
     wishes: Wishes  # for targets of another size
+    reads_back: bool
     unused: Tuple[str, ...] = ()
 
 
@@ -265,9 +268,10 @@ def _restore(fields: Fields, head: _Head) -> RestoreRequest:
         targets=_targets(fields),
         overwrite=fields.yes("overwrite", "restore_overwrite"),
         damaged=fields.yes("damaged", "restore_damaged"),
-        replace_table=_partitions(fields),
+        replace_table=partitions_of(fields, "replace_table"),
         proof=fields.choice("proof", PROOFS, PROOFS[0], "restore_proof"),
         wishes=wishes_of(fields),
+        reads_back=fields.given("read_back") is None or fields.yes("read_back", "restore_read_back"),
     )
 
 
@@ -385,7 +389,7 @@ def _patterns(fields: Fields) -> List[Pattern]:
 def _targets(fields: Fields) -> Dict[str, str]:
     given = fields.mapping("map")
     disks = sorted(name for name in map(str, given) if _DISK.fullmatch(name)) or ["disk0"]
-    known = [name for name in given if isinstance(name, str) and _DISK.fullmatch(name)]
+    known = [name for name in given if isinstance(name, str) and (_DISK.fullmatch(name) or name == EVERY)]
     refuse_unknown(given, known, ["map.%s" % disk for disk in disks], "map")
     paths = Fields(given, "imaging_restore_map.")
     targets = {name: paths.text(name) for name in given}
@@ -393,13 +397,6 @@ def _targets(fields: Fields) -> Dict[str, str]:
         if not path:
             raise paths.refuse(name, "names no target")
     return targets
-
-
-def _partitions(fields: Fields) -> List[str]:
-    given = fields.entries("replace_table", "a list of partitions") if fields.given("replace_table") is not None else []
-    if not all(isinstance(one, (str, int)) and not isinstance(one, bool) for one in given):
-        raise RequestInvalid(reason="imaging_restore_replace_table must be a list of partitions")
-    return [str(one) for one in given]
 
 
 # ``timestamp``, ``controller_seconds`` and ``run``: a controller and the runner put them into the request of any verb.
@@ -425,7 +422,7 @@ _IMAGE_KEYS = (
 )
 _RESTORE_KEYS = (
     *("image", "map", "overwrite", "damaged", "replace_table", "proof"),
-    *("grow", "shrink", "scratch", "identity"),
+    *("grow", "shrink", "scratch", "identity", "partitions", "read_back"),
 )
 _ROLLOVER_KEYS = ("keep", "jobs", "forget_jobs", "forget_disks", "remove_damaged", "purge_trash")
 VERBS: Dict[str, _Verb] = {

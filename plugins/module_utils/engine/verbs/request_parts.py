@@ -191,6 +191,14 @@ def _forgotten_disks(document: Fields) -> List[str]:
     return listed
 
 
+def partitions_of(fields: Fields, key: str) -> List[str]:
+    """A list of partitions, each a number or a name."""
+    given = fields.entries(key, "a list of partitions") if fields.given(key) is not None else []
+    if not all(isinstance(one, (str, int)) and not isinstance(one, bool) for one in given):
+        raise RequestInvalid(reason="imaging_restore_%s must be a list of partitions" % key)
+    return [str(one) for one in given]
+
+
 def wishes_of(fields: Fields) -> Wishes:
     """The wishes of a restore for a target of another size or with other ids."""
     grow = fields.given("grow")
@@ -206,7 +214,8 @@ def wishes_of(fields: Fields) -> Wishes:
     identity = fields.given("identity")
     if identity not in (None, "", *IDENTITIES):
         raise RequestInvalid(reason="imaging_restore_identity must be keep or new")
-    return Wishes(grow, fields.yes("shrink", "restore_shrink"), scratch, identity == NEW)
+    only = tuple(partitions_of(fields, "partitions"))
+    return Wishes(grow, fields.yes("shrink", "restore_shrink"), scratch, identity == NEW, only)
 
 
 def read_rate_of(fields: Fields) -> Optional[float]:

@@ -10,9 +10,11 @@ from typing import Any, Dict, List
 
 from ..amounts import size
 from ..image.format.encrypted_mark import is_marked
+from ..image.reader import ImageReader
 from ..restore import proof as proofs
 from ..restore.boot_report import boot_report
 from ..restore.document import plan_document, with_identities
+from ..restore.matching import AUTO
 from ..restore.place import refuse_inside_storage
 from ..restore.plan import PlannedDisk
 from ..restore.restore import Restored, carry_out, foretell, open_image, plan, sentences, transitions
@@ -21,23 +23,16 @@ from .request import RestoreRequest
 from .run_status import RunStatus
 
 _MOST_FILES_SAID = 10
+_READ_BACK = {
+    True: "each target is read back and compared before it becomes bootable",
+    False: "no target is read back after it was written",
+}
 
 
 def restore(storage: Storage, request: RestoreRequest, status: RunStatus) -> Dict[str, Any]:
     started = time.monotonic()
     damaged = request.damaged
-    for path in request.targets.values() if request.storage.folder else []:
-        refuse_inside_storage(path, request.storage.folder)
-    reader = open_image(storage, request.device, request.image, request.passwords.password, damaged, request.job)
-    for text in reader.warnings:
-        status.warn(text)
-    if reader.key is None and is_marked(reader.directory):
-        # The user was not asked for a password: an account that may write to the storage can put such an image before
-        # the real one.
-        status.warn(
-            "The image %s is not encrypted, but %s has encrypted images. Check who made it before you restore it."
-            % (reader.image, request.device)
-        )
+    reader = _open(storage, request, status)
     planned = plan(
         reader,
         request.targets,
@@ -45,6 +40,7 @@ def restore(storage: Storage, request: RestoreRequest, status: RunStatus) -> Dic
         damaged=damaged,
         replace_table=request.replace_table,
         wishes=request.wishes,
+        storage_folder=request.storage.folder,
         progress=status.progress,
     )
     is_done = all(disk.is_done for disk in planned)
@@ -58,17 +54,23 @@ def restore(storage: Storage, request: RestoreRequest, status: RunStatus) -> Dic
         "targets": transitions(planned, reader.image),
         "restore_plan": plan_document(planned, reader.image),
         "already_restored": is_done,
+        "read_back": request.reads_back and not is_done,
     }
     boot = boot_report(reader, planned, check=True)
     told["changed"] = not is_done or boot.lacks_entry
-    told["plan"] += [] if is_done else [proof.sentence]
+    told["plan"] += [] if is_done else [proof.sentence, _READ_BACK[request.reads_back]]
     told["plan"] += boot.sentences if told["changed"] else []
     risks = proofs.warnings(proof, planned)
     if request.check:
         foreseen = foretell(storage, request.device, reader, planned, damaged)
         warnings = risks + boot.warnings + _warnings(planned, foreseen, reader.image, bool(request.wishes.grow))
         return dict(told, boot=boot.document, disks=[], damaged=foreseen.damaged, warnings=warnings)
-    done = carry_out(storage, request.device, reader, planned, status.progress, damaged=damaged, proof=proof)
+    done = carry_out(
+        *(storage, request.device, reader, planned, status.progress),
+        damaged=damaged,
+        proof=proof,
+        reads_back=request.reads_back,
+    )
     if boot.lacks_entry:
         boot = boot_report(reader, planned, check=False)
     return dict(
@@ -81,6 +83,25 @@ def restore(storage: Storage, request: RestoreRequest, status: RunStatus) -> Dic
         warnings=risks + boot.warnings + _warnings(planned, done, reader.image, bool(request.wishes.grow)),
         seconds=round(time.monotonic() - started, 1),
     )
+
+
+def _open(storage: Storage, request: RestoreRequest, status: RunStatus) -> ImageReader:
+    """The image, after the targets were compared with the place of the storage; warnings go to the status."""
+    paths = [path for path in request.targets.values() if path != AUTO]
+    for path in paths if request.storage.folder else []:
+        refuse_inside_storage(path, request.storage.folder)
+    password = request.passwords.password
+    reader = open_image(storage, request.device, request.image, password, request.damaged, request.job)
+    for text in reader.warnings:
+        status.warn(text)
+    if reader.key is None and is_marked(reader.directory):
+        # The user was not asked for a password: an account that may write to the storage can put such an image before
+        # the real one.
+        status.warn(
+            "The image %s is not encrypted, but %s has encrypted images. Check who made it before you restore it."
+            % (reader.image, request.device)
+        )
+    return reader
 
 
 def _of_size(disk: PlannedDisk, grows: bool) -> List[str]:

@@ -55,7 +55,7 @@ def test_plan_and_result_name_the_firmware_and_the_missing_fallback(tmp_path: Pa
         (one,) = done["boot"]["disks"]
         assert (one["disk"], one["starts"], one["efi_partition"], one["efi_fallback"]) == ("disk0", "uefi", 1, False)
         assert one["entry"] == "not_needed"  # a file
-        assert len(done["plan"]) == 3
+        assert len(done["plan"]) == 4
         (warning,) = done["warnings"]
         assert "EFI/BOOT/BOOTX64.EFI" in warning
         assert "efibootmgr -c" in warning

@@ -96,7 +96,8 @@ class ResizedReader(DiskReader):
                     if not any(True for dummy_part in own.clipped(target, target + part)):
                         begin = target - target % CHUNK_BYTES
                         yield begin, [one if is_whole else b""]
-        for extent in own:
+        aside = ExtentSet((start, end - start) for one in self.asides for start, end in one.ranges())
+        for extent in own.union(aside.aligned(CHUNK_BYTES)):
             for place in range(extent.start_bytes, min(extent.end_bytes, self.size_bytes), CHUNK_BYTES):
                 yield place, [b""]
 

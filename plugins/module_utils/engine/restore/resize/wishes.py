@@ -1,11 +1,11 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The wishes of a user for a target that is to differ from the imaged disk: in its size, or in its identity."""
+"""The wishes of a user for a target that is to differ from the imaged disk: in its size, its identity or its partitions."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Tuple
 
 
 class Wishes(NamedTuple):
@@ -15,6 +15,7 @@ class Wishes(NamedTuple):
     shrink: bool = False
     scratch: str = ""  # a directory
     new_identity: bool = False
+    only: Tuple[str, ...] = ()  # the partitions to restore, such as "disk0p2"; () for all
 
 
 NO_WISHES = Wishes()
