@@ -789,6 +789,25 @@ options:
       - This takes the time of reading the data once; nothing is fetched from the storage again.
     type: bool
     default: true
+  boot_fallback:
+    description:
+      - 'Adds V(EFI/BOOT/BOOTX64.EFI) to the EFI partition, by which a machine without a boot entry starts the disk: V(no),
+        V(yes) or the path of a boot loader, such as V(EFI/debian/shimx64.efi).'
+      - V(yes) copies the boot loader that is on the partition, with the files that it needs beside it. If there are several,
+        name one. An existing file is not overwritten.
+      - The plan names the files. A partition that is damaged or too full is refused before anything is written.
+    type: str
+    default: "no"
+  free_space:
+    description:
+      - The free space of a target, which is everything that the image does not hold of the disk.
+      - V(keep) leaves it as it is. V(discard) gives it back to an SSD, a thin volume or a sparse file.
+      - V(zero) overwrites it with zeros, so that nothing of the former content of the target stays.
+      - Only when a whole disk is restored. Gaps between partitions in which the image holds bytes stay as they are, and
+        the plan says how much.
+    type: str
+    choices: [keep, discard, zero]
+    default: keep
   many:
     description:
       - Confirms that a play restores on more than one host.

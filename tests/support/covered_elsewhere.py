@@ -41,6 +41,12 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "restore/document.py",
         ENGINE + "restore/resize/*.py",
     ),
+    "unit/engine/host/test_free_ranges.py": (
+        ENGINE + "host/linux_free_ranges.py",
+        ENGINE + "host/windows_free_ranges.py",
+    ),
+    "integration/engine/test_restore_free_space.py": (ENGINE + "restore/free_space.py",),
+    "integration/engine/test_restore_fallback.py": (ENGINE + "restore/fallback/fallback.py",),
     "integration/engine/test_restore_identity.py": (ENGINE + "restore/identity/draw.py",),
     "unit/engine/restore/identity/test_renewal.py": (ENGINE + "restore/identity/about.py",),
     "integration/recovery/test_archive.py": (

@@ -9,7 +9,7 @@ import random
 import struct
 import uuid
 import zlib
-from typing import List, NamedTuple, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 from engine.disk.filesystems.contract import VolumeState
 from engine.disk.layout import DiskLayout, read_layout
@@ -122,11 +122,13 @@ def _filled(chance: random.Random, disk: TableDisk) -> TableDisk:
     return disk
 
 
-def image_of(storage: Storage, device: str, disk: TableDisk, chosen: List[int], timestamp: str, disks: int = 1) -> str:
-    """Image the chosen partitions as a run does, with its note about each volume; perhaps of several such disks."""
+def image_of(
+    storage: Storage, device: str, disk: TableDisk, chosen: Optional[List[int]], timestamp: str, disks: int = 1
+) -> str:
+    """Image the chosen partitions, or the whole disk, as a run does, with its note about each volume; perhaps of several such disks."""
     source = disk.source()
     layout = disk.layout()
-    plan = plan_disk(source, layout, lambda partition: VolumeState.OFFLINE, set(chosen))
+    plan = plan_disk(source, layout, lambda partition: VolumeState.OFFLINE, set(chosen) if chosen is not None else None)
     volumes = [{"number": one.number, "selected": one.selected} for one in plan.volumes]
     names = ["disk%d" % number for number in range(disks)]
     job = ImageOrder(

@@ -1244,6 +1244,33 @@ class RestoreIdentityImpossible(RestoreError):
     hint = "Restore with imaging_restore_identity keep, and do not attach the clone and its original to one machine."
 
 
+class RestoreFallbackImpossible(RestoreError):
+    code = "R164"
+    message = "Partition {partition} of {disk} can't get a boot fallback on {target}: {reason}."
+    hint = (
+        "Restore without imaging_restore_boot_fallback; then only a firmware with a boot entry starts the disk, or a copy of its "
+        "loader at EFI/BOOT/BOOTX64.EFI that you make by hand."
+    )
+
+
+class RestoreFallbackAmbiguous(RestoreError):
+    code = "R165"
+    message = "Partition {partition} of {disk} has several boot loaders that could become the boot fallback on {target}: {loaders}."
+    hint = "Set imaging_restore_boot_fallback to the path of one of them."
+
+
+class RestoreFreeSpaceRefused(RestoreError):
+    code = "R166"
+    message = "The free space of {target} can't be discarded or zeroed when {disk} is restored: {reason}."
+    hint = "Set imaging_restore_free_space to keep, or restore an intact image of the whole disk."
+
+
+class RestoreCannotDiscard(RestoreError):
+    code = "R167"
+    message = "{target} can't discard its free space: {reason}."
+    hint = "Set imaging_restore_free_space to zero, which writes zeros, or to keep."
+
+
 class RestoreMatchMissing(RestoreError):
     code = "R168"
     message = "No disk of this machine is certainly {disk} of the image: {reason}. The disks here: {disks}."

@@ -207,6 +207,26 @@ def _changes(one: argparse.ArgumentParser) -> None:
             "plan names every file that is changed for that; keep (the default) leaves them byte for byte"
         ),
     )
+    one.add_argument(
+        "--boot-fallback",
+        metavar="yes|LOADER",
+        nargs="?",
+        const="yes",
+        default="no",
+        help=(
+            "add EFI/BOOT/BOOTX64.EFI to the EFI partition, by which another machine starts the disk: a copy of the boot loader "
+            "that is there, or of LOADER, such as EFI/debian/shimx64.efi, if there are several"
+        ),
+    )
+    one.add_argument(
+        "--free-space",
+        choices=("keep", "discard", "zero"),
+        default="keep",
+        help=(
+            "what the image does not hold of a whole disk: keep leaves it on the target as it is (the default), discard gives it "
+            "back to an SSD or a sparse file, zero overwrites it, so that nothing of the former content stays"
+        ),
+    )
 
 
 def _copy(one: argparse.ArgumentParser) -> None:

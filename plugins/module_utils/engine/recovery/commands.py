@@ -200,6 +200,8 @@ class Command:
             "grow": self.options.grow or "",
             "shrink": self.options.shrink,
             "identity": self.options.identity,
+            "boot_fallback": self.options.boot_fallback,
+            "free_space": self.options.free_space,
             "scratch": os.path.abspath(self.options.scratch) if self.options.scratch else "",
         }
 

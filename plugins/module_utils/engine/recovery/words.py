@@ -38,6 +38,8 @@ _OPTIONS = (
     ("imaging_restore_shrink", "--shrink"),
     ("imaging_restore_scratch", "--scratch"),
     ("imaging_restore_identity", "--identity"),
+    ("imaging_restore_boot_fallback", "--boot-fallback"),
+    ("imaging_restore_free_space", "--free-space"),
     ("imaging_storage.url", "STORAGE"),
     ("imaging_storage.username", "--user"),
     ("imaging_storage.password", "--storage-password-fd"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from ..disk.filesystems.contract import FileTree, FolderEntry
+from ..disk.filesystems.contract import FileSystem, FileTree, FolderEntry
 from ..disk.filesystems.fat import Fat
 from ..disk.layout import DiskLayout, Partition
 from ..disk.signatures import recognise
@@ -21,7 +21,10 @@ from ..errors import EngineError
 _BOOT_CODE_BYTES = 440  # up to the disk signature
 _FALLBACKS = ("BOOTX64.EFI", "BOOTIA32.EFI", "BOOTAA64.EFI")
 # The files in a folder below EFI that start a system, the best one first.
-_LOADERS = ("boot/bootmgfw.efi", "shimx64.efi", "grubx64.efi", "systemd-bootx64.efi", "bootx64.efi")
+_LOADERS = (
+    *("boot/bootmgfw.efi", "shimx64.efi", "shimaa64.efi", "grubx64.efi", "grubaa64.efi"),
+    *("systemd-bootx64.efi", "systemd-bootaa64.efi", "bootx64.efi", "bootaa64.efi"),
+)
 _MOST_VENDORS = 64
 _MOST_NAMES = 2000
 _LUKS_HEADER_BYTES = 64 << 10
@@ -106,16 +109,19 @@ def _loaders(source: BlockSource, efi: Partition) -> Tuple[Optional[bool], List[
     try:
         length = min(efi.length_bytes, source.size_bytes - efi.start_bytes)
         volume = Fat.probe(WindowSource(source, efi.start_bytes, length))
-        tree = volume.tree() if volume is not None else None
-        if tree is None:
-            return None, []
-        folders = _children(tree, tree.root(), "EFI")
-        if folders is None:
-            return False, []
-        fallback = any(name in folders.get("BOOT", {}) for name in _FALLBACKS)
-        return fallback, [found for vendor in list(folders)[:_MOST_VENDORS] for found in _of(vendor, folders[vendor])]
+        return loaders_on(volume) if volume is not None else (None, [])
     except EngineError:
         return None, []
+
+
+def loaders_on(volume: FileSystem) -> Tuple[Optional[bool], List[str]]:
+    """Whether a volume has the fallback loader, and the loaders of the installed systems, one of each folder below EFI."""
+    tree = volume.tree()
+    folders = _children(tree, tree.root(), "EFI") if tree is not None else None
+    if folders is None:
+        return False, []
+    fallback = any(name in folders.get("BOOT", {}) for name in _FALLBACKS)
+    return fallback, [found for vendor in list(folders)[:_MOST_VENDORS] for found in _of(vendor, folders[vendor])]
 
 
 def _of(vendor: str, files: Dict[str, str]) -> List[str]:

@@ -143,9 +143,10 @@ def _remedy(loader: str, target: str, partition: int) -> str:
     if not loader:
         return "The partition has no known boot loader; repair it with the system's own installation medium."
     run = _or_run(loader, target, partition)
+    option = "Restore with imaging_restore_boot_fallback to add it"
     if not run:
-        return "If the disk does not start, copy its boot loader to that path."
-    return "If the disk does not start, copy %s to that path%s." % (loader, run)
+        return "%s, or copy its boot loader to that path." % option
+    return "%s, or copy %s to that path%s." % (option, loader, run)
 
 
 def _or_run(loader: str, target: str, partition: Optional[int]) -> str:

@@ -43,8 +43,28 @@ def _disk(disk: PlannedDisk) -> Dict[str, Any]:
         "files_changed": [
             {"partition": number, "path": path} for number, path in (resizing.hives if resizing is not None else [])
         ],
+        "files_added": _files_added(disk),
+        "free_space": _free_space(disk),
         "unused_bytes": unused_bytes(disk),
-        "warnings": list(resizing.warnings) if resizing is not None else [],
+        "warnings": disk.warnings,
+    }
+
+
+def _files_added(disk: PlannedDisk) -> List[Dict[str, Any]]:
+    fallback = disk.fallback
+    return [] if fallback is None else [dict(one._asdict(), partition=fallback.partition) for one in fallback.files]
+
+
+def _free_space(disk: PlannedDisk) -> Optional[Dict[str, Any]]:
+    free = disk.free_space
+    if free is None:
+        return None
+    ranges = free.ranges(disk.reader)
+    return {
+        "action": free.action,
+        "bytes": ranges.total_bytes,
+        "ranges": len(ranges),
+        "left_bytes": free.left.total_bytes,
     }
 
 

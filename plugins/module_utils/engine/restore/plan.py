@@ -24,6 +24,8 @@ from ..image.format.manifest import DiskEntry
 from ..image.reader import DiskReader, ImageReader
 from ..image.source import ImageSource, TargetEnd, end_of
 from .clearing import to_clear
+from .fallback.fallback import Fallback, with_fallback
+from .free_space import FreeSpace, Wanted, plan_free_space
 from .held import held_in_words
 from .identity.about import OtherDisk
 from .matching import complete, in_words, proposal, refuse_other_disk
@@ -31,7 +33,7 @@ from .open_target import open_target
 from .present import Claim, Present, partitions_of, present_on
 from .resize.resizing import Resizing, TargetShape, resize
 from .resize.volume import volumes_of
-from .resize.wishes import NO_WISHES, Wishes
+from .resize.wishes import NO_WISHES, ZERO, Wishes
 from .salvage import SalvagingReader, salvaging
 from .same import holds_already
 from .scope import Scope, scope_of
@@ -78,6 +80,14 @@ class PlannedDisk(NamedTuple):
     is_done: bool = False  # the target already holds all that the image does
     image: Optional[DiskReader] = None  # the disk as it was imaged, where ``reader`` shows it resized
     resizing: Optional[Resizing] = None
+    fallback: Optional[Fallback] = None
+    free_space: Optional[FreeSpace] = None  # None: it stays as it is
+
+    @property
+    def warnings(self) -> List[str]:
+        """The warnings of the plan about this disk."""
+        resizing = self.resizing.warnings if self.resizing is not None else []
+        return resizing + (self.fallback.warnings if self.fallback is not None else [])
 
     @property
     def name(self) -> str:
@@ -159,6 +169,8 @@ def _plan_disk(
         raise RestoreOnWindows(target=target.path, reason="the programs that change file systems run on Linux only")
     if resizing is not None:
         disk, scope = resizing.reader, _scope_on_target(scope, resizing)
+    why_not = "the image may be damaged" if isinstance(image, SalvagingReader) else ""
+    disk, fallback = with_fallback(entry.name, target.path, disk, scope, yeses.wishes.fallback, why_not)
     end = end_of(disk, scope.layout, target.size_bytes)
     size_bytes = max(target.size_bytes, disk.size_bytes)
     allowed = scope.held if found.table_stays else _with_table(scope, size_bytes)
@@ -179,6 +191,12 @@ def _plan_disk(
         mark_place=_first_of(scope) if found.table_stays else 0,
         image=image,
         resizing=resizing,
+        fallback=fallback,
+        free_space=plan_free_space(
+            yeses.wishes.free_space,
+            target,
+            Wanted(entry.name, disk, scope, allowed, resizing.reader.asides if resizing is not None else (), why_not),
+        ),
     )
 
 
@@ -302,7 +320,10 @@ def _is_done(disk: PlannedDisk, progress: Progress) -> bool:
     """Whether the same restore has ended already: everything that the image holds is on the target, byte for byte."""
     if disk.resumes or not disk.data or (disk.resizing is not None and disk.resizing.needs_tools):
         return False  # a file system that was resized differs from the image
-    return holds_already(disk.reader, disk.target, disk.allowed, disk.cleared, progress)
+    zeros = disk.cleared
+    if disk.free_space is not None and disk.free_space.action == ZERO:
+        zeros = zeros.union(disk.free_space.ranges(disk.reader))
+    return holds_already(disk.reader, disk.target, disk.allowed, zeros, progress)
 
 
 def _refuse_without_yes(disk: PlannedDisk, yeses: Yeses, is_only: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Dict, List
 from ..amounts import size
 from ..image.reader import DiskReader
 from .plan import PlannedDisk
+from .resize.wishes import DISCARD
 
 
 def sentences(planned: List[PlannedDisk], image: str) -> List[str]:
@@ -42,7 +43,40 @@ def _of_partitions(disk: PlannedDisk) -> List[str]:
             "%s on partition %d of %s is changed to the new ids and places" % (path, one, disk.name)
             for one, path in disk.resizing.hives
         ]
-    return found + _of_identity(disk)
+    return found + _of_identity(disk) + _of_fallback(disk) + _of_free_space(disk)
+
+
+def _of_free_space(disk: PlannedDisk) -> List[str]:
+    free = disk.free_space
+    if free is None:
+        return []
+    if disk.is_done or free.is_blank:
+        reason = "the restore is complete" if disk.is_done else "a new file has none to free"
+        return ["the free space of %s stays as it is, because %s" % (disk.target.path, reason)]
+    ranges = free.ranges(disk.reader)
+    what = "discarded" if free.action == DISCARD else "overwritten with zeros"
+    found = [
+        "the free space of %s is %s: %s in %d ranges" % (disk.target.path, what, size(ranges.total_bytes), len(ranges))
+    ]
+    if free.left:
+        found.append(
+            "%s outside of its partitions stay as they are, because the image holds bytes between them"
+            % size(free.left.total_bytes)
+        )
+    return found
+
+
+def _of_fallback(disk: PlannedDisk) -> List[str]:
+    fallback = disk.fallback
+    if fallback is None:
+        return []
+    place = "partition %d of %s" % (fallback.partition, disk.name)
+    if fallback.exists:
+        return ["%s has %s already, which stays as it is" % (place, fallback.exists)]
+    return [
+        "%s gets the file %s, a copy of %s (%s)" % (place, one.path, one.source, size(one.size_bytes))
+        for one in fallback.files
+    ]
 
 
 def _of_identity(disk: PlannedDisk) -> List[str]:

@@ -12,6 +12,7 @@ from ..disk.extents import ExtentSet
 from ..errors import RestoreReadBackDiffers, RestoreTargetChanged
 from ..image.format.constants import CHUNK_BYTES
 from ..image.reader import DiskReader
+from .free_space import free_up
 from .plan import PlannedDisk, Progress, look_at
 from .resize.carry_out import finish_in_place
 from .same import first_difference
@@ -91,7 +92,7 @@ def write_disks(planned: List[PlannedDisk], progress: Progress, reads_back: bool
             disk.target.grow(disk.reader.size_bytes)
         # Every disk keeps its marker until all are written: so a restore of several disks continues with each of them.
         for disk in todo:
-            _mark_and_clear(disk)
+            _mark_and_clear(disk, progress)
         for disk in todo:
             bodies.append(_write_body(disk, partial(_tell_place, progress, before_bytes, total_bytes)))
             before_bytes += disk.reader.size_bytes
@@ -180,11 +181,16 @@ def _tell_place(progress: Progress, before_bytes: int, total_bytes: int, place_b
     progress("writing", before_bytes + place_bytes, total_bytes)
 
 
-def _mark_and_clear(disk: PlannedDisk) -> None:
-    """From here on neither the old table nor an old boot sector is there, and the marker says why."""
+def _mark_and_clear(disk: PlannedDisk, progress: Progress) -> None:
+    """From here on neither the old table nor an old boot sector is there, and the marker says why.
+
+    Free space comes first: a disk that discarded a range may return anything for it, and cleared ranges must be zeros.
+    """
     target = disk.target
     target.write(disk.mark_place, with_places(disk.marker, disk.stale))
     target.sync()
+    if disk.free_space is not None:
+        free_up(disk.free_space, target, disk.reader, disk.mark_place, progress)
     cleared = disk.cleared.difference(ExtentSet([(disk.mark_place, MARKER_BYTES)]))
     if disk.resumes:
         # The one before may have been killed when it had cleared only a part; what it restored since stays.

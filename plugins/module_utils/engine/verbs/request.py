@@ -422,7 +422,7 @@ _IMAGE_KEYS = (
 )
 _RESTORE_KEYS = (
     *("image", "map", "overwrite", "damaged", "replace_table", "proof"),
-    *("grow", "shrink", "scratch", "identity", "partitions", "read_back"),
+    *("grow", "shrink", "scratch", "identity", "partitions", "read_back", "boot_fallback", "free_space"),
 )
 _ROLLOVER_KEYS = ("keep", "jobs", "forget_jobs", "forget_disks", "remove_damaged", "purge_trash")
 VERBS: Dict[str, _Verb] = {

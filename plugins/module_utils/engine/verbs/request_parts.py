@@ -21,7 +21,7 @@ from ..image.upkeep.keeping import Policy
 from ..image.upkeep.missing import forgotten_ids
 from ..image.writing.courtesy import FLOOR_BYTES_PER_SECOND
 from ..restore.identity.draw import IDENTITIES, NEW
-from ..restore.resize.wishes import Wishes
+from ..restore.resize.wishes import FREE_SPACE, KEEP, YES, Wishes
 from ..storage.url import check_url
 from .fields import Fields, refuse_unknown, shown
 from .secret_names import IMAGE_SECRETS, STORAGE_SECRETS
@@ -40,6 +40,7 @@ _FILE = "file://"
 _KEEP = 7
 _MOST_SECONDS = 1e9
 
+_LOADER = re.compile(r"EFI(/[^/\x00-\x1f]{1,255}){1,8}", re.IGNORECASE)
 _GROW = re.compile(r"last|system|[1-9][0-9]{0,3}", re.ASCII)
 
 
@@ -215,7 +216,29 @@ def wishes_of(fields: Fields) -> Wishes:
     if identity not in (None, "", *IDENTITIES):
         raise RequestInvalid(reason="imaging_restore_identity must be keep or new")
     only = tuple(partitions_of(fields, "partitions"))
-    return Wishes(grow, fields.yes("shrink", "restore_shrink"), scratch, identity == NEW, only)
+    shrink = fields.yes("shrink", "restore_shrink")
+    free_space = fields.given("free_space")
+    if free_space not in (None, "", *FREE_SPACE):
+        raise RequestInvalid(reason="imaging_restore_free_space must be keep, discard or zero")
+    fallback = _fallback_of(fields.given("boot_fallback"))
+    return Wishes(grow, shrink, scratch, identity == NEW, only, fallback, free_space or KEEP)
+
+
+def _fallback_of(given: Any) -> str:
+    """No, yes, or the path of a loader with any kind of slashes, as both the firmware and Linux write it."""
+    text = "yes" if given is True else "" if given in (None, False) else given
+    if not isinstance(text, str):
+        raise RequestInvalid(reason="imaging_restore_boot_fallback must be no, yes or the path of a boot loader")
+    if text.lower() in ("", "no", "false"):
+        return ""
+    if text.lower() in ("yes", "true"):
+        return YES
+    path = text.replace("\\", "/").strip("/")
+    if not _LOADER.fullmatch(path):
+        raise RequestInvalid(
+            reason="imaging_restore_boot_fallback must be no, yes or the path of a boot loader, such as EFI/debian/shimx64.efi"
+        )
+    return path
 
 
 def read_rate_of(fields: Fields) -> Optional[float]:

@@ -104,12 +104,10 @@ def _open(storage: Storage, request: RestoreRequest, status: RunStatus) -> Image
     return reader
 
 
-def _of_size(disk: PlannedDisk, grows: bool) -> List[str]:
-    if disk.resizing is not None:
-        return disk.resizing.warnings
-    if grows and not disk.is_done:
-        return ["%s is not larger than %s: no partition is grown." % (disk.target.path, disk.name)]
-    return []
+def _of_plan(disk: PlannedDisk, grows: bool) -> List[str]:
+    if grows and disk.resizing is None and not disk.is_done:
+        return ["%s is not larger than %s: no partition is grown." % (disk.target.path, disk.name), *disk.warnings]
+    return disk.warnings
 
 
 def _warnings(planned: List[PlannedDisk], done: Restored, image: str, grows: bool) -> List[str]:
@@ -119,7 +117,7 @@ def _warnings(planned: List[PlannedDisk], done: Restored, image: str, grows: boo
         for disk in planned
         if disk.is_done
     ]
-    warnings += [text for disk in planned for text in _of_size(disk, grows)]
+    warnings += [text for disk in planned for text in _of_plan(disk, grows)]
     if done.problems:
         more = len(done.problems) - 1
         also = " %d more problems were found." % more if more else ""

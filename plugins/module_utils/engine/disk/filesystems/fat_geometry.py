@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
 from ...errors import FileSystemInvalid
 from ..source import BlockSource
@@ -55,6 +55,21 @@ class FatGeometry:
         serial = struct.unpack_from("<I", boot, place)[0]
         self.uuid = "%04X-%04X" % (serial >> 16, serial & 0xFFFF)
         self.label = boot[place + 4 : place + 15].decode("ascii", "replace").strip()
+
+    @property
+    def sector_bytes(self) -> int:
+        return int(self._sector_bytes)
+
+    @property
+    def tables(self) -> List[Tuple[int, int]]:
+        """Start and length in bytes of each copy of the allocation table."""
+        length = self._fat_sectors * self._sector_bytes
+        return [(self._reserved * self._sector_bytes + copy * length, length) for copy in range(self._fats)]
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether every copy of the table is kept current."""
+        return self._is_mirrored
 
     def tables_agree(self) -> bool:
         """Whether all copies that count say the same."""

@@ -45,19 +45,19 @@ class FatTree(FileTree):
         return (entry.name for entry in self._entries(folder))
 
     def _entries(self, node: int) -> Iterator[FolderEntry]:
-        long_name: List[bytes] = []
+        parts: List[bytes] = []
         for data in self._folder_pieces(node):
             for position in range(0, len(data) - 31, 32):
                 entry = data[position : position + 32]
                 if entry[0] == _END:
                     return
                 if entry[0] == _DELETED:
-                    long_name = []
+                    parts = []
                 elif entry[11] & 0x3F == _LONG_NAME:
-                    long_name.append(entry)
+                    parts.append(entry)
                 else:
-                    name = _long_name(long_name, entry) or _short_name(entry)
-                    long_name = []
+                    name = long_name(parts, entry) or short_name(entry)
+                    parts = []
                     high, low = struct.unpack_from("<H", entry, 20)[0], struct.unpack_from("<H", entry, 26)[0]
                     first = low | (high << 16 if self._volume.bits == 32 else 0)
                     if not entry[11] & _VOLUME_ID and name not in (".", ".."):
@@ -131,7 +131,7 @@ class FatTree(FileTree):
         return self._volume.invalid(reason)
 
 
-def _long_name(parts: List[bytes], short: bytes) -> str:
+def long_name(parts: List[bytes], short: bytes) -> str:
     """The long name in front of a short one, "" where it is not proved to belong to it.
 
     DOS deletes and makes files without a look at long names: the entries of an old one stay in front of another file. So
@@ -163,7 +163,7 @@ def _sum_of(short: bytes) -> int:
     return total
 
 
-def _short_name(entry: bytes) -> str:
+def short_name(entry: bytes) -> str:
     """Which letters bytes above 127 are depends on the country that the system was set to: they match no letter."""
     stem = entry[:8].decode("ascii", "replace").rstrip(" ")
     extension = entry[8:11].decode("ascii", "replace").rstrip(" ")

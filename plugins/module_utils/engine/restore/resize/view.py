@@ -76,13 +76,15 @@ class ResizedReader(DiskReader):
 
     def extents(self) -> Iterator[Extent]:
         """The bytes in use on the target, in whole chunks, joined and in order."""
+        yield from self.streamed().aligned(CHUNK_BYTES).intersection(ExtentSet([(0, self.size_bytes)]))
+
+    def streamed(self) -> ExtentSet:
+        """The bytes that :meth:`stream` yields, which end where a partition ends, in the middle of a chunk."""
         pairs = [(one.start_bytes, one.length_bytes) for one in self._patched]
         pairs += [(start, end - start) for one in self.asides for start, end in one.ranges()]
-        moved = [
-            (target, length) for extent in self._reader.extents() for dummy, length, target in self._moved(*extent)
-        ]
-        whole = ExtentSet(pairs + moved).aligned(CHUNK_BYTES)
-        yield from whole.intersection(ExtentSet([(0, self.size_bytes)]))
+        inner = self._reader.streamed() if isinstance(self._reader, ResizedReader) else self._reader.extents()
+        moved = [(target, length) for extent in inner for dummy, length, target in self._moved(*extent)]
+        return ExtentSet(pairs + moved).intersection(ExtentSet([(0, self.size_bytes)]))
 
     def chunk_ids(self) -> Iterator[Tuple[int, List[bytes]]]:
         """The ids of chunks that are in the image as they are; an empty one for those whose bytes must be compared."""
