@@ -22,13 +22,14 @@ MIB = 1 << 20
 
 
 class Clock:
-    """A second passes whenever somebody looks."""
+    """A second, or another step, passes whenever somebody looks."""
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.step = 1.0
 
     def monotonic(self) -> float:
-        self.now += 1.0
+        self.now += self.step
         return self.now
 
     def __getattr__(self, name: str) -> Any:
@@ -174,3 +175,13 @@ def test_a_run_that_ends_in_time_does_not_warn() -> None:
         status.progress("reading", number * 100 * MIB, 1 << 36)
     assert status.late == []
     assert not [event for event in events if event["event"] == "warning"]
+
+
+def test_an_image_that_will_pass_its_window_says_so(clock: Clock, tmp_path: Path) -> None:
+    clock.step = 100.0
+    drives = [str(disk_of(tmp_path / "one", 1, 24))]
+    heard: List[Dict[str, Any]] = []
+    night = {"window": "22:00-05:00", "timestamp": "2026-11-30_04-59-00", "limit_read_rate": 0}
+    run_job(job(tmp_path / "storage", "image", drives=drives, **night), heard.append, lambda: False)
+    (warning,) = [event["message"] for event in heard if event["event"] == "warning"]
+    assert "imaging_window (22:00-05:00)" in warning
