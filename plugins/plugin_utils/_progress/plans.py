@@ -120,13 +120,13 @@ def of_cancel(result: Result) -> List[str]:
 
 
 def _to_send(result: Result) -> str:
-    """A guess with its range: no disk was read, and only that tells what has changed and how well it compresses."""
+    """A guess with its range: no disk was read, and only that tells what has changed and how well it compresses.
+
+    A volume that repeats one chunk is stored in nearly nothing, also in a first image.
+    """
     likely, in_use = int(result["bytes_to_send"]), int(result["bytes_in_use"])
-    least = 0 if result.get("images") else in_use // _LEAST_SHARE
     most = max(likely, in_use)
-    if most <= least * _CLOSE:
-        return "about %s" % size(likely)
-    return "a guess: %s, between %s and %s" % (size(likely), size(least), size(most))
+    return "a guess: %s, from nothing to %s," % (size(likely), size(most)) if most else "nothing"
 
 
 def _disk(disk: Mapping[str, Any]) -> List[str]:
@@ -159,8 +159,6 @@ def _label(volume: Mapping[str, Any]) -> str:
     return "'%s'" % volume["label"] if volume.get("label") else ""
 
 
-_LEAST_SHARE = 50  # no disk with data was ever stored in less, see image/writing/preflight.py
-_CLOSE = 1.5
 _STATES = {
     "frozen": "read at one moment",
     "foretold": "to be read from a snapshot",

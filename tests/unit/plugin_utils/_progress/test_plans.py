@@ -66,10 +66,10 @@ def test_an_image_has_a_line_for_each_disk_and_volume() -> None:
         assert all(part in line for part in parts), line
 
 
-@pytest.mark.parametrize(("images", "least"), [([], "19.1 MB"), (["2026-11-01_00-00-00"], "0 bytes")])
-def test_an_estimate_without_a_read_disk_is_called_a_guess_with_its_range(images: List[str], least: str) -> None:
+@pytest.mark.parametrize("images", [[], ["2026-11-01_00-00-00"]])
+def test_an_estimate_without_a_read_disk_is_called_a_guess_with_its_range(images: List[str]) -> None:
     line = plan("image", dict(PLANNED, images=images))[0]
-    assert all(part in line for part in ("guess", "163 MB", least, "955 MB"))
+    assert all(part in line for part in ("guess: 163 MB", "nothing to 955 MB"))
     assert "guess" not in plan("image", dict(PLANNED, bytes_in_use=0, bytes_to_send=0))[0], "there is nothing to guess"
 
 
