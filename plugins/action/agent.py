@@ -29,7 +29,7 @@ class ActionModule(DeviceAction):
         before = agent.current
         if arguments["state"] == "absent":
             done = self._remove(agent)
-        elif arguments["state"] == "present" and agent.is_useful():
+        elif arguments["state"] == "present" and agent.is_useful() and not agent.was_removing:
             done = {"changed": False, "installed": before, "replaced": None, "sent_bytes": 0}
         else:
             installed = self._foretold(agent) if self._task.check_mode else self._install(agent)

@@ -76,7 +76,8 @@ class ShareInstaller:
             "versions": versions,
             "exists": exists,
             "service": self.service.image_path(),
-            "is_removing": self._is_removing(),
+            "is_removing": self._is_marked(),
+            "has_removed": bool(self._removed()),
         }
 
     def install(self, bundle: WindowsBundle) -> int:
@@ -84,7 +85,7 @@ class ShareInstaller:
 
         :raises InstallationError: when the device can't have it.
         """
-        self._sweep_removed()
+        self.sweep_removed()
         self._share.make_base()
         sent_bytes = self.copy(bundle)
         for name in _SERVICE_FOLDERS:
@@ -164,7 +165,7 @@ class ShareInstaller:
     def remove(self) -> bool:
         """Stop and delete the service, then delete the folder; return whether there was anything.
 
-        A removal that is interrupted at any step is seen by :meth:`look`, and the next installation or removal completes it.
+        A removal that is interrupted at any step is found by :meth:`look`, and the next installation or removal completes it.
 
         :raises InstallationRunLives: when Windows does not let go of the folder; the service runs again then.
         """
@@ -261,7 +262,7 @@ class ShareInstaller:
                 with suppress(DeviceFileFailed):  # a program holds it: a later installation deletes it
                     self._share.delete_tree("%s\\%s" % (self._base, entry.name))
 
-    def _sweep_removed(self) -> None:
+    def sweep_removed(self) -> None:
         """Delete what removals that were interrupted left beside the folder."""
         for path in self._removed():
             with suppress(DeviceFileFailed):  # a program holds it
@@ -278,11 +279,8 @@ class ShareInstaller:
         return "%s\\%s" % (self._base, REMOVING)
 
     def _is_marked(self) -> bool:
+        """Whether a removal, over the share or by hand, was interrupted while the folder had its name."""
         return any(entry.name == REMOVING for entry in self._share.entries(self._base) or [])
-
-    def _is_removing(self) -> bool:
-        """Whether a removal was interrupted, over the share or by hand."""
-        return self._is_marked() or bool(self._removed())
 
     def _make_folders(self, path: str, made: Set[str]) -> None:
         missing: List[str] = []

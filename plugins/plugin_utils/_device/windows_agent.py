@@ -62,10 +62,10 @@ class WindowsAgent(Agent):
 
     @property
     def was_removing(self) -> bool:
-        return bool(self.found.get("is_removing"))
+        return bool(self.found.get("is_removing") or self.found.get("has_removed"))
 
     def is_useful(self) -> bool:
-        if not self._id or not self.found["service"] or self.was_removing:
+        if not self._id or not self.found["service"] or self.found["is_removing"]:
             return False
         try:
             return self.call("version").get("protocol") == PROTOCOL
@@ -80,7 +80,7 @@ class WindowsAgent(Agent):
         bundle = self._wanted_bundle()
         if bundle is None:
             return Installation(None, self.found["platform"], True, self._id or None, None)
-        if self._id == bundle.identity and self.found["service"] and not anew and not self.was_removing:
+        if self._id == bundle.identity and self.found["service"] and not anew and not self.found["is_removing"]:
             return Installation(bundle.identity, self.found["platform"], False, None, 0)
         size_bytes = sum(file.size_bytes for file in bundle.files.values())
         return Installation(bundle.identity, self.found["platform"], True, self._id or None, size_bytes)
@@ -89,6 +89,8 @@ class WindowsAgent(Agent):
         """Copy the bundle and have the service start it; a working agent of another version makes the switch itself."""
         planned, bundle = self.plan(anew), self._wanted_bundle()
         if bundle is None or not planned.changed:
+            if self.was_removing:  # a program held what an earlier removal put aside
+                self._link.on_share(lambda share: ShareInstaller(share).sweep_removed())
             return planned
         is_update = bool(self._id) and self._id != bundle.identity and (self.is_useful() or self._is_useful_again())
         if is_update:

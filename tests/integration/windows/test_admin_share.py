@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import os
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, List
 
 import pytest
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
@@ -234,3 +234,33 @@ def test_a_device_that_is_switched_off_in_the_middle_is_a_lost_link(device: Admi
         device.switch_on()
         connection.reset()
         connection.put_file(str(sent), "C:\\sent")
+
+
+def processes_of(prefix: Path) -> List[str]:
+    """The processes of a device, by its prefix in their environment or command line."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+        except OSError:
+            continue  # it has ended
+        if str(prefix).encode() in words:
+            found.append(process.name)
+    return found
+
+
+def test_devices_stand_side_by_side_and_leave_nothing(tmp_path: Path) -> None:
+    prefixes = [tmp_path / "old", tmp_path / "new"]
+    with contextlib.ExitStack() as stack:
+        devices = [
+            stack.enter_context(AdminShareDevice(prefix, kind))
+            for prefix, kind in zip(prefixes, (WINDOWS_7, WINDOWS_10))
+        ]
+        for device in devices:
+            with contextlib.closing(DeviceShare(login_to(device))) as share:
+                share.write("own", [device.kind.name.encode()])
+                assert share.windows.major == (6 if device.is_old else 10)
+        for device in devices:
+            assert (device.drive / "own").read_text() == device.kind.name
+            assert processes_of(device.prefix)
+    assert [prefix for prefix in prefixes if prefix.exists() or processes_of(prefix)] == []

@@ -170,11 +170,12 @@ def test_the_deletion_that_outlives_the_installer_ends_with_the_folder(device: W
     folder = device.host_path(r"C:\Program Files\gone")
     (folder / "deep").mkdir(parents=True)
     (folder / "deep" / "file").write_bytes(b"x")
+    (folder / "removing").touch()
     program = (
         "import os, subprocess\n"
         "from engine.agent.windows_install import deletion_line\n"
         "from engine.host.windows_calls import system_folder\n"
-        "line = deletion_line('C:\\\\Program Files\\\\gone', system_folder())\n"
+        "line = deletion_line('C:\\\\Program Files\\\\gone', ['deep', 'deeper'], system_folder())\n"
         "subprocess.run(line, cwd=system_folder(), timeout=25, check=False)\n"
     )
     device.drive.joinpath("delete.py").write_text(program)

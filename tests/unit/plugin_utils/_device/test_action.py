@@ -190,6 +190,29 @@ def test_an_interrupted_removal_is_a_warning(was_removing: bool, monkeypatch: py
     assert [RemovalInterrupted.code in one for one in action._early_warnings] == [True] * was_removing
 
 
+@pytest.mark.parametrize("was_removing", [False, True])
+def test_a_useful_agent_is_installed_only_to_sweep_what_a_removal_left(
+    was_removing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action: Any = AgentAction.__new__(AgentAction)
+    action._task = SimpleNamespace(check_mode=False, diff=False)
+    done: List[str] = []
+    agent = SimpleNamespace(
+        found={"base": "b", "platform": "p"}, python="y", current="1", was_removing=was_removing, is_useful=lambda: True
+    )
+
+    def install(dummy_agent: Any) -> Installation:
+        done.append("install")
+        return Installation("1", "p", False, None, 0)
+
+    for name, answer in (("open_link", lambda dummy: None), ("look_at_agent", lambda *dummy: agent)):
+        monkeypatch.setattr(action, name, answer)
+    monkeypatch.setattr(action, "install", install)
+    monkeypatch.setattr(action, "tell", lambda *dummy: None)
+    assert action.work({"state": "present"})["installed"] == "1"
+    assert done == ["install"] * was_removing
+
+
 def test_no_task_on_another_device_loads_the_smb_client() -> None:
     """Each task of each device runs in a separate process, which would load it again."""
     room = DeviceAction.__module__.rpartition(".")[0]

@@ -31,7 +31,7 @@ class Device:
         self.current = current
         self.service = "image" if current else ""
         self.works = True
-        self.is_interrupted = self.was_removing = False
+        self.is_interrupted = self.was_removing = self.has_removed = False
         self.states: List[str] = []
         self.done: List[str] = []
         self.more_seconds = 0.0
@@ -42,7 +42,11 @@ class Device:
 
     def look(self) -> Dict[str, Any]:
         found = {"base": BASE, "platform": "windows-amd64", "current": self.current, "service": self.service}
-        return dict(found, versions=[self.current], exists=bool(self.current), is_removing=self.was_removing)
+        found.update(is_removing=self.was_removing, has_removed=self.has_removed)
+        return dict(found, versions=[self.current], exists=bool(self.current))
+
+    def sweep_removed(self) -> None:
+        self.done.append("sweep")
 
     def install(self, bundle: Any) -> int:
         self.done.append("install")
@@ -207,6 +211,15 @@ def test_an_agent_whose_removal_was_interrupted_is_installed_anew_or_removed(cur
     agent = agent_of(device)
     assert agent.remove()
     assert device.done[-1] == "remove"
+
+
+def test_what_a_removal_put_aside_and_a_program_held_is_swept_without_another_installation() -> None:
+    device = Device(NEW.identity)
+    device.has_removed = True
+    agent = agent_of(device)
+    assert (agent.was_removing, agent.is_useful()) == (True, True)
+    assert not agent.install().changed
+    assert device.done == ["sweep"]
 
 
 def test_no_other_directory_can_be_chosen() -> None:
