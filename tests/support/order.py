@@ -62,6 +62,8 @@ LONGEST: Tuple[str, ...] = (
     "integration/agent/test_agent_install.py",
     "integration/storage/test_sftp_hostile.py",
     "integration/playbooks/test_two_credentials.py",
+    "integration/playbooks/test_retire_playbook.py",
+    "integration/playbooks/test_rename_playbook.py",
     "integration/windows/test_drives.py",
     "integration/engine/test_resize_smaller.py",
     "unit/engine/install/test_installer_kills.py",
