@@ -34,8 +34,8 @@ STORAGE: Tuple[Setting, ...] = (
         "dict",
         (
             (
-                "Separate credentials for V(verify), V(copy), V(archive), V(show), V(rollover), V(retire), V(rename) and V(storage_check); empty to use those of "
-                "O(storage). They replace all credentials of O(storage); other keys that are not set here are taken "
+                "Separate credentials for V(verify), V(copy), V(archive), V(show), V(rollover), V(retire), V(rename) and "
+                "V(storage_check); empty to use those of O(storage). They replace all credentials of O(storage); other keys that are not set here are taken "
                 "from O(storage). A job that defines its own storage uses the credentials of the job."
             ),
         ),
