@@ -210,7 +210,8 @@ def _refuse_wrong(reader: ImageReader, number: int, target: Target, found: Found
 
 def _refuse_interrupted(target: Target, mark: bytes, scope: Scope) -> None:
     """:raises RestoreInterruptedOther: when partitions would stay as another restore left them half-way."""
-    if scope.deselected and target.marker() not in (b"", mark):
+    starts = [one.start_bytes for one in scope.layout.partitions if one.number in scope.deselected]
+    if scope.deselected and any(target.marker(place) not in (b"", mark) for place in (0, *starts)):
         raise RestoreInterruptedOther(target=target.path)
 
 

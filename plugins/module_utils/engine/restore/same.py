@@ -16,6 +16,7 @@ from ..disk.extents import Extent, ExtentSet
 from ..errors import EngineError
 from ..image.format.constants import CHUNK_BYTES
 from ..image.reader import DiskReader
+from .resize.view import ResizedReader
 from .target import Target
 
 _STEP_BYTES = 1 << 20
@@ -47,12 +48,16 @@ def first_difference(
     :param reached: called with the bytes compared so far and their sum.
     :raises EngineError: when the index, or a chunk that has to be compared by its bytes, can't be read.
     """
+    if isinstance(reader, ResizedReader):  # what it writes ends in the middle of chunks
+        written = reader.streamed()
+        allowed = allowed.intersection(written)
+    else:
+        written = ExtentSet((one.start_bytes, one.length_bytes) for one in reader.extents())
     for start, ids in reader.chunk_ids():
         reached(start, reader.size_bytes)
         if not _has_chunks(reader, target, allowed, start, ids):
             return start
-    in_use = ExtentSet((one.start_bytes, one.length_bytes) for one in reader.extents())
-    for extent in cleared.difference(in_use):
+    for extent in cleared.difference(written):
         if not _is_zero(target, extent):
             return extent.start_bytes
     reached(reader.size_bytes, reader.size_bytes)
@@ -64,12 +69,11 @@ def _has_chunks(reader: DiskReader, target: Target, allowed: ExtentSet, start: i
     if not any(True for dummy in allowed.clipped(start, end)):
         return True
     data = target.read(start, end - start)
-    if len(data) != end - start:
-        return False
-    found = reader.identify(data)
+    # A bad sector beside a restored volume: the bytes of the volume itself decide.
+    found = reader.identify(data) if len(data) == end - start else [b""] * len(ids)
     # A differing chunk may be lost in a damaged image, and only part of it may belong to a restored volume: its bytes
     # decide.
-    different = [number for number, one in enumerate(ids) if found[number] != one]
+    different = [number for number, one in enumerate(ids) if not one or found[number] != one]
     places = ((start + number * CHUNK_BYTES, min(start + (number + 1) * CHUNK_BYTES, end)) for number in different)
     return all(
         target.read(part.start_bytes, part.length_bytes) == reader.read(part.start_bytes, part.length_bytes)

@@ -13,8 +13,10 @@ from bisect import bisect_right
 from typing import Iterator, List, Optional, Sequence, Tuple
 
 from ...disk.extents import Extent, ExtentSet
-from ...disk.source import BlockSource
-from ...errors import DiskEndReached
+from ...disk.filesystems.contract import VolumeState
+from ...disk.filesystems.registry import detect
+from ...disk.source import BlockSource, WindowSource
+from ...errors import DiskEndReached, EngineError
 from ...image.format.constants import CHUNK_BYTES
 from ...image.reader import DiskReader, Piece
 from .gpt_table import Patch
@@ -29,19 +31,35 @@ class Aside:
     def __init__(self, start_bytes: int, length_bytes: int) -> None:
         self.start_bytes, self.length_bytes = start_bytes, length_bytes
         self.source: Optional[BlockSource] = None
+        self._ranges: List[Tuple[int, int]] = []  # of that file, which does not change any more
 
     @property
     def end_bytes(self) -> int:
         return self.start_bytes + self.length_bytes
 
     def ranges(self) -> List[Tuple[int, int]]:
-        """Start and end of what may be something else than zeros, on the target."""
+        """Start and end of what is in use or not zero, on the target: zeros in use are holes of the file, and a target that held
+        data has other bytes in their place."""
         if self.source is None:
             return []
-        return [
-            (self.start_bytes + start, self.start_bytes + end)
-            for start, end in self.source.data_ranges(0, self.length_bytes)
-        ]
+        if not self._ranges:
+            data = ExtentSet((start, end - start) for start, end in self.source.data_ranges(0, self.length_bytes))
+            whole = data.union(_in_use(self.source, self.length_bytes))
+            self._ranges = [(self.start_bytes + one.start_bytes, self.start_bytes + one.end_bytes) for one in whole]
+        return self._ranges
+
+
+def _in_use(source: BlockSource, length_bytes: int) -> ExtentSet:
+    """The bytes in use of a volume; all of it where that is not known."""
+    window = WindowSource(source, 0, length_bytes)
+    try:
+        file_system = detect(window)
+        used = file_system.used(VolumeState.OFFLINE) if file_system is not None else None
+    except EngineError:
+        used = None
+    if used is None or not used.trusted:
+        return ExtentSet([(0, length_bytes)])
+    return used.extents.intersection(ExtentSet([(0, length_bytes)]))
 
 
 class ResizedReader(DiskReader):
@@ -141,9 +159,9 @@ class ResizedReader(DiskReader):
                     length = min(_STEP_BYTES, end - place)
                     if aside.source is None:
                         raise AssertionError("the scratch file is not open")
-                    yield from self._unpatched(
-                        Piece(place, length, aside.source.read(place - aside.start_bytes, length))
-                    )
+                    data = aside.source.read(place - aside.start_bytes, length)
+                    is_zero = data.count(0) == length
+                    yield from self._unpatched(Piece(place, length, None if is_zero else data))
         for place, patch in self._patches:
             yield Piece(place, len(patch), patch)
 
