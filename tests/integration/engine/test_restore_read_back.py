@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Dict
 
 import pytest
 from engine.errors import RestoreReadBackDiffers
 from engine.restore.restore import restore
 from engine.restore.target import Target
-from engine.storage.contract import Storage
 from engine.storage.local.storage import DirectoryStorage
 from support.restoring import MARK, flip_byte, image_two, same_in_use
 from support.small_runs import CHUNK, DEVICE, make_small
@@ -97,17 +96,15 @@ def test_without_reading_back_it_is_not_noticed(
 
 def test_reading_back_fetches_no_data(storage: DirectoryStorage, memory_path: Path) -> None:
     made = image_two(storage)
-    counts = {}
-    for reads_back in (False, True):
-        reads = [0]
+    counts: Dict[bool, int] = {}
 
-        def count(moment: str, operation: str, path: str, reads: list[int] = reads) -> None:
-            reads[0] += (moment, operation) == ("before", "read") and "/packs/" in path
+    def count(moment: str, operation: str, path: str) -> None:
+        counts[is_read_back] += (moment, operation) == ("before", "read") and "/packs/" in path
 
-        hooked: Storage = HookedStorage(storage, count)
-        targets = {"disk%d" % number: str(memory_path / ("%s%d" % (reads_back, number))) for number in range(2)}
-        restore(hooked, DEVICE, made.image, targets, reads_back=reads_back)
-        counts[reads_back] = reads[0]
+    for is_read_back in (False, True):
+        counts[is_read_back] = 0
+        targets = {"disk%d" % number: str(memory_path / ("%s%d" % (is_read_back, number))) for number in range(2)}
+        restore(HookedStorage(storage, count), DEVICE, made.image, targets, reads_back=is_read_back)
     segments = (160 + 40) // 8
     chunks = sum(len(disk.used) for disk in made.disks)
     assert counts[True] - counts[False] <= segments + 4 < chunks // 2, counts

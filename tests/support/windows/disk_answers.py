@@ -66,7 +66,7 @@ class DiskAnswers:
     def stand_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("open_device", "open_to_ask", "open_writable"):
             monkeypatch.setattr(windows_devices, name, self._open)
-        monkeypatch.setattr(windows_devices, "close_device", lambda handle: self.open_handles.pop(handle))
+        monkeypatch.setattr(windows_devices, "close_device", self.open_handles.pop)
         monkeypatch.setattr(windows_devices, "ask", self._ask)
         monkeypatch.setattr(windows_devices, "read_at", self._read_at)
         monkeypatch.setattr(windows_devices, "dos_names", lambda: [*self.devices, *self.empty, "PhysicalDrive0", "C:"])

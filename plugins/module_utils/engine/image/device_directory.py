@@ -84,12 +84,20 @@ class DeviceDirectory(DevicePlace):
         super().__init__(storage, device)
         self._assumed = assumed
         self._names: Optional[List[NamesEntry]] = None
+        self._looked_again = False
 
     def was_called(self, name: str, key: Optional[MasterKey]) -> bool:
         """Whether the images of the device ``name`` are this directory's, as far as ``key`` proves it, if there is one."""
         if name == self.device or name in self._assumed:
             return True
-        if self._names is None:  # read once, and only where an image has another name
+        if self._names is None:  # read only where an image has another name
+            self._names = read_entries(self.storage, self.device)
+        if name in accepted(self._names, self.device, key):
+            return True
+        if not self._looked_again:  # a single false read does not make the images another device's
+            self._looked_again = True
+            with contextlib.suppress(StorageNotFound):
+                self.storage.look_anew("%s/%s" % (self.device, fmt.NAMES_NAME))
             self._names = read_entries(self.storage, self.device)
         return name in accepted(self._names, self.device, key)
 

@@ -157,7 +157,9 @@ class Command:
         self.may_have_written = True
         # The disks that the plan showed, also where "auto" would find others by now.
         shown = {one["disk"]: one["target"] for one in planned["restore_plan"]["disks"]}
-        done = self._run("restore", **dict(self._restore_settings(), image=planned["image"], map=shown))
+        settings = self._restore_settings()
+        settings.update(image=planned["image"], map=shown)
+        done = self._run("restore", **settings)
         self._warn(done)
         whole = not done.get("damaged")
         for disk in done["disks"]:

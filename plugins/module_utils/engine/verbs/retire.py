@@ -34,6 +34,7 @@ def retire_device(storage: Storage, request: RetireRequest, status: RunStatus) -
     refuse_twins(storage, device)
     if stored_identity(storage, device) is None:
         return _without_owner(directory, request)
+    directory.check_folders()
     key = openable_key(directory, request.passwords.password)
     if request.passwords.password and key is None:
         status.warn("The password opens no key slot of %s." % device)

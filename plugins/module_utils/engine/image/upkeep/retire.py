@@ -91,7 +91,7 @@ def retire(
             )
             return Retired(report, False)
         if image is None or purge:
-            report = _purge(directory, lease, key, report, None if purge else int(now()))
+            report = _purge(directory, lease, key, report, None if purge else int(now()), image is None)
         is_gone = image is None and _is_empty(directory, found, report)
         if is_gone and lease is not None:
             is_gone = remove_remains(directory, lease, report.warnings)
@@ -103,9 +103,10 @@ def retire(
 def _enter(held: contextlib.ExitStack, directory: DeviceDirectory, is_second: bool = False) -> Optional[Lease]:
     """Hold the lease, which keeps runs away; ``None`` where a full storage has no room for it."""
     storage, device = directory.storage, directory.device
-    try:
-        if not is_second:
+    if not is_second:
+        with contextlib.suppress(StorageFull):  # the lease of a run that lives is looked at all the same
             prove_permitted(directory)
+    try:
         lease = held.enter_context(alone(directory))
     except StorageFull:
         return None
@@ -173,11 +174,12 @@ def _purge(
     key: Optional[MasterKey],
     report: RolloverReport,
     now_seconds: Optional[int],
+    is_all: bool,
 ) -> RolloverReport:
     """:param now_seconds: only what has been in the trash for a day goes; ``None``: all of it."""
     if now_seconds is None:
         report = purge_now(directory, lease, key, report)
-        if not report.dry_run:
+        if not report.dry_run and is_all:  # else the folder of a run that may come back keeps its day
             remove_put_aside(directory, lambda since_seconds: True, report.warnings)
         return report
     ages = TrashAges(directory, 0, now_seconds, dry_run=report.dry_run)

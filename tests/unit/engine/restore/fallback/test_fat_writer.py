@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import pytest
 from engine.errors import FileSystemInvalid
@@ -29,8 +29,8 @@ def like(writer: FatWriter) -> FatEntry:
     return found
 
 
-def new_files(writer: FatWriter, files: Dict[str, bytes] = FILES) -> List[NewFile]:
-    return [NewFile(name, content, like(writer)) for name, content in files.items()]
+def new_files(writer: FatWriter, files: Optional[Dict[str, bytes]] = None) -> List[NewFile]:
+    return [NewFile(name, content, like(writer)) for name, content in (files or FILES).items()]
 
 
 def add(path: Path) -> FatWriter:
