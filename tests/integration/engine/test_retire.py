@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, List
 
 import pytest
-from engine.errors import LeaseHeld, StorageNotFound
+from engine.errors import LeaseHeld, StorageFull, StorageNotFound
 from engine.image.access import Passwords, openable_key
 from engine.image.device_directory import DeviceDirectory
 from engine.image.upkeep import alone
@@ -133,9 +133,15 @@ def _age_stamps(root: Path) -> None:
         os.utime(path, (old, old))
 
 
+def full(moment: str, operation: str, dummy_path: str) -> None:
+    if (moment, operation) == ("before", "put"):
+        raise StorageFull(storage="the storage", path=DEVICE, state="nothing was uploaded yet")
+
+
+@pytest.mark.parametrize("is_full", [False, True])
 @pytest.mark.parametrize("name", ["directory", "sftp", pytest.param("smb", marks=pytest.mark.long)])
 def test_beside_a_run_nothing_is_deleted(
-    name: str, shared_servers: SharedServers, monkeypatch: pytest.MonkeyPatch
+    name: str, is_full: bool, shared_servers: SharedServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases.Lease, "_is_dead", lambda dummy_self, dummy_content: False)
     with shared_servers.storage(name) as (dummy_root, opener):
@@ -145,7 +151,7 @@ def test_beside_a_run_nothing_is_deleted(
         lease.acquire()
         try:
             with failing(LeaseHeld, device=DEVICE):
-                gone(storage, purge=True)
+                gone(HookedStorage(storage, full) if is_full else storage, purge=True)
         finally:
             lease.release()
         assert listed(storage) == names

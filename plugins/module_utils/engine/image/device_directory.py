@@ -55,8 +55,7 @@ from .format.copies import read_copies, whole_copy_of
 from .format.job_name import shown
 from .format.keys import KeySlot, MasterKey, parse_slot
 from .format.manifest import Manifest, authenticate, check_key_id, decode
-from .former_names import Entry as NamesEntry
-from .former_names import accepted, read_entries
+from .former_names import FormerNames
 from .manifest_budget import ManifestBudget
 from .newest import horizon, plausible
 from .pack_listing import MOST_TRASHED, PACK_NAME, InUse, TrashEntry, packs_in_use, rooms, trashed
@@ -83,23 +82,12 @@ class DeviceDirectory(DevicePlace):
         """:param assumed: former names that the caller proves."""
         super().__init__(storage, device)
         self._assumed = assumed
-        self._names: Optional[List[NamesEntry]] = None
-        self._looked_again = False
+        self._names = FormerNames(storage, device)
+        self.misnamed: Dict[str, Manifest] = {}  # images that a key proves, and no document of former names
 
     def was_called(self, name: str, key: Optional[MasterKey]) -> bool:
         """Whether the images of the device ``name`` are this directory's, as far as ``key`` proves it, if there is one."""
-        if name == self.device or name in self._assumed:
-            return True
-        if self._names is None:  # read only where an image has another name
-            self._names = read_entries(self.storage, self.device)
-        if name in accepted(self._names, self.device, key):
-            return True
-        if not self._looked_again:  # a single false read does not make the images another device's
-            self._looked_again = True
-            with contextlib.suppress(StorageNotFound):
-                self.storage.look_anew("%s/%s" % (self.device, fmt.NAMES_NAME))
-            self._names = read_entries(self.storage, self.device)
-        return name in accepted(self._names, self.device, key)
+        return name == self.device or name in self._assumed or self._names.prove(name, key)
 
     def create(self) -> None:
         names = (fmt.PACKS, fmt.KEYS, fmt.RECORDS, fmt.TRASH)
@@ -245,7 +233,13 @@ class DeviceDirectory(DevicePlace):
     def _proved(self, image: str, data: bytes, key: Optional[MasterKey]) -> Manifest:
         manifest = decode(data, image)
         proof = key if key is not None and manifest.key_id == key.key_id else None
-        self.prove_name(manifest, proof)
+        try:
+            self.prove_name(manifest, proof)
+        except ImageDamaged:
+            if proof is not None:
+                authenticate(data, manifest, proof)
+                self.misnamed[image] = manifest
+            raise
         if key is not None:
             check_key_id(data, manifest, key)
         if proof is not None:

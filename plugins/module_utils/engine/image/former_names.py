@@ -12,6 +12,7 @@ the list that a reader without the password sees.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Dict, FrozenSet, Iterable, List, Optional
 
 from ..errors import StorageNotFound
@@ -91,3 +92,25 @@ def joined(entries: Iterable[Entry], others: Iterable[Entry]) -> List[Entry]:
 def encode(entries: List[Entry]) -> bytes:
     """The bytes of the document."""
     return documents.pretty({"format": FORMAT, "version": fmt.FORMAT_VERSION, "entries": entries})
+
+
+class FormerNames:
+    """The former names of one directory: read where an image has another name, and once more where they do not prove it, since a
+    single false read must not make the images another device's."""
+
+    def __init__(self, storage: Storage, device: str) -> None:
+        self._storage, self._device = storage, device
+        self._entries: List[Entry] = []
+        self._reads = 0
+
+    def prove(self, name: str, key: Optional[MasterKey]) -> bool:
+        """Whether the directory was called so, as far as ``key`` proves it, if there is one."""
+        while name not in accepted(self._entries, self._device, key):
+            if self._reads == 2:
+                return False
+            if self._reads:
+                with contextlib.suppress(StorageNotFound):
+                    self._storage.look_anew("%s/%s" % (self._device, fmt.NAMES_NAME))
+            self._reads += 1
+            self._entries = read_entries(self._storage, self._device)
+        return True

@@ -201,6 +201,21 @@ def test_a_directory_that_was_moved_by_hand_and_adopted_is_repaired(password: st
     whole(plant, NEW, password, *plant.names)
 
 
+def test_numbers_go_on_while_former_images_are_not_accepted() -> None:
+    """After the repair the image of the run in between is not the oldest, and a rollover keeps it."""
+    plant = made(3, PASSWORD)
+    before = {one.image: one.sequence for one in DeviceDirectory(plant.storage, DEVICE).images()}
+    plant.storage.rename(DEVICE, NEW)
+    claim_directory(plant.storage, NEW, MACHINE, adopt=True)
+    between = run_image(plant.storage, plant.disk, Passwords(password=PASSWORD), device=NEW)
+    assert between.sequence > max(before.values())
+    renamed(plant, PASSWORD)
+    key = openable_key(DeviceDirectory(plant.storage, NEW), PASSWORD)
+    report = roll_over(plant.storage, NEW, 2, openable_key=key.key_id if key else None, key=key)
+    assert between.image not in report.deleted
+    assert len(report.deleted) == 2
+
+
 def test_never_onto_another_directory(password: str) -> None:
     plant = made(1, password)
     claim_directory(plant.storage, NEW, OTHER, adopt=False)

@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Any, Dict, List
 
 import pytest
+from engine.errors import StorageNotFound
+from engine.image.device_directory import DeviceDirectory
 from engine.image.format import constants as fmt
 from engine.image.format.keys import MasterKey
 from engine.image.former_names import accepted, encode, joined, read_entries, with_names
-from support.storages import MemoryStorage
+from support.storages import HookedStorage, MemoryStorage
 
 KEY, OTHER = MasterKey.new(), MasterKey.new()
 PATH = "pc/%s" % fmt.NAMES_NAME
@@ -78,3 +80,26 @@ def test_other_documents_prove_nothing(storage: MemoryStorage, data: bytes) -> N
 def test_no_document_proves_nothing(storage: MemoryStorage) -> None:
     assert read_entries(storage, "pc") == []
     assert read_entries(storage, "mill") == []
+
+
+@pytest.mark.parametrize("is_missing", [True, False])
+def test_one_false_read_makes_no_image_another_devices(is_missing: bool, storage: MemoryStorage) -> None:
+    """The first read finds nothing, or a document with a flipped bit: the names are read once more."""
+    whole = encode(with_names([], "pc", ["a"], KEY))
+    (entry,) = with_names([], "pc", ["a"], KEY)
+    storage.put(PATH, [encode([dict(entry, key_id=OTHER.key_id)])])
+    reads: List[str] = []
+
+    def lying(moment: str, operation: str, path: str) -> None:
+        if (moment, operation, path) != ("before", "read", PATH):
+            return
+        reads.append(path)
+        if len(reads) > 1:
+            storage.put(PATH, [whole], replace=True)
+        elif is_missing:
+            raise StorageNotFound(storage="memory", path=path)
+
+    directory = DeviceDirectory(HookedStorage(storage, lying), "pc")
+    assert directory.was_called("a", KEY)
+    assert not directory.was_called("b", KEY)
+    assert len(reads) == 2, "and not again for each image"

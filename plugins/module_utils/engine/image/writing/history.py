@@ -32,7 +32,10 @@ class History:
         last = horizon(order.timestamp)
         self.believed = believed(self.images, self.key, last)
         self.last = max([last, *(one.image for one in self.believed)])
-        self.sequence = next_sequence(self.images, self.key, last)
+        # Those of a name that is not proved now may be accepted again, by a rename: numbers that begin anew would make
+        # the image of this run the oldest of them.
+        self._misnamed = list(directory.misnamed.values())
+        self.sequence = next_sequence([*self.images, *self._misnamed], self.key, last)
         self.rivals: List[Manifest] = []
         self.packs_of_newest: Optional[AbstractSet[str]] = None  # known when the packs in use are
         coming = coming_image(order.device, order.job, [disk.coming for disk in order.disks])
@@ -66,7 +69,7 @@ class History:
 
     def renumber(self) -> None:
         """Take a number above those of the rivals."""
-        self.sequence = next_sequence([*self.images, *self.rivals], self.key, self.last)
+        self.sequence = next_sequence([*self.images, *self._misnamed, *self.rivals], self.key, self.last)
 
     def check_order(self, image: str) -> None:
         """Check that no other run has committed above this run's name or number: readers treat the last name as the
