@@ -190,7 +190,7 @@ def refuse_other_disk(
 
 
 def _known_by(entry: DiskEntry, one: DiskHere) -> Optional[str]:
-    """Why a target may be this disk: its table counts whatever its serial number says, since controllers show other ones."""
+    """Why a target may be this disk: its table counts beside any serial number, since controllers show other ones."""
     if _has_hardware(entry, one):
         return _BY_HARDWARE
     return _BY_TABLE if one.table and one.table in (entry.contents.table, entry.stable_id) else None

@@ -104,7 +104,7 @@ def _enter(held: contextlib.ExitStack, directory: DeviceDirectory, is_second: bo
     """Hold the lease, which keeps runs away; ``None`` where a full storage has no room for it."""
     storage, device = directory.storage, directory.device
     if not is_second:
-        with contextlib.suppress(StorageFull):  # the lease of a run that lives is looked at all the same
+        with contextlib.suppress(StorageFull):  # the lease of a run that lives is looked at anyway
             prove_permitted(directory)
     try:
         lease = held.enter_context(alone(directory))

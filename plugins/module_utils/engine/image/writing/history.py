@@ -32,7 +32,7 @@ class History:
         last = horizon(order.timestamp)
         self.believed = believed(self.images, self.key, last)
         self.last = max([last, *(one.image for one in self.believed)])
-        # Those of a name that is not proved now may be accepted again, by a rename: numbers that begin anew would make
+        # Those of a name that is not proved now may be accepted again, by a rename: numbers that begin with 1 again would make
         # the image of this run the oldest of them.
         self._misnamed = list(directory.misnamed.values())
         self.sequence = next_sequence([*self.images, *self._misnamed], self.key, last)
