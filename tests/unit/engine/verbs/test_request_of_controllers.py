@@ -36,6 +36,7 @@ VALUES: Dict[str, Any] = {
     "compare_ignore": ["software/linux-image-*"],
     "grow": "last",
     "scratch": "/var/tmp",
+    "boot_fallback": "yes",
     "versions": ["v1", "v2"],
     "every": "30d",
 }

@@ -72,16 +72,6 @@ def judge(
         if keep < 1:
             raise RequestInvalid(reason="imaging_keep must be at least 1, not %d" % keep)
     newest_of_key = {manifest.key_id: manifest.image for manifest in images}
-    by_name = sorted(images, key=lambda one: one.image)
-    if is_proved or likely is None:
-        counted = by_name
-    else:
-        counted = [one for one in by_name if one.image in likely]
-    dated = _Seen()
-    # Numbers begin anew where earlier images were taken for another device's: the newest by date stay as well.
-    ages = {
-        one.image: dated.take(one, _scope(one, openable_key, is_proved), frozenset())[0] for one in reversed(counted)
-    }
     seen = _Seen()
     verdicts: Dict[str, Verdict] = {}
     for manifest in reversed(images):
@@ -92,7 +82,7 @@ def judge(
         keep = policy.keep.get(manifest.job, 0)
         if manifest.job not in policy.keep and manifest.job not in policy.forget_jobs:
             verdict = Verdict(False, "it belongs to %s" % job_name.shown(manifest.job))
-        elif min(age, ages[manifest.image]) < keep:
+        elif age < keep:
             verdict = Verdict(False, "it is one of the newest %d" % keep)
         elif manifest.image in protected:
             verdict = Verdict(False, protected[manifest.image], True)
