@@ -93,7 +93,7 @@ class _Discovery:
                 because = layout.whole_because
                 warnings = layout.warnings + (["%s is imaged whole: %s." % (disk.path, because)] if because else [])
                 described.update(scheme=layout.scheme, disk_id=layout.disk_id, warnings=warnings)
-                described["stable_id"] = disk.stable_id or _table_id(layout)
+                described["stable_id"] = disk.stable_id or layout.table_id
                 described["partitions"] = [self._partition(one, shown) for one in layout.partitions if one.number]
                 self._volumes_of(disk, source, layout, shown, found)
             else:
@@ -187,7 +187,3 @@ class _Discovery:
         except OSError:
             return []
         return [self._tree.by_path(line.split()[0]) for line in lines if line.startswith("/dev/")]
-
-
-def _table_id(layout: DiskLayout) -> str:
-    return "%s:%s" % (layout.scheme, layout.disk_id) if layout.disk_id else ""

@@ -12,6 +12,9 @@ import os
 import re
 from typing import List, NamedTuple, Tuple
 
+from ..disk.layout import read_layout
+from ..disk.source import FileSource
+from ..errors import DiskError
 from ..host.stack import BlockTree, first_line, listing
 
 NETWORK = frozenset(["iscsi", "fc", "nbd", "rbd", "drbd", "nvme-tcp", "nvme-rdma", "nvme-fc"])
@@ -63,6 +66,19 @@ class Disk(NamedTuple):
 def find_disks(tree: BlockTree) -> List[Disk]:
     """Every whole disk; not partitions, CDs, floppies, loop devices, memory, mapped devices (but multipath ones)."""
     return [_disk(tree, name) for name in tree.names() if kind_of(tree, name) in ("disk", "multipath")]
+
+
+def table_id_at(path: str, sector_bytes: int) -> str:
+    """The id of the partition table of a disk (see ``DiskLayout.table_id``), "" where it has none or can't be read.
+
+    A disk that can't be read is known by its hardware alone: who opens it for more reports why.
+    """
+    try:
+        with FileSource(path) as source:
+            source.sector_bytes = sector_bytes
+            return read_layout(source).table_id
+    except DiskError:
+        return ""
 
 
 def kind_of(tree: BlockTree, name: str) -> str:

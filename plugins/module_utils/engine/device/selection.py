@@ -14,13 +14,11 @@ import stat
 from typing import Dict, Iterable, List, Optional, Sequence
 
 from ..amounts import size
-from ..disk.layout import read_layout
-from ..disk.source import FileSource
-from ..errors import DiskError, DiskNotFound, DriveAmbiguous, DriveUnknown, NoDriveChosen
+from ..errors import DiskNotFound, DriveAmbiguous, DriveUnknown, NoDriveChosen
 from ..host.mountinfo import Mount, read_mounts
 from ..host.stack import BlockTree, Range, to_number
 from .chosen import Chosen
-from .disks import Disk, find_disks, normal_wwn
+from .disks import Disk, find_disks, normal_wwn, table_id_at
 
 _SYSTEM = ("/", "/usr", "/boot", "/boot/efi", "/efi")
 _BOOT = ("/boot", "/boot/efi", "/efi")
@@ -185,15 +183,8 @@ class Selection:
         return self._table_ids[disk.name]
 
     def _read_table_id(self, disk: Disk) -> str:
-        if not disk.size_bytes:
-            return ""
-        try:
-            with FileSource(os.path.join(self._tree.root, disk.path.lstrip("/"))) as source:
-                source.sector_bytes = disk.sector_bytes
-                layout = read_layout(source)
-        except DiskError:
-            return ""  # it can't be chosen by what can't be read; the list of disks shows it without
-        return "%s:%s" % (layout.scheme, layout.disk_id) if layout.disk_id else ""
+        path = os.path.join(self._tree.root, disk.path.lstrip("/"))
+        return table_id_at(path, disk.sector_bytes) if disk.size_bytes else ""
 
     # -- messages -------------------------------------------------------------------------------------------------
 

@@ -62,6 +62,11 @@ class DiskLayout(NamedTuple):
     unnamed: ExtentSet = ExtentSet()  # what the table has entries for but no system shows as a partition
     rivals: Tuple[Claim, ...] = ()  # whose claims to the disk contradict one another
 
+    @property
+    def table_id(self) -> str:
+        """The id of the partition table, such as ``gpt:<guid>`` or ``mbr:<signature>``, "" where there is none."""
+        return "%s:%s" % (self.scheme, self.disk_id) if self.disk_id else ""
+
     def shown(self) -> ExtentSet:
         """The bytes of all partitions but extended ones, which hold others."""
         return ExtentSet((one.start_bytes, one.length_bytes) for one in self.partitions if one.role != "extended")

@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from functools import partial
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..disk.extents import Extent
+from ..disk.extents import Extent, ExtentSet
 from ..errors import DiskEndReached, ImageDamaged, KeyMissing, PasswordMissing, StorageNotFound
 from ..storage.contract import Storage
 from ..storage.shared_connect import together
@@ -202,6 +202,14 @@ class DiskReader:
                 end = offset + length
         if end > start:
             yield Extent(start, end - start)
+
+    def streamed(self) -> ExtentSet:
+        """The bytes that :meth:`stream` yields."""
+        return ExtentSet(self.extents())
+
+    def streamed_of(self, allowed: ExtentSet) -> ExtentSet:
+        """Those of ``allowed`` that a comparison of whole chunks in use concerns: here all, without a look at the index."""
+        return allowed
 
     def chunk_ids(self) -> Iterator[Tuple[int, List[bytes]]]:
         """Yield the offset and the ids of neighbouring chunks in use, some at a time: nothing but the index is fetched."""

@@ -22,7 +22,7 @@ from ..image.reader import DiskReader
 from ..image.source import ImageSource
 from .resize.held import Held
 from .resize.mbr_table import ebr_ranges
-from .resize.view import Aside, ResizedReader
+from .resize.view import Aside
 from .resize.wishes import DISCARD, KEEP, ZERO
 from .scope import Scope
 from .target import MARKER_BYTES, Target
@@ -48,9 +48,8 @@ class FreeSpace(NamedTuple):
         """The free bytes, as far as they are known: a volume that shrinks is known once it was made smaller aside."""
         if self.is_blank:
             return ExtentSet()
-        held = reader.streamed() if isinstance(reader, ResizedReader) else ExtentSet(reader.extents())
         unknown = ExtentSet((one.start_bytes, one.length_bytes) for one in self.asides if one.source is None)
-        free = self.allowed.difference(held).difference(unknown).difference(self.left)
+        free = self.allowed.difference(reader.streamed()).difference(unknown).difference(self.left)
         if self.action != DISCARD:
             return free
         return ExtentSet.from_sorted(_within(free, self.unit_bytes))

@@ -12,10 +12,8 @@ from __future__ import annotations
 from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..amounts import size
-from ..device.disks import Disk, find_disks, normal_wwn
-from ..disk.layout import read_layout
-from ..disk.source import FileSource
-from ..errors import DiskError, RestoreMapInvalid, RestoreMatchMissing, RestoreTargetIsOtherDisk
+from ..device.disks import Disk, find_disks, normal_wwn, table_id_at
+from ..errors import RestoreMapInvalid, RestoreMatchMissing, RestoreTargetIsOtherDisk
 from ..host.stack import BlockTree
 from ..image.format.manifest import DiskEntry
 
@@ -57,25 +55,17 @@ def disks_here(storage_folder: str = "") -> List[DiskHere]:
     """
     tree = BlockTree()
     holding = {place.name for place in tree.under_file(storage_folder)} if storage_folder else set()
-    return [_here(one, one.name not in holding) for one in find_disks(tree) if one.size_bytes and not one.path_of]
+    return [
+        _here(one, table_id_at(one.path, one.sector_bytes), one.name not in holding)
+        for one in find_disks(tree)
+        if one.size_bytes and not one.path_of
+    ]
 
 
-def _here(disk: Disk, is_other: bool) -> DiskHere:
+def _here(disk: Disk, table: str, is_other: bool) -> DiskHere:
     ids = (("wwn:", disk.wwn), ("serial:", disk.serial))
     hardware = frozenset(prefix + value for prefix, value in ids if value)
-    table = table_id(disk.path, disk.sector_bytes)
     return DiskHere(disk.path, hardware, table, disk.size_bytes, disk.model, is_other and not disk.why_not)
-
-
-def table_id(path: str, sector_bytes: int) -> str:
-    """``gpt:<guid>`` or ``mbr:<signature>`` of a disk, "" where it has neither or can't be read."""
-    try:
-        with FileSource(path) as source:
-            source.sector_bytes = sector_bytes
-            layout = read_layout(source)
-    except DiskError:
-        return ""  # the restore itself reports what is wrong with a target
-    return "%s:%s" % (layout.scheme, layout.disk_id) if layout.disk_id else ""
 
 
 def match(entries: Sequence[DiskEntry], here: Sequence[DiskHere]) -> List[Match]:
@@ -202,5 +192,5 @@ def _described(path: str, table: str) -> DiskHere:
     name = tree.by_path(path)
     for disk in find_disks(tree) if name else []:
         if disk.name == name:
-            return _here(disk, True)._replace(table=table)
+            return _here(disk, table, True)
     return DiskHere(path, frozenset(), table, 0, "", True)

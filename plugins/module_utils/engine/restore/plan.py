@@ -203,8 +203,7 @@ def _plan_disk(
 def _refuse_wrong(reader: ImageReader, number: int, target: Target, found: Found, yeses: Yeses) -> None:
     """:raises RestoreTargetIsOtherDisk: a disk of this machine that is another one of the image."""
     if target.is_device and not target.parent and not found.resumes:
-        layout = found.present.layout if found.present is not None else None
-        table = "%s:%s" % (layout.scheme, layout.disk_id) if layout is not None and layout.disk_id else ""
+        table = found.present.layout.table_id if found.present is not None else ""
         refuse_other_disk(reader.manifest.disks, number, target.path, table, yeses.replace_table)
 
 

@@ -16,7 +16,6 @@ from ..disk.extents import Extent, ExtentSet
 from ..errors import EngineError
 from ..image.format.constants import CHUNK_BYTES
 from ..image.reader import DiskReader
-from .resize.view import ResizedReader
 from .target import Target
 
 _STEP_BYTES = 1 << 20
@@ -48,16 +47,12 @@ def first_difference(
     :param reached: called with the bytes compared so far and their sum.
     :raises EngineError: when the index, or a chunk that has to be compared by its bytes, can't be read.
     """
-    if isinstance(reader, ResizedReader):  # what it writes ends in the middle of chunks
-        written = reader.streamed()
-        allowed = allowed.intersection(written)
-    else:
-        written = ExtentSet((one.start_bytes, one.length_bytes) for one in reader.extents())
+    compared = reader.streamed_of(allowed)
     for start, ids in reader.chunk_ids():
         reached(start, reader.size_bytes)
-        if not _has_chunks(reader, target, allowed, start, ids):
+        if not _has_chunks(reader, target, compared, start, ids):
             return start
-    for extent in cleared.difference(written):
+    for extent in cleared.difference(reader.streamed()) if cleared else ():
         if not _is_zero(target, extent):
             return extent.start_bytes
     reached(reader.size_bytes, reader.size_bytes)

@@ -118,7 +118,7 @@ def _number(value: object) -> int:
 
 def _all_holes(reader: DiskReader, partitions: List[Partition]) -> Set[int]:
     """The partitions without a chunk in use: a chosen partition has at least its first bytes in use."""
-    used = ExtentSet((extent.start_bytes, extent.length_bytes) for extent in reader.extents())
+    used = reader.streamed()
     found = set()
     for one in partitions:
         start = -(-one.start_bytes // CHUNK_BYTES) * CHUNK_BYTES

@@ -21,7 +21,6 @@ def contents_of(path: str, layout: DiskLayout, volumes: List[PlannedVolume]) -> 
     """Volumes are known by what stays when others come and go: not by their number."""
     tree = BlockTree() if path.startswith("/dev/") else None
     model = model_of(tree, tree.by_path(path)) if tree is not None else ""
-    table = "%s:%s" % (layout.scheme, layout.disk_id) if layout.disk_id else ""
     partitions = {partition.number: partition for partition in layout.partitions if partition.number}
     twice = Counter(partition.unique_id.lower() for partition in partitions.values())
     found = []
@@ -30,7 +29,7 @@ def contents_of(path: str, layout: DiskLayout, volumes: List[PlannedVolume]) -> 
         # Logical volumes are not told: one that has a snapshot today is part of what holds it, and not missing.
         if volume.selected and partition is not None and not volume.name:
             found.append(VolumeEntry(volume.number, _id(layout, partition, twice), volume.size_bytes))
-    return bounded(model, table, found)
+    return bounded(model, layout.table_id, found)
 
 
 def _id(layout: DiskLayout, partition: Partition, twice: Counter[str]) -> str:

@@ -191,7 +191,7 @@ def stable_id(path: str, layout: DiskLayout) -> str:
         serial, wwn = identify(tree, tree.by_path(path))
         if serial or wwn:
             return "wwn:" + wwn if wwn else "serial:" + serial
-    return "%s:%s" % (layout.scheme, layout.disk_id) if layout.disk_id else "path:%s" % path
+    return layout.table_id or "path:%s" % path
 
 
 def describe(number: int, disk: OpenedDisk) -> Dict[str, Any]:

@@ -9,7 +9,6 @@ import os
 from contextlib import ExitStack
 from typing import Callable, Iterator, Tuple
 
-from ...disk.extents import ExtentSet
 from ...disk.source import FileSource
 from ...errors import RestoreScratchTooSmall
 from ...image.reader import DiskReader
@@ -61,7 +60,7 @@ def _close(aside: Aside) -> None:
 
 def _in_use(image: DiskReader, start: int, length: int, reached: Reached) -> Iterator[Tuple[int, bytes]]:
     """The bytes of a volume that are in the image and not zero, by their offset in the volume."""
-    in_use = ExtentSet((one.start_bytes, one.length_bytes) for one in image.extents())
+    in_use = image.streamed()
     for part in in_use.clipped(start, start + length):
         place = part.start_bytes
         while place < part.end_bytes:

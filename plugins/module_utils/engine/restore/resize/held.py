@@ -17,8 +17,7 @@ class Held:
 
     def __init__(self, reader: DiskReader, recreated: ExtentSet) -> None:
         self._reader = reader
-        in_use = ExtentSet((one.start_bytes, one.length_bytes) for one in reader.extents())
-        self._in_use = in_use.difference(recreated)
+        self._in_use = reader.streamed().difference(recreated)
 
     def end_within(self, start_bytes: int, end_bytes: int) -> int:
         """The end of the last byte of a gap that is not zero, ``start_bytes`` where there is none."""

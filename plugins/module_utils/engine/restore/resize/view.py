@@ -100,9 +100,14 @@ class ResizedReader(DiskReader):
         """The bytes that :meth:`stream` yields, which end where a partition ends, in the middle of a chunk."""
         pairs = [(one.start_bytes, one.length_bytes) for one in self._patched]
         pairs += [(start, end - start) for one in self.asides for start, end in one.ranges()]
-        inner = self._reader.streamed() if isinstance(self._reader, ResizedReader) else self._reader.extents()
-        moved = [(target, length) for extent in inner for dummy, length, target in self._moved(*extent)]
+        moved = [
+            (target, length) for extent in self._reader.streamed() for dummy, length, target in self._moved(*extent)
+        ]
         return ExtentSet(pairs + moved).intersection(ExtentSet([(0, self.size_bytes)]))
+
+    def streamed_of(self, allowed: ExtentSet) -> ExtentSet:
+        """Parts of chunks are not in the view, and a target may hold anything there."""
+        return allowed.intersection(self.streamed())
 
     def chunk_ids(self) -> Iterator[Tuple[int, List[bytes]]]:
         """The ids of chunks that are in the image as they are; an empty one for those whose bytes must be compared."""
