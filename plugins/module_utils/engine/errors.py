@@ -1038,6 +1038,17 @@ class RenameRefused(ImageError):
     )
 
 
+class NameInUseAgain(RenameRefused):
+    """The same failure, where a run under the old name came after the renaming, or in the middle of it."""
+
+    message = "The directory {device} was renamed to {to} before, and a run has created {device} again since."
+    hint = (
+        "Set imaging_device_name to {to}, so that runs continue there. If {to} is refused as moved (I110), first rename the "
+        "second directory (imaging_device_name: {device}, imaging_rename_to: {spare}), then repeat this. The playbook retire "
+        "deletes the second directory when its images are not needed any more."
+    )
+
+
 class DirectoryMoved(DeviceMismatch):
     """The same failure, where the directory itself says what it was called."""
 

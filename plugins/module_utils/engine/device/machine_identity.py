@@ -34,9 +34,10 @@ class MachineIdentity(NamedTuple):
 class NamesAnother(ValueError):
     """The document is that of another directory, ``named``: this one was moved or copied on the storage."""
 
-    def __init__(self, named: str) -> None:
+    def __init__(self, named: str, owner: MachineIdentity) -> None:
         super().__init__("it is that of the device %s" % named)
         self.named = named
+        self.owner = owner
 
 
 def parse_identity(data: bytes, device: str) -> MachineIdentity:
@@ -49,6 +50,7 @@ def parse_identity(data: bytes, device: str) -> MachineIdentity:
     named = document.get("device")
     if document.get("format") != FORMAT or not isinstance(named, str):
         raise ValueError("it is another document")
+    owner = MachineIdentity(documents.text(document, "smbios_uuid"), documents.text(document, "machine_id"))
     if named != device:
-        raise NamesAnother(named) if is_valid_name(named) else ValueError("it is another document")
-    return MachineIdentity(documents.text(document, "smbios_uuid"), documents.text(document, "machine_id"))
+        raise NamesAnother(named, owner) if is_valid_name(named) else ValueError("it is another document")
+    return owner

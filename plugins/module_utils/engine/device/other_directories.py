@@ -9,7 +9,7 @@ serves sentences alone, so an account that may not read the directories of other
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import List, NamedTuple, Optional
 
 from ..entries import EntryKind
 from ..errors import EngineError, RunCancelled, StorageError, StorageUnreachable
@@ -17,13 +17,25 @@ from ..image.format import constants as fmt
 from ..names import is_valid_name
 from ..storage.contract import Storage
 from ..storage.shared_connect import together
-from .machine_identity import MAX_BYTES, MachineIdentity, parse_identity
+from .machine_identity import MAX_BYTES, MachineIdentity, NamesAnother, parse_identity
 
 _MOST_DIRECTORIES = 1000
 
 
+class _Owned(NamedTuple):
+    """A directory with the machine and the device that its document names."""
+
+    directory: str
+    owner: MachineIdentity
+    named: str
+
+
 def directories_of(storage: Storage, identity: MachineIdentity, but: str) -> List[str]:
     """The names of the directories other than ``but`` that belong to the machine ``identity``, sorted."""
+    return [one.directory for one in _owned_by(storage, identity, but) if one.named == one.directory]
+
+
+def _owned_by(storage: Storage, identity: MachineIdentity, but: str) -> List[_Owned]:
     if not identity.is_known:
         return []
     try:
@@ -33,13 +45,16 @@ def directories_of(storage: Storage, identity: MachineIdentity, but: str) -> Lis
     except StorageError:
         return []
     names = sorted(entry.name for entry in listed if entry.kind is EntryKind.DIRECTORY and entry.name[0] != ".")
-    found = together(storage, lambda name: _identity_of(storage, name), names)
-    return [name for name, owner in zip(names, found) if owner is not None and owner.same_machine(identity)]
+    found = together(storage, lambda name: _owner_of(storage, name), names)
+    return [one for one in found if one is not None and one.owner.same_machine(identity)]
 
 
-def _identity_of(storage: Storage, device: str) -> Optional[MachineIdentity]:
+def _owner_of(storage: Storage, directory: str) -> Optional[_Owned]:
     try:
-        return parse_identity(storage.get("%s/%s" % (device, fmt.DEVICE_ID_NAME), 0, MAX_BYTES), device)
+        data = storage.get("%s/%s" % (directory, fmt.DEVICE_ID_NAME), 0, MAX_BYTES)
+        return _Owned(directory, parse_identity(data, directory), directory)
+    except NamesAnother as error:
+        return _Owned(directory, error.owner, error.named)
     except (StorageUnreachable, RunCancelled):
         raise
     except (EngineError, ValueError):
@@ -48,7 +63,16 @@ def _identity_of(storage: Storage, device: str) -> Optional[MachineIdentity]:
 
 def second_directory_warnings(storage: Storage, identity: MachineIdentity, device: str) -> List[str]:
     """A warning for a machine that starts the directory ``device`` although it has images under another name."""
-    others = directories_of(storage, identity, device)
+    found = _owned_by(storage, identity, device)
+    moved = next((one.directory for one in found if one.named == device), "")
+    if moved:
+        return [
+            "%s: the directory %s in %s was %s before, and its renaming is not finished. This run starts a second directory %s. To "
+            "continue in %s, first rename the second one with the playbook rename (imaging_rename_to: %s), then run "
+            "imaging_rename_to: %s again, and set imaging_device_name: %s."
+            % (device, moved, storage.description, device, device, moved, spare_name(device), moved, moved)
+        ]
+    others = [one.directory for one in found if one.named == one.directory]
     if not others:
         return []
     return [
@@ -56,3 +80,8 @@ def second_directory_warnings(storage: Storage, identity: MachineIdentity, devic
         "set imaging_device_name: %s, or rename that directory with the playbook rename (imaging_rename_to)."
         % (device, ", ".join(others[:3]), storage.description, others[0])
     ]
+
+
+def spare_name(device: str) -> str:
+    """A third name for the directory ``device``, as an example in sentences."""
+    return device + "-2"

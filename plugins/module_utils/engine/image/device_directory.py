@@ -55,7 +55,7 @@ from .format.copies import read_copies, whole_copy_of
 from .format.job_name import shown
 from .format.keys import KeySlot, MasterKey, parse_slot
 from .format.manifest import Manifest, authenticate, check_key_id, decode
-from .former_names import FormerNames
+from .former_names import FormerNames, Misnamed
 from .manifest_budget import ManifestBudget
 from .newest import horizon, plausible
 from .pack_listing import MOST_TRASHED, PACK_NAME, InUse, TrashEntry, packs_in_use, rooms, trashed
@@ -83,7 +83,7 @@ class DeviceDirectory(DevicePlace):
         super().__init__(storage, device)
         self._assumed = assumed
         self._names = FormerNames(storage, device)
-        self.misnamed: Dict[str, Manifest] = {}  # images that a key proves, and no document of former names
+        self.misnamed = Misnamed()
 
     def was_called(self, name: str, key: Optional[MasterKey]) -> bool:
         """Whether the images of the device ``name`` are this directory's, as far as ``key`` proves it, if there is one."""
@@ -134,8 +134,7 @@ class DeviceDirectory(DevicePlace):
     ) -> List[Manifest]:
         """Return the complete images in sequence order; manifests that can't be used go to ``unreadable``.
 
-        :param key: manifests that say they are of this key are proved with it.
-        :param but: names that are passed by.
+        :param key: manifests that say they are of this key are proved with it. :param but: names that are passed by.
         :param from_copy: see :meth:`manifest`.
         """
         return self.manifests([name for name in self.image_names() if name not in but], unreadable, key, from_copy)
@@ -236,9 +235,10 @@ class DeviceDirectory(DevicePlace):
         try:
             self.prove_name(manifest, proof)
         except ImageDamaged:
+            self.misnamed.forget(image)
             if proof is not None:
                 authenticate(data, manifest, proof)
-                self.misnamed[image] = manifest
+            self.misnamed.add(manifest, is_proved=proof is not None)
             raise
         if key is not None:
             check_key_id(data, manifest, key)

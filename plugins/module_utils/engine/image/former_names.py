@@ -13,7 +13,7 @@ the list that a reader without the password sees.
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Dict, FrozenSet, Iterable, List, Optional
+from typing import Any, Dict, FrozenSet, Iterable, List, Optional, Tuple
 
 from ..errors import StorageNotFound
 from ..names import is_valid_name
@@ -21,6 +21,7 @@ from ..storage.contract import Storage
 from .format import constants as fmt
 from .format import documents
 from .format.keys import MasterKey
+from .format.manifest import Manifest
 from .records import authenticated, is_authentic
 
 FORMAT = "plantops.imaging names"
@@ -28,7 +29,7 @@ KIND = "names"
 MAX_BYTES = 256 << 10
 _MAX_VALUES = 1 << 13
 _MAX_ENTRIES = 256
-_MAX_NAMES = 64
+MAX_NAMES = 64
 
 Entry = Dict[str, Any]
 
@@ -40,7 +41,7 @@ def read_entries(storage: Storage, device: str) -> List[Entry]:
         try:
             if is_again:
                 storage.look_anew(path)  # a single false read does not prove damage
-            return _parsed(storage.get(path, 0, MAX_BYTES + 1))
+            return parse_entries(storage.get(path, 0, MAX_BYTES + 1))
         except StorageNotFound:
             return []
         except ValueError:
@@ -48,20 +49,27 @@ def read_entries(storage: Storage, device: str) -> List[Entry]:
     return []
 
 
-def _parsed(data: bytes) -> List[Entry]:
-    """:raises ValueError: for another document."""
+def parse_entries(data: bytes) -> List[Entry]:
+    """The entries of the document ``data`` that are well formed.
+
+    :raises ValueError: for another document.
+    """
+    return [entry for entry in _document(data) if isinstance(entry, dict) and _is_entry(entry)]
+
+
+def _document(data: bytes) -> List[Any]:
     if len(data) > MAX_BYTES:
         raise ValueError("it is too large")
     document = documents.parse(data, _MAX_VALUES)
     entries = document.get("entries")
     if document.get("format") != FORMAT or not isinstance(entries, list) or len(entries) > _MAX_ENTRIES:
         raise ValueError("it is another document")
-    return [entry for entry in entries if isinstance(entry, dict) and _is_entry(entry)]
+    return entries
 
 
 def _is_entry(entry: Entry) -> bool:
     former = entry.get("former")
-    if entry.get("kind") != KIND or not isinstance(former, list) or len(former) > _MAX_NAMES:
+    if entry.get("kind") != KIND or not isinstance(former, list) or len(former) > MAX_NAMES:
         return False
     texts = [entry.get("device"), *former]
     return isinstance(entry.get("key_id"), str) and all(isinstance(one, str) and is_valid_name(one) for one in texts)
@@ -80,13 +88,46 @@ def with_names(entries: Iterable[Entry], device: str, former: Iterable[str], key
     key_id = key.key_id if key is not None else ""
     entry: Entry = {"kind": KIND, "device": device, "former": sorted(set(former) - {device}), "key_id": key_id}
     others = [one for one in entries if (one["device"], one["key_id"]) != (device, key_id)]
-    return [*others, authenticated(entry, key)][-_MAX_ENTRIES:]
+    return [authenticated(entry, key), *others]
 
 
-def joined(entries: Iterable[Entry], others: Iterable[Entry]) -> List[Entry]:
-    """``entries`` with those of ``others`` in place of the ones for the same directory and key."""
-    found = {(one["device"], one["key_id"]): one for one in [*entries, *others]}
-    return list(found.values())[-_MAX_ENTRIES:]
+def proved(entries: Iterable[Entry], keys: Iterable[MasterKey]) -> List[Entry]:
+    """Those of ``entries`` that one of ``keys`` authenticates: any account may have stored the others."""
+    by_id = {key.key_id: key for key in keys}
+    return [one for one in entries if one["key_id"] in by_id and is_authentic(one, by_id[one["key_id"]])]
+
+
+def copied(own: List[Entry], theirs: List[Entry], device: str, key_id: str, key: Optional[MasterKey]) -> List[Entry]:
+    """The entries of a copy's directory ``device``: first those by which readers accept an image of ``key_id``, so that no
+    foreign entry pushes them out, then ``theirs``, which are there.
+
+    :param key: the one of ``key_id``, where a password proved it.
+    """
+    mine = [one for one in own if one["device"] == device and key_id in ("", one["key_id"])]
+    if key is not None:
+        mine = proved(mine, [key])
+    if theirs and all(one in theirs for one in mine):
+        return theirs
+    return fitted([*mine, *(one for one in theirs if one["device"] == device), *own, *theirs])
+
+
+def fitted(entries: Iterable[Entry]) -> List[Entry]:
+    """The first of ``entries``, as many as fit into one document: the least certain ones come last."""
+    listed = list(entries)
+    found = [one for number, one in enumerate(listed) if one not in listed[:number]]
+    fits, fails = 0, len(found) + 1
+    while fails - fits > 1:
+        half = (fits + fails) // 2
+        fits, fails = (half, fails) if _fits(found[:half]) else (fits, half)
+    return found[:fits]
+
+
+def _fits(entries: List[Entry]) -> bool:
+    try:
+        _document(encode(entries))
+    except ValueError:
+        return False
+    return True
 
 
 def encode(entries: List[Entry]) -> bytes:
@@ -114,3 +155,22 @@ class FormerNames:
             self._reads += 1
             self._entries = read_entries(self._storage, self._device)
         return True
+
+
+class Misnamed:
+    """The images of a directory whose names were not proved when they were read last: their numbers count anyway."""
+
+    def __init__(self) -> None:
+        self._found: Dict[str, Tuple[Manifest, bool]] = {}
+
+    def forget(self, image: str) -> None:
+        self._found.pop(image, None)
+
+    def add(self, manifest: Manifest, is_proved: bool) -> None:
+        """:param is_proved: whether the key of the image proved the manifest."""
+        self._found[manifest.image] = (manifest._replace(disks=[], slots=[], files={}, changes=None), is_proved)
+
+    def of(self, key: Optional[MasterKey]) -> List[Manifest]:
+        """Those that count for a run with ``key``: what names that key was proved with it."""
+        found = list(self._found.values())  # other threads may read images
+        return [one for one, is_proved in found if is_proved or key is None or one.key_id != key.key_id]

@@ -109,6 +109,6 @@ def few(sentences: List[str]) -> List[str]:
     return sentences if more <= 0 else [*sentences[:_LISTED], "%d more warnings of this kind were omitted." % more]
 
 
-def told_errors(sentence: str, errors: Mapping[str, Exception]) -> List[str]:
+def told_errors(sentence: str, errors: Mapping[str, object]) -> List[str]:
     """A sentence with name and error for a few of ``errors``."""
     return few([sentence % item for item in sorted(errors.items())])

@@ -8,9 +8,15 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from ..device.renaming import rename_directory
+from ..image.newest import told_errors
 from ..storage.contract import Storage
 from .request_upkeep import RenameRequest
 from .run_status import RunStatus
+
+_UNREADABLE = (
+    "The image %s is unreadable, so its former name may be missing under the new one: %s When the image is repaired, "
+    "repeat the renaming."
+)
 
 
 def rename_device(storage: Storage, request: RenameRequest, dummy_status: RunStatus) -> Dict[str, Any]:
@@ -29,6 +35,6 @@ def rename_device(storage: Storage, request: RenameRequest, dummy_status: RunSta
         "former": request.device,
         "moved": found.moves,
         "images": found.images,
-        "warnings": [],
+        "warnings": told_errors(_UNREADABLE, found.unreadable),
         "diff": {"before": before + "\n", "after": request.to + "\n"},
     }

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Dict, List, Optional
 
 import pytest
+from engine.device import renaming
 from engine.device.identity import claim_directory, stored_identity
 from engine.device.machine_identity import MachineIdentity
 from engine.device.other_directories import directories_of, second_directory_warnings
@@ -20,9 +21,11 @@ from engine.errors import (
     ImageDamaged,
     ImageNotFound,
     LeaseHeld,
+    NameInUseAgain,
     RenameRefused,
     StoragePermissionDenied,
 )
+from engine.image import former_names
 from engine.image.access import Passwords, newest_image, openable_key
 from engine.image.device_directory import DeviceDirectory
 from engine.image.format import constants as fmt
@@ -201,17 +204,17 @@ def test_a_directory_that_was_moved_by_hand_and_adopted_is_repaired(password: st
     whole(plant, NEW, password, *plant.names)
 
 
-def test_numbers_go_on_while_former_images_are_not_accepted() -> None:
+def test_numbers_go_on_while_former_images_are_not_accepted(password: str) -> None:
     """After the repair the image of the run in between is not the oldest, and a rollover keeps it."""
-    plant = made(3, PASSWORD)
+    plant = made(3, password)
     before = {one.image: one.sequence for one in DeviceDirectory(plant.storage, DEVICE).images()}
     plant.storage.rename(DEVICE, NEW)
     claim_directory(plant.storage, NEW, MACHINE, adopt=True)
-    between = run_image(plant.storage, plant.disk, Passwords(password=PASSWORD), device=NEW)
+    between = run_image(plant.storage, plant.disk, Passwords(password=password or None), device=NEW)
     assert between.sequence > max(before.values())
-    renamed(plant, PASSWORD)
-    key = openable_key(DeviceDirectory(plant.storage, NEW), PASSWORD)
-    report = roll_over(plant.storage, NEW, 2, openable_key=key.key_id if key else None, key=key)
+    renamed(plant, password)
+    key = openable_key(DeviceDirectory(plant.storage, NEW), password or None)
+    report = roll_over(plant.storage, NEW, 2, openable_key=key.key_id if key else "", key=key)
     assert between.image not in report.deleted
     assert len(report.deleted) == 2
 
@@ -334,8 +337,161 @@ def test_images_of_another_device_with_the_same_password_are_refused_under_a_fal
     whole(plant, DEVICE, PASSWORD, *plant.names)
 
 
-def _write(storage: MemoryStorage, entry: Dict[str, Any]) -> None:
-    storage.put("%s/%s" % (DEVICE, fmt.NAMES_NAME), [encode([entry])], replace=True)
+def _write(storage: MemoryStorage, *entries: Dict[str, Any]) -> None:
+    storage.put("%s/%s" % (DEVICE, fmt.NAMES_NAME), [encode(list(entries))], replace=True)
+
+
+def _claim(*former: str, **more: Any) -> Dict[str, Any]:
+    return dict({"kind": "names", "device": DEVICE, "former": list(former), "key_id": ""}, **more)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        [_claim("x%d" % number, device="mill-%d" % number) for number in range(256)],
+        [_claim("x%d" % number, key_id=str(number)) for number in range(256)],
+        [_claim(*("%02d-%d-%s" % (number, one, "x" * 80) for one in range(40))) for number in range(60)],
+        [_claim(*("x%d" % number for number in range(64)))],
+        [_claim(*("%d-%d" % (number, one) for one in range(60))) for number in range(100)],
+    ],
+    ids=["entries", "keys", "bytes", "names", "values"],
+)
+def test_a_crowd_of_claims_leaves_no_image_behind(claims: List[Dict[str, Any]], password: str) -> None:
+    """An account that may only create files stores them before the first renaming."""
+    plant = made(2, password)
+    _write(plant.storage, *claims)
+    renamed(plant, password)
+    whole(plant, NEW, password, *plant.names)
+    assert listed(plant, NEW) == plant.names
+    assert renamed(plant, password).is_done
+    renamed(plant, password, device=NEW, to="press")
+    whole(plant, "press", password, *plant.names)
+
+
+def _few_names(monkeypatch: pytest.MonkeyPatch) -> int:
+    for module in (former_names, renaming):
+        monkeypatch.setattr(module, "MAX_NAMES", 5)
+    return former_names.MAX_NAMES
+
+
+def test_more_names_than_a_document_holds_are_refused_before_anything_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unencrypted images with more former names than there is room for: nothing tells which ones are true."""
+    plant = made(1, "")
+    claims = ["x%d" % number for number in range(_few_names(monkeypatch))]
+    _write(plant.storage, _claim(*claims))
+    for number, name in enumerate(claims):
+        timestamp = "2026-11-24_%02d-%02d-00" % divmod(number, 60)
+        image = run_image(plant.storage, plant.disk, timestamp=timestamp, device=name).image
+        plant.storage.rename("%s/%s" % (name, image), "%s/%s" % (DEVICE, image))
+    before = dict(plant.storage.files)
+    for dry_run in (True, False):
+        with failing(RenameRefused, reason=fmt.NAMES_NAME):
+            renamed(plant, dry_run=dry_run)
+    assert plant.storage.exists(DEVICE)
+    assert plant.storage.files == before
+
+
+def test_renamed_more_often_than_a_document_holds_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = made(1, PASSWORD)
+    names = [DEVICE, *("pc-%d" % number for number in range(2 * _few_names(monkeypatch)))]
+    for name, following in zip(names, names[1:]):
+        renamed(plant, PASSWORD, device=name, to=following)
+    whole(plant, names[-1], PASSWORD, *plant.names)
+
+
+def test_keys_that_have_other_names_are_done_too() -> None:
+    """The images of one key were made under another former name than those of the other."""
+    plant = made(1, "one")
+    renamed(plant, "one")
+    disk = plant.disk
+    disk.write(1)
+    claim_directory(plant.storage, NEW, MACHINE, adopt=False)
+    second = run_image(plant.storage, disk, Passwords(password="two", new_key=True), device=NEW).image
+    plant.expected[second] = disk.expected()
+    first = renamed(plant, "two", "one", device=NEW, to="press")
+    assert not first.is_done
+    assert renamed(plant, "two", "one", device=NEW, to="press").is_done
+    whole(plant, "press", "one", *plant.names)
+    whole(plant, "press", "two", second)
+
+
+def test_former_names_of_the_new_name_are_kept() -> None:
+    """Moved by hand, adopted there, and moved back: the repair does not forget the name before."""
+    plant = made(1, PASSWORD)
+    renamed(plant, PASSWORD)
+    plant.storage.rename(NEW, "third")
+    claim_directory(plant.storage, "third", MACHINE, adopt=True)
+    plant.storage.rename("third", NEW)
+    assert not renamed(plant, PASSWORD, device="third").is_done
+    whole(plant, NEW, PASSWORD, *plant.names)
+
+
+def test_an_image_that_is_unreadable_is_named() -> None:
+    plant = made(2, PASSWORD)
+    for path in [one for one in plant.storage.files if one.startswith("%s/%s/" % (DEVICE, plant.names[0]))]:
+        plant.storage.files[path] = b"{}"
+    request = parse(
+        {"verb": "rename", "device": DEVICE, "to": NEW, "storage": {"url": "/x"}, "secrets": {"password": PASSWORD}}
+    )
+    assert isinstance(request, RenameRequest)
+    for changed in (True, False):
+        result = rename_device(plant.storage, request, RunStatus(print, lambda: False))
+        assert (result["changed"], result["images"]) == (changed, plant.names[1:])
+        (warning,) = result["warnings"]
+        assert plant.names[0] in warning
+
+
+def test_a_false_manifest_of_the_key_does_not_prevent_it() -> None:
+    """Any account may store a manifest that names the key of the others and is newer."""
+    plant = made(2, PASSWORD)
+    false = "2026-12-31_20-00-00"
+    for path, data in list(plant.storage.files.items()):
+        if path == "%s/%s/%s" % (DEVICE, plant.names[1], fmt.MANIFEST_NAME):
+            plant.storage.make_directory("%s/%s" % (DEVICE, false))
+            plant.storage.put(
+                "%s/%s/%s" % (DEVICE, false, fmt.MANIFEST_NAME), [data.replace(plant.names[1].encode(), false.encode())]
+            )
+    renamed(plant, PASSWORD)
+    whole(plant, NEW, PASSWORD, *plant.names)
+
+
+def test_a_run_under_the_old_name_after_a_cut_does_not_end_in_a_loop(password: str) -> None:
+    """Cut off between the move and the document of the owner; the nightly run comes with the old inventory."""
+    plant = made(2, password)
+
+    def cut(moment: str, operation: str, path: str) -> None:
+        if (moment, operation, path) == ("before", "put", "%s/%s" % (NEW, fmt.DEVICE_ID_NAME)):
+            raise Cut
+
+    with contextlib.suppress(Cut):
+        rename_directory(HookedStorage(plant.storage, cut), DEVICE, NEW, [password] if password else [])
+    assert not plant.storage.exists(DEVICE)
+    (warning,) = second_directory_warnings(plant.storage, MACHINE, DEVICE)
+    assert warning.startswith("%s: " % DEVICE)
+    claim_directory(plant.storage, DEVICE, MACHINE, adopt=False)
+    second = run_image(plant.storage, plant.disk, Passwords(password=password or None), "2026-11-24_20-00-00").image
+    plant.expected[second] = plant.disk.expected()
+
+    with failing(DirectoryMoved, named=DEVICE):
+        stored_identity(plant.storage, NEW)
+    with failing(NameInUseAgain, device=DEVICE, to=NEW) as caught:
+        renamed(plant, password)
+    spare = caught.value.fields["spare"]
+    for text in (warning, caught.value.as_dict()["hint"]):
+        assert "imaging_rename_to: %s" % spare in text
+    renamed(plant, password, to=spare)
+    renamed(plant, password)
+    whole(plant, NEW, password, *plant.names)
+    whole(plant, spare, password, second)
+    assert stored_identity(plant.storage, NEW) == stored_identity(plant.storage, spare) == MACHINE
+
+
+def test_a_run_under_the_old_name_after_a_renaming_is_told(password: str) -> None:
+    plant = made(1, password)
+    renamed(plant, password)
+    claim_directory(plant.storage, DEVICE, MACHINE, adopt=False)
+    with failing(NameInUseAgain, device=DEVICE, to=NEW):
+        renamed(plant, password)
 
 
 def test_a_claim_that_no_key_proves_is_not_carried_on() -> None:

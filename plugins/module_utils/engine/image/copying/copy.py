@@ -40,7 +40,7 @@ from ..format import constants as fmt
 from ..format.copies import whole_copy_of
 from ..format.encrypted_mark import is_marked, mark_encrypted
 from ..format.manifest import Manifest
-from ..former_names import encode, joined, read_entries
+from ..former_names import copied, encode, read_entries
 from ..parallel_map import in_order
 from .packs import PackCopier, store_file
 from .source import CopySource, files_of, second_copies
@@ -262,9 +262,12 @@ class ImageCopy:
         """The former names of the directory, by which readers accept the image."""
         if self._source.manifest.device == self._directory.device:
             return
+        manifest, device = self._source.manifest, self._directory.device
         own = read_entries(self._source.directory.storage, self._source.directory.device)
-        data = encode(joined(read_entries(self._storage, self._directory.device), own))
-        self._store(fmt.NAMES_NAME, data, replace=True)
+        theirs = read_entries(self._storage, device)
+        self._store(
+            fmt.NAMES_NAME, encode(copied(own, theirs, device, manifest.key_id, self._source.key)), replace=True
+        )
         self._directory = DeviceDirectory(self._storage, self._directory.device)  # it reads the names again
 
     def _copy_packs(self) -> None:

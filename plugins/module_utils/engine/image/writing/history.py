@@ -32,9 +32,9 @@ class History:
         last = horizon(order.timestamp)
         self.believed = believed(self.images, self.key, last)
         self.last = max([last, *(one.image for one in self.believed)])
-        # Those of a name that is not proved now may be accepted again, by a rename: numbers that begin with 1 again would make
-        # the image of this run the oldest of them.
-        self._misnamed = list(directory.misnamed.values())
+        # Those of a name that is not proved now may be accepted again, by a rename or a true read: numbers that begin with 1
+        # again would make the image of this run the oldest of them.
+        self._misnamed = directory.misnamed.of(self.key)
         self.sequence = next_sequence([*self.images, *self._misnamed], self.key, last)
         self.rivals: List[Manifest] = []
         self.packs_of_newest: Optional[AbstractSet[str]] = None  # known when the packs in use are
