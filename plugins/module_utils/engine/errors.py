@@ -1668,6 +1668,12 @@ class SettingNotOfJobs(EngineError):
     hint = "Set it for the host, its group, or the whole site instead."
 
 
+class VariablesHidden(EngineError):
+    code = "J210"
+    message = "{file} has no effect: of all that is called like its group or host, Ansible reads only {other}."
+    hint = "Move what it sets into the other one; in a folder any name that ends in .yml is right."
+
+
 class RetirementUnconfirmed(EngineError):
     code = "J189"
     message = "The images of {device} were not deleted, because imaging_retire is {named!r} and not this name."

@@ -8,6 +8,7 @@ Each value is put alone into a request that is valid without it, so that what is
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Tuple
 
@@ -34,6 +35,7 @@ _LIKE_STORAGE = ("storage", "storage_operator")
 # The names of a device are checked together, in the file devices.py.
 _ELSEWHERE = ("device_name", "device_alias")
 _MOST_HELD = 20_000
+_MOST_PARTS = 1_000
 _REFUSALS: Dict[Tuple[str, str], str] = {}
 
 
@@ -67,15 +69,19 @@ def issues(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
         return
     if node.is_open or node.value is None or node.value == "" or setting.name in _ELSEWHERE:
         return
-    for place, part, value in _parts(setting, node, key):
+    refused = _why_refused(setting, plain(node))
+    if not refused:
+        return
+    for place, part, value in itertools.islice(_parts(setting, node, key), _MOST_PARTS):
         reason = _why_refused(setting, value)
         if reason:
             yield issue(SettingRefused(key=place, reason=reason), place, part)
             return
+    yield issue(SettingRefused(key=key, reason=refused), key, node)
 
 
 def _parts(setting: Setting, node: Node, key: str) -> Iterator[Tuple[str, Node, Any]]:
-    """Yield the entries of a list or dictionary one by one, and then the whole, so that an issue has the nearest place."""
+    """Yield the entries of a list or dictionary one by one, so that an issue has the nearest place."""
     if setting.type == "dict":
         for name, one in node.keys.items():
             if not one.is_open:
@@ -84,7 +90,6 @@ def _parts(setting: Setting, node: Node, key: str) -> Iterator[Tuple[str, Node, 
         for place, one in enumerate(node.items):
             if not one.is_open:
                 yield "%s[%d]" % (key, place), one, [plain(one)]
-    yield key, node, plain(node)
 
 
 def plain(node: Node) -> Any:

@@ -12,8 +12,10 @@ from typing import Any, Iterator, List, Tuple
 
 from .nodes import Node, Variables, node_of
 
-_SECTION = re.compile(r"\[([^\]:]+)(?::(vars|children|hosts))?\]\s*(?:[#;].*)?$")
-Entry = Tuple[str, str, str, Variables, int]  # group, kind (hosts, children or vars), name, variables, line
+_SECTION = re.compile(r"\[([^:\]\s]+)(?::(vars|children|hosts))?\]\s*(?:#.*)?$")
+_BYTE_ORDER_MARK = "\ufeff"
+# group, kind (hosts, children, vars, or group for a section), name or kind of a section, variables, line
+Entry = Tuple[str, str, str, Variables, int]
 
 
 class BrokenLine(Exception):
@@ -27,16 +29,20 @@ class BrokenLine(Exception):
 def entries(text: str, file: str) -> Iterator[Entry]:
     """Yield each host, child and variable of the file. :raises BrokenLine: when a line is neither."""
     group, kind = "ungrouped", "hosts"
+    if text.startswith(_BYTE_ORDER_MARK):
+        raise BrokenLine(
+            1, "it begins with a byte order mark, which Ansible takes for a name; store it as UTF-8 without"
+        )
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
         if not line or line[0] in "#;":
             continue
         section = _SECTION.match(line)
         if section:
-            group, kind = section.group(1).strip(), section.group(2) or "hosts"
-            yield group, "group", "", {}, number
+            group, kind = section.group(1), section.group(2) or "hosts"
+            yield group, "group", kind, {}, number
         elif line[0] == "[" and ("]" not in line or line.rstrip().endswith("]")):
-            raise BrokenLine(number, "a section is called [group], [group:vars] or [group:children]")
+            raise BrokenLine(number, "a section is called [group], [group:vars] or [group:children], without spaces")
         elif kind == "vars":
             name, equals, value = line.partition("=")
             if not equals:
@@ -51,6 +57,8 @@ def _member(line: str, group: str, kind: str, file: str, number: int) -> Entry:
         words: List[str] = shlex.split(line, comments=True)
     except ValueError:
         raise BrokenLine(number) from None
+    if kind == "children" and words[1:]:
+        raise BrokenLine(number, "a line of a section of children is the name of a group only")
     variables: Variables = {}
     for word in words[1:]:
         name, equals, value = word.partition("=")

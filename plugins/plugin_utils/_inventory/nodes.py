@@ -27,6 +27,8 @@ class Node:
     line: int
     earlier_line: int = 0  # of another value of the same key, which this one replaced
     is_damaged: bool = False  # a sealed text that nothing opens
+    written: str = ""  # a number as the file has it, where that is another text, such as 0123 for 83
+    is_key_text: bool = True  # whether its key is a text for YAML, and not a number, a date or a boolean
 
     @property
     def is_template(self) -> bool:

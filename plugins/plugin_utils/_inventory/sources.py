@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, DefaultDict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Callable, Collection, DefaultDict, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
+from .host_names import BrokenRange, expanded
 from .ini_file import BrokenLine, entries
 from .nodes import Group, Host, Node, Scope, Unread, Variables
 from .yaml_file import BrokenFile, VaultedFile, read_text, read_yaml
@@ -19,8 +19,7 @@ from .yaml_file import BrokenFile, VaultedFile, read_text, read_yaml
 _IGNORED = (".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg", ".retry")
 _PARTS = ("hosts", "vars", "children")
 _YAML = (".yml", ".yaml", ".json")
-_RANGE = re.compile(r"\[(?:(\d+):(\d+)|([A-Za-z]):([A-Za-z]))(?::(\d+))?\]")
-_MOST_HOSTS = 100_000
+_PROGRAMS = (b"#!", b"\x7fELF", b"MZ")
 
 
 class Named(NamedTuple):
@@ -29,6 +28,15 @@ class Named(NamedTuple):
     kind: str
     name: str
     node: Node
+
+
+class Hidden(NamedTuple):
+    """A file of variables that Ansible does not read, because another one of the same name comes first."""
+
+    kind: str
+    name: str
+    file: str
+    other: str
 
 
 @dataclass
@@ -40,6 +48,7 @@ class Inventory:
     unread: List[Unread] = field(default_factory=list)
     repeated: List[Tuple[str, Node]] = field(default_factory=list)  # names in hosts files that stand there twice
     named: List[Named] = field(default_factory=list)
+    hidden: List[Hidden] = field(default_factory=list)
     sources: List[str] = field(default_factory=list)
     defined: Set[str] = field(default_factory=set)  # the groups of hosts files
 
@@ -60,10 +69,16 @@ def read(sources: Sequence[str]) -> Inventory:
         if folder not in beside:
             beside.append(folder)
     found.defined.update(found.groups)
+    others: DefaultDict[str, Host] = defaultdict(Host)
     for folder in beside:
-        _read_variables(found, folder / "group_vars", "group", lambda name: found.groups[name])
+        groups = frozenset(("all", "ungrouped", *found.defined))
+        _read_variables(found, folder / "group_vars", "group", groups, lambda name: found.groups[name])
         _read_variables(
-            found, folder / "host_vars", "host", lambda name: found.hosts[name] if name in found.hosts else Host()
+            found,
+            folder / "host_vars",
+            "host",
+            found.hosts.keys(),
+            lambda name: found.hosts[name] if name in found.hosts else others[name],
         )
     return found
 
@@ -76,8 +91,10 @@ def _read_source(found: Inventory, path: Path) -> None:
                 _read_source(found, one)
         return
     with _noted(found, path, hosts=True):
-        if path.suffix not in _YAML and os.access(str(path), os.X_OK):
+        if path.suffix not in _YAML and _is_program(path):
             found.unread.append(Unread(str(path), "it is a program that makes an inventory", hides_hosts=True))
+        elif path.suffix == ".toml":
+            found.unread.append(Unread(str(path), "it is TOML, which this check does not read", hides_hosts=True))
         elif path.suffix in _YAML or _is_yaml(path):
             _read_hosts(found, path)
         else:
@@ -108,6 +125,17 @@ class _noted:  # noqa: N801  # used as a statement
         else:
             return False
         return True
+
+
+def _is_program(path: Path) -> bool:
+    """Whether Ansible can run a file. On a file system of Windows every file may be run, so that its begin counts."""
+    if not os.access(str(path), os.X_OK):
+        return False
+    try:
+        with path.open("rb") as opened:
+            return opened.read(4).startswith(_PROGRAMS)
+    except OSError:
+        return False  # reading it tells why
 
 
 def _is_yaml(path: Path) -> bool:
@@ -165,9 +193,12 @@ def _entries(found: Inventory, key: str, node: Node, what: str) -> Variables:
     if node.value is not None and not isinstance(node.value, dict):
         _broken(found, key, node, "%s needs a dictionary: a colon after each name, no list" % what)
     if not key.endswith(".vars"):  # those are values, which are looked at with all others
-        found.repeated += [
-            ("%s.%s" % (key, name) if key else name, one) for name, one in node.keys.items() if one.earlier_line
-        ]
+        for name, one in node.keys.items():
+            place = "%s.%s" % (key, name) if key else name
+            if one.earlier_line:
+                found.repeated.append((place, one))
+            if not one.is_key_text:
+                _broken(found, place, one, "the name %s is not a text for YAML; write it in quotes" % name)
     return node.keys
 
 
@@ -190,24 +221,39 @@ def _contains(found: Inventory, group: str, other: str) -> bool:
 
 
 def _read_ini(found: Inventory, path: Path) -> None:
+    known = {"all", "ungrouped", *found.groups}
+    pending: List[Tuple[str, str, int]] = []  # what names a group that a later section may define
     for group, kind, name, variables, line in entries(read_text(path), str(path)):
-        known = found.groups[group]
+        own = found.groups[group]
         if kind == "vars":
-            known.layers.append(variables)
+            own.layers.append(variables)
         elif kind == "children":
+            pending.append((name, "it is in the group %s" % group, line))
             if _contains(found, name, group):
                 reason = "the groups %s and %s contain each other" % (group, name)
                 _broken(found, name, Node(None, str(path), line), reason)
                 continue
-            known.children.append(name)
+            own.children.append(name)
             found.groups[name]  # makes it
             found.named.append(Named("group", name, Node(None, str(path), line)))
         elif kind == "hosts":
             _add_host(found, group, name, variables, str(path), line)
+        elif name == "vars":
+            pending.append((group, "it has variables", line))
+        else:
+            known.add(group)
+    for name, use, line in pending:
+        if name not in known:
+            _broken(found, name, Node(None, str(path), line), "no section defines the group %s; %s" % (name, use))
 
 
 def _add_host(found: Inventory, group: str, pattern: str, variables: Variables, file: str, line: int) -> None:
-    for name in expanded(pattern):
+    try:
+        names = expanded(pattern)
+    except BrokenRange as error:
+        _broken(found, pattern, Node(None, file, line), "%s: %s" % (pattern, error))
+        return
+    for name in names:
         host = found.hosts[name]
         host.layers.append(variables)
         if not host.file:
@@ -215,41 +261,56 @@ def _add_host(found: Inventory, group: str, pattern: str, variables: Variables, 
         found.groups[group].hosts.append(name)
 
 
-def expanded(pattern: str) -> List[str]:
-    """Return the hosts of a pattern such as C(press-[01:50]), without a port."""
-    pattern = re.sub(r"^([^:\[\]]+):\d+$", r"\1", pattern)
-    match = _RANGE.search(pattern)
-    if not match:
-        return [pattern]
-    step = int(match.group(5) or 1)
-    if match.group(1):
-        width = len(match.group(1)) if match.group(1).startswith("0") else 0
-        numbers = range(int(match.group(1)), min(int(match.group(2)), _MOST_HOSTS) + 1, step or 1)
-        middles = [str(number).zfill(width) for number in numbers]
-    else:
-        middles = [chr(code) for code in range(ord(match.group(3)), ord(match.group(4)) + 1, step or 1)]
-    return [name for middle in middles for name in expanded(pattern[: match.start()] + middle + pattern[match.end() :])]
-
-
-def _read_variables(found: Inventory, folder: Path, kind: str, scope: Callable[[str], Scope]) -> None:
+def _read_variables(
+    found: Inventory, folder: Path, kind: str, known: Collection[str], scope: Callable[[str], Scope]
+) -> None:
     """Read a folder of files and folders that are called by the group or host."""
     if not folder.is_dir():
         return
+    named: Dict[str, List[Path]] = {}
     for one in sorted(folder.iterdir()):
-        name = one.name[: -len(one.suffix)] if one.suffix in _YAML and not one.is_dir() else one.name
-        for path in _files(one):
-            with _noted(found, path, scope=scope(name), host=name if kind == "host" else ""):
-                root = read_yaml(path)
-                if not isinstance(root.value, dict):
-                    raise BrokenFile("it does not define variables", root.line)
-                scope(name).files.append(dict(root.keys))
-                found.named.append(Named(kind, name, root))
+        if not one.name.startswith("."):
+            name = one.name[: -len(one.suffix)] if one.suffix in _YAML else one.name
+            named.setdefault(name, []).append(one)
+    for name, places in named.items():
+        # Ansible takes the first of these only: without a suffix, which a folder is, .yml, .yaml, .json.
+        first, *hidden = sorted(places, key=lambda one: ("", *_YAML).index(one.suffix if one.name != name else ""))
+        for path in (file for place in hidden for file in _files(place)):
+            found.hidden.append(Hidden(kind, name, str(path), str(first)))
+            scope(name).is_unread = True
+        if first.is_dir() or first.suffix in _YAML or name in known:
+            for path in _files(first, is_named=name in known):
+                _read_file(found, path, kind, name, scope)
+        elif _may_be_meant(first, known):  # its name may be nearly one of the inventory
+            _read_file(found, first, kind, name, scope)
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _read_file(found: Inventory, path: Path, kind: str, name: str, scope: Callable[[str], Scope]) -> None:
+    with _noted(found, path, scope=scope(name), host=name if kind == "host" else ""):
+        root = read_yaml(path)
+        if not isinstance(root.value, dict):
+            raise BrokenFile("it does not define variables", root.line)
+        scope(name).files.append(dict(root.keys))
+        found.named.append(Named(kind, name, root))
+
+
+def _may_be_meant(path: Path, known: Collection[str]) -> bool:
+    """Whether a file without the suffix of YAML, whose name is that of no group or host, defines variables. It may be a
+    note, or a file that was put aside by another suffix, too."""
+    if path.name.endswith(_IGNORED) or (path.suffix and not any(name.endswith(path.suffix) for name in known)):
+        return False
+    try:
+        return path.is_file() and bool(read_yaml(path).keys)
+    except (VaultedFile, BrokenFile):
+        return False
+
+
+def _files(path: Path, is_named: bool = False) -> Iterator[Path]:
+    """Yield the files of variables in a folder, or the file itself, whose suffix may belong to the name of a host."""
     if path.is_dir():
         for one in sorted(path.iterdir()):
-            if not one.name.startswith(".") and not one.name.endswith("~"):
+            is_closed = one.is_dir() and one.suffix  # Ansible does not look into these
+            if not one.name.startswith(".") and not one.name.endswith("~") and not is_closed:
                 yield from _files(one)
-    elif path.suffix in (*_YAML, "") and not path.name.startswith("."):
+    elif is_named or path.suffix in (*_YAML, ""):
         yield path

@@ -17,6 +17,8 @@ from .nodes import SEALED, Node
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SAFE = yaml.constructor.SafeConstructor
 _MERGE = "tag:yaml.org,2002:merge"
+_TEXT = "tag:yaml.org,2002:str"
+_MOST_VALUES = 1_000_000  # of a file, those that its aliases repeat included
 VAULT = "$ANSIBLE_VAULT;"
 _SEALED = ("!vault", "!vault-encrypted")
 _UNSAFE = "!unsafe"
@@ -58,6 +60,8 @@ def read_text(path: Path) -> str:
     """:raises VaultedFile: when the file is encrypted. :raises BrokenFile: when it can't be read."""
     try:
         text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise BrokenFile("it does not exist") from error
     except (OSError, UnicodeDecodeError) as error:
         raise BrokenFile("it can't be opened as text in UTF-8") from error
     if text.startswith(VAULT):
@@ -91,10 +95,15 @@ class _Reader:
     def __init__(self, file: str) -> None:
         self.file = file
         self.constructor = _SAFE()
+        self.values = 0
+        self.line = 1  # of the variable that is read
 
     def node(self, found: yaml.Node, place: yaml.Node, above: FrozenSet[int]) -> Node:
         """Return ``found`` with the line of ``place``, its key."""
         line = place.start_mark.line + 1
+        self.values += 1
+        if self.values > _MOST_VALUES:
+            raise BrokenFile("its aliases make more than %d values of it" % _MOST_VALUES, self.line)
         if id(found) in above:
             raise ValueError("an alias inside its own anchor")
         inside = above | {id(found)}
@@ -108,7 +117,10 @@ class _Reader:
             if found.tag != _UNSAFE:  # it may be the begin of a secret
                 raise BrokenFile("Ansible does not know a tag in it, or a text that begins with ! has no quotes", line)
             return Node(str(found.value), self.file, line)
-        return Node(self.constructor.construct_object(found), self.file, line)
+        value = self.constructor.construct_object(found)
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        written = found.value if is_number and str(value) != found.value else ""
+        return Node(value, self.file, line, written=written)
 
     def sealed(self, found: yaml.Node, line: int) -> Node:
         """Return a sealed value; one that is only marked as sealed is unencrypted."""
@@ -121,9 +133,13 @@ class _Reader:
         merged: Dict[str, Node] = {}
         own: Dict[str, Node] = {}
         for key, value in found.value:
+            if len(above) == 1:
+                self.line = key.start_mark.line + 1
             if key.tag == _MERGE:
                 parts = value.value if isinstance(value, yaml.SequenceNode) else [value]
                 for part in reversed(parts):
+                    if not isinstance(part, yaml.MappingNode):
+                        raise BrokenFile("<< needs a dictionary, or a list of them", key.start_mark.line + 1)
                     merged.update(self.node(part, part, above).keys)
             else:
                 if not isinstance(key, yaml.ScalarNode):
@@ -131,5 +147,7 @@ class _Reader:
                         "a template, or a text that begins with a brace, has no quotes", key.start_mark.line + 1
                     )
                 node, name = self.node(value, key, above), str(key.value)
+                if key.tag != _TEXT:
+                    node = replace(node, is_key_text=False)
                 own[name] = replace(node, earlier_line=own[name].line) if name in own else node
         return {**merged, **own}
