@@ -704,7 +704,8 @@ options:
         is in use; restore its other disks with a rescue medium.
       - 'V(auto) as a value stands for the disk of the device that certainly is the imaged one: by its serial number,
         else by its partition table, else by size and model. C({all: auto}) does so for each disk of the image. Where
-        two disks may be meant, the restore is refused.'
+        two disks may be meant, the restore is refused. A disk that the device had and that the image does not hold is
+        not taken for one of the same model.'
     type: dict
     required: true
   partitions:
@@ -728,6 +729,8 @@ options:
         by a name that no other partition has.
       - Use the form V(disk0p3) when several disks are restored.
       - V(disk1) confirms that a target that is disk1 of the image is overwritten with another disk.
+      - An id such as V(serial:S3Z1NB0K) confirms it for a disk with data that the device had when the image was made,
+        and that the image does not hold; the error message shows the id.
     type: list
     elements: str
     default: []

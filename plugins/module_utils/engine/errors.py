@@ -1290,7 +1290,7 @@ class RestoreMatchMissing(RestoreError):
 
 class RestoreTargetIsOtherDisk(RestoreError):
     code = "R169"
-    message = "{target} is {other} of the image ({reason}), but imaging_restore_map gives it to {disk}."
+    message = "{target} is {what} ({reason}), but imaging_restore_map gives it to {disk}."
     hint = (
         "Correct the map: the names of disks may change with each start. To overwrite {other} with {disk}, add {other} to "
         "imaging_restore_replace_table."

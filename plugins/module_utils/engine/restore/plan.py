@@ -28,7 +28,8 @@ from .fallback.fallback import Fallback, with_fallback
 from .free_space import FreeSpace, Wanted, plan_free_space
 from .held import held_in_words
 from .identity.about import OtherDisk
-from .matching import complete, in_words, proposal, refuse_other_disk
+from .imaged import ImagedDisk, imaged_disks
+from .matching import Given, complete, in_words, proposal, refuse_other_disk
 from .open_target import open_target
 from .present import Claim, Present, partitions_of, present_on
 from .resize.resizing import Resizing, TargetShape, resize
@@ -123,12 +124,12 @@ def plan(
     :param storage_folder: where the images are, if that is a directory of this machine.
     :raises RestoreError: the map names no such disk; a target is in use, too small, or holds data.
     """
-    entries = reader.manifest.disks
-    names = [disk.name for disk in entries]
+    disks = imaged_disks(reader)
+    names = [disk.name for disk in disks]
     if not targets:
-        disks = ", ".join(in_words(entries, proposal(entries, storage_folder)))
-        raise RestoreMapInvalid(reason="it is empty; the image contains %s" % disks)
-    targets = complete(targets, entries, storage_folder)
+        words = ", ".join(in_words(disks, proposal(disks, storage_folder)))
+        raise RestoreMapInvalid(reason="it is empty; the image contains %s" % words)
+    targets = complete(targets, disks, storage_folder)
     unknown = sorted(set(targets) - set(names))
     if unknown:
         raise RestoreMapInvalid(reason="the image has no %s, only %s" % (unknown[0], ", ".join(names)))
@@ -138,7 +139,7 @@ def plan(
     yeses = Yeses(overwrite, damaged, replace_table, wishes)
     wanted = selected(reader, list(opened), wishes.only, lambda number: _open(reader, number, yeses))
     planned = [
-        _plan_disk(reader, names.index(name), target, yeses, wanted.get(name)) for name, target in opened.items()
+        _plan_disk(reader, disks, names.index(name), target, yeses, wanted.get(name)) for name, target in opened.items()
     ]
     planned = [disk._replace(is_done=_is_done(disk, progress)) for disk in planned]
     for disk in planned:
@@ -147,7 +148,12 @@ def plan(
 
 
 def _plan_disk(
-    reader: ImageReader, number: int, target: Target, yeses: Yeses, wanted: Optional[List[int]]
+    reader: ImageReader,
+    disks: Sequence[ImagedDisk],
+    number: int,
+    target: Target,
+    yeses: Yeses,
+    wanted: Optional[List[int]],
 ) -> PlannedDisk:
     entry = reader.manifest.disks[number]
     _refuse_unfit(target, entry, yeses)
@@ -158,7 +164,7 @@ def _plan_disk(
     about = reader.manifest
     mark = marker(about.device, reader.image, about.sequence, marked_name(entry.name, wanted), about.key_id)
     found = look_at(target, mark, disk, scope)
-    _refuse_wrong(reader, number, target, found, yeses)
+    _refuse_wrong(disks, number, target, found, yeses)
     _refuse_interrupted(target, mark, scope)
     # Only a file that was never written reads as zeros everywhere; a device that looks blank was merely sampled.
     blank = not target.exists or (not target.is_device and target.size_bytes == 0)
@@ -200,11 +206,12 @@ def _plan_disk(
     )
 
 
-def _refuse_wrong(reader: ImageReader, number: int, target: Target, found: Found, yeses: Yeses) -> None:
-    """:raises RestoreTargetIsOtherDisk: a disk of this machine that is another one of the image."""
+def _refuse_wrong(disks: Sequence[ImagedDisk], number: int, target: Target, found: Found, yeses: Yeses) -> None:
+    """:raises RestoreTargetIsOtherDisk: a disk of this machine that is another one of the image or its device."""
     if target.is_device and not target.parent and not found.resumes:
         table = found.present.layout.table_id if found.present is not None else ""
-        refuse_other_disk(reader.manifest.disks, number, target.path, table, yeses.replace_table)
+        given = Given(target.path, table, target.marker(), bool(found.data))
+        refuse_other_disk(disks, number, given, yeses.replace_table)
 
 
 def _refuse_interrupted(target: Target, mark: bytes, scope: Scope) -> None:

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import importlib
 import os
+import re
 import stat
 import struct
 import sys
@@ -17,7 +18,7 @@ from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from ..disk.open import open_source
 from ..disk.source import FileSource
-from ..errors import DiskAccessDenied, RestoreTargetBusy, RestoreTargetChanged, RestoreWriteFailed
+from ..errors import DiskAccessDenied, DiskError, RestoreTargetBusy, RestoreTargetChanged, RestoreWriteFailed
 from ..host.locks import lock_exclusive
 from ..host.mountinfo import unescape
 from ..host.positional import read_at, write_at
@@ -28,6 +29,7 @@ _PROBE_BYTES = 4 << 20  # at both ends: a disk whose table was lost still has it
 _SAMPLES, _SAMPLE_BYTES = 64, 64 << 10  # in between: a second on a slow disk
 _MARKER = b"plantops.imaging restore in progress\n"
 MARKER_BYTES = 512
+_SELECTION = re.compile(rb"/[0-9a-f]{16} ")  # see ``selected.marked_name``
 _PLACE = struct.Struct("<QQ")
 _PLACES_AT, _MOST_PLACES = (
     192,
@@ -54,6 +56,26 @@ def with_places(mark: bytes, places: Sequence[Tuple[int, int]]) -> bytes:
     """``mark`` with the partitions that the target had: a restore that continues no longer finds their table."""
     packed = b"".join(_PLACE.pack(start, length) for start, length in places[:_MOST_PLACES])
     return mark[:_PLACES_AT] + packed + mark[_PLACES_AT + len(packed) :]
+
+
+def marker_at(path: str) -> bytes:
+    """The marker of an interrupted restore on a disk, b"" where there is none or it can't be read."""
+    try:
+        with open_source(path) as source:
+            return _marker_of(source.read(0, MARKER_BYTES))
+    except DiskError:
+        return b""
+
+
+def marks_disk(found: bytes, mark: bytes) -> bool:
+    """Whether a marker is of a restore of the disk that ``mark`` is of, be it of all its partitions or of some."""
+    return bool(found) and _SELECTION.sub(b" ", found).rstrip(b"\0") == _SELECTION.sub(b" ", mark).rstrip(b"\0")
+
+
+def _marker_of(sector: bytes) -> bytes:
+    """The marker without the partitions that the target had."""
+    size = _PLACE.size * _MOST_PLACES
+    return sector[:_PLACES_AT] + bytes(size) + sector[_PLACES_AT + size :] if sector.startswith(_MARKER) else b""
 
 
 class Target:
@@ -151,9 +173,7 @@ class Target:
 
     def marker(self, place_bytes: int = 0) -> bytes:
         """The marker of an interrupted restore of the disk, or of the volume at ``place_bytes``, b"" when there is none."""
-        first = self._marked_sector(place_bytes)
-        size = _PLACE.size * _MOST_PLACES
-        return first and first[:_PLACES_AT] + bytes(size) + first[_PLACES_AT + size :]
+        return _marker_of(self._marked_sector(place_bytes))
 
     def marked_places(self) -> List[Tuple[int, int]]:
         """The partitions that the target of an interrupted restore had, as its marker tells: start and length in bytes."""
