@@ -20,6 +20,15 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "install/windows/contents.py",
         ENGINE + "install/windows/python_source.py",
     ),
+    "integration/windows/test_shadow_copies.py": (
+        ENGINE + "host/windows_com.py",
+        ENGINE + "host/windows_marks.py",
+        ENGINE + "snapshot/vss/foreign.py",
+        ENGINE + "snapshot/vss/freeze.py",
+        ENGINE + "snapshot/vss/record.py",
+        ENGINE + "snapshot/vss/source.py",
+        ENGINE + "snapshot/vss/stale.py",
+    ),
     "integration/windows/test_registry_documents.py": (
         ENGINE + "device/document/windows/sections.py",
         ENGINE + "device/document/windows/system.py",

@@ -426,6 +426,36 @@ class DeviceSmbBusy(DeviceSmbError):
     hint = "Try again later, or end other sessions: Windows of a workstation takes 20 connections."
 
 
+# N140 to N159: shadow copies of Windows
+
+
+class ShadowCopyFailed(EngineError):
+    code = "N140"
+    message = "Windows did not make a shadow copy of {volume}: {step} failed, because {reason}."
+    hint = (
+        'Run "vssadmin list writers" and "vssadmin list shadowstorage" on the device and read its event log (source VSS), '
+        "then run again. No image was made, and no shadow copy of this run was left on the device."
+    )
+
+
+class ShadowCopyLost(EngineError):
+    code = "N141"
+    message = "The shadow copy of {volume} disappeared during the run: {reason}."
+    hint = (
+        'Give the volume more shadow storage ("vssadmin resize shadowstorage"), or run at a time when the device writes '
+        "less. No image was made; the next run reuses what was uploaded."
+    )
+
+
+class PartitionNotStill(EngineError):
+    code = "N142"
+    message = "{path} was written to while it was read, and Windows makes no shadow copies of it."
+    hint = (
+        "Run again at a time when Windows installs no updates. Set imaging_snapshot to preferred to accept an image of a "
+        "live volume. The next run reuses what was uploaded."
+    )
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # S: storage
 

@@ -49,6 +49,7 @@ class DiskAnswers:
         self.not_disks: List[int] = []
         self.closed: List[int] = []
         self.in_use: List[str] = []
+        self.optical: List[str] = []
         self.remote: List[str] = []
         self.empty: Dict[str, int] = {}  # volumes that answer with an error
         self.open_handles: Dict[int, str] = {}
@@ -70,6 +71,7 @@ class DiskAnswers:
         monkeypatch.setattr(windows_devices, "ask", self._ask)
         monkeypatch.setattr(windows_devices, "read_at", self._read_at)
         monkeypatch.setattr(windows_devices, "dos_names", lambda: [*self.devices, *self.empty, "PhysicalDrive0", "C:"])
+        monkeypatch.setattr(windows_volumes, "is_for_disks", lambda volume: volume not in self.optical)
         monkeypatch.setattr(windows_volumes, "volumes", lambda: list(self.volume_names))
         monkeypatch.setattr(windows_volumes, "mount_points", self._mount_points)
         monkeypatch.setattr(windows_volumes, "volume_of", self._volume_of)

@@ -38,6 +38,7 @@ _ALREADY_EXISTS, _MORE_DATA, _NO_MORE_FILES = 183, 234, 18
 _DISK_DEVICE = 7  # FILE_DEVICE_DISK
 _OFFLINE, _READ_ONLY = 1, 2  # DISK_ATTRIBUTE_*
 _REMOTE = 4  # DRIVE_REMOTE
+_NOT_ON_DISKS = frozenset([2, _REMOTE, 5, 6])  # DRIVE_REMOVABLE, DRIVE_CDROM, DRIVE_RAMDISK
 _MOST_VOLUMES, _MOST_EXTENTS, _MOST_PARTITIONS = 4096, 1024, 1024
 _MOST_CHARACTERS = 1 << 16
 _LAYOUT_HEAD, _PARTITION = 48, 144  # bytes of DRIVE_LAYOUT_INFORMATION_EX, PARTITION_INFORMATION_EX
@@ -212,6 +213,11 @@ def volume_of(path: str) -> str:
     if not kernel32().GetVolumeNameForVolumeMountPointW(point, name, len(name)):
         raise failure(last_error())
     return name.value.rstrip("\\")
+
+
+def is_for_disks(volume: str) -> bool:
+    """Whether a volume is not one of a kind that has no place on a disk: optical, removable, remote, in memory."""
+    return int(kernel32().GetDriveTypeW(ctypes.c_wchar_p(volume + "\\"))) not in _NOT_ON_DISKS
 
 
 def windows_folder() -> str:

@@ -13,7 +13,9 @@ from ..disk.source import BlockSource, FileSource
 from ..disk.used import InsideOf, MountPointsOf, StateOf, is_wanted
 
 OFFLINE, LVM, STABLE, LIVE = "offline", "lvm", "stable", "live"
-_FROM_WEAK_TO_STRONG = (LIVE, STABLE, LVM, OFFLINE)
+VSS, VSS_CRASH = "vss", "vss-crash"
+# A partition that stood still promises more than one moment of a volume in use: a disk with both is called "vss".
+_FROM_WEAK_TO_STRONG = (LIVE, VSS_CRASH, VSS, STABLE, LVM, OFFLINE)
 
 
 class DiskToFreeze(NamedTuple):
@@ -39,12 +41,13 @@ class FrozenDisk(NamedTuple):
 class Freeze(ABC):
     """The volumes of disks at one moment, until :meth:`close`: what a provider of snapshots gives.
 
-    ``frozen`` has a disk's answer by its path; ``warnings`` what could not be removed.
+    ``frozen`` has a disk's answer by its path; ``warnings`` what could not be removed; ``notes`` what the log of the run tells.
     """
 
     def __init__(self) -> None:
         self.frozen: Dict[str, FrozenDisk] = {}
         self.warnings: List[str] = []
+        self.notes: List[str] = []
 
     @abstractmethod
     def close(self) -> None:

@@ -1,0 +1,265 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images from shadow copies: the calls of the service in their order, and a service that fails at each of its steps."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Dict, Iterator, List
+
+import pytest
+from support.filled import check_volume
+from support.imaging import restore, verify
+from support.whole_disks import Part, WholeDisk, build_disk
+from support.windows.device import WindowsDevice
+from support.windows.kinds import WINDOWS_7
+from support.windows.shadow_copies import DISK, ShadowedDevice, Volume, linked
+
+pytestmark = pytest.mark.root
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> WholeDisk:
+    """An EFI partition and two volumes of Windows."""
+    parts = [Part("esp", "fat", 40), Part("windows", "ntfs", 48), Part("data", "ntfs", 24)]
+    return build_disk(tmp_path_factory.mktemp("disk"), "gpt", parts, files=60)
+
+
+@pytest.fixture(scope="module")
+def shadowed(disk: WholeDisk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShadowedDevice]:
+    """The live disk has other bytes in its volumes of Windows than their shadow copies: an image must not hold them."""
+    folder = tmp_path_factory.mktemp("frozen")
+    live = folder / "live.raw"
+    live.write_bytes(disk.path.read_bytes())
+    volumes = []
+    links: Dict[str, Path] = {"PhysicalDrive1": live}
+    for number, placed in enumerate(disk.parts):
+        frozen = None
+        if number:
+            frozen = disk.volume(placed, disk.path, folder)
+            with open(live, "r+b") as stream:  # a live volume, in the middle of a change
+                stream.seek(placed.start_bytes + placed.size_bytes // 2)
+                stream.write(os.urandom(MIB))
+                stream.seek(placed.start_bytes)
+                stream.write(bytes(512))
+            links["%s:" % "qrs"[number]] = frozen
+        volumes.append(Volume(number, placed, ["", "C:\\", "D:\\"][number], "qrs"[number], frozen))
+    with WindowsDevice(tmp_path_factory.mktemp("device") / "prefix", WINDOWS_7) as device, linked(device, links):
+        yield ShadowedDevice(device, disk, volumes)
+
+
+@pytest.fixture(autouse=True)
+def fresh(shadowed: ShadowedDevice) -> None:
+    shadowed.calls()
+    for left in shadowed.folder.glob("*.txt"):
+        left.unlink()
+
+
+def names(calls: List[str]) -> List[str]:
+    return [call.split()[0] for call in calls]
+
+
+def check_restored(shadowed: ShadowedDevice, tmp_path: Path) -> None:
+    storage = shadowed.device.host_path(r"C:\storage")
+    assert verify(storage)["ok"]
+    restored = tmp_path / "restored.raw"
+    restore(storage, restored)
+    for placed in shadowed.disk.parts[1:]:
+        check_volume(placed.part.kind, shadowed.disk.volume(placed, restored, tmp_path))
+
+
+def manifest(shadowed: ShadowedDevice, image: str) -> Dict[str, Any]:
+    path = shadowed.device.host_path(r"C:\storage") / "pc" / image / "image.json"
+    return dict(json.loads(path.read_text()))
+
+
+def test_an_image_is_made_from_shadow_copies(shadowed: ShadowedDevice, tmp_path: Path) -> None:
+    made = shadowed.image(timestamp="2026-11-29_10-00-00")
+    assert made["event"] == "result", made
+    assert made["snapshot"] == "vss"
+    check_restored(shadowed, tmp_path)
+    assert shadowed.left() == []
+    assert shadowed.marks() == "none"
+
+
+def test_the_calls_come_in_the_order_that_the_service_wants(shadowed: ShadowedDevice) -> None:
+    shadowed.image(timestamp="2026-11-29_11-00-00")
+    calls = shadowed.calls()
+    last = len(calls) - 1 - calls[::-1].index("SetContext 0")
+    steps = [call for call in calls[last:] if "." not in call.split()[0]]
+    no_provider = "00000000-0000-0000-0000-000000000000"
+    volumes = [one.name + "\\" for one in shadowed.volumes[1:]]
+    assert steps[:8] == [
+        *("SetContext 0", "SetBackupState 0 1 5 0", "GatherWriterMetadata", "FreeWriterMetadata", "StartSnapshotSet"),
+        *("AddToSnapshotSet %s %s" % (volume, no_provider) for volume in volumes),
+        "PrepareForBackup",
+    ]
+    assert names(steps[8:]) == [
+        *("DoSnapshotSet", "GatherWriterStatus", "GetWriterStatusCount", "GetWriterStatus", "FreeWriterStatus"),
+        *("GetSnapshotProperties", "GetSnapshotProperties", "BackupComplete", "DeleteSnapshots", "Release"),
+    ]
+    assert names(calls).count("CreateVssBackupComponentsInternal") == names(calls).count("Release"), (
+        "a requester is left"
+    )
+
+
+STEPS = (
+    *("CreateVssBackupComponentsInternal", "InitializeForBackup", "SetContext", "SetBackupState", "IsVolumeSupported"),
+    *("GatherWriterMetadata", "GatherWriterMetadata@", "FreeWriterMetadata", "StartSnapshotSet", "AddToSnapshotSet"),
+    *("PrepareForBackup", "PrepareForBackup@", "DoSnapshotSet", "DoSnapshotSet@", "GetSnapshotProperties"),
+)
+
+
+def request(number: int, **more: Any) -> Dict[str, Any]:
+    asked = {"verb": "image", "device": "pc", "drives": [DISK], "storage": {"url": r"C:\storage"}, "limit_read_rate": 0}
+    return dict(dict(asked, timestamp="2026-11-30_%02d-00-00" % number, device="clear"), **more)
+
+
+def ask_all(shadowed: ShadowedDevice, requests: List[Dict[str, Any]], **wrong: str) -> List[Dict[str, Any]]:
+    ran = shadowed.device.python(
+        *(r"C:\shadowed_disk.py", "requests"), given=json.dumps(requests), more=shadowed.environment(**wrong)
+    )
+    assert ran.status == 0, ran.errors
+    return [json.loads(line) for line in ran.output.splitlines()]
+
+
+def test_a_failure_at_each_step_leaves_nothing(shadowed: ShadowedDevice) -> None:
+    """Each run of one process fails a step later than the one before it: one sentence with the code of Windows each time.
+
+    Of a set that was not aborted the stand-in would tell every later run.
+    """
+    wrong = ",".join("%s:1:8004230f" % step for step in STEPS)
+    *failed, made = ask_all(shadowed, [request(1) for dummy in range(len(STEPS) + 1)], fail=wrong)
+    for step, one in zip(STEPS, failed):
+        assert one["code"] == "N140", (step, one)
+        assert step.rstrip("@").replace("Internal", "") in one["message"], (step, one)
+        assert "0x8004230F" in one["message"]
+        assert one["message"].count(". ") == 0, "more than one sentence"
+    assert made.get("snapshot") == "vss", made
+    assert shadowed.left() == []
+    assert shadowed.marks() == "none"
+    calls = names(shadowed.calls())
+    begun = [step for step in STEPS if STEPS.index(step) > STEPS.index("StartSnapshotSet")]
+    assert calls.count("AbortBackup") == len(begun)
+    assert calls.count("CreateVssBackupComponentsInternal") == calls.count("Release") + 1, "a requester is left"
+
+
+@pytest.mark.parametrize("step", ["BackupComplete", "BackupComplete@", "DeleteSnapshots", "GatherWriterStatus"])
+def test_a_failure_after_the_set_is_a_warning(shadowed: ShadowedDevice, step: str) -> None:
+    """The image is whole; what failed is told, and no shadow copy outlives the run."""
+    number = 16 + len(step) % 7
+    made = ask_all(shadowed, [request(number)], fail="%s:1:8004230f" % step)[0]
+    assert made.get("snapshot") == "vss", made
+    assert [one for one in made["warnings"] if "0x8004230F" in one], made["warnings"]
+    assert shadowed.left() == []
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param("GatherWriterMetadata@", marks=pytest.mark.long),
+        "StartSnapshotSet",
+        pytest.param("AddToSnapshotSet", marks=pytest.mark.long),
+        pytest.param("PrepareForBackup@", marks=pytest.mark.long),
+        "DoSnapshotSet@",
+        pytest.param("BackupComplete", marks=pytest.mark.long),
+    ],
+)
+def test_a_run_that_is_killed_at_a_step_stops_no_other(shadowed: ShadowedDevice, step: str) -> None:
+    ran = shadowed.device.python(
+        *(r"C:\shadowed_disk.py", "requests"),
+        given=json.dumps([request(0)]),
+        more=shadowed.environment(kill=step, keep="1"),
+    )
+    assert (ran.status, ran.output) == (77, "")
+    assert shadowed.calls()[-1] == "killed in %s" % step
+    made = ask_all(shadowed, [request(0)], keep="1")[0]
+    assert made.get("snapshot") == "vss", made
+    assert shadowed.left() == [], "shadow copies of the killed run were not deleted"
+    assert shadowed.marks() == "none"
+
+
+def test_shadow_copies_of_other_programs_stay(shadowed: ShadowedDevice) -> None:
+    foreign = shadowed.folder / "shadow-7.txt"
+    ids = ["99999999-0000-0000-0000-%012d" % number for number in (1, 2)]
+    foreign.write_text("0 %s %s %s\\\n" % (*ids, shadowed.volumes[1].name))
+    made = ask_all(shadowed, [request(0)])[0]
+    assert made.get("snapshot") == "vss", made
+    assert shadowed.left() == ["shadow-7.txt"]
+    assert not [call for call in shadowed.calls() if call.startswith("DeleteSnapshots 99999999")]
+
+
+def test_another_program_that_makes_a_shadow_copy_is_waited_for(shadowed: ShadowedDevice) -> None:
+    made = ask_all(shadowed, [request(1)], fail="StartSnapshotSet:3:80042316,DoSnapshotSet@:2:80042314")[0]
+    assert made.get("snapshot") == "vss", made
+    assert names(shadowed.calls()).count("StartSnapshotSet") == 6
+    assert shadowed.left() == []
+
+
+def test_one_that_never_ends_is_named(shadowed: ShadowedDevice) -> None:
+    failed = ask_all(shadowed, [request(2)], fail="StartSnapshotSet:999:80042316")[0]
+    assert failed["code"] == "N140", failed
+    assert "0x80042316" in failed["message"]
+
+
+def test_a_service_that_takes_long_is_polled(shadowed: ShadowedDevice) -> None:
+    made = ask_all(shadowed, [request(3)], pending="DoSnapshotSet:40")[0]
+    assert made.get("snapshot") == "vss", made
+    assert names(shadowed.calls()).count("DoSnapshotSet.Wait") == 41
+
+
+def test_a_writer_that_failed_is_named(shadowed: ShadowedDevice) -> None:
+    made = ask_all(shadowed, [request(4)], writers="SqlServerWriter:9:800423f4")[0]
+    assert made.get("snapshot") == "vss", made
+    assert [one for one in made["warnings"] if "SqlServerWriter" in one and "0x800423F4" in one], made["warnings"]
+
+
+@pytest.mark.parametrize("wrong", [{"fail": "Add2:99:80042317"}, {"fail": "Add2:99:8004230c"}])
+def test_one_volume_that_is_refused_costs_the_others_nothing(shadowed: ShadowedDevice, wrong: Dict[str, str]) -> None:
+    code = wrong["fail"][-8:].upper()
+    required, preferred = ask_all(shadowed, [request(5), request(5, snapshot="preferred")], **wrong)
+    assert required["code"] == "N140", required
+    assert "Partition 3" in required["message"]
+    assert "D:\\" in required["message"]
+    assert code in required["message"]
+    assert preferred.get("snapshot") == "live", preferred
+    assert [one for one in preferred["warnings"] if "D:\\" in one and code in one], preferred["warnings"]
+    states = {one["number"]: one["state"] for one in preferred["volumes"]} if "volumes" in preferred else {}
+    assert states in ({}, {1: "frozen", 2: "frozen", 3: "live"})
+    assert shadowed.left() == []
+
+
+def test_a_volume_without_shadow_copies_is_read_until_it_stands_still(shadowed: ShadowedDevice) -> None:
+    made = ask_all(shadowed, [request(6)], unsupported=shadowed.volumes[2].name + "\\")[0]
+    assert made.get("snapshot") == "vss", made
+    calls = shadowed.calls()
+    assert not [call for call in calls if call.startswith("AddToSnapshotSet") and "2}" in call]
+
+
+def test_a_shadow_copy_that_is_lost_ends_the_run(shadowed: ShadowedDevice) -> None:
+    failed = ask_all(shadowed, [request(7, device="lost")], lose_after=str(24 * MIB))[0]
+    assert failed["code"] == "N141", failed
+    assert "C:\\" in failed["message"] or "D:\\" in failed["message"]
+    assert "0x80042308" in failed["message"]
+    assert not list((shadowed.device.host_path(r"C:\storage") / "lost").rglob("image.json"))
+    assert shadowed.left() == []
+    made = ask_all(shadowed, [request(8, device="lost")])[0]
+    assert made.get("snapshot") == "vss", made
+    assert made["bytes_reused"] > 0, "nothing of what the first run sent was used again"
+
+
+def test_check_mode_makes_nothing(shadowed: ShadowedDevice) -> None:
+    planned = ask_all(shadowed, [request(9, check=True, device="planned")])[0]
+    assert planned["image"] is None, planned
+    assert shadowed.calls() == []
+    assert shadowed.left() == []
+
+
+def test_nothing_is_asked_of_the_service_where_it_is_not_wanted(shadowed: ShadowedDevice) -> None:
+    made = ask_all(shadowed, [request(10, device="live", snapshot="none")])[0]
+    assert made.get("snapshot") == "live", made
+    assert shadowed.calls() == []

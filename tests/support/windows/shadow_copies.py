@@ -1,0 +1,118 @@
+# Copyright: plantops.imaging contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The service for shadow copies of a device of the double: a vssapi.dll that is compiled here against the real headers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+
+from support.filled import detach
+from support.paths import SUPPORT
+from support.whole_disks import Placed, WholeDisk
+from support.windows.device import WindowsDevice
+
+DISK = r"\\.\PhysicalDrive1"
+_SOURCES = SUPPORT / "windows" / "vss"
+COMPILERS = {64: "x86_64-w64-mingw32-gcc", 32: "i686-w64-mingw32-gcc"}
+
+
+def build_stand_in(target: Path, bits: int = 64) -> None:
+    """Compile the library. A call whose arguments are not those of the headers is an error of the compiler."""
+    command = [COMPILERS[bits], "-Wall", "-Werror", "-Wno-unused-function", "-O1", "-shared", "-o", str(target)]
+    sources = [str(_SOURCES / "stand_in.c"), str(_SOURCES / "vssapi.def")]
+    links = ["-lole32", "-loleaut32", "-static-libgcc", "-Wl,--enable-stdcall-fixup"]
+    subprocess.run([*command, *sources, *links], check=True)
+
+
+class Volume(NamedTuple):
+    """A volume of the device. ``frozen``: the content of its shadow copies; ``link``: the drive that stands for it."""
+
+    number: int
+    placed: Placed
+    point: str
+    link: str
+    frozen: Optional[Path]
+
+    @property
+    def name(self) -> str:
+        return "\\\\?\\Volume{00000000-0000-0000-0000-%012d}" % self.number
+
+
+class ShadowedDevice:
+    """A device whose disk 1 is a file of the host, with volumes that the service freezes."""
+
+    def __init__(self, device: WindowsDevice, disk: WholeDisk, volumes: List[Volume]) -> None:
+        self.device = device
+        self.disk = disk
+        self.volumes = volumes
+        self.folder = device.host_path(r"C:\vss")
+        self.folder.mkdir(exist_ok=True)
+        build_stand_in(device.host_path(r"C:\windows\system32\vssapi.dll"))
+        for name in ("shadowed_disk.py", "requests.py"):
+            device.host_path("C:\\" + name).write_bytes((SUPPORT / "windows" / name).read_bytes())
+        device.host_path(r"C:\storage").mkdir(exist_ok=True)
+
+    def environment(self, **wrong: str) -> Dict[str, str]:
+        """The variables of a run. ``wrong``: what the stand-in is told to do: ``fail``, ``kill``, ``pending``..."""
+        document = {
+            "size_bytes": self.disk.path.stat().st_size,
+            "volumes": [
+                {
+                    "name": one.name,
+                    "points": [one.point] if one.point else [],
+                    "link": one.link,
+                    "start_bytes": one.placed.start_bytes,
+                    "length_bytes": one.placed.size_bytes,
+                }
+                for one in self.volumes
+            ],
+        }
+        # Without the override Wine's own library answers.
+        overrides = {"WINEDLLOVERRIDES": "mscoree=;mshtml=;vssapi=n", "PLANTOPS_SHADOWED": json.dumps(document)}
+        lose = {"PLANTOPS_LOSE_AFTER": wrong.pop("lose_after")} if "lose_after" in wrong else {}
+        return dict(overrides, **lose, **{"PLANTOPS_VSS_" + name.upper(): value for name, value in wrong.items()})
+
+    def image(self, wrong: Optional[Dict[str, str]] = None, **more: Any) -> Dict[str, Any]:
+        """Make an image of the disk and return its last event."""
+        return self.device.image(
+            DISK, stands_in=r"C:\shadowed_disk.py", environment=self.environment(**(wrong or {})), **more
+        )
+
+    def calls(self) -> List[str]:
+        """The calls since the last question, in order."""
+        log = self.folder / "log.txt"
+        lines = log.read_text().splitlines() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return lines
+
+    def left(self) -> List[str]:
+        """What is left in the service: shadow copies, and a set that blocks all others."""
+        return sorted(one.name for one in self.folder.glob("*.txt") if one.name != "log.txt")
+
+    def marks(self) -> str:
+        """Whether the record of sets is still in the registry."""
+        asked = "import winreg; winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r'SOFTWARE\\plantops-imaging-shadow-copies')"
+        self.device.host_path(r"C:\ask.py").write_text(
+            "try:\n    %s\nexcept FileNotFoundError:\n    print('none')\nelse:\n    print('some')\n" % asked
+        )
+        return self.device.python(r"C:\ask.py").output.strip()
+
+
+@contextlib.contextmanager
+def linked(device: WindowsDevice, links: Dict[str, Path]) -> Iterator[None]:
+    """Let raw devices of the double be files of the host."""
+    loops: List[str] = []
+    try:
+        for name, path in links.items():
+            command = ["losetup", "-f", "--show", "-r", str(path)]
+            loops.append(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip())
+            device.link_disk(name, loops[-1])
+        yield
+    finally:
+        for loop in loops:
+            detach(loop)
