@@ -850,8 +850,7 @@ options:
   image:
     description:
       - "The image to delete: the name of an image, or V(all)."
-      - An image whose key O(password) does not open is deleted only if its name is given here, unless a newer image has
-        the same key.
+      - An image whose key O(password) does not open is deleted only if its name is given here.
     type: str
     default: all
   in_inventory:

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Deletes the images of a device that is retired, the newest ones included, or the one image in O(image).
   - It deletes nothing unless O(retire) repeats the name of the device's directory.
-  - Pinned and archived images are kept, and so is the last image of each key that O(password) does not open. The result
+  - Pinned and archived images are kept, and so are the images of each key that O(password) does not open. The result
     names them.
   - Packs that no image needs any more are moved to the trash at once. If the device is retired, the module deletes them
     when it runs again at least a day later, or at once with O(purge_trash).

@@ -30,10 +30,7 @@ RETIRE: Tuple[Setting, ...] = (
         "str",
         (
             "The image to delete: the name of an image, or V(all).",
-            (
-                "An image whose key O(password) does not open is deleted only if its name is given here, unless a newer "
-                "image has the same key."
-            ),
+            ("An image whose key O(password) does not open is deleted only if its name is given here."),
         ),
         ("retire",),
         default="all",

@@ -94,3 +94,19 @@ def test_each_storage_of_a_job_is_retired_and_another_host_of_the_play_is_not(tm
     assert [path.name for path in site.storage.iterdir()] == ["t_pc-2"]
     assert imaging.verify(site.storage, device="t_pc-2", image=other)["ok"] is True
     assert list(elsewhere.iterdir()) == []
+
+
+def test_a_job_does_not_narrow_it_and_is_refused(tmp_path: Path) -> None:
+    site = Site(tmp_path, imaging_password=imaging.PASSWORD, imaging_jobs=[{"name": "daily"}, {"name": "monthly"}])
+    names = [
+        *made(site.storage, tmp_path / "drive", 1, job="daily"),
+        *made(site.storage, tmp_path / "drive", 1, job="monthly"),
+    ]
+    done = site.play("retire", *YES, "-e", "imaging_job=monthly")
+    assert done.status == 2
+    words = " ".join(done.output.split())
+    assert "imaging_job is monthly" in words
+    assert "imaging_forget_jobs" in words
+    one = site.play("retire", *YES, "-e", "imaging_job=monthly", "-e", "imaging_retire_image=%s" % names[1])
+    assert one.result(TASK)["deleted"] == names[1:]
+    assert imaging.verify(site.storage, device="t_pc-1", image=names[0])["ok"] is True

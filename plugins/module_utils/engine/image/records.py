@@ -79,16 +79,24 @@ class Kept(NamedTuple):
 
 
 def kept(directory: DevicePlace, image: str) -> Kept:
-    """Say whether an image must stay. One listing; no record is read."""
+    """Say whether an image must stay. No record is read."""
     try:
         listed = _listed(directory, image, fmt.MAX_RECORDS_LISTED, _KEEPS)
+        kinds = {name.partition("-")[0] for name in _files(listed)}
+        # A crowd of directories under such names may hide a pin, and so may a link that leads nowhere at the moment.
+        is_readable = bool(kinds) or not (len(listed) >= fmt.MAX_RECORDS_LISTED or _is_link(directory, image))
     except StorageUnreachable:
         raise
     except StorageError:
         return Kept(is_readable=False)
-    kinds = {name.partition("-")[0] for name in _files(listed)}
-    # A crowd of directories under such names may hide a pin.
-    return Kept(PINNED in kinds, ARCHIVED in kinds, bool(kinds) or len(listed) < fmt.MAX_RECORDS_LISTED)
+    return Kept(PINNED in kinds, ARCHIVED in kinds, is_readable)
+
+
+def _is_link(directory: DevicePlace, image: str) -> bool:
+    try:
+        return directory.storage.stat(directory.path(fmt.RECORDS, image)).kind is EntryKind.OTHER
+    except StorageNotFound:
+        return False
 
 
 def kept_of(directory: DevicePlace, images: List[str]) -> List[Kept]:
@@ -100,7 +108,7 @@ def kept_of(directory: DevicePlace, images: List[str]) -> List[Kept]:
         raise
     except StorageError:
         return [Kept(is_readable=False) for dummy in images]
-    there = {entry.name for entry in listed if _is_directory(entry.kind)}
+    there = {entry.name for entry in listed if entry.kind is not EntryKind.FILE}
     return together(directory.storage, lambda image: kept(directory, image) if image in there else Kept(), images)
 
 

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from ..device.identity import refuse_twins, stored_identity
-from ..errors import ImageNotFound, RetirementUnconfirmed
+from ..errors import DeviceMismatch, DirectoryMoved, ImageNotFound, RetirementUnconfirmed
 from ..image.access import openable_key
-from ..image.device_directory import DeviceDirectory
+from ..image.device_directory import IMAGE_NAME, DeviceDirectory
+from ..image.format import constants as fmt
 from ..image.upkeep.alone import alone
-from ..image.upkeep.remains import is_empty, remove_directory
+from ..image.upkeep.remains import foreign_names, is_empty, remove_directory
 from ..image.upkeep.retire import retire
 from ..storage.contract import Storage
 from .request_upkeep import RetireRequest
@@ -32,7 +33,8 @@ def retire_device(storage: Storage, request: RetireRequest, status: RunStatus) -
         raise RetirementUnconfirmed(device=device, named=request.named)
     directory = DeviceDirectory(storage, device)
     refuse_twins(storage, device)
-    if stored_identity(storage, device) is None:
+    warnings: List[str] = []
+    if not _has_owner(directory, warnings):
         return _without_owner(directory, request)
     directory.check_folders()
     key = openable_key(directory, request.passwords.password)
@@ -40,6 +42,7 @@ def retire_device(storage: Storage, request: RetireRequest, status: RunStatus) -
         status.warn("The password opens no key slot of %s." % device)
     wanted = request.image or None
     found = retire(storage, device, wanted, key=key, dry_run=request.check, purge=request.purge_trash)
+    found.report.warnings[:0] = warnings
     report = found.report
     after = [image for image in report.before if image not in report.deleted]
     changed = bool(report.deleted or report.trashed_packs or report.purged_packs or found.is_gone)
@@ -53,6 +56,36 @@ def retire_device(storage: Storage, request: RetireRequest, status: RunStatus) -
         warnings=report.warnings,
         diff={"before": lines(report.before), "after": lines(after)},
     )
+
+
+def _has_owner(directory: DeviceDirectory, warnings: List[str]) -> bool:
+    """Whether the directory is that of a device. Without an intact document of its owner its images say so, or, where all are
+    deleted, that it holds nothing but what the engine creates; the yes names it.
+
+    :raises DeviceMismatch: when nothing says so, or when it was moved there.
+    """
+    storage, device = directory.storage, directory.device
+    damage: Optional[DeviceMismatch] = None
+    try:
+        if stored_identity(storage, device) is not None:
+            return True
+    except DirectoryMoved:
+        raise
+    except DeviceMismatch as error:
+        damage = error
+    if not storage.exists(device) or (damage is None and is_empty(directory)):
+        return False
+    others = [name for name in foreign_names(directory) if not IMAGE_NAME.fullmatch(name)]
+    is_ours = directory.images({}) or (not others and storage.exists(directory.path(fmt.PACKS)))
+    if is_ours:
+        warnings.append(
+            "%s is %s. The directory was retired because it has the name in imaging_retire and holds a device's images and packs."
+            % (directory.path(fmt.DEVICE_ID_NAME), "damaged" if damage is not None else "missing")
+        )
+        return True
+    if damage is not None:
+        raise damage
+    return False
 
 
 def _without_owner(directory: DeviceDirectory, request: RetireRequest) -> Dict[str, Any]:

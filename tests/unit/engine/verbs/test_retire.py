@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from functools import partial
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import pytest
 from engine.device.identity import claim_directory
@@ -124,19 +124,56 @@ def test_one_image_of_a_device_that_is_gone_does_not_exist() -> None:
         done(Plant(), image="2026-11-22_13-45-10")
 
 
-def test_a_directory_of_another_device_is_left_alone(plant: Plant) -> None:
-    """It was copied or moved there by hand, or its document was damaged: nothing proves whose images these are."""
-    document = plant.storage.files[OWNER]
-    for content, kind in (
-        (document.replace(b'"device": "pc"', b'"device": "mill"'), DeviceMismatch),
-        (b"{}", DeviceMismatch),
-    ):
+@pytest.mark.parametrize("content", [None, b"{}", b""], ids=["missing", "damaged", "empty"])
+def test_without_the_document_of_its_owner_a_device_is_retired(plant: Plant, content: Optional[bytes]) -> None:
+    """Its images name it, later its packs, and so does the yes; a warning tells it."""
+    if content is None:
+        del plant.storage.files[OWNER]
+    else:
         plant.storage.files[OWNER] = content
-        with failing(kind, device=DEVICE):
-            done(plant)
-        assert plant.listed() == plant.names
-    del plant.storage.files[OWNER]
-    with failing(ImageNotFound, device=DEVICE):
+    first = done(plant)
+    assert (first["deleted"], first["is_gone"], len(first["warnings"])) == (plant.names, False, 1)
+    last = done(plant, purge_trash=True)
+    assert (last["is_gone"], len(last["warnings"])) == (True, 1)
+    assert not plant.storage.exists(DEVICE)
+
+
+@pytest.mark.parametrize(("content", "kind"), [(None, ImageNotFound), (b"{}", DeviceMismatch)])
+def test_a_directory_that_nothing_proves_to_be_a_devices_is_left_alone(content: Optional[bytes], kind: Any) -> None:
+    plant = Plant()
+    plant.storage.make_directory("%s/%s" % (DEVICE, fmt.PACKS))
+    plant.storage.put("%s/notes.txt" % DEVICE, [b"mine"])
+    if content is not None:
+        plant.storage.put(OWNER, [content])
+    before = dict(plant.storage.files)
+    with failing(kind, device=DEVICE):
+        done(plant)
+    assert plant.storage.files == before
+
+
+def test_the_images_of_another_device_prove_nothing(plant: Plant) -> None:
+    plant.storage.rename(DEVICE, "mill")
+    del plant.storage.files["mill/%s" % fmt.DEVICE_ID_NAME]
+    plant.storage.put("mill/notes.txt", [b"mine"])
+    parsed = parse({"verb": "retire", "device": "mill", "retire": "mill", "storage": {"url": "/x"}})
+    assert isinstance(parsed, RetireRequest)
+    with failing(ImageNotFound, device="mill"):
+        retire_device(plant.storage, parsed, RunStatus(print, lambda: False))
+
+
+def test_a_removal_whose_directory_got_a_folder_of_the_storages_system_is_finished(plant: Plant) -> None:
+    done(plant, purge_trash=True)
+    plant.storage.make_directory("%s/@eaDir" % DEVICE)
+    result = done(plant)
+    assert (result["changed"], result["is_gone"]) == (True, True)
+    assert not plant.storage.exists(DEVICE)
+
+
+def test_a_directory_of_another_device_is_left_alone(plant: Plant) -> None:
+    """It was copied or moved there by hand."""
+    claim_directory(plant.storage, "mill", MACHINE, adopt=False)
+    plant.storage.files[OWNER] = plant.storage.files["mill/%s" % fmt.DEVICE_ID_NAME]
+    with failing(DirectoryMoved, device=DEVICE, named="mill"):
         done(plant)
     assert plant.listed() == plant.names
 

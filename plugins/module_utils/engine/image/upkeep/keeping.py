@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from ...errors import RequestInvalid
+from ..format import constants as fmt
 from ..format import job_name
 from ..format.manifest import Manifest
 from .missing import Key, Missing, Part, find_missing, is_forgotten, parts_of, sentences
@@ -71,7 +72,8 @@ def judge(
     for keep in policy.keep.values():
         if keep < 1:
             raise RequestInvalid(reason="imaging_keep must be at least 1, not %d" % keep)
-    newest_of_key = {manifest.key_id: manifest.image for manifest in images}
+    proved = [one for one in images if is_proved and one.key_id == openable_key]
+    last_of_keys = _last_of_keys(images, proved[0].sequence if proved else fmt.MAX_SEQUENCE)
     seen = _Seen()
     verdicts: Dict[str, Verdict] = {}
     for manifest in reversed(images):
@@ -86,14 +88,30 @@ def judge(
             verdict = Verdict(False, "it is one of the newest %d" % keep)
         elif manifest.image in protected:
             verdict = Verdict(False, protected[manifest.image], True)
-        elif manifest.key_id not in ("", openable_key) and newest_of_key[manifest.key_id] == manifest.image:
-            verdict = Verdict(False, "it is the last image of a key that this password does not open", True)
+        elif manifest.key_id not in ("", openable_key) and manifest.image in last_of_keys:
+            verdict = Verdict(False, "it may be the last image of a key that this password does not open", True)
         elif last_of is not None and manifest.job in policy.keep:
             verdict = Verdict(False, "it is the last image of %s" % last_of.shown, True)
         else:
             verdict = Verdict(True)
         verdicts[manifest.image] = verdict
-    return _with_one(verdicts, {one.image for one in images if is_proved and one.key_id == openable_key})
+    return _with_one(verdicts, {one.image for one in proved})
+
+
+def _last_of_keys(images: List[Manifest], first: int) -> Set[str]:
+    """The images that may be the last one of their key, among those of all keys.
+
+    Only its own key proves an image, and any account may store one that names the key of others and looks newer. But an
+    earlier key made its last image before the number ``first``, that of the first image which the present password proves.
+    So the last one before that stays as well.
+    """
+    last: Dict[Tuple[str, bool], List[Manifest]] = {}
+    for one in images:  # in sequence order, and one false image may have the number of the true one
+        for is_before in (False, True) if one.sequence < first else (False,):
+            others = last.get((one.key_id, is_before), [])
+            is_equal = bool(others) and others[0].sequence == one.sequence
+            last[one.key_id, is_before] = [*others, one] if is_equal else [one]
+    return {one.image for found in last.values() for one in found}
 
 
 def _scope(manifest: Manifest, openable_key: Optional[str], is_proved: bool) -> str:

@@ -3,14 +3,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Removes the rest of a device's directory after its last image and pack were deleted.
 
-Only names that the engine gives are removed; any other entry stays, and the directory with it.
+Only names that the engine gives are removed; any other entry stays, and the directory with it. An account that may create
+files can put an obstacle under each of these names, and the system of a storage adds folders at any time: a removal says
+what is left, and ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import Callable, List
 
-from ...errors import StorageFailed, StorageNotFound
+from ...entries import Entry, EntryKind
+from ...errors import (
+    RunCancelled,
+    StorageError,
+    StorageFailed,
+    StorageNotFound,
+    StoragePermissionDenied,
+    StorageUnreachable,
+)
 from ...storage.contract import PARTIAL_SUFFIX
 from ...storage.lease import LEASE_NAME, Lease
 from ..device_directory import IMAGE_NAME, DeviceDirectory
@@ -24,6 +35,7 @@ from .sweep import holds_manifest_at, remove_tree
 _FILES = (fmt.README_NAME, fmt.ENCRYPTED_NAME, fmt.RUN_STATUS_NAME, fmt.NAMES_NAME)
 _FOLDERS = (fmt.PACKS, fmt.KEYS, fmt.RECORDS, fmt.TRASH)
 _MOST_LISTED = 1000
+_ROUNDS = 3  # of removals of folders that the system of the storage adds at the same time
 
 
 def remove_put_aside(directory: DeviceDirectory, is_old: Callable[[int], bool], warnings: List[str]) -> None:
@@ -34,7 +46,7 @@ def remove_put_aside(directory: DeviceDirectory, is_old: Callable[[int], bool], 
             continue  # the next sweep brings an image back
         try:
             is_gone = remove_tree(directory.storage, path)
-        except StorageFailed as error:
+        except (StorageFailed, StoragePermissionDenied) as error:
             warnings.append("%s was not removed yet: %s" % (path, error))
             continue
         if not is_gone:
@@ -46,20 +58,25 @@ def remove_remains(directory: DeviceDirectory, lease: Lease, warnings: List[str]
 
     The document of the directory's owner goes last: as long as it is there, a call that was cut off is repeated.
     """
+    try:
+        return _remove_remains(directory, lease, warnings)
+    except (StorageUnreachable, RunCancelled):
+        raise
+    except StorageError as error:
+        return _stays(directory, str(error).rstrip("."), warnings)
+
+
+def _remove_remains(directory: DeviceDirectory, lease: Lease, warnings: List[str]) -> bool:
     storage = directory.storage
-    names = _names(directory)
-    strays = [name for name in names if is_stray_folder(name)]
-    foreign = [name for name in names if name not in (*_FILES, *_FOLDERS, *strays, fmt.DEVICE_ID_NAME)]
+    _clear_ways(directory)
+    foreign = foreign_names(directory)
     if foreign:
         return _stays(directory, "it contains %s, which the engine did not create" % enumerated(foreign), warnings)
     lease.check()
     folders = [*rooms(directory, fmt.PACKS), *rooms(directory, fmt.RECORDS, IMAGE_NAME)]
     folders += [directory.path(name) for name in _FOLDERS]
-    try:
-        left = [folder for folder in folders if not remove_tree(storage, folder)]
-        left += [path for path in map(directory.path, strays) if not remove_tree(storage, path, 1)]
-    except StorageFailed as error:
-        return _stays(directory, str(error).rstrip("."), warnings)
+    left = [folder for folder in folders if not remove_tree(storage, folder)]
+    left += _remove_strays(directory)
     if left:
         reason = "%s contains a directory, a link or a name that the engine did not create" % enumerated(left)
         return _stays(directory, reason, warnings)
@@ -68,26 +85,65 @@ def remove_remains(directory: DeviceDirectory, lease: Lease, warnings: List[str]
     return True
 
 
+def _remove_strays(directory: DeviceDirectory) -> List[str]:
+    """Remove the folders of the storage's system; return those that can't be removed."""
+    paths = [directory.path(one.name) for one in _entries(directory) if is_stray_folder(one.name)]
+    return [path for path in paths if not remove_tree(directory.storage, path, 1)]
+
+
 def remove_directory(directory: DeviceDirectory, warnings: List[str]) -> bool:
     """Remove the empty directory, after the lease in it was given back; a run that came in between keeps it."""
-    try:
-        directory.storage.remove_directory(directory.device)
-    except StorageNotFound:
-        return True
-    except StorageFailed as error:
-        return _stays(directory, str(error).rstrip("."), warnings)
-    return True
+    reason = ""
+    for dummy in range(_ROUNDS):
+        try:
+            directory.storage.remove_directory(directory.device)
+        except StorageNotFound:
+            return True
+        except (StorageFailed, StoragePermissionDenied) as error:
+            reason = str(error).rstrip(".")
+        else:
+            return True
+        names = [one.name for one in _entries(directory)]
+        if not all(map(is_stray_folder, names)):
+            return _stays(directory, "it contains %s" % enumerated(names), warnings)
+        with contextlib.suppress(StorageNotFound, StorageFailed, StoragePermissionDenied):
+            _remove_strays(directory)
+    return _stays(directory, reason, warnings)
 
 
 def is_empty(directory: DeviceDirectory) -> bool:
-    """Whether nothing but a lease is left: a removal was cut off right before its end."""
-    return not _names(directory)
+    """Whether the directory has nothing but a lease and folders of the storage's system: a removal was cut off right before its
+    end."""
+    return all(is_stray_folder(one.name) for one in _entries(directory))
 
 
-def _names(directory: DeviceDirectory) -> List[str]:
-    """The names in the directory, except for the lease and its partial files."""
-    found = directory.storage.list_some(directory.device, lambda name: True, _MOST_LISTED)
-    return sorted(one.name for one in found if one.name != LEASE_NAME and not one.name.endswith(PARTIAL_SUFFIX))
+def foreign_names(directory: DeviceDirectory) -> List[str]:
+    """The names in the directory that are not the engine's, or not as the engine creates them."""
+    return [one.name for one in _entries(directory) if not _is_ours(one)]
+
+
+def _is_ours(entry: Entry) -> bool:
+    if entry.name in (*_FILES, fmt.DEVICE_ID_NAME):
+        return entry.kind is EntryKind.FILE
+    return (entry.name in _FOLDERS or is_stray_folder(entry.name)) and entry.kind is EntryKind.DIRECTORY
+
+
+def _clear_ways(directory: DeviceDirectory) -> None:
+    """Remove empty directories in the place of files."""
+    for one in _entries(directory):
+        if one.name in (*_FILES, fmt.DEVICE_ID_NAME) and one.kind is EntryKind.DIRECTORY:
+            with contextlib.suppress(StorageNotFound, StorageFailed):
+                directory.storage.remove_directory(directory.path(one.name))
+
+
+def _entries(directory: DeviceDirectory) -> List[Entry]:
+    """The entries of the directory, except for the lease and its partial files."""
+    try:
+        found = directory.storage.list_some(directory.device, lambda name: True, _MOST_LISTED)
+    except StorageNotFound:
+        return []
+    kept = [one for one in found if one.name != LEASE_NAME and not one.name.endswith(PARTIAL_SUFFIX)]
+    return sorted(kept, key=lambda one: one.name)
 
 
 def _stays(directory: DeviceDirectory, reason: str, warnings: List[str]) -> bool:

@@ -4,7 +4,8 @@
 """Retires a device: by an explicit yes all of its images are deleted, or one of them, the newest included.
 
 A rollover must not delete the newest images, those of any job, the last one of a disk, or damaged ones; this may.
-Pinned and archived images stay, and the last image of each key that the password does not open.
+Pinned and archived images stay, and those of each key that the password does not open: which of them is the last one only
+that key can prove, and an account that may only create files can store one that looks newer.
 
 The rest is as in a rollover. An image is deleted manifest first, the oldest first; packs leave in two steps, through the
 trash; nothing is swept while the packs of an image that stays are unknown. A retired device makes no image any more, so
@@ -35,7 +36,10 @@ from .rollover_report import RolloverReport
 from .sweep import delete_image, sweep
 from .trash_age import TrashAges
 
-_LAST_OF_KEY = "it is the last image of a key that this password does not open"
+_OF_CLOSED_KEY = (
+    "imaging_password does not open its key, so nothing proves which image of this key is the last; set the password of that "
+    "key, or imaging_retire_image to this image"
+)
 
 
 class Retired(NamedTuple):
@@ -134,9 +138,9 @@ def _choose(
             raise found.unreadable[image]
         return RolloverReport(dry_run, [image], {}, [], [], 0, [], found.names)
     openable = key.key_id if key is not None else ""
-    last_of = {one.key_id: one.image for one in found.images if one.key_id not in ("", openable)}
-    for name in last_of.values():
-        spared.setdefault(name, _LAST_OF_KEY)
+    for one in found.images:
+        if one.key_id not in ("", openable):
+            spared.setdefault(one.image, _OF_CLOSED_KEY)
     for name, error in found.unreadable.items():
         if not isinstance(error, ImageDamaged):
             spared.setdefault(name, "it can't be read: %s" % str(error).rstrip("."))

@@ -120,7 +120,7 @@ class Commit:
         )
 
     def _commit(self, stream: PackStream, roots: List[Root], *, keeps_order: bool) -> ImageResult:
-        self._order.progress("committing", 0, 0, stream.stored_bytes)
+        self._order.progress("committing", 0, 0, stream.sent_bytes)
         contents = self._sealed(roots)
         files = self._folder.store_all(contents)
         packs = {name: need.size_bytes for root in roots for name, need in root.packs.items()}

@@ -38,6 +38,7 @@ class PackStream:
         self.known = KnownChunks()
         self.lost: Set[str] = set()
         self.sent: Dict[str, int] = {}
+        self._sent_before_bytes = 0
         self.stored_bytes = 0
         self.new_plain_bytes = 0
         self.on_named: Callable[[str], None] = lambda pack: None
@@ -97,7 +98,7 @@ class PackStream:
     @property
     def sent_bytes(self) -> int:
         """Of packs that are stored and were read back."""
-        return sum({**self._sender.sent, **self.sent}.values())
+        return self._sent_before_bytes + self._sender.sent_bytes
 
     @property
     def is_full(self) -> bool:
@@ -120,6 +121,7 @@ class PackStream:
         """Wait until every pack that was cut is stored and read back; the stream stays usable."""
         self._sender.finish()
         self.sent.update(self._sender.sent)
+        self._sent_before_bytes += self._sender.sent_bytes
         self._sender = self._new_sender()
 
     def close(self) -> None:

@@ -44,6 +44,8 @@ class PackSender:
         self._failure: Optional[BaseException] = None
         self._directories: Dict[str, bool] = {}
         self.sent: Dict[str, int] = {}
+        self.sent_bytes = 0  # known at each moment of a run that may have a hundred thousand packs
+        self._lock = threading.Lock()
         count = max(2, min(_SENDERS, _SENDERS_BYTES // pack_bytes)) if storage.parallel_calls > 1 else 1
         self._threads = [threading.Thread(target=self._run, name="pack sender", daemon=True) for dummy in range(count)]
         for thread in self._threads:
@@ -109,7 +111,9 @@ class PackSender:
             self._storage.make_directory(directory)
             self._directories[directory] = True
         store_pack(self._storage, path, pack.parts, pack.fingerprint, self._sleep)
-        self.sent[pack.name] = pack.size_bytes
+        with self._lock:
+            self.sent[pack.name] = pack.size_bytes
+            self.sent_bytes += pack.size_bytes
         self._stored(pack)
 
 

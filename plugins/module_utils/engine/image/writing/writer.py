@@ -155,7 +155,7 @@ class ImageRun:
         before = sum(other.used.total_bytes for other in order.disks[:number])
 
         def progress(done_bytes: int) -> None:
-            order.progress("reading", before + done_bytes, total, stream.stored_bytes)
+            order.progress("reading", before + done_bytes, total, stream.sent_bytes)
 
         return DiskWriter(
             stream,

@@ -78,7 +78,11 @@ def test_rules(images: List[Manifest], policy: Policy, pins: Set[int], openable:
             mine = [one for one in mine if one.key_id]  # without a password unencrypted ones push no encrypted one out
         covered = set().union(*(parts(one) for one in mine)) if mine else set()
         last_of = {part for part in parts(manifest) - covered if not forgotten(part, policy)}
-        last_of_key = manifest.key_id not in ("", openable) and all(one.key_id != manifest.key_id for one in newer)
+        ours = [one.sequence for one in images if is_proved and one.key_id == "ours"]
+        until = (
+            [one for one in newer if ours and one.sequence < ours[0]] if ours and manifest.sequence < ours[0] else newer
+        )
+        last_of_key = manifest.key_id not in ("", openable) and all(one.key_id != manifest.key_id for one in until)
         if manifest.job in policy.keep:
             must_stay = len(mine) < policy.keep[manifest.job] or name in protected or last_of_key or bool(last_of)
         elif manifest.job in policy.forget_jobs:
@@ -107,3 +111,14 @@ def test_jobs_that_are_not_defined() -> None:
     assert orphans(images, Policy({"b": 1})) == {}
     assert orphans(images, Policy({"b": 1}, frozenset(["c"]))) == {"a": 2}
     assert orphans(images, Policy({"": 1}, frozenset(), frozenset(["c"]))) == {"a": 2, "b": 1}
+
+
+def test_what_looks_newer_does_not_take_the_place_of_the_last_image_of_an_earlier_key() -> None:
+    """Any account may store a manifest of a key that the password does not open. That key ended before the present one began."""
+    disks: Dict[str, Tuple[int, FrozenSet[int]]] = {}
+    keys = [(1, "old"), (2, "old"), (3, "ours"), (4, "ours"), (5, "ours"), (9, "old")]
+    images = [made(number, "", key, disks) for number, key in keys]
+    images.insert(2, images[1]._replace(image="image-002b"))  # the same number, a later name
+    verdicts = judge(images, Policy({"": 1}), {}, "ours", is_proved=True)
+    stays = {image for image, verdict in verdicts.items() if not verdict.goes}
+    assert stays == {"image-002", "image-002b", "image-005", "image-009"}

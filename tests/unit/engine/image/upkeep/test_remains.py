@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import Any, List
 
 import pytest
-from engine.errors import StorageFailed
+from engine.errors import StorageFailed, StoragePermissionDenied
 from engine.image.device_directory import DeviceDirectory
 from engine.image.format import constants as fmt
 from engine.image.upkeep.alone import alone
@@ -60,10 +60,11 @@ def test_a_foreign_entry_stays_with_the_document_of_the_owner(directory: DeviceD
     assert len(warnings) == 1
 
 
-def test_a_file_that_is_open_on_a_share_is_told(directory: DeviceDirectory) -> None:
+@pytest.mark.parametrize("kind", [StorageFailed, StoragePermissionDenied])
+def test_a_file_that_is_open_or_forbidden_on_a_share_is_told(directory: DeviceDirectory, kind: Any) -> None:
     def is_open(moment: str, operation: str, path: str) -> None:
         if (moment, operation, path) == ("before", "remove_directory", "pc/trash"):
-            raise StorageFailed(storage="memory", operation="removing", path=path, reason="it is in use")
+            raise kind(storage="memory", operation="removing", path=path, reason="it is in use")
 
     warnings = removed(DeviceDirectory(HookedStorage(directory.storage, is_open), "pc"))
     assert len(warnings) == 1
@@ -82,3 +83,33 @@ def test_what_runs_left_in_the_trash_goes_when_it_is_old(directory: DeviceDirect
     remove_put_aside(directory, lambda since_seconds: since_seconds < 200, warnings)
     assert [one.file_name for one in directory.put_aside()] == ["%s.300" % IMAGE, whole]
     assert warnings == []
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_folder_of_the_storages_system_that_comes_late_goes(directory: DeviceDirectory, times: int) -> None:
+    left = [times]
+
+    def late(moment: str, operation: str, path: str) -> None:
+        if (moment, operation, path) == ("before", "remove_directory", "pc") and left[0]:
+            left[0] -= 1
+            directory.storage.make_directory("pc/@eaDir")
+            directory.storage.put("pc/@eaDir/thumb.jpg", [b"x"], replace=True)
+
+    assert removed(directory) == []
+    warnings: List[str] = []
+    assert remove_directory(DeviceDirectory(HookedStorage(directory.storage, late), "pc"), warnings)
+    assert warnings == []
+    assert not directory.storage.exists("pc")
+
+
+def test_a_folder_that_comes_again_and_again_ends_the_removal(directory: DeviceDirectory) -> None:
+    def late(moment: str, operation: str, path: str) -> None:
+        if (moment, operation, path) == ("before", "remove_directory", "pc"):
+            directory.storage.make_directory("pc/@eaDir")
+
+    assert removed(directory) == []
+    warnings: List[str] = []
+    assert not remove_directory(DeviceDirectory(HookedStorage(directory.storage, late), "pc"), warnings)
+    assert len(warnings) == 1
+    assert is_empty(directory), "so that the next call continues"
+    assert remove_directory(directory, [])

@@ -11,7 +11,16 @@ from functools import partial
 from typing import Any, Callable, List, Optional, Sequence
 
 import pytest
-from engine.errors import EngineError, ImageKept, ImageNotFound, LeaseHeld, StorageFull, StoragePermissionDenied
+from engine.entries import Entry, EntryKind
+from engine.errors import (
+    EngineError,
+    ImageKept,
+    ImageNotFound,
+    LeaseHeld,
+    StorageFull,
+    StorageNotFound,
+    StoragePermissionDenied,
+)
 from engine.image import records
 from engine.image.access import openable_key
 from engine.image.device_directory import DeviceDirectory
@@ -146,27 +155,105 @@ def test_one_image_that_is_pinned_or_missing_is_refused() -> None:
     assert plant.listed() == plant.names
 
 
-def test_the_last_image_of_a_key_that_the_password_does_not_open_stays_unless_it_is_named() -> None:
+def test_images_of_a_key_that_the_password_does_not_open_stay_unless_they_are_named() -> None:
     plant = Plant()
     plant.make(password="another one")
     plant.make(password="another one")
     plant.make(password=PASSWORD, new_key=True)
     done = gone(plant, password=PASSWORD, purge=True)
-    assert done.report.deleted == [plant.names[0], plant.names[2]]
-    assert list(done.report.spared) == [plant.names[1]]
-    plant.check(plant.names[1], password="another one")
-    assert gone(plant, plant.names[1], password=PASSWORD, purge=True).report.deleted == [plant.names[1]]
+    assert done.report.deleted == [plant.names[2]]
+    assert list(done.report.spared) == plant.names[:2]
+    plant.check(*plant.names[:2], password="another one")
+    for name in plant.names[:2]:
+        assert gone(plant, name, password=PASSWORD, purge=True).report.deleted == [name]
     assert plant.listed() == []
     assert gone(plant, password=PASSWORD).is_gone
 
 
-def test_without_the_password_the_last_encrypted_image_stays() -> None:
+def test_without_the_password_encrypted_images_stay() -> None:
     plant = Plant()
     plant.make(password=PASSWORD)
     plant.make(password=PASSWORD)
     done = gone(plant)
-    assert (done.report.deleted, list(done.report.spared)) == (plant.names[:1], plant.names[1:])
-    plant.check(plant.names[1], password=PASSWORD)
+    assert (done.report.deleted, list(done.report.spared)) == ([], plant.names)
+    plant.check(*plant.names, password=PASSWORD)
+    assert gone(plant, password=PASSWORD, purge=True).is_gone
+
+
+def test_a_false_image_of_a_closed_key_does_not_take_the_place_of_the_last_one() -> None:
+    """An account that may only create files stores a manifest that names the key and looks newer."""
+    plant = Plant()
+    plant.make(password=PASSWORD)
+    false = "2026-12-31_20-00-00"
+    data = plant.storage.files["%s/%s/%s" % (DEVICE, plant.names[0], fmt.MANIFEST_NAME)]
+    plant.storage.make_directory("%s/%s" % (DEVICE, false))
+    data = data.replace(plant.names[0].encode("ascii"), false.encode("ascii"))
+    plant.storage.put("%s/%s/%s" % (DEVICE, false, fmt.MANIFEST_NAME), [data])
+    done = gone(plant, purge=True)
+    assert plant.names[0] in done.report.spared
+    plant.check(plant.names[0], password=PASSWORD)
+
+
+def _link(plant: Plant, image: str) -> HookedStorage:
+    """A storage in which a link that leads nowhere is in the place of the image's records."""
+    path = "%s/%s/%s" % (DEVICE, fmt.RECORDS, image)
+
+    class Linked(HookedStorage):
+        def stat(self, wanted: str) -> Entry:
+            return Entry(image, EntryKind.OTHER, 0) if wanted == path else super().stat(wanted)
+
+        def list(self, wanted: str) -> List[Entry]:
+            if wanted == path:
+                raise StorageNotFound(storage="memory", path=path)
+            found = super().list(wanted)
+            return [*found, Entry(image, EntryKind.OTHER, 0)] if path.rpartition("/")[0] == wanted else found
+
+    return Linked(plant.storage, lambda *dummy: None)
+
+
+def test_a_link_in_the_place_of_records_may_hide_a_pin() -> None:
+    plant = Plant(2)
+    storage = _link(plant, plant.names[0])
+    done = gone(plant, storage=storage)
+    assert (done.report.deleted, list(done.report.spared)) == (plant.names[1:], plant.names[:1])
+    with failing(ImageKept, image=plant.names[0]):
+        gone(plant, plant.names[0], storage=storage)
+    plant.check(plant.names[0])
+
+
+@pytest.mark.parametrize(
+    "obstacle",
+    [
+        fmt.NAMES_NAME,
+        fmt.README_NAME,
+        fmt.ENCRYPTED_NAME,
+        "keys/%s.json" % ("a" * 64),
+        "records/2026-11-22_13-45-10/pinned-%s.json" % ("b" * 64),
+        "packs/ab/%s" % ("ab" * 32),
+        "trash/%s.3.1700000000" % ("cd" * 32),
+        "trash/2026-11-22_13-45-10.1700000000",
+        "packs/ab/mine",
+    ],
+)
+@pytest.mark.parametrize("is_full", [False, True], ids=["empty", "with a file"])
+def test_a_directory_in_the_place_of_a_file_does_not_keep_it_from_its_end(obstacle: str, is_full: bool) -> None:
+    """An account that may only create files makes it. What is left is told, and the next call ends in the same way."""
+    plant = Plant(1)
+    path = "%s/%s" % (DEVICE, obstacle)
+    plant.storage.make_directory(path)
+    if is_full:
+        plant.storage.put(path + "/file", [b"x"])
+    is_file = "/" not in obstacle
+    for number in range(2):
+        done = gone(plant, purge=True)
+        assert done.is_gone or is_full or not is_file, "an empty one is removed"
+        assert done.report.deleted == (plant.names if number == 0 else [])
+        assert done.is_gone or done.report.warnings
+        if done.is_gone:
+            assert left(plant) == []
+            return
+    assert left(plant)
+    assert all(DEVICE + "/" in warning or "contains" in warning for warning in done.report.warnings)
 
 
 def test_a_damaged_image_goes_and_one_of_a_later_release_stays() -> None:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from typing import List
+
 import pytest
 from engine.amounts import size
-from engine.errors import RunCancelled, StorageUnreachable
+from engine.errors import RunCancelled, StorageFull, StorageUnreachable
 from engine.image.device_directory import DeviceDirectory
 from support.refusing import check_sentence
 from support.small_runs import DEVICE, SmallDisk, make_small, run_image
@@ -48,6 +50,36 @@ def test_what_was_sent_and_what_is_whole(images: int) -> None:
     stored_bytes = sum(length for name, length in sent.items() if name not in before)
     assert 0 < int(str(error.fields["uploaded_bytes"])) <= stored_bytes
     assert "the %s already uploaded" % size(int(str(error.fields["uploaded_bytes"]))) in str(error)
+
+
+def test_the_progress_and_the_failure_tell_one_truth() -> None:
+    """On a full storage: what a person reads as stored is what the failure says the next run reuses."""
+    seen: List[int] = []
+
+    def full(moment: str, operation: str, path: str) -> None:
+        if moment == "before" and operation == "put" and "/packs/" in path:
+            raise StorageFull(storage="share", path=path)
+
+    with pytest.raises(StorageFull) as caught:
+        run_image(
+            HookedStorage(MemoryStorage(), full),
+            SmallDisk(),
+            progress=lambda phase, done_bytes, total_bytes, stored_bytes: seen.append(stored_bytes),
+        )
+    assert caught.value.fields["uploaded_bytes"] == 0
+    assert seen
+    assert set(seen) == {0}
+
+
+def test_all_that_was_stored_is_told_when_the_image_is_committed() -> None:
+    seen: List[int] = []
+    made = run_image(
+        MemoryStorage(),
+        SmallDisk(),
+        progress=lambda phase, done_bytes, total_bytes, stored_bytes: seen.append(stored_bytes),
+    )
+    assert seen == sorted(seen)
+    assert seen[-1] == sum(made.new_packs.values())
 
 
 def test_nothing_was_sent() -> None:
