@@ -15,8 +15,11 @@ author:
 description:
   - At the end of a play that ran an entry point of the role C(imaging), it prints a row for each
     device - the image or the failure with its code and reason, sizes, duration, changes on the device, deleted images -
-    with what to do about a failure, and the disks that changed. Lists follow of the devices that were imaged, that
-    failed, that were not reached, whose disks changed, and that have no new image.
+    with what to do about a failure, the last good image of a device that has no new one, and the disks that changed. The
+    last image is known from C(imaging_results_directory), if that is on the controller.
+  - The text of each warning follows with the devices that it is of. Then lists name the devices that were imaged, that
+    failed, that were not reached, whose disks changed, and that have no new image. A line before them is the command
+    that runs the play again for the devices that failed; it does not repeat variables of the command line.
   - In check mode a list names the devices that would be imaged. A device with several jobs has a row for each job.
   - It works beside any stdout callback. Beside one that makes a single document of a play, such as JSON, it prints to
     the error output.
@@ -31,11 +34,13 @@ EXAMPLES = r"""
 #   callbacks_enabled = plantops.imaging.progress, plantops.imaging.summary
 """
 
+import sys
 from typing import Any
 
-from ansible import constants
+from ansible import constants, context
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.display import Display
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.again import command_again
 from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.summary import Summary
 from ansible_collections.plantops.imaging.plugins.plugin_utils._sentences import prints_lines
 
@@ -72,7 +77,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_playbook_on_stats(self, dummy_stats: Any) -> None:
         on_stderr = not prints_lines(str(constants.DEFAULT_STDOUT_CALLBACK))
-        for line in self._summary.lines() if self._is_ours else []:
+        options = context.CLIARGS
+        again = command_again(options.get("args") or (), options, sys.argv[1:], self._summary.failed())
+        for line in self._summary.lines(again=again) if self._is_ours else []:
             display.display(line, stderr=on_stderr)
 
     def _take(self, result: Any) -> None:
@@ -82,7 +89,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if action == _IMAGE and isinstance(found.get("device_changes"), list) and found.get("image"):
             self._summary.add_changes(host, len(found["device_changes"]))
         elif action == _RESULT and isinstance(found.get("document"), dict):
-            self._summary.add(host, found["document"])
+            self._summary.add(host, found["document"], found.get("path"))
 
 
 def _reason(result: Any) -> str:

@@ -9,6 +9,7 @@ This file is PRIVATE to the collection.
 from __future__ import annotations
 
 import datetime
+import time
 from collections import Counter
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
@@ -16,11 +17,13 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.tame impor
 
 from .._units import duration, size
 from .endings import listed
+from .last_image import LastImages
 from .moments import FORM
 
 MOST_ROWS = 40  # more devices are counted; those that failed are still named, as many as this
 MOST_NAMES = 12
 MOST_DISKS = 4
+MOST_WARNINGS = 20  # lines of warnings; devices with the same text share a line
 _MAX_REASON_CHARACTERS = 300
 
 
@@ -35,6 +38,7 @@ class Row(NamedTuple):
     disks: str = ""  # the changes of its disks
     made_image: bool = False
     job: str = ""
+    warnings: Sequence[str] = ()
 
     @property
     def is_planned(self) -> bool:
@@ -48,20 +52,26 @@ class Summary:
     def __init__(self) -> None:
         self._rows: Dict[Any, Row] = {}
         self._changes: Dict[str, int] = {}
+        self._last_images = LastImages()
 
     def add_changes(self, device: str, count: int) -> None:
         """Take in how many changes an image found, for a document without a comparison by sections."""
         self._changes[device] = count
 
-    def add(self, device: str, document: Mapping[str, Any]) -> None:
-        """Take in the document of a run."""
+    def add(self, device: str, document: Mapping[str, Any], path: Optional[str] = None) -> None:
+        """Take in the document of a run.
+
+        :param path: where the document is, if this play wrote it.
+        """
+        self._last_images.learn(device, str(document.get("device") or ""), path)
         verb, state = str(document.get("verb")), str(document.get("state"))
         changes = self._changes.pop(device, None) if verb == "image" else None
         words = _success(document, changes) if state == "ok" else _failure(document)
         to_do = "" if state == "ok" else str(document.get("hint") or "")
         made_image = verb == "image" and bool(document.get("image"))
         job = str(document.get("job") or "")
-        row = Row(device, verb, state, words, to_do, _changed_disks(document), made_image, job)
+        warnings = [str(one)[:_MAX_REASON_CHARACTERS] for one in document.get("warnings") or []]
+        row = Row(device, verb, state, words, to_do, _changed_disks(document), made_image, job, warnings)
         self._rows[(device, verb, job)] = row
 
     def add_unreachable(self, device: str, reason: str = "") -> None:
@@ -69,8 +79,15 @@ class Summary:
         words = "not reached: %s" % reason if reason else "not reached"
         self._rows.setdefault((device, "", ""), Row(device, "", "unreachable", words, hint_of_unreachable(reason)))
 
-    def lines(self) -> List[str]:
-        """Return the lines, none where no run ended."""
+    def failed(self) -> List[str]:
+        """Return the devices whose run failed or that were not reached, sorted."""
+        return sorted({row.device for row in self._rows.values() if row.state != "ok"})
+
+    def lines(self, now_seconds: Optional[float] = None, again: str = "") -> List[str]:
+        """Return the lines, none where no run ended.
+
+        :param again: the command that repeats the play for the devices that failed.
+        """
         rows = sorted(self._rows.values(), key=lambda row: row.device)
         if not rows:
             return []
@@ -85,7 +102,21 @@ class Summary:
                 lines.append("%-*s  to do: %s" % (width, "", one_line(row.to_do)))
             if row.disks:
                 lines.append("%-*s  disks: %s" % (width, "", one_line(row.disks)))
-        return lines + _lists(rows)
+            last = self._last_image(row, time.time() if now_seconds is None else now_seconds)
+            if last:
+                lines.append("%-*s  last image: %s" % (width, "", one_line(last)))
+        # Not as the last line, to which the guide's crontab adds the exit status.
+        return lines + _warnings(rows) + (["repeat: %s" % again] if again else []) + _lists(rows)
+
+    def _last_image(self, row: Row, now_seconds: float) -> str:
+        """Of a device that has no image of this play."""
+        is_of_image = row.verb == "image" or (row.state == "unreachable" and self._has_verb("image"))
+        if row.state == "ok" or row.made_image or not is_of_image:
+            return ""
+        return self._last_images.words(row.device, now_seconds)
+
+    def _has_verb(self, verb: str) -> bool:
+        return any(row.verb == verb for row in self._rows.values())
 
 
 def hint_of_unreachable(reason: str) -> str:
@@ -115,6 +146,21 @@ def _changed_disks(document: Mapping[str, Any]) -> str:
         if keys:
             parts.append("%s %s" % (kind, listed(keys, MOST_DISKS)))
     return "; ".join(parts)
+
+
+def _warnings(rows: Sequence[Row]) -> List[str]:
+    """A line for each text, with the devices that it is of."""
+    devices: Dict[str, List[str]] = {}
+    for row in rows:
+        for text in row.warnings:
+            devices.setdefault(text, []).append(row.device)
+    lines = []
+    for text, named in list(devices.items())[:MOST_WARNINGS]:
+        names = list(dict.fromkeys(named))
+        of = names[0] if len(names) == 1 else "%d devices (%s)" % (len(names), listed(names, MOST_NAMES))
+        lines.append("warning of %s: %s" % (one_line(of), one_line(text)))
+    more = len(devices) - MOST_WARNINGS
+    return lines if more <= 0 else [*lines, "and %d more warnings, in the lines above that begin with [WARNING]" % more]
 
 
 def _lists(rows: Sequence[Row]) -> List[str]:

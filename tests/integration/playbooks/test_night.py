@@ -9,6 +9,7 @@ import json
 import re
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
@@ -21,6 +22,7 @@ from support.playbooks import Site
 pytestmark = pytest.mark.root
 GUIDE = (ROOT / "docs" / "guide_first_image.md").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs" / "guide_output_of_the_night.md").read_text(encoding="utf-8")
+EARLIER = "2026-01-02_22-00-00"
 PLANT = "/home/imaging/plant"
 CODES = {"press-02": "K100", "press-03": "D100", "press-04": "S103"}
 _LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
@@ -76,6 +78,12 @@ class Night(Site):
         (self.folder / ".venv" / "bin").mkdir(parents=True)
         (self.folder / ".venv" / "bin" / "ansible-playbook").symlink_to(self.programs / "ansible-playbook")
         self.command("image")
+        for device in ("press-02", "press-05"):  # what earlier nights left
+            folder = self.folder / "results" / device
+            folder.mkdir(parents=True)
+            ended = time.time() - 26 * 3600
+            document = {"image": EARLIER, "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ended))}
+            (folder / ("%s-image.json" % EARLIER)).write_text(json.dumps(document), encoding="utf-8")
 
     def cron(self, playbook: str) -> str:
         """Run the guide's line; return the mail, nothing where cron would send none."""
@@ -97,6 +105,8 @@ class Night(Site):
     def documents(self) -> Dict[str, Dict[str, Any]]:
         found = {}
         for path in (self.folder / "results").glob("*/*-image.json"):
+            if path.name.startswith(EARLIER):
+                continue
             found[path.parent.name] = json.loads(path.read_text(encoding="utf-8"))
         return found
 
@@ -155,6 +165,13 @@ def test_the_mail_of_a_night_says_who_has_no_image_and_why_and_what_to_do(night:
         assert rows[device][1] == "to do: %s" % documents[device]["hint"]
     assert "Connection refused" in rows["press-05"][0]
     assert rows["press-05"][1].startswith("to do: ")
+    known = {
+        device for device, row in rows.items() if any(line == "last image: %s, 26 h ago" % EARLIER for line in row)
+    }
+    assert known == {"press-02", "press-05"}
+    assert lists["repeat"] == "ansible-playbook plantops.imaging.image --limit press-02,press-03,press-04,press-05"
+    for warning in documents["press-01"]["warnings"]:
+        assert "warning of press-01: %s" % warning[:300] in lines
     assert re.search(r"\(exit status 4\)\s*$", mail), "some were not reached, which hides that others failed"
     assert "\x1b" not in mail
     log = (night.folder / "imaging.log").read_text(encoding="utf-8").splitlines()

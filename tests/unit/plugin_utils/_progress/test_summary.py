@@ -5,9 +5,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any, Dict
 
-from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.summary import MOST_ROWS, Summary
+from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.summary import (
+    MOST_ROWS,
+    MOST_WARNINGS,
+    Summary,
+)
 from engine.errors import RunCancelled
 from engine.fleet.run_result import Run, compose
 
@@ -168,3 +174,53 @@ def test_every_reason_why_a_device_was_not_reached_says_what_to_do() -> None:
     assert len(set(to_do.values())) == 4
     assert "ssh-keygen -R" in to_do["reinstalled"]
     assert "ansible_host" in to_do["name"]
+
+
+def test_the_text_of_each_warning_is_beside_the_names_of_its_devices() -> None:
+    summary = Summary()
+    summary.add("press-01", document(warnings=["The clock is wrong.", "Only here. \x1b[2J"], **RESULT))
+    summary.add(
+        "press-02", document(warnings=["The clock is wrong."], error={"code": "S104", "message": "m", "hint": "h"})
+    )
+    lines = summary.lines()
+    assert "warning of 2 devices (press-01, press-02): The clock is wrong." in lines
+    assert any(line.startswith("warning of press-01: Only here.") for line in lines)
+    assert not any("\x1b" in line for line in lines)
+
+
+def test_the_summary_of_a_hundred_devices_is_read_in_ten_seconds() -> None:
+    summary = Summary()
+    for number in range(100):
+        error = {"code": "S101", "message": "It is away.", "hint": "h"} if number % 4 == 0 else None
+        summary.add("press-%03d" % number, document(warnings=["The same.", "Of %d." % number], error=error, **RESULT))
+    lines = summary.lines()
+    assert len(lines) < 100
+    assert any(line.startswith("warning of 100 devices (") for line in lines)
+    assert sum(line.startswith("warning of ") for line in lines) == MOST_WARNINGS
+    assert any(line.startswith("and 81 more warnings") for line in lines)
+    assert summary.failed() == ["press-%03d" % number for number in range(0, 100, 4)]
+
+
+def test_a_device_without_a_new_image_has_its_last_one(tmp_path: Path) -> None:
+    def leave(device: str, **more: Any) -> str:
+        (tmp_path / device).mkdir(exist_ok=True)
+        path = tmp_path / device / ("%d-image.json" % len(list((tmp_path / device).iterdir())))
+        path.write_text(json.dumps(more), encoding="utf-8")
+        return str(path)
+
+    summary = Summary()
+    error = {"code": "S104", "message": "It is away.", "hint": "h"}
+    for device in ("press-01", "press-02", "press-03", "press-04"):
+        leave(device, image="2026-11-27_22-00-00", ended="2026-11-27T22:00:00Z")
+    summary.add("press-01", dict(document(**RESULT), device="press-01"), leave("press-01", image=RESULT["image"]))
+    summary.add("press-02", dict(document(error=error), device="press-02"), leave("press-02", image=None))
+    summary.add(
+        "press-03", dict(document(error=error, **RESULT), device="press-03"), leave("press-03", image=RESULT["image"])
+    )
+    summary.add_unreachable("press-04")
+    lines = [line.strip() for line in summary.lines(now_seconds=1_795_978_400.0)]
+    assert lines.count("last image: 2026-11-27_22-00-00, 44 h ago") == 2
+    for device in ("press-02", "press-04"):
+        (number,) = (number for number, line in enumerate(lines) if line.startswith(device + " "))
+        assert lines[number + 2].startswith("last image: ")
+    assert summary.failed() == ["press-02", "press-03", "press-04"]
