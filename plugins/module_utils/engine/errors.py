@@ -456,6 +456,12 @@ class PartitionNotStill(EngineError):
     )
 
 
+class VolumeDecrypted(EngineError):
+    code = "N143"
+    message = "{path} is encrypted by BitLocker, and Windows hands it out decrypted, but imaging_password is not set."
+    hint = "Set imaging_password, or set imaging_allow_clear to store the decrypted volume in an unencrypted image."
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # S: storage
 

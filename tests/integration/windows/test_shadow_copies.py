@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 from support.filled import check_volume
-from support.imaging import restore, verify
+from support.imaging import PASSWORD, restore, verify
 from support.whole_disks import Part, WholeDisk, build_disk
 from support.windows.device import WindowsDevice
 from support.windows.kinds import WINDOWS_7
@@ -49,7 +49,7 @@ def shadowed(disk: WholeDisk, tmp_path_factory: pytest.TempPathFactory) -> Itera
             links["%s:" % "qrs"[number]] = frozen
         volumes.append(Volume(number, placed, ["", "C:\\", "D:\\"][number], "qrs"[number], frozen))
     with WindowsDevice(tmp_path_factory.mktemp("device") / "prefix", WINDOWS_7) as device, linked(device, links):
-        yield ShadowedDevice(device, disk, volumes)
+        yield ShadowedDevice(device, disk, volumes, live)
 
 
 @pytest.fixture(autouse=True)
@@ -263,3 +263,37 @@ def test_nothing_is_asked_of_the_service_where_it_is_not_wanted(shadowed: Shadow
     made = ask_all(shadowed, [request(10, device="live", snapshot="none")])[0]
     assert made.get("snapshot") == "live", made
     assert shadowed.calls() == []
+
+
+def test_a_volume_of_bitlocker_takes_a_password_or_a_yes(shadowed: ShadowedDevice) -> None:
+    """Windows hands its shadow copy out decrypted."""
+    placed = shadowed.disk.parts[1]
+    with open(shadowed.live, "r+b") as stream:
+        stream.seek(placed.start_bytes)
+        before = stream.read(512)
+        stream.seek(placed.start_bytes)
+        stream.write(b"\xeb\x58\x90-FVE-FS-".ljust(512, b"\0"))
+    try:
+        asked = [request(11, device="locked"), request(11, device="locked", check=True)]
+        agreed = [
+            request(11, device="locked", allow_clear=True),
+            request(12, device="locked2", secrets={"password": PASSWORD}),
+        ]
+        refused, foreseen, yes, encrypted = ask_all(shadowed, [*asked, *agreed])
+    finally:
+        with open(shadowed.live, "r+b") as stream:
+            stream.seek(placed.start_bytes)
+            stream.write(before)
+    assert (refused["code"], foreseen["code"]) == ("N143", "N143"), foreseen
+    assert "C:\\" in refused["message"]
+    for made in (yes, encrypted):
+        assert made.get("snapshot") == "vss", made
+        assert [one for one in made["warnings"] if "BitLocker" in one and "C:\\" in one], made["warnings"]
+    assert shadowed.left() == []
+
+
+def test_a_32_bit_agent_on_a_64_bit_windows_is_told(shadowed: ShadowedDevice) -> None:
+    environment = dict(shadowed.environment(), PLANTOPS_ARCHITECTURE="AMD64")
+    failed = shadowed.device.image(DISK, stands_in=r"C:\shadowed_disk.py", environment=environment)
+    assert failed["code"] == "N140", failed
+    assert "windows-amd64" in failed["message"]

@@ -46,10 +46,11 @@ class Volume(NamedTuple):
 class ShadowedDevice:
     """A device whose disk 1 is a file of the host, with volumes that the service freezes."""
 
-    def __init__(self, device: WindowsDevice, disk: WholeDisk, volumes: List[Volume]) -> None:
+    def __init__(self, device: WindowsDevice, disk: WholeDisk, volumes: List[Volume], live: Path) -> None:
         self.device = device
         self.disk = disk
         self.volumes = volumes
+        self.live = live  # the content of disk 1 while Windows runs
         self.folder = device.host_path(r"C:\vss")
         self.folder.mkdir(exist_ok=True)
         build_stand_in(device.host_path(r"C:\windows\system32\vssapi.dll"))

@@ -38,6 +38,7 @@ def _open(path: str) -> int:
     if shadow is None:
         handle = _open_device(path)
         _lengths[handle] = _DOCUMENT["size_bytes"]
+        _shadows.pop(handle, None)  # Windows uses numbers of handles again
         return handle
     file = r"C:\vss\shadow-%s.txt" % shadow.group(1)
     with open(file, encoding="ascii") as stream:
@@ -82,6 +83,8 @@ windows_volumes.extents = _extents
 windows_volumes.mount_points = lambda volume: next(
     one["points"] for one in _DOCUMENT["volumes"] if one["name"] == volume
 )
+if "PLANTOPS_ARCHITECTURE" in os.environ:  # Wine sets the variable of Windows by itself
+    os.environ["PROCESSOR_ARCHITEW6432"] = os.environ["PLANTOPS_ARCHITECTURE"]
 shadow_set.PATIENCE = Patience(in_progress_seconds=2.0, pause_seconds=0.1)
 
 if len(sys.argv) > 1 and sys.argv[1] == "requests":

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Dict, Iterable, List, NamedTuple, Optional, Set
+from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from ..disk.layout import DiskLayout, Partition
 from ..disk.source import BlockSource, FileSource
@@ -36,6 +36,7 @@ class FrozenDisk(NamedTuple):
     inside_of: InsideOf
     mount_points_of: MountPointsOf
     warnings: List[str]
+    decrypted: Tuple[str, ...] = ()  # volumes that the disk holds encrypted, and ``source`` in clear text
 
 
 class Freeze(ABC):

@@ -46,6 +46,7 @@ def report_on(storage: Storage, request: ImageRequest, opened: OpenedDisks) -> D
     previous = previous_of(storage, request.device, request.passwords, request.job, say)
     warnings += opened.remarks + moved(previous.information.get(_DRIVES) if previous else None, information[_DRIVES])
     notes = exclusions.notes(left_out) + [note for disk in disks for note in disk.plan.notes] + _server_notes(storage)
+    notes += opened.notes
     comparison = _comparison(storage, request, previous, information, warnings)
     if comparison is not None:
         notes += _lines(comparison)

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from ..device.identity import claim_directory, prove_directory, read_identity
 from ..device.other_directories import second_directory_warnings
 from ..disk.source import BlockSource
-from ..errors import EngineError
+from ..errors import EngineError, VolumeDecrypted
 from ..host.activity import DiskActivity
 from ..image.device_directory import DeviceDirectory
 from ..image.readme import keep_readme
@@ -40,6 +40,7 @@ def image(storage: Storage, request: ImageRequest, status: RunStatus) -> Dict[st
     status.watch(Pace(request.limit_read_bytes, request.read_floor_bytes, request.limit_io_bytes, request.window))
     looked = None if request.check else _preflight(storage, request, status)
     with contextlib.closing(OpenedDisks(request, lambda source: _paced(source, request, status))) as opened:
+        _check_decrypted(opened, request)
         found = report_on(storage, request, opened)
         if looked is None:
             return dict(found.told, **_plan_image(storage, request, opened, found))
@@ -57,6 +58,12 @@ def image(storage: Storage, request: ImageRequest, status: RunStatus) -> Dict[st
     result.update(status.waiting.so_far().fields(seconds))
     warnings += keep_result(storage, request, made, began, result)
     return result
+
+
+def _check_decrypted(opened: OpenedDisks, request: ImageRequest) -> None:
+    """:raises VolumeDecrypted: an encrypted volume would be stored in clear text, and no setting agrees to that."""
+    if opened.decrypted and not (request.passwords.password or request.passwords.allow_clear):
+        raise VolumeDecrypted(path=" and ".join(opened.decrypted))
 
 
 def _preflight(storage: Storage, request: ImageRequest, status: RunStatus) -> Preflight:

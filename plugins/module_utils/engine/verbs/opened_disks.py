@@ -52,6 +52,7 @@ class OpenedDisks:
     def __init__(self, request: ImageRequest, paced: Pace = lambda source: source) -> None:
         """:param paced: gives a source the pace that the run may read at."""
         self.disks: List[OpenedDisk] = []
+        self.decrypted: List[str] = []  # volumes that are encrypted on the disk, and read in clear text
         self._freeze: Optional[Freeze] = None
         self._sources: List[FileSource] = []
         self._misplaced: List[str] = []
@@ -65,7 +66,9 @@ class OpenedDisks:
             self._freeze = open_freeze(disks, request.snapshot, request.run, check_mode=request.check)
             for number, (one, disk) in enumerate(pairs):
                 planning = _Planning("disk%d" % number, request.exclude, trust_of(trusts, number), paced, look_bytes)
-                self.disks.append(_plan(one, disk, self._freeze.frozen[disk.path], planning))
+                frozen = self._freeze.frozen[disk.path]
+                self.decrypted += frozen.decrypted
+                self.disks.append(_plan(one, disk, frozen, planning))
             self._misplaced = unknown_places(trusts, [[one.number for one in disk.layout.partitions] for disk in disks])
         except BaseException:
             self.close()
@@ -91,6 +94,11 @@ class OpenedDisks:
     @property
     def warnings(self) -> List[str]:
         return self._freeze.warnings if self._freeze else []
+
+    @property
+    def notes(self) -> List[str]:
+        """Lines of the snapshots for the run's log."""
+        return self._freeze.notes if self._freeze else []
 
     @property
     def remarks(self) -> List[str]:

@@ -10,6 +10,7 @@ before anything is made where that can be known.
 
 from __future__ import annotations
 
+import os
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ...disk.filesystems.contract import VolumeState
@@ -17,6 +18,7 @@ from ...disk.layout import Partition
 from ...disk.overlay import OverlaySource, linear
 from ...disk.source import BlockSource
 from ...errors import ShadowCopyFailed, VolumeMounted
+from ...host.windows_names import NameKind, kind_of_name
 from ..contract import (
     LIVE,
     OFFLINE,
@@ -40,6 +42,8 @@ from .still import stand_still
 from .volumes import KnownVolumes, PlacedVolume
 
 _NEVER_FROZEN = frozenset(["efi", "recovery", "microsoft-reserved", "bios-boot", "dynamic-database"])
+_OTHER_ARCHITECTURE = "the agent is a 32-bit program on a 64-bit Windows: install its bundle windows-amd64"
+_DECRYPTED = "%s is encrypted by BitLocker; the image holds it decrypted, and so does a disk that it is restored to."
 _Part = Tuple[Partition, BlockSource]
 
 
@@ -55,15 +59,23 @@ class _Plan:
         self.parts: List[_Part] = []
         self.wanted: List[Tuple[Partition, PlacedVolume]] = []
         self.still: List[Tuple[Partition, PlacedVolume, str]] = []
+        self.decrypted: List[str] = []
 
     def name_of(self, partition: Partition) -> str:
         points = self.points.get(partition.number)
         return partition_name(self.disk, partition) + (" (%s)" % ", ".join(points) if points else "")
 
     def give_up(self, partition: Partition, volume: PlacedVolume, reason: str) -> None:
+        if kind_of_name(self.disk.path) is NameKind.VOLUME:
+            self.note_encryption(partition, volume)  # a volume that is read in place of its disk
         self.hows.append(LIVE)
         self.states[partition.number] = VolumeState.LIVE
         self.live.append(LiveUse(self.name_of(partition), ", ".join(volume.points) or volume.name, reason))
+
+    def note_encryption(self, partition: Partition, volume: PlacedVolume) -> None:
+        """Windows decrypts what it hands out of a volume of BitLocker."""
+        if volume.is_encrypted:
+            self.decrypted.append(self.name_of(partition))
 
     def take(self, partition: Partition, source: BlockSource, how: str) -> None:
         self.hows.append(how)
@@ -157,7 +169,8 @@ class VssFreeze(Freeze):
     def _foretell(plans: Sequence[_Plan]) -> None:
         """The run will read these partitions frozen: what is in use on them now is a good estimate."""
         for plan in plans:
-            for partition, dummy in plan.wanted:
+            for partition, volume in plan.wanted:
+                plan.note_encryption(partition, volume)
                 plan.hows.append(VSS)
                 plan.states[partition.number] = VolumeState.FORETOLD
             for partition, dummy, dummy_reason in plan.still:
@@ -168,6 +181,11 @@ class VssFreeze(Freeze):
         """Ask of each volume whether the service supports it; one that it does not may still stand still."""
         if not any(plan.wanted for plan in plans):
             return
+        if os.environ.get("PROCESSOR_ARCHITEW6432"):
+            names = [plan.name_of(partition) for plan in plans for partition, dummy in plan.wanted]
+            raise ShadowCopyFailed(
+                volume=" and ".join(names), step="CreateVssBackupComponents", reason=_OTHER_ARCHITECTURE
+            )
         components: Optional[Components] = None
         try:
             components = Components()
@@ -225,6 +243,7 @@ class VssFreeze(Freeze):
             for partition, volume in plan.wanted:
                 source = ShadowSource(made.shadows[volume.name], made, plan.name_of(partition))
                 self._sources.append(source)
+                plan.note_encryption(partition, volume)
                 plan.take(partition, source, VSS)
 
     def _blame(self, plans: Sequence[_Plan], error: Refused) -> None:
@@ -277,5 +296,6 @@ def _compose(plan: _Plan) -> FrozenDisk:
         lambda partition: plan.states.get(partition.number, VolumeState.OFFLINE),
         lambda dummy_partition: None,
         lambda partition: list(plan.points.get(partition.number, ())),
-        [use.warning() for use in plan.live],
+        [use.warning() for use in plan.live] + [_DECRYPTED % name for name in plan.decrypted],
+        tuple(plan.decrypted),
     )

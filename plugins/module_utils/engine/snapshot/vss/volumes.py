@@ -13,6 +13,11 @@ from ...host import windows_volumes as windows
 from ...host.windows_names import NameKind, kind_of_name
 from ..contract import DiskToFreeze
 
+_BITLOCKER = (
+    b"-FVE-FS-"  # libbde, "BitLocker Drive Encryption format"; also the header of a volume that is being encrypted
+)
+_LOOK_BYTES = 4096  # a whole sector of any disk
+
 
 class PlacedVolume(NamedTuple):
     """The volume of a partition. ``why_not`` says why no shadow copy of it can stand for the partition."""
@@ -20,6 +25,7 @@ class PlacedVolume(NamedTuple):
     name: str  # with a backslash at its end, as shadow copies want it
     points: Tuple[str, ...]
     why_not: str
+    is_encrypted: bool = False  # by BitLocker, which Windows has unlocked or not
 
 
 class KnownVolumes:
@@ -52,7 +58,7 @@ class KnownVolumes:
                     and one.start_bytes < end
                     and partition.start_bytes < one.start_bytes + one.length_bytes
                 ):
-                    return _placed(name, _why_not(extents, partition))
+                    return _placed(name, extents, _why_not(extents, partition))
         return None
 
     def _itself(self, path: str) -> PlacedVolume:
@@ -60,12 +66,26 @@ class KnownVolumes:
         places = windows.extents(path)
         for name, extents in self._places.items():
             if extents and extents == places:
-                return _placed(name, "")
+                return _placed(name, extents, "")
         return PlacedVolume(path + "\\", (), "Windows has no name for it")
 
 
-def _placed(name: str, why_not: str) -> PlacedVolume:
-    return PlacedVolume(name + "\\", tuple(windows.mount_points(name)) if "Volume{" in name else (), why_not)
+def _placed(name: str, extents: List[windows.Extent], why_not: str) -> PlacedVolume:
+    points = tuple(windows.mount_points(name)) if "Volume{" in name else ()
+    return PlacedVolume(name + "\\", points, why_not, _is_encrypted(extents[0]))
+
+
+def _is_encrypted(place: windows.Extent) -> bool:
+    """Whether the disk holds a header of BitLocker where the volume begins. :raises OSError:"""
+    buffer = bytearray(_LOOK_BYTES)
+    handle = devices.open_device("\\\\.\\PhysicalDrive%d" % place.disk)
+    try:
+        start_bytes = place.start_bytes - place.start_bytes % _LOOK_BYTES
+        devices.read_at(handle, start_bytes, memoryview(buffer))
+    finally:
+        devices.close_device(handle)
+    at = place.start_bytes - start_bytes
+    return bytes(buffer[at + 3 : at + 11]) == _BITLOCKER
 
 
 def _why_not(extents: List[windows.Extent], partition: Partition) -> str:

@@ -78,3 +78,16 @@ def test_a_volume_whose_place_windows_does_not_know(answers: DiskAnswers, code: 
     assert len(KnownVolumes().unknown) == 1
     answers.optical.append("\\\\?\\GLOBALROOT\\Device\\HarddiskVolume9")
     assert KnownVolumes().unknown == []
+
+
+@pytest.mark.parametrize("path", ["\\\\.\\PhysicalDrive0", "\\\\.\\C:"])
+def test_a_volume_of_bitlocker(answers: DiskAnswers, disk: DiskToFreeze, path: str) -> None:
+    """Named as a disk or as a volume, which shows the decrypted bytes alone: the disk tells."""
+    named = disk._replace(path=path)
+    answers.devices["\\\\.\\C:"] = answers.volume_names[SYSTEM[:-1]]
+    before = KnownVolumes().on(named, partition(disk, 2 * MIB, GIB))
+    answers.begin[0, 2 * MIB] = b"\xeb\x58\x90-FVE-FS-"
+    after = KnownVolumes().on(named, partition(disk, 2 * MIB, GIB))
+    assert before is not None
+    assert after is not None
+    assert (before.is_encrypted, after.is_encrypted) == (False, True)
