@@ -65,6 +65,7 @@ RUN_RESULT: Dict[str, Any] = {
     "others": {"type": "list", "elements": "dict", "default": []},
     "replaces": {"type": "str", "default": ""},
     "hook": {"type": "dict", "default": {}},
+    "hooks": {"type": "list", "elements": "str", "default": []},
 }
 AFTER_COMMAND: Dict[str, Any] = dict(
     spec_of(SHARED["link"]),

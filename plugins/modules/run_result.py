@@ -76,6 +76,14 @@ options:
     description: The hook that failed - C(hook), C(file) and C(reason). Empty if none did.
     type: dict
     default: {}
+  hooks:
+    description:
+      - The hooks that follow an image, C(after) and C(failed), as far as the site has them.
+      - The document of a run whose end no play saw contains the warning that they may not have run for it.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
 author:
   - plantops.imaging contributors (@plantops)
 """

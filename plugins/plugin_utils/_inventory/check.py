@@ -28,6 +28,7 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils._misspelt import 
 from . import endless, engine_values, jobs, restores, scopes, secrets, storages, values, written
 from .devices import Devices
 from .expressions import text_of
+from .filled_in import filled_in
 from .finding import Finding, Issue, issue
 from .nodes import Node, Scope, Variables
 from .precedence import Hosts
@@ -116,17 +117,21 @@ def _site_variables(inventory: Inventory) -> FrozenSet[str]:
 def _of_definition(name: str, node: Node, site: FrozenSet[str]) -> Iterator[Issue]:
     yield from written.issues(name, node, _is_ours(name))
     if name in _BY_NAME:
-        told = list(values.issues(_BY_NAME[name], node, name))
-        refused = engine_values.issues(_BY_NAME[name], node, name)
-        for one in told or refused:
-            match = _JOB.match(one.key)
-            job = node.items[int(match.group(1))].text("name") if match else ""
-            yield Issue(one.error, one.key, one.file, one.line, job)
+        yield from _of_value(name, node)
     else:
         meant = _meant(name, site)
         if meant:
             yield issue(SettingUnknown(name=name, meant=meant), name, node)
     yield from secrets.issues({}, name, node)
+
+
+def _of_value(name: str, node: Node) -> Iterator[Issue]:
+    told = list(values.issues(_BY_NAME[name], node, name))
+    refused = engine_values.issues(_BY_NAME[name], node, name)
+    for one in told or refused:
+        match = _JOB.match(one.key)
+        job = node.items[int(match.group(1))].text("name") if match else ""
+        yield Issue(one.error, one.key, one.file, one.line, job)
 
 
 def _is_ours(name: str) -> bool:
@@ -151,6 +156,11 @@ def _of_host(host: str, own: Variables, devices: Devices, is_operator: bool, awx
         yield from secrets.issues(own, name, node)
         if _is_ours(name):
             yield from endless.issues(name, node, own)
+    behind = {name: filled_in(own[name], own) for name in _BY_NAME.keys() & own.keys()}
+    for name, node in behind.items():
+        if node is not own[name]:
+            yield from _of_value(name, node)
+    own = {**own, **behind}
     yield from devices.add(host, own)
     yield from jobs.issues(own)
     yield from restores.issues(own)

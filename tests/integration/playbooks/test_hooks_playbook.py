@@ -224,3 +224,71 @@ def test_the_application_runs_again_however_the_run_ends(
     wait_until(plant.is_running, 120)
     assert plant.ran()[1:] == after
     assert [one["state"] for one in plant.documents()][:1] == [state]
+
+
+def runs_of(plant: Plant) -> List[str]:
+    return [path.name for path in plant.spool.glob("image-*")]
+
+
+def test_a_play_that_only_starts_the_run_leaves_the_hooks_to_the_one_that_follows_it(plant: Plant) -> None:
+    """The device starts its application at the end of the run, and the play that follows stops nothing again."""
+    assert plant.play("image", "-e", "imaging_wait=false").status == 0
+    (run,) = runs_of(plant)
+    wait_until(plant.is_running, 120)
+    started = plant.pid_file.read_text(encoding="ascii")
+    assert (plant.ran(), plant.documents()) == (["before"], [])
+    followed = plant.play("image", "-e", "imaging_run=%s" % run)
+    assert followed.status == 0, followed.output
+    assert plant.ran() == ["before", "after ok"]
+    assert plant.pid_file.read_text(encoding="ascii") == started, "it was not stopped again"
+    (document,) = plant.documents()
+    assert (document["run"], document["state"]) == (run, "ok")
+    assert not [one for one in document["warnings"] if run in one], "its hooks ran"
+
+
+def test_a_play_that_cancels_a_run_runs_the_hooks_that_follow_it(plant: Plant) -> None:
+    plant.settings["imaging_limit_read_rate"] = "0.1"
+    assert plant.play("image", "-e", "imaging_wait=false").status == 0
+    (run,) = runs_of(plant)
+    looked = plant.play("image", "-e", "imaging_wait=false", "-e", "imaging_run=%s" % run)
+    assert looked.status == 0, looked.output
+    assert (plant.ran(), plant.is_running()) == (["before"], False), "the run is in progress"
+    cancelled = plant.play("image", "-e", "imaging_cancel=true", "-e", "imaging_run=%s" % run)
+    assert cancelled.status == 0, cancelled.output
+    wait_until(plant.is_running, 120)
+    assert plant.ran() == ["before", "after cancelled", "failed cancelled"]
+
+
+@pytest.mark.parametrize("cancels", [True, pytest.param(False, marks=pytest.mark.long)], ids=["cancelled", "continued"])
+def test_an_interrupted_play_leaves_the_application_to_the_device_and_the_next_play_names_the_hooks(
+    plant: Plant, cancels: bool
+) -> None:
+    """Ansible ends a play at Ctrl-C without its hooks after and failed."""
+    plant.settings["imaging_cancel_on_interrupt"] = cancels
+    plant.settings["imaging_limit_read_rate"] = "0.1" if cancels else "1"
+    process = subprocess.Popen(
+        plant.command("image"),
+        cwd=str(ROOT),
+        env=plant.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_until(lambda: plant.ran() == ["before"], 300)
+    wait_until(lambda: any(plant.spool.glob("image-*/runner.json")), 300)
+    time.sleep(2)
+    assert not plant.is_running(), "the run is in progress"
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=120) != 0
+    wait_until(plant.is_running, 120)
+    assert plant.ran() == ["before"]
+    (run,) = runs_of(plant)
+    del plant.settings["imaging_limit_read_rate"]
+    played = plant.play("image")
+    assert played.status == 0, played.output
+    assert plant.ran() == ["before", "before", "after ok"]
+    (early,) = (one for one in plant.documents() if one["run"] == run)
+    assert early["state"] == ("cancelled" if cancels else "ok")
+    (told,) = (one for one in early["warnings"] if run in one)
+    assert told in played.output
+    assert ("failed" in told) is cancels  # sentence: it names the hooks that were due

@@ -359,3 +359,28 @@ def test_the_secrets_of_a_job_are_taken_out_of_what_ansible_says() -> None:
     text = action._redacted("geheim-1 geheim-2 geheim-3 geheim-4 x")
     assert "geheim" not in text
     assert text.endswith(" x")
+
+
+@pytest.mark.parametrize(
+    ("verb", "state", "hooks", "due"),
+    [
+        ("image", "done", ["after", "failed"], ["after"]),
+        ("image", "failed", ["after", "failed"], ["after", "failed"]),
+        ("image", "cancelled", ["failed"], ["failed"]),
+        ("image", "done", ["failed"], []),
+        ("image", "lost", [], []),
+        ("restore", "failed", ["after", "failed"], []),
+    ],
+)
+def test_the_hooks_that_were_due_are_named_in_the_document(
+    verb: str, state: str, hooks: List[str], due: List[str]
+) -> None:
+    run = "%s-0123456789abcdef-20261129-175000-1a2b3c" % verb
+    status: Dict[str, Any] = {"run": run, "state": state, "started": "x", "updated": "y", "warnings": ["w"] * 200}
+    status.update({"result": {}} if state == "done" else {"error": {"code": "S104", "message": "m", "hint": "h"}})
+    (one,) = _ended("pc-1", [status], hooks)
+    jsonschema.validate(one["document"]["warnings"], SCHEMA["properties"]["warnings"])
+    named = [text for text in one["document"]["warnings"] if run in text]
+    assert len(named) == (1 if due else 0)
+    words = named[0].partition(" may ")[0].split() if named else []
+    assert [hook for hook in ("after", "failed") if hook in words] == due
