@@ -20,6 +20,7 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     SettingMissing,
     SettingsConflict,
     SettingUnknown,
+    VariablesHidden,
 )
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting import PREFIX
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.table import RESULTS, SETTINGS
@@ -83,6 +84,10 @@ def _unread(inventory: Inventory) -> Iterator[Tuple[str, Issue]]:
             yield one.host, Issue(invalid, one.key, one.file, one.line)
         else:
             yield "", Issue(InventorySourceUnread(source=one.file, reason=one.reason), "", one.file, one.line)
+    for hidden in inventory.hidden:
+        host = hidden.name if hidden.kind == "host" and hidden.name in inventory.hosts else ""
+        error = VariablesHidden(file=hidden.file, other=hidden.other)
+        yield host, Issue(error, hidden.name, hidden.file, 1)
 
 
 def _definitions(inventory: Inventory) -> Iterator[Tuple[str, Node]]:

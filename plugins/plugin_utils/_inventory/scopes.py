@@ -17,7 +17,6 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     InventoryEmpty,
     ScopeUnknown,
     SettingTwice,
-    VariablesHidden,
     VariableUnknown,
 )
 from jinja2 import nodes
@@ -40,8 +39,6 @@ def issues(inventory: Inventory) -> Iterator[Issue]:
     """Yield what the hosts files say twice, and variables of groups and hosts that the inventory does not have."""
     for key, node in inventory.repeated:
         yield issue(SettingTwice(key=key, line=node.earlier_line), key, node)
-    for hidden in inventory.hidden:
-        yield Issue(VariablesHidden(file=hidden.file, other=hidden.other), hidden.name, hidden.file, 1)
     if any(one.hides_hosts for one in inventory.unread):
         return
     if not inventory.hosts:

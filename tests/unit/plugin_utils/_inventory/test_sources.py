@@ -187,7 +187,7 @@ def yaml_hosts(key: str, line: int, text: str) -> Told:
 
 
 def hidden(file: str, name: str, files: Files) -> Told:
-    return Told("J210", name, file, 1, files)
+    return Told("J210", name, file, 1, files, name if file.startswith("host_vars") else "")
 
 
 FAULTS = [
