@@ -9,12 +9,13 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import List
+from typing import Generator, List
 
 import pytest
 from engine.image.format.keys import MasterKey
 from hypothesis import HealthCheck, settings
 from support.order import place_of
+from support.processor_time import PROPERTY, processor_seconds
 
 os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 os.environ.setdefault("LC_ALL", "C.UTF-8")
@@ -27,6 +28,22 @@ settings.load_profile("plantops")
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     """Begin with the longest files."""
     items.sort(key=lambda item: place_of(item.nodeid))
+
+
+_BEGAN = pytest.StashKey[float]()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    item.stash[_BEGAN] = processor_seconds()
+    yield
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Other work on the machine changes how long a test takes, but hardly how much of a processor it uses."""
+    yield
+    item.user_properties.append((PROPERTY, "%.2f" % (processor_seconds() - item.stash[_BEGAN])))
 
 
 @pytest.fixture
