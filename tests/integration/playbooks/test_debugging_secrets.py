@@ -14,7 +14,7 @@ import sys
 import sysconfig
 import threading
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
 
 import pytest
 from support import plain_disks
@@ -82,6 +82,30 @@ TASKS = [
     verb(
         "image_copy", dict(OPERATOR, **WRONG), copy_storage="{{ imaging_storage }}", program="{{ program }}", **SECRET
     ),
+    verb("image_archive", OPERATOR, archive="{{ archive }}", comment="a version", **SECRET),
+    verb("image_archive", OVER_SSH, archive="{{ archive }}", state="verified", **SECRET),
+    verb("device_compare", OPERATOR, against="previous", **SECRET),
+    verb("device_history", OPERATOR, repository="{{ bundles }}-history.git", **SECRET),
+    verb("device_rename", OPERATOR, to="pc-2", **SECRET),
+    verb("image_retire", OVER_SSH, device_name="pc-2", retire="pc-2", **SECRET),
+    # What knows no secret gets a request that could hold one.
+    {"plantops.imaging.after_command": {"after": ["true"]}, "register": "application"},
+    {"plantops.imaging.after_command": {"state": "run", "id": "{{ application.id }}"}},
+    {"plantops.imaging.forget_runs": {"runs": ["image-0123456789abcdef-20261129-175000-1a2b3c"]}},
+    {"plantops.imaging.recovery_program": {"destination": "{{ bundles }}"}, "check_mode": True},
+    dict(
+        OPERATOR,
+        **{
+            "plantops.imaging.run_result": {
+                "verb": "verify",
+                "device_name": "pc-1",
+                "directory": "{{ bundles }}-results",
+                "started": "2026-11-29T17:50:00Z",
+                "moment": "2026-11-29_17-50-00",
+                "result": {"msg": "failed", "failed": True},
+            }
+        },
+    ),
 ]
 # What other switches and callbacks show: a check of everything, with a callback that dumps results.
 CHECKED = [
@@ -119,7 +143,7 @@ class Watch(threading.Thread):
         self.over = threading.Event()
 
     def run(self) -> None:
-        while not self.over.wait(0.05):
+        while not self.over.wait(0.1):
             for process in Path("/proc").glob("[0-9]*"):
                 try:
                     line = (process / "cmdline").read_bytes()
@@ -169,6 +193,10 @@ def inventory(folder: Path, server: SftpServer) -> Dict[str, Any]:
     }
     settings["bundles"] = str(folder / "bundles")
     settings["program"] = str(stand_in())
+    subprocess.run(["git", "init", "-q", "--bare", settings["bundles"] + "-history.git"], check=True)
+    archive = server.root / "archive"
+    archive.mkdir()
+    settings["archive"] = dict(storage, url="sftp://127.0.0.1:%d%s" % (server.port, archive))
     hosts = {"pc-1": {"ansible_connection": "local"}}
     groups = {"operators": {"hosts": {"operator": operator}}, "devices": {"hosts": hosts}}
     return {"all": {"children": groups, "vars": settings}}
@@ -232,7 +260,7 @@ def one_document(folder: Path, *options: str) -> Tuple[Dict[str, Any], subproces
 
 
 def test_no_secret_is_shown_logged_kept_or_seen(locked: SftpServer, open_path: Path, need: Callable[..., None]) -> None:
-    need("sudo", "ssh-keygen")
+    need("sudo", "ssh-keygen", "git")
     folder = open_path
     plain_disks.make_disk(folder / "disk.raw", 4, noise_mib=1, seed=5)
     key = locked.key.read_text(encoding="ascii")
@@ -253,7 +281,9 @@ def test_no_secret_is_shown_logged_kept_or_seen(locked: SftpServer, open_path: P
     document, documented = one_document(folder, *vault)
     watch.over.set()
     watch.join()
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    results = [json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]
+    wrong = [(entry["task"], entry["result"].get("msg")) for entry in results if entry["status"] == "failed"]
+    assert done.returncode == 0, wrong
     assert checked.returncode == 0, (checked.stdout + checked.stderr)[-3000:]
     assert documented.returncode == 0, (documented.stdout + documented.stderr)[-3000:]
     verbs = [one["task"].rpartition(" : ")[2] for one in document["results"]]
@@ -261,7 +291,6 @@ def test_no_secret_is_shown_logged_kept_or_seen(locked: SftpServer, open_path: P
     assert sum(one["status"] == "failed" for one in document["results"]) == 2
     assert watch.engines
     assert watch.found == []
-    results = [json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]
     failed = [entry["result"] for entry in results if entry["status"] == "failed"]
     assert [one.get("error_code") for one in failed] == ["I100", None, None, "C103", *["I100", "D100"] * 2], (
         "the wrong tasks failed, no others"
@@ -274,6 +303,20 @@ def test_no_secret_is_shown_logged_kept_or_seen(locked: SftpServer, open_path: P
             assert word not in played.stdout + played.stderr
         for path in folder.rglob("*"):
             assert not path.is_file() or word not in path.read_bytes(), path
+
+
+def modules_of(task: Dict[str, Any]) -> Set[str]:
+    """The modules of this collection that a task, or the entry point of a role, runs."""
+    named = {key for key in task if key.startswith("plantops.imaging.")}
+    if "import_role" in task:
+        entry = ROOT / "roles" / "imaging" / "tasks" / (task["import_role"]["tasks_from"] + ".yml")
+        named.update(re.findall(r"^ *(plantops\.imaging\.[a-z_]+):$", entry.read_text(encoding="utf-8"), re.MULTILINE))
+    return {name.rpartition(".")[2] for name in named}
+
+
+def test_no_module_is_left_out() -> None:
+    modules = {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")} - {"__init__"}
+    assert modules - set().union(*map(modules_of, TASKS)) == set()
 
 
 def test_the_documentation_names_these_switches() -> None:
