@@ -9,10 +9,22 @@ import os
 import signal
 import time
 import traceback
-from typing import Callable, Optional
+from typing import Callable, List, Optional, Sequence
 
 from engine.storage.contract import Storage
 from support.storages import HookedStorage
+
+
+class Killed(BaseException):
+    """A kill in the process of the test: nothing cleans up after it."""
+
+
+def kill(changes: Sequence[str], left: List[int], moment: str, operation: str, dummy_path: str) -> None:
+    """The hook of a storage: kill at that of the ``changes`` after as many as are ``left``."""
+    if moment == "before" and operation in changes:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
 
 
 class Moments:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from typing import Any, Dict, List, Optional, Set
 
+from engine.errors import StorageFull
 from engine.image.access import Passwords
 from engine.image.device_directory import DeviceDirectory
 from engine.image.upkeep.rollover import roll_over
@@ -15,7 +16,7 @@ from engine.image.upkeep.rollover_report import RolloverReport
 from engine.image.upkeep.verify import verify_image
 
 from .small_runs import DEVICE, SmallDisk, read_image, run_image
-from .storages import MemoryStorage
+from .storages import HookedStorage, MemoryStorage
 
 DAY = 24 * 3600
 NOW = 1_800_000_000
@@ -70,3 +71,17 @@ class Plant:
             report = verify_image(self.storage, DEVICE, image, "full", password=password, record=False)
             assert report.ok, report.problems
             assert read_image(self.storage, image, password) == self.expected[image]
+
+
+class FullPlant(HookedStorage):
+    """The storage of a plant without room for any file until something is deleted."""
+
+    def __init__(self, plant: Plant) -> None:
+        super().__init__(plant.storage, self._full)
+        self.is_full = True
+
+    def _full(self, moment: str, operation: str, path: str) -> None:
+        if operation == "put" and self.is_full:
+            raise StorageFull(storage="memory", path=path)
+        if (moment, operation) == ("after", "delete"):
+            self.is_full = False

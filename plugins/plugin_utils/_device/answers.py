@@ -141,6 +141,15 @@ _OUTCOME: _Checks = {
     "reason": _NAME,
 }
 _DICTS = _list_of(_is_dict)
+_DELETED: _Checks = {
+    "deleted": _list_of(_NAME),
+    "spared": _is_dict,
+    "dry_run": _is_bool,
+    "trashed_packs": _list_of(_NAME),
+    "purged_packs": _list_of(_NAME),
+    "freed_bytes": _is_number,
+    "trash": _or_null(_is_dict),
+}
 # The fields that the modules document in RETURN, and ``warnings``, which become the task's warnings.
 RESULTS: Dict[str, _Checks] = {
     "image": dict(
@@ -255,16 +264,10 @@ RESULTS: Dict[str, _Checks] = {
     "rollover": dict(
         _CHANGED,
         images=_list_of(_NAME),
-        deleted=_list_of(_NAME),
-        spared=_is_dict,
-        dry_run=_is_bool,
-        trashed_packs=_list_of(_NAME),
-        purged_packs=_list_of(_NAME),
-        freed_bytes=_is_number,
-        trash=_or_null(_is_dict),
         missing_disks=_DICTS,
         diff=_is_dict,
         warnings=_WARNINGS,
+        **_DELETED,
         **_SERVER_KEY,
     ),
     "rename": dict(
@@ -282,16 +285,10 @@ RESULTS: Dict[str, _Checks] = {
         device=_NAME,
         image=_or_null(_NAME),
         images=_list_of(_NAME),
-        deleted=_list_of(_NAME),
-        spared=_is_dict,
-        dry_run=_is_bool,
         is_gone=_is_bool,
-        trashed_packs=_list_of(_NAME),
-        purged_packs=_list_of(_NAME),
-        freed_bytes=_is_number,
-        trash=_or_null(_is_dict),
         diff=_is_dict,
         warnings=_WARNINGS,
+        **_DELETED,
         **_SERVER_KEY,
     ),
     "check": dict(

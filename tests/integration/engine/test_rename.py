@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 from functools import partial
-from typing import List
 
 import pytest
 from engine.device.identity import claim_directory, stored_identity
@@ -18,6 +17,7 @@ from engine.image.access import Passwords
 from engine.image.upkeep.verify import verify_image
 from engine.storage import lease as leases
 from engine.storage.contract import Storage
+from support.killing import Killed, kill
 from support.refusing import failing
 from support.small_runs import DEVICE, SmallDisk, make_small, run_image
 from support.storage_factories import SharedServers
@@ -34,18 +34,6 @@ ALL_KINDS = ("directory", "sftp", "sftp_without_extensions", "sftp_proftpd", "sf
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch)
-
-
-class Killed(BaseException):
-    """Nothing cleans up after it."""
-
-
-def kill(left: List[int], moment: str, operation: str, dummy_path: str) -> None:
-    """Kill at the change after as many as are left."""
-    if moment == "before" and operation in CHANGES:
-        left[0] -= 1
-        if left[0] < 0:
-            raise Killed
 
 
 def made(storage: Storage, device: str, disk: SmallDisk) -> str:
@@ -74,7 +62,7 @@ def test_killed_at_any_change_and_called_again(
             storage, left, disk = opener(), [at], SmallDisk(12)
             first = made(storage, DEVICE, disk)
             with contextlib.suppress(Killed):
-                rename_directory(HookedStorage(storage, partial(kill, left)), DEVICE, NEW, [PASSWORD])
+                rename_directory(HookedStorage(storage, partial(kill, CHANGES, left)), DEVICE, NEW, [PASSWORD])
             assert storage.exists(DEVICE) != storage.exists(NEW)
             rename_directory(storage, DEVICE, NEW, [PASSWORD])
             assert not storage.exists(DEVICE)

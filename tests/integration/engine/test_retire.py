@@ -23,6 +23,7 @@ from engine.image.upkeep.rollover import pin
 from engine.image.upkeep.verify import verify_image
 from engine.storage import lease as leases
 from engine.storage.contract import Storage
+from support.killing import Killed, kill
 from support.refusing import failing
 from support.small_runs import DEVICE, SmallDisk, make_small, run_image
 from support.storage_factories import SharedServers
@@ -36,18 +37,6 @@ CHANGES = ("put", "rename", "delete", "make_directory", "remove_directory")
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch)
-
-
-class Killed(BaseException):
-    """Nothing cleans up after it."""
-
-
-def kill(left: List[int], moment: str, operation: str, dummy_path: str) -> None:
-    """Kill at the change after as many as are left."""
-    if moment == "before" and operation in CHANGES:
-        left[0] -= 1
-        if left[0] < 0:
-            raise Killed
 
 
 def made(storage: Storage, images: int) -> List[str]:
@@ -93,7 +82,7 @@ def test_killed_at_any_change_and_called_again(
             names = made(storage, 3)
             pin(storage, DEVICE, names[1], True)
             with contextlib.suppress(Killed):
-                gone(HookedStorage(storage, partial(kill, left)), purge=True)
+                gone(HookedStorage(storage, partial(kill, CHANGES, left)), purge=True)
             done = gone(storage, purge=True)
             assert listed(storage) == names[1:2]
             assert list(done.report.spared) == names[1:2]

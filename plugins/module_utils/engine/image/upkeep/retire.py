@@ -33,7 +33,7 @@ from .alone import alone, prove_permitted
 from .purge import purge_now
 from .remains import remove_directory, remove_put_aside, remove_remains
 from .rollover_report import RolloverReport
-from .sweep import delete_image, sweep
+from .sweep import delete_images, sweep
 from .trash_age import TrashAges
 
 _OF_CLOSED_KEY = (
@@ -84,7 +84,7 @@ def retire(
         found = _find(directory, key)
         report = _choose(directory, found, image, key, dry_run)
         if not dry_run:
-            _delete(directory, report)
+            delete_images(directory, report)
         report = _sweep(directory, found, report, key, int(now()))
         if not dry_run and lease is None:
             lease = _enter(held, directory, is_second=True)
@@ -146,17 +146,6 @@ def _choose(
             spared.setdefault(name, "it can't be read: %s" % str(error).rstrip("."))
     deleted = [name for name in found.names if name not in spared]
     return RolloverReport(dry_run, deleted, spared, [], [], 0, [], found.names)
-
-
-def _delete(directory: DeviceDirectory, report: RolloverReport) -> None:
-    """Delete the images of ``report.deleted``, the oldest first; those that stay after all leave it."""
-    for image in list(report.deleted):
-        reason = records.kept(directory, image).reason  # it may have been pinned since the look at all of them
-        if reason:
-            report.spared[image] = reason
-            report.deleted.remove(image)
-        elif not delete_image(directory, image, report.warnings):
-            report.deleted.remove(image)
 
 
 def _sweep(

@@ -30,7 +30,7 @@ from .keeping import Policy, Verdict, judge, orphan_sentences, to_be_named
 from .missing import Missing, find_missing, sentences
 from .rollover_report import RolloverReport
 from .seen import Seen
-from .sweep import delete_image, holds_manifest, sweep
+from .sweep import delete_image, delete_images, holds_manifest, sweep
 from .unusable import check_removal
 
 
@@ -100,13 +100,7 @@ def _delete(
     if contradiction:
         report.warnings.append("The rollover deleted no image: %s" % contradiction)
         report.deleted.clear()
-    for image in list(report.deleted):
-        reason = records.kept(directory, image).reason  # it may have been pinned since the look at all of them
-        if reason:
-            report.spared[image] = reason
-            report.deleted.remove(image)
-        elif not delete_image(directory, image, report.warnings):
-            report.deleted.remove(image)
+    delete_images(directory, report)
 
 
 def _to_remove(

@@ -56,6 +56,17 @@ def delete_image(directory: DeviceDirectory, image: str, warnings: List[str]) ->
     return True
 
 
+def delete_images(directory: DeviceDirectory, report: RolloverReport) -> None:
+    """Delete the images of ``report.deleted``, in this order; those that stay after all leave it."""
+    for image in list(report.deleted):
+        reason = records.kept(directory, image).reason  # it may have been pinned since the look at all of them
+        if reason:
+            report.spared[image] = reason
+            report.deleted.remove(image)
+        elif not delete_image(directory, image, report.warnings):
+            report.deleted.remove(image)
+
+
 def _remove_or_warn(storage: Storage, path: str, warnings: List[str], aside: str = "") -> None:
     """:param aside: the place in the trash for a foreign entry after the warning, so that it is reported once."""
     try:

@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any, Dict, Iterator, List
 
 import pytest
-from engine.errors import EngineError, StorageFull, TrashInUse
+from engine.errors import EngineError, TrashInUse
 from engine.image.upkeep.purge import purge_now, roll_over_and_purge
 from engine.image.upkeep.rollover import pin, roll_over
 from engine.image.upkeep.rollover_report import RolloverReport
 from engine.storage import lease as leases
 from engine.storage.contract import Storage
-from support.plant import DAY, NOW, Plant
+from support.plant import DAY, NOW, FullPlant, Plant
 from support.refusing import failing
 from support.small_runs import DEVICE, make_small, run_image
 from support.storages import HookedStorage
@@ -66,24 +66,10 @@ def test_without_the_wish_nothing_is_purged_and_no_lease_is_taken() -> None:
     assert LEASE not in taken
 
 
-class Full(HookedStorage):
-    """A storage without room for any file until something is deleted."""
-
-    def __init__(self, plant: Plant) -> None:
-        super().__init__(plant.storage, self._full)
-        self.is_full = True
-
-    def _full(self, moment: str, operation: str, path: str) -> None:
-        if operation == "put" and self.is_full:
-            raise StorageFull(storage="memory", path=path)
-        if (moment, operation) == ("after", "delete"):
-            self.is_full = False
-
-
 def test_a_storage_that_is_full_to_the_last_byte_is_purged() -> None:
     plant = Plant(3)
     gone = plant.packs_of(plant.names[0]) | plant.packs_of(plant.names[1])
-    storage = Full(plant)
+    storage = FullPlant(plant)
     done = purge(plant, 1, storage)
     assert not storage.is_full
     assert set(done.purged_packs) == gone
@@ -97,7 +83,7 @@ def test_where_the_rollover_deletes_nothing_the_lease_has_no_room_and_the_trash_
     plant = Plant(3)
     plant.roll(1)
     trashed = plant.trashed()
-    done = purge(plant, 1, Full(plant))
+    done = purge(plant, 1, FullPlant(plant))
     assert done.purged_packs == []
     assert plant.trashed() == trashed
     (warning,) = done.warnings
@@ -112,14 +98,14 @@ def test_a_rollover_of_a_full_storage_whose_trash_has_no_stamp_deletes_no_young_
         del plant.storage.files[path]
     plant.make()
     trashed = plant.trashed()
-    report = roll_over(Full(plant), DEVICE, 2, openable_key="", now=lambda: NOW + 2 * DAY)
+    report = roll_over(FullPlant(plant), DEVICE, 2, openable_key="", now=lambda: NOW + 2 * DAY)
     assert report.purged_packs == []
     assert plant.trashed() == trashed
 
 
 def test_a_run_that_comes_between_on_a_full_storage_keeps_the_trash() -> None:
     plant = Plant(3)
-    storage = Full(plant)
+    storage = FullPlant(plant)
     other = leases.Lease(plant.storage, DEVICE, heartbeat_seconds=0.05)
 
     def rolled() -> RolloverReport:

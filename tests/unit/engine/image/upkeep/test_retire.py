@@ -17,7 +17,6 @@ from engine.errors import (
     ImageKept,
     ImageNotFound,
     LeaseHeld,
-    StorageFull,
     StorageNotFound,
     StoragePermissionDenied,
 )
@@ -29,7 +28,7 @@ from engine.image.upkeep.retire import Retired, retire
 from engine.image.upkeep.rollover import pin
 from engine.storage import lease as leases
 from engine.storage.contract import Storage
-from support.plant import DAY, NOW, Plant
+from support.plant import DAY, NOW, FullPlant, Plant
 from support.refusing import failing
 from support.small_runs import DEVICE, SmallDisk, make_small, run_image
 from support.storages import HookedStorage
@@ -315,23 +314,9 @@ def test_an_account_that_may_only_create_deletes_nothing_and_leaves_no_lease() -
     plant.check(*plant.names)
 
 
-class Full(HookedStorage):
-    """A storage without room for any file until something is deleted."""
-
-    def __init__(self, plant: Plant) -> None:
-        super().__init__(plant.storage, self._full)
-        self.is_full = True
-
-    def _full(self, moment: str, operation: str, path: str) -> None:
-        if operation == "put" and self.is_full:
-            raise StorageFull(storage="memory", path=path)
-        if (moment, operation) == ("after", "delete"):
-            self.is_full = False
-
-
 def test_a_storage_that_is_full_to_the_last_byte_gets_room() -> None:
     plant = Plant(2)
-    done = gone(plant, storage=Full(plant), purge=True)
+    done = gone(plant, storage=FullPlant(plant), purge=True)
     assert (done.report.deleted, done.is_gone) == (plant.names, True)
     assert left(plant) == []
 
