@@ -252,6 +252,33 @@ def test_a_shadow_copy_that_is_lost_ends_the_run(shadowed: ShadowedDevice) -> No
     assert made["bytes_reused"] > 0, "nothing of what the first run sent was used again"
 
 
+@pytest.mark.long
+def test_a_shadow_copy_that_is_lost_for_three_nights_is_complete_on_the_fourth(tmp_path: Path) -> None:
+    """Each night it is lost after 30 % of the bytes to be sent."""
+    disk = build_disk(tmp_path, "gpt", [Part("data", "raw", 96)])
+    frozen = tmp_path / "frozen"
+    frozen.write_bytes(os.urandom(96 * MIB))
+    volume = Volume(1, disk.parts[0], "E:\\", "q", frozen)
+    links = {"PhysicalDrive1": disk.path, "q:": frozen}
+    with WindowsDevice(tmp_path / "prefix", WINDOWS_7) as device, linked(device, links):
+        nights = ShadowedDevice(device, disk, [volume], disk.path)
+        storage, total_bytes = device.host_path(r"C:\storage"), 96 * MIB
+        stored = [0]
+        for night in range(3):
+            to_send = total_bytes - stored[-1]
+            lost = ask_all(nights, [request(night, limit_read_rate=12)], lose_sent=str(int(to_send * 0.3)))[0]
+            assert lost.get("code") == "N141", (night, stored, lost)
+            assert nights.left() == []
+            stored.append(sum(path.stat().st_size for path in storage.rglob("*") if path.is_file()))
+            assert stored[-1] >= stored[-2] + to_send * 0.3, "what was sent does not stay"
+        made = ask_all(nights, [request(3)])[0]
+        assert made.get("snapshot") == "vss", made
+        assert made["bytes_stored"] < total_bytes - stored[-1] + 2 * MIB, "what three nights sent is sent again"
+        restored = tmp_path / "restored"
+        restore(storage, restored, device="clear", secrets={})
+        assert disk.volume(disk.parts[0], restored, tmp_path).read_bytes() == frozen.read_bytes()
+
+
 def test_check_mode_makes_nothing(shadowed: ShadowedDevice) -> None:
     planned = ask_all(shadowed, [request(9, check=True, device="planned")])[0]
     assert planned["image"] is None, planned

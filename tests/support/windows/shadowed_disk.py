@@ -5,7 +5,8 @@
 
 ``PLANTOPS_SHADOWED`` is a document: the size of the disk, and its volumes with their places, mount points, and the drive whose
 raw device holds their frozen content. A shadow copy is there as long as its file in ``C:\\vss`` is; PLANTOPS_LOSE_AFTER tells after
-how many bytes read of shadow copies that file disappears, as when Windows drops a shadow copy.
+how many bytes read of shadow copies that file disappears, as when Windows drops a shadow copy; PLANTOPS_LOSE_SENT after how
+many bytes that came into the storage.
 """
 
 from __future__ import annotations
@@ -31,6 +32,21 @@ _lengths: Dict[int, int] = {}
 _shadows: Dict[int, str] = {}
 _turn = threading.Lock()
 _left = int(os.environ.get("PLANTOPS_LOSE_AFTER", "-1"))
+_most_sent = int(os.environ.get("PLANTOPS_LOSE_SENT", "-1"))
+
+
+def _stored_bytes() -> int:
+    found = 0
+    for folder, dummy_folders, names in os.walk(r"C:\storage"):
+        for name in names:
+            try:
+                found += os.path.getsize(os.path.join(folder, name))
+            except FileNotFoundError:
+                continue  # it got its name in this moment
+    return found
+
+
+_stored_before = _stored_bytes()
 
 
 def _open(path: str) -> int:
@@ -59,6 +75,8 @@ def _read(handle: int, offset_bytes: int, buffer: memoryview) -> int:
                 _left -= len(buffer)
                 if _left < 0 and os.path.exists(_shadows[handle]):
                     os.remove(_shadows[handle])
+            if _most_sent >= 0 and _stored_bytes() - _stored_before > _most_sent and os.path.exists(_shadows[handle]):
+                os.remove(_shadows[handle])
         if not os.path.exists(_shadows[handle]):
             raise OSError(22, "A device which does not exist was specified", None, 433)
     return _read_at(handle, offset_bytes, buffer)
