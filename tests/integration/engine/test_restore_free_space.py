@@ -10,7 +10,7 @@ import os
 import random
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
 from engine.disk.extents import ExtentSet
@@ -125,6 +125,32 @@ def test_discarded_the_free_blocks_go_back_to_the_system(
     told = done["restore_plan"]["disks"][0]["free_space"]
     assert before - allocated(path) > 0.9 * told["bytes"] > 20 * MIB
     check_target(scene, path)
+
+
+def test_what_has_to_be_zeros_is_written_and_not_discarded(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Discarded bytes may read as zeros once and come back: a mark of a RAID would claim the disk at the next start."""
+    path = used_target(tmp_path / "target", scene.size)
+    discarded: List[Tuple[int, int]] = []
+    read = Target.read
+
+    def reading(self: Target, offset_bytes: int, length_bytes: int) -> bytes:
+        data = bytearray(read(self, offset_bytes, length_bytes))
+        for one in ExtentSet(discarded).clipped(offset_bytes, offset_bytes + length_bytes):
+            data[one.start_bytes - offset_bytes : one.end_bytes - offset_bytes] = bytes(one.length_bytes)
+        return bytes(data)
+
+    monkeypatch.setattr(free_space, "discard", lambda *arguments: discarded.append(arguments[2:]))
+    monkeypatch.setattr(Target, "read", reading)
+    scene.restore(path, overwrite=True, free_space="discard")
+    ends = [(part.start_bytes, part.size_bytes) for part in scene.disk.parts] + [(0, scene.size)]
+    marks = ExtentSet(
+        place for start, size in ends for place in ((start, MIB), (start + size - MIB, MIB), (start + MIB, 4096))
+    )
+    old = ExtentSet((place, 16) for place in places_of_old(path))
+    assert ExtentSet(discarded).total_bytes > 20 * MIB
+    assert list(old.intersection(marks)) == []
 
 
 def test_kept_the_former_content_stays_where_the_image_has_nothing(scene: Scene, tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict
+from typing import Callable, Dict, List, Tuple
 
 import pytest
 from engine.errors import RestoreReadBackDiffers
+from engine.restore.resize.wishes import Wishes
 from engine.restore.restore import restore
 from engine.restore.target import Target
 from engine.storage.local.storage import DirectoryStorage
@@ -76,6 +77,37 @@ def test_stale_marks_that_come_back_are_found(storage: DirectoryStorage, memory_
         with pytest.raises(RestoreReadBackDiffers):
             restore(storage, DEVICE, made.image, {"disk0": str(target)}, overwrite=True)
     assert target.read_bytes().startswith(MARK)
+
+
+@pytest.mark.parametrize("free_space", ["zero", "keep"])
+def test_zeroed_free_space_that_comes_back_is_found(
+    free_space: str, storage: DirectoryStorage, memory_path: Path
+) -> None:
+    """The wish was that nothing of the former content is left; what is kept may be anything."""
+    made = image_two(storage)
+    target = memory_path / "target"
+    target.write_bytes(b"RAID" * (200 * CHUNK // 4))
+    place = 100 * CHUNK + 5
+    assert 100 not in made.disks[0].used
+    work = partial(restore, storage, DEVICE, made.image, {"disk0": str(target)}, overwrite=True)
+    seen: List[Tuple[str, int, int]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        losing(target, lambda path: flip_byte(path, place), patch, before=2)
+        tell = partial(work, wishes=Wishes(free_space=free_space), progress=lambda *told: seen.append(told))
+        if free_space == "keep":
+            tell()
+            return
+        with pytest.raises(RestoreReadBackDiffers) as caught:
+            tell()
+    assert 0 <= place - int(str(caught.value.fields["offset_bytes"])) < 1 << 20
+    assert target.read_bytes().startswith(MARK)
+    seen.clear()
+    work(wishes=Wishes(free_space=free_space), progress=lambda *told: seen.append(told))
+    same_in_use(made.disks[0], target.read_bytes())
+    assert target.read_bytes()[90 * CHUNK + CHUNK : 144 * CHUNK].count(0) == 53 * CHUNK
+    places = [done for phase, done, total in seen if phase == "reading back" and done <= total]
+    assert places == sorted(places)
+    assert places[-1] == 160 * CHUNK
 
 
 def test_without_reading_back_it_is_not_noticed(

@@ -62,6 +62,7 @@ class Wanted(NamedTuple):
     reader: DiskReader
     scope: Scope
     allowed: ExtentSet
+    cleared: ExtentSet
     asides: Sequence[Aside]
     why_not: str  # why this restore frees nothing, "" when nothing speaks against it
 
@@ -86,7 +87,9 @@ def plan_free_space(action: str, target: Target, wanted: Wanted) -> Optional[Fre
             raise RestoreCannotDiscard(target=target.path, reason=reason)
     size_bytes = max(target.size_bytes, wanted.reader.size_bytes)
     left = _left(wanted.reader, wanted.scope, size_bytes)
-    return FreeSpace(action, unit, left, wanted.allowed, wanted.asides, is_blank)
+    # A disk may return other bytes for a discarded range at each read, so ranges that have to be zeros are not discarded.
+    allowed = wanted.allowed.difference(wanted.cleared) if action == DISCARD else wanted.allowed
+    return FreeSpace(action, unit, left, allowed, wanted.asides, is_blank)
 
 
 def _discarding(target: Target) -> Discarding:

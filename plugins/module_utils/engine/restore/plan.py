@@ -103,6 +103,13 @@ class PlannedDisk(NamedTuple):
         return self.found.data
 
     @property
+    def zeros(self) -> ExtentSet:
+        """The ranges of the target that are zeros where the image has nothing: in full once volumes that shrink were made smaller aside."""
+        if self.free_space is None or self.free_space.action != ZERO:
+            return self.cleared
+        return self.cleared.union(self.free_space.ranges(self.reader))
+
+    @property
     def left_alone(self) -> List[int]:
         """The partitions whose volumes were not chosen when the image was made."""
         return self.scope.left_alone
@@ -201,7 +208,10 @@ def _plan_disk(
         free_space=plan_free_space(
             yeses.wishes.free_space,
             target,
-            Wanted(entry.name, disk, scope, allowed, resizing.reader.asides if resizing is not None else (), why_not),
+            Wanted(
+                *(entry.name, disk, scope, allowed, cleared.intersection(allowed)),
+                *(resizing.reader.asides if resizing is not None else (), why_not),
+            ),
         ),
     )
 
@@ -327,10 +337,7 @@ def _is_done(disk: PlannedDisk, progress: Progress) -> bool:
     """Whether the same restore has ended already: everything that the image holds is on the target, byte for byte."""
     if disk.resumes or not disk.data or (disk.resizing is not None and disk.resizing.needs_tools):
         return False  # a file system that was resized differs from the image
-    zeros = disk.cleared
-    if disk.free_space is not None and disk.free_space.action == ZERO:
-        zeros = zeros.union(disk.free_space.ranges(disk.reader))
-    return holds_already(disk.reader, disk.target, disk.allowed, zeros, progress)
+    return holds_already(disk.reader, disk.target, disk.allowed, disk.zeros, progress)
 
 
 def _refuse_without_yes(disk: PlannedDisk, yeses: Yeses, is_only: bool) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Callable, List, Optional
 
-from ..disk.extents import Extent, ExtentSet
+from ..disk.extents import ExtentSet
 from ..errors import EngineError
 from ..image.format.constants import CHUNK_BYTES
 from ..image.reader import DiskReader
@@ -41,21 +41,28 @@ def holds_already(
 def first_difference(
     reader: DiskReader, target: Target, allowed: ExtentSet, cleared: ExtentSet, reached: Reached
 ) -> Optional[int]:
-    """Where the target, which is open, first holds something else than the image: the start of a chunk or of a cleared range, in
-    bytes; ``None`` if it holds all of it.
+    """Where the target, which is open, first holds something else than the image: the start of a chunk or of a piece of a cleared
+    range, in bytes; ``None`` if it holds all of it.
 
     :param reached: called with the bytes compared so far and their sum.
     :raises EngineError: when the index, or a chunk that has to be compared by its bytes, can't be read.
     """
     compared = reader.streamed_of(allowed)
+    size_bytes = reader.size_bytes
+    share = size_bytes / max(1, size_bytes + cleared.total_bytes)  # of the work; the rest is zeros
     for start, ids in reader.chunk_ids():
-        reached(start, reader.size_bytes)
+        reached(int(start * share), size_bytes)
         if not _has_chunks(reader, target, compared, start, ids):
             return start
+    done_bytes = size_bytes
     for extent in cleared.difference(reader.streamed()) if cleared else ():
-        if not _is_zero(target, extent):
-            return extent.start_bytes
-    reached(reader.size_bytes, reader.size_bytes)
+        for start in range(extent.start_bytes, extent.end_bytes, _STEP_BYTES):
+            length = min(_STEP_BYTES, extent.end_bytes - start)
+            reached(min(size_bytes, int(done_bytes * share)), size_bytes)
+            if target.read(start, length).count(0) != length:
+                return start
+            done_bytes += length
+    reached(size_bytes, size_bytes)
     return None
 
 
@@ -75,11 +82,3 @@ def _has_chunks(reader: DiskReader, target: Target, allowed: ExtentSet, start: i
         for first, last in places
         for part in allowed.clipped(first, last)
     )
-
-
-def _is_zero(target: Target, extent: Extent) -> bool:
-    for start in range(extent.start_bytes, extent.end_bytes, _STEP_BYTES):
-        length = min(_STEP_BYTES, extent.end_bytes - start)
-        if target.read(start, length) != bytes(length):
-            return False
-    return True

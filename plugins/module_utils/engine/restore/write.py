@@ -132,14 +132,15 @@ def _tell_read_back(progress: Progress, before_bytes: int, total_bytes: int, pla
 
 
 def _read_back(disk: PlannedDisk, reached: Callable[[int, int], None]) -> None:
-    """Compare everything but the marked sector with the image: from the disk itself, as far as the system allows.
+    """Compare everything but the marked sector with the image, zeroed free space with zeros: from the disk itself, as far as the
+    system allows.
 
     :raises RestoreReadBackDiffers: the marker is still there, so that nothing starts from the target.
     """
     disk.target.forget_cache()
     unmarked = disk.allowed.difference(ExtentSet([(disk.mark_place, MARKER_BYTES)]))
-    cleared = disk.cleared.intersection(unmarked)
-    place = first_difference(disk.reader, disk.target, unmarked, cleared, reached)
+    zeros = disk.zeros.intersection(unmarked)
+    place = first_difference(disk.reader, disk.target, unmarked, zeros, reached)
     if place is not None:
         raise RestoreReadBackDiffers(target=disk.target.path, offset_bytes=place)
 
@@ -184,7 +185,7 @@ def _tell_place(progress: Progress, before_bytes: int, total_bytes: int, place_b
 def _mark_and_clear(disk: PlannedDisk, progress: Progress) -> None:
     """From here on neither the old table nor an old boot sector is there, and the marker says why.
 
-    Free space comes first: a disk that discarded a range may return anything for it, and cleared ranges must be zeros.
+    Free space comes first: a discard skips the ranges that are cleared here.
     """
     target = disk.target
     target.write(disk.mark_place, with_places(disk.marker, disk.stale))

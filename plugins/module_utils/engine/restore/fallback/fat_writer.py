@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import struct
 from array import array
-from typing import Dict, List, NamedTuple, Sequence
+from itertools import islice
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from ...disk.filesystems.fat_geometry import FatGeometry
 from .fat_check import check
@@ -69,11 +70,13 @@ class FatWriter:
             self._folders[first] = Folder.read(self._volume, self.table, first)
         return self._folders[first]
 
-    def content(self, entry: FatEntry) -> bytes:
-        """The bytes of a file."""
-        clusters = list(self.table.chain(entry.first)) if entry.first else []
+    def content(self, entry: FatEntry, most_bytes: Optional[int] = None) -> bytes:
+        """The bytes of a file, or as many of its first as are asked for."""
+        length = entry.size_bytes if most_bytes is None else min(entry.size_bytes, most_bytes)
+        wanted = -(-length // self._volume.cluster_bytes)
+        clusters = list(islice(self.table.chain(entry.first), wanted)) if entry.first else []
         ranges = [self._volume.cluster_range(*run) for run in runs(clusters)]
-        return b"".join(self._volume.source.read(*one) for one in ranges)[: entry.size_bytes]
+        return b"".join(self._volume.source.read(*one) for one in ranges)[:length]
 
     def add(self, parent: Sequence[str], name: str, files: Sequence[NewFile]) -> None:
         """Add files to the folder ``name`` in ``parent``, which is made where it does not exist.

@@ -25,6 +25,7 @@ _MACHINES = {0x8664: "X64", 0xAA64: "AA64", 0x14C: "IA32"}
 _MOST_BYTES = 32 << 20  # of all files: loaders have a few MiB; larger ones are kernels
 _SHIM = re.compile(r"shim(?:x64|aa64|ia32)?\.efi\Z", re.IGNORECASE)
 _HEAD_AT = 0x3C
+_HEAD_BYTES = 64 << 10  # the PE header of a loader begins in its first sectors
 
 
 class Place(NamedTuple):
@@ -56,6 +57,9 @@ def choose(place: Place, writer: FatWriter, loaders: Sequence[str], named: str) 
     :raises RestoreFallbackImpossible: for a file that is not there, or not a loader.
     """
     if not named and len(loaders) > 1:
+        existing = _existing(writer, loaders)
+        if existing:
+            return Chosen(existing, [], [])
         raise RestoreFallbackAmbiguous(
             partition=place.partition, disk=place.disk, target=place.target, loaders=", ".join(loaders)
         )
@@ -82,6 +86,19 @@ def choose(place: Place, writer: FatWriter, loaders: Sequence[str], named: str) 
     if sum(len(one.content) for one in files) > _MOST_BYTES:
         raise place.impossible("its boot loader has more than %d bytes" % _MOST_BYTES)
     return Chosen(chosen.path, files, sources)
+
+
+def _existing(writer: FatWriter, loaders: Sequence[str]) -> str:
+    """The path of a fallback that exists, "" unless there is one for the machine of each loader: then no choice is open.
+
+    A loader of an unknown machine could not become one.
+    """
+    found = [_find(writer, path.split("/")) for path in loaders]
+    heads = [writer.content(one, _HEAD_BYTES) for one in found if one is not None]
+    names = sorted({"BOOT%s.EFI" % _MACHINES[_machine(one)] for one in heads if _machine(one) in _MACHINES})
+    if not names or any(_find(writer, [EFI, BOOT, name]) is None for name in names):
+        return ""
+    return "%s/%s/%s" % (EFI, BOOT, names[-1])
 
 
 def _companions(place: Place, writer: FatWriter, shim: Sequence[str], suffix: str) -> Tuple[List[NewFile], List[str]]:

@@ -84,6 +84,48 @@ def test_two_loaders_are_both_named(tmp_path: Path) -> None:
     assert "bootmgfw.efi" in named
 
 
+@pytest.mark.parametrize(
+    ("more", "path"),
+    [
+        ({"EFI/BOOT/BOOTX64.EFI": b"mine"}, "EFI/BOOT/BOOTX64.EFI"),
+        ({"efi/boot/bootx64.efi": b"mine", "EFI/own/grubx64.efi": b"not a loader"}, "EFI/BOOT/BOOTX64.EFI"),
+        (
+            dict(debian(AA64, "aa64"), **{"EFI/BOOT/BOOTX64.EFI": b"x", "EFI/BOOT/BOOTAA64.EFI": b"a"}),
+            "EFI/BOOT/BOOTX64.EFI",
+        ),
+    ],
+    ids=["one machine", "another file", "two machines"],
+)
+def test_several_loaders_with_their_fallback_leave_nothing_to_choose(
+    more: Dict[str, bytes], path: str, tmp_path: Path
+) -> None:
+    arm = {name.replace("debian", "arm"): content for name, content in more.items()}
+    assert chosen(tmp_path, dict(debian(), **WINDOWS, **arm)) == Chosen(path, [], [])
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"EFI/BOOT/BOOTIA32.EFI": b"of another machine"},
+        dict(
+            {name.replace("debian", "arm"): content for name, content in debian(AA64, "aa64").items()},
+            **{"EFI/BOOT/BOOTX64.EFI": b"x"},
+        ),
+    ],
+    ids=["other", "one of two"],
+)
+def test_a_fallback_that_does_not_start_all_loaders_machines_leaves_the_choice(
+    more: Dict[str, bytes], tmp_path: Path
+) -> None:
+    error = refused(RestoreFallbackAmbiguous, tmp_path, dict(debian(), **WINDOWS, **more))
+    assert error.code == "R165"
+
+
+def test_of_several_files_that_are_no_loaders_none_is_chosen(tmp_path: Path) -> None:
+    files = {"EFI/one/grubx64.efi": b"no", "EFI/two/grubx64.efi": b"no", "EFI/BOOT/BOOTX64.EFI": b"mine"}
+    assert refused(RestoreFallbackAmbiguous, tmp_path, files).code == "R165"
+
+
 def test_a_partition_without_a_known_loader_is_left_as_it_is(tmp_path: Path) -> None:
     assert chosen(tmp_path, {"EFI/own/start.efi": loader(), "readme.txt": b""}) is None
 
