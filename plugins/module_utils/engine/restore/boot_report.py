@@ -18,6 +18,7 @@ from ..image.format.constants import DEVICE_INFORMATION_NAME
 from ..image.reader import ImageReader
 from ..image.source import ImageSource
 from . import boot_entry as entries
+from .boot_code import has_other_grub
 from .boot_entry import Entry, Machine, boot_entry, this_machine
 from .boot_look import BootLook, look_at_boot
 from .plan import PlannedDisk
@@ -119,6 +120,12 @@ def _warnings(disk: PlannedDisk, look: BootLook, entry: Entry, machine: Machine)
         found.append(
             "%s has an active partition but no boot code in its first sector, so a BIOS does not start it. Write the "
             "boot code with the repair function of its system (Windows: bootrec /fixmbr)." % disk.name
+        )
+    if has_other_grub(disk):
+        found.append(
+            "Some partitions of %s are restored to %s, whose boot loader (GRUB for BIOS) differs from that of the image. If GRUB "
+            "stops with an error afterwards, start the restored system from a rescue medium and run grub-install in it, or "
+            "restore the whole disk." % (disk.name, target)
         )
     mode = "uefi" if machine.is_uefi else "bios"
     if _is_disk_of_this_machine(disk) and look.starts in ("uefi", "bios") and look.starts != mode:
