@@ -85,13 +85,12 @@ def _look(window: WindowSource, partition: Partition) -> Optional[_Digests]:
 
 def _in_use(window: WindowSource, partition: Partition) -> ExtentSet:
     """The bytes that the file system has in use; all of a partition that is not understood."""
+    whole = ExtentSet([(0, window.size_bytes)])
     try:
         file_system = judge(window, partition.type_id, "").file_system
-        if file_system is not None:
-            return file_system.used(VolumeState.FROZEN).extents
+        return whole if file_system is None else file_system.used(VolumeState.FROZEN).extents
     except DiskError:
-        pass  # the plan of the image says why it is imaged whole
-    return ExtentSet([(0, window.size_bytes)])
+        return whole  # the plan of the image says why
 
 
 def _block(window: WindowSource, start_bytes: int) -> bytes:
