@@ -189,6 +189,8 @@ def _plan_disk(
     allowed = scope.held if found.table_stays else _with_table(scope, size_bytes)
     stale = _stale_places(target, found)
     cleared = ExtentSet() if blank else to_clear(disk, scope, stale, found.table_stays, size_bytes)
+    cleared = cleared.intersection(allowed)
+    asides = resizing.reader.asides if resizing is not None else ()
     return PlannedDisk(
         number=number,
         reader=disk,
@@ -199,7 +201,7 @@ def _plan_disk(
         end=end,
         found=found,
         allowed=allowed,
-        cleared=cleared.intersection(allowed),
+        cleared=cleared,
         stale=stale,
         mark_place=_first_of(scope) if found.table_stays else 0,
         image=image,
@@ -208,10 +210,7 @@ def _plan_disk(
         free_space=plan_free_space(
             yeses.wishes.free_space,
             target,
-            Wanted(
-                *(entry.name, disk, scope, allowed, cleared.intersection(allowed)),
-                *(resizing.reader.asides if resizing is not None else (), why_not),
-            ),
+            Wanted(entry.name, disk, scope, allowed, cleared, asides, why_not),
         ),
     )
 
