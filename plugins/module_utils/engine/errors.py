@@ -483,7 +483,7 @@ class StorageUrlInvalid(StorageError):
 class StorageUnreachable(StorageError):
     code = "S101"
     message = "The storage {storage} can't be reached: {reason}."
-    hint = "Check the network, the server name and the port, then run again. The next run reuses what was uploaded."
+    hint = "Check the network, the server name and the port, then run again."
     retry = True
 
 
@@ -491,13 +491,13 @@ class StorageMountGone(StorageUnreachable):
     """A directory whose share or disk went away: the same as a server that does not answer, and other advice."""
 
     message = "The storage {storage} is mounted, but what is mounted there does not answer: {reason}."
-    hint = "Check its server or disk and mount it again, then run again; the next run will reuse what was uploaded."
+    hint = "Check its server or disk and mount it again, then run again."
 
 
 class StorageFailed(StorageError):
     code = "S102"
     message = "{operation} of {path} in the storage {storage} failed: {reason}."
-    hint = "Check the storage, then run again. The next run reuses what was uploaded."
+    hint = "Check the storage, then run again."
     retry = True
     is_answer = True
 
@@ -507,7 +507,7 @@ class StorageFull(StorageError):
     message = "The storage {storage} is full: writing {path} failed."
     hint = (
         "Free space, or lower imaging_keep and run the rollover; what old images leave in the trash comes free a day "
-        "later, or at once with imaging_purge_trash. Earlier images are intact, and the next run reuses what was uploaded."
+        "later, or at once with imaging_purge_trash."
     )
 
 
@@ -651,7 +651,7 @@ class StoragePathTooLong(StorageError):
 class StorageQuotaReached(StorageFull):
     code = "S128"
     message = "{username} reached the quota in the storage {storage}: writing {path} failed."
-    hint = "Ask for a larger quota, or lower imaging_keep and run the rollover. The next run reuses what was uploaded."
+    hint = "Ask for a larger quota, or lower imaging_keep and run the rollover."
 
 
 class StorageAnswerInvalid(StorageError):
