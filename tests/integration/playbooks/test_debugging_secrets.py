@@ -30,6 +30,7 @@ ABOUT: Dict[str, Any] = {"storage": "{{ imaging_storage }}", "device_name": "pc-
 OVER_SSH = {"delegate_to": "operator", "no_log": False}
 SECRET = {"password": "{{ imaging_password }}"}
 WRONG = {"ignore_errors": True}
+AGENT = {"agent_directory": "{{ agent_directory }}"}
 
 
 def for_nobody() -> Dict[str, Any]:
@@ -89,9 +90,9 @@ TASKS = [
     verb("device_rename", OPERATOR, to="pc-2", **SECRET),
     verb("image_retire", OVER_SSH, device_name="pc-2", retire="pc-2", **SECRET),
     # What knows no secret gets a request that could hold one.
-    {"plantops.imaging.after_command": {"after": ["true"]}, "register": "application"},
-    {"plantops.imaging.after_command": {"state": "run", "id": "{{ application.id }}"}},
-    {"plantops.imaging.forget_runs": {"runs": ["image-0123456789abcdef-20261129-175000-1a2b3c"]}},
+    {"plantops.imaging.after_command": dict(AGENT, after=["true"]), "register": "application"},
+    {"plantops.imaging.after_command": dict(AGENT, state="run", id="{{ application.id }}")},
+    {"plantops.imaging.forget_runs": dict(AGENT, runs=["image-0123456789abcdef-20261129-175000-1a2b3c"])},
     {"plantops.imaging.recovery_program": {"destination": "{{ bundles }}"}, "check_mode": True},
     dict(
         OPERATOR,
@@ -192,6 +193,9 @@ def inventory(folder: Path, server: SftpServer) -> Dict[str, Any]:
         "ansible_ssh_common_args": "-F none -o IdentitiesOnly=yes -o UserKnownHostsFile=%s" % known,
     }
     settings["bundles"] = str(folder / "bundles")
+    base = folder / "base"
+    base.mkdir(mode=0o700)
+    settings["agent_directory"] = str(base / "agent")
     settings["program"] = str(stand_in())
     subprocess.run(["git", "init", "-q", "--bare", settings["bundles"] + "-history.git"], check=True)
     archive = server.root / "archive"
