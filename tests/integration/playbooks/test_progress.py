@@ -82,7 +82,7 @@ def test_bars_for_every_device_below_the_default_output(plant: Plant) -> None:
         assert all("reading" in row_of(screen, device) and "%" in row_of(screen, device) for device in DEVICES[:3])
         assert all(row_of(screen, device).startswith(device + " waiting") for device in DEVICES[3:])
         used = [line for line in screen if line]
-        assert re.match(r"3 running, 2 waiting; .* MB of [0-9.]+ MB, .* MB/s, .* so far", used[-1])
+        assert re.match(r"3 running, 2 waiting; .* MB of [0-9.]+ MB, .* MB/s(, .* stored)?; .* so far", used[-1])
         assert any(line.startswith("TASK [plantops.imaging.imaging : Make an image]") for line in screen)
         assert terminal.cursor() == {"visible": 1, "column": 0, "wraps": 1}
 
