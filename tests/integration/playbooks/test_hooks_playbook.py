@@ -64,11 +64,13 @@ class Plant(Site):
         return self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
 
     def is_running(self) -> bool:
+        """Whether its process works; one that has ended stays in the list until the first process of the machine asks for it."""
         try:
-            os.kill(int(self.pid_file.read_text(encoding="ascii")), 0)
+            pid = int(self.pid_file.read_text(encoding="ascii"))
+            state = Path("/proc/%d/stat" % pid).read_text(encoding="ascii").rpartition(")")[2].split()[0]
         except (OSError, ValueError):
             return False
-        return True
+        return state != "Z"
 
     def documents(self) -> List[Dict[str, Any]]:
         paths = sorted((self.folder / "results" / "t_pc-1").glob("*.json"))
