@@ -88,7 +88,8 @@ TASKS = [
     verb("device_compare", OPERATOR, against="previous", **SECRET),
     verb("device_history", OPERATOR, repository="{{ bundles }}-history.git", **SECRET),
     verb("device_rename", OPERATOR, to="pc-2", **SECRET),
-    verb("image_retire", OVER_SSH, device_name="pc-2", retire="pc-2", **SECRET),
+    verb("device_rename", OPERATOR, device_name="pc-2", to="pc-1", **SECRET),
+    verb("image_retire", dict(OVER_SSH, check_mode=True), retire="pc-1", **SECRET),
     # What knows no secret gets a request that could hold one.
     {"plantops.imaging.after_command": dict(AGENT, after=["true"]), "register": "application"},
     {"plantops.imaging.after_command": dict(AGENT, state="run", id="{{ application.id }}")},

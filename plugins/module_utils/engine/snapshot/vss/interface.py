@@ -269,7 +269,7 @@ class Components:
 
     def release(self) -> None:
         """Give the requester back; with it end the shadow copies that it made."""
-        if self._pointer.value:
+        if self._pointer.value is not None:
             com.release(self._pointer)
             self._pointer = c_void_p()
 
