@@ -64,6 +64,7 @@ def test_a_reader_that_stops_early_hears_nothing_of_a_close_that_fails(
 
     monkeypatch.setattr(os, "close", failing)
     pieces.close()  # type: ignore[attr-defined]
+    monkeypatch.undo()  # pytest removes the files of the test with it
 
 
 MAKERS: Dict[str, Callable[[Path], object]] = {
