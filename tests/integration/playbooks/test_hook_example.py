@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 from pathlib import Path
 from typing import Dict, List, Optional
 
@@ -132,20 +131,10 @@ def test_the_application_runs_again_and_a_failure_is_mailed(plant: Plant) -> Non
 
 def test_the_application_runs_again_after_the_controller_is_killed(plant: Plant) -> None:
     plant.settings["imaging_limit_read_rate"] = "2"
-    process = subprocess.Popen(
-        [
-            str(plant.folder / "play.yml") if word == "plantops.imaging.image" else word
-            for word in plant.command("image")
-        ],
-        cwd=str(ROOT),
-        env=plant.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = plant.begin(plant.folder / "play.yml")
     spool = plant.folder / "base" / "agent" / "spool"
     try:
-        wait_until(lambda: any(spool.glob("image-*/runner.json")), 300)
+        wait_until(lambda: any(plant.device.glob("2*")), 300)  # before it has its secrets a run ends with its play
         assert not plant.runs(), "the run is in progress"
     finally:
         with contextlib.suppress(ProcessLookupError):
