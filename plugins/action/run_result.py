@@ -66,17 +66,16 @@ class ActionModule(DeviceAction):
             return {"changed": False, "document": document, "path": None}
         name = _name_of_run(document["run"]) or run_result.file_name(arguments["moment"], arguments["verb"])
         documents = [] if is_pending else [{"name": name, "document": document, "replaces": arguments["replaces"]}]
-        hooks = arguments.get("hooks") or []
-        ended = _ended(document["device"], arguments["result"].get("ended_runs") or [], hooks)
+        ended = _ended(document["device"], arguments["result"].get("ended_runs") or [])
+        missed = [_note_missed(one["document"], arguments.get("hooks") or []) for one in ended]
         documents += ended
         if not documents:
             return {"changed": False, "document": None, "path": None}
         order = {"directory": arguments["directory"], "device": document["device"], "documents": documents}
         left = self._carry_out(order)
-        for one, (dummy_path, is_new) in zip(ended, left[len(documents) - len(ended) :]):
-            missed = _missed(one["document"], hooks) if is_new else ""
-            if missed:
-                self.say(missed)
+        for sentence, (dummy_path, is_new) in zip(missed, left[len(documents) - len(ended) :]):
+            if sentence and is_new:
+                self.say(sentence)
         path = None if is_pending else left[0][0]
         shown = None if is_pending else document
         return {
@@ -219,7 +218,7 @@ def _stored(documents: List[Dict[str, Any]], followed: Optional[str]) -> List[st
     return collected + [followed] if followed else collected
 
 
-def _ended(device: str, statuses: List[Mapping[str, Any]], hooks: Sequence[str] = ()) -> List[Dict[str, Any]]:
+def _ended(device: str, statuses: List[Mapping[str, Any]]) -> List[Dict[str, Any]]:
     """The documents of runs whose play did not see their end, as the device's agent tells it."""
     documents = []
     for status in statuses:
@@ -227,20 +226,19 @@ def _ended(device: str, statuses: List[Mapping[str, Any]], hooks: Sequence[str] 
         if not name:
             continue  # started by another program than this collection
         document = _of_status(device, status, status.get("error"))
-        missed = _missed(document, hooks)
-        if missed:
-            document["warnings"] = [*document["warnings"][: run_result.MAX_WARNINGS - 1], missed]
         documents.append({"name": name, "document": document, "supersedes": list(_END_NOT_SEEN)})
     return documents
 
 
-def _missed(document: Mapping[str, Any], hooks: Sequence[str]) -> str:
-    """Return the sentence about the hooks of a run whose end no play saw, "" where none was due."""
+def _note_missed(document: Dict[str, Any], hooks: Sequence[str]) -> str:
+    """Add a warning about the hooks of a run whose end no play saw, and return it, "" where none was due."""
     due = [one for one in hooks if one == "after" or document["state"] != "ok"]
     if document["verb"] != "image" or not due:
         return ""
     words = (document["run"], "s" if len(due) > 1 else "", " and ".join(due))
-    return "No play saw the end of the run %s, so the hook%s %s may not have run after it." % words
+    sentence = "No play saw the end of the run %s, so the hook%s %s may not have run after it." % words
+    document["warnings"] = [*document["warnings"][: run_result.MAX_WARNINGS - 1], sentence]
+    return sentence
 
 
 def _of_status(device: str, status: Mapping[str, Any], error: Optional[Mapping[str, Any]]) -> Dict[str, Any]:

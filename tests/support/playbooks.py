@@ -74,9 +74,24 @@ class Site:
 
     def play_file(self, playbook: Path, *arguments: str) -> Played:
         """Run a site's own playbook to its end."""
+        return self._run(self._command_of(playbook, *arguments))
+
+    def begin(self, playbook: Optional[Path] = None, stdout: Optional[int] = None) -> subprocess.Popen[bytes]:
+        """Start the playbook image, or a site's own, in a session of its own, which a test interrupts or kills."""
+        command = self.command("image") if playbook is None else self._command_of(playbook)
+        return subprocess.Popen(
+            command,
+            cwd=str(ROOT),
+            env=self.environment(),
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def _command_of(self, playbook: Path, *arguments: str) -> List[str]:
         command = self.command("image", *arguments)
         command[command.index("plantops.imaging.image")] = str(playbook)
-        return self._run(command)
+        return command
 
     def _run(self, command: List[str], env: Optional[Dict[str, str]] = None) -> Played:
         record = self.folder / "results.jsonl"

@@ -17,7 +17,6 @@ from typing import Any, Callable, Dict, Iterator, List
 import pytest
 from support import plain_disks
 from support.agent_runs import wait_until
-from support.paths import ROOT
 from support.plain_disks import PASSWORD
 from support.playbooks import Site
 
@@ -170,13 +169,7 @@ def test_the_application_runs_again_when_the_controller_is_killed(plant: Plant, 
     else:
         plant.hook("before", "kill $(cat %s); echo before >> %s; sleep 60" % (plant.pid_file, plant.log))
         plant.settings["imaging_hooks"]["device"]["start_within_seconds"] = 25
-    process = subprocess.Popen(
-        plant.command("image"),
-        cwd=str(ROOT),
-        env=plant.environment(),
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = plant.begin()
     wait_until(lambda: plant.ran() == ["before"], 120)
     wait_until(lambda: not plant.is_running())
     if moment == "in the run":
@@ -191,7 +184,7 @@ def test_the_application_runs_again_when_the_controller_is_killed(plant: Plant, 
 def under_way(plant: Plant) -> subprocess.Popen[bytes]:
     """A play whose run reads the disk, slowly; the application is stopped."""
     plant.settings["imaging_limit_read_rate"] = "0.1"
-    process = subprocess.Popen(plant.command("image"), cwd=str(ROOT), env=plant.environment(), start_new_session=True)
+    process = plant.begin()
     wait_until(lambda: plant.ran() == ["before"], 300)
     wait_until(lambda: any(plant.spool.glob("image-*/runner.json")), 300)
     assert not plant.is_running(), "the run is in progress"
@@ -268,14 +261,7 @@ def test_an_interrupted_play_leaves_the_application_to_the_device_and_the_next_p
     """Ansible ends a play at Ctrl-C without its hooks after and failed."""
     plant.settings["imaging_cancel_on_interrupt"] = cancels
     plant.settings["imaging_limit_read_rate"] = "0.1" if cancels else "1"
-    process = subprocess.Popen(
-        plant.command("image"),
-        cwd=str(ROOT),
-        env=plant.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = plant.begin()
     wait_until(lambda: plant.ran() == ["before"], 300)
     wait_until(lambda: any(plant.spool.glob("image-*/runner.json")), 300)
     time.sleep(2)

@@ -209,14 +209,7 @@ def test_interrupted_play_stops_the_engine_and_harms_nothing(site: Site) -> None
     name = site.play("image").result("Make an image")["image"]
     make_disk(site.folder / "disk.raw", 64)
     site.settings["imaging_limit_read_rate"] = "4"
-    play = subprocess.Popen(
-        site.command("image"),
-        cwd=str(ROOT),
-        env=site.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    play = site.begin(stdout=subprocess.PIPE)
     try:
         assert wait_until(lambda: len(list(site.device.glob("2*"))) == 2, 60)
         os.killpg(play.pid, signal.SIGINT)

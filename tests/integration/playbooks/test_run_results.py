@@ -17,7 +17,7 @@ import jsonschema
 import pytest
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.plantops.imaging.plugins.action.forget_runs import ActionModule as Forgetting
-from ansible_collections.plantops.imaging.plugins.action.run_result import ActionModule, _ended
+from ansible_collections.plantops.imaging.plugins.action.run_result import ActionModule, _ended, _note_missed
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors import DeviceLinkLost
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.fleet.results_directory import carry_out, leave
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import AgentRefused
@@ -191,13 +191,7 @@ def test_the_next_play_leaves_the_results_of_runs_whose_play_was_killed(site: Si
     assert documents(site) == [], "the run has not ended"
     (started,) = (path.name for path in (base / "spool").glob("image-*"))
     wait_until(lambda: run_state(base, started) == "done", 120)
-    killed = subprocess.Popen(
-        site.command("image"),
-        cwd=str(ROOT),
-        env=site.environment(),
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    killed = site.begin()
     wait_until(lambda: [run_state(base, run) for run in runs_of(base)].count("running") == 1, 120)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
@@ -378,7 +372,8 @@ def test_the_hooks_that_were_due_are_named_in_the_document(
     run = "%s-0123456789abcdef-20261129-175000-1a2b3c" % verb
     status: Dict[str, Any] = {"run": run, "state": state, "started": "x", "updated": "y", "warnings": ["w"] * 200}
     status.update({"result": {}} if state == "done" else {"error": {"code": "S104", "message": "m", "hint": "h"}})
-    (one,) = _ended("pc-1", [status], hooks)
+    (one,) = _ended("pc-1", [status])
+    _note_missed(one["document"], hooks)
     jsonschema.validate(one["document"]["warnings"], SCHEMA["properties"]["warnings"])
     named = [text for text in one["document"]["warnings"] if run in text]
     assert len(named) == (1 if due else 0)

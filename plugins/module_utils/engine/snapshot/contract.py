@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..disk.layout import DiskLayout, Partition
 from ..disk.source import BlockSource, FileSource
 from ..disk.used import InsideOf, MountPointsOf, StateOf, is_wanted
+from ..errors import VolumeMounted
 
 OFFLINE, LVM, STABLE, LIVE = "offline", "lvm", "stable", "live"
 VSS, VSS_CRASH = "vss", "vss-crash"
@@ -70,6 +71,12 @@ class LiveUse(NamedTuple):
 
     def warning(self) -> str:
         return "%s is in use at %s and was read live: %s." % (self.what, self.mount_point, self.reason)
+
+
+def refuse_live(uses: Sequence[LiveUse], setting: str) -> None:
+    """:raises VolumeMounted: when a volume would be read live, and the ``setting`` does not allow that."""
+    if uses and setting == "required":
+        raise VolumeMounted(path=uses[0].what, mount_point=uses[0].mount_point, reason=uses[0].reason)
 
 
 def is_imaged(disk: DiskToFreeze, partition: Partition) -> bool:

@@ -18,8 +18,8 @@ from ...disk.filesystems.contract import VolumeState
 from ...disk.overlay import OverlaySource
 from ...disk.source import BlockSource, FileSource
 from ...disk.used import InnerVolume, Inside
-from ...errors import SnapshotFailed, VolumeMounted
-from ..contract import DiskToFreeze, Freeze, FrozenDisk, weakest
+from ...errors import SnapshotFailed
+from ..contract import DiskToFreeze, Freeze, FrozenDisk, refuse_live, weakest
 from ..decisions import Decisions, Part
 from ..stable import write_out
 from . import snapshots as lvm
@@ -67,9 +67,7 @@ class LvmFreeze(Freeze):
         report = self._report(disks)
         plans = [Decisions(disk, report, self._setting) for disk in disks]
         shares = self._shares(report, plans)
-        live = [use for plan in plans for use in plan.live]
-        if live and self._setting == "required":
-            raise VolumeMounted(path=live[0].what, mount_point=live[0].mount_point, reason=live[0].reason)
+        refuse_live([use for plan in plans for use in plan.live], self._setting)
         is_made = bool(shares) and not self._check_mode
         metadata = {plan.disk.path: plan.metadata() for plan in plans} if is_made else {}
         made = self._make(report, shares) if is_made else {}

@@ -17,7 +17,7 @@ from ...disk.filesystems.contract import VolumeState
 from ...disk.layout import Partition
 from ...disk.overlay import OverlaySource, linear
 from ...disk.source import BlockSource
-from ...errors import ShadowCopyFailed, VolumeMounted
+from ...errors import ShadowCopyFailed
 from ...host.windows_names import NameKind, kind_of_name
 from ..contract import (
     LIVE,
@@ -30,6 +30,7 @@ from ..contract import (
     LiveUse,
     is_imaged,
     partition_name,
+    refuse_live,
     weakest,
 )
 from .codes import words_of
@@ -95,6 +96,7 @@ class VssFreeze(Freeze):
         self._setting = setting
         self._set: Optional[ShadowSet] = None
         self._foreign: Optional[Foreign] = None
+        self._known: Optional[KnownVolumes] = None
         self._sources: List[ShadowSource] = []
         try:
             self._freeze(disks, check_mode)
@@ -124,9 +126,9 @@ class VssFreeze(Freeze):
                 self.warnings += remove_stale_shadow_copies()[1]
             self._drop_unsupported(plans)
             self._hold_still(plans)
-            self._refuse_live(plans)
+            refuse_live(_live(plans), self._setting)
             self._make(plans)
-        self._refuse_live(plans)
+        refuse_live(_live(plans), self._setting)
         for plan in plans:
             self.frozen[plan.disk.path] = _compose(plan)
 
@@ -135,7 +137,7 @@ class VssFreeze(Freeze):
     def _decide(self, plan: _Plan) -> None:
         imaged = [one for one in plan.disk.layout.partitions if is_imaged(plan.disk, one)]
         try:
-            known = KnownVolumes()
+            known = self._known = self._known or KnownVolumes()
             placed = [(partition, known.on(plan.disk, partition)) for partition in imaged]
         except (OSError, ValueError) as error:
             reason = "Windows does not tell which volumes are on it: %s" % (getattr(error, "strerror", "") or error)
@@ -212,11 +214,6 @@ class VssFreeze(Freeze):
                 else:
                     plan.take(partition, held, STABLE)
 
-    def _refuse_live(self, plans: Sequence[_Plan]) -> None:
-        live = [use for plan in plans for use in plan.live]
-        if live and self._setting == "required":
-            raise VolumeMounted(path=live[0].what, mount_point=live[0].mount_point, reason=live[0].reason)
-
     # -- shadow copies -------------------------------------------------------------------------------------------------
 
     def _make(self, plans: Sequence[_Plan]) -> None:
@@ -283,6 +280,10 @@ class VssFreeze(Freeze):
     def _raise(plans: Sequence[_Plan], name: str, error: Refused) -> None:
         whose = [plan.name_of(partition) for plan in plans for partition, one in plan.wanted if one.name == name]
         raise ShadowCopyFailed(volume=" and ".join(whose), step=error.step, reason=words_of(error.code)) from error
+
+
+def _live(plans: Sequence[_Plan]) -> List[LiveUse]:
+    return [use for plan in plans for use in plan.live]
 
 
 def _compose(plan: _Plan) -> FrozenDisk:
