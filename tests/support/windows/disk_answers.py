@@ -11,7 +11,8 @@ import uuid
 from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
-from engine.host import windows_devices, windows_volumes
+from engine.host import windows_devices, windows_disks, windows_volumes
+from support.windows import disk_bytes
 
 _Extent = Tuple[int, int, int]
 _ROOT = "\\\\?\\GLOBALROOT\\Device\\"
@@ -44,6 +45,9 @@ class DiskAnswers:
         self.begin: Dict[Tuple[int, int], bytes] = {}
         self.flags: Dict[int, int] = {}
         self.buses: Dict[int, int] = {}
+        self.described: Dict[int, Dict[int, bytes]] = {}  # by disk and property
+        self.geometries: Dict[int, bytes] = {}
+        self.errors: Dict[Tuple[int, int], int] = {}  # by disk and control code
         self.protected: List[int] = []
         self.clustered: List[int] = []
         self.not_disks: List[int] = []
@@ -145,7 +149,7 @@ class DiskAnswers:
         buffer[: len(found)] = found
         return len(buffer)
 
-    def _ask(self, handle: int, code: int, size: int, dummy_given: bytes = b"") -> bytes:
+    def _ask(self, handle: int, code: int, size: int, given: bytes = b"") -> bytes:
         if code == windows_volumes.IOCTL_VOLUME_GET_VOLUME_DISK_EXTENTS:
             extents = self._extents(handle)
             return struct.pack("<I4x", len(extents)) + b"".join(struct.pack("<I4xqq", *one) for one in extents)
@@ -161,16 +165,19 @@ class DiskAnswers:
         if code == windows_volumes.IOCTL_DISK_UPDATE_PROPERTIES:
             self.events.append("update")
             return b""
-        return self._ask_disk(self._disk(handle), code, size)
+        return self._ask_disk(self._disk(handle), code, size, given)
 
-    def _ask_disk(self, disk: int, code: int, size: int) -> bytes:
+    def _ask_disk(self, disk: int, code: int, size: int, given: bytes) -> bytes:
+        if (disk, code) in self.errors:
+            raise error_of(self.errors[disk, code])
         answers: Dict[int, Any] = {
             windows_volumes.IOCTL_STORAGE_GET_DEVICE_NUMBER: lambda: struct.pack(
                 "<III", 2 if disk in self.not_disks else 7, disk, 0
             ),
             windows_volumes.IOCTL_DISK_GET_DISK_ATTRIBUTES: lambda: struct.pack("<IIQ", 16, 0, self.flags.get(disk, 0)),
-            windows_volumes.IOCTL_STORAGE_QUERY_PROPERTY: lambda: (
-                bytes(28) + struct.pack("<I", self.buses.get(disk, 11))
+            windows_volumes.IOCTL_STORAGE_QUERY_PROPERTY: lambda: self._property(disk, given),
+            windows_disks.IOCTL_DISK_GET_DRIVE_GEOMETRY_EX: lambda: (
+                self.geometries.get(disk) or disk_bytes.geometry(len(self.contents.get(disk, bytes(1 << 20))))
             ),
             windows_volumes.IOCTL_DISK_GET_DRIVE_LAYOUT_EX: lambda: self._layout(disk),
         }
@@ -186,6 +193,13 @@ class DiskAnswers:
         if len(answer) > size:
             raise error_of(122)
         return answer
+
+    def _property(self, disk: int, given: bytes) -> bytes:
+        number = struct.unpack("<I8x", given)[0]
+        answer = self.described.get(disk, {}).get(number)
+        if answer is None and number:
+            raise error_of(1)
+        return answer or disk_bytes.descriptor(self.buses.get(disk, disk_bytes.SATA))
 
     def _layout(self, disk: int) -> bytes:
         partitions = self.partitions.get(disk, [])

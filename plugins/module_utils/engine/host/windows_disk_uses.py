@@ -35,7 +35,7 @@ def uses_of_disk(path: str, folders: Sequence[Tuple[str, str]] = ()) -> List[str
     try:
         handle = devices.open_device(path)
     except OSError as error:
-        return ["Windows does not open it: %s" % _words(error)]
+        return ["Windows does not open it: %s" % volumes.words_of(error)]
     try:
         return _Look(handle, folders).reasons()[:_MOST_REASONS]
     finally:
@@ -73,7 +73,7 @@ class _Look:
         try:
             yield
         except (OSError, ValueError, struct.error) as error:
-            self._say("Windows does not tell %s: %s" % (what, _words(error)))
+            self._say("Windows does not tell %s: %s" % (what, volumes.words_of(error)))
 
     def _say(self, reason: str) -> None:
         if reason not in self._found:
@@ -182,10 +182,3 @@ class _Look:
 def volumes_on(number: int) -> List[str]:
     """The volumes of a disk by the names of their devices. :raises OSError: :raises ValueError:"""
     return [one for one in volumes.volume_devices() if any(part.disk == number for part in volumes.extents(one))]
-
-
-def _words(error: Exception) -> str:
-    if not isinstance(error, OSError):
-        return str(error).rstrip(".")
-    code = volumes.number_of(error)
-    return "%s (error %d of Windows)" % ((error.strerror or str(error)).rstrip("."), code)

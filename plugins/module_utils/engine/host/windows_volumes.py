@@ -288,3 +288,10 @@ def claim(number: int) -> Optional[int]:
 def number_of(error: OSError) -> int:
     """The number that Windows gives an error."""
     return int(getattr(error, "winerror", None) or 0)
+
+
+def words_of(error: Exception) -> str:
+    """The words of an error with the number that Windows gives it, which a search finds in every language."""
+    if not isinstance(error, OSError):
+        return str(error).rstrip(".")
+    return "%s (error %d of Windows)" % ((error.strerror or str(error)).rstrip("."), number_of(error))
