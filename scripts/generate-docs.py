@@ -44,7 +44,7 @@ def errors_page() -> str:
         if error.code[0] != topic:
             topic = error.code[0]
             lines += ["", "## %s: %s" % (topic, TOPICS[topic]), "", "| code | message | what to do |", "|---|---|---|"]
-        row = (error.code, error.message, error.hint.replace("{{", "{").replace("}}", "}"))
+        row = (error.code, error.message.replace(":size}", "}"), error.hint.replace("{{", "{").replace("}}", "}"))
         lines.append("| %s | %s | %s |" % tuple(cell.replace("|", "\\|").replace("\n", " ") for cell in row))
     return "\n".join(lines) + "\n"
 

@@ -740,7 +740,7 @@ options:
         lists the files.
       - RV(damaged) lists the lost ranges and the damaged files. Such a restored target is incomplete.
       - An image that lost its manifest or the root of its index can't be restored. A lost segment of the index costs
-        256 MiB.
+        268 MB.
     type: bool
     default: false
   proof:

@@ -177,7 +177,7 @@ images:
       type: dict
     device_document:
       description: The description of the device, as docs/device-information.md describes it. Null if it is larger than
-        2 MiB.
+        2.1 MB.
       returned: if O(documents) contains V(device)
       type: dict
     log:

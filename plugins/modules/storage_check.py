@@ -91,7 +91,7 @@ round_trip_milliseconds:
   type: float
   sample: 3.1
 write_mb_per_second:
-  description: Write rate of one MiB, including the final rename.
+  description: Write rate of one megabyte, including the final rename.
   returned: success, not in check mode
   type: float
   sample: 80.5

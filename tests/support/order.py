@@ -13,7 +13,6 @@ from typing import Tuple
 _PLACE = "tests/"
 # Below tests, the longest first. What is not named here follows, in the order of its path.
 LONGEST: Tuple[str, ...] = (
-    "integration/playbooks/test_guest_playbook.py",
     "integration/agent/test_devices_ssh.py",
     "integration/playbooks/test_playbooks.py",
     "integration/playbooks/test_molecule.py",

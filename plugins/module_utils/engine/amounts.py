@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sizes as people read them: one system for every sentence, page and table of the collection.
 
-Powers of 1000, as in the rates (MB/s), the limits in settings, and the sizes that are printed on disks.
+Powers of 1000, as in the rates (MB/s), the limits in settings, and the sizes that are printed on disks. This file also runs on
+Python 3.6, with the installer.
 """
-
-from __future__ import annotations
 
 _UNITS = ("kB", "MB", "GB")
 

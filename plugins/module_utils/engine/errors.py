@@ -12,10 +12,26 @@ This file also runs on Python 3.6, where the installer reports which component i
 """
 
 import re
-from typing import ClassVar, Dict, Iterator, Type
+import string
+from typing import Any, ClassVar, Dict, Iterator, Type
 
+from .amounts import size
 from .tame import one_line
 
+
+class _Words(string.Formatter):
+    """Fills in the fields of a sentence. ``{free_bytes:size}`` becomes a size for people and the exact one: 8.2 GB (8160437760
+    bytes), because two disks may differ in the last digits alone."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if format_spec != "size":
+            return str(super().format_field(value, format_spec))
+        if not isinstance(value, int):
+            return str(value)
+        return size(value) if value < 1000 else "%s (%d bytes)" % (size(value), value)
+
+
+_WORDS = _Words()
 _LAST_WORDS = re.compile(r"\{(\w+)\}\.")  # a field behind which a sentence ends
 
 
@@ -29,11 +45,11 @@ class EngineError(Exception):
     def __init__(self, **fields: object) -> None:
         self.fields: Dict[str, object] = _without_full_stops(self.message, fields)
         # Names and reasons come from disks, storages and devices.
-        super().__init__(one_line(self.message.format(**self.fields)))
+        super().__init__(one_line(_WORDS.vformat(self.message, (), self.fields)))
 
     def as_dict(self) -> Dict[str, str]:
         """Return code, message and hint, as shown to users and written to status files."""
-        return {"code": self.code, "message": str(self), "hint": one_line(self.hint.format(**self.fields))}
+        return {"code": self.code, "message": str(self), "hint": one_line(_WORDS.vformat(self.hint, (), self.fields))}
 
 
 def _without_full_stops(message: str, fields: Dict[str, object]) -> Dict[str, object]:
@@ -175,7 +191,10 @@ class DiskEndReached(DiskError):
 class DiskAccessDenied(DiskError):
     code = "D103"
     message = "The system refused to open {path}: {reason}."
-    hint = "Run the agent as root (Administrator), or as a user that may read this file."
+    hint = (
+        "Let the play become root (ansible_become) or another user that may read this; on Windows, log in as an "
+        "administrator."
+    )
 
 
 class DriveUnknown(DiskError):
@@ -201,7 +220,7 @@ class NoDriveChosen(DiskError):
 
 class DiskTooLarge(DiskError):
     code = "D107"
-    message = "{path} has {size_bytes} bytes{what}; an image can hold at most {most_bytes}."
+    message = "{path} has {size_bytes:size}{what}; an image can hold at most {most_bytes:size}."
     hint = "Choose another disk in imaging_drives, or exclude files that you do not need with imaging_exclude."
 
 
@@ -241,7 +260,7 @@ class VolumeMounted(EngineError):
     message = "{path} is in use at {mount_point} and can't be frozen: {reason}."
     hint = (
         "Unmount it or mount it read-only for the run, leave free extents in its volume group (LVM), or start the "
-        "rescue medium. Set imaging_snapshot to preferred to accept an image of a live volume."
+        "device from another medium. Set imaging_snapshot to preferred to accept an image of a live volume."
     )
 
 
@@ -256,7 +275,7 @@ class SnapshotFailed(EngineError):
 
 class SnapshotOverflowed(EngineError):
     code = "N102"
-    message = "The snapshot of {volume} overflowed during the run: it had space for {size_bytes} bytes of changes."
+    message = "The snapshot of {volume} overflowed during the run: it had space for {size_bytes:size} of changes."
     hint = (
         "Leave more free extents in the volume group {group}, or run at a time when the device writes less. The next "
         "run reuses what was uploaded."
@@ -522,7 +541,7 @@ class StoragePermissionDenied(StorageError):
 class StorageNotFound(StorageError):
     code = "S105"
     message = "{path} does not exist in the storage {storage}."
-    hint = "Check the name; image_info lists the images in the storage."
+    hint = "Check the name; the playbook show lists the images in the storage."
 
 
 class StorageExists(StorageError):
@@ -936,16 +955,14 @@ class ImageNotFound(ImageError):
     message = "{device} has no image {image} in {storage}."
     hint = (
         "Check imaging_image, and imaging_device_alias and imaging_device_name, which form the directory name; "
-        "image_info lists the images."
+        "the playbook show lists the images."
     )
 
 
 class JobWithoutImage(ImageNotFound):
     code = "I130"
     message = "{device} has no image of {job} in {storage}."
-    hint = (
-        "Run that job first, or set imaging_image to an image of another job; image_info lists each image with its job."
-    )
+    hint = "Run that job first, or set imaging_image to an image of another job; the playbook show names the job of each image."
 
 
 class ImageDamaged(ImageError):
@@ -1126,7 +1143,7 @@ class RestoreTargetBusy(RestoreError):
 
 class RestoreTargetTooSmall(RestoreError):
     code = "R101"
-    message = "{target} has {target_bytes} bytes, but {disk} of the image needs {needed_bytes}."
+    message = "{target} has {target_bytes:size}, but {disk} of the image needs {needed_bytes:size}."
     hint = "Use a disk at least as large as the imaged one, or set imaging_restore_shrink."
 
 
@@ -1139,7 +1156,7 @@ class RestoreTargetHoldsData(RestoreError):
 class RestoreMapInvalid(RestoreError):
     code = "R103"
     message = "imaging_restore_map is not valid: {reason}."
-    hint = "Map each imaged disk to its target, such as {{disk0: /dev/sdb}}; image_info lists the disks."
+    hint = "Map each imaged disk to its target, such as {{disk0: /dev/sdb}}; the playbook show lists the disks."
 
 
 class RestoreSectorSizeDiffers(RestoreError):
@@ -1233,7 +1250,7 @@ class RestoreCannotMove(RestoreError):
 class RestoreCannotShrink(RestoreError):
     code = "R143"
     message = (
-        "{disk} can't be shrunk to the {target_bytes} bytes of {target}, {missing_bytes} bytes are missing: {reason}."
+        "{disk} can't be shrunk to the {target_bytes:size} of {target}; {missing_bytes:size} are missing: {reason}."
     )
     hint = "Use a larger disk."
 
@@ -1371,7 +1388,7 @@ class RestoreTargetInStorage(RestoreError):
 class RestoreBeyondRepair(RestoreError):
     code = "R114"
     message = "The image {image} contains no restorable data: {reason}."
-    hint = "Restore an earlier image or a copy from elsewhere; image_info lists the images."
+    hint = "Restore an earlier image or a copy from elsewhere; the playbook show lists the images."
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -1427,8 +1444,8 @@ class CopyError(EngineError):
 class CopyTargetFull(CopyError):
     code = "C100"
     message = (
-        "{target} is too small for the copy of {image}: it lacks {lacking_bytes} bytes ({needed_bytes} to write, "
-        "{free_bytes} free)."
+        "{target} is too small for the copy of {image}: it lacks {lacking_bytes:size}. {needed_bytes:size} are "
+        "to be written, {free_bytes:size} are free."
     )
     hint = "Free space there, or copy to a larger target. The next copy reuses what was copied."
 
@@ -1489,6 +1506,12 @@ class ForgottenJobDefined(EngineError):
     code = "J122"
     message = "imaging_forget_jobs lists {job}, which is still defined."
     hint = "Remove it from imaging_forget_jobs to keep its images, or from imaging_jobs to delete them."
+
+
+class SettingOfLater(EngineError):
+    code = "J211"
+    message = "This version has no setting {name} yet."
+    hint = "Remove it, and set it again with the version that has it: see the changelog."
 
 
 class SettingUnknown(EngineError):
@@ -2028,8 +2051,8 @@ class RunUnknown(AgentError):
     code = "A311"
     message = "The agent on this device does not know the run {run}."
     hint = (
-        "List the known runs with the verb runs: this one was deleted, belongs to another user's agent, or never "
-        "started."
+        "Check imaging_run and the login of the play: this run was deleted, belongs to another user's agent, or never "
+        "started. Without imaging_run the playbook follows a run in progress, or starts one."
     )
 
 
@@ -2054,8 +2077,8 @@ class RunNotReady(AgentError):
     code = "A313"
     message = "The run {run} was not ready within {seconds} seconds."
     hint = (
-        "Ask again with the same id, because the device may be very busy. If it repeats, check engine.log in the "
-        "run's folder."
+        "The device may be very busy. Run the playbook again: it follows the run if it has begun. If this repeats, "
+        "check engine.log in the run's folder on the device."
     )
 
 
@@ -2087,7 +2110,7 @@ class RestoreNotBegun(RunLost):
 class SecretsRefused(AgentError):
     code = "A316"
     message = "The sealed secrets for the run {run} are not valid: {reason}."
-    hint = "Start a new run, and seal its secrets to the key and nonce that it publishes."
+    hint = "Run the playbook again: it starts a new run and seals the secrets to the key of that run."
 
 
 class SecretsLate(AgentError):
@@ -2204,15 +2227,18 @@ class ArchiveError(EngineError):
 class ArchiveVersionMissing(ArchiveError):
     code = "A330"
     message = "{storage} contains no version {version} of {device}."
-    hint = "List the versions with image_info, and check which storage is meant: versions are in imaging_archive."
+    hint = (
+        "Check imaging_image. Versions are in imaging_archive: the playbook show lists them if imaging_storage is set to "
+        "the archive."
+    )
 
 
 class ArchiveVersionTampered(ArchiveError):
     code = "A331"
     message = "The version {version} of {device} in {storage} can't be trusted: {reason}."
     hint = (
-        "Run image_archive with state verified to list all damaged versions. Use another version, or name the image "
-        "instead of the version if you trust it."
+        "Run the playbook archive with imaging_archive_state verified to list all damaged versions. Use another "
+        "version, or name the image instead of the version if you trust it."
     )
 
 
@@ -2275,7 +2301,9 @@ class DeviceLinkLost(AgentError):
 class ConnectionUnfit(AgentError):
     code = "A401"
     message = "The connection to {device} uses {transport}, which can't carry the agent: {reason}."
-    hint = "Use an ssh or local connection with a POSIX shell; this version images Linux devices only."
+    hint = (
+        "Use ssh or local with a POSIX shell for a Linux device, and plantops.imaging.admin_share for a Windows device."
+    )
 
 
 class PythonNotFound(AgentError):

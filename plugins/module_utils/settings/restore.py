@@ -118,7 +118,7 @@ RESTORE: Tuple[Setting, ...] = (
             "RV(damaged) lists the lost ranges and the damaged files. Such a restored target is incomplete.",
             (
                 "An image that lost its manifest or the root of its index can't be restored. A lost segment of the "
-                "index costs 256 MiB."
+                "index costs 268 MB."
             ),
         ),
         ("restore",),

@@ -19,9 +19,11 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     OperatorUnknown,
     SettingMissing,
     SettingsConflict,
+    SettingOfLater,
     SettingUnknown,
     VariablesHidden,
 )
+from ansible_collections.plantops.imaging.plugins.module_utils.settings.later import LATER
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting import PREFIX
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.table import RESULTS, SETTINGS
 from ansible_collections.plantops.imaging.plugins.plugin_utils._misspelt import meant_by
@@ -125,7 +127,9 @@ def _of_definition(name: str, node: Node, site: FrozenSet[str]) -> Iterator[Issu
         yield from _of_value(name, node)
     else:
         meant = _meant(name, site)
-        if meant:
+        if meant and name[len(PREFIX) :] in LATER:
+            yield issue(SettingOfLater(name=name), name, node)
+        elif meant:
             yield issue(SettingUnknown(name=name, meant=meant), name, node)
     yield from secrets.issues({}, name, node)
 

@@ -19,12 +19,14 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     SettingKeyUnknown,
     SettingMissing,
     SettingNotOfJobs,
+    SettingOfLater,
     SettingOutOfBounds,
     SettingTypeWrong,
     SettingUnitWrong,
     SettingValueUnknown,
 )
 from ansible_collections.plantops.imaging.plugins.module_utils.engine.nearest import nearest
+from ansible_collections.plantops.imaging.plugins.module_utils.settings.later import LATER
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.setting import Setting
 from ansible_collections.plantops.imaging.plugins.module_utils.settings.table import SETTINGS
 
@@ -119,6 +121,8 @@ def _dictionary(setting: Setting, node: Node, key: str) -> Iterator[Issue]:
             yield from issues(known[name], inner, "%s.%s" % (key, name))
         elif _IN_JOBS.fullmatch(key) and name in _NAMES:
             yield issue(SettingNotOfJobs(key="%s.%s" % (key, name)), "%s.%s" % (key, name), inner)
+        elif _IN_JOBS.fullmatch(key) and name in LATER:
+            yield issue(SettingOfLater(name="%s.%s" % (key, name)), "%s.%s" % (key, name), inner)
         else:
             error = SettingKeyUnknown(key=name, setting=key, meant=nearest(name, known))
             yield issue(error, "%s.%s" % (key, name), inner)

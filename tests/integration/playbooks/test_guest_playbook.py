@@ -20,7 +20,8 @@ from support.guest_system import SystemUnderLoad, snapshots, wait_for_snapshots
 from support.plain_disks import PASSWORD
 from support.sftp_server import SftpServer
 
-pytestmark = pytest.mark.root
+# A guest of software emulation takes twenty minutes of a processor.
+pytestmark = [pytest.mark.root, pytest.mark.long]
 BASE = "/opt/plantops-imaging"
 
 
@@ -144,7 +145,6 @@ def test_the_running_system_is_imaged_by_a_playbook_under_load_and_its_restored_
         system.assert_is(again)
 
 
-@pytest.mark.long
 def test_a_guest_that_is_reset_in_the_middle_is_one_clear_error_and_imaged_by_the_next_play(
     plant: Plant, guest: Guest
 ) -> None:

@@ -11,7 +11,7 @@ import string
 from typing import Dict, Set, Type
 
 import pytest
-from engine.errors import EngineError, StorageNotFound, catalogue, uncaught
+from engine.errors import EngineError, RestoreTargetTooSmall, StorageNotFound, catalogue, uncaught
 from support.paths import ENGINE, PLUGINS, ROOT
 
 ERRORS = list(catalogue())
@@ -44,6 +44,15 @@ def test_a_reason_that_is_a_sentence_leaves_one_full_stop(error: Type[EngineErro
 @pytest.mark.parametrize("path", ["/srv/images/.", "C:\\."])
 def test_a_path_keeps_the_dot_that_it_ends_with(path: str) -> None:
     assert path in str(StorageNotFound(storage=path, path="x"))
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(8160437760, "8.2 GB (8160437760 bytes)"), (1000, "1.0 kB (1000 bytes)"), (999, "999 bytes"), (0, "0 bytes")],
+)
+def test_a_size_is_shown_for_people_and_exactly(count: int, shown: str) -> None:
+    words = str(RestoreTargetTooSmall(target="/dev/sdb", disk="disk0", target_bytes=count, needed_bytes=count + 512))
+    assert "/dev/sdb has %s, but disk0" % shown in words
 
 
 def test_the_document_lists_every_code() -> None:

@@ -11,10 +11,16 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.plantops.imaging.plugins.filter.misspelt import misspelt
+from ansible_collections.plantops.imaging.plugins.module_utils.settings.later import LATER
 from support.paths import ROOT
 
 ROLE = ROOT / "roles" / "imaging"
 SETTINGS = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))["__imaging_settings"]
+
+
+def test_a_setting_of_a_later_version_is_not_taken_for_a_misspelt_one() -> None:
+    assert misspelt(["imaging_max_age"], SETTINGS) == ["This version has no setting imaging_max_age yet."]
+    assert {"imaging_" + name for name in LATER}.isdisjoint(SETTINGS)
 
 
 def test_the_role_knows_every_option_of_its_argument_specs_and_every_result() -> None:

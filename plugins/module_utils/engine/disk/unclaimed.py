@@ -102,7 +102,7 @@ def _sentence(gap: Extent, looked: _Looked, missing: ExtentSet) -> str:
             "%s and contain data. The image includes the data that samples found; the rest was not read "
             "and is not included."
         ) % where
-    what = "the first and the last MiB and %d samples between them are zeros" % _SAMPLES
+    what = "the first and the last megabyte and %d samples between them are zeros" % _SAMPLES
     return "%s; %s. The rest was not read and is not in the image." % (where, what)
 
 

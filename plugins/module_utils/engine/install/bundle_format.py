@@ -21,6 +21,7 @@ _TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip can say
 _MAX_INSTALLER_BYTES = 4 << 20
 _INSTALLER = (
     "__init__.py",
+    "amounts.py",
     "errors.py",
     "tame.py",
     "host/__init__.py",

@@ -51,7 +51,7 @@ _OPTIONS = (
     ("imaging_image", "--image"),
     ("imaging_device_name", "DEVICE"),
     ("host_key", "--host-key"),
-    ("image_info", "the command images"),
+    ("the playbook show", "the command images"),
 )
 # These hints replace those of the catalogue: a user of the recovery program has no inventory.
 _HINTS: Dict[Type[EngineError], str] = {

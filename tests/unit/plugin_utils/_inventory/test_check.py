@@ -80,6 +80,8 @@ BROKEN = [
     of_host(errors.SettingValueUnknown, "imaging_compare", "imaging_compare: last"),
     of_host(errors.SettingValueUnknown, "imaging_verify_level", "imaging_verify_level: fast"),
     of_host(errors.SettingDriveUnknown, "imaging_drives", "imaging_drives: sytem"),
+    of_host(errors.SettingOfLater, "imaging_max_age", "imaging_max_age: 26h"),
+    Broken(errors.SettingOfLater, "imaging_jobs[0].max_age", ALL, "- name: daily\n    max_age: 26h", "- name: daily"),
     of_host(errors.PatternInvalid, "imaging_exclude[0]", "imaging_exclude: ['/a/../b']"),
     of_host(errors.SettingsConflict, "imaging_cancel", "imaging_cancel: true"),
     of_host(

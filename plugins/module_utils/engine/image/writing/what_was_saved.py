@@ -45,5 +45,5 @@ def tell_committed(error: EngineError, image: str) -> None:
 def tell_doubt(error: EngineError, image: str) -> None:
     """Add that the connection was lost during the commit, so that the image may exist."""
     error.fields["in_doubt"] = image
-    text = "%s; the connection was lost during the commit: run image_info to see whether the image %s exists."
+    text = "%s; the connection was lost during the commit: the playbook show tells whether the image %s exists."
     error.args = (text % (str(error).rstrip("."), image),)
