@@ -18,8 +18,8 @@ from ansible_collections.plantops.imaging.plugins.module_utils.engine.errors imp
     LocalhostWithoutAlias,
     OperatorUnknown,
     SettingMissing,
-    SettingsConflict,
     SettingOfLater,
+    SettingsConflict,
     SettingUnknown,
     VariablesHidden,
 )
