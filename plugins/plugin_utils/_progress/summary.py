@@ -9,6 +9,7 @@ This file is PRIVATE to the collection.
 from __future__ import annotations
 
 import datetime
+import re
 import time
 from collections import Counter
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
@@ -25,6 +26,7 @@ MOST_NAMES = 12
 MOST_DISKS = 4
 MOST_WARNINGS = 20  # lines of warnings; devices with the same text share a line
 _MAX_REASON_CHARACTERS = 300
+_DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")  # the name of a pack; the failed task has it as a whole
 
 
 class Row(NamedTuple):
@@ -228,7 +230,7 @@ def _failure(document: Mapping[str, Any]) -> str:
         str(document.get("state")), "failed"
     )
     code = document.get("error_code")
-    reason = str(document.get("message"))[:_MAX_REASON_CHARACTERS]
+    reason = _DIGEST.sub(r"\1...", str(document.get("message")))[:_MAX_REASON_CHARACTERS]
     made = document.get("image") if document.get("verb") == "image" else None
     after = "; the image %s was created" % made if made else ""
     return "%s%s: %s%s" % (state, " " + str(code) if code else "", reason, after)

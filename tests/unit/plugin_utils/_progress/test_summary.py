@@ -14,7 +14,7 @@ from ansible_collections.plantops.imaging.plugins.plugin_utils._progress.summary
     MOST_WARNINGS,
     Summary,
 )
-from engine.errors import RunCancelled
+from engine.errors import RunCancelled, StorageFull
 from engine.fleet.run_result import Run, compose
 
 RESULT = {
@@ -72,6 +72,14 @@ def test_a_step_that_fails_after_the_commit_does_not_hide_the_image() -> None:
 
 def lists_of(summary: Summary) -> Dict[str, str]:
     return dict(line.split(": ", 1) for line in summary.lines() if not line.startswith((" ", "press-", "IMAGING")))
+
+
+def test_the_name_of_a_pack_takes_eight_digits_of_a_row() -> None:
+    summary = Summary()
+    error = StorageFull(storage="sftp://nas/images", path="press-01/packs/ab/%s" % ("ab12cd34" * 8))
+    summary.add("press-01", document(error=error.as_dict()))
+    (row,) = (line for line in summary.lines() if line.startswith("press-01"))
+    assert "press-01/packs/ab/ab12cd34... failed" in row
 
 
 def test_check_mode_says_what_would_be_imaged_and_does_not_miss_the_images() -> None:
