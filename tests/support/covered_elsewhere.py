@@ -13,6 +13,12 @@ ENGINE = "module_utils/engine/"
 # By the test: which files it tries. A star stands for any name in one folder.
 COVERED: Dict[str, Tuple[str, ...]] = {
     "unit/engine/device/test_other_directories.py": (ENGINE + "device/machine_identity.py",),
+    "unit/engine/device/test_windows_selection.py": (ENGINE + "device/windows_disks.py", ENGINE + "device/chosen.py"),
+    "unit/engine/device/test_windows_discovery.py": (
+        ENGINE + "device/document/windows/disks.py",
+        ENGINE + "device/windows_machine.py",
+    ),
+    "unit/engine/device/test_selection.py": (ENGINE + "device/stable_ids.py",),
     "unit/engine/verbs/test_read_documents.py": (ENGINE + "verbs/request_listing.py",),
     "unit/engine/verbs/test_image_table.py": ("filter/image_table.py",),
     "unit/engine/install/windows/test_build.py": (

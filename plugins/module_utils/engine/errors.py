@@ -445,7 +445,7 @@ class DeviceSmbBusy(DeviceSmbError):
     hint = "Try again later, or end other sessions: Windows of a workstation takes 20 connections."
 
 
-# N140 to N159: shadow copies of Windows
+# N140 to N159: shadow copies and disks of Windows
 
 
 class ShadowCopyFailed(EngineError):
@@ -479,6 +479,15 @@ class VolumeDecrypted(EngineError):
     code = "N143"
     message = "{path} is encrypted by BitLocker, and Windows hands it out decrypted, but imaging_password is not set."
     hint = "Set imaging_password, or set imaging_allow_clear to store the decrypted volume in an unencrypted image."
+
+
+class WindowsSilent(EngineError):
+    code = "N144"
+    message = "Windows does not tell {what}: {reason}."
+    hint = (
+        "Run the agent with administrator rights. If it has them, list the disks in imaging_drives as disk0, by serial "
+        "number or by GUID: these entries do not depend on the answer."
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------

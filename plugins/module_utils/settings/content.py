@@ -21,6 +21,10 @@ CONTENT: Tuple[Setting, ...] = (
                 "ids (C(serial:...), C(wwn:...), C(gpt:...), C(mbr:...))."
             ),
             (
+                "On Windows a list also selects letters (C(C:)) and disks by their number (C(disk0)), and V(system) includes "
+                "the disk that Windows starts from."
+            ),
+            (
                 "V(all) skips removable disks, network disks, and the disk that contains a directory storage of this "
                 "machine."
             ),

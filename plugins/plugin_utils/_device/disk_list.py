@@ -18,6 +18,7 @@ MOST_DISKS = 64
 MOST_VOLUMES = 200
 _MOST_CHARACTERS = 120
 _HIDDEN = ("multipath", "loop")
+_SHADOWED = ("ntfs", "ReFS", "BitLocker")  # what Windows makes shadow copies of
 _Entry = Dict[str, Any]
 
 
@@ -25,15 +26,16 @@ def disk_list(information: Mapping[str, Any]) -> List[_Entry]:
     """Return the disks, each with ``volumes``: what it is, how large, where it is mounted, what could freeze it."""
     volumes = _dicts(information.get("volumes"))
     layers = [one for one in _dicts(information.get("layers")) if one.get("kind") not in _HIDDEN]
+    by_windows = _is_of_windows(information.get("operating_system"))
     by_path = {_text(one.get("path")): one for one in volumes if one.get("path")}
     found = []
     for disk in _dicts(information.get("disks"))[:MOST_DISKS]:
-        entries = [_volume(one, "") for one in volumes if one.get("disk") == disk.get("name")]
+        entries = [_volume(one, "", by_windows) for one in volumes if one.get("disk") == disk.get("name")]
         for layer in layers:
             if _text(disk.get("path")) in _texts(layer.get("disks")):
                 size_bytes = _number(layer.get("size_bytes"))
                 volume = by_path.get(_text(layer.get("path"))) or {"path": layer.get("path"), "size_bytes": size_bytes}
-                entries.append(_volume(volume, _text(layer.get("kind"))))
+                entries.append(_volume(volume, _text(layer.get("kind")), by_windows))
         found.append(_disk(disk, entries[:MOST_VOLUMES]))
     return found
 
@@ -82,12 +84,17 @@ def _disk(disk: Mapping[str, Any], volumes: List[_Entry]) -> _Entry:
     }
 
 
-def _volume(volume: Mapping[str, Any], layer: str) -> _Entry:
+def _is_of_windows(system: Any) -> bool:
+    return isinstance(system, dict) and system.get("family") == "windows"
+
+
+def _volume(volume: Mapping[str, Any], layer: str, by_windows: bool) -> _Entry:
     points = _texts(volume.get("mount_points"))
     size_bytes, used_bytes = _number(volume.get("size_bytes")), _number(volume.get("used_bytes"))
     frozen_by = ""
     if points and volume.get("mounted_read_only") is not True:
-        frozen_by = "LVM" if layer == "lvm" else "nothing"
+        is_shadowed = by_windows and not layer and volume.get("kind") in _SHADOWED
+        frozen_by = "VSS" if is_shadowed else "LVM" if layer == "lvm" else "nothing"
     return {
         "path": _text(volume.get("path")),
         "layer": layer,

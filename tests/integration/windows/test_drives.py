@@ -30,7 +30,8 @@ WRONG = {
     "C:/": "D104",
     "C": "D104",
     "C:disk.raw": "D104",
-    "disk0": "D104",
+    "disk0": "D101",  # Wine has it, and its length is 0
+    "disk77": "D104",
     " ": "D104",
     "..": "D104",
     "C:\\*": "D104",
@@ -49,8 +50,8 @@ WRONG = {
     r"\\?\GLOBALROOT\Device\HarddiskVolume99": "D100",
     r"\\.\PhysicalDrive99999": "D104",
     r"\??\C:\present.raw": "D104",
-    "all": "D106",
-    "system": "D106",
+    "all": "D101",
+    "system": "N144",  # Wine tells no place of the volume C:
 }
 
 

@@ -19,11 +19,12 @@ def choose(entries: Sequence[str], storage_folder: str) -> List[Chosen]:
     :raises DriveAmbiguous: an id that more than one disk has.
     :raises NoDriveChosen: ``all`` or ``system`` on a machine without such a disk.
     :raises DiskNotFound: a path that is not there.
+    :raises WindowsSilent: Windows does not tell what the choice depends on.
     """
     if sys.platform == "win32":
-        from . import windows_selection
+        from .windows_selection import WindowsSelection
 
-        return windows_selection.choose(entries)
+        return WindowsSelection(storage_folder).choose(entries)
     from .selection import Selection
 
     return Selection(storage_folder=storage_folder).choose(entries)

@@ -1,12 +1,13 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The description of a device and its disks, from /proc, /sys, /dev and our own parsers (Linux)."""
+"""The description of a device and its disks, from /proc, /sys, /dev and our own parsers."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from typing import Any, Dict, List, Optional
 
 from ..disk.gpt import detect_sector_bytes
@@ -34,6 +35,10 @@ def discover(root: str = "/") -> Dict[str, Any]:
 
     :param root: where /sys, /proc, /dev and /etc are; another one than "/" in tests.
     """
+    if sys.platform == "win32":
+        from . import windows_discovery
+
+        return windows_discovery.discover()
     return _Discovery(root).run()
 
 

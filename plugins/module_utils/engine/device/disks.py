@@ -136,12 +136,12 @@ def model_of(tree: BlockTree, name: str) -> str:
 def identify(tree: BlockTree, name: str) -> Tuple[str, str]:
     """Serial number and world wide name; "" for what the disk does not tell, and for values that tell nothing."""
     places = ("serial", "device/serial")
-    serial = next((text for text in (tree.text(name, place) for place in places) if _tells(text)), "")
+    serial = next((text for text in (tree.text(name, place) for place in places) if tells(text)), "")
     serial = serial or _page_80(os.path.join(tree.folder(name), "device/vpd_pg80")) or _usb(tree, name, "serial")
     worldwide = next((text for text in (tree.text(name, place) for place in ("wwid", "device/wwid")) if text), "")
     # "t10." is vendor, model and serial number in one, made up for disks that have no unique name.
     wwn = "" if worldwide.startswith("t10.") else normal_wwn(worldwide)
-    return (serial if _tells(serial) else "", wwn if _tells(wwn) else "")
+    return (serial if tells(serial) else "", wwn if tells(wwn) else "")
 
 
 def normal_wwn(text: str) -> str:
@@ -149,7 +149,8 @@ def normal_wwn(text: str) -> str:
     return re.sub(r"^(wwn-)?(0x|naa\.)?", "", text.strip().lower())
 
 
-def _tells(text: str) -> bool:
+def tells(text: str) -> bool:
+    """Whether a serial number or world wide name is not one of those that many disks share."""
     return len(text) >= 2 and not _JUNK_ID.match(re.sub(r"^(0x|eui\.|nvme\.)", "", text.lower()))
 
 

@@ -14,16 +14,16 @@ import stat
 from typing import Dict, Iterable, List, Optional, Sequence
 
 from ..amounts import size
-from ..errors import DiskNotFound, DriveAmbiguous, DriveUnknown, NoDriveChosen
+from ..errors import DiskNotFound, DriveUnknown, NoDriveChosen
 from ..host.mountinfo import Mount, read_mounts
 from ..host.stack import BlockTree, Range, to_number
-from .chosen import Chosen
-from .disks import Disk, find_disks, normal_wwn, table_id_at
+from .chosen import Chosen, can_move
+from .disks import Disk, find_disks, table_id_at
+from .stable_ids import disk_with_id
 
 _SYSTEM = ("/", "/usr", "/boot", "/boot/efi", "/efi")
 _BOOT = ("/boot", "/boot/efi", "/efi")
 _SMALL_BOOT_BYTES = 1 << 30
-_WORDS = ("serial", "wwn", "gpt", "mbr")
 
 
 class Selection:
@@ -50,7 +50,7 @@ class Selection:
             for one in self._entry(entry):
                 key = _one_name(one.path)
                 before = found.get(key)
-                found[key] = one if before is None else _joined(before, one)
+                found[key] = one if before is None else before.joined(one)
         return [self._with_boot_volumes(one) for one in found.values()]
 
     def _entry(self, entry: str) -> List[Chosen]:
@@ -155,27 +155,7 @@ class Selection:
     # -- ids ------------------------------------------------------------------------------------------------------
 
     def _by_id(self, entry: str) -> Disk:
-        word, separator, value = entry.partition(":")
-        if not separator or word not in _WORDS:
-            word, value = "", entry
-        value = value.strip().lower()
-        found = [disk for disk in self._disks if not disk.path_of and value and self._has_id(disk, word, value)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise DriveAmbiguous(drive=entry, disks=self._describe(found))
-        reason = "no disk has this id" if word or value else "it is empty"
-        raise DriveUnknown(drive=entry, reason=reason, disks=self._candidates())
-
-    def _has_id(self, disk: Disk, word: str, value: str) -> bool:
-        if word in ("", "serial") and disk.serial.lower() == value:
-            return True
-        if word in ("", "wwn") and disk.wwn and disk.wwn == normal_wwn(value):
-            return True
-        if word in ("", "gpt", "mbr"):
-            scheme, dummy, table_id = self._table_id(disk).partition(":")
-            return bool(table_id) and table_id == value and word in ("", scheme)
-        return False
+        return disk_with_id(entry, [disk for disk in self._disks if not disk.path_of], self._table_id, self._describe)
 
     def _table_id(self, disk: Disk) -> str:
         if disk.name not in self._table_ids:
@@ -214,18 +194,13 @@ def moved(before: object, now: Dict[str, List[str]]) -> List[str]:
         known = (
             isinstance(old, list) and old and all(isinstance(one, str) and not one.startswith("path:") for one in old)
         )
-        if entry.startswith("/") and known and ids != old:
+        if can_move(entry) and known and ids != old:
             warnings.append(
                 "%s was %s in the previous image and is %s now: this image is compared with earlier images of that "
                 "disk. Use such ids in imaging_drives if device names can change."
                 % (entry, ", ".join(old or []), ", ".join(ids))
             )
     return warnings
-
-
-def _joined(one: Chosen, other: Chosen) -> Chosen:
-    spans = None if one.spans is None or other.spans is None else one.spans | other.spans
-    return Chosen(one.path, spans, one.entries + tuple(entry for entry in other.entries if entry not in one.entries))
 
 
 def _existing(folder: str) -> str:

@@ -47,7 +47,7 @@ class Volumes:
             "problem": "",
         }
         if source is not None:
-            found.update(_look_into(source, not mounts and name not in self._swaps))
+            found.update(look_into(source, not mounts and name not in self._swaps))
         if mounts and found["used_bytes"] is None:
             found["used_bytes"] = self._used_as_mounted(mounts[0])
         return found
@@ -81,7 +81,11 @@ class Volumes:
         return {os.path.basename(os.path.realpath(os.path.join(base, link))): _decoded(link) for link in listing(base)}
 
 
-def _look_into(source: BlockSource, offline: bool) -> Dict[str, Any]:
+def look_into(source: BlockSource, offline: bool) -> Dict[str, Any]:
+    """Read the bytes of a volume and return those of ``kind``, ``label``, ``uuid``, ``used_bytes`` and ``problem`` that are known.
+
+    :param offline: no system has the volume mounted, so that its own map can be believed.
+    """
     try:
         kind = container(source)
         file_system = None if kind else detect(source)

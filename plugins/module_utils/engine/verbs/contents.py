@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import List
 
-from ..device.disks import model_of
+from ..device.disk_hardware import hardware_of
 from ..disk.layout import DiskLayout, Partition
 from ..disk.used import PlannedVolume
-from ..host.stack import BlockTree
 from ..image.format.contents import DiskContents, VolumeEntry, bounded
 
 _EMPTY_GUID = "00000000-0000-0000-0000-000000000000"
@@ -19,8 +18,6 @@ _EMPTY_GUID = "00000000-0000-0000-0000-000000000000"
 
 def contents_of(path: str, layout: DiskLayout, volumes: List[PlannedVolume]) -> DiskContents:
     """Volumes are known by what stays when others come and go: not by their number."""
-    tree = BlockTree() if path.startswith("/dev/") else None
-    model = model_of(tree, tree.by_path(path)) if tree is not None else ""
     partitions = {partition.number: partition for partition in layout.partitions if partition.number}
     twice = Counter(partition.unique_id.lower() for partition in partitions.values())
     found = []
@@ -29,7 +26,7 @@ def contents_of(path: str, layout: DiskLayout, volumes: List[PlannedVolume]) -> 
         # Logical volumes are not told: one that has a snapshot today is part of what holds it, and not missing.
         if volume.selected and partition is not None and not volume.name:
             found.append(VolumeEntry(volume.number, _id(layout, partition, twice), volume.size_bytes))
-    return bounded(model, layout.table_id, found)
+    return bounded(hardware_of(path).model, layout.table_id, found)
 
 
 def _id(layout: DiskLayout, partition: Partition, twice: Counter[str]) -> str:

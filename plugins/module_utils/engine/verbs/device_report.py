@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Optional
 
+from ..device.chosen import can_move
 from ..device.compare import words
 from ..device.compare.compare import Comparison, compare, nothing
 from ..device.compare.earlier import document_of
@@ -66,7 +67,7 @@ def _information(opened: OpenedDisks) -> Dict[str, Any]:
     described = [describe(number, disk) for number, disk in enumerate(opened.disks)]
     document = collect(imaged=[dict(one, path=disk.path) for one, disk in zip(described, opened.disks)])
     drives = stable_ids(opened.disks)
-    document["sections"][_DRIVES] = {entry: {"disks": ids} for entry, ids in drives.items() if entry.startswith("/")}
+    document["sections"][_DRIVES] = {entry: {"disks": ids} for entry, ids in drives.items() if can_move(entry)}
     information = dict(bounded(document), **header_of(document))
     information.update(disks={str(one["name"]): one for one in described}, drives=drives)
     return information

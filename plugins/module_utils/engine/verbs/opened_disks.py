@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
 from ..device.choose import choose
 from ..device.chosen import Chosen
-from ..device.disks import identify
+from ..device.disk_hardware import hardware_of
 from ..disk.layout import DiskLayout
 from ..disk.layout_claims import settle, table_is_trusted
 from ..disk.open import open_source
@@ -22,7 +22,6 @@ from ..disk.unclaimed import LOOK_BYTES
 from ..disk.used import DiskPlan, plan_disk
 from ..errors import DiskTooLarge, DriveUnknown
 from ..host.mounts import swap_files, uses_of
-from ..host.stack import BlockTree
 from ..image.format import constants as fmt
 from ..image.format.contents import DiskContents
 from ..snapshot.contract import DiskToFreeze, Freeze, FrozenDisk, weakest
@@ -194,12 +193,7 @@ def not_chosen(opened: List[OpenedDisk]) -> List[Dict[str, Any]]:
 
 def stable_id(path: str, layout: DiskLayout) -> str:
     """A stable name of the disk: its WWN or serial number, else its table's id, else its path."""
-    if path.startswith("/dev/"):
-        tree = BlockTree()
-        serial, wwn = identify(tree, tree.by_path(path))
-        if serial or wwn:
-            return "wwn:" + wwn if wwn else "serial:" + serial
-    return layout.table_id or "path:%s" % path
+    return hardware_of(path).stable_id or layout.table_id or "path:%s" % path
 
 
 def describe(number: int, disk: OpenedDisk) -> Dict[str, Any]:

@@ -88,6 +88,16 @@ def test_a_volume_mounted_read_only_need_not_be_frozen() -> None:
     assert disk_list(found)[0]["frozen_by"] == "nothing to freeze"
 
 
+def test_windows_freezes_what_it_makes_shadow_copies_of() -> None:
+    kinds = ["ntfs", "BitLocker", "ReFS", "fat32", "exfat", ""]
+    disk = {"name": "disk0", "path": "disk0"}
+    volumes = [mounted(str(number), "disk0", "%s:" % kind, kind=kind) for number, kind in enumerate(kinds)]
+    told = disk_list({"operating_system": {"family": "windows"}, "disks": [disk], "volumes": volumes})
+    assert [one["frozen_by"] for one in told[0]["volumes"]] == ["VSS", "VSS", "VSS", "nothing", "nothing", "nothing"]
+    told = disk_list({"operating_system": {"family": "linux"}, "disks": [disk], "volumes": volumes})
+    assert {one["frozen_by"] for one in told[0]["volumes"]} == {"nothing"}
+
+
 def test_this_machine() -> None:
     information = discover()
     disks = disk_list(information)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple
 
 from .accounts import read_groups, read_users
 from .certificates import read_certificates
-from .disks import described_disks, read_disks
+from .disks import DiskSections, described_disks, read_disks
 from .items import Items, tidy
 from .machine import read_firmware, read_hardware, read_system
 from .modules import read_drivers, read_modules
@@ -80,13 +80,15 @@ def collect(
     :param windows: a system of Windows to describe instead; on Windows the running one.
     """
     tree = SystemTree(root)
+    read_described: Callable[[Sequence[Dict[str, Any]]], DiskSections] = described_disks
     if windows is None and sys.platform == "win32":
-        from .windows.system import running_system  # a run on Linux does not load what reads Windows
+        from .windows import disks  # a run on Linux does not load what reads Windows
+        from .windows.system import running_system
 
-        windows = running_system()
+        windows, read_described = running_system(), disks.read_disks
     parts = [_Part((one.name,), partial(_one, tree, one)) for one in _readers(windows)]
     if windows is not None:
-        parts.append(_Part(_OF_DISKS, lambda: described_disks(imaged)._asdict()))
+        parts.append(_Part(_OF_DISKS, lambda: read_described(imaged)._asdict()))
     else:
         parts.append(_Part(_OF_DISKS, lambda: read_disks(tree, imaged)._asdict()))
     collecting = _Collecting(tree, _SECONDS)

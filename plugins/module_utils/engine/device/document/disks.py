@@ -37,15 +37,15 @@ def read_disks(tree: SystemTree, imaged: Sequence[Dict[str, Any]] = ()) -> DiskS
     names = {blocks.by_path(str(one.get("path"))): one for one in imaged if str(one.get("path")).startswith("/dev/")}
     for disk in shown.values():
         tree.check_time()
-        item = _shown_disk(disk)
+        item = shown_disk(disk)
         described = names.get(disk.name)
         if described is not None:
-            _add_described(found, described, item)
+            add_described(found, described, item)
         else:
             _add_shown(found, blocks, disk, item)
     for one in imaged:
         if blocks.by_path(str(one.get("path"))) not in {disk.name for disk in shown.values()}:
-            _add_described(found, one, dict.fromkeys(("model", "vendor", "transport", "removable", "firmware")))
+            add_described(found, one, dict.fromkeys(("model", "vendor", "transport", "removable", "firmware")))
     for name in blocks.names():
         if kind_of(blocks, name) == "lvm" and not _OF_A_SNAPSHOT.fullmatch(_logical(blocks, name).rpartition("/")[2]):
             found.volumes.setdefault(_logical(blocks, name), _volume(blocks.size_bytes(name), {}))
@@ -56,13 +56,14 @@ def described_disks(disks: Sequence[Dict[str, Any]]) -> DiskSections:
     """Return the sections of disks that an image describes, without the machine that had them."""
     found = DiskSections({}, {}, {})
     for one in disks:
-        _add_described(found, one, {})
+        add_described(found, one, {})
     return found
 
 
-def _add_described(found: DiskSections, one: Dict[str, Any], item: Item) -> None:
+def add_described(found: DiskSections, one: Dict[str, Any], item: Item) -> None:
+    """Add a disk that a run describes; ``item`` are the fields that its table does not tell."""
     layout = one["layout"] if isinstance(one.get("layout"), dict) else {}
-    key = _unused(str(one.get("stable_id")).replace("path:", "", 1), found.disks)
+    key = unused_key(str(one.get("stable_id")).replace("path:", "", 1), found.disks)
     table = {name: layout.get(name) for name in ("size_bytes", "sector_bytes", "scheme", "disk_id")}
     found.disks[key] = dict(item, **table)
     volumes = _dicts(one.get("volumes"))
@@ -79,7 +80,8 @@ def _add_described(found: DiskSections, one: Dict[str, Any], item: Item) -> None
             found.volumes[str(volume["name"])] = _volume(volume.get("size_bytes"), volume)
 
 
-def _shown_disk(disk: Disk) -> Item:
+def shown_disk(disk: Disk) -> Item:
+    """The fields of a disk that its table does not tell."""
     return {
         "model": disk.model,
         "vendor": disk.vendor,
@@ -90,7 +92,7 @@ def _shown_disk(disk: Disk) -> Item:
 
 
 def _add_shown(found: DiskSections, blocks: BlockTree, disk: Disk, item: Item) -> None:
-    key = _unused(disk.stable_id or disk.path, found.disks)
+    key = unused_key(disk.stable_id or disk.path, found.disks)
     unknown = {"scheme": None, "disk_id": None}
     found.disks[key] = dict(item, size_bytes=disk.size_bytes, sector_bytes=disk.sector_bytes, **unknown)
     for name in blocks.partitions(disk.name)[:_MOST_PARTITIONS]:
@@ -117,7 +119,8 @@ def _logical(blocks: BlockTree, name: str) -> str:
     return (group + ("/" if hyphen else "") + volume).replace("\0", "-")
 
 
-def _unused(key: str, items: Items) -> str:
+def unused_key(key: str, items: Items) -> str:
+    """The key, with a number behind it where another disk has it."""
     number, unused = 1, key
     while unused in items:
         number += 1
