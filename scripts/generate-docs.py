@@ -13,7 +13,8 @@ from typing import Dict
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "plugins" / "module_utils"))
 
-import settings_pages  # noqa: E402  # the path is known only now
+import field_test_page  # noqa: E402  # the path is known only now
+import settings_pages  # noqa: E402
 import settings_reference  # noqa: E402
 import settings_schema  # noqa: E402
 from engine.errors import catalogue  # noqa: E402
@@ -68,6 +69,8 @@ def pages() -> Dict[Path, str]:
         ROOT / "plugins" / "doc_fragments" / "options.py": settings_pages.doc_fragments(),
         ROOT / "docs" / "schemas" / "settings.json": settings_schema.schema(),
         ROOT / "docs" / "variables.md": settings_reference.reference(),
+        field_test_page.PAGE: between(field_test_page.PAGE, mark, field_test_page.tables()),
+        ROOT / "docs" / "schemas" / "field-test.json": field_test_page.schema(),
     }
 
 

@@ -39,6 +39,7 @@ HELD: Tuple[str, ...] = (
     "docs/image-format.md",
     "docs/performance.md",
     "docs/progress.md",
+    "docs/ten_minutes_with_windows.md",
     "docs/recovery.md",
     "docs/safety-rules.md",
     "docs/security.md",

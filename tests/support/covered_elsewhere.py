@@ -35,6 +35,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "snapshot/vss/source.py",
         ENGINE + "snapshot/vss/stale.py",
     ),
+    "unit/engine/agent/field_test/test_catalogue.py": (ENGINE + "agent/field_test/of_*.py",),
     "integration/windows/test_registry_documents.py": (
         ENGINE + "device/document/windows/sections.py",
         ENGINE + "device/document/windows/system.py",

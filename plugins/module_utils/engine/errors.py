@@ -1906,6 +1906,18 @@ class WindowsFileUnfit(BundleError):
     hint = "Use another version of the package that contains the file."
 
 
+class FieldTestReportInvalid(EngineError):
+    code = "A376"
+    message = "{path} is not a usable report of the field test: {reason}."
+    hint = "Have the test run again on the device, and send its report back unchanged."
+
+
+class FieldTestImpossible(EngineError):
+    code = "A377"
+    message = "The field test can't run: {reason}."
+    hint = "Run field-test.cmd on a Windows machine, from a directory in which files can be created."
+
+
 class InstallationError(EngineError):
     """Base of failures to install the agent on a device. The previous installation stays unchanged."""
 

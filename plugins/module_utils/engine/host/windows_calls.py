@@ -194,3 +194,13 @@ def memory_bytes() -> int:
     answer = ctypes.create_string_buffer(struct.pack("<I", 64), 64)  # MEMORYSTATUSEX
     done = kernel32().GlobalMemoryStatusEx(answer)
     return int(struct.unpack_from("<Q", answer.raw, 8)[0]) if done else 0
+
+
+def is_administrator() -> bool:
+    """Whether this process has the rights of an administrator, not a token that UAC filtered [IsUserAnAdmin]."""
+    return bool(_library("shell32").IsUserAnAdmin())
+
+
+def is_wine() -> bool:
+    """Whether this is Wine, which answers many calls in its own way: only its ntdll has this function."""
+    return hasattr(_library("ntdll"), "wine_get_version")

@@ -24,8 +24,8 @@ _SHARE_ALL = 7  # FILE_SHARE_READ, _WRITE, _DELETE
 _OPEN_EXISTING = 3
 _OVERLAPPED = 0x40000000
 _NO_BUFFERING, _WRITE_THROUGH = 0x20000000, 0x80000000
-_GET_LENGTH_INFO = 0x7405C
-_GET_DRIVE_GEOMETRY = 0x70000
+GET_LENGTH_INFO = 0x7405C
+GET_DRIVE_GEOMETRY = 0x70000
 _ALLOW_EXTENDED_DASD_IO = 0x90083  # the last sectors of a volume, past the end of its file system
 _IO_PENDING = 997
 _HANDLE_EOF = 38
@@ -89,12 +89,12 @@ def close_device(handle: int) -> None:
 
 def length_bytes(handle: int) -> int:
     """The length of the disk or volume. :raises OSError:"""
-    return int(struct.unpack("<q", ask(handle, _GET_LENGTH_INFO, 8))[0])
+    return int(struct.unpack("<q", ask(handle, GET_LENGTH_INFO, 8))[0])
 
 
 def sector_bytes(handle: int) -> int:
     """The size of a logical sector. :raises OSError:"""
-    return int(struct.unpack_from("<I", ask(handle, _GET_DRIVE_GEOMETRY, 24), 20)[0])
+    return int(struct.unpack_from("<I", ask(handle, GET_DRIVE_GEOMETRY, 24), 20)[0])
 
 
 def allow_last_sectors(handle: int) -> None:

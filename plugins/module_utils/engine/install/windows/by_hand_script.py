@@ -4,6 +4,7 @@
 """``install.cmd`` of a bundle for Windows: installs, updates and removes the agent by hand, without remote access.
 
 The script looks for the updates that Python needs before it starts Python, which can't say what it lacks. All else is in ``by_hand.py``.
+``field-test.cmd`` starts the field test, which installs nothing.
 """
 
 from __future__ import annotations
@@ -51,6 +52,20 @@ exit /b 1
 if "%errorlevel%"=="0" exit /b 0
 exit /b 1
 """
+_FIELD_TEST = r"""@echo off
+rem Copyright: plantops.imaging contributors
+rem GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+rem SPDX-License-Identifier: GPL-3.0-or-later
+rem Tests what the imaging agent needs of this Windows, and installs nothing: field-test.cmd [--without-shadow-copies]
+setlocal
+set "REPORT=%USERPROFILE%\plantops-field-test.json"
+"%~dp0python\python.exe" -I -B -m engine.agent.field_test --to "%REPORT%" %*
+"""
+
+
+def field_test_cmd() -> bytes:
+    """Return the script. Its status is that of the test."""
+    return _FIELD_TEST.replace("\n", "\r\n").encode("ascii")
 
 
 def install_cmd(platform: WindowsPlatform, version: str) -> bytes:

@@ -17,7 +17,7 @@ from ..bundle_format import ENGINE
 from ..stored_zip import UNREADABLE, StoredEntry, take_over
 from ..wheel_store import hash_file
 from . import policies
-from .by_hand_script import install_cmd
+from .by_hand_script import field_test_cmd, install_cmd
 from .document import SUMS, File, WindowsDocument, checked_name, make_document
 from .lock import WindowsPlatform
 from .pe import PeFile, PeInvalid
@@ -76,6 +76,7 @@ def collect(platform: WindowsPlatform, version: str, python: Taken, wheels: Mapp
     for path in sorted(ENGINE.rglob("*.py")):
         found.add_own("code/engine/" + path.relative_to(ENGINE).as_posix(), path.read_bytes())
     found.add_own("install.cmd", install_cmd(platform, version))
+    found.add_own("field-test.cmd", field_test_cmd())
     for name, file in sorted(found.executables.items()):
         if file.machine != platform.machine:
             raise WindowsFileUnfit(file=name, reason="it is for another processor than %s" % platform.name)

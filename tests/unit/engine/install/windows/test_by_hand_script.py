@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from engine.install.windows.by_hand_script import install_cmd
+from engine.install.windows.by_hand_script import field_test_cmd, install_cmd
 from engine.install.windows.lock import windows_platform, windows_platforms
 
 
@@ -23,3 +23,13 @@ def test_every_jump_has_its_mark_and_every_failure_its_code(name: str) -> None:
     for line in text.splitlines():
         if line.startswith("echo ") and line.endswith("1>&2"):
             assert not re.search(r"(?<!\^)[()<>|]", line[: -len("1>&2")]), "cmd would not print it"
+
+
+def test_the_field_test_starts_the_python_of_its_folder_and_nothing_else() -> None:
+    text = field_test_cmd().decode("ascii")
+    assert text.count("\n") == text.count("\r\n")
+    commands = [
+        line for line in text.splitlines() if line and not line.startswith(("rem ", "@echo", "setlocal", "set "))
+    ]
+    assert commands == ['"%~dp0python\\python.exe" -I -B -m engine.agent.field_test --to "%REPORT%" %*']
+    assert 'set "REPORT=%USERPROFILE%\\plantops-field-test.json"' in text
