@@ -35,7 +35,13 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "snapshot/vss/source.py",
         ENGINE + "snapshot/vss/stale.py",
     ),
-    "unit/engine/agent/field_test/test_catalogue.py": (ENGINE + "agent/field_test/of_*.py",),
+    "unit/engine/agent/field_test/test_of_disks.py": (ENGINE + "agent/field_test/of_volumes.py",),
+    "integration/windows/test_field_test.py": (
+        ENGINE + "agent/field_test/of_files.py",
+        ENGINE + "agent/field_test/of_services.py",
+        ENGINE + "agent/field_test/of_shadow_copies.py",
+        ENGINE + "agent/field_test/of_system.py",
+    ),
     "integration/windows/test_registry_documents.py": (
         ENGINE + "device/document/windows/sections.py",
         ENGINE + "device/document/windows/system.py",

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import pytest
+from engine.agent.field_test.catalogue import BY_NAME
 from support.filled import check_volume
 from support.imaging import PASSWORD, restore, verify
+from support.paths import SUPPORT
 from support.whole_disks import Part, WholeDisk, build_disk
 from support.windows.device import WindowsDevice
 from support.windows.kinds import WINDOWS_7
@@ -324,3 +326,24 @@ def test_a_32_bit_agent_on_a_64_bit_windows_is_told(shadowed: ShadowedDevice) ->
     failed = shadowed.device.image(DISK, stands_in=r"C:\shadowed_disk.py", environment=environment)
     assert failed["code"] == "N140", failed
     assert "windows-amd64" in failed["message"]
+
+
+def test_the_field_test_is_satisfied_by_the_stand_in(shadowed: ShadowedDevice) -> None:
+    """Its questions call the service as a run does; a real Windows may answer otherwise, and then it says so."""
+    requests = shadowed.device.host_path(r"C:\requests.py")
+    before = requests.read_bytes()
+    requests.write_bytes((SUPPORT / "windows" / "field_shadows.py").read_bytes())
+    try:
+        ran = shadowed.device.python(r"C:\shadowed_disk.py", "requests", more=shadowed.environment())
+    finally:
+        requests.write_bytes(before)
+    assert ran.status == 0, ran.errors
+    found = json.loads(ran.output)
+    assert len(found) == 4
+    for name, one in found.items():
+        assert one["state"] == "answered", one
+        rules = BY_NAME[name].rules
+        assert [rule.words() for rule in rules if not rule.holds(one["answer"])] == [], one
+    assert names(shadowed.calls()).count("DoSnapshotSet") == 2
+    assert shadowed.left() == []
+    assert shadowed.marks() == "none"

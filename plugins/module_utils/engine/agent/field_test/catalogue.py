@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Set, Tuple
 
-from . import of_disks, of_files, of_services, of_shadow_copies, of_system
+from . import of_disks, of_files, of_services, of_shadow_copies, of_system, of_volumes
 from .check import Check
 
 CHECKS: Tuple[Check, ...] = (
@@ -15,6 +15,7 @@ CHECKS: Tuple[Check, ...] = (
     *of_files.CHECKS,
     *of_services.CHECKS,
     *of_disks.CHECKS,
+    *of_volumes.CHECKS,
     *of_shadow_copies.CHECKS,
 )
 BY_NAME: Dict[str, Check] = {check.name: check for check in CHECKS}

@@ -17,8 +17,8 @@ from ...host import windows_calls
 from ...host import windows_devices as devices
 from ...host import windows_disks as disks
 from ...host import windows_volumes as volumes
-from ...snapshot.vss.volumes import KnownVolumes
-from .check import Answer, Check, among, at_least, at_most, each_among, equals, matches
+from .check import Answer, Check, among, at_least, at_most, each_among, equals
+from .of_volumes import system_extent
 
 _LOOK_BYTES, _STEP_BYTES = 1 << 20, 64 << 10
 _CYLINDER_BYTES = (
@@ -90,53 +90,9 @@ def _partitions() -> Answer:
     }
 
 
-def _volumes() -> Answer:
-    names = volumes.volumes()
-    system = volumes.volume_of(volumes.windows_folder())
-    points = volumes.mount_points(system)
-    return {
-        "volumes": len(names),
-        "system_is_among_them": system in names,
-        "system_points": [one for one in points if re.fullmatch(r"[A-Z]:\\", one)][:1],
-        "system_is_for_disks": volumes.is_for_disks(system),
-        "name_shape": re.sub(r"[0-9a-f]", "x", system),
-    }
-
-
-def _system_extent() -> volumes.Extent:
-    return volumes.extents(volumes.volume_of(volumes.windows_folder()))[0]
-
-
-def _extents() -> Answer:
-    found = volumes.extents(volumes.volume_of(volumes.windows_folder()))
-    starts: List[int] = []
-    for one in found[:1]:
-        handle = devices.open_to_ask("\\\\.\\PhysicalDrive%d" % one.disk)
-        try:
-            starts = [part.start_bytes for part in volumes.partitions(handle)]
-        finally:
-            devices.close_device(handle)
-    return {
-        "extents": len(found),
-        "begins_where_a_partition_begins": any(one.start_bytes in starts for one in found),
-        "volumes_without_an_answer": len(KnownVolumes().unknown),
-    }
-
-
-def _starts_from() -> Answer:
-    device = volumes.starting_device()
-    with contextlib.suppress(OSError):
-        return {"device": device, "extents": len(volumes.extents(device)) if device else 0}
-    return {"device": device, "extents": -1}
-
-
-def _paging() -> Answer:
-    return {"files": len(volumes.paging_files()), "first": (volumes.paging_files() or [""])[0][:3]}
-
-
 @contextlib.contextmanager
 def _system_disk() -> Iterator[RawSource]:
-    source = RawSource("\\\\.\\PhysicalDrive%d" % _system_extent().disk)
+    source = RawSource("\\\\.\\PhysicalDrive%d" % system_extent().disk)
     try:
         yield source
     finally:
@@ -197,17 +153,6 @@ def _reads() -> Answer:
     return answer
 
 
-def _last_sectors() -> Answer:
-    point = volumes.mount_points(volumes.volume_of(volumes.windows_folder()))[0]
-    source = RawSource("\\\\.\\" + point.rstrip("\\"))
-    try:
-        length = _system_extent().length_bytes
-        last = source.read(source.size_bytes - source.sector_bytes, source.sector_bytes)
-        return {"is_as_long_as_its_extent": source.size_bytes == length, "last_sector_bytes": len(last)}
-    finally:
-        source.close()
-
-
 def _by_wmi() -> Answer:
     """The disks as PowerShell tells them: an answer that no code of the engine had a part in."""
     program = os.path.join(windows_calls.system_folder(), "WindowsPowerShell", "v1.0", "powershell.exe")
@@ -239,15 +184,6 @@ def _facts() -> Answer:
     }
 
 
-def _claims() -> Answer:
-    first = volumes.claim(9999)
-    second = volumes.claim(9999)
-    devices.close_device(first or 0)
-    third = volumes.claim(9999)
-    devices.close_device(third or 0)
-    return {"claims": ["%d" % (one is not None) for one in (first, second, third)]}
-
-
 _QUESTIONS = ("host/windows_volumes.py", "host/windows_disk_uses.py")
 CHECKS: Tuple[Check, ...] = (
     Check(
@@ -258,6 +194,7 @@ CHECKS: Tuple[Check, ...] = (
         '"QueryDosDeviceW function"',
         ("host/windows_devices.py", "device/windows_selection.py"),
         "The device shows no disks.",
+        wine=("volumes",),
     ),
     Check(
         "disk_numbers",
@@ -289,6 +226,10 @@ CHECKS: Tuple[Check, ...] = (
         "the page of each control code",
         _QUESTIONS,
         "A restore refuses a disk that is free, since Windows does not tell about it.",
+        wine=(
+            "writable",
+            "errors",
+        ),
     ),
     Check(
         "partitions",
@@ -303,64 +244,10 @@ CHECKS: Tuple[Check, ...] = (
         '"IOCTL_DISK_GET_DRIVE_LAYOUT_EX control code", "PARTITION_INFORMATION_EX structure"',
         _QUESTIONS,
         "Partitions are taken for others: dynamic disks and Storage Spaces are not recognised.",
-    ),
-    Check(
-        "volumes",
-        _volumes,
-        (
-            "FindFirstVolume, FindNextVolume, FindVolumeClose",
-            "GetVolumePathNamesForVolumeName",
-            "GetVolumePathName, GetVolumeNameForVolumeMountPoint, GetDriveType",
+        wine=(
+            "partitions",
+            "errors",
         ),
-        (
-            at_least("volumes", 1),
-            equals("system_is_among_them", True),
-            equals("system_is_for_disks", True),
-            matches("name_shape", re.escape(r"\\?\Volume{xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx}")),
-        ),
-        '"Naming a Volume", "Enumerating Volumes"',
-        (*_QUESTIONS, "snapshot/vss/volumes.py"),
-        "Drive letters are not mapped to partitions, and volumes get no shadow copy.",
-    ),
-    Check(
-        "extents",
-        _extents,
-        ("DeviceIoControl(IOCTL_VOLUME_GET_VOLUME_DISK_EXTENTS)",),
-        (
-            at_least("extents", 1),
-            equals("begins_where_a_partition_begins", True),
-            equals("volumes_without_an_answer", 0),
-        ),
-        '"IOCTL_VOLUME_GET_VOLUME_DISK_EXTENTS control code"',
-        (*_QUESTIONS, "snapshot/vss/volumes.py"),
-        "A partition is read live or refused, since its volume is not found.",
-    ),
-    Check(
-        "starting_device",
-        _starts_from,
-        ("SystemPartition of HKLM\\SYSTEM\\Setup", "CreateFile of \\\\?\\GLOBALROOT\\Device\\HarddiskVolumeN"),
-        (matches("device", r"\\\\\?\\GLOBALROOT\\Device\\HarddiskVolume\d+"), at_least("extents", 1)),
-        "in no page as an interface",
-        _QUESTIONS,
-        "No disk of this Windows counts as free, and a restore to a second disk is refused.",
-    ),
-    Check(
-        "paging_files",
-        _paging,
-        ("ExistingPageFiles, PagingFiles, DedicatedDumpFile",),
-        (among("first", "", *("%s:\\" % one for one in "CDEFGHIJKLMNOPQRSTUVWXYZ")),),
-        '"Introduction to page files", "CrashControl"',
-        _QUESTIONS,
-        "A disk with a paging file counts as free.",
-    ),
-    Check(
-        "claims",
-        _claims,
-        ("CreateMutex in Global\\",),
-        (equals("claims", ["1", "0", "1"]),),
-        '"CreateMutexW function", "Kernel object namespaces"',
-        ("host/windows_volumes.py",),
-        "Two restores write to one disk.",
     ),
     Check(
         "disk_facts",
@@ -381,6 +268,10 @@ CHECKS: Tuple[Check, ...] = (
         ("host/windows_disks.py", "host/windows_disk_facts.py"),
         "Disks are known by other names than the maker's, so that an image of a replaced disk is not noticed. "
         "Disks of virtual machines may have no serial number.",
+        wine=(
+            "with_a_model",
+            "with_a_serial",
+        ),
     ),
     Check(
         "disk_lengths",
@@ -395,6 +286,7 @@ CHECKS: Tuple[Check, ...] = (
         ("host/windows_devices.py", "disk/raw_source.py"),
         "No disk can be imaged.",
         needs_administrator=True,
+        wine=("",),
     ),
     Check(
         "raw_reads",
@@ -413,16 +305,7 @@ CHECKS: Tuple[Check, ...] = (
         ("host/windows_devices.py", "disk/raw_source.py"),
         "Reads of disks fail, or what is read in parallel belongs elsewhere. Memory that is aligned to 16 bytes is what Python gives.",
         needs_administrator=True,
-    ),
-    Check(
-        "last_sectors",
-        _last_sectors,
-        ("DeviceIoControl(FSCTL_ALLOW_EXTENDED_DASD_IO)", "CreateFile of \\\\.\\C:"),
-        (equals("is_as_long_as_its_extent", True), at_least("last_sector_bytes", 512)),
-        '"FSCTL_ALLOW_EXTENDED_DASD_IO control code"',
-        ("host/windows_devices.py", "disk/raw_source.py"),
-        "The spare boot sector of a volume that is imaged alone can't be read.",
-        needs_administrator=True,
+        wine=("",),
     ),
     Check(
         "disks_by_wmi",
@@ -433,5 +316,6 @@ CHECKS: Tuple[Check, ...] = (
         ("host/windows_disks.py", "host/windows_disk_facts.py"),
         "Our size, sector size or serial number of a disk is another than Windows' own.",
         seconds=120.0,
+        wine=("disks",),
     ),
 )

@@ -87,14 +87,20 @@ def _open_files() -> Answer:
                 "replace": _number(lambda: os.replace(other, held)),
                 "delete": _number(lambda: os.remove(held)),
                 "rename_over": _number(lambda: os.rename(other, held)),
-                "rename_folder": _number(lambda: os.rename(place, place + "-moved")),
             }
+        answer["rename_folder"] = _rename_folder_of_open_file(os.path.join(place, "inner"))
         file = open(held, "rb")  # noqa: SIM115  # another thread closes it
         threading.Timer(0.5, file.close).start()
         began = time.monotonic()
         answer["patiently"] = _number(lambda: patiently(lambda: os.replace(other, held)))
         answer["patient_milliseconds"] = int((time.monotonic() - began) * 1000)
     return answer
+
+
+def _rename_folder_of_open_file(inner: str) -> int:
+    os.mkdir(inner)
+    with open(_write(os.path.join(inner, "held")), "rb"):
+        return _number(lambda: os.rename(inner, inner + "-moved"))
 
 
 def _watch() -> Answer:
@@ -217,6 +223,7 @@ CHECKS: Tuple[Check, ...] = (
         ("install/windows_base.py", "host/windows_security.py"),
         "The agent's folder has another access list than it should, and the installer refuses it.",
         needs_administrator=True,
+        wine=("inside_is_for_the_same",),
     ),
     Check(
         "junction",
@@ -226,5 +233,6 @@ CHECKS: Tuple[Check, ...] = (
         '"Reparse Points", "File Attribute Constants"',
         ("install/windows_base.py",),
         "A junction in place of the agent's folder is taken for the folder.",
+        wine=("is_called_a_junction",),
     ),
 )

@@ -149,6 +149,7 @@ CHECKS: Tuple[Check, ...] = (
         ("host/windows_services.py",),
         "The agent's service can't be installed, or a user of the device may change the program that it starts.",
         needs_administrator=True,
+        wine=("has_access_list",),
     ),
     Check(
         "installed_service",

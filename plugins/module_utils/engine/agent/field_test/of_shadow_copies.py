@@ -140,6 +140,7 @@ CHECKS: Tuple[Check, ...] = (
         "Programs of the device can't be brought to rest: images are as after a loss of power, or not made.",
         needs_administrator=True,
         seconds=900.0,
+        wine=("",),
     ),
     Check(
         "shadow_list",
@@ -151,6 +152,7 @@ CHECKS: Tuple[Check, ...] = (
         "A run does not notice that Windows dropped shadow copies of other programs.",
         needs_administrator=True,
         seconds=300.0,
+        wine=("",),
     ),
     Check(
         "shadow_set",
@@ -176,6 +178,7 @@ CHECKS: Tuple[Check, ...] = (
         needs_administrator=True,
         makes_shadow_copy=True,
         seconds=1500.0,
+        wine=("",),
     ),
     Check(
         "shadow_of_a_killed_process",
@@ -188,5 +191,6 @@ CHECKS: Tuple[Check, ...] = (
         needs_administrator=True,
         makes_shadow_copy=True,
         seconds=1500.0,
+        wine=("",),
     ),
 )

@@ -115,7 +115,6 @@ CHECKS: Tuple[Check, ...] = (
         '"RtlGetVersion function"',
         ("host/windows_calls.py", "install/windows/preflight.py"),
         "The agent takes this Windows for another one: its bundle may be refused, or one that can't run be accepted.",
-        wine=("agrees_with_registry",),
     ),
     Check(
         "firmware",
