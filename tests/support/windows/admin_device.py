@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from support.paths import SUPPORT
 from support.samba_server import PASSWORD, USER, SambaServer
@@ -56,6 +56,9 @@ class WineManager:
         )
         self._lock = threading.Lock()
         self._drive = device.drive
+        self.corrections: List[Callable[[Path], None]] = [
+            correct_answers
+        ]  # of an installation, before its service starts
         self.start_code = self.create_code = 0
         self.is_service_dead = False  # killed: Windows says so, and Wine goes on calling it running
         self.calls: List[Tuple[str, str]] = []
@@ -84,7 +87,8 @@ class WineManager:
         if code:
             return code, [], {}
         if do == "start":
-            correct_answers(self._drive)
+            for correct in self.corrections:
+                correct(self._drive)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with self._lock:

@@ -89,13 +89,13 @@ class ShownDisks:
         subprocess.run(
             command, env=environment_of(device.prefix), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True
         )
-        self.correct(device)
+        self.correct(device.drive)
 
     @staticmethod
-    def correct(device: WindowsDevice) -> None:
+    def correct(drive: Path) -> None:
         """Let the engines that are there now find the disks."""
         name = "code/engine/host/windows_disks.py"
-        for path in [device.drive / "agent" / name, *device.drive.glob("Program Files/plantops-imaging/*/" + name)]:
+        for path in [drive / "agent" / name, *drive.glob("Program Files/plantops-imaging/*/" + name)]:
             text = path.read_text(encoding="utf-8")
             if _LINE not in text:
                 path.write_text(text + _LINE, encoding="utf-8")
