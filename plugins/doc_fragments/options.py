@@ -184,6 +184,13 @@ options:
 
     IMAGE = r"""
 options:
+  operating_system:
+    description:
+      - The kind of operating system that the device must have. A run on a Windows of another kind ends before anything
+        is read or frozen; on Linux it is as declared.
+      - Without it a device of either kind is imaged.
+    type: str
+    choices: [workstation, server]
   drives:
     description:
       - The disks to image. V(all) selects every internal fixed disk, V(system) the disks with the operating system. A

@@ -113,6 +113,12 @@ job:
   returned: when the run was followed to its end, or estimated in check mode
   type: str
   sample: monthly
+operating_system:
+  description: V(workstation) or V(server), as a Windows says it of itself, or as O(operating_system) declares it; V(null) if
+    neither is known.
+  returned: when the run was followed to its end, or estimated in check mode
+  type: str
+  sample: workstation
 missing_disks:
   description: Disks and volumes that earlier images of the job contain and this one does not, each with the image
     that is kept for it.

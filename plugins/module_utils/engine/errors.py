@@ -490,6 +490,15 @@ class WindowsSilent(EngineError):
     )
 
 
+class OperatingSystemMismatch(EngineError):
+    code = "N145"
+    message = "imaging_operating_system is {declared}, but the device runs a Windows for a {found}."
+    hint = (
+        "Check that ansible_host leads to the device that you mean, then correct imaging_operating_system or leave it "
+        "unset. No disk was read, and no image was made."
+    )
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # S: storage
 

@@ -12,6 +12,19 @@ from .setting import Setting
 
 CONTENT: Tuple[Setting, ...] = (
     Setting(
+        "operating_system",
+        "str",
+        (
+            (
+                "The kind of operating system that the device must have. A run on a Windows of another kind ends before "
+                "anything is read or frozen; on Linux it is as declared."
+            ),
+            "Without it a device of either kind is imaged.",
+        ),
+        ("image",),
+        choices=("workstation", "server"),
+    ),
+    Setting(
         "drives",
         "raw",
         (

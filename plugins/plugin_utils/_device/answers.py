@@ -176,6 +176,7 @@ RESULTS: Dict[str, _Checks] = {
         rollover=_or_null(_is_dict),
         device_changes=_DICTS,
         snapshot=_NAME,
+        operating_system=_or_null(_NAME),
         seconds=_is_number,
         waited_seconds=_is_number,
         waited_disk_seconds=_is_number,

@@ -112,6 +112,14 @@ def test_names_choose_what_they_mean(device: WindowsDevice) -> None:
     assert left == {name: [2] if name in parts else [] for name in names}
 
 
+def test_a_windows_of_another_kind_than_declared_is_not_imaged(device: WindowsDevice) -> None:
+    kinds = ("server", "workstation", "")
+    asked = [request(12, "C:", device="kinds", check=True, operating_system=kind) for kind in kinds]
+    refused, *planned = ask(device, asked)
+    assert refused["code"] == "N145"
+    assert [one["operating_system"] for one in planned] == ["workstation"] * 2
+
+
 def test_all_leaves_out_the_disk_of_the_storage(device: WindowsDevice) -> None:
     """The storage is on C:, which is on the first disk."""
     planned, refused = ask(

@@ -111,3 +111,8 @@ def test_disks_are_shown_chosen_imaged_and_restored(
     check(pc.host_path(STORAGE), disks[1:], tmp_path / "from-directory")
     site.settings["imaging_drives"] = ["Q:"]
     assert error_of(site.play("image")) == "D104"
+    # The device is not what the inventory says it is: nothing is frozen.
+    (pc.drive / "vss" / "log.txt").unlink()
+    site.settings.update(imaging_drives=["D:"], imaging_operating_system="server")
+    assert error_of(site.play("image")) == "N145"
+    assert not (pc.drive / "vss" / "log.txt").exists()

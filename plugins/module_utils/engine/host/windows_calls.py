@@ -189,6 +189,12 @@ def version() -> Tuple[int, int, int]:
     return major, minor, build
 
 
+def product_type() -> int:
+    """The kind of this Windows: 1 workstation, 2 domain controller, 3 server [RtlGetVersion with OSVERSIONINFOEXW]; 0 for no answer."""
+    answer = ctypes.create_string_buffer(struct.pack("<I", 284), 284)
+    return 0 if _library("ntdll").RtlGetVersion(answer) else answer.raw[282]
+
+
 def memory_bytes() -> int:
     """The memory that Windows uses [GlobalMemoryStatusEx]; 0 if it does not tell."""
     answer = ctypes.create_string_buffer(struct.pack("<I", 64), 64)  # MEMORYSTATUSEX

@@ -10,6 +10,7 @@ import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..device.identity import claim_directory, prove_directory, read_identity
+from ..device.operating_system import check_kind
 from ..device.other_directories import second_directory_warnings
 from ..disk.source import BlockSource
 from ..errors import EngineError, VolumeDecrypted
@@ -37,13 +38,14 @@ from .run_status import RunStatus
 
 def image(storage: Storage, request: ImageRequest, status: RunStatus) -> Dict[str, Any]:
     started, began = time.monotonic(), moment()
+    kind = check_kind(request.operating_system)
     status.watch(Pace(request.limit_read_bytes, request.read_floor_bytes, request.limit_io_bytes, request.window))
     looked = None if request.check else _preflight(storage, request, status)
     with contextlib.closing(OpenedDisks(request, lambda source: _paced(source, request, status))) as opened:
         _check_decrypted(opened, request)
         found = report_on(storage, request, opened)
         if looked is None:
-            return dict(found.told, **_plan_image(storage, request, opened, found))
+            return dict(found.told, **_plan_image(storage, request, opened, found), operating_system=kind)
         warnings = found.warnings + looked.warnings + looked.check_room(found.in_use_bytes)
         claim_directory(storage, request.device, read_identity(), request.adopt)
         made = write_image(storage, _order(request, status, opened, found._replace(warnings=warnings), looked.check))
@@ -55,6 +57,7 @@ def image(storage: Storage, request: ImageRequest, status: RunStatus) -> Dict[st
     late = status.late_after(seconds)
     warnings = list(dict.fromkeys(made.warnings + rollover_warnings + opened.warnings + late))
     result = dict(found.told, **_done(made, rollover), snapshot=opened.how, warnings=warnings, seconds=seconds)
+    result["operating_system"] = kind
     result.update(status.waiting.so_far().fields(seconds))
     warnings += keep_result(storage, request, made, began, result)
     return result

@@ -19,6 +19,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tup
 
 from ..device.compare.ignore import parse_rules
 from ..device.identity import device_directory
+from ..device.operating_system import KINDS as SYSTEM_KINDS
 from ..disk.patterns import Pattern
 from ..disk.trust import Trust, parse_trust
 from ..errors import RequestInvalid
@@ -72,6 +73,7 @@ class ImageRequest(NamedTuple):
     timestamp: str
     controller_seconds: Optional[float]  # the controller's time when it sent the request, where a controller did
     run: str
+    operating_system: str  # workstation or server, or "" for both
     drives: List[str]
     exclude: List[Pattern]
     trust: Dict[int, Trust]
@@ -243,6 +245,7 @@ def _image(fields: Fields, head: _Head) -> ImageRequest:
         timestamp=timestamp,
         controller_seconds=fields.number("controller_seconds", -_MOST_SECONDS, _MOST_SECONDS),
         run=fields.text("run"),
+        operating_system=fields.choice("operating_system", SYSTEM_KINDS, ""),
         drives=_drives(fields),
         exclude=_patterns(fields),
         trust=parse_trust(fields.given("trust")),
@@ -405,19 +408,8 @@ COMMON_KEYS = (
     *("timestamp", "controller_seconds", "run", "new_key", "allow_clear"),
 )
 _IMAGE_KEYS = (
-    *(
-        "drives",
-        "exclude",
-        "trust",
-        "snapshot",
-        "limit_io_rate",
-        "limit_read_rate",
-        "limit_read_rate_floor",
-        "window",
-        "adopt",
-        "compare",
-        "compare_ignore",
-    ),
+    *("operating_system", "drives", "exclude", "trust", "snapshot", "window", "adopt", "compare", "compare_ignore"),
+    *("limit_io_rate", "limit_read_rate", "limit_read_rate_floor"),
     *("compression_level", "lease_ttl_seconds", "keep", "jobs", "forget_jobs", "forget_disks"),
 )
 _RESTORE_KEYS = (

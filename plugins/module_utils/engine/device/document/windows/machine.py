@@ -99,8 +99,12 @@ def read_system(reader: Reader) -> Items:
 
 def product_type(reader: Reader) -> Optional[str]:
     """``workstation`` or ``server`` as ProductType says, None for another word."""
-    word = reader.values(CONTROL + r"\ProductOptions").text("ProductType").lower()
-    return {"winnt": "workstation", "servernt": "server", "lanmannt": "server"}.get(word)
+    return kind_of_product(reader.values(CONTROL + r"\ProductOptions").text("ProductType"))
+
+
+def kind_of_product(word: str) -> Optional[str]:
+    """The kind that a word of ProductType means; LanmanNT is a domain controller."""
+    return {"winnt": "workstation", "servernt": "server", "lanmannt": "server"}.get(word.lower())
 
 
 def plain(values: Values, name: str) -> str:
