@@ -36,6 +36,7 @@ HELD: Tuple[str, ...] = (
     "docs/fuzzing.md",
     "docs/guide_first_image.md",
     "docs/guide_the_night.md",
+    "docs/guide_windows_device.md",
     "docs/image-format.md",
     "docs/performance.md",
     "docs/progress.md",
