@@ -10,7 +10,7 @@ from typing import Any, Dict
 from ansible_collections.plantops.imaging.plugins.module_utils._arguments import DEVICE_INFO
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.action import DeviceAction
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.agent import AgentRefused
-from ansible_collections.plantops.imaging.plugins.plugin_utils._device.disk_list import disk_list, lines_of
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.disk_list import disk_list, lines_of, warnings_of
 from ansible_collections.plantops.imaging.plugins.plugin_utils._device.process import ask_engine
 
 
@@ -32,7 +32,8 @@ class ActionModule(DeviceAction):
         disks = disk_list(answer["information"])
         for line in lines_of(disks):
             self.say(line)
-        return {"information": answer["information"], "document": answer.get("document"), "disks": disks}
+        told = {"information": answer["information"], "document": answer.get("document"), "disks": disks}
+        return dict(told, warnings=warnings_of(answer["information"]))
 
     def _ask_agent(self, arguments: Dict[str, Any]) -> Dict[str, Any]:
         agent = self.look_at_agent(self.open_link(arguments), arguments)

@@ -88,6 +88,9 @@ information:
     unreadable:
       description: The unreadable parts, with the reason.
       type: raw
+    write_filters:
+      description: On Windows the write filters (UWF, EWF, FBWF) that protect a volume or do not tell whether they do. The task warns of each.
+      type: raw
 disks:
   description: The disks to choose from, as the task also shows them in lines. Empty in check mode if the device has no
     agent.

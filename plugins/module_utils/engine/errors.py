@@ -499,6 +499,27 @@ class OperatingSystemMismatch(EngineError):
     )
 
 
+class WriteFilterProtects(EngineError):
+    """Told as a warning, in a run and by device_info."""
+
+    code = "N150"
+    message = "The write filter {filter} protects {volume}: {consequence}."
+    hint = (
+        "Run right after a start of the device if the image must not hold the changes that the filter drops, and commit "
+        "those that must last with the filter's own tool (uwfmgr, ewfmgr, fbwfmgr)."
+    )
+
+
+class WriteFilterSilent(EngineError):
+    """Told as a warning, in a run and by device_info."""
+
+    code = "N151"
+    message = (
+        "This Windows has the write filter {filter}, which does not tell whether it protects {volume}: {consequence}."
+    )
+    hint = "Ask the filter's own tool on the device (uwfmgr get-config, ewfmgr, fbwfmgr)."
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # S: storage
 

@@ -16,7 +16,9 @@ from .._units import size
 
 MOST_DISKS = 64
 MOST_VOLUMES = 200
+MOST_WARNINGS = 50
 _MOST_CHARACTERS = 120
+_MOST_WARNING = 1000
 _HIDDEN = ("multipath", "loop")
 _SHADOWED = ("ntfs", "ReFS", "BitLocker")  # what Windows makes shadow copies of
 _Entry = Dict[str, Any]
@@ -51,6 +53,13 @@ def lines_of(disks: List[_Entry]) -> List[str]:
         lines.append("  ".join([*parts, "in all: %s" % in_all, "frozen by: %s" % disk["frozen_by"]]))
         lines += ["  %s" % _volume_line(one) for one in disk["volumes"]]
     return [one_line(line) for line in lines]
+
+
+def warnings_of(information: Mapping[str, Any]) -> List[str]:
+    """Return the warnings of a description, such as those about write filters."""
+    found = information.get("warnings")
+    told = [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+    return [one_line(one[:_MOST_WARNING]) for one in told[:MOST_WARNINGS]]
 
 
 def _volume_line(volume: _Entry) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 from engine.agent.field_test.catalogue import BY_NAME
+from engine.errors import WriteFilterSilent
 from support.filled import check_volume
 from support.imaging import PASSWORD, restore, verify
 from support.paths import SUPPORT
@@ -347,3 +348,34 @@ def test_the_field_test_is_satisfied_by_the_stand_in(shadowed: ShadowedDevice) -
     assert names(shadowed.calls()).count("DoSnapshotSet") == 2
     assert shadowed.left() == []
     assert shadowed.marks() == "none"
+
+
+@pytest.fixture
+def driver(shadowed: ShadowedDevice) -> Iterator[None]:
+    """The driver of the unified write filter in the registry, for which no tool speaks."""
+    key = r"SYSTEM\CurrentControlSet\Services\uwfvol"
+    add = "import winreg as w; w.SetValueEx(w.CreateKey(w.HKEY_LOCAL_MACHINE, r'%s'), 'Start', 0, w.REG_DWORD, 0)" % key
+    remove = "import winreg as w; w.DeleteKey(w.HKEY_LOCAL_MACHINE, r'%s')" % key
+    script = shadowed.device.host_path(r"C:\key.py")
+    script.write_text(add + "\n")
+    assert shadowed.device.python(r"C:\key.py").status == 0
+    yield
+    script.write_text(remove + "\n")
+    assert shadowed.device.python(r"C:\key.py").status == 0
+
+
+@pytest.mark.usefixtures("driver")
+def test_a_write_filter_that_does_not_tell_is_a_warning_for_each_volume(shadowed: ShadowedDevice) -> None:
+    before = set(shadowed.device.drive.iterdir())
+    made = shadowed.image(timestamp="2026-11-29_23-00-00")
+    assert made["event"] == "result", made
+    told = [one for one in made["warnings"] if WriteFilterSilent.code in one]
+    assert ["C:" in told[0], "D:" in told[1], len(told)] == [True, True, 2], made["warnings"]
+    planned = shadowed.image(timestamp="2026-11-29_23-30-00", check=True)
+    assert sum(WriteFilterSilent.code in one for one in planned["warnings"]) == 2
+    assert set(shadowed.device.drive.iterdir()) == before, "the file that asks is left"
+
+
+def test_without_a_write_filter_there_is_no_word_of_one(shadowed: ShadowedDevice) -> None:
+    made = shadowed.image(timestamp="2026-11-29_23-45-00")
+    assert not [one for one in made["warnings"] if "filter" in one]

@@ -30,15 +30,16 @@ def discover(root: str = "/") -> Dict[str, Any]:
 
     Keys: ``version``, ``hardware``, ``firmware``, ``operating_system``, ``processors``, ``memory_bytes``,
     ``interfaces``, ``disks`` (each with ``partitions``), ``volumes``, ``layers`` (what LVM, md, dm-crypt, multipath and
-    loop devices use), ``unreadable`` (``[{"what", "reason"}]``: what this user may not see). Sizes in bytes; what
+    loop devices use), ``unreadable`` (``[{"what", "reason"}]``: what this user may not see); on Windows ``write_filters`` and
+    ``warnings`` about them. Sizes in bytes; what
     is not known is "" or None.
 
     :param root: where /sys, /proc, /dev and /etc are; another one than "/" in tests.
     """
     if sys.platform == "win32":
-        from . import windows_discovery
+        from . import windows_discovery, windows_filters
 
-        return windows_discovery.discover()
+        return windows_filters.with_filters(windows_discovery.discover())
     return _Discovery(root).run()
 
 

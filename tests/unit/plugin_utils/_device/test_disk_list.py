@@ -9,7 +9,12 @@ from typing import Any, Dict
 
 import yaml
 from ansible_collections.plantops.imaging.plugins.modules import device_info
-from ansible_collections.plantops.imaging.plugins.plugin_utils._device.disk_list import disk_list, lines_of
+from ansible_collections.plantops.imaging.plugins.plugin_utils._device.disk_list import (
+    MOST_WARNINGS,
+    disk_list,
+    lines_of,
+    warnings_of,
+)
 from ansible_collections.plantops.imaging.plugins.plugin_utils._units import size
 from engine.device.discovery import discover
 from engine.disk.mark_table import LVM_KIND
@@ -156,3 +161,14 @@ JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from(["disks", "volumes", "layers"]), JSON))
 def test_whatever_a_device_tells_becomes_lines(information: Dict[str, Any]) -> None:
     assert all(line.isprintable() for line in lines_of(disk_list(information)))
+
+
+def test_warnings_of_a_device_are_bounded_and_tamed() -> None:
+    """A description comes from the device and may hold anything."""
+    assert warnings_of({}) == warnings_of({"warnings": "x"}) == warnings_of({"warnings": {"a": 1}}) == []
+    assert warnings_of({"warnings": ["The filter\x1b[2J\nprotects C:.", 5, None, ["x"]]}) == [
+        "The filter\\x1b[2J\\nprotects C:."
+    ]
+    found = warnings_of({"warnings": ["x" * 5000] * 500})
+    assert len(found) == MOST_WARNINGS
+    assert max(map(len, found)) == 1000

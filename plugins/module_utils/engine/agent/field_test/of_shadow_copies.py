@@ -14,6 +14,7 @@ from ...disk.raw_source import RawSource
 from ...host import windows_volumes as volumes
 from ...snapshot.vss import foreign, record
 from ...snapshot.vss.codes import failed_state
+from ...snapshot.vss.filtered import FilteredVolumes
 from ...snapshot.vss.interface import CONTEXT_BACKUP, Components
 from ...snapshot.vss.shadow_set import ShadowSet
 from ...snapshot.vss.stale import remove_stale_shadow_copies
@@ -56,8 +57,13 @@ def _listed() -> Answer:
 def _set() -> Answer:
     before = {one.shadow_id for one in foreign.listed()}
     volume = _system_volume()
+    filtered = FilteredVolumes({volume: volumes.mount_points(volume.rstrip("\\"))})
     began = time.monotonic()
-    made = ShadowSet([volume])
+    try:
+        made = ShadowSet([volume])
+    except BaseException:
+        filtered.close()
+        raise
     seconds = int(time.monotonic() - began)
     try:
         shadow = made.shadows[volume]
@@ -76,11 +82,13 @@ def _set() -> Answer:
                 "bytes_shorter_than_the_volume": length - source.size_bytes,
                 "last_sector_bytes": len(last),
                 "remarks": made.remarks,
+                "write_filters": filtered.warnings(volume, shadow.device),
                 "seconds": seconds,
             }
         finally:
             source.close()
     finally:
+        filtered.close()
         failed = made.close()
     after = {one.shadow_id for one in foreign.listed()}
     gone = not after - before
@@ -161,7 +169,7 @@ CHECKS: Tuple[Check, ...] = (
             "IVssBackupComponents::StartSnapshotSet, AddToSnapshotSet, PrepareForBackup, DoSnapshotSet",
             "IVssBackupComponents::GetSnapshotProperties, BackupComplete, DeleteSnapshots",
             "RegCreateKeyExW with REG_OPTION_VOLATILE",
-            "ReadFile of HarddiskVolumeShadowCopyN",
+            "ReadFile of HarddiskVolumeShadowCopyN; a file under a write filter, looked for in a shadow copy by its name",
         ),
         (
             matches("device", _DEVICE),

@@ -19,6 +19,8 @@ from ...device.document.windows.reading import Reader
 from ...device.document.windows.system import running_system
 from ...host import identity, priority, process, windows_calls, windows_com, windows_preflight
 from ...host.smbios import system_information
+from ...host.windows_registry import RunningRegistry
+from ...host.windows_write_filters import filters_of, has_tool, kinds_seen
 from ...install.windows_layout import default_base
 from .check import Answer, Check, among, at_least, at_most, contains, each_among, equals, matches
 
@@ -103,6 +105,18 @@ def _preflight() -> Answer:
         "volume": facts.volume,
         "has_free_space": facts.free_bytes > 0,
         "filters": ["%s %s" % (one.kind, one.protects) for one in facts.filters],
+    }
+
+
+def _filters() -> Answer:
+    kinds = kinds_seen(RunningRegistry(), "")
+    found = filters_of(windows_preflight.gather(default_base()).volume)
+    return {
+        "drivers": kinds,
+        "tools": [one.kind for one in found if has_tool(one.kind)],
+        "without_a_tool": [one for one in kinds if not has_tool(one)],
+        "states": ["%s %s" % (one.kind, one.protects) for one in found],
+        "silent": [one.kind for one in found if one.protects is None],
     }
 
 
@@ -210,6 +224,17 @@ CHECKS: Tuple[Check, ...] = (
         '"Universal CRT deployment", "LoadLibraryExW function", "uwfmgr.exe", "EWF API", "FBWF API"',
         ("host/windows_preflight.py",),
         "install.cmd refuses this device, or installs an agent that can't stay.",
+    ),
+    Check(
+        "write_filters",
+        _filters,
+        ("the drivers uwfvol, uwfrtl, ewf, fbwf below Services", "uwfmgr.exe get-config"),
+        (equals("without_a_tool", []), equals("silent", [])),
+        '"uwfmgr.exe", "EWF API", "FBWF API"; the names of the drivers are in no page as an interface',
+        ("host/windows_write_filters.py", "snapshot/vss/filtered.py"),
+        "A run does not warn that a filter drops changes, or warns of one that is not there. Run it on a device with a filter, too.",
+        needs_administrator=True,
+        seconds=180.0,
     ),
     Check(
         "document",

@@ -34,6 +34,7 @@ from ..contract import (
     weakest,
 )
 from .codes import words_of
+from .filtered import FilteredVolumes
 from .foreign import Foreign
 from .interface import CONTEXT_BACKUP, Components, Refused
 from .shadow_set import ShadowSet, VolumeRefused
@@ -61,6 +62,8 @@ class _Plan:
         self.wanted: List[Tuple[Partition, PlacedVolume]] = []
         self.still: List[Tuple[Partition, PlacedVolume, str]] = []
         self.decrypted: List[str] = []
+        self.volumes: List[PlacedVolume] = []
+        self.filter_warnings: List[str] = []
 
     def name_of(self, partition: Partition) -> str:
         points = self.points.get(partition.number)
@@ -119,18 +122,36 @@ class VssFreeze(Freeze):
         for plan in plans:
             if plan.disk.source.is_device:
                 self._decide(plan)
-        if check_mode:
-            self._foretell(plans)
-        else:
-            if any(plan.wanted for plan in plans):
-                self.warnings += remove_stale_shadow_copies()[1]
-            self._drop_unsupported(plans)
-            self._hold_still(plans)
-            refuse_live(_live(plans), self._setting)
-            self._make(plans)
+        filtered = FilteredVolumes(
+            {volume.name: volume.points for plan in plans for volume in plan.volumes}, creates=not check_mode
+        )
+        try:
+            if check_mode:
+                self._foretell(plans)
+            else:
+                self._freeze_now(plans)
+            self._warn_of_filters(plans, filtered, check_mode)
+        finally:
+            filtered.close()
         refuse_live(_live(plans), self._setting)
         for plan in plans:
             self.frozen[plan.disk.path] = _compose(plan)
+
+    def _freeze_now(self, plans: Sequence[_Plan]) -> None:
+        if any(plan.wanted for plan in plans):
+            self.warnings += remove_stale_shadow_copies()[1]
+        self._drop_unsupported(plans)
+        self._hold_still(plans)
+        refuse_live(_live(plans), self._setting)
+        self._make(plans)
+
+    def _warn_of_filters(self, plans: Sequence[_Plan], filtered: FilteredVolumes, check_mode: bool) -> None:
+        shadows = self._set.shadows if self._set is not None else {}
+        for plan in plans:
+            for volume in plan.volumes:
+                shadow = shadows.get(volume.name)
+                device = None if check_mode else shadow.device if shadow else ""
+                plan.filter_warnings += filtered.warnings(volume.name, device)
 
     # -- before anything is made --------------------------------------------------------------------------------------
 
@@ -158,6 +179,7 @@ class VssFreeze(Freeze):
                 plan.hows.append(OFFLINE)
             return
         plan.points[partition.number] = volume.points
+        plan.volumes.append(volume)
         if self._setting == "none":
             plan.give_up(partition, volume, "imaging_snapshot is none")
         elif partition.role in _NEVER_FROZEN:
@@ -297,6 +319,6 @@ def _compose(plan: _Plan) -> FrozenDisk:
         lambda partition: plan.states.get(partition.number, VolumeState.OFFLINE),
         lambda dummy_partition: None,
         lambda partition: list(plan.points.get(partition.number, ())),
-        [use.warning() for use in plan.live] + [_DECRYPTED % name for name in plan.decrypted],
+        [use.warning() for use in plan.live] + [_DECRYPTED % name for name in plan.decrypted] + plan.filter_warnings,
         tuple(plan.decrypted),
     )
