@@ -30,7 +30,6 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "host/windows_com.py",
         ENGINE + "host/windows_marks.py",
         ENGINE + "snapshot/vss/foreign.py",
-        ENGINE + "snapshot/vss/freeze.py",
         ENGINE + "snapshot/vss/record.py",
         ENGINE + "snapshot/vss/source.py",
         ENGINE + "snapshot/vss/stale.py",

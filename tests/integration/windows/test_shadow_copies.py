@@ -243,6 +243,24 @@ def test_a_volume_without_shadow_copies_is_read_until_it_stands_still(shadowed: 
     assert not [call for call in calls if call.startswith("AddToSnapshotSet") and "2}" in call]
 
 
+def test_a_partition_that_is_written_to_while_it_is_read_is_named_and_costs_the_others_nothing(
+    shadowed: ShadowedDevice,
+) -> None:
+    """The EFI partition stood still before."""
+    place = str(shadowed.disk.parts[0].start_bytes + 4096)
+    required = ask_all(shadowed, [request(13, device="written")], change=place)[0]
+    assert required["code"] == "N142", required
+    assert "Partition 1" in required["message"]
+    preferred = ask_all(shadowed, [request(14, device="written", snapshot="preferred")], change=place)[0]
+    assert preferred.get("snapshot") == "live", preferred
+    assert len([one for one in preferred["warnings"] if "Partition 1" in one and "was read live" in one]) == 1
+    stored = shadowed.device.host_path(r"C:\storage") / "written" / preferred["image"] / "image.json"
+    assert json.loads(stored.read_text())["snapshot"] == "live"
+    calm = ask_all(shadowed, [request(15, device="written", snapshot="preferred")])[0]
+    assert calm.get("snapshot") == "vss", calm
+    assert shadowed.left() == []
+
+
 def test_a_shadow_copy_that_is_lost_ends_the_run(shadowed: ShadowedDevice) -> None:
     failed = ask_all(shadowed, [request(7, device="lost")], lose_after=str(24 * MIB))[0]
     assert failed["code"] == "N141", failed

@@ -75,7 +75,11 @@ class ShadowedDevice:
         }
         # Without the override Wine's own library answers.
         overrides = {"WINEDLLOVERRIDES": "mscoree=;mshtml=;vssapi=n", "PLANTOPS_SHADOWED": json.dumps(document)}
-        lose = {"PLANTOPS_" + name.upper(): wrong.pop(name) for name in ("lose_after", "lose_sent") if name in wrong}
+        lose = {
+            "PLANTOPS_" + name.upper(): wrong.pop(name)
+            for name in ("lose_after", "lose_sent", "change")
+            if name in wrong
+        }
         return dict(overrides, **lose, **{"PLANTOPS_VSS_" + name.upper(): value for name, value in wrong.items()})
 
     def image(self, wrong: Optional[Dict[str, str]] = None, **more: Any) -> Dict[str, Any]:

@@ -6,7 +6,8 @@
 ``PLANTOPS_SHADOWED`` is a document: the size of the disk, and its volumes with their places, mount points, and the drive whose
 raw device holds their frozen content. A shadow copy is there as long as its file in ``C:\\vss`` is; PLANTOPS_LOSE_AFTER tells after
 how many bytes read of shadow copies that file disappears, as when Windows drops a shadow copy; PLANTOPS_LOSE_SENT after how
-many bytes that came into the storage.
+many bytes that came into the storage. PLANTOPS_CHANGE tells a place on the disk that a program writes to as soon as two passes saw
+its block, of 1 MiB.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ _lengths: Dict[int, int] = {}
 _shadows: Dict[int, str] = {}
 _turn = threading.Lock()
 _left = int(os.environ.get("PLANTOPS_LOSE_AFTER", "-1"))
+_changing = int(os.environ.get("PLANTOPS_CHANGE", "-1"))
+_passes = 0
+_BLOCK_BYTES = 1 << 20
 _most_sent = int(os.environ.get("PLANTOPS_LOSE_SENT", "-1"))
 
 
@@ -79,7 +83,18 @@ def _read(handle: int, offset_bytes: int, buffer: memoryview) -> int:
                 os.remove(_shadows[handle])
         if not os.path.exists(_shadows[handle]):
             raise OSError(22, "A device which does not exist was specified", None, 433)
-    return _read_at(handle, offset_bytes, buffer)
+    count = _read_at(handle, offset_bytes, buffer)
+    if handle not in _shadows and offset_bytes <= _changing < offset_bytes + count:
+        _change(offset_bytes, buffer)
+    return count
+
+
+def _change(offset_bytes: int, buffer: memoryview) -> None:
+    global _passes
+    with _turn:
+        _passes += len(buffer) == _BLOCK_BYTES
+        if _passes > 2:
+            buffer[_changing - offset_bytes] ^= 0xFF
 
 
 def _extents(volume: str) -> List[Extent]:

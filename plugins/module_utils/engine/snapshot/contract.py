@@ -55,6 +55,10 @@ class Freeze(ABC):
     def close(self) -> None:
         """Give everything free; what can't be removed stays as a warning, and the next run removes it."""
 
+    def changed_uses(self) -> List[LiveUse]:
+        """The volumes that were not frozen but stood still, and that a program wrote to while they were read."""
+        return []
+
     def __enter__(self) -> Freeze:
         return self
 

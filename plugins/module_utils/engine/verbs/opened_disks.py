@@ -24,7 +24,7 @@ from ..errors import DiskTooLarge, DriveUnknown
 from ..host.mounts import swap_files, uses_of
 from ..image.format import constants as fmt
 from ..image.format.contents import DiskContents
-from ..snapshot.contract import DiskToFreeze, Freeze, FrozenDisk, weakest
+from ..snapshot.contract import LIVE, DiskToFreeze, Freeze, FrozenDisk, weakest
 from ..snapshot.open import open_freeze
 from .contents import contents_of
 from .request import ImageRequest
@@ -88,7 +88,9 @@ class OpenedDisks:
 
     @property
     def how(self) -> str:
-        return weakest(disk.how for disk in self.disks)
+        """The word for all disks; one that no longer holds when they were read is replaced by a weaker one."""
+        changed = [LIVE] if self._freeze is not None and self._freeze.changed_uses() else []
+        return weakest([*(disk.how for disk in self.disks), *changed])
 
     @property
     def warnings(self) -> List[str]:
@@ -104,9 +106,10 @@ class OpenedDisks:
         """Entries of imaging_trust that are about nothing here."""
         return ["imaging_trust lists %s, which is not part of this image." % name for name in self._misplaced]
 
-    def unreadable(self) -> List[str]:
-        """The unreadable but unneeded parts of the disks, known after reading."""
-        return [warning for disk in self.disks for warning in disk.source.warnings()]
+    def late_warnings(self) -> List[str]:
+        """Warnings that are known after reading: unreadable but unneeded parts, and volumes that did not stand still."""
+        changed = self._freeze.changed_uses() if self._freeze is not None else []
+        return [one for disk in self.disks for one in disk.source.warnings()] + [use.warning() for use in changed]
 
     def close(self) -> None:
         try:

@@ -172,7 +172,7 @@ class Commit:
             device=order.device,
             sequence=history.sequence,
             created=order.created,
-            snapshot=order.snapshot,
+            snapshot=order.late_snapshot() or order.snapshot,
             key_id=history.key_id,
             slots=slots,
             disks=disks,

@@ -50,6 +50,7 @@ class ImageOrder(NamedTuple):
     warnings: List[str] = []
     notes: List[str] = []  # lines for the job's log
     late_warnings: Callable[[], List[str]] = list  # what is known when all disks were read
+    late_snapshot: Callable[[], str] = str  # as ``snapshot`` when all disks were read, "" for the same
     compression_level: int = 1
     workers: int = 2
     limit: Limit = no_limit  # of what is sent and fetched of packs

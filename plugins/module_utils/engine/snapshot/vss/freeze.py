@@ -40,11 +40,12 @@ from .interface import CONTEXT_BACKUP, Components, Refused
 from .shadow_set import ShadowSet, VolumeRefused
 from .source import ShadowSource
 from .stale import remove_stale_shadow_copies
-from .still import stand_still
+from .still import StillSource, stand_still
 from .volumes import KnownVolumes, PlacedVolume
 
 _NEVER_FROZEN = frozenset(["efi", "recovery", "microsoft-reserved", "bios-boot", "dynamic-database"])
 _OTHER_ARCHITECTURE = "the agent is a 32-bit program on a 64-bit Windows: install its bundle windows-amd64"
+_WRITTEN = "it was written to while it was read, and Windows makes no shadow copies of it"
 _DECRYPTED = "%s is encrypted by BitLocker; the image holds it decrypted, and so does a disk that it is restored to."
 _Part = Tuple[Partition, BlockSource]
 
@@ -74,7 +75,10 @@ class _Plan:
             self.note_encryption(partition, volume)  # a volume that is read in place of its disk
         self.hows.append(LIVE)
         self.states[partition.number] = VolumeState.LIVE
-        self.live.append(LiveUse(self.name_of(partition), ", ".join(volume.points) or volume.name, reason))
+        self.live.append(self.use_of(partition, volume, reason))
+
+    def use_of(self, partition: Partition, volume: PlacedVolume, reason: str) -> LiveUse:
+        return LiveUse(self.name_of(partition), ", ".join(volume.points) or volume.name, reason)
 
     def note_encryption(self, partition: Partition, volume: PlacedVolume) -> None:
         """Windows decrypts what it hands out of a volume of BitLocker."""
@@ -101,6 +105,7 @@ class VssFreeze(Freeze):
         self._foreign: Optional[Foreign] = None
         self._known: Optional[KnownVolumes] = None
         self._sources: List[ShadowSource] = []
+        self._still: List[Tuple[StillSource, LiveUse]] = []
         try:
             self._freeze(disks, check_mode)
         except BaseException:
@@ -116,6 +121,9 @@ class VssFreeze(Freeze):
         if self._foreign is not None:
             foreign, self._foreign = self._foreign, None
             self.warnings += foreign.gone()
+
+    def changed_uses(self) -> List[LiveUse]:
+        return [use for source, use in self._still if source.has_changed]
 
     def _freeze(self, disks: Sequence[DiskToFreeze], check_mode: bool) -> None:
         plans = [_Plan(disk) for disk in disks]
@@ -226,15 +234,16 @@ class VssFreeze(Freeze):
             if components is not None:
                 components.release()
 
-    @staticmethod
-    def _hold_still(plans: Sequence[_Plan]) -> None:
+    def _hold_still(self, plans: Sequence[_Plan]) -> None:
         for plan in plans:
             for partition, volume, reason in plan.still:
-                held = stand_still(plan.disk.source, partition, plan.name_of(partition))
+                name, accepts = plan.name_of(partition), self._setting != "required"
+                held = stand_still(plan.disk.source, partition, name, accepts_changes=accepts)
                 if held is None:
                     plan.give_up(partition, volume, reason)
                 else:
                     plan.take(partition, held, STABLE)
+                    self._still.append((held, plan.use_of(partition, volume, _WRITTEN)))
 
     # -- shadow copies -------------------------------------------------------------------------------------------------
 
@@ -244,15 +253,12 @@ class VssFreeze(Freeze):
         while any(plan.wanted for plan in plans):
             volumes = [volume.name for plan in plans for dummy, volume in plan.wanted]
             try:
-                made = self._set = ShadowSet(list(dict.fromkeys(volumes)))
+                made = self._set = _set_of(list(dict.fromkeys(volumes)))
                 break
             except VolumeRefused as error:
                 self._lose(plans, error.volume, error.cause)
             except Refused as error:
                 self._blame(plans, error)
-            except OSError as error:
-                step, reason = "the record of shadow copies", error.strerror or str(error)
-                raise ShadowCopyFailed(volume=", ".join(volumes), step=step, reason=reason) from error
         else:
             return
         if self._foreign is not None:
@@ -274,7 +280,7 @@ class VssFreeze(Freeze):
         lost = 0
         for name in names:
             try:
-                self.warnings += ShadowSet([name]).close()
+                self.warnings += _set_of([name]).close()
             except VolumeRefused as refused:
                 self._lose(plans, name, refused.cause)
                 lost += 1
@@ -302,6 +308,15 @@ class VssFreeze(Freeze):
     def _raise(plans: Sequence[_Plan], name: str, error: Refused) -> None:
         whose = [plan.name_of(partition) for plan in plans for partition, one in plan.wanted if one.name == name]
         raise ShadowCopyFailed(volume=" and ".join(whose), step=error.step, reason=words_of(error.code)) from error
+
+
+def _set_of(volumes: Sequence[str]) -> ShadowSet:
+    """Make a set. :raises VolumeRefused: :raises Refused: :raises ShadowCopyFailed: its record can't be written."""
+    try:
+        return ShadowSet(volumes)
+    except OSError as error:
+        step, reason = "the record of shadow copies", error.strerror or str(error)
+        raise ShadowCopyFailed(volume=", ".join(volumes), step=step, reason=reason) from error
 
 
 def _live(plans: Sequence[_Plan]) -> List[LiveUse]:

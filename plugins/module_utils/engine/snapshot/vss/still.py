@@ -28,13 +28,16 @@ _Digests = Dict[int, bytes]
 
 
 class StillSource(BlockSource):
-    """A partition whose bytes in use were seen to stand still. Reading one that changed since is an error, never new bytes."""
+    """A partition whose bytes in use were seen to stand still. Reading one that changed since is an error, never new bytes, unless
+    the settings accept a live volume: then ``has_changed`` says so from its first change on."""
 
-    def __init__(self, window: WindowSource, digests: _Digests, name: str) -> None:
+    def __init__(self, window: WindowSource, digests: _Digests, name: str, *, accepts_changes: bool = False) -> None:
         self.path, self.size_bytes, self.sector_bytes = window.path, window.size_bytes, window.sector_bytes
         self._window = window
         self._digests = digests
         self._name = name
+        self._accepts_changes = accepts_changes
+        self.has_changed = False
 
     def read(self, offset_bytes: int, length_bytes: int) -> bytes:
         """:raises PartitionNotStill:"""
@@ -44,7 +47,9 @@ class StillSource(BlockSource):
         for block in range(start, offset_bytes + length_bytes, _BLOCK_BYTES):
             data = _block(self._window, block)
             if block in self._digests and _digest(data) != self._digests[block]:
-                raise PartitionNotStill(path=self._name)
+                if not self._accepts_changes:
+                    raise PartitionNotStill(path=self._name)
+                self.has_changed = True
             pieces.append(data)
         return b"".join(pieces)[offset_bytes - start : offset_bytes - start + length_bytes]
 
@@ -54,6 +59,7 @@ def stand_still(
     partition: Partition,
     name: str,
     *,
+    accepts_changes: bool = False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Optional[StillSource]:
     """Return the partition as two passes saw it, or None if it holds too much or does not stand still."""
@@ -66,7 +72,7 @@ def stand_still(
         if now is None:
             return None
         if now == before:
-            return StillSource(window, now, name)
+            return StillSource(window, now, name, accepts_changes=accepts_changes)
         before = now
     return None
 

@@ -74,3 +74,14 @@ def test_a_change_during_the_image_is_an_error() -> None:
     with pytest.raises(PartitionNotStill) as caught:
         found.read(MIB, 10)
     assert caught.value.fields["path"] == "Partition 1"
+
+
+def test_a_change_is_accepted_where_the_settings_say_so_and_told() -> None:
+    source = Changing([])
+    found = stand_still(source, partition_of(source), "Partition 1", accepts_changes=True, sleep=lambda seconds: None)
+    assert found is not None
+    assert found.read(MIB, 10) == bytes(source.data[2 * MIB : 2 * MIB + 10])
+    assert not found.has_changed
+    source.data[2 * MIB + 5] ^= 1
+    assert found.read(MIB, 10) == bytes(source.data[2 * MIB : 2 * MIB + 10])
+    assert found.has_changed
