@@ -34,7 +34,11 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "snapshot/vss/source.py",
         ENGINE + "snapshot/vss/stale.py",
     ),
-    "unit/engine/agent/field_test/test_of_disks.py": (ENGINE + "agent/field_test/of_volumes.py",),
+    "unit/engine/agent/field_test/test_of_disks.py": (
+        ENGINE + "agent/field_test/of_volumes.py",
+        ENGINE + "agent/field_test/powershell.py",
+    ),
+    "integration/disk/test_field_test_file_system.py": (ENGINE + "agent/field_test/of_file_system.py",),
     "integration/windows/test_field_test.py": (
         ENGINE + "agent/field_test/of_files.py",
         ENGINE + "agent/field_test/of_services.py",

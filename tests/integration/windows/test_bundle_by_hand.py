@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
+from engine.agent.field_test.report import read_report
 from engine.install.bundle import build_bundle
 from support.bundles import WHEEL_CACHE
 from support.windows.device import Ran, WindowsDevice, environment_of
@@ -57,6 +58,20 @@ def test_its_own_python_runs_the_engine(old_device: WindowsDevice, stick: Path) 
     assert ran.output.count(STICK.replace("\\", "\\\\")) == 4
     assert "agent" not in ran.output
     assert not list(stick.rglob("__pycache__"))
+
+
+def test_the_field_test_starts_from_the_bundle_and_changes_no_file_of_it(
+    old_device: WindowsDevice, stick: Path
+) -> None:
+    before = sorted(stick.rglob("*"))
+    ran = run(old_device, "cmd", "/c", STICK + r"\field-test.cmd", "--only", "memory", "--only", "service")
+    assert ran.status == 0, ran
+    (report,) = (old_device.drive / "users").glob("*/plantops-field-test.json")
+    found = read_report(str(report))
+    states = {name: one.state for name, one in found.checks.items() if one.state != "not_asked"}
+    assert states == {"memory": "answered", "service": "answered"}
+    assert "plantops-field-test.json" in ran.output
+    assert sorted(stick.rglob("*")) == before
 
 
 @pytest.mark.long

@@ -358,12 +358,13 @@ def test_the_field_test_is_satisfied_by_the_stand_in(shadowed: ShadowedDevice) -
         requests.write_bytes(before)
     assert ran.status == 0, ran.errors
     found = json.loads(ran.output)
-    assert len(found) == 4
+    assert len(found) == 5
     for name, one in found.items():
         assert one["state"] == "answered", one
-        rules = BY_NAME[name].rules
+        # Wine's own drive C: has other bytes in use and other files than the volume of the stand-in.
+        rules = [rule for rule in BY_NAME[name].rules if rule.field not in ("percent_apart", "files_equal")]
         assert [rule.words() for rule in rules if not rule.holds(one["answer"])] == [], one
-    assert names(shadowed.calls()).count("DoSnapshotSet") == 2
+    assert names(shadowed.calls()).count("DoSnapshotSet") == 3
     assert shadowed.left() == []
     assert shadowed.marks() == "none"
 

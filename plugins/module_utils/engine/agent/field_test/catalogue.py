@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Set, Tuple
 
-from . import of_disks, of_files, of_services, of_shadow_copies, of_system, of_volumes
+from . import of_disks, of_file_system, of_files, of_services, of_shadow_copies, of_system, of_volumes
 from .check import Check
 
 CHECKS: Tuple[Check, ...] = (
@@ -17,6 +17,7 @@ CHECKS: Tuple[Check, ...] = (
     *of_disks.CHECKS,
     *of_volumes.CHECKS,
     *of_shadow_copies.CHECKS,
+    *of_file_system.CHECKS,
 )
 BY_NAME: Dict[str, Check] = {check.name: check for check in CHECKS}
 # By the interface: why a person who lends a machine for ten minutes is not asked for it.

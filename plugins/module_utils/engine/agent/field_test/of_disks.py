@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import mmap
-import os
 import re
-import subprocess
 from typing import Any, Callable, Iterator, List, Tuple
 
 from ...disk.raw_source import RawSource
-from ...host import windows_calls
 from ...host import windows_devices as devices
 from ...host import windows_disks as disks
 from ...host import windows_volumes as volumes
 from .check import Answer, Check, among, at_least, at_most, each_among, equals
 from .of_volumes import system_extent
+from .powershell import lines_of
 
 _LOOK_BYTES, _STEP_BYTES = 1 << 20, 64 << 10
 _CYLINDER_BYTES = (
     255 * 63 * 4096
 )  # WMI rounds the size of a disk down to whole cylinders, of sectors of up to 4096 bytes
-_WMI_SECONDS = 90
 _WMI = (
     "Get-WmiObject Win32_DiskDrive | ForEach-Object "
     "{ '{0}|{1}|{2}|{3}' -f $_.Index, $_.BytesPerSector, $_.Size, $_.SerialNumber }"
@@ -155,11 +152,7 @@ def _reads() -> Answer:
 
 def _by_wmi() -> Answer:
     """The disks as PowerShell tells them: an answer that no code of the engine had a part in."""
-    program = os.path.join(windows_calls.system_folder(), "WindowsPowerShell", "v1.0", "powershell.exe")
-    words = [program, "-NoProfile", "-NonInteractive", "-Command", _WMI]
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_WMI_SECONDS)  # pylint: disable=ansible-bad-function
-    lines = done.stdout.decode("ascii", "replace").splitlines()
-    told = [line.split("|") for line in lines if re.fullmatch(r"\d+\|\d+\|\d+\|.*", line)]
+    told = [line.split("|") for line in lines_of(_WMI) if re.fullmatch(r"\d+\|\d+\|\d+\|.*", line)]
     sizes = serials = 0
     for number, sector, size, serial in told:
         found = disks.facts_of(int(number))

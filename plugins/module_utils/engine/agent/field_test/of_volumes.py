@@ -9,11 +9,20 @@ import contextlib
 import re
 from typing import List, Tuple
 
+from ...disk.extents import ExtentSet
+from ...disk.layout import DiskLayout, Partition
 from ...disk.raw_source import RawSource
 from ...host import windows_devices as devices
 from ...host import windows_volumes as volumes
+from ...snapshot.contract import DiskToFreeze
 from ...snapshot.vss.volumes import KnownVolumes
 from .check import Answer, Check, among, at_least, equals, matches
+from .powershell import lines_of
+
+_CONVERSION = (
+    "(Get-WmiObject -Namespace root\\CIMV2\\Security\\MicrosoftVolumeEncryption -Class Win32_EncryptableVolume "
+    "-Filter \"DriveLetter='%s'\").GetConversionStatus().ConversionStatus"
+)
 
 
 def _volumes() -> Answer:
@@ -71,6 +80,23 @@ def _last_sectors() -> Answer:
         return {"is_as_long_as_its_extent": source.size_bytes == length, "last_sector_bytes": len(last)}
     finally:
         source.close()
+
+
+def _bitlocker() -> Answer:
+    """The header of the system volume on its disk, which Windows decrypts for everyone who reads the volume."""
+    point = volumes.mount_points(volumes.volume_of(volumes.windows_folder()))[0].rstrip("\\")
+    with contextlib.closing(RawSource("\\\\.\\" + point)) as source:
+        size = source.size_bytes
+        layout = DiskLayout("none", "", size, source.sector_bytes, [], ExtentSet(), [])
+        partition = Partition(0, 0, size, "", "", "", "", False)
+        placed = KnownVolumes().on(DiskToFreeze("\\\\.\\" + point, source, layout), partition)
+    told = [line.strip() for line in lines_of(_CONVERSION % point) if line.strip().isdigit()]
+    by_header = placed is not None and placed.is_encrypted
+    return {
+        "by_header": by_header,
+        "conversion_status": int(told[0]) if told else -1,
+        "agrees": not told or by_header == (told[0] != "0"),
+    }
 
 
 def _claims() -> Answer:
@@ -160,6 +186,21 @@ CHECKS: Tuple[Check, ...] = (
         ("host/windows_devices.py", "disk/raw_source.py"),
         "The spare boot sector of a volume that is imaged alone can't be read.",
         needs_administrator=True,
+        wine=("",),
+    ),
+    Check(
+        "bitlocker",
+        _bitlocker,
+        (
+            "the header of BitLocker on the disk, while Windows has the volume unlocked",
+            "Win32_EncryptableVolume by PowerShell",
+        ),
+        (equals("agrees", True),),
+        '"Win32_EncryptableVolume class"; libbde, "BitLocker Drive Encryption format"',
+        ("snapshot/vss/volumes.py", "host/windows_disk_uses.py"),
+        "An encrypted volume is stored decrypted without a warning, or a plain one is refused.",
+        needs_administrator=True,
+        seconds=120.0,
         wine=("",),
     ),
 )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -111,3 +112,10 @@ def test_on_windows_it_says_what_it_skips_and_where_the_report_is(
     assert checks["service"]["reason"] == "administrator"
     assert checks["locks"]["reason"] == "not_selected"
     assert len(checks) == len(CHECKS)
+
+
+def test_a_letter_that_the_console_lacks_does_not_end_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp437")
+    monkeypatch.setattr(sys, "stdout", console)
+    program._say("C:\\Users\\\u0141ukasz")
+    assert console.buffer.getvalue() == b"C:\\Users\\\\u0141ukasz\n"  # type: ignore[attr-defined]

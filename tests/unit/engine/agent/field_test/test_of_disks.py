@@ -9,7 +9,7 @@ import subprocess
 from typing import Any, Dict, Iterator, List
 
 import pytest
-from engine.agent.field_test import guard, of_disks
+from engine.agent.field_test import guard, powershell
 from engine.agent.field_test.catalogue import BY_NAME
 from engine.host import windows_devices, windows_disks, windows_volumes
 from support.windows import disk_bytes
@@ -112,6 +112,30 @@ def test_a_disk_without_a_medium_is_not_an_error(answers: DiskAnswers, monkeypat
     assert broken("partitions") == []
 
 
+@pytest.mark.parametrize(
+    ("is_encrypted", "text", "agrees"),
+    [
+        (False, "0\r\n", True),
+        (True, " 1 \r\n", True),
+        (True, "0\r\n", False),
+        (False, "1\r\n", False),
+        (True, "", True),
+        (False, "Get-WmiObject : Invalid namespace\r\n", True),
+    ],
+)
+def test_the_header_of_bitlocker_is_compared_with_what_windows_says(
+    is_encrypted: bool, text: str, agrees: bool, answers: DiskAnswers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers.devices["\\\\.\\C:"] = answers.volume_names[SYSTEM]
+    if is_encrypted:
+        answers.contents[0][2 * MIB + 3 : 2 * MIB + 11] = b"-FVE-FS-"
+    done = subprocess.CompletedProcess([], 0, text.encode("ascii"), b"")
+    monkeypatch.setattr(powershell.subprocess, "run", lambda *dummy, **dummy_named: done)
+    monkeypatch.setattr(powershell.windows_calls, "system_folder", lambda: r"C:\Windows\System32")
+    found = BY_NAME["bitlocker"].ask()
+    assert (found["by_header"], found["agrees"]) == (is_encrypted, agrees)
+
+
 @pytest.mark.usefixtures("answers")
 @pytest.mark.parametrize(
     ("text", "fields"),
@@ -126,6 +150,6 @@ def test_a_disk_without_a_medium_is_not_an_error(answers: DiskAnswers, monkeypat
 )
 def test_the_answer_of_wmi_is_compared(text: str, fields: List[str], monkeypatch: pytest.MonkeyPatch) -> None:
     done = subprocess.CompletedProcess([], 0, text.encode("latin-1"), b"")
-    monkeypatch.setattr(of_disks.subprocess, "run", lambda *dummy, **dummy_named: done)
-    monkeypatch.setattr(of_disks.windows_calls, "system_folder", lambda: r"C:\Windows\System32")
+    monkeypatch.setattr(powershell.subprocess, "run", lambda *dummy, **dummy_named: done)
+    monkeypatch.setattr(powershell.windows_calls, "system_folder", lambda: r"C:\Windows\System32")
     assert broken("disks_by_wmi") == fields
