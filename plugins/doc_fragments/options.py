@@ -197,7 +197,7 @@ options:
         list selects mount points, absolute paths of disks, volumes or image files, and stable disk ids (C(serial:...),
         C(wwn:...), C(gpt:...), C(mbr:...)).
       - On Windows a list also selects letters (C(C:)) and disks by their number (C(disk0)), and V(system) includes the
-        disk that Windows starts from.
+        disk that Windows starts from. Numbers are those of Windows; an image numbers its own disks in their order.
       - V(all) skips removable disks, network disks, and the disk that contains a directory storage of this machine.
       - When the list selects a volume, the image also includes the structures of its disk and the small boot partitions.
       - A disk is imaged with its partition tables and boot areas, so that a restored disk boots.

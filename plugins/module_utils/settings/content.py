@@ -35,7 +35,7 @@ CONTENT: Tuple[Setting, ...] = (
             ),
             (
                 "On Windows a list also selects letters (C(C:)) and disks by their number (C(disk0)), and V(system) includes "
-                "the disk that Windows starts from."
+                "the disk that Windows starts from. Numbers are those of Windows; an image numbers its own disks in their order."
             ),
             (
                 "V(all) skips removable disks, network disks, and the disk that contains a directory storage of this "

@@ -12,13 +12,14 @@ from ..disk.layout import DiskLayout, Partition
 from ..disk.open import open_source
 from ..disk.source import BlockSource, WindowSource
 from ..errors import DiskError
-from ..host.windows_disks import PlacedVolume, Volumes, path_of
+from ..host.windows_disks import VolumeOfDisks, Volumes, path_of
 from .document.windows.system import WindowsSystem, running_system
 from .volumes import look_into
 from .windows_disks import KnownDisk, WindowsDisks
 from .windows_machine import describe_machine
 
 VERSION = 1
+_BITLOCKER = "BitLocker"
 _DYNAMIC_KIND = "dynamic"
 
 
@@ -76,7 +77,7 @@ class _Discovery:
         volume = self._placed(one, partition)
         return dict(partition._asdict(), path=volume.name if volume else "")
 
-    def _placed(self, one: KnownDisk, partition: Partition) -> Optional[PlacedVolume]:
+    def _placed(self, one: KnownDisk, partition: Partition) -> Optional[VolumeOfDisks]:
         """The volume of a partition; one that is spread over several places is not."""
         if partition.role == "extended":
             return None
@@ -97,7 +98,7 @@ class _Discovery:
             if partition.number or any(told[key] for key in ("kind", "uuid", "mount_points", "problem")):
                 found["volumes"].append(told)
 
-    def _spread(self, volume: PlacedVolume, found: Dict[str, Any]) -> None:
+    def _spread(self, volume: VolumeOfDisks, found: Dict[str, Any]) -> None:
         """Describe a volume of dynamic disks, which has several places."""
         disks = [path_of(number) for number in sorted({one.disk for one in volume.extents})]
         layer = {"path": volume.name, "name": volume.name, "kind": _DYNAMIC_KIND, "uuid": ""}
@@ -106,7 +107,7 @@ class _Discovery:
 
     @staticmethod
     def _volume(
-        disk: str, number: int, size_bytes: int, volume: Optional[PlacedVolume], source: Optional[BlockSource]
+        disk: str, number: int, size_bytes: int, volume: Optional[VolumeOfDisks], source: Optional[BlockSource]
     ) -> Dict[str, Any]:
         """A volume in the form of :mod:`discovery`. Windows mounts what it knows, so that only a part without a volume is offline."""
         points = list(volume.points) if volume else []
@@ -128,6 +129,8 @@ class _Discovery:
             told.update(look_into(source, volume is None))
         if told["used_bytes"] is None and points:
             told["used_bytes"] = _used_as_mounted(points)
+            if told["kind"] == _BITLOCKER and told["used_bytes"] is None:
+                told["problem"] = "BitLocker has not unlocked it"
         return told
 
 

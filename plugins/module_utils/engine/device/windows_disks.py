@@ -15,7 +15,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Set
 
 from ..disk.layout import DiskLayout
 from ..disk.open import open_source
-from ..disk.partition_types import BY_TYPE
+from ..disk.partition_types import DYNAMIC, POOL
 from ..disk.sector_size import read_layout_of_device
 from ..errors import DiskError, WindowsSilent
 from ..host import windows_disks as windows
@@ -30,7 +30,6 @@ _WINDOWS, _START, _STORAGE = (
     "the place of the storage",
 )
 _HOT_PLUGGED = frozenset(["usb", "firewire"])
-_POOL = "e75caf8f-f680-4cee-afa3-b001e56efc2d"
 _SCSI_OF_ATA = "ATA"  # the vendor that a driver invents for a disk without one
 
 
@@ -99,7 +98,7 @@ class WindowsDisks:
         if one.disk.transport == FILE_BACKED:
             return "it is a virtual disk, whose content is a file on another disk"
         layout = self.layout(one) if one.disk.size_bytes else None
-        if layout is not None and any(partition.type_id == _POOL for partition in layout.partitions):
+        if layout is not None and any(partition.type_id == POOL for partition in layout.partitions):
             return "it is a member of a pool of Storage Spaces, which Windows shows as other disks"
         stays = one.number in self._system and not one.disk.is_network  # a module that Windows runs from
         if one.disk.why_not and not stays and not (one.problem and not one.disk.size_bytes):
@@ -121,7 +120,7 @@ class WindowsDisks:
         layout = self.layout(one) if one.disk.size_bytes else None
         if layout is not None and layout.whole_because:
             found.append("%s is imaged whole: %s." % (one.disk.path, layout.whole_because))
-        if layout is not None and any("dynamic disk" in BY_TYPE.get(part.type_id, "") for part in layout.partitions):
+        if layout is not None and any(part.type_id in DYNAMIC for part in layout.partitions):
             found.append("%s is a dynamic disk: its volumes are imaged whole." % one.disk.path)
         return found
 

@@ -14,7 +14,7 @@ from typing import Dict, Iterable, List, Optional, Sequence
 
 from ..amounts import size
 from ..errors import DiskNotFound, DriveAmbiguous, DriveUnknown, NoDriveChosen
-from ..host.windows_disks import PlacedVolume, number_in, path_of
+from ..host.windows_disks import VolumeOfDisks, number_in, path_of
 from ..host.windows_names import NameKind, kind_of_name
 from .chosen import Chosen, number_of
 from .disks import Disk
@@ -154,7 +154,7 @@ class WindowsSelection:
         return "; ".join(texts) or "none"
 
     @staticmethod
-    def _where(volume: PlacedVolume) -> str:
+    def _where(volume: VolumeOfDisks) -> str:
         return "%s on %s" % (volume.name, " and ".join(dict.fromkeys(path_of(one.disk) for one in volume.extents)))
 
 

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from typing import Dict, FrozenSet, NamedTuple
 
-# Types that decide without a look at the content.
-BY_TYPE = {
+POOL = "e75caf8f-f680-4cee-afa3-b001e56efc2d"
+_OF_DYNAMIC_DISKS = {
     "42": "a dynamic disk's volumes",
     "5808c8aa-7e8f-42e0-85d2-e1e90434cfb3": "a dynamic disk's database",
     "af9b60a0-1431-4f62-bc68-3311714a69ad": "a dynamic disk's volumes",
-    "e75caf8f-f680-4cee-afa3-b001e56efc2d": "a member of a storage pool (Storage Spaces)",
 }
+DYNAMIC = frozenset(_OF_DYNAMIC_DISKS)
+# Types that decide without a look at the content.
+BY_TYPE = {**_OF_DYNAMIC_DISKS, POOL: "a member of a storage pool (Storage Spaces)"}
 
 
 class Witness(NamedTuple):

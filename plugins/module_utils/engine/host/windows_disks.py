@@ -46,7 +46,7 @@ class DiskFacts(NamedTuple):
     problem: str
 
 
-class PlacedVolume(NamedTuple):
+class VolumeOfDisks(NamedTuple):
     """A volume of Windows, its places on disks, and the letters and folders where it is mounted."""
 
     name: str
@@ -61,10 +61,10 @@ class PlacedVolume(NamedTuple):
 class Volumes(NamedTuple):
     """All volumes of disks. ``unknown``: those whose place Windows does not tell."""
 
-    placed: List[PlacedVolume]
+    placed: List[VolumeOfDisks]
     unknown: List[str]
 
-    def at(self, disk: int, start_bytes: int, length_bytes: int) -> Optional[PlacedVolume]:
+    def at(self, disk: int, start_bytes: int, length_bytes: int) -> Optional[VolumeOfDisks]:
         """The volume that has bytes in this part of a disk."""
         for volume in self.placed:
             if any(
@@ -173,7 +173,7 @@ def volumes_of_disks() -> Volumes:
             found.unknown.append(name)
         elif extents and extents not in places:
             places.add(extents)
-            found.placed.append(PlacedVolume(name, extents, points))
+            found.placed.append(VolumeOfDisks(name, extents, points))
     return found
 
 

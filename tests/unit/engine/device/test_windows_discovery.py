@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any, Dict
 
@@ -98,9 +99,25 @@ def test_disks_with_their_partitions_and_volumes(pc: Pc) -> None:
 
 def test_bitlocker_is_known_by_how_a_volume_begins(pc: Pc) -> None:
     pc.contents[0][4 * MIB : 4 * MIB + 11] = b"\xeb\x58\x90-FVE-FS-"
+    pc._monkeypatch.setattr(shutil, "disk_usage", lambda dummy_point: shutil._ntuple_diskusage(9, 5, 4))
     volumes = by(found(), "volumes", "path")
-    assert volumes[ROOT + "{win}"]["kind"] == "BitLocker"
+    unlocked = volumes[ROOT + "{win}"]
+    assert (unlocked["kind"], unlocked["used_bytes"], unlocked["problem"]) == ("BitLocker", 5, "")
     assert volumes[ROOT + "{data}"]["kind"] == ""
+
+
+def test_a_volume_that_bitlocker_has_locked_says_so(pc: Pc) -> None:
+    pc.contents[0][4 * MIB : 4 * MIB + 11] = b"\xeb\x58\x90-FVE-FS-"
+
+    def refuse(point: str) -> None:
+        raise PermissionError(13, "This drive is locked by BitLocker Drive Encryption", point)
+
+    pc._monkeypatch.setattr(shutil, "disk_usage", refuse)
+    volumes = by(found(), "volumes", "path")
+    locked = volumes[ROOT + "{win}"]
+    assert (locked["mount_points"], locked["used_bytes"]) == (["C:\\"], None)
+    assert "BitLocker" in locked["problem"]
+    assert volumes[ROOT + "{data}"]["problem"] == "", "one of another kind is not known to be locked"
 
 
 def test_a_volume_of_several_disks_is_a_layer(pc: Pc) -> None:

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Sequence, Tuple
 
 from ...disk.layout import Partition
 from ...host import windows_devices as devices
 from ...host import windows_volumes as windows
+from ...host.windows_disks import VolumeOfDisks, path_of, volumes_of_disks
 from ...host.windows_names import NameKind, kind_of_name
 from ..contract import DiskToFreeze
 
@@ -33,52 +34,33 @@ class KnownVolumes:
 
     def __init__(self) -> None:
         """:raises OSError: when Windows does not list its volumes."""
-        self._places: Dict[str, List[windows.Extent]] = {}
-        self.unknown: List[str] = []
-        # Hidden volumes have a device but no name; a shadow copy needs the name, so that one comes first.
-        for name in [*windows.volumes(), *windows.volume_devices()]:
-            try:
-                self._places[name] = windows.extents(name)
-                is_known = bool(self._places[name]) or not windows.is_for_disks(name)
-            except (OSError, ValueError):
-                is_known = False
-            if not is_known:
-                self.unknown.append(name)
+        self._found = volumes_of_disks()
+        self.unknown = self._found.unknown
 
     def on(self, disk: DiskToFreeze, partition: Partition) -> Optional[PlacedVolume]:
         """The volume on a partition, None where Windows has none there. :raises OSError:"""
         if kind_of_name(disk.path) is NameKind.VOLUME:
             return self._itself(disk.path)
-        number = _number_of(disk.path)
-        end = partition.start_bytes + partition.length_bytes
-        for name, extents in self._places.items():
-            for one in extents:
-                if (
-                    one.disk == number
-                    and one.start_bytes < end
-                    and partition.start_bytes < one.start_bytes + one.length_bytes
-                ):
-                    return _placed(name, extents, _why_not(extents, partition))
-        return None
+        found = self._found.at(_number_of(disk.path), partition.start_bytes, partition.length_bytes)
+        return _placed(found, _why_not(found.extents, partition)) if found is not None else None
 
     def _itself(self, path: str) -> PlacedVolume:
         """A volume that was named to be imaged in place of a disk."""
-        places = windows.extents(path)
-        for name, extents in self._places.items():
-            if extents and extents == places:
-                return _placed(name, extents, "")
+        places = tuple(windows.extents(path))
+        for one in self._found.placed:
+            if one.extents == places:
+                return _placed(one, "")
         return PlacedVolume(path + "\\", (), "Windows has no name for it")
 
 
-def _placed(name: str, extents: List[windows.Extent], why_not: str) -> PlacedVolume:
-    points = tuple(windows.mount_points(name)) if "Volume{" in name else ()
-    return PlacedVolume(name + "\\", points, why_not, _is_encrypted(extents[0]))
+def _placed(found: VolumeOfDisks, why_not: str) -> PlacedVolume:
+    return PlacedVolume(found.name + "\\", found.points, why_not, _is_encrypted(found.extents[0]))
 
 
 def _is_encrypted(place: windows.Extent) -> bool:
     """Whether the disk holds a header of BitLocker where the volume begins. :raises OSError:"""
     buffer = bytearray(_LOOK_BYTES)
-    handle = devices.open_device("\\\\.\\PhysicalDrive%d" % place.disk)
+    handle = devices.open_device(path_of(place.disk))
     try:
         start_bytes = place.start_bytes - place.start_bytes % _LOOK_BYTES
         devices.read_at(handle, start_bytes, memoryview(buffer))
@@ -88,7 +70,7 @@ def _is_encrypted(place: windows.Extent) -> bool:
     return bytes(buffer[at + 3 : at + 11]) == _BITLOCKER
 
 
-def _why_not(extents: List[windows.Extent], partition: Partition) -> str:
+def _why_not(extents: Sequence[windows.Extent], partition: Partition) -> str:
     if len(extents) > 1:
         return "Windows spreads the volume over several places of its disks"
     one = extents[0]
