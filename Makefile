@@ -28,6 +28,7 @@ test-quick: setup
 
 # The long tests, and sanity on the oldest and the newest ansible-core of the README.
 test-long: setup
+	@LONG=1 PYTHON=$(PYTHON) scripts/setup.sh
 	$(BIN)/python -m pip install --quiet -r requirements/kerberos.in
 	scripts/sanity.sh oldest
 	scripts/sanity.sh newest

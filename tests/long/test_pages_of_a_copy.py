@@ -21,7 +21,7 @@ pytestmark = pytest.mark.long
 @pytest.mark.parametrize("disks", [1, 2])
 def test_the_page_of_a_usual_image_is_printed_on_two_sheets(disks: int, tmp_path: Path) -> None:
     if not shutil.which("chromium") or not shutil.which("pdfinfo"):
-        pytest.fail("install the packages chromium and poppler-utils, which only this test needs")
+        pytest.fail("install the packages chromium and poppler-utils (make test-long does)")
     paths = [tmp_path / ("disk%d.raw" % number) for number in range(disks)]
     for number, path in enumerate(paths):
         make_disk(path, 16, 8, number + 1)

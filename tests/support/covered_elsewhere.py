@@ -29,6 +29,8 @@ COVERED: Dict[str, Tuple[str, ...]] = {
     "integration/windows/test_shadow_copies.py": (
         ENGINE + "host/windows_com.py",
         ENGINE + "host/windows_marks.py",
+        ENGINE + "host/windows_powershell.py",
+        ENGINE + "snapshot/vss/copies.py",
         ENGINE + "snapshot/vss/foreign.py",
         ENGINE + "snapshot/vss/record.py",
         ENGINE + "snapshot/vss/source.py",

@@ -58,8 +58,13 @@ def shadowed(disk: WholeDisk, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(autouse=True)
 def fresh(shadowed: ShadowedDevice) -> None:
     shadowed.calls()
-    for left in shadowed.folder.glob("*.txt"):
+    for left in [*shadowed.folder.glob("*.txt"), *shadowed.folder.glob("codes")]:
         left.unlink()
+
+
+def refuse_without_writers(shadowed: ShadowedDevice) -> None:
+    """Let the other way fail as well."""
+    (shadowed.folder / "codes").write_text("1\n" * 99, encoding="ascii")
 
 
 def names(calls: List[str]) -> List[str]:
@@ -111,10 +116,12 @@ def test_the_calls_come_in_the_order_that_the_service_wants(shadowed: ShadowedDe
 
 
 STEPS = (
-    *("CreateVssBackupComponentsInternal", "InitializeForBackup", "SetContext", "SetBackupState", "IsVolumeSupported"),
+    *("CreateVssBackupComponentsInternal", "InitializeForBackup", "SetContext", "SetBackupState"),
     *("GatherWriterMetadata", "GatherWriterMetadata@", "FreeWriterMetadata", "StartSnapshotSet", "AddToSnapshotSet"),
     *("PrepareForBackup", "PrepareForBackup@", "DoSnapshotSet", "DoSnapshotSet@", "GetSnapshotProperties"),
 )
+# So often a run asks before it makes a set: which volumes are supported, and which shadow copies there are.
+_BEFORE = {"CreateVssBackupComponentsInternal": 2, "InitializeForBackup": 2, "SetContext": 2}
 
 
 def request(number: int, **more: Any) -> Dict[str, Any]:
@@ -135,7 +142,8 @@ def test_a_failure_at_each_step_leaves_nothing(shadowed: ShadowedDevice) -> None
 
     Of a set that was not aborted the stand-in would tell every later run.
     """
-    wrong = ",".join("%s:1:8004230f" % step for step in STEPS)
+    refuse_without_writers(shadowed)
+    wrong = ",".join("%s:%d:8004230f" % (step, _BEFORE.get(step, 0) + 1) for step in STEPS)
     *failed, made = ask_all(shadowed, [request(1) for dummy in range(len(STEPS) + 1)], fail=wrong)
     for step, one in zip(STEPS, failed):
         assert one["code"] == "N140", (step, one)
@@ -148,7 +156,7 @@ def test_a_failure_at_each_step_leaves_nothing(shadowed: ShadowedDevice) -> None
     calls = names(shadowed.calls())
     begun = [step for step in STEPS if STEPS.index(step) > STEPS.index("StartSnapshotSet")]
     assert calls.count("AbortBackup") == len(begun)
-    assert calls.count("CreateVssBackupComponentsInternal") == calls.count("Release") + 1, "a requester is left"
+    assert calls.count("CreateVssBackupComponentsInternal") == calls.count("Release") + 3, "a requester is left"
 
 
 @pytest.mark.parametrize("step", ["BackupComplete", "BackupComplete@", "DeleteSnapshots", "GatherWriterStatus"])
@@ -204,6 +212,7 @@ def test_another_program_that_makes_a_shadow_copy_is_waited_for(shadowed: Shadow
 
 
 def test_one_that_never_ends_is_named(shadowed: ShadowedDevice) -> None:
+    refuse_without_writers(shadowed)
     failed = ask_all(shadowed, [request(2)], fail="StartSnapshotSet:999:80042316")[0]
     assert failed["code"] == "N140", failed
     assert "0x80042316" in failed["message"]
@@ -298,6 +307,11 @@ def test_a_shadow_copy_that_is_lost_for_three_nights_is_complete_on_the_fourth(t
         restored = tmp_path / "restored"
         restore(storage, restored, device="clear", secrets={})
         assert disk.volume(disk.parts[0], restored, tmp_path).read_bytes() == frozen.read_bytes()
+
+
+def test_a_service_that_does_not_tell_what_it_supports_is_tried(shadowed: ShadowedDevice) -> None:
+    made = ask_all(shadowed, [request(17)], fail="IsVolumeSupported:1:8004230f")[0]
+    assert made.get("snapshot") == "vss", made
 
 
 def test_check_mode_makes_nothing(shadowed: ShadowedDevice) -> None:
@@ -398,3 +412,43 @@ def test_a_write_filter_that_does_not_tell_is_a_warning_for_each_volume(shadowed
 def test_without_a_write_filter_there_is_no_word_of_one(shadowed: ShadowedDevice) -> None:
     made = shadowed.image(timestamp="2026-11-29_23-45-00")
     assert not [one for one in made["warnings"] if "filter" in one]
+
+
+NO_REQUESTER = "CreateVssBackupComponentsInternal:99:80040154"
+
+
+def test_without_a_requester_shadow_copies_are_made_without_writers(shadowed: ShadowedDevice, tmp_path: Path) -> None:
+    secrets = {"password": PASSWORD}
+    (shadowed.folder / "codes").write_text("9\n0\n0\n", encoding="ascii")  # at first another program makes one
+    made = ask_all(shadowed, [request(13, device="pc", secrets=secrets)], fail=NO_REQUESTER)[0]
+    assert made.get("snapshot") == "vss-crash", made
+    assert [one for one in made["warnings"] if "writers" in one and "0x80040154" in one], made["warnings"]
+    assert [one for one in made["warnings"] if "one moment" in one], made["warnings"]
+    check_restored(shadowed, tmp_path)
+    assert shadowed.left() == []
+    assert shadowed.marks() == "none"
+
+
+@pytest.mark.parametrize("codes", ["6\n", "0\n6\n"], ids=["the-first", "the-second"])
+def test_both_ways_that_fail_are_told_and_nothing_is_left(shadowed: ShadowedDevice, codes: str) -> None:
+    (shadowed.folder / "codes").write_text(codes, encoding="ascii")
+    failed = ask_all(shadowed, [request(14)], fail=NO_REQUESTER)[0]
+    assert failed["code"] == "N140", failed
+    assert "0x80040154" in failed["message"]
+    assert "(6)" in failed["message"], failed["message"]
+    assert shadowed.left() == []
+    assert shadowed.marks() == "none"
+
+
+def test_lasting_shadow_copies_of_killed_runs_go_and_no_others(shadowed: ShadowedDevice) -> None:
+    ids = ["99999999-0000-0000-0000-%012d" % number for number in (1, 2)]
+    for number, one in enumerate(ids, 150):
+        line = "0 %s %s %s\\\n" % (one, one, shadowed.volumes[1].name)
+        (shadowed.folder / ("shadow-%d.txt" % number)).write_text(line)
+    shadowed.mark_lasting(ids[0], "999999:1")
+    shadowed.mark_lasting("coming-1", "999999:1:%s\\" % shadowed.volumes[2].name)
+    made = ask_all(shadowed, [request(15)])[0]
+    assert made.get("snapshot") == "vss", made
+    assert [one for one in made["warnings"] if "vssadmin" in one and shadowed.volumes[2].name in one], made["warnings"]
+    assert shadowed.left() == ["shadow-151.txt"]
+    assert shadowed.marks() == "none", "what is not known is told once"

@@ -29,6 +29,35 @@ def build_stand_in(target: Path, bits: int = 64) -> None:
     subprocess.run([*command, *sources, *links], check=True)
 
 
+def build_powershell(device: WindowsDevice) -> None:
+    """Compile what answers for PowerShell."""
+    target = device.host_path(r"C:\windows\system32\WindowsPowerShell\v1.0\powershell.exe")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)  # Wine's own may be a link to what all devices share
+    source = str(_SOURCES / "powershell.c")
+    command = [COMPILERS[64], "-Wall", "-Werror", "-O1", "-static-libgcc", "-o", str(target), source]
+    subprocess.run([*command, "-lshell32", "-ladvapi32"], check=True)
+
+
+_ASK = """
+import winreg
+found = "none"
+for name in ("plantops-imaging-shadow-copies", "plantops-imaging-lasting-shadow-copies"):
+    try:
+        winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, "SOFTWARE\\\\" + name, 0, 0x20119)
+    except FileNotFoundError:
+        continue
+    found = "some"
+print(found)
+"""
+_MARK = """
+import winreg
+place = "SOFTWARE\\\\plantops-imaging-lasting-shadow-copies"
+key = winreg.CreateKeyEx(winreg.HKEY_LOCAL_MACHINE, place, 0, 0x20106)
+winreg.SetValueEx(key, %r, 0, winreg.REG_SZ, %r)
+"""
+
+
 class Volume(NamedTuple):
     """A volume of the device. ``frozen``: the content of its shadow copies; ``link``: the drive that stands for it."""
 
@@ -54,6 +83,7 @@ class ShadowedDevice:
         self.folder = device.host_path(r"C:\vss")
         self.folder.mkdir(exist_ok=True)
         build_stand_in(device.host_path(r"C:\windows\system32\vssapi.dll"))
+        build_powershell(device)
         for name in ("shadowed_disk.py", "requests.py"):
             device.host_path("C:\\" + name).write_bytes((SUPPORT / "windows" / name).read_bytes())
         device.host_path(r"C:\storage").mkdir(exist_ok=True)
@@ -101,11 +131,13 @@ class ShadowedDevice:
 
     def marks(self) -> str:
         """Whether the record of sets is still in the registry."""
-        asked = "import winreg; winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r'SOFTWARE\\plantops-imaging-shadow-copies')"
-        self.device.host_path(r"C:\ask.py").write_text(
-            "try:\n    %s\nexcept FileNotFoundError:\n    print('none')\nelse:\n    print('some')\n" % asked
-        )
+        self.device.host_path(r"C:\ask.py").write_text(_ASK)
         return self.device.python(r"C:\ask.py").output.strip()
+
+    def mark_lasting(self, name: str, value: str) -> None:
+        """Write down a shadow copy without writers, as a run does that is killed then."""
+        self.device.host_path(r"C:\mark.py").write_text(_MARK % (name, value))
+        assert self.device.python(r"C:\mark.py").status == 0
 
 
 @contextlib.contextmanager

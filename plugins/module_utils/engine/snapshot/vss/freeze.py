@@ -24,6 +24,7 @@ from ..contract import (
     OFFLINE,
     STABLE,
     VSS,
+    VSS_CRASH,
     DiskToFreeze,
     Freeze,
     FrozenDisk,
@@ -34,6 +35,8 @@ from ..contract import (
     weakest,
 )
 from .codes import words_of
+from .copies import ShadowCopies
+from .crash_copies import CopyRefused, CrashCopies
 from .filtered import FilteredVolumes
 from .foreign import Foreign
 from .interface import CONTEXT_BACKUP, Components, Refused
@@ -47,6 +50,10 @@ _NEVER_FROZEN = frozenset(["efi", "recovery", "microsoft-reserved", "bios-boot",
 _OTHER_ARCHITECTURE = "the agent is a 32-bit program on a 64-bit Windows: install its bundle windows-amd64"
 _WRITTEN = "it was written to while it was read, and Windows makes no shadow copies of it"
 _DECRYPTED = "%s is encrypted by BitLocker; the image holds it decrypted, and so does a disk that it is restored to."
+_WITHOUT_WRITERS = (
+    "The shadow copies were made without the writers of programs, because %s failed: %s. What belongs to them is in the image as "
+    "after a loss of power."
+)
 _Part = Tuple[Partition, BlockSource]
 
 
@@ -101,7 +108,8 @@ class VssFreeze(Freeze):
     def __init__(self, disks: Sequence[DiskToFreeze], setting: str, *, check_mode: bool = False) -> None:
         super().__init__()
         self._setting = setting
-        self._set: Optional[ShadowSet] = None
+        self._set: Optional[ShadowCopies] = None
+        self._also = ""  # how the way without writers failed
         self._foreign: Optional[Foreign] = None
         self._known: Optional[KnownVolumes] = None
         self._sources: List[ShadowSource] = []
@@ -228,8 +236,8 @@ class VssFreeze(Freeze):
                         plan.wanted.remove(pair)
                         reason = "Windows makes no shadow copies of it, and it is being written to or holds too much"
                         plan.still.append((*pair, reason))
-        except Refused as error:
-            self._fail(plans, error)
+        except Refused:
+            return  # the set fails at the same call; there another way is tried, or the failure is told
         finally:
             if components is not None:
                 components.release()
@@ -253,11 +261,16 @@ class VssFreeze(Freeze):
         while any(plan.wanted for plan in plans):
             volumes = [volume.name for plan in plans for dummy, volume in plan.wanted]
             try:
-                made = self._set = _set_of(list(dict.fromkeys(volumes)))
+                made: ShadowCopies = _set_of(list(dict.fromkeys(volumes)))
+                self._set = made
                 break
             except VolumeRefused as error:
                 self._lose(plans, error.volume, error.cause)
             except Refused as error:
+                without = self._without_writers(plans, volumes, error)
+                if without is not None:
+                    made = self._set = without
+                    break
                 self._blame(plans, error)
         else:
             return
@@ -269,7 +282,23 @@ class VssFreeze(Freeze):
                 source = ShadowSource(made.shadows[volume.name], made, plan.name_of(partition))
                 self._sources.append(source)
                 plan.note_encryption(partition, volume)
-                plan.take(partition, source, VSS)
+                plan.take(partition, source, VSS if isinstance(made, ShadowSet) else VSS_CRASH)
+
+    def _without_writers(
+        self, plans: Sequence[_Plan], volumes: Sequence[str], error: Refused
+    ) -> Optional[ShadowCopies]:
+        """Where the requester of a backup fails as a whole, Windows may still make shadow copies without its writers."""
+        try:
+            made = CrashCopies(list(dict.fromkeys(volumes)))
+        except CopyRefused as refused:
+            whose = _whose(plans, refused.volume)
+            self._also = "; without the writers of programs, a shadow copy of %s failed, too: %s" % (
+                whose,
+                refused.reason,
+            )
+            return None
+        made.remarks.insert(0, _WITHOUT_WRITERS % (error.step, words_of(error.code)))
+        return made
 
     def _blame(self, plans: Sequence[_Plan], error: Refused) -> None:
         """A set failed as a whole: find the volumes that fail alone, so that the others can be frozen without them."""
@@ -297,17 +326,21 @@ class VssFreeze(Freeze):
         for plan in plans:
             for pair in [one for one in plan.wanted if one[1].name == name]:
                 plan.wanted.remove(pair)
-                plan.give_up(*pair, "%s failed, because %s" % (error.step, words_of(error.code)))
+                plan.give_up(*pair, "%s failed, because %s%s" % (error.step, words_of(error.code), self._also))
 
     def _fail(self, plans: Sequence[_Plan], error: Refused) -> None:
         """The service refuses all volumes."""
         for name in dict.fromkeys(volume.name for plan in plans for dummy, volume in list(plan.wanted)):
             self._lose(plans, name, error)
 
-    @staticmethod
-    def _raise(plans: Sequence[_Plan], name: str, error: Refused) -> None:
-        whose = [plan.name_of(partition) for plan in plans for partition, one in plan.wanted if one.name == name]
-        raise ShadowCopyFailed(volume=" and ".join(whose), step=error.step, reason=words_of(error.code)) from error
+    def _raise(self, plans: Sequence[_Plan], name: str, error: Refused) -> None:
+        reason = words_of(error.code) + self._also
+        raise ShadowCopyFailed(volume=_whose(plans, name), step=error.step, reason=reason) from error
+
+
+def _whose(plans: Sequence[_Plan], name: str) -> str:
+    """The partitions that a volume is on."""
+    return " and ".join(plan.name_of(partition) for plan in plans for partition, one in plan.wanted if one.name == name)
 
 
 def _set_of(volumes: Sequence[str]) -> ShadowSet:

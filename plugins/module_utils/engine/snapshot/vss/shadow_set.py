@@ -13,10 +13,11 @@ import contextlib
 import random
 import time
 import uuid
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Callable, List, NamedTuple, Optional, Sequence
 
 from . import record
 from .codes import FOR_A_WHILE, IN_PROGRESS, failed_state, words_of
+from .copies import ShadowCopies
 from .interface import CONTEXT_BACKUP, Components, Refused, Shadow
 
 
@@ -44,7 +45,7 @@ class VolumeRefused(Exception):
         self.cause = cause
 
 
-class ShadowSet:
+class ShadowSet(ShadowCopies):
     """The shadow copies of ``volumes``, of one moment, until :meth:`close`. ``shadows`` has them by their volumes.
 
     :raises VolumeRefused: :raises Refused: no shadow copy is left then.
@@ -59,14 +60,13 @@ class ShadowSet:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__()
         self._make = make or Components
         self._patience = patience or PATIENCE
         self._sleep = sleep
         self._clock = clock
         self._components: Optional[Components] = None
         self._set: Optional[uuid.UUID] = None
-        self.shadows: Dict[str, Shadow] = {}
-        self.remarks: List[str] = []
         self._take_patiently(volumes)
 
     def _take_patiently(self, volumes: Sequence[str]) -> None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from ...disk.raw_source import RawSource
 from ...errors import DiskUnreadable, EngineError, ShadowCopyLost
+from .copies import ShadowCopies
 from .interface import Shadow
-from .shadow_set import ShadowSet
 
 
 class ShadowSource(RawSource):
     """A volume as it was when its set was made."""
 
-    def __init__(self, shadow: Shadow, made: ShadowSet, name: str) -> None:
+    def __init__(self, shadow: Shadow, made: ShadowCopies, name: str) -> None:
         super().__init__(shadow.device)
         self._shadow = shadow
         self._set = made

@@ -11,23 +11,38 @@ from typing import List, Tuple
 from ...errors import ShadowCopyFailed
 from . import record
 from .codes import words_of
+from .crash_copies import delete_copy
 from .interface import CONTEXT_ALL, Components, Refused
+
+_MAYBE = (
+    "A run was killed while Windows made a shadow copy of %s, so it is not known whether that copy is there. vssadmin list "
+    "shadows shows it by the time of that run; vssadmin delete shadows /shadow=ID deletes it."
+)
 
 
 def remove_stale_shadow_copies() -> Tuple[List[str], List[str]]:
-    """Delete the sets of processes that have ended; return their ids, and why others stay. Other programs' stay.
+    """Delete the sets of processes that have ended; return their ids, and why others stay. Those of other programs stay.
 
     :raises ShadowCopyFailed: when the service can't be asked.
     """
     try:
         sets = record.stale()
+        copies, announced = record.stale_copies(), record.stale_announcements()
     except OSError as error:
         reason = error.strerror or str(error)
         raise ShadowCopyFailed(volume="this device", step="the record of shadow copies", reason=reason) from error
-    if not sets:
-        return [], []
     removed: List[str] = []
     stays: List[str] = []
+    for one in copies:
+        reason = delete_copy(one)
+        if reason:
+            stays.append("Windows did not delete the shadow copy %s: %s." % (one, reason))
+        else:
+            removed.append(str(one))
+    for mark, volume in announced.items():
+        stays.append(_MAYBE % volume)
+        with contextlib.suppress(OSError):  # then it is told again
+            record.COPIES.remove(mark)
     for one in sets:
         try:
             components = Components()
