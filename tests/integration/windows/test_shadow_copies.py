@@ -121,7 +121,7 @@ STEPS = (
     *("PrepareForBackup", "PrepareForBackup@", "DoSnapshotSet", "DoSnapshotSet@", "GetSnapshotProperties"),
 )
 # So often a run asks before it makes a set: which volumes are supported, and which shadow copies there are.
-_BEFORE = {"CreateVssBackupComponentsInternal": 2, "InitializeForBackup": 2, "SetContext": 2}
+_BEFORE = {"CreateVssBackupComponentsInternal": 2, "InitializeForBackup": 2, "SetContext": 2, "SetBackupState": 2}
 
 
 def request(number: int, **more: Any) -> Dict[str, Any]:
