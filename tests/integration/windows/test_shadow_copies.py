@@ -13,13 +13,22 @@ from typing import Any, Dict, Iterator, List
 import pytest
 from engine.agent.field_test.catalogue import BY_NAME
 from engine.errors import WriteFilterSilent
-from support.filled import check_volume
-from support.imaging import PASSWORD, restore, verify
+from support.imaging import PASSWORD, restore
 from support.paths import SUPPORT
 from support.whole_disks import Part, WholeDisk, build_disk
 from support.windows.device import WindowsDevice
 from support.windows.kinds import WINDOWS_7
-from support.windows.shadow_copies import DISK, ShadowedDevice, Volume, linked
+from support.windows.shadow_copies import (
+    DISK,
+    ShadowedDevice,
+    Volume,
+    ask_all,
+    check_restored,
+    linked,
+    refuse_without_writers,
+    request,
+    shadowed_device,
+)
 
 pytestmark = pytest.mark.root
 MIB = 1 << 20
@@ -34,50 +43,17 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> WholeDisk:
 
 @pytest.fixture(scope="module")
 def shadowed(disk: WholeDisk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShadowedDevice]:
-    """The live disk has other bytes in its volumes of Windows than their shadow copies: an image must not hold them."""
-    folder = tmp_path_factory.mktemp("frozen")
-    live = folder / "live.raw"
-    live.write_bytes(disk.path.read_bytes())
-    volumes = []
-    links: Dict[str, Path] = {"PhysicalDrive1": live}
-    for number, placed in enumerate(disk.parts):
-        frozen = None
-        if number:
-            frozen = disk.volume(placed, disk.path, folder)
-            with open(live, "r+b") as stream:  # a live volume, in the middle of a change
-                stream.seek(placed.start_bytes + placed.size_bytes // 2)
-                stream.write(os.urandom(MIB))
-                stream.seek(placed.start_bytes)
-                stream.write(bytes(512))
-            links["%s:" % "qrs"[number]] = frozen
-        volumes.append(Volume(number, placed, ["", "C:\\", "D:\\"][number], "qrs"[number], frozen))
-    with WindowsDevice(tmp_path_factory.mktemp("device") / "prefix", WINDOWS_7) as device, linked(device, links):
-        yield ShadowedDevice(device, disk, volumes, live)
+    with shadowed_device(disk, tmp_path_factory.mktemp("double")) as device:
+        yield device
 
 
 @pytest.fixture(autouse=True)
 def fresh(shadowed: ShadowedDevice) -> None:
-    shadowed.calls()
-    for left in [*shadowed.folder.glob("*.txt"), *shadowed.folder.glob("codes")]:
-        left.unlink()
-
-
-def refuse_without_writers(shadowed: ShadowedDevice) -> None:
-    """Let the other way fail as well."""
-    (shadowed.folder / "codes").write_text("1\n" * 99, encoding="ascii")
+    shadowed.forget()
 
 
 def names(calls: List[str]) -> List[str]:
     return [call.split()[0] for call in calls]
-
-
-def check_restored(shadowed: ShadowedDevice, tmp_path: Path) -> None:
-    storage = shadowed.device.host_path(r"C:\storage")
-    assert verify(storage)["ok"]
-    restored = tmp_path / "restored.raw"
-    restore(storage, restored)
-    for placed in shadowed.disk.parts[1:]:
-        check_volume(placed.part.kind, shadowed.disk.volume(placed, restored, tmp_path))
 
 
 def manifest(shadowed: ShadowedDevice, image: str) -> Dict[str, Any]:
@@ -122,19 +98,6 @@ STEPS = (
 )
 # So often a run asks before it makes a set: which volumes are supported, and which shadow copies there are.
 _BEFORE = {"CreateVssBackupComponentsInternal": 2, "InitializeForBackup": 2, "SetContext": 2, "SetBackupState": 2}
-
-
-def request(number: int, **more: Any) -> Dict[str, Any]:
-    asked = {"verb": "image", "device": "pc", "drives": [DISK], "storage": {"url": r"C:\storage"}, "limit_read_rate": 0}
-    return dict(dict(asked, timestamp="2026-11-30_%02d-00-00" % number, device="clear"), **more)
-
-
-def ask_all(shadowed: ShadowedDevice, requests: List[Dict[str, Any]], **wrong: str) -> List[Dict[str, Any]]:
-    ran = shadowed.device.python(
-        *(r"C:\shadowed_disk.py", "requests"), given=json.dumps(requests), more=shadowed.environment(**wrong)
-    )
-    assert ran.status == 0, ran.errors
-    return [json.loads(line) for line in ran.output.splitlines()]
 
 
 def test_a_failure_at_each_step_leaves_nothing(shadowed: ShadowedDevice) -> None:
@@ -412,43 +375,3 @@ def test_a_write_filter_that_does_not_tell_is_a_warning_for_each_volume(shadowed
 def test_without_a_write_filter_there_is_no_word_of_one(shadowed: ShadowedDevice) -> None:
     made = shadowed.image(timestamp="2026-11-29_23-45-00")
     assert not [one for one in made["warnings"] if "filter" in one]
-
-
-NO_REQUESTER = "CreateVssBackupComponentsInternal:99:80040154"
-
-
-def test_without_a_requester_shadow_copies_are_made_without_writers(shadowed: ShadowedDevice, tmp_path: Path) -> None:
-    secrets = {"password": PASSWORD}
-    (shadowed.folder / "codes").write_text("9\n0\n0\n", encoding="ascii")  # at first another program makes one
-    made = ask_all(shadowed, [request(13, device="pc", secrets=secrets)], fail=NO_REQUESTER)[0]
-    assert made.get("snapshot") == "vss-crash", made
-    assert [one for one in made["warnings"] if "writers" in one and "0x80040154" in one], made["warnings"]
-    assert [one for one in made["warnings"] if "one moment" in one], made["warnings"]
-    check_restored(shadowed, tmp_path)
-    assert shadowed.left() == []
-    assert shadowed.marks() == "none"
-
-
-@pytest.mark.parametrize("codes", ["6\n", "0\n6\n"], ids=["the-first", "the-second"])
-def test_both_ways_that_fail_are_told_and_nothing_is_left(shadowed: ShadowedDevice, codes: str) -> None:
-    (shadowed.folder / "codes").write_text(codes, encoding="ascii")
-    failed = ask_all(shadowed, [request(14)], fail=NO_REQUESTER)[0]
-    assert failed["code"] == "N140", failed
-    assert "0x80040154" in failed["message"]
-    assert "(6)" in failed["message"], failed["message"]
-    assert shadowed.left() == []
-    assert shadowed.marks() == "none"
-
-
-def test_lasting_shadow_copies_of_killed_runs_go_and_no_others(shadowed: ShadowedDevice) -> None:
-    ids = ["99999999-0000-0000-0000-%012d" % number for number in (1, 2)]
-    for number, one in enumerate(ids, 150):
-        line = "0 %s %s %s\\\n" % (one, one, shadowed.volumes[1].name)
-        (shadowed.folder / ("shadow-%d.txt" % number)).write_text(line)
-    shadowed.mark_lasting(ids[0], "999999:1")
-    shadowed.mark_lasting("coming-1", "999999:1:%s\\" % shadowed.volumes[2].name)
-    made = ask_all(shadowed, [request(15)])[0]
-    assert made.get("snapshot") == "vss", made
-    assert [one for one in made["warnings"] if "vssadmin" in one and shadowed.volumes[2].name in one], made["warnings"]
-    assert shadowed.left() == ["shadow-151.txt"]
-    assert shadowed.marks() == "none", "what is not known is told once"

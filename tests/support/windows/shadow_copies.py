@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
-from support.filled import detach
+from support.filled import check_volume, detach
+from support.imaging import restore, verify
 from support.paths import SUPPORT
 from support.whole_disks import Placed, WholeDisk
 from support.windows.device import WindowsDevice
+from support.windows.kinds import WINDOWS_7
 
 DISK = r"\\.\PhysicalDrive1"
 _SOURCES = SUPPORT / "windows" / "vss"
@@ -125,6 +128,11 @@ class ShadowedDevice:
         log.unlink(missing_ok=True)
         return lines
 
+    def forget(self) -> None:
+        """Begin anew: no call, no shadow copy, and no answer that PowerShell was told to give."""
+        for left in [*self.folder.glob("*.txt"), *self.folder.glob("codes")]:
+            left.unlink()
+
     def left(self) -> List[str]:
         """What is left in the service: shadow copies, and a set that blocks all others."""
         return sorted(one.name for one in self.folder.glob("*.txt") if one.name != "log.txt")
@@ -153,3 +161,52 @@ def linked(device: WindowsDevice, links: Dict[str, Path]) -> Iterator[None]:
     finally:
         for loop in loops:
             detach(loop)
+
+
+@contextlib.contextmanager
+def shadowed_device(disk: WholeDisk, folder: Path) -> Iterator[ShadowedDevice]:
+    """The live disk has other bytes in its volumes of Windows than their shadow copies: an image must not hold them."""
+    live = folder / "live.raw"
+    live.write_bytes(disk.path.read_bytes())
+    volumes = []
+    links: Dict[str, Path] = {"PhysicalDrive1": live}
+    for number, placed in enumerate(disk.parts):
+        frozen = None
+        if number:
+            frozen = disk.volume(placed, disk.path, folder)
+            with open(live, "r+b") as stream:  # a live volume, in the middle of a change
+                stream.seek(placed.start_bytes + placed.size_bytes // 2)
+                stream.write(os.urandom(1 << 20))
+                stream.seek(placed.start_bytes)
+                stream.write(bytes(512))
+            links["%s:" % "qrs"[number]] = frozen
+        volumes.append(Volume(number, placed, ["", "C:\\", "D:\\"][number], "qrs"[number], frozen))
+    with WindowsDevice(folder / "device", WINDOWS_7) as device, linked(device, links):
+        yield ShadowedDevice(device, disk, volumes, live)
+
+
+def refuse_without_writers(shadowed: ShadowedDevice) -> None:
+    """Let the other way fail as well."""
+    (shadowed.folder / "codes").write_text("1\n" * 99, encoding="ascii")
+
+
+def request(number: int, **more: Any) -> Dict[str, Any]:
+    asked = {"verb": "image", "device": "pc", "drives": [DISK], "storage": {"url": r"C:\storage"}, "limit_read_rate": 0}
+    return dict(dict(asked, timestamp="2026-11-30_%02d-00-00" % number, device="clear"), **more)
+
+
+def ask_all(shadowed: ShadowedDevice, requests: List[Dict[str, Any]], **wrong: str) -> List[Dict[str, Any]]:
+    ran = shadowed.device.python(
+        *(r"C:\shadowed_disk.py", "requests"), given=json.dumps(requests), more=shadowed.environment(**wrong)
+    )
+    assert ran.status == 0, ran.errors
+    return [json.loads(line) for line in ran.output.splitlines()]
+
+
+def check_restored(shadowed: ShadowedDevice, tmp_path: Path) -> None:
+    storage = shadowed.device.host_path(r"C:\storage")
+    assert verify(storage)["ok"]
+    restored = tmp_path / "restored.raw"
+    restore(storage, restored)
+    for placed in shadowed.disk.parts[1:]:
+        check_volume(placed.part.kind, shadowed.disk.volume(placed, restored, tmp_path))
