@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a provider of shadow copies gives: the copies of some volumes, until they are given back."""
+"""The copies that a provider of shadow copies gives, until they are given back."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def delete_copy(copy: uuid.UUID, run: Optional[Run] = None) -> str:
 
 
 def _fields(lines: Sequence[str]) -> Dict[str, str]:
-    """What a script answered: ``name=value`` lines; any other line is what went wrong."""
+    """The answer of a script: ``name=value`` lines; any other line is what went wrong."""
     found: Dict[str, str] = {}
     for line in lines:
         name, is_named, value = line.partition("=")

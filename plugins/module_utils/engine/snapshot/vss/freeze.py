@@ -51,8 +51,8 @@ _OTHER_ARCHITECTURE = "the agent is a 32-bit program on a 64-bit Windows: instal
 _WRITTEN = "it was written to while it was read, and Windows makes no shadow copies of it"
 _DECRYPTED = "%s is encrypted by BitLocker; the image holds it decrypted, and so does a disk that it is restored to."
 _WITHOUT_WRITERS = (
-    "The shadow copies were made without the writers of programs, because %s failed: %s. What belongs to them is in the image as "
-    "after a loss of power."
+    "The shadow copies were made without the writers of programs, because %s failed: %s. Their data is in the image as after a "
+    "loss of power."
 )
 _Part = Tuple[Partition, BlockSource]
 
@@ -237,7 +237,7 @@ class VssFreeze(Freeze):
                         reason = "Windows makes no shadow copies of it, and it is being written to or holds too much"
                         plan.still.append((*pair, reason))
         except Refused:
-            return  # the set fails at the same call; there another way is tried, or the failure is told
+            return  # the set fails at the same call; there another way is tried, or the failure is reported
         finally:
             if components is not None:
                 components.release()

@@ -41,7 +41,7 @@ def remove_stale_shadow_copies() -> Tuple[List[str], List[str]]:
             removed.append(str(one))
     for mark, volume in announced.items():
         stays.append(_MAYBE % volume)
-        with contextlib.suppress(OSError):  # then it is told again
+        with contextlib.suppress(OSError):  # then the next run reports it again
             record.COPIES.remove(mark)
     for one in sets:
         try:
