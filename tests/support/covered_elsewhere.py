@@ -40,6 +40,7 @@ COVERED: Dict[str, Tuple[str, ...]] = {
         ENGINE + "agent/field_test/of_volumes.py",
         ENGINE + "agent/field_test/powershell.py",
     ),
+    "integration/storage/test_field_test_login.py": (ENGINE + "agent/field_test/of_network.py",),
     "integration/disk/test_field_test_file_system.py": (ENGINE + "agent/field_test/of_file_system.py",),
     "integration/windows/test_field_test.py": (
         ENGINE + "agent/field_test/of_files.py",

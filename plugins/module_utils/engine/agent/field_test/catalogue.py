@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Dict, List, Set, Tuple
 
-from . import of_disks, of_file_system, of_files, of_services, of_shadow_copies, of_system, of_volumes
+from . import of_disks, of_file_system, of_files, of_network, of_services, of_shadow_copies, of_system, of_volumes
 from .check import Check
 
 CHECKS: Tuple[Check, ...] = (
     *of_system.CHECKS,
     *of_files.CHECKS,
     *of_services.CHECKS,
+    *of_network.CHECKS,
     *of_disks.CHECKS,
     *of_volumes.CHECKS,
     *of_shadow_copies.CHECKS,
@@ -44,7 +45,6 @@ NOT_ASKED: Dict[str, str] = {
     "os.fsync": "as FlushFileBuffers",
     "taskkill": "the way of Windows 7 where a process is in a job already",
     "IsUserAnAdmin": "the report begins with its answer",
-    "InitializeSecurityContext": "a login at a share needs a share; an image to a UNC storage tries it",
     "shutdown": "orders of a shutdown come only in a shutdown",
 }
 

@@ -22,11 +22,10 @@ from ...host.smbios import system_information
 from ...host.windows_registry import RunningRegistry
 from ...host.windows_write_filters import filters_of, has_tool, kinds_seen
 from ...install.windows_layout import default_base
-from .check import Answer, Check, among, at_least, at_most, contains, each_among, equals, matches
+from .check import Answer, Check, among, at_least, contains, each_among, equals, matches
 
 _SINCE_1601 = 116_444_736_000_000_000  # from 1601 to 1970, in units of 100 ns
 _MINUTE = 600_000_000
-_HOURS_ASLEEP = 24 * 60
 
 
 def _version() -> Answer:
@@ -156,7 +155,7 @@ CHECKS: Tuple[Check, ...] = (
         "boot",
         _boot,
         ("NtQuerySystemInformation(SystemTimeOfDayInformation)", "BootId"),
-        (equals("kind", "start"), equals("stays", True), at_most("minutes_apart", _HOURS_ASLEEP)),
+        (equals("kind", "start"), equals("stays", True)),
         '"NtQuerySystemInformation function"; the fields and BootId are in no page',
         ("host/windows_process.py",),
         "A lease of a run that a loss of power ended is waited for, instead of taken over at once.",
