@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import pytest
-from support.filled import check_volume
 from support.imaging import PASSWORD, restore, verify
 from support.whole_disks import Part, WholeDisk, build_disk
 from support.windows.device import WindowsDevice
@@ -36,20 +35,22 @@ def data_disk(tmp_path_factory: pytest.TempPathFactory) -> WholeDisk:
 
 
 @pytest.fixture(scope="module")
-def device(
-    system_disk: WholeDisk, data_disk: WholeDisk, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[WindowsDevice]:
-    shown = [
+def shown(system_disk: WholeDisk, data_disk: WholeDisk, tmp_path_factory: pytest.TempPathFactory) -> ShownDisks:
+    found = [
         Shown(1, system_disk, [[], ["C:\\"]], "SAMSUNG MZVLB256", SERIAL),
         Shown(2, data_disk, [["D:\\", "C:\\line\\"], []], "ST1000", OTHER_SERIAL),
     ]
-    disks = ShownDisks(tmp_path_factory.mktemp("frozen"), shown)
-    with WindowsDevice(tmp_path_factory.mktemp("device") / "prefix", WINDOWS_7) as made, linked(made, disks.links):
-        disks.give_to(made)
+    return ShownDisks(tmp_path_factory.mktemp("frozen"), found)
+
+
+@pytest.fixture(scope="module")
+def device(shown: ShownDisks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindowsDevice]:
+    with WindowsDevice(tmp_path_factory.mktemp("device") / "prefix", WINDOWS_7) as made, linked(made, shown.links):
+        shown.give_to(made)
         made.host_path(r"C:\storage").mkdir()
         made.host_path(r"C:\line").mkdir()
         yield made
-        assert disks.left(made) == []
+        assert shown.left(made) == []
 
 
 def ask(device: WindowsDevice, requests: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
@@ -85,7 +86,7 @@ def test_the_device_shows_its_disks(device: WindowsDevice) -> None:
 
 
 def test_a_letter_is_imaged_with_what_windows_starts_from_and_again_sends_nothing(
-    device: WindowsDevice, system_disk: WholeDisk, tmp_path: Path
+    device: WindowsDevice, shown: ShownDisks, system_disk: WholeDisk, tmp_path: Path
 ) -> None:
     first, again = ask(device, [request(8, "C:"), request(9, "C:")])
     assert first.get("snapshot") == "vss", first
@@ -97,8 +98,7 @@ def test_a_letter_is_imaged_with_what_windows_starts_from_and_again_sends_nothin
     assert verify(storage)["ok"]
     restored = tmp_path / "restored.raw"
     restore(storage, restored)
-    for placed in system_disk.parts:
-        check_volume(placed.part.kind, system_disk.volume(placed, restored, tmp_path))
+    shown.check(1, system_disk, restored, tmp_path / "compared")
 
 
 def test_names_choose_what_they_mean(device: WindowsDevice) -> None:

@@ -6,33 +6,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterator, List, Tuple
+from typing import Dict, Iterator, List, Tuple
 
 import pytest
-from support.filled import check_volume
 from support.imaging import PASSWORD, run_verb, verify
+from support.samba_server import SambaServer, samba
 from support.sftp_server import SftpServer
-from support.whole_disks import Part, WholeDisk, build_disk
+from support.whole_disks import Part, WholeDisk, build_disk, copy_range
 from support.windows.admin_device import AdminShareDevice
 from support.windows.kinds import WINDOWS_7, WINDOWS_10
 from support.windows.plays import MAKE, STORAGE, SmbSite, error_of, left_behind, ok
+from support.windows.real_data import real_file, real_shadow
 from support.windows.shadow_copies import linked
 from support.windows.shown import Shown, ShownDisks
 
 pytestmark = [pytest.mark.long, pytest.mark.root]
+STORAGE_PASSWORD = "Unc-door 4711"
 FIRST, SECOND = (r"\\.\PhysicalDrive%d" % number for number in (1, 2))
 
 
 @pytest.fixture
 def disks(tmp_path: Path) -> List[WholeDisk]:
-    """One with what Windows starts from and Windows, and one with data."""
-    first = [Part("esp", "fat", 40), Part("windows", "ntfs", 48)]
-    made = []
-    for number, (scheme, parts) in enumerate([("gpt", first), ("dos", [Part("data", "ntfs", 24)])]):
-        folder = tmp_path / ("disk%d" % number)
-        folder.mkdir()
-        made.append(build_disk(folder, scheme, parts, files=80))
-    return made
+    """One with what Windows starts from and Windows, and one with a volume that a real Windows made shadow copies of."""
+    for name in ("system", "data"):
+        (tmp_path / name).mkdir()
+    system = build_disk(tmp_path / "system", "gpt", [Part("esp", "fat", 40), Part("windows", "ntfs", 48)], files=80)
+    data = build_disk(tmp_path / "data", "dos", [Part("data", "raw", 79)])
+    volume = real_file("dfvfs", "vss.raw")
+    copy_range(volume, 0, data.path, data.parts[0].start_bytes, volume.stat().st_size)
+    return [system, data]
 
 
 @pytest.fixture(params=[WINDOWS_7, WINDOWS_10], ids=lambda kind: str(kind.name))
@@ -41,7 +43,7 @@ def device(
 ) -> Iterator[Tuple[AdminShareDevice, ShownDisks]]:
     shown = [
         Shown(1, disks[0], [[], ["C:\\"]], "SAMSUNG MZVLB256", "S4GGNX0R123456"),
-        Shown(2, disks[1], [["D:\\"]], "ST1000", "Z4Y1ABCD"),
+        Shown(2, disks[1], [["D:\\"]], "ST1000", "Z4Y1ABCD", frozen={0: real_shadow(1)}),
     ]
     (tmp_path / "frozen").mkdir()
     found = ShownDisks(tmp_path / "frozen", shown)
@@ -59,22 +61,32 @@ def sftp(tmp_path: Path) -> Iterator[SftpServer]:
         yield server
 
 
-def check(storage: Path, restored: List[WholeDisk], folder: Path) -> None:
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[SambaServer]:
+    with samba(tmp_path / "samba") as server:
+        server.set_password("backup", STORAGE_PASSWORD)
+        yield server
+
+
+def check(storage: Path, shown: ShownDisks, restored: Dict[int, WholeDisk], folder: Path) -> None:
     """Restore the newest image and compare each file of its disks."""
     folder.mkdir()
     assert verify(storage)["ok"]
     assert not any(PASSWORD.encode() in path.read_bytes() for path in storage.rglob("*") if path.is_file())
-    targets = {"disk%d" % number: str(folder / ("restored-%d" % number)) for number in range(len(restored))}
+    targets = {"disk%d" % place: str(folder / ("restored-%d" % number)) for place, number in enumerate(restored)}
     run_verb(storage, "restore", image="latest", map=targets)
-    for target, disk in zip(targets.values(), restored):
-        for placed in disk.parts:
-            check_volume(placed.part.kind, disk.volume(placed, Path(target), folder))
+    for number, disk in restored.items():
+        shown.check(number, disk, folder / ("restored-%d" % number), folder / ("compared-%d" % number))
 
 
 def test_disks_are_shown_chosen_imaged_and_restored(
-    device: Tuple[AdminShareDevice, ShownDisks], disks: List[WholeDisk], sftp: SftpServer, tmp_path: Path
+    device: Tuple[AdminShareDevice, ShownDisks],
+    disks: List[WholeDisk],
+    sftp: SftpServer,
+    shared: SambaServer,
+    tmp_path: Path,
 ) -> None:
-    pc, found = device
+    (pc, found), (system, data) = device, disks
     site = SmbSite(tmp_path / "site", pc)
     site.use(sftp.settings(private_key_file=None, private_key=sftp.key.read_text(encoding="utf-8")), sftp.root)
 
@@ -91,7 +103,7 @@ def test_disks_are_shown_chosen_imaged_and_restored(
     site.settings["imaging_drives"] = ["C:"]
     first = ok(site.play("image")).result(MAKE)
     assert (first["snapshot"], [one["path"] for one in first["disks"]]) == ("vss", [FIRST])
-    check(sftp.root, disks[:1], tmp_path / "from-letter")
+    check(sftp.root, found, {1: system}, tmp_path / "from-letter")
     again = ok(site.play("image")).result(MAKE)
     assert (again["snapshot"], again["bytes_stored"]) == ("vss", 0)
     assert again["device_changes"] == []
@@ -100,7 +112,11 @@ def test_disks_are_shown_chosen_imaged_and_restored(
     both = ok(site.play("image")).result(MAKE)
     assert (both["snapshot"], [one["path"] for one in both["disks"]]) == ("vss", [FIRST, SECOND])
     assert both["disks"][0]["stable_id"] == first["disks"][0]["stable_id"]
-    check(sftp.root, disks, tmp_path / "from-all")
+    check(sftp.root, found, {1: system, 2: data}, tmp_path / "from-all")
+    site.use(dict(shared.settings, password=STORAGE_PASSWORD, own_ntlm=True), shared.root / shared.below)
+    to_share = ok(site.play("image")).result(MAKE)
+    assert (to_share["snapshot"], len(to_share["disks"])) == ("vss", 2)
+    check(shared.root / shared.below, found, {1: system, 2: data}, tmp_path / "from-share")
     assert found.left(pc) == []
     assert left_behind(pc) == []
 
@@ -108,7 +124,7 @@ def test_disks_are_shown_chosen_imaged_and_restored(
     site.use({"url": STORAGE}, pc.host_path(STORAGE))
     rest = ok(site.play("image")).result(MAKE)
     assert [one["path"] for one in rest["disks"]] == [SECOND]
-    check(pc.host_path(STORAGE), disks[1:], tmp_path / "from-directory")
+    check(pc.host_path(STORAGE), found, {2: data}, tmp_path / "from-directory")
     site.settings["imaging_drives"] = ["Q:"]
     assert error_of(site.play("image")) == "D104"
     # The device is not what the inventory says it is: nothing is frozen.

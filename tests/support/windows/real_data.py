@@ -28,6 +28,18 @@ _PYPI = {
     "dissect.fve": "dissect.fve==4.6",
     "checkdisk": "checkdisk==0.1.0",
 }
+_VSHADOW = "libvshadow-python==20260714"  # LGPL-3.0
+_EXPORT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import pyvshadow
+volume = pyvshadow.volume()
+volume.open(sys.argv[2])
+store = volume.get_store(int(sys.argv[3]))
+with open(sys.argv[4], "wb") as file:
+    for at in range(0, store.volume_size, 1 << 20):
+        file.write(store.read_buffer_at_offset(min(1 << 20, store.volume_size - at), at))
+"""
 
 
 def real_file(project: str, name: str) -> Path:
@@ -36,6 +48,23 @@ def real_file(project: str, name: str) -> Path:
     found = [path for path in folder.rglob(name) if path.is_file()]
     assert len(found) == 1, "%s has %d files of the name %s" % (project, len(found), name)
     return found[0]
+
+
+def real_shadow(number: int) -> Path:
+    """Return the content of a shadow copy that Windows 10 made of the volume vss.raw, as libvshadow reads it: 0 or 1."""
+    volume = real_file("dfvfs", "vss.raw")
+    base = cache_folder() / "windows-data"
+    target = base / ("vss-shadow-%d.raw" % number)
+    with open(base / "vss-shadow.lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            with tempfile.TemporaryDirectory(dir=str(base), prefix=".making-") as making:
+                made = Path(making)
+                pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(made / "lib")]
+                _run([*pip, _VSHADOW])
+                _run([sys.executable, "-c", _EXPORT, str(made / "lib"), str(volume), str(number), str(made / "raw")])
+                (made / "raw").rename(target)
+    return target
 
 
 def _data_of(project: str) -> Path:

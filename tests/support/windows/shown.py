@@ -10,8 +10,10 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple
+from types import MappingProxyType
+from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
 
+from support.filled import contents, fat_contents, mounted
 from support.paths import SUPPORT
 from support.whole_disks import WholeDisk
 from support.windows import disk_bytes
@@ -29,8 +31,18 @@ import support.windows.shown_disks
 _LINKS = "qrstuvwx"
 
 
+def files_of(kind: str, volume: Path, folder: Path) -> Dict[str, str]:
+    """The files of a volume, but those of the shadow copies themselves, whose content images leave out."""
+    if kind == "fat":
+        return fat_contents(volume, folder)
+    with mounted(volume, folder / "mounted", "ntfs", read_only=True) as place:
+        found = contents(place)
+    return {name: one for name, one in found.items() if not name.startswith("System Volume Information/")}
+
+
 class Shown(NamedTuple):
-    """A disk that Windows shows. ``points``: where each partition is mounted; None for one without a volume."""
+    """A disk that Windows shows. ``points``: where each partition is mounted; None for one without a volume. ``frozen``: the content
+    of shadow copies by the place of the partition, where it is not that of the disk."""
 
     number: int
     disk: WholeDisk
@@ -38,6 +50,7 @@ class Shown(NamedTuple):
     model: str
     serial: str
     bus: int = disk_bytes.SATA
+    frozen: Mapping[int, Path] = MappingProxyType({})
 
 
 class ShownDisks:
@@ -45,6 +58,7 @@ class ShownDisks:
 
     def __init__(self, folder: Path, shown: List[Shown]) -> None:
         self.links: Dict[str, Path] = {}
+        self._frozen: Dict[Tuple[int, int], Path] = {}
         self._document: Dict[str, Any] = {"disks": [], "volumes": []}
         for one in shown:
             live = folder / ("live-%d.raw" % one.number)
@@ -52,15 +66,24 @@ class ShownDisks:
             self.links["PhysicalDrive%d" % one.number] = live
             told = {"number": one.number, "size_bytes": live.stat().st_size, "bus": one.bus}
             self._document["disks"].append(dict(told, model=one.model, serial=one.serial))
-            for placed, points in zip(one.disk.parts, one.points):
+            for place, points in enumerate(one.points):
                 if points is not None:
-                    self._add(one, live, placed, points, folder)
+                    self._add(one, live, place, points, folder)
 
-    def _add(self, one: Shown, live: Path, placed: Any, points: List[str], folder: Path) -> None:
-        number = len(self._document["volumes"])
-        frozen = one.disk.volume(placed, one.disk.path, folder)
-        self.links[_LINKS[number] + ":"] = frozen.rename(folder / ("frozen-%d" % number))
-        if points:
+    def frozen(self, disk: int, place: int) -> Path:
+        """The content of a partition's shadow copies."""
+        return self._frozen[disk, place]
+
+    def _add(self, one: Shown, live: Path, place: int, points: List[str], folder: Path) -> None:
+        number, placed = len(self._document["volumes"]), one.disk.parts[place]
+        frozen = folder / ("frozen-%d" % number)
+        if place in one.frozen:
+            shutil.copy(one.frozen[place], frozen)
+            os.truncate(frozen, placed.size_bytes)
+        else:
+            one.disk.volume(placed, one.disk.path, folder).rename(frozen)
+        self.links[_LINKS[number] + ":"] = self._frozen[one.number, place] = frozen
+        if points and place not in one.frozen:
             with open(live, "r+b") as stream:  # in the middle of a change
                 stream.seek(placed.start_bytes + placed.size_bytes // 2)
                 stream.write(os.urandom(1 << 20))
@@ -99,6 +122,16 @@ class ShownDisks:
             text = path.read_text(encoding="utf-8")
             if _LINE not in text:
                 path.write_text(text + _LINE, encoding="utf-8")
+
+    def check(self, disk: int, disks: WholeDisk, restored: Path, folder: Path) -> None:
+        """Compare every file of each restored volume with those of its shadow copy; that of a partition without one is the disk's."""
+        folder.mkdir()
+        for place, placed in enumerate(disks.parts):
+            original, copied = self.frozen(disk, place), disks.volume(placed, restored, folder)
+            kind = "fat" if placed.part.kind == "fat" else "ntfs"
+            files = files_of(kind, original, folder)
+            assert len(files) > 3
+            assert files_of(kind, copied, folder) == files
 
     @staticmethod
     def left(device: WindowsDevice) -> List[str]:
