@@ -178,6 +178,9 @@ def test_moved_names() -> None:
     }
     (warning,) = moved(before, now)
     assert warning.startswith("/dev/sda was serial:A in the previous image and is serial:B now")
+    for name in ("C:", "c:\\line", "disk0", r"\\.\PhysicalDrive0"):
+        (warning,) = moved({name: ["serial:A"]}, {name: ["serial:B"]})
+        assert warning.startswith("%s was serial:A in the previous image and is serial:B now" % name)
     for nothing in (None, [], {"/dev/sda": None}, {"/dev/sda": [1]}, {"/dev/sda": []}, {"/dev/sda": "serial:A"}):
         assert moved(nothing, now) == []
 

@@ -31,7 +31,8 @@ _MINUTE = 600_000_000
 def _version() -> Answer:
     major, minor, build = windows_calls.version()
     told = windows_calls.registry(CURRENT_VERSION, "CurrentBuildNumber")
-    return {"major": major, "minor": minor, "build": build, "agrees_with_registry": told == str(build)}
+    kind = windows_calls.product_type()
+    return {"major": major, "minor": minor, "build": build, "kind": kind, "agrees_with_registry": told == str(build)}
 
 
 def _firmware() -> Answer:
@@ -124,10 +125,11 @@ CHECKS: Tuple[Check, ...] = (
         "version",
         _version,
         ("RtlGetVersion",),
-        (at_least("major", 6), equals("agrees_with_registry", True)),
+        (at_least("major", 6), among("kind", 1, 2, 3), equals("agrees_with_registry", True)),
         '"RtlGetVersion function"',
-        ("host/windows_calls.py", "install/windows/preflight.py"),
-        "The agent takes this Windows for another one: its bundle may be refused, or one that can't run be accepted.",
+        ("host/windows_calls.py", "install/windows/preflight.py", "device/operating_system.py"),
+        "The agent takes this Windows for another one: its bundle may be refused, or one that can't run be accepted; "
+        "imaging_operating_system may be compared with a wrong kind.",
     ),
     Check(
         "firmware",
