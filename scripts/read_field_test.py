@@ -1,7 +1,7 @@
 # Copyright: plantops.imaging contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compares a report of the field test with what the code relies on: ``scripts/read_field_test.py REPORT``."""
+"""Compares a report of the field test with what the code relies on: ``python3 scripts/read_field_test.py REPORT``."""
 
 from __future__ import annotations
 
