@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from typing import Callable, Iterator, Tuple
+from typing import IO, Callable, Iterator, Tuple
 
 from ...errors import EngineError
 from ...host import locks, windows_calls, windows_security
@@ -45,6 +45,13 @@ def program(text: str) -> str:
     return text.replace("{engine}", __name__.partition(".agent.")[0])
 
 
+def output_of(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    """The pipe of a child process. :raises OSError: when it has none."""
+    if process.stdout is None:
+        raise OSError("the process has no pipe")
+    return process.stdout
+
+
 def _number(work: Callable[[], object]) -> int:
     """The error of Windows that a call ends with, 0 for none."""
     try:
@@ -65,8 +72,7 @@ def _locks() -> Answer:
         path = _write(os.path.join(place, "run.lock"))
         words = [sys.executable, "-I", "-B", "-c", program(_HOLD), path]
         child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # pylint: disable=ansible-bad-function
-        assert child.stdout is not None
-        taken = child.stdout.read(1) == b"1"
+        taken = output_of(child).read(1) == b"1"
         descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
         held = locks.is_locked(descriptor)
         refused = not locks.lock_exclusive(descriptor)

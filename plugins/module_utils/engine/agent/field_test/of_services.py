@@ -18,7 +18,7 @@ from ...host import windows_services as services
 from ...host.windows_process_tree import start_tree
 from ...install.windows_layout import SERVICE
 from .check import Answer, Check, among, equals
-from .of_files import folder, program
+from .of_files import folder, output_of, program
 
 NAME = "plantops-imaging-field-test"
 _SLEEP = "import time; time.sleep(90)"
@@ -105,8 +105,7 @@ def _within(seconds: float, ask: Callable[[], Optional[bool]]) -> bool:
 
 def _tree() -> Answer:
     with start_tree([sys.executable, "-I", "-c", _PARENT], stdin=subprocess.DEVNULL, stderr=None) as tree:
-        assert tree.process.stdout is not None
-        grandchild = int(tree.process.stdout.readline())
+        grandchild = int(output_of(tree.process).readline())
         began = bool(windows_calls.process_created(grandchild))
         tree.end()
         return {"began": began, "child_ends": _ends(tree.process.pid), "grandchild_ends": _ends(grandchild)}
@@ -117,8 +116,7 @@ def _detached() -> Answer:
         mark = os.path.join(place, "outlived")
         words = [sys.executable, "-I", "-B", "-c", program(_STARTER) % (_LATE % mark)]
         with start_tree(words, stdin=subprocess.DEVNULL, stderr=None) as tree:
-            assert tree.process.stdout is not None
-            started = tree.process.stdout.read(1) == b"."
+            started = output_of(tree.process).read(1) == b"."
             tree.end()
             starter_ends = _ends(tree.process.pid)
         return {

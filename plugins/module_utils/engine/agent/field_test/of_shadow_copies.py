@@ -19,7 +19,7 @@ from ...snapshot.vss.interface import CONTEXT_BACKUP, Components
 from ...snapshot.vss.shadow_set import ShadowSet
 from ...snapshot.vss.stale import remove_stale_shadow_copies
 from .check import Answer, Check, at_least, equals, matches
-from .of_files import program
+from .of_files import output_of, program
 
 _GATHER_SECONDS = 300.0
 _HOLD = (
@@ -98,8 +98,7 @@ def _set() -> Answer:
 def _killed() -> Answer:
     words = [sys.executable, "-I", "-B", "-c", program(_HOLD), _system_volume()]
     child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # pylint: disable=ansible-bad-function
-    assert child.stdout is not None
-    name = child.stdout.readline().decode("ascii", "replace").strip()
+    name = output_of(child).readline().decode("ascii", "replace").strip()
     child.kill()
     child.communicate()
     began = time.monotonic()
