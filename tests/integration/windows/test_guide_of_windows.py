@@ -21,7 +21,9 @@ from support.whole_disks import WholeDisk
 from support.windows.admin_device import AdminShareDevice
 from support.windows.device import environment_of
 from support.windows.kinds import WINDOWS_10
-from support.windows.plays import SmbSite, device_with
+from support.windows.plays import SmbSite
+from support.windows.shadow_copies import linked
+from support.windows.shown import Shown, ShownDisks
 
 GUIDE = ROOT / "docs" / "guide_windows_device.md"
 _BLOCK = re.compile(r"(?:<!-- (not run by the test)[^\n]*-->\n)?```(\w*)\n(.*?)```\n", re.DOTALL)
@@ -51,13 +53,22 @@ def in_place_of(server: SftpServer, device: AdminShareDevice) -> Dict[str, str]:
         "press-09\\Administrator": device.username,
         "the password of the administrator": device.password,
         "a long sentence that nobody guesses": PASSWORD,
-        "imaging_drives: system": "imaging_drives: ['C:\\disk.raw']",
     }
 
 
 @pytest.fixture
-def device(tmp_path: Path, disk: WholeDisk) -> Iterator[AdminShareDevice]:
-    yield from device_with(disk, tmp_path, WINDOWS_10)
+def shown(tmp_path: Path, disk: WholeDisk) -> ShownDisks:
+    (tmp_path / "frozen").mkdir()
+    return ShownDisks(tmp_path / "frozen", [Shown(1, disk, [[], ["C:\\"]], "SAMSUNG MZVLB256", "S4GGNX0R123456")])
+
+
+@pytest.fixture
+def device(tmp_path: Path, shown: ShownDisks) -> Iterator[AdminShareDevice]:
+    with AdminShareDevice(tmp_path / "prefix", WINDOWS_10) as made, linked(made, shown.links):
+        shown.give_to(made)
+        made.manager.corrections.append(shown.correct)
+        yield made
+        assert not made.faults
 
 
 def write_file(folder: Path, text: str) -> None:
@@ -115,7 +126,10 @@ def policy(device: AdminShareDevice) -> bool:
 
 
 @pytest.mark.long  # it builds a bundle and runs seven playbooks
-def test_every_step_works(device: AdminShareDevice, disk: WholeDisk, tmp_path: Path, need: Callable[..., None]) -> None:
+@pytest.mark.root
+def test_every_step_works(
+    device: AdminShareDevice, shown: ShownDisks, disk: WholeDisk, tmp_path: Path, need: Callable[..., None]
+) -> None:
     need("sshd", "ssh-keygen", "openssl", "bash")
     folder = tmp_path / "plant"
     folder.mkdir()
@@ -141,9 +155,8 @@ def test_every_step_works(device: AdminShareDevice, disk: WholeDisk, tmp_path: P
         assert len([line for line in ran if line.startswith(_CONTROLLER)]) == 14
         assert len(list(server.root.glob("press-09/*/image.json"))) == 1
         restore(server.root, tmp_path / "restored.raw", device="press-09")
-        for placed in disk.parts:
-            frozen = disk.volume(placed, tmp_path / "restored.raw", tmp_path)
-            assert frozen.stat().st_size == placed.size_bytes
+        shown.check(1, disk, tmp_path / "restored.raw", tmp_path / "compared")
+        assert shown.left(device) == []
 
 
 def check_after(line: str, output: str, device: AdminShareDevice) -> None:
