@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Dict, List
+from typing import ClassVar, Dict, List
 
+from ..contract import VSS
 from .interface import Shadow
 
 
 class ShadowCopies(ABC):
-    """``shadows`` has the copies by their volumes, ``remarks`` what a reader of the image should know of them."""
+    """``shadows`` has the copies by their volumes, ``remarks`` what a reader of the image should know of them, and ``how`` the word
+    for them in the manifest."""
+
+    how: ClassVar[str] = VSS
 
     def __init__(self) -> None:
         self.shadows: Dict[str, Shadow] = {}

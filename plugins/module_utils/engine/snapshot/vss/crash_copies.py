@@ -19,6 +19,7 @@ from typing import Callable, Dict, List, Optional, Sequence
 
 from ...host.windows_powershell import run_script
 from ...tame import one_line
+from ..contract import VSS_CRASH
 from . import record
 from .copies import ShadowCopies
 from .interface import Shadow
@@ -79,6 +80,8 @@ class CopyRefused(Exception):
 
 class CrashCopies(ShadowCopies):
     """The shadow copies of ``volumes``, until :meth:`close`. :raises CopyRefused: no shadow copy is left then."""
+
+    how = VSS_CRASH
 
     def __init__(
         self,

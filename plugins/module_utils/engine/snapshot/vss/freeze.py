@@ -24,7 +24,6 @@ from ..contract import (
     OFFLINE,
     STABLE,
     VSS,
-    VSS_CRASH,
     DiskToFreeze,
     Freeze,
     FrozenDisk,
@@ -282,7 +281,7 @@ class VssFreeze(Freeze):
                 source = ShadowSource(made.shadows[volume.name], made, plan.name_of(partition))
                 self._sources.append(source)
                 plan.note_encryption(partition, volume)
-                plan.take(partition, source, VSS if isinstance(made, ShadowSet) else VSS_CRASH)
+                plan.take(partition, source, made.how)
 
     def _without_writers(
         self, plans: Sequence[_Plan], volumes: Sequence[str], error: Refused

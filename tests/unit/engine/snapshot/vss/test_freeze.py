@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import uuid
+from functools import partial
 from typing import Dict, List, Optional, Sequence, Set
 
 import pytest
@@ -12,10 +14,12 @@ from engine.disk.filesystems.contract import VolumeState
 from engine.disk.layout import Partition, read_layout
 from engine.disk.source import MemorySource
 from engine.errors import PartitionNotStill, ShadowCopyFailed, VolumeMounted
-from engine.snapshot.contract import LIVE, VSS, DiskToFreeze
+from engine.snapshot.contract import LIVE, VSS, VSS_CRASH, DiskToFreeze
 from engine.snapshot.vss import freeze as vss
+from engine.snapshot.vss.crash_copies import CopyRefused
+from engine.snapshot.vss.filtered import FilteredVolumes
 from engine.snapshot.vss.freeze import VssFreeze
-from engine.snapshot.vss.interface import Refused
+from engine.snapshot.vss.interface import Refused, Shadow
 from engine.snapshot.vss.shadow_set import VolumeRefused
 from engine.snapshot.vss.volumes import PlacedVolume
 from support.windows.tables import BASIC, EFI, MIB, Part, gpt
@@ -53,6 +57,8 @@ class Service:
         self.most = 99
         self.sets: List[List[str]] = []
         self.open = 0
+        self.works_without = False
+        self.tried_without = 0
 
     def make(self, volumes: Sequence[str]) -> Made:
         self.sets.append([name[-3:-2] for name in volumes])
@@ -64,16 +70,29 @@ class Service:
         self.open += 1
         return Made(self, volumes)
 
+    def make_without_writers(self, volumes: Sequence[str]) -> MadeWithoutWriters:
+        self.tried_without += 1
+        if not self.works_without:
+            raise CopyRefused(volumes[0], "access is denied (1)", 1)
+        self.open += 1
+        return MadeWithoutWriters(self, volumes)
+
 
 class Made:
+    how = VSS
+
     def __init__(self, service: Service, volumes: Sequence[str]) -> None:
         self._service = service
-        self.shadows = {name: name for name in volumes}
+        self.shadows = {name: Shadow(uuid.UUID(int=1), uuid.UUID(int=2), "a device", name) for name in volumes}
         self.remarks: List[str] = []
 
     def close(self) -> List[str]:
         self._service.open -= 1
         return ["a set was closed"]
+
+
+class MadeWithoutWriters(Made):
+    how = VSS_CRASH
 
 
 class Nothing:
@@ -109,9 +128,9 @@ def name_of(number: int) -> str:
     return "\\\\?\\Volume{%d}\\" % number
 
 
-class Shadow(MemorySource):
-    def __init__(self, shadow: str, made: Made, name: str) -> None:
-        assert shadow in made.shadows
+class FrozenSource(MemorySource):
+    def __init__(self, shadow: Shadow, made: Made, name: str) -> None:
+        assert made.shadows[shadow.volume] is shadow
         super().__init__(bytes([255]) * 2 * MIB, 512)
         self.path = name
 
@@ -120,10 +139,12 @@ class Shadow(MemorySource):
 def service(monkeypatch: pytest.MonkeyPatch) -> Service:
     found = Service()
     monkeypatch.setattr(vss, "ShadowSet", found.make)
+    monkeypatch.setattr(vss, "CrashCopies", found.make_without_writers)
     monkeypatch.setattr(vss, "Components", Nothing)
     monkeypatch.setattr(vss, "Foreign", Nothing)
     monkeypatch.setattr(vss, "KnownVolumes", Known)
-    monkeypatch.setattr(vss, "ShadowSource", Shadow)
+    monkeypatch.setattr(vss, "ShadowSource", FrozenSource)
+    monkeypatch.setattr(vss, "FilteredVolumes", partial(FilteredVolumes, ask=lambda volume: []))
     monkeypatch.setattr(vss, "remove_stale_shadow_copies", lambda: (0, []))
     return found
 
@@ -149,6 +170,37 @@ def test_all_volumes_are_frozen_in_one_set(service: Service) -> None:
         assert service.open == 1
     assert service.sets == [["2", "3", "4"]]
     assert service.open == 0
+
+
+# -- shadow copies without writers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("setting", ["required", "preferred"])
+def test_a_set_that_fails_is_made_without_writers_and_the_reason_is_told(service: Service, setting: str) -> None:
+    service.alone, service.works_without = {name_of(3)}, True
+    with VssFreeze([disk_of(Device())], setting) as freeze:
+        assert freeze.frozen[DISK].how == VSS_CRASH
+        assert states(freeze) == frozen_or_live()
+        (warning,) = (one for one in freeze.warnings if "writers" in one)
+        assert "DoSnapshotSet" in warning
+        assert "0x8004230F" in warning
+        assert service.open == 1
+    assert service.open == 0
+
+
+def test_a_volume_that_no_set_takes_costs_no_writers(service: Service) -> None:
+    service.refused, service.works_without = {name_of(3)}, True
+    with VssFreeze([disk_of(Device())], "preferred") as freeze:
+        assert states(freeze) == frozen_or_live(3)
+    assert service.tried_without == 0
+
+
+def test_both_failures_are_told(service: Service) -> None:
+    service.alone = {name_of(2), name_of(3), name_of(4)}
+    with pytest.raises(ShadowCopyFailed) as caught:
+        VssFreeze([disk_of(Device())], "required")
+    assert "0x8004230F" in str(caught.value)
+    assert "access is denied (1)" in str(caught.value)
 
 
 # -- a set that fails as a whole --------------------------------------------------------------------------------------
