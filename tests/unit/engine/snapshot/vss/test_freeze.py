@@ -73,7 +73,7 @@ class Service:
     def make_without_writers(self, volumes: Sequence[str]) -> MadeWithoutWriters:
         self.tried_without += 1
         if not self.works_without:
-            raise CopyRefused(volumes[0], "access is denied (1)", 1)
+            raise CopyRefused(volumes[0], "another (4711)", 4711)
         self.open += 1
         return MadeWithoutWriters(self, volumes)
 
@@ -200,7 +200,7 @@ def test_both_failures_are_told(service: Service) -> None:
     with pytest.raises(ShadowCopyFailed) as caught:
         VssFreeze([disk_of(Device())], "required")
     assert "0x8004230F" in str(caught.value)
-    assert "access is denied (1)" in str(caught.value)
+    assert "4711" in str(caught.value)
 
 
 # -- a set that fails as a whole --------------------------------------------------------------------------------------
