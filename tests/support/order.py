@@ -35,6 +35,7 @@ LONGEST: Tuple[str, ...] = (
     "integration/engine/test_restore_killed.py",
     "integration/windows/test_service.py",
     "integration/windows/test_shadow_copies.py",
+    "integration/windows/test_field_test.py",
     "integration/windows/test_shown_disks.py",
     "integration/playbooks/test_run_results.py",
     "integration/windows/test_admin_share.py",

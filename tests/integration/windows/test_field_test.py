@@ -40,10 +40,10 @@ def names(device: WindowsDevice) -> Set[str]:
 
 
 @pytest.fixture(scope="module")
-def tested(device: WindowsDevice) -> Outcome:
-    before = names(device)
-    ran = device.python("-m", "engine.agent.field_test", "--to", REPORT, seconds=900)
-    return Outcome(device, ran, device.host_path(REPORT), before)
+def tested(one_device: WindowsDevice) -> Outcome:
+    before = names(one_device)
+    ran = one_device.python("-m", "engine.agent.field_test", "--to", REPORT, seconds=900)
+    return Outcome(one_device, ran, one_device.host_path(REPORT), before)
 
 
 def test_it_comes_to_its_end_and_the_report_is_of_its_schema(tested: Outcome) -> None:
