@@ -335,7 +335,7 @@ def test_the_field_test_is_satisfied_by_the_stand_in(shadowed: ShadowedDevice) -
         requests.write_bytes(before)
     assert ran.status == 0, ran.errors
     found = json.loads(ran.output)
-    assert len(found) == 5
+    assert len(found) == 6
     for name, one in found.items():
         assert one["state"] == "answered", one
         # Wine's own drive C: has other bytes in use and other files than the volume of the stand-in.

@@ -17,7 +17,14 @@ from engine.agent.field_test.guard import forbid_writes
 from engine.host import windows_volumes
 
 _SYSTEM = json.loads(os.environ["PLANTOPS_SHADOWED"])["volumes"][1]["name"]
-_NAMES = ("shadow_writers", "shadow_list", "shadow_set", "shadow_of_a_killed_process", "shadow_file_system")
+_NAMES = (
+    "shadow_writers",
+    "shadow_list",
+    "shadow_set",
+    "shadow_of_a_killed_process",
+    "shadow_file_system",
+    "shadow_without_writers",
+)
 
 windows_volumes.volume_of = lambda path: _SYSTEM
 forbid_writes()

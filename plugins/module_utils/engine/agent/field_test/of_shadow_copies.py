@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from ...disk.raw_source import RawSource
 from ...host import windows_volumes as volumes
 from ...snapshot.vss import foreign, record
 from ...snapshot.vss.codes import failed_state
+from ...snapshot.vss.crash_copies import CrashCopies
 from ...snapshot.vss.filtered import FilteredVolumes
 from ...snapshot.vss.interface import CONTEXT_BACKUP, Components
 from ...snapshot.vss.shadow_set import ShadowSet
@@ -116,6 +118,28 @@ def _killed() -> Answer:
     }
 
 
+def _without_writers() -> Answer:
+    before = {one.shadow_id for one in foreign.listed()}
+    volume = _system_volume()
+    made = CrashCopies([volume])
+    try:
+        shadow = made.shadows[volume]
+        is_lost = made.is_lost(shadow)
+        with contextlib.closing(RawSource(shadow.device)) as source:
+            boot = source.read(0, source.sector_bytes)
+    finally:
+        failed = made.close()
+    after = {one.shadow_id for one in foreign.listed()}
+    return {
+        "device": shadow.device,
+        "is_lost": is_lost,
+        "is_ntfs": boot[3:11] == b"NTFS    ",
+        "failed_at_the_end": failed,
+        "nothing_is_left": not after - before,
+        "none_of_others_is_gone": not before - after,
+    }
+
+
 def _within(seconds: float, ask: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + seconds
     while not ask():
@@ -195,6 +219,24 @@ CHECKS: Tuple[Check, ...] = (
         '"_VSS_SNAPSHOT_CONTEXT enumeration"',
         ("snapshot/vss/stale.py", "snapshot/vss/record.py"),
         "A killed run leaves a shadow copy that fills the disk.",
+        needs_administrator=True,
+        makes_shadow_copy=True,
+        seconds=1500.0,
+        wine=("",),
+    ),
+    Check(
+        "shadow_without_writers",
+        _without_writers,
+        ("Win32_ShadowCopy: Create, DeviceObject, Delete, by PowerShell",),
+        (
+            matches("device", _DEVICE),
+            equals("is_lost", ""),
+            *(equals(name, True) for name in ("is_ntfs", "nothing_is_left", "none_of_others_is_gone")),
+            equals("failed_at_the_end", []),
+        ),
+        '"Create method of the Win32_ShadowCopy class", "about_PowerShell_exe"',
+        ("snapshot/vss/crash_copies.py", "host/windows_powershell.py"),
+        "Where the service fails, no second way leads to an image of a volume in use.",
         needs_administrator=True,
         makes_shadow_copy=True,
         seconds=1500.0,
