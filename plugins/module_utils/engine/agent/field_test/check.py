@@ -107,5 +107,5 @@ class Check(NamedTuple):
     means: str
     needs_administrator: bool = False
     makes_shadow_copy: bool = False
-    seconds: float = 60.0
+    seconds: float = 240.0  # the start of Python alone takes long on a busy device
     wine: Tuple[str, ...] = ()

@@ -308,7 +308,7 @@ CHECKS: Tuple[Check, ...] = (
         '"Win32_DiskDrive class"',
         ("host/windows_disks.py", "host/windows_disk_facts.py"),
         "Our size, sector size or serial number of a disk is another than Windows' own.",
-        seconds=120.0,
+        seconds=240.0,
         wine=("disks",),
     ),
 )

@@ -34,7 +34,7 @@ CHECKS: Tuple[Check, ...] = (
         '"InitializeSecurityContext (Negotiate) function", [MS-SMB2] 3.2.5.3, [MS-ERREF] 2.3.1',
         ("smb/login.py", "smb/connection.py", "smb/errors.py"),
         "The agent can't store images on a Windows share. If the service Server is stopped here, the failure is UNREACHABLE.",
-        seconds=90.0,
+        seconds=240.0,
         wine=("failure", "reason"),
     ),
 )

@@ -90,8 +90,8 @@ def _product_service() -> Answer:
 
 
 def _ends(pid: int) -> bool:
-    """Whether a process ends within ten seconds."""
-    return _within(10.0, lambda: windows_calls.process_created(pid) == 0)
+    """Whether a process ends within a minute."""
+    return _within(60.0, lambda: windows_calls.process_created(pid) == 0)
 
 
 def _within(seconds: float, ask: Callable[[], Optional[bool]]) -> bool:

@@ -235,7 +235,7 @@ CHECKS: Tuple[Check, ...] = (
         ("host/windows_write_filters.py", "snapshot/vss/filtered.py"),
         "A run does not warn that a filter drops changes, or warns of one that is not there. Run it on a device with a filter, too.",
         needs_administrator=True,
-        seconds=180.0,
+        seconds=240.0,
     ),
     Check(
         "document",

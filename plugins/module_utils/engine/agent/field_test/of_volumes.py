@@ -200,7 +200,7 @@ CHECKS: Tuple[Check, ...] = (
         ("snapshot/vss/volumes.py", "host/windows_disk_uses.py"),
         "An encrypted volume is stored decrypted without a warning, or a plain one is refused.",
         needs_administrator=True,
-        seconds=120.0,
+        seconds=240.0,
         wine=("",),
     ),
 )
