@@ -190,12 +190,18 @@ class Device:
 
     def kill_server(self) -> None:
         """Kill sshd with all its sessions; what left its session lives on."""
-        for pid, command in self.processes().items():
-            if command.startswith(("sshd", "/usr/sbin/sshd")):
-                _kill(pid)
         if self._server is not None:
             self._server.kill()
             self._server.wait()
+        # One that was forked meanwhile for a new connection holds the port until it has closed it.
+        _wait(self._kill_sessions, "the end of sshd of %s" % self.name, self.folder / "sshd.log")
+
+    def _kill_sessions(self) -> bool:
+        """Kill what is left of sshd; whether nothing was."""
+        left = [pid for pid, command in self.processes().items() if command.startswith(("sshd", "/usr/sbin/sshd"))]
+        for pid in left:
+            _kill(pid)
+        return not left and not self._server_listens()
 
     def inside(self, *command: str) -> List[str]:
         """Return the command that runs ``command`` as root on the device."""
@@ -392,4 +398,4 @@ def _wait(condition: Any, what: str, log: Path) -> None:
         if condition():
             return
         time.sleep(0.02)
-    raise AssertionError("%s did not start: %s" % (what, log.read_text(errors="replace")))
+    raise AssertionError("%s is waited for in vain: %s" % (what, log.read_text(errors="replace")))
