@@ -21,14 +21,15 @@ class Windows:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.number = 1
         self.word: Any = "WinNT"
+        self.error: Optional[OSError] = None
         monkeypatch.setattr(operating_system.sys, "platform", "win32")
         monkeypatch.setattr(operating_system.windows_calls, "product_type", lambda: self.number)
         monkeypatch.setattr(operating_system, "RunningRegistry", lambda: self)
 
     def values(self, path: str) -> Dict[str, Any]:
         assert path.endswith("ProductOptions")
-        if isinstance(self.word, OSError):
-            raise self.word
+        if self.error is not None:
+            raise self.error
         return {"ProductType": self.word} if self.word is not None else {}
 
 
@@ -59,6 +60,7 @@ def test_the_system_call_decides(windows: Windows, number: int, kind: str) -> No
 def test_the_registry_answers_where_the_call_does_not(windows: Windows, word: Any, kind: Optional[str]) -> None:
     for number in (0, 9):
         windows.number, windows.word = number, word
+        windows.error = word if isinstance(word, OSError) else None
         assert found_kind() == kind
 
 

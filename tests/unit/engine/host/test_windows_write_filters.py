@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import pytest
 from engine.host import windows_calls, windows_write_filters
@@ -90,9 +91,13 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_each_filter_is_asked_for_the_volume(system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: List[str] = []
     answers = {"UWF": True, "EWF": False, "FBWF": None}
+
+    def answered(kind: str, answer: Optional[bool], volume: str) -> Optional[bool]:
+        asked.append(kind + volume)
+        return answer
+
     for kind, answer in answers.items():
-        ask = lambda volume, kind=kind, answer=answer: (asked.append(kind + volume), answer)[1]  # noqa: E731
-        monkeypatch.setitem(windows_write_filters._ASK, kind, ask)
+        monkeypatch.setitem(windows_write_filters._ASK, kind, partial(answered, kind, answer))
     keys = {SERVICES + name: {"Start": 0} for name in ("uwfvol", "ewf", "fbwf")}
     assert filters_of("D:", MadeRegistry(keys)) == tuple(WriteFilter(*one) for one in answers.items())
     assert asked == ["UWFD:", "EWFD:", "FBWFD:"]

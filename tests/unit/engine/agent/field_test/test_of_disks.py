@@ -103,7 +103,10 @@ def test_unaligned_reads_that_succeed_are_told(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_disk_without_a_medium_is_not_an_error(answers: DiskAnswers, monkeypatch: pytest.MonkeyPatch) -> None:
     """A card reader: error 21."""
-    names = lambda: ["\\\\.\\PhysicalDrive0", "\\\\.\\PhysicalDrive1"]  # noqa: E731
+
+    def names() -> List[str]:
+        return ["\\\\.\\PhysicalDrive0", "\\\\.\\PhysicalDrive1"]
+
     monkeypatch.setattr(windows_devices, "disk_names", names)
     monkeypatch.setattr(windows_disks.devices, "disk_names", names)
     for code in (windows_volumes.IOCTL_STORAGE_GET_DEVICE_NUMBER, windows_volumes.IOCTL_DISK_GET_DRIVE_LAYOUT_EX):
