@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from ...host import windows_calls
 from ...moments import moment
 from .check import Check
 from .guard import forbid_writes
+from .leftovers import remove_folder
 
 FORMAT = 1
 KIND = "plantops-imaging field test"
@@ -122,7 +122,7 @@ def conduct(
         report["ended"] = moment()
         write(report, report_path)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
     return report
 
 

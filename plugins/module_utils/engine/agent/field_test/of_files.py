@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from ...host.windows_watch import DirectoryWatch
 from ...install import windows_base
 from ...install.windows_layout import default_base
 from .check import Answer, Check, among, at_most, equals
+from .leftovers import remove_folder
 
 _HOLD = (
     "import os, sys; from {engine}.host import locks; "
@@ -37,7 +37,7 @@ def folder() -> Iterator[str]:
     try:
         yield made
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        remove_folder(made)
 
 
 def program(text: str) -> str:
