@@ -13,7 +13,7 @@ _SECONDS = 15.0
 
 
 def remove_folder(path: str, seconds: float = _SECONDS) -> bool:
-    """Remove a folder with its content, patiently; return whether it is gone."""
+    """Remove a folder with its content, patiently; return whether that succeeded."""
     deadline = time.monotonic() + seconds
     while True:
         shutil.rmtree(path, ignore_errors=True)
