@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
+
+from .waiting import within
 
 _SECONDS = 15.0
 
 
 def remove_folder(path: str, seconds: float = _SECONDS) -> bool:
     """Remove a folder with its content, patiently; return whether that succeeded."""
-    deadline = time.monotonic() + seconds
-    while True:
+
+    def is_removed() -> bool:
         shutil.rmtree(path, ignore_errors=True)
-        if not os.path.lexists(path):
-            return True
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(0.1)
+        return not os.path.lexists(path)
+
+    return within(seconds, is_removed)

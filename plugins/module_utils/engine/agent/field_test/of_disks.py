@@ -89,7 +89,7 @@ def _partitions() -> Answer:
 
 @contextlib.contextmanager
 def _system_disk() -> Iterator[RawSource]:
-    source = RawSource("\\\\.\\PhysicalDrive%d" % system_extent().disk)
+    source = RawSource(disks.path_of(system_extent().disk))
     try:
         yield source
     finally:

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import time
-from typing import Callable, List, Optional, Tuple
+from typing import List, Tuple
 
 from ...host import windows_calls
 from ...host import windows_services as services
@@ -19,6 +19,7 @@ from ...host.windows_process_tree import start_tree
 from ...install.windows_layout import SERVICE
 from .check import Answer, Check, among, equals
 from .of_files import folder, output_of, program
+from .waiting import within
 
 NAME = "plantops-imaging-field-test"
 _SLEEP = "import time; time.sleep(90)"
@@ -91,16 +92,7 @@ def _product_service() -> Answer:
 
 def _ends(pid: int) -> bool:
     """Whether a process ends within a minute."""
-    return _within(60.0, lambda: windows_calls.process_created(pid) == 0)
-
-
-def _within(seconds: float, ask: Callable[[], Optional[bool]]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not ask():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
+    return within(60.0, lambda: windows_calls.process_created(pid) == 0)
 
 
 def _tree() -> Answer:
@@ -122,7 +114,7 @@ def _detached() -> Answer:
         return {
             "started": started,
             "starter_ends": starter_ends,
-            "outlives_its_starter": _within(20.0, lambda: os.path.exists(mark)),
+            "outlives_its_starter": within(20.0, lambda: os.path.exists(mark)),
         }
 
 

@@ -9,7 +9,7 @@ import contextlib
 import subprocess
 import sys
 import time
-from typing import Callable, Tuple
+from typing import Tuple
 
 from ...disk.raw_source import RawSource
 from ...host import windows_volumes as volumes
@@ -22,6 +22,7 @@ from ...snapshot.vss.shadow_set import ShadowSet
 from ...snapshot.vss.stale import remove_stale_shadow_copies
 from .check import Answer, Check, at_least, equals, matches
 from .of_files import output_of, program
+from .waiting import within
 
 _GATHER_SECONDS = 300.0
 _HOLD = (
@@ -104,7 +105,7 @@ def _killed() -> Answer:
     child.kill()
     child.communicate()
     began = time.monotonic()
-    ends = _within(90.0, lambda: name not in {str(one.shadow_id) for one in foreign.listed()})
+    ends = within(90.0, lambda: name not in {str(one.shadow_id) for one in foreign.listed()}, 1.0)
     seconds = int(time.monotonic() - began)
     on_record = len(record.stale())
     remove_stale_shadow_copies()
@@ -138,15 +139,6 @@ def _without_writers() -> Answer:
         "nothing_is_left": not after - before,
         "none_of_others_is_gone": not before - after,
     }
-
-
-def _within(seconds: float, ask: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not ask():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(1)
-    return True
 
 
 _CODE = ("snapshot/vss/interface.py", "snapshot/vss/shadow_set.py")

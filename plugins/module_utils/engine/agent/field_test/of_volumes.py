@@ -14,6 +14,7 @@ from ...disk.layout import DiskLayout, Partition
 from ...disk.raw_source import RawSource
 from ...host import windows_devices as devices
 from ...host import windows_volumes as volumes
+from ...host.windows_disks import path_of
 from ...snapshot.contract import DiskToFreeze
 from ...snapshot.vss.volumes import KnownVolumes
 from .check import Answer, Check, among, at_least, equals, matches
@@ -48,7 +49,7 @@ def _extents() -> Answer:
     found = volumes.extents(volumes.volume_of(volumes.windows_folder()))
     starts: List[int] = []
     for one in found[:1]:
-        handle = devices.open_to_ask("\\\\.\\PhysicalDrive%d" % one.disk)
+        handle = devices.open_to_ask(path_of(one.disk))
         try:
             starts = [part.start_bytes for part in volumes.partitions(handle)]
         finally:

@@ -258,9 +258,9 @@ class VssFreeze(Freeze):
         """Freeze all wanted volumes in one set; one that the service refuses does not cost the others."""
         self._foreign = Foreign() if any(plan.wanted for plan in plans) else None
         while any(plan.wanted for plan in plans):
-            volumes = [volume.name for plan in plans for dummy, volume in plan.wanted]
+            volumes = _names(plans)
             try:
-                made: ShadowCopies = _set_of(list(dict.fromkeys(volumes)))
+                made: ShadowCopies = _set_of(volumes)
                 self._set = made
                 break
             except VolumeRefused as error:
@@ -288,7 +288,7 @@ class VssFreeze(Freeze):
     ) -> Optional[ShadowCopies]:
         """Where the requester of a backup fails as a whole, Windows may still make shadow copies without its writers."""
         try:
-            made = CrashCopies(list(dict.fromkeys(volumes)))
+            made = CrashCopies(volumes)
         except CopyRefused as refused:
             whose = _whose(plans, refused.volume)
             self._also = "; without the writers of programs, a shadow copy of %s failed, too: %s" % (
@@ -301,7 +301,7 @@ class VssFreeze(Freeze):
 
     def _blame(self, plans: Sequence[_Plan], error: Refused) -> None:
         """A set failed as a whole: find the volumes that fail alone, so that the others can be frozen without them."""
-        names = list(dict.fromkeys(volume.name for plan in plans for dummy, volume in plan.wanted))
+        names = _names(plans)
         if self._setting == "required" or len(names) == 1:
             self._fail(plans, error)
             return
@@ -329,12 +329,17 @@ class VssFreeze(Freeze):
 
     def _fail(self, plans: Sequence[_Plan], error: Refused) -> None:
         """The service refuses all volumes."""
-        for name in dict.fromkeys(volume.name for plan in plans for dummy, volume in list(plan.wanted)):
+        for name in _names(plans):
             self._lose(plans, name, error)
 
     def _raise(self, plans: Sequence[_Plan], name: str, error: Refused) -> None:
         reason = words_of(error.code) + self._also
         raise ShadowCopyFailed(volume=_whose(plans, name), step=error.step, reason=reason) from error
+
+
+def _names(plans: Sequence[_Plan]) -> List[str]:
+    """The volumes that need a shadow copy, each once: two disks may hold parts of one."""
+    return list(dict.fromkeys(volume.name for plan in plans for dummy, volume in plan.wanted))
 
 
 def _whose(plans: Sequence[_Plan], name: str) -> str:
